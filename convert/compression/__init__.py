@@ -1,0 +1,1 @@
+"""Compression: profiles that fix every byte, and streams that read any."""

@@ -1,0 +1,68 @@
+"""Digests: `algorithm:hex`, the name of a blob (image-spec, descriptor.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+
+_LENGTHS: Final = {"sha256": 64, "sha512": 128}
+_HEX: Final = re.compile(r"[0-9a-f]+\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """A digest that was parsed once: known algorithm, lower-case hex, right length.
+
+    Safe to use as a path component, which an unparsed digest is not.
+    """
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        """Refuse what would not round-trip through `parse`."""
+        length = _LENGTHS.get(self.algorithm)
+        if length is None:
+            msg = f"digest algorithm {self.algorithm!r} is not supported (sha256 and sha512 are)"
+            raise FormatError(msg)
+        if len(self.hex) != length or not _HEX.match(self.hex):
+            msg = f"{self.algorithm + ':' + self.hex!r} is no digest: {self.algorithm} needs {length} lower-case hex digits"
+            raise FormatError(msg)
+
+    def __str__(self) -> str:
+        """Return the `algorithm:hex` form."""
+        return f"{self.algorithm}:{self.hex}"
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read `sha256:<64 hex>` or `sha512:<128 hex>`.
+
+        Raises:
+            FormatError: anything else, upper-case hex included.
+        """
+        algorithm, colon, hexa = text.partition(":")
+        if not colon:
+            msg = f"{text!r} is no digest: expected algorithm:hex"
+            raise FormatError(msg)
+        return cls(algorithm, hexa)
+
+    @classmethod
+    def of(cls, data: Buffer) -> Digest:
+        """Return the sha256 digest of `data`."""
+        return cls("sha256", hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def from_hex(cls, hexa: str) -> Digest:
+        """Return the sha256 digest with these 64 hex digits.
+
+        Raises:
+            FormatError: not 64 lower-case hex digits.
+        """
+        return cls("sha256", hexa)

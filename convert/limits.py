@@ -1,0 +1,48 @@
+"""Every bound on untrusted input, in one place (CONTRACT.md, "Limits").
+
+Sizes are bytes. Layers have no ratio limit: good images hold sparse files that
+compress 1000:1 and more; they are streamed in constant memory instead.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+GIB: Final = 1 << 30
+
+#: A manifest, index, config, `manifest.json`, `repositories` or v1 `json`.
+MAX_DOCUMENT_SIZE: Final = 4 * MIB
+#: Nesting of arrays and objects in a document.
+MAX_DOCUMENT_DEPTH: Final = 64
+#: Digits of one number in a document (a longer one costs quadratic time).
+MAX_NUMBER_DIGITS: Final = 64
+#: A compressed document may grow by this factor and no more.
+MAX_DOCUMENT_RATIO: Final = 1000
+
+#: Default of `--max-layer-size`: one layer, uncompressed.
+MAX_LAYER_SIZE: Final = 64 * GIB
+
+#: The wrapper of a whole compressed archive: its ratio is looked at only after
+#: this many bytes came out of it.
+WRAPPER_FREE_SIZE: Final = 1 * GIB
+#: Largest ratio of a wrapper after that.
+MAX_WRAPPER_RATIO: Final = 200
+
+#: Members of one archive, and the bytes of all their names and PAX records.
+MAX_MEMBERS: Final = 1_000_000
+MAX_MEMBER_NAME: Final = 4096
+MAX_PAX_SIZE: Final = 1 * MIB
+#: Links followed from a name to a regular member.
+MAX_LINK_HOPS: Final = 8
+
+#: Index inside index inside index.
+MAX_INDEX_DEPTH: Final = 8
+#: Manifests, indexes and configs read from one source.
+MAX_NODES: Final = 100_000
+#: Layers of one image.
+MAX_LAYERS: Final = 10_000
+
+#: Bytes handled at a time when streaming.
+CHUNK: Final = 1 * MIB

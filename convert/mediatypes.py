@@ -1,0 +1,80 @@
+"""Media types of manifests, configs and layers, and what follows from them.
+
+Sources: image-spec media-types.md; distribution's schema 2 manifest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
+OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP: Final = OCI_LAYER + "+gzip"
+OCI_LAYER_ZSTD: Final = OCI_LAYER + "+zstd"
+OCI_NONDISTRIBUTABLE: Final = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+
+DOCKER_MANIFEST_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_GZIP: Final = DOCKER_LAYER + ".gzip"
+DOCKER_LAYER_ZSTD: Final = DOCKER_LAYER + ".zstd"
+DOCKER_FOREIGN: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+INDEXES: Final = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
+MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+IMAGE_CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+#: Schema 1 has no config: it cannot be kept or converted, only recognised.
+DOCKER_SCHEMA1: Final = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    }
+)
+
+#: Layer media type -> compression that it claims ("" is none).
+_LAYERS: Final = {
+    OCI_LAYER: "",
+    OCI_LAYER_GZIP: "gzip",
+    OCI_LAYER_ZSTD: "zstd",
+    OCI_NONDISTRIBUTABLE: "",
+    OCI_NONDISTRIBUTABLE + "+gzip": "gzip",
+    OCI_NONDISTRIBUTABLE + "+zstd": "zstd",
+    DOCKER_LAYER: "",
+    DOCKER_LAYER_GZIP: "gzip",
+    DOCKER_LAYER_ZSTD: "zstd",
+    DOCKER_FOREIGN: "",
+    DOCKER_FOREIGN + ".gzip": "gzip",
+    DOCKER_FOREIGN + ".zstd": "zstd",
+}
+
+
+def is_layer(media_type: str) -> bool:
+    """Tell whether this is a file system layer of an image."""
+    return media_type in _LAYERS
+
+
+def layer_compression(media_type: str) -> str | None:
+    """Return "", "gzip" or "zstd" as a layer type claims; None for no layer type."""
+    return _LAYERS.get(media_type)
+
+
+def is_nondistributable(media_type: str) -> bool:
+    """Tell whether a layer of this type may be absent and live at `urls`."""
+    return media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
+
+
+def is_docker(media_type: str) -> bool:
+    """Tell whether this is one of Docker's own types rather than OCI's."""
+    return media_type.startswith("application/vnd.docker.")
+
+
+def layer_type(compression: str, *, docker: bool) -> str:
+    """Return the layer media type for "", "gzip" or "zstd"."""
+    if docker:
+        return DOCKER_LAYER + (f".{compression}" if compression else "")
+    return OCI_LAYER + (f"+{compression}" if compression else "")

@@ -1,0 +1,71 @@
+"""Platforms: `os/arch[/variant]`, as `--platform` and indexes spell them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from convert.errors import UsageError
+
+_PART: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
+# containerd/platforms normalises these spellings of GOARCH (database.go).
+_ARCHITECTURES: Final = {
+    "i386": ("386", ""),
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+# Variants that mean the same as none: image-spec image-index.md gives arm64 = v8;
+# containerd takes arm = v7 and amd64 = v1.
+_DEFAULT_VARIANTS: Final = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What an image runs on; empty strings where the source is silent."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+
+    def __str__(self) -> str:
+        """Return `os/arch[/variant]`."""
+        return "/".join(part for part in (self.os or "unknown", self.architecture or "unknown", self.variant) if part)
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Read what a user gives to `--platform`.
+
+        Raises:
+            UsageError: not `OS/ARCH` or `OS/ARCH/VARIANT`.
+        """
+        parts = text.split("/")
+        if len(parts) not in {2, 3} or not all(_PART.match(part) for part in parts):
+            msg = f"{text!r} is no platform"
+            raise UsageError(msg, hint="give OS/ARCH or OS/ARCH/VARIANT, as linux/amd64 or linux/arm/v7")
+        os, architecture, *rest = (part.lower() for part in parts)
+        architecture, variant = _ARCHITECTURES.get(architecture, (architecture, ""))
+        return cls(os, architecture, rest[0] if rest else variant)
+
+    @property
+    def normalised(self) -> tuple[str, str, str]:
+        """(os, architecture, variant) with the variant that silence means filled in."""
+        architecture, implied = _ARCHITECTURES.get(self.architecture.lower(), (self.architecture.lower(), ""))
+        variant = self.variant or implied or _DEFAULT_VARIANTS.get(architecture, "")
+        if architecture == "arm64" and variant == "8":
+            variant = "v8"
+        return (self.os.lower(), architecture, variant)
+
+    def matches(self, other: Platform) -> bool:
+        """Tell whether an image for `other` is what someone asking for `self` means.
+
+        `linux/arm` asks for v7, `linux/arm64` for v8 (containerd/platforms). A
+        Windows `os_version` is compared only where both name one.
+        """
+        if self.normalised != other.normalised:
+            return False
+        return not (self.os == "windows" and self.os_version and other.os_version and self.os_version != other.os_version)
