@@ -1,0 +1,200 @@
+"""JSON documents out of archives: a strict parser, and Go's way of finding keys.
+
+Docker, crane and skopeo each accept a different set of broken JSON (FORMATS.md,
+section 9), so that one document can mean two things to two tools. What any of
+them could read differently is refused here: duplicate keys, bytes after the
+value, a byte order mark, NaN, lone surrogates, invalid UTF-8. The bytes come
+from strangers: time and memory stay in proportion to the size limit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from convert.errors import FormatError
+from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_NUMBER_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = b" \t\n\r"
+# Both patterns match at the first byte they look at or not at all, and never go
+# back: a hostile document costs them one pass. The closing quote is optional for
+# that reason; a string without one is json's to refuse.
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_WORDING: Final = {
+    "Expecting value": "expected a value",
+    "Extra data": "bytes after the end of the document",
+    "Unterminated string starting at": "a string without its closing quote",
+    "Invalid control character at": "a control character inside a string",
+    "Expecting property name enclosed in double quotes": "expected a key in double quotes",
+    "Expecting ',' delimiter": "expected a comma or the closing bracket",
+    "Expecting ':' delimiter": "expected a colon",
+    "Invalid \\escape": "an unknown backslash escape",
+    "Invalid \\uXXXX escape": "an incomplete \\u escape",
+    "Illegal trailing comma before end of object": "a comma before the closing brace",
+    "Illegal trailing comma before end of array": "a comma before the closing bracket",
+}
+
+
+class _RefusedError(Exception):
+    """Legal for Python's json module, refused by us; the text says why."""
+
+
+def parse(
+    raw: bytes,
+    *,
+    where: str,
+    member: str,
+    limit: int = MAX_DOCUMENT_SIZE,
+    depth: int = MAX_DOCUMENT_DEPTH,
+) -> Any:
+    """Return the value of one JSON document (RFC 8259, and stricter).
+
+    `where` and `member` name the file and the member in errors. `limit` is in
+    bytes, `depth` counts arrays and objects around a value. Object keys keep
+    their order. Keys that differ only in letter case are both returned; `lookup`
+    refuses them where they are used, because in labels they mean two things.
+
+    Raises:
+        FormatError: no JSON, more than one reading, or past a limit.
+    """
+    try:
+        return _parse(raw, limit, depth)
+    except _RefusedError as error:
+        raise FormatError(str(error), file=where, member=member) from None
+
+
+def lookup(
+    obj: Mapping[str, Any],
+    name: str,
+    *,
+    where: str | None = None,
+    member: str | None = None,
+    warnings: list[str] | None = None,
+) -> Any:
+    """Return the value of the key that Go's encoding/json would read as `name`, or None.
+
+    Go takes a key in any letter case when it fills a struct, the Kelvin sign for
+    k and the long s for s included (encoding/json, `foldName`); real archives
+    with such keys exist. A spelling that differs is noted in `warnings`, once.
+    Not for keys that are data (labels, annotations, tags).
+
+    Raises:
+        FormatError: two spellings of `name` in one object; tools pick one or the other.
+    """
+    spellings = [key for key in obj if same_key(key, name)]
+    if not spellings:
+        return None
+    if len(spellings) > 1:
+        raise FormatError(
+            f"keys {_quoted(spellings[0])} and {_quoted(spellings[1])} in one object mean the same",
+            file=where,
+            member=member,
+        )
+    key = spellings[0]
+    if key != name and warnings is not None:
+        warning = f"key {_quoted(key)} read as {_quoted(name)}"
+        if warning not in warnings:
+            warnings.append(warning)
+    return obj[key]
+
+
+def same_key(key: str, name: str) -> bool:
+    """Tell whether Go's encoding/json takes `key` for the struct field `name` (ASCII)."""
+    # Folding keeps the number of characters, and most keys differ in length.
+    return key == name or (len(key) == len(name) and _folded(key) == _folded(name))
+
+
+def _folded(key: str) -> str:
+    return key.lower().replace("\N{LATIN SMALL LETTER LONG S}", "s")
+
+
+def _quoted(key: str) -> str:
+    """Return a key for a message: in quotes, and short."""
+    longest = 60
+    return json.dumps(key if len(key) <= longest else key[:longest] + "…", ensure_ascii=False)
+
+
+def _parse(raw: bytes, limit: int, depth: int) -> Any:
+    if len(raw) > limit:
+        raise _RefusedError(f"document has {len(raw)} bytes, more than the {limit} allowed")
+    if raw.startswith(_BOM):
+        raise _RefusedError("document starts with a byte order mark, which JSON does not allow")
+    if not raw.strip(_SPACE):
+        raise _RefusedError("document is empty, expected JSON")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise _RefusedError(f"not UTF-8 at byte {error.start}") from None
+    # Before the parser, which recurses once a level.
+    _check_depth(raw, depth)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
+    except json.JSONDecodeError as error:
+        wording = _WORDING.get(error.msg, error.msg)
+        raise _RefusedError(f"not valid JSON: line {error.lineno}, column {error.colno}: {wording}") from None
+    # Only valid JSON can be searched like this: there, backslashes stand in strings alone.
+    for escape in _ESCAPE.finditer(raw):
+        if escape["lone"]:
+            raise _RefusedError(
+                f"half of a surrogate pair at byte {escape.start()}: {escape[0].decode()} alone is no character"
+            )
+    return value
+
+
+def _check_depth(raw: bytes, depth: int) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= depth:
+        return
+    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    level = 0
+    for bracket in brackets:
+        level += 1 if bracket in b"[{" else -1
+        if level > depth:
+            raise _RefusedError(f"arrays and objects nested deeper than {depth}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _RefusedError(f"key {_quoted(key)} occurs twice in one object")
+            seen.add(key)
+    return result
+
+
+def _integer(digits: str) -> int:
+    # Reading a decimal number takes quadratic time.
+    if len(digits) > MAX_NUMBER_DIGITS:
+        raise _RefusedError(f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if len(digits) > MAX_NUMBER_DIGITS:
+        raise _RefusedError(f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits")
+    value = float(digits)
+    if math.isinf(value):
+        raise _RefusedError(f"number {digits} is too large")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise _RefusedError(f"{name} is no JSON value")
