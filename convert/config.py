@@ -1,0 +1,222 @@
+"""Image configs: a view of their bytes, which carry the image ID and never change.
+
+Read as tolerantly as Docker reads them (keys in any letter case, null for
+missing; moby image/image.go) and as strictly as `convert.documents` parses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from convert import documents, gostruct
+from convert.digest import Digest
+from convert.errors import FormatError, UnsafeInputError
+from convert.gotime import Time
+from convert.limits import MAX_LAYERS
+from convert.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One step of a build (image-spec config.md, "history"); empty texts where silent.
+
+    `created` is the text as it stands, not checked to be a time.
+    """
+
+    created: str | None = None
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """An image config: its bytes, their digest, and what the other rooms read of it.
+
+    `digest` is the image ID. `diff_ids` are lowest first, none where the config
+    has no `rootfs`. `created` is the text as it stands. `view` is the parsed
+    document, to be read with `field`. `where` and `member` name it in errors;
+    `warnings` says what was taken with a remark.
+    """
+
+    raw: bytes
+    digest: Digest
+    diff_ids: tuple[Digest, ...]
+    platform: Platform
+    created: str | None
+    history: tuple[HistoryEntry, ...]
+    view: Mapping[str, Any]
+    where: str
+    member: str
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: bytes, *, where: str, member: str) -> Config:
+        """Read a config's bytes.
+
+        A platform that the config does not name stays empty: Docker takes its own
+        system then, and imgconv never asks the machine.
+
+        Raises:
+            FormatError: no JSON object, a DiffID that is none, or a field read
+                here whose type no engine would take.
+            UnsafeInputError: more layers than `limits.MAX_LAYERS`.
+        """
+        view = documents.parse(raw, where=where, member=member)
+        if not isinstance(view, Mapping):
+            msg = "an image config must be a JSON object"
+            raise FormatError(msg, file=where, member=member)
+        warnings: list[str] = []
+        fields = _Fields(view, warnings)
+        try:
+            return cls(
+                raw=raw,
+                digest=Digest.of(raw),
+                diff_ids=_diff_ids(fields.inside("rootfs")),
+                platform=Platform(
+                    os=fields.text("os"),
+                    architecture=fields.text("architecture"),
+                    variant=fields.text("variant"),
+                    os_version=fields.text("os.version"),
+                ),
+                created=fields.text_or_none("created"),
+                history=_history(fields),
+                view=view,
+                where=where,
+                member=member,
+                warnings=tuple(warnings),
+            )
+        except FormatError as error:
+            raise FormatError(error.message, file=where, member=member) from None
+        except UnsafeInputError as error:
+            raise UnsafeInputError(error.message, file=where, member=member) from None
+
+    @cached_property
+    def created_seconds(self) -> int:
+        """Seconds since 1970, rounded down, for the members of a `docker save` archive.
+
+        0 where the config names no time, or one that Docker does not set on a
+        file (FORMATS section 2.1, rule A).
+
+        Raises:
+            FormatError: `created` is no time; Docker refuses such a config.
+        """
+        if self.created is None:
+            return 0
+        try:
+            return Time.parse(self.created).file_seconds
+        except FormatError as error:
+            msg = f"created: {error.message}"
+            raise FormatError(msg, file=self.where, member=self.member) from None
+
+    @cached_property
+    def parent(self) -> Digest | None:
+        """The image ID in `config.Image`, which Docker's classic builder sets to the parent.
+
+        None where there is none, or a name as `docker commit` leaves it. Whether
+        that image really is the parent shows only beside it.
+        """
+        image = self.field("config", "Image")
+        if not isinstance(image, str):
+            return None
+        try:
+            return Digest.parse(image)
+        except FormatError:
+            return None
+
+    def field(self, *names: str) -> Any:
+        """Return the value under nested keys, matched in any letter case; None if absent.
+
+        Raises:
+            FormatError: a key occurs in two spellings.
+        """
+        value: Any = self.view
+        for name in names:
+            if not isinstance(value, Mapping):
+                return None
+            value = documents.lookup(value, name, where=self.where, member=self.member)
+        return value
+
+    def history_for_layers(self) -> tuple[HistoryEntry, ...] | None:
+        """Return the entry that made each layer, lowest first.
+
+        None where the number of entries that are not `empty_layer` differs from
+        that of the layers, as in images whose builder wrote no history.
+        """
+        made = tuple(entry for entry in self.history if not entry.empty_layer)
+        return made if len(made) == len(self.diff_ids) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """One object of the config, with the spellings met on the way."""
+
+    values: Mapping[str, Any]
+    warnings: list[str]
+    at: str = ""
+
+    def get(self, name: str) -> Any:
+        return documents.lookup(self.values, name, warnings=self.warnings)
+
+    def text(self, name: str) -> str:
+        return gostruct.string(self.get(name), self.at + name)
+
+    def text_or_none(self, name: str) -> str | None:
+        value = self.get(name)
+        return None if value is None else gostruct.string(value, self.at + name)
+
+    def flag(self, name: str) -> bool:
+        return gostruct.boolean(self.get(name), self.at + name)
+
+    def inside(self, name: str) -> _Fields:
+        return _as_fields(self.get(name), self.at + name, self.warnings)
+
+
+def _as_fields(value: Any, at: str, warnings: list[str]) -> _Fields:
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        msg = f"{at}: expected an object"
+        raise FormatError(msg)
+    return _Fields(value, warnings, at + ".")
+
+
+def _diff_ids(rootfs: _Fields) -> tuple[Digest, ...]:
+    texts = gostruct.strings(rootfs.get("diff_ids"), "rootfs.diff_ids") or []
+    if len(texts) > MAX_LAYERS:
+        msg = f"rootfs.diff_ids: {len(texts)} layers, more than the {MAX_LAYERS} allowed"
+        raise UnsafeInputError(msg)
+    found: list[Digest] = []
+    for index, text in enumerate(texts):
+        try:
+            found.append(Digest.parse(text))
+        except FormatError as error:
+            msg = f"rootfs.diff_ids[{index}]: {error.message}"
+            raise FormatError(msg) from None
+    return tuple(found)
+
+
+def _history(fields: _Fields) -> tuple[HistoryEntry, ...]:
+    values = fields.get("history")
+    if values is None:
+        return ()
+    if not isinstance(values, list):
+        msg = "history: expected an array"
+        raise FormatError(msg)
+    entries: list[HistoryEntry] = []
+    for index, value in enumerate(values):
+        entry = _as_fields(value, f"history[{index}]", fields.warnings)
+        entries.append(
+            HistoryEntry(
+                created=entry.text_or_none("created"),
+                created_by=entry.text("created_by"),
+                author=entry.text("author"),
+                comment=entry.text("comment"),
+                empty_layer=entry.flag("empty_layer"),
+            )
+        )
+    return tuple(entries)

@@ -1,0 +1,14 @@
+"""v1 IDs: the directory names and `json` files of docker-save archives.
+
+Three tools make them in three incompatible ways, none of them stored in the
+config (FORMATS section 3); one file a scheme.
+"""
+
+from __future__ import annotations
+
+from convert.v1ids.chain_free import chain_free
+from convert.v1ids.docker import Engine, docker
+from convert.v1ids.entry import V1Entry, chain_ids
+from convert.v1ids.skopeo import skopeo
+
+__all__ = ["Engine", "V1Entry", "chain_free", "chain_ids", "docker", "skopeo"]
