@@ -1,0 +1,481 @@
+/*
+ * Block coding of Go 1.27 (compress/flate/huffman_bit_writer.go there; see go127_coder.h).
+ *
+ * The numbers that decide between stored, fixed, reused and new tables fix the bytes. They
+ * are computed here in integers wherever Go's own arithmetic is exact, and in single
+ * precision, operation by operation, in the one place where it is not: estimate().
+ */
+#include "go127_coder.h"
+
+#include <string.h>
+
+enum {
+    /* Blocks with fewer tokens than this are tried with the fixed code too. */
+    FIXED_CODE_TOKENS = 250,
+    STORED_MAX = 65535,
+    /* What a header of literals alone is taken to cost when none is open to compare. */
+    GUESSED_HEADER_SIZE = 70 * 8,
+    /* Above this size a flat histogram ends the matter without building a code. */
+    FLAT_TEST_LENGTH = 1024,
+    LENGTH_CODES = LITERAL_CODES - LENGTH_CODE_0,
+};
+
+typedef struct {
+    uint32_t literal[LITERAL_CODES];
+    uint32_t offset[OFFSET_CODES];
+} frequencies;
+
+/* ---- Counting ------------------------------------------------------------------------ */
+
+/* Four counters a byte value, used in turn, so that runs of one value do not wait for
+ * their own last increment. */
+typedef struct {
+    uint32_t part[4][256];
+} byte_counters;
+
+static inline void count_bytes(byte_counters *counters, const uint8_t *p, size_t n) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        counters->part[0][p[i]]++;
+        counters->part[1][p[i + 1]]++;
+        counters->part[2][p[i + 2]]++;
+        counters->part[3][p[i + 3]]++;
+    }
+    for (; i < n; i++)
+        counters->part[i & 3][p[i]]++;
+}
+
+static void sum_counters(const byte_counters *counters, uint32_t *total) {
+    for (int i = 0; i < 256; i++)
+        total[i] = counters->part[0][i] + counters->part[1][i] + counters->part[2][i] +
+                   counters->part[3][i];
+}
+
+static void count_tokens(const parsed_block *block, frequencies *f) {
+    byte_counters counters;
+    uint32_t lengths[256];
+    const uint8_t *p = block->text;
+
+    memset(&counters, 0, sizeof counters);
+    memset(lengths, 0, sizeof lengths);
+    memset(f, 0, sizeof *f);
+    if (block->packed)
+        count_bytes(&counters, p, block->literals);
+    for (size_t i = 0; i < block->count; i++) {
+        sequence s = block->sequences[i];
+        if (!block->packed) {
+            count_bytes(&counters, p, s.literals);
+            p += s.literals + s.length + 3;
+        }
+        lengths[s.length]++;
+        f->offset[offset_code_of(s.offset)]++;
+    }
+    if (!block->packed)
+        count_bytes(&counters, p, block->tail);
+    sum_counters(&counters, f->literal);
+    for (int i = 0; i < 256; i++)
+        f->literal[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
+    f->literal[END_OF_BLOCK] = 1;
+}
+
+/* ---- Sizes, in bits ------------------------------------------------------------------ */
+
+static uint64_t extra_bits(const frequencies *f) {
+    uint64_t bits = 0;
+    for (int i = 0; i < LENGTH_CODES; i++)
+        bits += (uint64_t)f->literal[LENGTH_CODE_0 + i] * length_extra_bits[i];
+    for (int i = 0; i < OFFSET_CODES; i++)
+        bits += (uint64_t)f->offset[i] * offset_extra_bits[i];
+    return bits;
+}
+
+static uint64_t coded_size(const huffman_code *literal, const huffman_code *offset,
+                           const frequencies *f) {
+    return huffman_cost(literal, f->literal, LITERAL_CODES) +
+           huffman_cost(offset, f->offset, OFFSET_CODES);
+}
+
+static uint64_t fixed_size(const frequencies *f, uint64_t extra) {
+    return 3 + coded_size(fixed_literal_code, fixed_offset_code, f) + extra;
+}
+
+static bool has_codes(const huffman_code *codes, const uint32_t *frequency, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (frequency[i] != 0 && codes[i].length == 0)
+            return false;
+    return true;
+}
+
+/* Whether a block fits a stored one, and is no larger so than `size`. */
+static bool stored_wins(plain_block plain, uint64_t size) {
+    return plain.data != NULL && plain.length <= STORED_MAX && (plain.length + 5) * 8 <= size;
+}
+
+/*
+ * log2 of a positive number, nearly: the exponent, and a parabola through the mantissa.
+ *
+ * The result is rounded to single precision after every operation. A compiler that fused
+ * a multiplication with an addition would get other last digits, now and then another
+ * estimate, and so other bytes. This file has to be compiled with -ffp-contract=off
+ * where the machine has such an instruction in its base set (arm64).
+ */
+static float nearly_log2(float x) {
+    uint32_t pattern;
+    memcpy(&pattern, &x, sizeof pattern);
+    float exponent = (float)((int32_t)(pattern >> 23 & 255) - 128);
+    pattern = (pattern & 0x807fffff) + ((uint32_t)127 << 23);
+    float mantissa; /* in [1, 2) */
+    memcpy(&mantissa, &pattern, sizeof mantissa);
+    float bend = -0.34484843f * mantissa;
+    bend = bend + 2.02466578f;
+    bend = bend * mantissa;
+    bend = bend - 0.67487759f;
+    return exponent + bend;
+}
+
+/* Add what symbols of these frequencies should cost: -log2 of their share, 1 to 15 bits. */
+static float add_entropy(float sum, const uint32_t *frequency, size_t n, float share_of_one) {
+    for (size_t i = 0; i < n; i++) {
+        if (frequency[i] == 0)
+            continue;
+        float count = (float)frequency[i];
+        float share = count * share_of_one;
+        float bits = -nearly_log2(share);
+        if (bits < 1)
+            bits = 1;
+        if (bits > 15)
+            bits = 15;
+        float cost = bits * count;
+        sum = sum + cost;
+    }
+    return sum;
+}
+
+/* About what the block would take under tables of its own, header excluded. `tokens` has
+ * the end of the block in it if and only if Go has already appended it. */
+static uint64_t estimate(const frequencies *f, size_t tokens, uint64_t extra) {
+    float bits = 0;
+    uint64_t matches = 0;
+
+    for (int i = 0; i < LENGTH_CODES; i++)
+        matches += f->literal[LENGTH_CODE_0 + i];
+    if (tokens != 0) {
+        float share = 1.0f / (float)tokens;
+        bits = add_entropy(bits, f->literal, 256, share);
+        bits = bits + 15; /* the end of the block */
+        bits = add_entropy(bits, f->literal + LENGTH_CODE_0, LENGTH_CODES, share);
+    }
+    if (matches != 0)
+        bits = add_entropy(bits, f->offset, OFFSET_CODES, 1.0f / (float)matches);
+    return (uint64_t)bits + (matches != 0 ? extra : 0);
+}
+
+/* ---- Writing ------------------------------------------------------------------------- */
+
+static void close_block(go127_coder *coder, bit_writer *out) {
+    if (coder->header_size == 0)
+        return;
+    bits_put(out, coder->literal[END_OF_BLOCK].bits, coder->literal[END_OF_BLOCK].length);
+    coder->header_size = 0;
+}
+
+/* The writer's fields, where the compiler can keep them in registers. */
+typedef struct {
+    uint64_t word;
+    unsigned count;
+    uint8_t *next;
+} fast_writer;
+
+static inline void fast_add(fast_writer *w, uint64_t bits, unsigned length) {
+    w->word |= bits << w->count;
+    w->count += length;
+}
+
+static inline void fast_flush(fast_writer *w) {
+    store64(w->next, w->word);
+    w->next += w->count >> 3;
+    w->word >>= w->count & 56;
+    w->count &= 7;
+}
+
+/* At most 7 bits are pending between calls, and a code has at most 15: four times 14 and
+ * three times 15 fit a word. */
+static inline void put_literals(fast_writer *w, const huffman_code *codes, const uint8_t *p,
+                                size_t n) {
+    const uint8_t *end = p + n;
+    while (end - p >= 3) {
+        huffman_code a = codes[p[0]], b = codes[p[1]], c = codes[p[2]];
+        fast_add(w, a.bits, a.length);
+        fast_add(w, b.bits, b.length);
+        fast_add(w, c.bits, c.length);
+        fast_flush(w);
+        p += 3;
+    }
+    if (p < end) {
+        fast_add(w, codes[p[0]].bits, codes[p[0]].length);
+        if (p + 1 < end)
+            fast_add(w, codes[p[1]].bits, codes[p[1]].length);
+        fast_flush(w);
+    }
+}
+
+/* A length code with its extra bits behind it: at most 20 bits, their number above them. */
+static void combine_lengths(uint32_t *combined, const huffman_code *literal) {
+    for (uint32_t i = 0; i < 256; i++) {
+        unsigned code = length_code_of[i];
+        huffman_code c = literal[LENGTH_CODE_0 + code];
+        uint32_t extra = i - length_base[code];
+        combined[i] = (extra << c.length | c.bits) |
+                      (uint32_t)(c.length + length_extra_bits[code]) << 24;
+    }
+}
+
+static inline void put_match(fast_writer *w, const uint32_t *lengths, const huffman_code *offsets,
+                             sequence s) {
+    uint32_t length = lengths[s.length];
+    unsigned code = offset_code_of(s.offset);
+    huffman_code c = offsets[code];
+    /* 20 + 15 + 13 bits at most, which fit beside 7 pending ones */
+    fast_add(w, length & 0xffffff, length >> 24);
+    fast_add(w, c.bits, c.length);
+    fast_add(w, (uint64_t)s.offset - offset_base[code], offset_extra_bits[code]);
+    fast_flush(w);
+}
+
+static void write_tokens(const parsed_block *block, const huffman_code *literal,
+                         const huffman_code *offset, bool end, bit_writer *out) {
+    uint32_t lengths[256];
+    const uint8_t *p = block->text;
+    fast_writer w;
+
+    combine_lengths(lengths, literal);
+    bits_flush(out);
+    w.word = out->word;
+    w.count = out->count;
+    w.next = out->next;
+    for (size_t i = 0; i < block->count; i++) {
+        sequence s = block->sequences[i];
+        put_literals(&w, literal, p, s.literals);
+        put_match(&w, lengths, offset, s);
+        p += s.literals + (block->packed ? 0 : s.length + 3u);
+    }
+    put_literals(&w, literal, p, block->tail);
+    if (end) {
+        fast_add(&w, literal[END_OF_BLOCK].bits, literal[END_OF_BLOCK].length);
+        fast_flush(&w);
+    }
+    out->word = w.word;
+    out->count = w.count;
+    out->next = w.next;
+}
+
+static void write_fixed(go127_coder *coder, const parsed_block *block, bit_writer *out) {
+    close_block(coder, out);
+    bits_put(out, 2, 3);
+    write_tokens(block, fixed_literal_code, fixed_offset_code, true, out);
+}
+
+/* ---- Deciding ------------------------------------------------------------------------ */
+
+void go127_coder_init(go127_coder *coder, unsigned penalty) {
+    memset(coder, 0, sizeof *coder);
+    coder->penalty = (uint8_t)penalty;
+}
+
+static unsigned used_symbols(const uint32_t *frequency, unsigned n) {
+    while (n > 0 && frequency[n - 1] == 0)
+        n--;
+    return n;
+}
+
+/*
+ * With tables open: decide whether the tokens go under them, which is so unless a table of
+ * their own would be smaller even with its header, its end of block and the penalty. The
+ * size of what was chosen is left in *size.
+ */
+static void keep_or_drop_tables(go127_coder *coder, const frequencies *f, size_t tokens,
+                                uint64_t extra, uint64_t *size, bit_writer *out) {
+    uint64_t fresh = coder->header_size + estimate(f, tokens, extra);
+    fresh += coder->literal[END_OF_BLOCK].length + (fresh >> coder->penalty);
+    uint64_t reused = coded_size(coder->literal, coder->offset, f) + extra;
+    if (fresh < reused) {
+        close_block(coder, out);
+        *size = fresh;
+    } else {
+        *size = reused;
+    }
+}
+
+void go127_code_tokens(go127_coder *coder, const parsed_block *block, plain_block plain,
+                       bool closing, bit_writer *out) {
+    frequencies f;
+    /* In Close, Go appends the end of the block before it decides, and so counts it. */
+    size_t tokens = parsed_tokens(block) + (closing ? 1 : 0);
+    bool try_fixed = tokens < FIXED_CODE_TOKENS;
+
+    count_tokens(block, &f);
+    if (coder->header_size != 0 &&
+        (coder->literals_only || !has_codes(coder->literal, f.literal, LITERAL_CODES) ||
+         !has_codes(coder->offset, f.offset, OFFSET_CODES)))
+        close_block(coder, out);
+
+    unsigned literals = used_symbols(f.literal, LITERAL_CODES);
+    unsigned offsets = used_symbols(f.offset, OFFSET_CODES);
+    if (offsets == 0) {
+        /* DEFLATE has no empty offset table: one code that nobody uses. It is counted as
+         * used, though, and so adds to every size below. */
+        f.offset[0] = 1;
+        offsets = 1;
+    }
+    uint64_t extra = extra_bits(&f);
+
+    if (coder->header_size != 0) {
+        uint64_t size;
+        keep_or_drop_tables(coder, &f, tokens, extra, &size, out);
+        if (try_fixed && fixed_size(&f, extra) + 7 < size) {
+            if (stored_wins(plain, size))
+                go127_code_stored(coder, plain, out);
+            else
+                write_fixed(coder, block, out);
+            return;
+        }
+        if (stored_wins(plain, size)) {
+            go127_code_stored(coder, plain, out);
+            return;
+        }
+    }
+
+    if (coder->header_size == 0) {
+        dynamic_header header;
+        huffman_build(coder->literal, f.literal, LITERAL_CODES, 15);
+        huffman_build(coder->offset, f.offset, OFFSET_CODES, 15);
+        dynamic_header_make(&header, coder->literal, literals, coder->offset, offsets);
+        uint64_t size = header.size + coded_size(coder->literal, coder->offset, &f) + extra;
+        uint64_t fixed = fixed_size(&f, extra);
+        if (try_fixed && fixed <= size) {
+            if (stored_wins(plain, fixed))
+                go127_code_stored(coder, plain, out);
+            else
+                write_fixed(coder, block, out);
+            return;
+        }
+        if (stored_wins(plain, size)) {
+            go127_code_stored(coder, plain, out);
+            return;
+        }
+        dynamic_header_write(&header, out);
+        coder->header_size = (uint32_t)header.size;
+        coder->literals_only = false;
+    }
+    write_tokens(block, coder->literal, coder->offset, closing, out);
+    if (closing)
+        coder->header_size = 0;
+}
+
+/* Whether every byte value is about as frequent as every other: the squared differences
+ * from the mean stay below twice the length. Go sums them in double precision, which is
+ * exact here; times 256 squared they are integers. */
+static bool is_flat(const uint32_t *frequency, size_t length) {
+    uint64_t limit = (uint64_t)length * 2 << 16;
+    uint64_t sum = 0;
+    for (int i = 0; i < 256 && sum < limit; i++) {
+        int64_t difference = (int64_t)frequency[i] * 256 - (int64_t)length;
+        sum += (uint64_t)(difference * difference);
+    }
+    return sum < limit;
+}
+
+void go127_code_literals(go127_coder *coder, plain_block plain, bool closing, bit_writer *out) {
+    byte_counters counters;
+    uint32_t frequency[END_OF_BLOCK + 1];
+    huffman_code code[END_OF_BLOCK + 1];
+
+    memset(&counters, 0, sizeof counters);
+    count_bytes(&counters, plain.data, plain.length);
+    sum_counters(&counters, frequency);
+    if (plain.length > FLAT_TEST_LENGTH && is_flat(frequency, plain.length)) {
+        go127_code_stored(coder, plain, out);
+        return;
+    }
+    frequency[END_OF_BLOCK] = 1;
+    huffman_build(code, frequency, END_OF_BLOCK + 1, 15);
+    uint64_t fresh = huffman_cost(code, frequency, END_OF_BLOCK + 1);
+    fresh += coder->header_size != 0 ? coder->header_size : GUESSED_HEADER_SIZE;
+    fresh += fresh >> coder->penalty;
+    if (stored_wins(plain, fresh)) {
+        go127_code_stored(coder, plain, out);
+        return;
+    }
+    if (coder->header_size != 0 &&
+        (!has_codes(coder->literal, frequency, 256) ||
+         fresh < huffman_cost(coder->literal, frequency, 256)))
+        close_block(coder, out);
+    if (coder->header_size == 0) {
+        static const huffman_code one_offset[1] = {{0, 1}};
+        dynamic_header header;
+        dynamic_header_make(&header, code, END_OF_BLOCK + 1, one_offset, 1);
+        dynamic_header_write(&header, out);
+        memset(coder->literal, 0, sizeof coder->literal);
+        memcpy(coder->literal, code, sizeof code);
+        coder->header_size = (uint32_t)header.size;
+        coder->literals_only = true;
+    }
+    parsed_block block = {
+        .literals = plain.length, .tail = plain.length, .text = plain.data, .packed = true};
+    write_tokens(&block, coder->literal, coder->offset, closing, out);
+    if (closing)
+        coder->header_size = 0;
+}
+
+void go127_code_stored(go127_coder *coder, plain_block plain, bit_writer *out) {
+    close_block(coder, out);
+    bits_stored(out, plain.data, plain.length, false);
+}
+
+void go127_code_end(go127_coder *coder, bit_writer *out) {
+    close_block(coder, out);
+    bits_put(out, 3, 3 + 7); /* a final block of the fixed code with its end alone */
+    bits_align(out);
+}
+
+/* ---- Snapshots ----------------------------------------------------------------------- */
+
+void go127_coder_save(const go127_coder *coder, go127_coder_snapshot *snapshot) {
+    memset(snapshot, 0, sizeof *snapshot);
+    if (coder->header_size == 0)
+        return;
+    snapshot->header_size = coder->header_size;
+    snapshot->literals_only = coder->literals_only;
+    for (int i = 0; i < LITERAL_CODES; i++)
+        snapshot->literal_length[i] = (uint8_t)coder->literal[i].length;
+    /* Tables for literals alone leave those for offsets as they were, unused for good. */
+    if (!coder->literals_only)
+        for (int i = 0; i < OFFSET_CODES; i++)
+            snapshot->offset_length[i] = (uint8_t)coder->offset[i].length;
+}
+
+/* Codes from their lengths, as RFC 1951, 3.2.2 defines them. */
+static void codes_from_lengths(huffman_code *codes, const uint8_t *lengths, size_t n) {
+    uint32_t next = 0;
+    for (unsigned length = 1; length <= 15; length++) {
+        next <<= 1;
+        for (size_t i = 0; i < n; i++) {
+            if (lengths[i] != length)
+                continue;
+            uint32_t reversed = 0;
+            for (unsigned bit = 0; bit < length; bit++)
+                reversed |= (next >> bit & 1) << (length - 1 - bit);
+            codes[i].bits = (uint16_t)reversed;
+            codes[i].length = (uint16_t)length;
+            next++;
+        }
+    }
+}
+
+void go127_coder_load(go127_coder *coder, unsigned penalty, const go127_coder_snapshot *snapshot) {
+    go127_coder_init(coder, penalty);
+    coder->header_size = snapshot->header_size;
+    coder->literals_only = snapshot->literals_only != 0;
+    codes_from_lengths(coder->literal, snapshot->literal_length, LITERAL_CODES);
+    codes_from_lengths(coder->offset, snapshot->offset_length, OFFSET_CODES);
+}

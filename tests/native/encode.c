@@ -1,0 +1,45 @@
+/*
+ * The core as a filter, without Python: encode LEVEL GENERATION [CUT] < input > raw-deflate
+ *
+ * LEVEL is 1..9, "huffman" or "store", GENERATION 1.26 or 1.27, CUT the size of the pieces
+ * the input is handed over in. Used by the tests on other processors (run-qemu.sh) and by
+ * the encoder benchmark.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../convert/_native/block_stream.h"
+
+static const block_encoder *find(int generation, int level) {
+    if (generation == 126) {
+        if (level == LEVEL_HUFFMAN)
+            return &go126_huffman_only;
+        if (level == LEVEL_STORE)
+            return &go126_store;
+        if (level == 1)
+            return &go126_fast;
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3)
+        return 2;
+    int level = strcmp(argv[1], "huffman") == 0 ? LEVEL_HUFFMAN
+                : strcmp(argv[1], "store") == 0 ? LEVEL_STORE
+                                                : atoi(argv[1]);
+    int generation = strcmp(argv[2], "1.27") == 0 ? 127 : 126;
+    size_t cut = argc > 3 ? strtoul(argv[3], NULL, 10) : 1 << 20;
+    const block_encoder *e = find(generation, level);
+    if (e == NULL || cut == 0)
+        return 2;
+    block_stream *s = block_stream_init(malloc(block_stream_size(e)), e, level);
+    uint8_t *in = malloc(cut);
+    uint8_t *out = malloc(block_stream_bound(s, cut) + 4 * block_bound(e->block_size));
+    size_t n;
+    while ((n = fread(in, 1, cut, stdin)) > 0)
+        fwrite(out, 1, block_stream_write(s, in, n, out), stdout);
+    fwrite(out, 1, block_stream_finish(s, out), stdout);
+    return ferror(stdin) || fflush(stdout) != 0;
+}
