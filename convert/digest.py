@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from convert.errors import FormatError
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
 
 _LENGTHS: Final = {"sha256": 64, "sha512": 128}
 _HEX: Final = re.compile(r"[0-9a-f]+\Z")
@@ -54,7 +51,7 @@ class Digest:
         return cls(algorithm, hexa)
 
     @classmethod
-    def of(cls, data: Buffer) -> Digest:
+    def of(cls, data: bytes | bytearray | memoryview) -> Digest:
         """Return the sha256 digest of `data`."""
         return cls("sha256", hashlib.sha256(data).hexdigest())
 
