@@ -1,0 +1,45 @@
+"""Indexes made anew from the children that are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from convert import mediatypes
+from convert.digest import Digest
+from convert.formats import manifests
+from convert.model import Artifact, Image, Index
+
+if TYPE_CHECKING:
+    from convert.model import Child, Descriptor
+
+
+def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None) -> Index:
+    """Return an index of `children`, of the old one's media type unless told.
+
+    Each child's descriptor names its node as it is now; the platform stays as
+    the old index had it, and so do annotations of children that did not change.
+    """
+    media_type = media_type or index.media_type
+    fresh = tuple(dataclasses.replace(child, descriptor=_named(child)) for child in children)
+    described = [child.descriptor for child in fresh]
+    if media_type == mediatypes.DOCKER_MANIFEST_LIST:
+        raw = manifests.docker_manifest_list(described)
+    else:
+        raw = manifests.oci_index(described)
+    return Index(raw=raw, media_type=media_type, digest=Digest.of(raw), children=fresh)
+
+
+def _named(child: Child) -> Descriptor:
+    node = child.node
+    if isinstance(node, Image | Artifact) and node.manifest is not None:
+        now = (node.manifest.media_type, node.manifest.digest, len(node.manifest.raw))
+    elif isinstance(node, Index):
+        now = (node.media_type, node.digest, len(node.raw))
+    else:
+        return child.descriptor
+    if now[1] == child.descriptor.digest:
+        return child.descriptor
+    return dataclasses.replace(
+        child.descriptor, media_type=now[0], digest=now[1], size=now[2], annotations={}, data=None, extra={}
+    )

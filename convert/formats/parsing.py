@@ -1,0 +1,122 @@
+"""Descriptors, manifests and indexes out of their JSON (image-spec, schema 2)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes
+from convert.errors import FormatError, UnsafeInputError
+from convert.limits import MAX_LAYERS
+from convert.model import Descriptor, Manifest
+
+if TYPE_CHECKING:
+    from convert.digest import Digest
+    from convert.formats.reading import Fields, Reading
+
+_DESCRIPTOR_KEYS: Final = frozenset(
+    {"mediatype", "digest", "size", "urls", "annotations", "data", "platform", "artifacttype"}
+)
+# CVE-2021-41190: a document that reads as a manifest and as an index means two
+# different things to two tools. containers/image refuses all of these keys.
+_NOT_IN_INDEX: Final = ("config", "layers", "fsLayers", "history")
+_NOT_IN_MANIFEST: Final = ("manifests", "fsLayers", "history")
+
+
+def descriptor(fields: Fields) -> Descriptor:
+    """Read a content descriptor.
+
+    Raises:
+        FormatError: a required field is missing or of the wrong kind, the size
+            is negative, or embedded data does not decode.
+    """
+    media_type = fields.required_text("mediaType")
+    size = fields.integer("size")
+    if size is None:
+        fields.fail("size", "is missing")
+    if size < 0:
+        fields.fail("size", "is negative")
+    platform = fields.object("platform")
+    return Descriptor(
+        media_type=media_type,
+        digest=fields.digest("digest"),
+        size=size,
+        urls=tuple(fields.strings("urls") or ()),
+        annotations=fields.string_map("annotations"),
+        data=_data(fields),
+        platform=dict(platform.items()) if platform else None,
+        artifact_type=fields.text("artifactType"),
+        extra={key: value for key, value in fields.items() if key.lower() not in _DESCRIPTOR_KEYS},
+    )
+
+
+def _data(fields: Fields) -> bytes | None:
+    text = fields.text("data")
+    if text is None:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        fields.fail("data", "expected base64")
+
+
+def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, member: str) -> Manifest:
+    """Read an image or artifact manifest whose bytes were proved already.
+
+    Raises:
+        FormatError: broken JSON or fields, another `mediaType` inside than the
+            descriptor's, or keys that make an index of it too.
+    """
+    schema = "docker-manifest-v2" if media_type == mediatypes.DOCKER_MANIFEST else "oci-manifest"
+    fields = reading.fields(raw, member, schema)
+    _one_kind(reading, fields, media_type, member, _NOT_IN_MANIFEST, "a manifest", "an index")
+    config = fields.object("config")
+    if config is None:
+        fields.fail("config", "is missing")
+    layers = tuple(descriptor(layer) for layer in fields.objects("layers"))
+    if len(layers) > MAX_LAYERS:
+        raise UnsafeInputError(f"names {len(layers)} layers, the limit is {MAX_LAYERS}", file=reading.file, member=member)
+    subject = fields.object("subject")
+    return Manifest(
+        raw=raw,
+        media_type=media_type,
+        digest=digest,
+        config=descriptor(config),
+        layers=layers,
+        annotations=fields.string_map("annotations"),
+        subject=descriptor(subject) if subject else None,
+        artifact_type=fields.text("artifactType"),
+    )
+
+
+def index_fields(reading: Reading, raw: bytes, media_type: str, member: str) -> Fields:
+    """Return the typed view of an index or manifest list.
+
+    Raises:
+        FormatError: as `manifest` does.
+    """
+    schema = "docker-manifest-list" if media_type == mediatypes.DOCKER_MANIFEST_LIST else "oci-index"
+    fields = reading.fields(raw, member, schema)
+    _one_kind(reading, fields, media_type, member, _NOT_IN_INDEX, "an index", "a manifest")
+    return fields
+
+
+def _one_kind(
+    reading: Reading, fields: Fields, media_type: str, member: str, strangers: tuple[str, ...], kind: str, other: str
+) -> None:
+    inside = fields.text("mediaType")
+    if inside is not None and inside != media_type:
+        raise FormatError(
+            f"calls itself {inside}, its descriptor says {media_type}", file=reading.file, member=member
+        )
+    for key in strangers:
+        if fields.has(key):
+            raise FormatError(
+                f"is ambiguous: {kind} with the key {key!r}, by which some tools would take it for {other}",
+                file=reading.file,
+                member=member,
+            )
+    version = fields.integer("schemaVersion")
+    if version is not None and version != 2:
+        fields.fail("schemaVersion", f"is {version}, only 2 is known")

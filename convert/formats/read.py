@@ -1,0 +1,88 @@
+"""Recognise a source by content and read it into the canonical model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from convert.errors import UnknownFormatError
+from convert.formats.read_docker import read_docker, read_items
+from convert.formats.read_layout import read_layout
+from convert.formats.read_v1 import read_v1
+from convert.formats.reading import Reading
+from convert.model import Entry, Image, ImageSet
+
+if TYPE_CHECKING:
+    from convert.archive.tree import Tree
+    from convert.errors import InputError
+    from convert.formats.read_docker import Item
+
+
+def read(tree: Tree, *, problems: list[InputError] | None = None) -> ImageSet:
+    """Read all that a source holds.
+
+    With `problems`, faults of single images are collected there and the rest is
+    returned; without, the first one is raised.
+
+    Raises:
+        UnknownFormatError: no image archive or layout.
+        InputError: damaged, hostile or unsupported.
+    """
+    reading = Reading(tree, tree.where, problems=problems)
+    images = _read(reading)
+    warnings = (*tree.warnings, *reading.warnings)
+    return dataclasses.replace(images, warnings=warnings) if warnings else images
+
+
+def _read(reading: Reading) -> ImageSet:
+    tree = reading.tree
+    has_manifest = tree.find("manifest.json") is not None
+    has_index = tree.find("index.json") is not None
+    if has_manifest and has_index:
+        return _read_both(reading)
+    if has_manifest:
+        return read_docker(reading)
+    if has_index:
+        return read_layout(reading)
+    if tree.find("oci-layout") is not None:
+        raise UnknownFormatError("an OCI layout without index.json", file=reading.file)
+    if tree.find("repositories") is not None or any(name.endswith("/layer.tar") for name in tree.names()):
+        return read_v1(reading)
+    what = "folder" if tree.is_folder else "archive"
+    raise UnknownFormatError(
+        f"no container image: this {what} has no manifest.json, index.json or repositories", file=reading.file
+    )
+
+
+def _read_both(reading: Reading) -> ImageSet:
+    """Read an archive that carries an OCI layout and a `manifest.json`.
+
+    Docker 25 and later with a graph driver write manifests that no registry
+    ever saw, and may leave untagged images out of `index.json`
+    (moby/moby#51389): there `manifest.json` tells all. With the containerd
+    store the layout does, and `manifest.json` repeats it.
+    """
+    items = read_items(reading)
+    by_config = {item.image.image_id: item for item in items}
+    layout = read_layout(reading, listed=by_config)
+    real = [entry for entry in layout.entries if not _made_up(entry)]
+    if not real:
+        return ImageSet(tuple(_entries(items)), "docker-save@25")
+    reached = {image.image_id for image in layout.images()}
+    entries: list[Entry] = []
+    for entry in layout.entries:
+        node = entry.node
+        if _made_up(entry) and isinstance(node, Image):
+            entries.append(Entry(by_config[node.image_id].image, entry.name))
+        else:
+            entries.append(entry)
+    entries.extend(_entries([item for item in items if item.image.image_id not in reached]))
+    return ImageSet(tuple(entries), "docker-oci", index_annotations=layout.index_annotations)
+
+
+def _entries(items: list[Item]) -> list[Entry]:
+    return [Entry(item.image, name) for item in items for name in item.names or (None,)]
+
+
+def _made_up(entry: Entry) -> bool:
+    return isinstance(entry.node, Image) and entry.node.manifest is not None and entry.node.manifest.made_up

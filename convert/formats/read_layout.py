@@ -1,0 +1,257 @@
+"""Read OCI image layouts, as a folder or a tar (image-spec image-layout.md)."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, BinaryIO
+
+from convert import mediatypes
+from convert.config import Config
+from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
+from convert.formats import manifests, parsing
+from convert.formats.reading import check
+from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
+from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
+from convert.reference import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convert.digest import Digest
+    from convert.formats.reading import Reading
+    from convert.model import Blob, Extent, Manifest
+
+IMAGE_NAME = "io.containerd.image.name"
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+class DataBlob:
+    """A blob that its descriptor carries in `data` (image-spec descriptor.md)."""
+
+    __slots__ = ("_raw", "where")
+
+    def __init__(self, raw: bytes, where: str) -> None:
+        """Hold `raw`; it was checked against the descriptor."""
+        self._raw = raw
+        self.where = where
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self._raw)
+
+    def open(self) -> BinaryIO:
+        """Start reading at the first byte."""
+        return io.BytesIO(self._raw)
+
+    def extent(self) -> Extent | None:
+        """In memory, so in no file."""
+        return None
+
+
+def blob_name(digest: Digest) -> str:
+    """Return the member that holds a blob."""
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = None) -> ImageSet:
+    """Read every image, index and artifact that `index.json` reaches.
+
+    `listed` holds the config digests that a `manifest.json` beside it names:
+    only those can have manifests that `docker save` made up.
+
+    Raises:
+        FormatError: a document is broken or a blob is missing.
+        DigestMismatchError: a document is not what its descriptor names.
+        UnsupportedError: another layout version.
+    """
+    return _LayoutReader(reading, frozenset(listed or ())).read()
+
+
+class _LayoutReader:
+    def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
+        self._reading = reading
+        self._listed = listed
+        self._nodes: dict[tuple[str, Digest], Node] = {}
+        self._count = 0
+
+    def read(self) -> ImageSet:
+        reading = self._reading
+        self._check_version()
+        raw = reading.read("index.json")
+        fields = parsing.index_fields(reading, raw, mediatypes.OCI_INDEX, "index.json")
+        if "manifests" not in {key.lower() for key, _ in fields.items()}:
+            reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
+        entries = []
+        for item in fields.objects("manifests"):
+            try:
+                described = parsing.descriptor(item)
+                node = self._node(described, 1)
+                if node is None:
+                    self._require_platform(described)
+                entries.append(Entry(node, self._name(described), described))
+            except InputError as error:
+                reading.problem(error)
+        return ImageSet(
+            entries=tuple(entries),
+            format="oci" if reading.tree.is_folder else "oci-archive",
+            index_annotations=fields.string_map("annotations"),
+        )
+
+    def _check_version(self) -> None:
+        reading = self._reading
+        if reading.tree.find("oci-layout") is None:
+            # Written by tools that keep bare blobs; ggcr reads such folders.
+            reading.warn("oci-layout: is missing; read as an image layout because index.json and blobs are there")
+            return
+        fields = reading.fields(reading.read("oci-layout"), "oci-layout", "oci-layout")
+        version = fields.required_text("imageLayoutVersion")
+        if version != "1.0.0":
+            raise UnsupportedError(
+                f"imageLayoutVersion is {version!r}, only 1.0.0 is known", file=reading.file, member="oci-layout"
+            )
+
+    def _require_platform(self, described: Descriptor) -> None:
+        """An absent platform is normal in an index; a missing blob is not."""
+        if described.platform is None:
+            raise FormatError(
+                f"is missing, though index.json names it ({described.media_type})",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+
+    def _name(self, described: Descriptor) -> Name | None:
+        ref_name = described.annotations.get(REF_NAME)
+        for text in (described.annotations.get(IMAGE_NAME), ref_name):
+            # A bare word is a tag without a repository (FORMATS.md, section 8).
+            if text and any(mark in text for mark in "/:@"):
+                try:
+                    return Name(Reference.parse(text).with_default_tag(), ref_name)
+                except FormatError:
+                    continue
+        return Name(None, ref_name) if ref_name else None
+
+    # -- nodes -----------------------------------------------------------------
+
+    def _node(self, described: Descriptor, depth: int) -> Node | None:
+        key = (described.media_type, described.digest)
+        if key in self._nodes:
+            return self._nodes[key]
+        if depth > MAX_INDEX_DEPTH:
+            raise UnsafeInputError(
+                f"is nested deeper than {MAX_INDEX_DEPTH} indexes",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+        blob = self._blob(described)
+        if blob is None:
+            return None
+        node: Node
+        if described.media_type in mediatypes.INDEXES:
+            node = self._index(described, depth)
+        elif described.media_type in mediatypes.MANIFESTS:
+            node = self._manifest(described)
+        else:
+            node = Other(blob, described)
+        self._nodes[key] = node
+        return node
+
+    def _index(self, described: Descriptor, depth: int) -> Index:
+        raw, member = self._document(described)
+        fields = parsing.index_fields(self._reading, raw, described.media_type, member)
+        children = []
+        for item in fields.objects("manifests"):
+            child = parsing.descriptor(item)
+            try:
+                children.append(Child(child, self._node(child, depth + 1)))
+            except InputError as error:
+                self._reading.problem(error)
+                children.append(Child(child, None))
+        subject = fields.object("subject")
+        return Index(
+            raw=raw,
+            media_type=described.media_type,
+            digest=described.digest,
+            children=tuple(children),
+            annotations=fields.string_map("annotations"),
+            subject=parsing.descriptor(subject) if subject else None,
+            artifact_type=fields.text("artifactType"),
+        )
+
+    def _manifest(self, described: Descriptor) -> Image | Artifact:
+        raw, member = self._document(described)
+        parsed = parsing.manifest(self._reading, raw, described.media_type, described.digest, member)
+        if parsed.config.media_type not in mediatypes.IMAGE_CONFIGS or not all(
+            mediatypes.is_layer(layer.media_type) for layer in parsed.layers
+        ):
+            return self._artifact(parsed, member)
+        raw_config, config_member = self._document(parsed.config, named_by=member)
+        config = Config.parse(raw_config, where=self._reading.file, member=config_member)
+        if parsed.config.digest in self._listed and manifests.is_made_up(raw, config):
+            return manifests.made_up_image(parsed, config)
+        if parsed.layers and not config.diff_ids:
+            # Without DiffIDs nothing says what the layers unpack to: no docker
+            # archive can hold it, an OCI layout carries it as it is.
+            self._reading.warn(f"{config_member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
+            return self._artifact(parsed, member)
+        if len(parsed.layers) != len(config.diff_ids):
+            raise FormatError(
+                f"names {len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs",
+                file=self._reading.file,
+                member=member,
+            )
+        layers = tuple(
+            Layer(diff_id, self._required(layer, member), layer)
+            for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
+        )
+        return Image(config=config, layers=layers, manifest=parsed)
+
+    def _artifact(self, parsed: Manifest, member: str) -> Artifact:
+        blobs: dict[Digest, Blob] = {}
+        for part in (parsed.config, *parsed.layers):
+            blob = self._required(part, member)
+            if blob is not None:
+                blobs[part.digest] = blob
+        return Artifact(parsed, blobs)
+
+    # -- blobs -----------------------------------------------------------------
+
+    def _blob(self, described: Descriptor) -> Blob | None:
+        member = blob_name(described.digest)
+        if described.data is not None:
+            check(described.data, described.digest, described.size, file=self._reading.file, member=f"{member} (data)")
+        blob = self._reading.tree.find(member)
+        if blob is None and described.data is not None:
+            return DataBlob(described.data, member)
+        return blob
+
+    def _required(self, described: Descriptor, named_by: str) -> Blob | None:
+        """Return the blob; None only for one that may live elsewhere."""
+        blob = self._blob(described)
+        if blob is None:
+            if described.urls:
+                return None
+            raise FormatError(
+                f"is missing, though {named_by} names it ({described.media_type})",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        if blob.size is not None and blob.size != described.size:
+            raise FormatError(
+                f"holds {blob.size} bytes, its descriptor in {named_by} says {described.size}",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        return blob
+
+    def _document(self, described: Descriptor, named_by: str = "index.json") -> tuple[bytes, str]:
+        member = blob_name(described.digest)
+        blob = self._required(described, named_by)
+        if isinstance(blob, DataBlob) and described.data is not None:
+            return described.data, member
+        if blob is None:
+            raise FormatError(f"is missing, though {named_by} names it", file=self._reading.file, member=member)
+        return self._reading.read_named(member, described.digest, described.size), member

@@ -1,0 +1,239 @@
+"""What every reader shares: the source, typed access to documents, and tolerance.
+
+Readers look keys up as Go does (exact spelling first, then any letter case),
+because every tool that loads these archives is written in Go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from convert import documents
+from convert.digest import Digest
+from convert.errors import DigestMismatchError, FormatError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convert.archive.tree import Tree
+
+
+@dataclass(slots=True)
+class Reading:
+    """One source being read.
+
+    `problems` is None where the first fault ends the reading; a list where as
+    much as possible is wanted (`id`, `inspect`, `validate`) and faults are
+    collected instead.
+    """
+
+    tree: Tree
+    file: str
+    warnings: list[str] = field(default_factory=list)
+    problems: list[InputError] | None = None
+
+    def warn(self, text: str) -> None:
+        """Remember, once, something that was accepted with a remark."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def problem(self, error: InputError) -> None:
+        """Raise `error`, or keep it where faults are collected."""
+        if error.file is None:
+            error.file = self.file
+        if self.problems is None:
+            raise error
+        self.problems.append(error)
+
+    def read(self, member: str) -> bytes:
+        """Return a document's bytes.
+
+        Raises:
+            FormatError: no such member.
+            UnsafeInputError: larger than a document may be, or a bad link.
+        """
+        return self.tree.read(member)
+
+    def read_named(self, member: str, digest: Digest, size: int) -> bytes:
+        """Return a document's bytes, proved against the descriptor that names it.
+
+        Raises:
+            DigestMismatchError: its size or digest is another.
+        """
+        raw = self.tree.read(member)
+        check(raw, digest, size, file=self.file, member=member)
+        return raw
+
+    def parse(self, raw: bytes, member: str) -> Any:
+        """Return the JSON value of a document, strictly read."""
+        return documents.parse(raw, where=self.file, member=member)
+
+    def fields(self, raw: bytes, member: str, schema: str) -> Fields:
+        """Return the typed view of a document that must be an object."""
+        value = self.parse(raw, member)
+        return Fields(value, Document(self, member, value, schema))
+
+
+def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: str) -> None:
+    """Prove bytes against the digest and size that name them.
+
+    Raises:
+        DigestMismatchError: one of them is another.
+    """
+    if size is not None and len(raw) != size:
+        raise DigestMismatchError(
+            f"holds {len(raw)} bytes, its descriptor says {size}",
+            wanted=str(size),
+            got=str(len(raw)),
+            size=len(raw),
+            file=file,
+            member=member,
+        )
+    got = digest_of(raw, digest.algorithm)
+    if got != digest:
+        raise DigestMismatchError(
+            f"content is {got}, expected {digest}",
+            wanted=str(digest),
+            got=str(got),
+            size=len(raw),
+            file=file,
+            member=member,
+        )
+
+
+def digest_of(raw: bytes, algorithm: str) -> Digest:
+    """Return the digest of `raw` under a known algorithm."""
+    import hashlib  # noqa: PLC0415 - sha512 is rare, Digest.of covers the rest
+
+    return Digest(algorithm, hashlib.new(algorithm, raw).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document, as errors about a place inside it need it."""
+
+    reading: Reading
+    member: str
+    root: Any
+    schema: str
+
+    def fail(self, path: str, expected: str) -> NoReturn:
+        """Raise the clearest error there is about a place in this document.
+
+        The schema's own finding is preferred, because it names the first wrong
+        place of the whole document; `expected` speaks where the schema is content.
+        """
+        from convert import schema  # noqa: PLC0415 - jsonschema is slow to import and only errors need it
+
+        found = schema.explain(self.root, self.schema)
+        raise FormatError(found or f"{path or 'document'}: {expected}", file=self.reading.file, member=self.member)
+
+
+class Fields:
+    """Typed access to one JSON object; `null` reads as absent, as in Go."""
+
+    __slots__ = ("_document", "_path", "_value")
+
+    def __init__(self, value: Any, document: Document, path: str = "") -> None:
+        """Refuse anything but an object."""
+        if not isinstance(value, dict):
+            document.fail(path, "expected an object")
+        self._value: dict[str, Any] = value
+        self._document = document
+        self._path = path
+
+    def _at(self, key: str) -> str:
+        return f"{self._path}.{key}" if self._path else key
+
+    def place(self, key: str) -> str:
+        """Return the path of a key inside its document, for messages."""
+        return self._at(key)
+
+    def get(self, key: str) -> Any:
+        """Return the raw value of a key, None where absent or null."""
+        return documents.lookup(
+            self._value,
+            key,
+            where=self._document.reading.file,
+            member=self._document.member,
+            warnings=self._document.reading.warnings,
+        )
+
+    def has(self, key: str) -> bool:
+        """Tell whether a key is there with a value other than null."""
+        return self.get(key) is not None
+
+    def fail(self, key: str, expected: str) -> NoReturn:
+        """Raise a FormatError about a key."""
+        self._document.fail(self._at(key), expected)
+
+    def text(self, key: str) -> str | None:
+        """Return a string."""
+        value = self.get(key)
+        if value is not None and not isinstance(value, str):
+            self.fail(key, "expected a string")
+        return value
+
+    def required_text(self, key: str) -> str:
+        """Return a string that must be there."""
+        value = self.text(key)
+        if value is None:
+            self.fail(key, "is missing")
+        return value
+
+    def integer(self, key: str) -> int | None:
+        """Return a whole number; `1.0` and `true` are none."""
+        value = self.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            self.fail(key, "expected a whole number")
+        return value
+
+    def array(self, key: str) -> list[Any] | None:
+        """Return an array."""
+        value = self.get(key)
+        if value is not None and not isinstance(value, list):
+            self.fail(key, "expected an array")
+        return value
+
+    def strings(self, key: str) -> list[str] | None:
+        """Return an array of strings."""
+        value = self.array(key)
+        if value is not None and not all(isinstance(item, str) for item in value):
+            self.fail(key, "expected an array of strings")
+        return value
+
+    def objects(self, key: str) -> Iterator[Fields]:
+        """Yield the objects of an array; nothing where it is absent."""
+        for number, value in enumerate(self.array(key) or ()):
+            yield Fields(value, self._document, f"{self._at(key)}[{number}]")
+
+    def object(self, key: str) -> Fields | None:
+        """Return an object."""
+        value = self.get(key)
+        return None if value is None else Fields(value, self._document, self._at(key))
+
+    def string_map(self, key: str) -> dict[str, str]:
+        """Return an object whose values are strings; empty where absent."""
+        value = self.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            self.fail(key, "expected an object of strings")
+        return value
+
+    def digest(self, key: str) -> Digest:
+        """Return a digest that must be there."""
+        text = self.required_text(key)
+        try:
+            return Digest.parse(text)
+        except FormatError as error:
+            raise FormatError(
+                f"{self._at(key)}: {error.message}",
+                file=self._document.reading.file,
+                member=self._document.member,
+            ) from None
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield the keys as they are spelled, and their raw values."""
+        yield from self._value.items()

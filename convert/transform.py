@@ -1,0 +1,270 @@
+"""From the images as the source has them to the images as the target gets them.
+
+Pure: `ImageSet` in, `ImageSet` out. Which bytes are kept and which are made
+anew is decided here and nowhere else (CONTRACT.md, "Rules of identity").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Literal
+
+from convert import mediatypes
+from convert.digest import Digest
+from convert.formats import indexes, manifests
+from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Other
+from convert.select import entry_label, node_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from convert.model import ImageSet, Node
+
+ManifestType = Literal["oci", "docker", "keep"]
+# cosign's tag scheme: sha256-<hex of the manifest it speaks of>.<kind>
+_REFERRER_TAG: Final = re.compile(r"(?:.*:)?sha256-([0-9a-f]{64})(?:\.[a-z]+)?\Z")
+
+
+class Form(Enum):
+    """What becomes of a layer's bytes on the way to the target."""
+
+    STORED = "kept"
+    PLAIN = "uncompressed"
+    ENCODED = "compressed"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a target wants its images.
+
+    `plain`: layers uncompressed (docker-save, docker-save@25). `manifests`: the
+    target carries manifests (OCI, docker-oci). `recompress` and `manifest_type`
+    are the options of those names; `encode` is False under `--compress none`.
+    """
+
+    plain: bool
+    manifests: bool
+    recompress: bool = False
+    manifest_type: ManifestType = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the ledger: which digest changed, from what, to what, and why."""
+
+    subject: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was kept, what was made anew, what was left out."""
+
+    kept: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def real_manifest(image: Image) -> Manifest | None:
+    """Return the manifest that carries an identity, None where there is none."""
+    return image.manifest if image.manifest and not image.manifest.made_up else None
+
+
+def layer_form(image: Image, layer: Layer, recipe: Recipe, compression: str) -> Form:
+    """Decide what becomes of one layer; `compression` is how its bytes lie.
+
+    Rule 2: what came with a manifest stays as it is, plain layers too; where
+    none came, plain layers go through the profile and compressed ones are kept.
+    bzip2 and xz have no media type, so they never can be kept in a layout.
+    """
+    if recipe.plain:
+        return Form.PLAIN
+    if recipe.recompress:
+        return Form.ENCODED
+    if real_manifest(image) is not None:
+        return Form.STORED
+    return Form.STORED if compression in {"gzip", "zstd"} or layer.blob is None else Form.ENCODED
+
+
+def layers_of(images: ImageSet) -> Iterator[tuple[Image, Layer]]:
+    """Yield every layer of every image with its image."""
+    for image in images.images():
+        for layer in image.layers:
+            yield image, layer
+
+
+# -- what a target cannot hold -----------------------------------------------------
+
+
+def only_images(images: ImageSet, warn: Callable[[str], None]) -> ImageSet:
+    """Leave out what is no image, one line each, for targets that hold only images."""
+    kept = []
+    for entry in images.entries:
+        if isinstance(entry.node, Image):
+            kept.append(entry)
+        else:
+            warn(f"left out {entry_label(entry)}: {_kind(entry.node)}, and the target holds images only")
+    return dataclasses.replace(images, entries=tuple(kept))
+
+
+def _kind(node: Node | None) -> str:
+    if node is None:
+        return "its manifest is not in the source"
+    if isinstance(node, Artifact):
+        what = node.manifest.artifact_type or node.manifest.config.media_type
+        return f"an artifact ({what})"
+    if isinstance(node, Index):
+        return "an index without images"
+    if isinstance(node, Other):
+        return f"of unknown type {node.descriptor.media_type}"
+    return "an image"
+
+
+# -- manifests ---------------------------------------------------------------------
+
+
+def finished(images: ImageSet, done: Mapping[int, Layer], recipe: Recipe, ledger: Ledger) -> ImageSet:
+    """Return the images with their finished layers, and the manifests that follow.
+
+    `done` maps `id()` of each source layer to the layer as it will be written.
+    """
+    return _Finisher(done, recipe, ledger).run(images)
+
+
+class _Finisher:
+    def __init__(self, done: Mapping[int, Layer], recipe: Recipe, ledger: Ledger) -> None:
+        self._done = done
+        self._recipe = recipe
+        self._ledger = ledger
+        self._nodes: dict[int, Node | None] = {}
+        self._gone: dict[Digest, Digest] = {}
+
+    def run(self, images: ImageSet) -> ImageSet:
+        entries = []
+        for entry in images.entries:
+            node = self._node(entry.node)
+            if entry.node is not None and node is None:
+                continue
+            descriptor = entry.descriptor
+            if node is not entry.node and node is not None and node_digest(node) != (descriptor and descriptor.digest):
+                descriptor = None
+            entries.append(Entry(node, entry.name, descriptor))
+        entries = [entry for entry in entries if not self._names_gone(entry)]
+        if self._recipe.recompress:
+            entries.sort(key=_full_order)
+        return dataclasses.replace(images, entries=tuple(entries))
+
+    def _node(self, node: Node | None) -> Node | None:
+        if node is None:
+            return None
+        if id(node) not in self._nodes:
+            if isinstance(node, Image):
+                self._nodes[id(node)] = self._image(node)
+            elif isinstance(node, Index):
+                self._nodes[id(node)] = self._index(node)
+            else:
+                self._nodes[id(node)] = node
+        return self._nodes[id(node)]
+
+    def _image(self, image: Image) -> Image:
+        layers = tuple(self._done[id(layer)] for layer in image.layers)
+        if not self._recipe.manifests:
+            return dataclasses.replace(image, layers=layers)
+        old = real_manifest(image)
+        if old is not None and not self._recipe.recompress and self._fits(old):
+            self._ledger.kept.append(str(old.digest))
+            return dataclasses.replace(image, layers=layers)
+        manifest = self._made(image, layers)
+        if old is not None and old.digest != manifest.digest:
+            why = "--recompress" if self._recipe.recompress else f"--manifest-type {self._recipe.manifest_type}"
+            self._ledger.changes.append(Change("manifest", str(old.digest), str(manifest.digest), why))
+            self._gone[old.digest] = manifest.digest
+        return dataclasses.replace(image, layers=layers, manifest=manifest)
+
+    def _fits(self, manifest: Manifest) -> bool:
+        wanted = self._recipe.manifest_type
+        return wanted == "keep" or mediatypes.is_docker(manifest.media_type) == (wanted == "docker")
+
+    def _made(self, image: Image, layers: tuple[Layer, ...]) -> Manifest:
+        described = [layer.stored for layer in layers if layer.stored is not None]
+        if len(described) != len(layers):
+            raise ValueError("a finished layer has no descriptor")
+        docker = self._recipe.manifest_type == "docker"
+        make = manifests.docker_manifest if docker else manifests.oci_manifest
+        raw = make(image.config.raw, described)
+        kind = manifests.docker_layer_type if docker else manifests.oci_layer_type
+        return Manifest(
+            raw=raw,
+            media_type=mediatypes.DOCKER_MANIFEST if docker else mediatypes.OCI_MANIFEST,
+            digest=Digest.of(raw),
+            config=Descriptor(
+                mediatypes.DOCKER_CONFIG if docker else mediatypes.OCI_CONFIG, image.image_id, len(image.config.raw)
+            ),
+            layers=tuple(dataclasses.replace(layer, media_type=kind(layer.media_type)) for layer in described),
+        )
+
+    def _index(self, index: Index) -> Index | None:
+        children = tuple(Child(child.descriptor, self._node(child.node)) for child in index.children)
+        if all(
+            new.node is old.node or (new.node is not None and node_digest(new.node) == old.descriptor.digest)
+            for new, old in zip(children, index.children, strict=True)
+        ) and not self._recipe.recompress:
+            return dataclasses.replace(index, children=children)
+        kept = []
+        for child in children:
+            if isinstance(child.node, Image | Index):
+                kept.append(Child(_bare(child), child.node))
+            else:
+                self._leave_out(child)
+        docker = self._recipe.manifest_type == "docker"
+        media_type = mediatypes.DOCKER_MANIFEST_LIST if docker else mediatypes.OCI_INDEX
+        if not kept and index.children:
+            self._ledger.left_out.append(f"left out index {index.digest}: none of its images is in the source")
+            return None
+        made = indexes.rebuilt(index, tuple(kept), media_type=media_type)
+        if made.digest != index.digest:
+            why = "its manifests changed"
+            self._ledger.changes.append(Change("index", str(index.digest), str(made.digest), why))
+            self._gone[index.digest] = made.digest
+        return made
+
+    def _leave_out(self, child: Child) -> None:
+        digest = child.descriptor.digest
+        about = child.descriptor.annotations.get("vnd.docker.reference.digest")
+        if about:
+            text = f"left out attestation {digest}: it speaks of {about}, whose manifest was made anew"
+        elif child.node is None:
+            text = f"left out {digest}: the index was made anew and this child is not in the source"
+        else:
+            text = f"left out {digest}: {_kind(child.node)} in an index that was made anew"
+        self._ledger.left_out.append(text)
+
+    def _names_gone(self, entry: Entry) -> bool:
+        """Tell whether an artifact speaks of a manifest that was made anew."""
+        node = entry.node
+        about: Digest | None = None
+        if isinstance(node, Artifact) and node.manifest.subject is not None:
+            about = node.manifest.subject.digest
+        elif entry.name and (match := _REFERRER_TAG.match(entry.name.ref_name or "")):
+            about = Digest.from_hex(match.group(1))
+        if about is None or about not in self._gone:
+            return False
+        self._ledger.left_out.append(f"left out {entry_label(entry)}: it speaks of {about}, which was made anew")
+        return True
+
+
+def _bare(child: Child) -> Descriptor:
+    """Return a child's descriptor with its platform and nothing else to say."""
+    return dataclasses.replace(child.descriptor, annotations={}, data=None, extra={}, artifact_type=None, urls=())
+
+
+def _full_order(entry: Entry) -> tuple[str, str]:
+    name = entry.name.reference.full if entry.name and entry.name.reference else (entry.name and entry.name.ref_name)
+    node = entry.node
+    identity = str(node.image_id) if isinstance(node, Image) else str(node_digest(node) if node else "")
+    return (name or "", identity)

@@ -1,0 +1,246 @@
+"""Where layers are finished: proved, compressed or counted, on all cores.
+
+Each layer's bytes are read once. What is made lands in the staging area beside
+the destination, so memory depends on chunk and jobs, never on the image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from convert import mediatypes
+from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, present
+from convert.digest import Digest
+from convert.model import Descriptor, Layer
+from convert.transform import Form, layer_form, layers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from convert.archive.output import Content
+    from convert.compression.profiles import Profile
+    from convert.content import Proofs
+    from convert.model import Blob, Image, ImageSet
+    from convert.transform import Recipe
+
+
+class BlobWriter(Protocol):
+    """A blob being made in the staging area."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Append bytes."""
+
+    def finish(self, digest: Digest) -> Blob:
+        """Name what was written, and return it for reading."""
+
+    def abort(self) -> None:
+        """Throw it away."""
+
+
+class Staging(Protocol):
+    """The area beside the destination where made blobs wait."""
+
+    def new_blob(self) -> BlobWriter:
+        """Start a blob whose name its content will tell."""
+
+
+class NoStaging:
+    """For commands that only want digests: bytes are counted and thrown away."""
+
+    def new_blob(self) -> BlobWriter:
+        """Start a blob that nobody keeps."""
+        return _Nowhere()
+
+
+class _Nowhere:
+    def write(self, data: bytes | memoryview, /) -> object:
+        return len(data)
+
+    def finish(self, digest: Digest) -> Blob:
+        return _Gone(str(digest))
+
+    def abort(self) -> None:
+        return
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Gone:
+    """A blob of which only the digest was wanted."""
+
+    where: str
+    size: int | None = None
+
+    def open(self) -> None:  # type: ignore[override] # never read: there is nothing to read
+        raise ValueError(f"{self.where} was not kept")
+
+    def extent(self) -> None:
+        return None
+
+
+@dataclasses.dataclass(slots=True)
+class Finished:
+    """Layers as they will be written, by `id()` of the layer they came from."""
+
+    layers: dict[int, Layer] = dataclasses.field(default_factory=dict)
+    contents: dict[int, Content] = dataclasses.field(default_factory=dict)
+    forms: dict[int, Form] = dataclasses.field(default_factory=dict)
+
+    def content(self, layer: Layer) -> Content:
+        """Return the bytes to write for a finished layer."""
+        return self.contents[id(layer)]
+
+
+class Workshop:
+    """Finishes layers with `jobs` threads; results never depend on how many.
+
+    Two pools: threads that read, hash and write whole layers, and threads that
+    run the codec's leaf tasks. The first wait for the second, never the other
+    way round, so they cannot lock each other out.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: int,
+        profile: Profile,
+        proofs: Proofs,
+        verify_full: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """`progress` is told the plain bytes of each chunk, from any thread."""
+        self._jobs = max(1, jobs)
+        self._profile = profile
+        self._proofs = proofs
+        self._verify_full = verify_full
+        self._progress = progress
+        self.layers = ThreadPoolExecutor(self._jobs, thread_name_prefix="layer")
+        self._codec = ThreadPoolExecutor(self._jobs, thread_name_prefix="codec")
+
+    def __enter__(self) -> Self:
+        """Use as a context manager, so that threads end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for running tasks; drop those not begun."""
+        self.layers.shutdown(wait=True, cancel_futures=True)
+        self._codec.shutdown(wait=True, cancel_futures=True)
+
+    def finish(self, images: ImageSet, recipe: Recipe, staging: Staging) -> Finished:
+        """Finish every layer of the images.
+
+        Raises:
+            DigestMismatchError: a layer is not what names it.
+            InputError: damaged compression, or a layer over the limit.
+            StorageError: the staging area cannot be written.
+        """
+        finished = Finished()
+        running: dict[tuple[int, Digest, Digest | None], Future[tuple[Layer, Content | None, Form]]] = {}
+        order: list[tuple[Layer, Future[tuple[Layer, Content | None, Form]]]] = []
+        wanted: list[tuple[int, tuple[int, Digest, Digest | None], Image, Layer]] = []
+        for image, layer in layers_of(images):
+            key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None)
+            size = layer.blob.size if layer.blob is not None else None
+            wanted.append((size or 0, key, image, layer))
+        # The largest first: a small one never waits behind the last big one.
+        for _, key, image, layer in sorted(wanted, key=lambda item: -item[0]):
+            if key not in running:
+                running[key] = self.layers.submit(self._one, image, layer, recipe, staging)
+            order.append((layer, running[key]))
+        try:
+            for layer, future in order:
+                made, content, form = future.result()
+                finished.layers[id(layer)] = made
+                finished.forms[id(made)] = form
+                if content is not None:
+                    finished.contents[id(made)] = content
+        except BaseException:
+            for future in running.values():
+                future.cancel()
+            raise
+        return finished
+
+    # -- one layer -----------------------------------------------------------------
+
+    def _one(
+        self, image: Image, layer: Layer, recipe: Recipe, staging: Staging
+    ) -> tuple[Layer, Content | None, Form]:
+        compression = compression_of(layer.blob) if layer.blob is not None else ""
+        form = layer_form(image, layer, recipe, compression)
+        if form is Form.PLAIN:
+            present(layer, self._proofs.file)
+            return layer, PlainContent(layer, self._proofs), form
+        if form is Form.STORED:
+            return self._stored(layer, compression)
+        return self._encoded(layer, staging)
+
+    def _stored(self, layer: Layer, compression: str) -> tuple[Layer, Content | None, Form]:
+        if layer.blob is None:
+            # Not distributable: the descriptor goes on, the bytes live elsewhere.
+            return layer, None, Form.STORED
+        if layer.stored is not None:
+            if self._verify_full:
+                self._prove(layer)
+            return layer, StoredContent(layer.blob, layer.stored, self._proofs), Form.STORED
+        descriptor = self._described(layer, compression)
+        made = Layer(layer.diff_id, layer.blob, descriptor)
+        return made, StoredContent(layer.blob, descriptor, self._proofs), Form.STORED
+
+    def _prove(self, layer: Layer) -> None:
+        with PlainContent(layer, self._proofs).open() as plain:
+            drain(plain, self._count)
+
+    def _described(self, layer: Layer, compression: str) -> Descriptor:
+        """Prove a compressed layer's DiffID and learn its digest in the same pass."""
+        from convert.compression import streams  # noqa: PLC0415
+
+        blob = present(layer, self._proofs.file)
+        learnt: list[tuple[Digest, int]] = []
+        raw = HashingStream(blob.open(), "sha256", lambda digest, size: learnt.append((digest, size)), where=blob.where)
+        content = PlainContent(layer, self._proofs)
+        with content.proving(streams.decompress(raw, compression, where=blob.where)) as plain:  # type: ignore[arg-type] # a RawIOBase reads as a BinaryIO does
+            drain(plain, self._count)
+        ((digest, size),) = learnt
+        self._proofs.add(blob, digest)
+        return Descriptor(mediatypes.layer_type(compression, docker=False), digest, size)
+
+    def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
+        encoder = self._profile.encoder(self._codec, self._jobs)
+        out = staging.new_blob()
+        try:
+            hasher = hashlib.sha256()
+            size = 0
+
+            def put(data: bytes) -> None:
+                nonlocal size
+                if data:
+                    hasher.update(data)
+                    out.write(data)
+                    size += len(data)
+
+            def take(chunk: memoryview) -> None:
+                put(encoder.write(chunk))
+                self._count(chunk)
+
+            with PlainContent(layer, self._proofs).open() as plain:
+                drain(plain, take)
+            put(encoder.finish())
+            digest = Digest("sha256", hasher.hexdigest())
+            blob = out.finish(digest)
+        except BaseException:
+            out.abort()
+            raise
+        self._proofs.add(blob, digest)
+        descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def _count(self, chunk: memoryview) -> None:
+        if self._progress is not None:
+            self._progress(len(chunk))
