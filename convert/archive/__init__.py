@@ -1,1 +1,1 @@
-"""Archives as trees of named bytes; nothing here knows what an image is."""
+"""Archives and folders: names to bytes in, members to files out. Knows no image."""

@@ -1,0 +1,304 @@
+"""Open what the user named: a file, folder, pipe or `-`, compressed or not.
+
+Content decides what it is, never a file name. skopeo's spellings
+`docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are
+understood; a path that exists wins over them (CONTRACT.md, "Formats").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
+
+from convert.archive.spool import Keeper, SpooledTree
+from convert.archive.tar_read import BLOCK, StreamCursor
+from convert.archive.tree import FolderTree, TarTree, Tree
+from convert.compression import streams
+from convert.errors import StorageError, UnsafeInputError, UsageError
+from convert.limits import CHUNK, MAX_WRAPPER_RATIO, WRAPPER_FREE_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer
+
+STDIN: Final = "-"
+_SPELLINGS: Final = ("docker-archive", "oci-archive", "oci")
+#: Compression in compression is legal and seen; more is a game.
+_MAX_WRAPPERS: Final = 2
+
+
+@dataclass(slots=True)
+class Source:
+    """An opened source. `tree` holds its members; close it through here.
+
+    `path` is where it lies ("-" for standard input), `spelling` and
+    `reference_text` what stood around the path ("" if nothing did), `wrapper`
+    the compression of the whole ("" if none).
+    """
+
+    tree: Tree
+    path: str
+    spelling: str = ""
+    reference_text: str = ""
+    wrapper: str = ""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.tree.close()
+
+
+def open_source(
+    text: str,
+    *,
+    keeper: Keeper | None = None,
+    stdin: BinaryIO | None = None,
+    spool_folder: str | None = None,
+) -> Source:
+    """Open SOURCE as the command line spells it.
+
+    What cannot be read in any order (a pipe, a compressed archive) is read once,
+    now: `keeper` takes its members as they come, else they are spooled to an
+    unnamed file in `spool_folder` (the system's folder for such if None).
+
+    Raises:
+        UsageError: SOURCE is empty, or standard input is a terminal.
+        UnknownFormatError: neither tar nor folder nor a compressed tar.
+        InputError: damaged, hostile, or a device.
+        StorageError: it does not exist or cannot be read.
+    """
+    spelling, path, reference_text = _split(text)
+    if path == STDIN and not spelling:
+        tree, wrapper = _open_stdin(stdin, keeper, spool_folder)
+    else:
+        tree, wrapper = _open_fd(_open_path(path, text), path, keeper, spool_folder)
+    return Source(tree, path, spelling, reference_text, wrapper)
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return spelling, path and reference text of SOURCE."""
+    if not text:
+        msg = "SOURCE is empty"
+        raise UsageError(msg)
+    spelling, colon, rest = text.partition(":")
+    if text == STDIN or not colon or spelling not in _SPELLINGS or _exists(text):
+        return "", text, ""
+    if _exists(rest):
+        return spelling, rest, ""
+    path, _, reference_text = rest.partition(":")
+    return spelling, path, reference_text
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # NUL in it
+        return False
+
+
+def _open_path(path: str, text: str) -> int:
+    """Open a file, folder or FIFO; nothing that opening or reading may set in motion."""
+    try:
+        mode = os.stat(path).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
+            msg = "this is a device or socket, not an archive"
+            raise UnsafeInputError(msg, file=path)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise _missing(path, text) from error
+    except ValueError as error:
+        msg = "no such file or folder: a path cannot hold NUL"
+        raise StorageError(msg, file=path) from error
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="opening") from error
+
+
+def _missing(path: str, text: str) -> StorageError:
+    from convert.reference import looks_like_image_name  # noqa: PLC0415 - only for the hint
+
+    hint = f"for an image of a local engine: docker save {text} | imgconv - ..." if looks_like_image_name(text) else None
+    return StorageError("no such file or folder", file=path, hint=hint)
+
+
+def _open_stdin(stdin: BinaryIO | None, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+    if stdin is not None:
+        try:
+            fd = os.dup(stdin.fileno())
+        except (OSError, AttributeError):  # a stream without a descriptor
+            return _stream_tree(cast("BinaryIO", _Unclosed(stdin)), "-", keeper, folder)
+    else:
+        try:
+            fd = os.dup(0)
+        except OSError as error:
+            raise StorageError.from_os(error, file=STDIN, doing="opening standard input") from error
+    return _open_fd(fd, STDIN, keeper, folder)
+
+
+def _open_fd(fd: int, path: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+    """Return the tree behind an open descriptor, which now belongs to it, and the wrapper."""
+    try:
+        status = os.fstat(fd)
+        if path == STDIN and os.isatty(fd):
+            msg = "standard input is a terminal"
+            raise UsageError(msg, hint="pipe an archive into it: docker save NAME | imgconv - ...")
+        regular = stat.S_ISREG(status.st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0
+        wrapper = streams.sniff(os.pread(fd, streams.SNIFF_SIZE, 0)) if regular else ""
+    except OSError as error:
+        os.close(fd)
+        raise StorageError.from_os(error, file=path, doing="reading") from error
+    except BaseException:
+        os.close(fd)
+        raise
+    if stat.S_ISDIR(status.st_mode):
+        return FolderTree(fd, path), ""
+    if regular and not wrapper:
+        return TarTree(fd, path), ""
+    if stat.S_ISFIFO(status.st_mode):
+        _widen(fd)
+    return _stream_tree(cast("BinaryIO", _FileStream(fd, path)), path, keeper, folder)
+
+
+def _widen(fd: int) -> None:
+    """Ask Linux for a pipe that holds a whole chunk; smaller ones work as well."""
+    if sys.platform == "linux":
+        import fcntl  # noqa: PLC0415 - only where used
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, CHUNK)
+
+
+def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+    """Peel wrappers off a stream and read the tar inside."""
+    wrappers: list[str] = []
+    try:
+        while True:
+            head = StreamCursor(stream).read(BLOCK)
+            stream = cast("BinaryIO", _Prefixed(head, stream))
+            wrapper = streams.sniff(head)
+            if not wrapper:
+                break
+            wrappers.append(wrapper)
+            if len(wrappers) > _MAX_WRAPPERS:
+                msg = f"compressed more than {_MAX_WRAPPERS} times over"
+                raise UnsafeInputError(msg, file=where)
+            raw = _Counted(stream)
+            plain = streams.decompress(cast("BinaryIO", raw), wrapper, where=where)
+            stream = cast("BinaryIO", _Guarded(plain, raw, where))
+    except BaseException:
+        stream.close()
+        raise
+    return SpooledTree(stream, where, keeper, folder), "+".join(wrappers)
+
+
+class _Over(io.RawIOBase):
+    """A stream over another one, which it closes."""
+
+    def __init__(self, below: BinaryIO) -> None:
+        super().__init__()
+        self.count = 0
+        self._below = below
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        count: int = self._below.readinto(buffer)  # type: ignore[attr-defined]  # typing.BinaryIO lacks it
+        self._took(count)
+        return count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = self._below.read(-1 if size is None else size)
+        self._took(len(data))
+        return data
+
+    def _took(self, count: int) -> None:
+        self.count += count
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._below.close()
+
+
+class _Counted(_Over):
+    """Counts the bytes that go through."""
+
+
+class _Unclosed(_Over):
+    """Leaves the stream below open: it is the caller's."""
+
+    def close(self) -> None:
+        io.RawIOBase.close(self)
+
+
+class _Guarded(_Over):
+    """Plain bytes out of a wrapper, which may not grow without bound (CONTRACT.md, "Limits")."""
+
+    def __init__(self, plain: BinaryIO, raw: _Counted, where: str) -> None:
+        super().__init__(plain)
+        self._raw = raw
+        self._where = where
+
+    def _took(self, count: int) -> None:
+        super()._took(count)
+        if self.count > WRAPPER_FREE_SIZE and self.count > self._raw.count * MAX_WRAPPER_RATIO:
+            msg = f"it expands more than {MAX_WRAPPER_RATIO} times, past {WRAPPER_FREE_SIZE} bytes"
+            raise UnsafeInputError(msg, file=self._where, hint="decompress it first if you trust it")
+
+
+class _Prefixed(_Over):
+    """Bytes already read from a stream, then the rest of it."""
+
+    def __init__(self, head: bytes, below: BinaryIO) -> None:
+        super().__init__(below)
+        self._head = head
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        if not self._head:
+            return super().readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        part = self._head[: len(view)]
+        view[: len(part)] = part
+        self._head = self._head[len(part) :]
+        return len(part)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not self._head:
+            return super().read(size)
+        if size is None or size < 0:
+            size = len(self._head)
+            part, self._head = self._head, b""
+            return part + super().read(-1)
+        part, self._head = self._head[:size], self._head[size:]
+        return part
+
+
+class _FileStream(io.FileIO):
+    """A pipe or file read in order, whose errors name it."""
+
+    def __init__(self, fd: int, where: str) -> None:
+        super().__init__(fd, "r")
+        self._where = where
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise StorageError.from_os(error, file=self._where, doing="reading") from error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return super().read(size) or b""
+        except OSError as error:
+            raise StorageError.from_os(error, file=self._where, doing="reading") from error

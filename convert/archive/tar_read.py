@@ -1,0 +1,483 @@
+"""Strict tar reading: v7, ustar, GNU and PAX headers, from files and from pipes.
+
+What is read follows POSIX.1-2017 pax ("ustar Interchange Format", "pax Extended
+Header") and GNU tar's manual ("Basic Tar Format"). Where readers in the field
+disagree about what a header means, it is refused: an archive must not be one
+image to imgconv and another to an engine. Nothing is ever extracted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
+
+from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
+from convert.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK: Final = 512
+_ZEROS: Final = bytes(BLOCK)
+
+Kind = Literal["file", "dir", "symlink", "hardlink", "device", "fifo", "other"]
+
+#: name, mode, uid, gid, size, mtime, chksum, typeflag, linkname, magic+version,
+#: uname, gname, devmajor, devminor, prefix, trailer
+_HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
+_KINDS: Final[dict[bytes, Kind]] = {
+    b"0": "file",
+    b"\0": "file",
+    b"7": "file",  # contiguous file: POSIX says to read it as a regular one
+    b"S": "file",  # GNU sparse
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"3": "device",
+    b"4": "device",
+    b"5": "dir",
+    b"6": "fifo",
+}
+_EXTENSIONS: Final = b"xgXLK"
+_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)[ \0]*\Z")
+_DECIMAL: Final = re.compile(rb"[0-9]{1,19}\Z")
+_MAX_SIZE: Final = (1 << 63) - 1
+#: First size that the octal field of a ustar header cannot hold.
+_OCTAL_END: Final = 8 << 30
+
+#: Headers are read this much at a time, so that small members cost one read.
+_WINDOW: Final = 8192
+#: How far behind the end-of-archive blocks a file is looked at, and a pipe drained.
+_TAIL_LOOK: Final = 64 << 10
+_TAIL_DRAIN: Final = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a tar, as its headers describe it.
+
+    `name` and `link` are the text as written (PAX and GNU long names applied),
+    `offset` is where the content begins, `start` where its first header does
+    (PAX and long-name headers included) and `end` where the next one may; all
+    count bytes from the start of the tar.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    link: str = ""
+    sparse: bool = False
+    start: int = 0
+    offset: int = 0
+    end: int = 0
+
+
+class Cursor(Protocol):
+    """What headers are read from."""
+
+    position: int
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+
+    def skip(self, size: int) -> int:
+        """Move on by `size` bytes; return how many of them there were."""
+
+
+class FileCursor:
+    """Reads headers out of a file by pread, jumping over what lies between."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        """Begin at the first byte of `fd`, a file of `size` bytes."""
+        self.position = 0
+        self._fd = fd
+        self._size = size
+        self._window = b""
+        self._window_start = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        begin = self.position - self._window_start
+        if begin < 0 or begin + size > len(self._window):
+            self._window = _pread(self._fd, max(size, _WINDOW), self.position)
+            self._window_start = self.position
+            begin = 0
+        data = self._window[begin : begin + size]
+        self.position += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Move on without reading."""
+        step = min(size, max(0, self._size - self.position))
+        self.position += step
+        return step
+
+
+class StreamCursor:
+    """Reads headers and contents out of a stream, in order."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Begin where `stream` stands; it is not closed here."""
+        self.position = 0
+        self.stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        data = self.stream.read(size)
+        while len(data) < size:
+            more = self.stream.read(size - len(data))
+            if not more:
+                break
+            data += more
+        self.position += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Read `size` bytes and forget them."""
+        left = size
+        while left:
+            data = self.stream.read(min(left, CHUNK))
+            if not data:
+                break
+            left -= len(data)
+        self.position += size - left
+        return size - left
+
+
+def _pread(fd: int, size: int, offset: int) -> bytes:
+    data = os.pread(fd, size, offset)
+    while len(data) < size:
+        more = os.pread(fd, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def index(fd: int, size: int, *, where: str) -> tuple[list[Member], list[str], int]:
+    """Return the members of the tar in `fd`, warnings, and where its members end.
+
+    Only headers are read, so that the cost is per member and not per byte.
+
+    Raises:
+        UnknownFormatError: the first block is no tar header.
+        TruncatedError: a member ends behind the end of the file.
+        FormatError, UnsafeInputError: a header breaks the format or a limit.
+    """
+    reader = TarReader(FileCursor(fd, size), where=where)
+    members = list(reader)
+    reader.finish()
+    return members, reader.warnings, reader.end
+
+
+class TarReader:
+    """Iterates over the members of a tar, skipping what of a content was not read.
+
+    `warnings` collects what was accepted with a remark, `end` is where the
+    end-of-archive blocks begin, once iteration is over.
+    """
+
+    def __init__(self, cursor: Cursor, *, where: str) -> None:
+        """Read from `cursor`; `where` names the archive in errors."""
+        self.warnings: list[str] = []
+        self.end = 0
+        self._cursor = cursor
+        self._where = where
+        self._count = 0
+        self._junk_seen = False
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield members in order; the cursor then stands at the content's start."""
+        while (member := self._next()) is not None:
+            self._count += 1
+            if self._count > MAX_MEMBERS:
+                msg = f"more than {MAX_MEMBERS} members"
+                raise UnsafeInputError(msg, file=self._where)
+            yield member
+            self._pass_content(member)
+
+    def _pass_content(self, member: Member) -> None:
+        content_end = member.offset + member.size
+        missing = content_end - self._cursor.position
+        if self._cursor.skip(missing) < missing:
+            msg = f"the archive ends in this member, which should have {member.size} bytes"
+            raise TruncatedError(msg, file=self._where, member=member.name)
+        padding = member.end - content_end
+        if self._cursor.skip(padding) < padding:
+            self.warnings.append("the archive ends before its last member's padding")
+
+    def _next(self) -> Member | None:
+        """Read one member's headers; None at the end of the archive."""
+        start = self._cursor.position
+        extensions = _Extensions(self._where)
+        while True:
+            here = self._cursor.position
+            block = self._cursor.read(BLOCK)
+            if len(block) < BLOCK or block == _ZEROS:
+                if extensions.seen:
+                    msg = "the archive ends behind an extended header"
+                    raise TruncatedError(msg, file=self._where)
+                self.end = start
+                self._end_of_archive(block, start)
+                return None
+            flag = self._check(block, first=here == 0)
+            if flag not in _EXTENSIONS:
+                return self._member(block, extensions, start)
+            if flag == b"g":
+                self._global(block)
+                # A global header belongs to all that follows, not to this member.
+                if not extensions.seen:
+                    start = self._cursor.position
+            else:
+                extensions.add(flag, self._body(block, MAX_PAX_SIZE))
+
+    def _check(self, block: bytes, *, first: bool) -> bytes:
+        """Verify the checksum, unsigned or (old Sun tar) signed; return the typeflag."""
+        field = block[148:156]
+        match = _OCTAL.match(field)
+        stated = int(match[1] or b"0", 8) if match else -1
+        unsigned = sum(block) - sum(field) + 8 * 0x20
+        if stated != unsigned:
+            signed = unsigned - 256 * sum(byte >= 0x80 for byte in block[:148] + block[156:])
+            if stated != signed or not match or not match[1]:
+                if first:
+                    msg = "this is no tar archive, folder or compressed tar"
+                    raise UnknownFormatError(msg, file=self._where)
+                msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
+                raise FormatError(msg, file=self._where)
+        return block[156:157]
+
+    def _body(self, block: bytes, limit: int) -> bytes:
+        """Return the content of an extended header."""
+        size = self._size(block, "extended header")
+        if size > limit:
+            msg = f"an extended tar header of {size} bytes is over the limit of {limit}"
+            raise UnsafeInputError(msg, file=self._where)
+        padded = -(-size // BLOCK) * BLOCK
+        body = self._cursor.read(padded)
+        if len(body) < padded:
+            msg = "the archive ends in an extended header"
+            raise TruncatedError(msg, file=self._where)
+        return body[:size]
+
+    def _global(self, block: bytes) -> None:
+        """Refuse a global PAX header that renames or resizes; pass over others.
+
+        Go's reader ignores it and GNU tar obeys, so they would see different members.
+        """
+        for key in _pax_records(self._body(block, MAX_PAX_SIZE), self._where):
+            if key in _MEANINGFUL or key.startswith(b"GNU.sparse."):
+                msg = f"a global PAX header sets {_text(key)!r}, which readers disagree about"
+                raise FormatError(msg, file=self._where)
+
+    def _size(self, block: bytes, member: str) -> int:
+        field = block[124:136]
+        if field[0] & 0x80:  # GNU base-256, two's complement from the second-highest bit
+            value = int.from_bytes(field, "big", signed=False) & ((1 << 95) - 1)
+            if field[0] & 0x40:
+                value -= 1 << 95
+        else:
+            match = _OCTAL.match(field)
+            if not match:
+                msg = f"the size in the tar header is no number: {_text(field)!r}"
+                raise FormatError(msg, file=self._where, member=member)
+            value = int(match[1] or b"0", 8)
+        return self._sane(value, member)
+
+    def _sane(self, size: int, member: str) -> int:
+        if not 0 <= size <= _MAX_SIZE - BLOCK:
+            msg = f"impossible size {size} in the tar header"
+            raise FormatError(msg, file=self._where, member=member)
+        return size
+
+    def _member(self, block: bytes, extensions: _Extensions, start: int) -> Member:
+        fields = _HEADER.unpack(block)
+        flag: bytes = fields[7]
+        raw_name = extensions.name(_ustar_name(fields))
+        raw_link = extensions.link(_cut(fields[8]))
+        name, link = _text(raw_name), _text(raw_link)
+        if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:
+            msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
+            raise UnsafeInputError(msg, file=self._where, member=name[:80])
+        kind = _KINDS.get(flag, "other")
+        if flag == b"\0" and name.endswith("/"):
+            kind = "dir"  # how v7 wrote folders
+        size = self._size(block, name)
+        stated = extensions.size()
+        if stated is not None:
+            # A writer leaves 0 (or what fits) in the header where only PAX can hold the size.
+            if size not in (0, stated) and stated < _OCTAL_END:
+                msg = f"its PAX header says {stated} bytes and its tar header {size}"
+                raise FormatError(msg, file=self._where, member=name)
+            size = self._sane(stated, name)
+        if kind not in {"file", "other"}:
+            # Go and Python give such members no content whatever the field says.
+            if size:
+                self.warnings.append(f"{name}: a {kind} with a size of {size} bytes; taken as 0")
+            size = 0
+        sparse = flag == b"S" or extensions.sparse
+        if flag == b"S":
+            self._pass_sparse_map(block, name)
+        offset = self._cursor.position
+        return Member(
+            name=name,
+            kind=kind,
+            size=size,
+            link=link if kind in {"symlink", "hardlink"} else "",
+            sparse=sparse,
+            start=start,
+            offset=offset,
+            end=offset + -(-size // BLOCK) * BLOCK,
+        )
+
+    def _pass_sparse_map(self, block: bytes, name: str) -> None:
+        """Skip the extension blocks of an old GNU sparse header (`isextended`)."""
+        more = block[482]
+        blocks = 0
+        while more:
+            block = self._cursor.read(BLOCK)
+            blocks += 1
+            if len(block) < BLOCK or blocks > MAX_PAX_SIZE // BLOCK:
+                msg = "the map of a sparse member does not end"
+                raise TruncatedError(msg, file=self._where, member=name)
+            more = block[504]
+
+    def _end_of_archive(self, block: bytes, start: int) -> None:
+        if not block:
+            if not start:
+                msg = "this is no archive: it is empty"
+                raise UnknownFormatError(msg, file=self._where)
+            self.warnings.append("the archive has no end-of-archive blocks")
+            return
+        if len(block) < BLOCK:
+            if not start:
+                msg = "this is no tar archive, folder or compressed tar"
+                raise UnknownFormatError(msg, file=self._where)
+            msg = "the archive ends in the midst of a tar header"
+            raise TruncatedError(msg, file=self._where)
+        second = self._cursor.read(BLOCK)
+        if second != _ZEROS:
+            self.warnings.append("the archive ends with a lone zero block")
+            if second.strip(b"\0"):
+                self._junk()
+
+    def _junk(self) -> None:
+        if not self._junk_seen:
+            self._junk_seen = True
+            self.warnings.append("what follows the archive's end is ignored")
+
+    def finish(self) -> None:
+        """Look at what follows the end; drain a stream, so that its writer may end well."""
+        limit = _TAIL_DRAIN if isinstance(self._cursor, StreamCursor) else _TAIL_LOOK
+        while limit > 0 and (data := self._cursor.read(min(limit, _TAIL_LOOK))):
+            limit -= len(data)
+            if data.strip(b"\0"):
+                self._junk()
+
+
+_MEANINGFUL: Final = (b"path", b"linkpath", b"size")
+
+
+class _Extensions:
+    """What PAX and GNU headers say about the one member that follows them."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._pax: dict[bytes, bytes] | None = None
+        self._long: dict[bytes, bytes] = {}
+        self.sparse = False
+
+    @property
+    def seen(self) -> bool:
+        return self._pax is not None or bool(self._long)
+
+    def add(self, flag: bytes, body: bytes) -> None:
+        """Take the body of an `x`, `X` (Solaris), `L` or `K` header."""
+        if flag in b"xX":
+            if self._pax is not None:
+                msg = "two PAX headers for one member"
+                raise FormatError(msg, file=self._where)
+            self._pax = _pax_records(body, self._where)
+            for key in _MEANINGFUL:
+                if b"\0" in self._pax.get(key, b""):
+                    msg = f"NUL in the {_text(key)} of a PAX header"
+                    raise UnsafeInputError(msg, file=self._where)
+            self.sparse = any(key.startswith(b"GNU.sparse.") for key in self._pax)
+            return
+        if flag in self._long:
+            msg = "two GNU long names for one member"
+            raise FormatError(msg, file=self._where)
+        name, _, rest = body.partition(b"\0")
+        if rest.strip(b"\0"):
+            msg = "NUL in a GNU long name"
+            raise UnsafeInputError(msg, file=self._where)
+        self._long[flag] = name
+
+    def name(self, field: bytes) -> bytes:
+        return self._choose(b"path", b"L", field)
+
+    def link(self, field: bytes) -> bytes:
+        return self._choose(b"linkpath", b"K", field)
+
+    def _choose(self, key: bytes, flag: bytes, field: bytes) -> bytes:
+        pax = (self._pax or {}).get(key) or None  # an empty value takes a record back
+        gnu = self._long.get(flag)
+        if pax is not None and gnu is not None and pax != gnu:
+            msg = "a PAX header and a GNU long name that disagree"
+            raise FormatError(msg, file=self._where, member=_text(pax))
+        if pax is not None:
+            return pax
+        return field if gnu is None else gnu
+
+    def size(self) -> int | None:
+        text = (self._pax or {}).get(b"size")
+        if not text:
+            return None
+        if not _DECIMAL.match(text):
+            msg = f"the size in a PAX header is no number: {_text(text)!r}"
+            raise FormatError(msg, file=self._where)
+        return int(text)
+
+
+def _pax_records(body: bytes, where: str) -> dict[bytes, bytes]:
+    """Read the `<length> <key>=<value>\\n` records of a PAX header; the last of a key wins."""
+    records: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(body):
+        space = body.find(b" ", position, position + 8)
+        digits = body[position:space] if space > 0 else b""
+        if not digits.isdigit():
+            if not body[position:].strip(b"\0"):
+                break  # star pads with NUL
+            raise _bad_pax(where)
+        end = position + int(digits)
+        record = body[space + 1 : end]
+        key, equals, value = record.partition(b"=")
+        if end > len(body) or not equals or not key or not value.endswith(b"\n"):
+            raise _bad_pax(where)
+        records[key] = value[:-1]
+        position = end
+    return records
+
+
+def _bad_pax(where: str) -> FormatError:
+    return FormatError("a damaged PAX header", file=where)
+
+
+def _ustar_name(fields: tuple[bytes, ...]) -> bytes:
+    """Join prefix and name; only ustar has a prefix, star's is shorter."""
+    name = _cut(fields[0])
+    if fields[9] != b"ustar\x0000":
+        return name
+    prefix = _cut(fields[14][:131] if fields[15][8:] == b"tar\0" else fields[14])
+    return prefix + b"/" + name if prefix else name
+
+
+def _cut(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
