@@ -66,6 +66,13 @@ static inline void bits_init(bit_writer *w, uint8_t *buffer) {
     w->first_stored = BITS_NO_STORED;
 }
 
+/* Go on with bits that an earlier buffer left over. */
+static inline void bits_resume(bit_writer *w, uint8_t *buffer, uint64_t word, unsigned count) {
+    bits_init(w, buffer);
+    w->word = word;
+    w->count = count;
+}
+
 static inline uint64_t bits_position(const bit_writer *w) {
     return (uint64_t)(w->next - w->start) * 8 + w->count;
 }

@@ -52,9 +52,10 @@ block_stream *block_stream_init(void *memory, const block_encoder *encoder, int 
 
 size_t block_stream_bound(const block_stream *s, size_t n) {
     size_t block = s->encoder->block_size;
-    size_t held = s->end - s->begin;
-    /* Whole blocks come out of write(), a rest out of finish(). */
-    return ((held + n) / block + 1) * block_bound(block) + BITS_SLACK;
+    size_t held = s->end - s->begin + n;
+    /* Full blocks come out of write() when more follows, the last one out of finish(). */
+    size_t blocks = n != 0 ? (held - 1) / block : 1;
+    return blocks * block_bound(block) + block_bound(0) + BITS_SLACK;
 }
 
 static void encode_block(block_stream *s, size_t length, bool last, bit_writer *out) {
@@ -73,17 +74,10 @@ static void slide(block_stream *s) {
     s->end -= from;
 }
 
-static bit_writer resume(const block_stream *s, uint8_t *out) {
-    bit_writer w;
-    bits_init(&w, out);
-    w.word = s->word;
-    w.count = s->count;
-    return w;
-}
-
 size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, uint8_t *out) {
     size_t block = s->encoder->block_size;
-    bit_writer w = resume(s, out);
+    bit_writer w;
+    bits_resume(&w, out, s->word, s->count);
     while (n > 0) {
         if (s->end == s->capacity)
             slide(s);
@@ -102,7 +96,8 @@ size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, uint8_
 }
 
 size_t block_stream_finish(block_stream *s, uint8_t *out) {
-    bit_writer w = resume(s, out);
+    bit_writer w;
+    bits_resume(&w, out, s->word, s->count);
     if (s->end > s->begin)
         encode_block(s, s->end - s->begin, true, &w);
     s->encoder->finish(s->state, &w);

@@ -103,8 +103,8 @@ typedef struct {
     size_t state_size;
     void (*init)(void *state, int level);
     size_t (*bound)(const void *state, size_t n);
-    size_t (*write)(void *state, const uint8_t *data, size_t n, uint8_t *out, size_t capacity);
-    size_t (*finish)(void *state, uint8_t *out, size_t capacity);
+    size_t (*write)(void *state, const uint8_t *data, size_t n, uint8_t *out);
+    size_t (*finish)(void *state, uint8_t *out);
 } token_encoder;
 
 extern const token_encoder go126_chain; /* levels 2..9 */

@@ -47,18 +47,12 @@ static void count_tokens(const token_block *block, block_code *code) {
     memset(code->literal_frequency, 0, sizeof code->literal_frequency);
     memset(code->offset_frequency, 0, sizeof code->offset_frequency);
 
-    const uint8_t *p = block->data;
-    uint32_t skip = block->skip;
+    count_bytes(&bytes, block->literals, block->literal_count);
     for (size_t i = 0; i < block->count; i++) {
         const sequence *s = &block->sequences[i];
-        uint32_t run = s->literals - skip;
-        skip = 0;
-        count_bytes(&bytes, p, run);
-        p += run + s->length + 3;
         lengths[s->length]++;
         code->offset_frequency[offset_code_of(s->offset)]++;
     }
-    count_bytes(&bytes, p, block->tail);
     sum_bytes(&bytes, code->literal_frequency);
     for (size_t i = 0; i < 256; i++)
         code->literal_frequency[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
@@ -119,14 +113,14 @@ static void write_tokens(const token_block *block, const huffman_code *literal,
     }
 
     bit_writer out = *target; /* in registers */
-    const uint8_t *p = block->data;
+    const uint8_t *p = block->literals;
     uint32_t skip = block->skip;
     for (size_t i = 0; i < block->count; i++) {
         sequence s = block->sequences[i];
         uint32_t run = s.literals - skip;
         skip = 0;
         write_literals(&out, literal, p, run);
-        p += run + s.length + 3;
+        p += run;
         /* 7 pending + 20 + 28 bits */
         uint32_t l = length_bits[s.length];
         bits_add(&out, l & 0xffffff, l >> 24);
@@ -150,7 +144,8 @@ void go126_code_dynamic(const token_block *block, bit_writer *out) {
     uint64_t size = code.header.size +
                     huffman_cost(code.literal, code.literal_frequency, LITERAL_CODES) +
                     huffman_cost(code.offset, code.offset_frequency, OFFSET_CODES);
-    if (block->size <= STORED_MAX && stored_size(block->size) < size + (size >> 4)) {
+    if (block->data != NULL && block->size <= STORED_MAX &&
+        stored_size(block->size) < size + (size >> 4)) {
         bits_stored(out, block->data, block->size, false);
         return;
     }
@@ -158,13 +153,13 @@ void go126_code_dynamic(const token_block *block, bit_writer *out) {
     write_tokens(block, code.literal, code.offset, out);
 }
 
-void go126_code_smallest(const token_block *block, bool storable, bit_writer *out) {
+void go126_code_smallest(const token_block *block, bit_writer *out) {
     block_code code;
     count_tokens(block, &code);
     make_code(&code);
 
     uint64_t extra = 0;
-    storable = storable && block->size <= STORED_MAX;
+    bool storable = block->data != NULL && block->size <= STORED_MAX;
     if (storable) {
         /* Equal for fixed and dynamic, so Go counts them only against stored. */
         for (size_t c = 0; c < LITERAL_CODES - LENGTH_CODE_0; c++)

@@ -31,6 +31,7 @@ enum {
     /* At the end of the stream short rests are not matched at all. */
     STORED_REST = 16,
     LITERALS_REST = 127,
+    LITERAL_SLACK = 16, /* short runs are copied 16 bytes at a time */
 };
 
 /* A coordinate for positions: anything at or below NOWHERE is out of reach of the first
@@ -42,6 +43,7 @@ typedef struct {
     uint32_t table[TABLE_SIZE];
     uint32_t here; /* coordinate of the next block's first byte */
     sequence sequences[BLOCK_SIZE / MIN_MATCH + 1];
+    uint8_t literals[BLOCK_SIZE + LITERAL_SLACK];
 } fast_state;
 
 static inline uint32_t hash(uint32_t four) {
@@ -62,11 +64,20 @@ static void renumber(fast_state *f) {
     f->here = FIRST;
 }
 
-/* Find the matches of one block; returns the number of sequences, and the tail's length. */
-static size_t parse(fast_state *f, const uint8_t *data, size_t length, uint32_t *tail) {
+static inline uint8_t *copy_literals(uint8_t *to, const uint8_t *from, size_t n) {
+    if (n <= LITERAL_SLACK)
+        memcpy(to, from, LITERAL_SLACK);
+    else
+        memcpy(to, from, n);
+    return to + n;
+}
+
+/* Find the matches of one block, of more than MARGIN bytes. */
+static void parse(fast_state *f, const uint8_t *data, size_t length, token_block *tokens) {
     uint32_t *const table = f->table;
     const uint32_t here = f->here;
     sequence *next_sequence = f->sequences;
+    uint8_t *next_literal = f->literals;
     uint32_t limit = (uint32_t)(length - MARGIN);
     uint32_t emitted = 0; /* everything before is in sequences */
     uint32_t s = 0;
@@ -94,6 +105,8 @@ static size_t parse(fast_state *f, const uint8_t *data, size_t length, uint32_t 
         }
 
         uint32_t literals = s - emitted;
+        /* MARGIN bytes at least follow s, so 16 from a run before it are there. */
+        next_literal = copy_literals(next_literal, data + emitted, literals);
         for (;;) {
             size_t most = length - s < MAX_MATCH ? length - s : MAX_MATCH;
             uint32_t n = MIN_MATCH + (uint32_t)match_length(data + s + MIN_MATCH,
@@ -124,8 +137,12 @@ static size_t parse(fast_state *f, const uint8_t *data, size_t length, uint32_t 
     }
 
 done:
-    *tail = (uint32_t)length - emitted;
-    return (size_t)(next_sequence - f->sequences);
+    tokens->tail = (uint32_t)length - emitted;
+    memcpy(next_literal, data + emitted, tokens->tail);
+    tokens->literals = f->literals;
+    tokens->literal_count = (size_t)(next_literal - f->literals) + tokens->tail;
+    tokens->sequences = f->sequences;
+    tokens->count = (size_t)(next_sequence - f->sequences);
 }
 
 static void fast_encode(void *state, const block_input *block, bit_writer *out) {
@@ -143,17 +160,14 @@ static void fast_encode(void *state, const block_input *block, bit_writer *out) 
 
     if (f->here > RENUMBER_AT)
         renumber(f);
-    token_block tokens = {.data = block->data, .size = length, .sequences = f->sequences};
-    tokens.count = parse(f, block->data, length, &tokens.tail);
+    token_block tokens = {.data = block->data, .size = length};
+    parse(f, block->data, length, &tokens);
     f->here += (uint32_t)length;
     if (out == NULL)
         return;
 
-    size_t token_count = tokens.count + tokens.tail;
-    for (size_t i = 0; i < tokens.count; i++)
-        token_count += tokens.sequences[i].literals;
     /* Less than a sixteenth gained by matching: not worth it. */
-    if (token_count > length - (length >> 4))
+    if (tokens.literal_count + tokens.count > length - (length >> 4))
         go126_code_literals(block->data, length, out);
     else
         go126_code_dynamic(&tokens, out);

@@ -23,6 +23,10 @@ static const block_encoder *find(int generation, int level) {
     return NULL;
 }
 
+static const token_encoder *find_token(int generation, int level) {
+    return generation == 126 && level >= 2 ? &go126_chain : NULL;
+}
+
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
@@ -32,14 +36,30 @@ int main(int argc, char **argv) {
     int generation = strcmp(argv[2], "1.27") == 0 ? 127 : 126;
     size_t cut = argc > 3 ? strtoul(argv[3], NULL, 10) : 1 << 20;
     const block_encoder *e = find(generation, level);
-    if (e == NULL || cut == 0)
+    const token_encoder *t = find_token(generation, level);
+    if ((e == NULL && t == NULL) || cut == 0)
         return 2;
-    block_stream *s = block_stream_init(malloc(block_stream_size(e)), e, level);
     uint8_t *in = malloc(cut);
-    uint8_t *out = malloc(block_stream_bound(s, cut) + 4 * block_bound(e->block_size));
     size_t n;
-    while ((n = fread(in, 1, cut, stdin)) > 0)
-        fwrite(out, 1, block_stream_write(s, in, n, out), stdout);
-    fwrite(out, 1, block_stream_finish(s, out), stdout);
+    if (t != NULL) {
+        void *s = malloc(t->state_size);
+        t->init(s, level);
+        while ((n = fread(in, 1, cut, stdin)) > 0) {
+            uint8_t *out = malloc(t->bound(s, n));
+            fwrite(out, 1, t->write(s, in, n, out), stdout);
+            free(out);
+        }
+        uint8_t *out = malloc(t->bound(s, 0));
+        fwrite(out, 1, t->finish(s, out), stdout);
+    } else {
+        block_stream *s = block_stream_init(malloc(block_stream_size(e)), e, level);
+        while ((n = fread(in, 1, cut, stdin)) > 0) {
+            uint8_t *out = malloc(block_stream_bound(s, n));
+            fwrite(out, 1, block_stream_write(s, in, n, out), stdout);
+            free(out);
+        }
+        uint8_t *out = malloc(block_stream_bound(s, 0));
+        fwrite(out, 1, block_stream_finish(s, out), stdout);
+    }
     return ferror(stdin) || fflush(stdout) != 0;
 }

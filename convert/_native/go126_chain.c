@@ -1,0 +1,308 @@
+/*
+ * See go126_chain.h.
+ *
+ * Hash chains over four bytes. Greedy levels (2, 3) take the first match they find; lazy
+ * levels (4 to 9) hold a match back for one byte and drop it, for a literal, if a longer one
+ * starts there.
+ *
+ * What matters for coding a stream in pieces: at lazy levels every position is entered
+ * into the chains, so what a search finds depends on the input and the position alone, and
+ * the tokens from a token boundary on depend on nothing but that boundary. (A boundary inside
+ * the lazy dance is no exception: had a match been waiting, the literal before the boundary
+ * would only have been written because the search at the boundary beat it, and a parse that
+ * starts at the boundary makes that same search.) At greedy levels the inner bytes of long
+ * matches are not entered; there it also depends on which of the last 32 KiB were.
+ */
+#include "go126_chain.h"
+
+#include <string.h>
+
+#include "match.h"
+
+enum {
+    MIN_MATCH = CHAIN_MIN_MATCH,
+    MAX_MATCH = CHAIN_MAX_MATCH,
+    HASH_SIZE = 1 << CHAIN_HASH_BITS,
+    WINDOW_MASK = WINDOW_SIZE - 1,
+    NO_MATCH = MIN_MATCH - 1, /* the length Go uses for "none" */
+    /* A match of four bytes from further away costs more than literals do. */
+    FAR = 4096,
+    /* Coordinates start here, so that 0 is out of reach of everything. */
+    FIRST = WINDOW_SIZE + 1,
+};
+static const uint32_t RENUMBER_AT = UINT32_C(1) << 31;
+
+/* level:                                  lazy nice chain skip */
+static const chain_rules levels[10] = {[2] = {0, 16, 8, 5},
+                                       [3] = {0, 32, 32, 6},
+                                       [4] = {4, 16, 16, 0},
+                                       [5] = {16, 32, 32, 0},
+                                       [6] = {16, 128, 128, 0},
+                                       [7] = {32, 128, 256, 0},
+                                       [8] = {128, 258, 1024, 0},
+                                       [9] = {258, 258, 4096, 0}};
+
+static inline uint32_t hash(const uint8_t *p) {
+    uint32_t v = load32(p);
+    v = v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24; /* Go reads it big-endian */
+    return v * UINT32_C(0x1e35a7bd) >> (32 - CHAIN_HASH_BITS);
+}
+
+uint64_t chain_window_start(uint64_t start, uint64_t position, uint64_t end) {
+    while (position > start + 2 * WINDOW_SIZE - CHAIN_LOOKAHEAD && end > start + 2 * WINDOW_SIZE)
+        start += WINDOW_SIZE;
+    return start;
+}
+
+void chain_init(chain_parser *p, int level) {
+    p->rules = levels[level];
+    p->bias = FIRST;
+    p->window_start = 0;
+    p->next = 0;
+    p->length = NO_MATCH;
+    p->distance = 0;
+    p->literal_waits = false;
+    memset(p->head, 0, sizeof p->head);
+    memset(p->previous, 0, sizeof p->previous);
+}
+
+void chain_slide(chain_parser *p, size_t n) {
+    p->next -= n;
+    p->bias += (uint32_t)n;
+    if (p->bias > RENUMBER_AT) {
+        uint32_t down = p->bias - FIRST;
+        for (size_t i = 0; i < HASH_SIZE; i++)
+            p->head[i] = p->head[i] > down ? p->head[i] - down : 0;
+        p->bias = FIRST;
+    }
+}
+
+/* Enter the four bytes at index i; answer the distance to the latest with the same hash,
+ * or something greater than the window. */
+static inline uint32_t enter(chain_parser *p, const uint8_t *data, size_t i) {
+    uint32_t here = (uint32_t)i + p->bias;
+    uint32_t *head = &p->head[hash(data + i)];
+    uint32_t distance = here - *head;
+    *head = here;
+    p->previous[here & WINDOW_MASK] = (uint16_t)(distance <= WINDOW_SIZE ? distance : 0);
+    return distance;
+}
+
+void chain_start(chain_parser *p, int level, const chain_input *in, size_t at) {
+    chain_init(p, level);
+    p->window_start =
+        chain_window_start(0, in->origin + at, in->origin + in->size);
+    size_t from = at > WINDOW_SIZE ? at - WINDOW_SIZE : 0;
+    size_t to = in->size < NO_MATCH ? 0 : in->size - NO_MATCH;
+    for (size_t i = from; i < at && i < to; i++)
+        enter(p, in->data, i);
+    p->next = at;
+}
+
+/*
+ * The longest match at `s`, of which `ahead` bytes may be compared, among `chain`
+ * candidates from the nearest back to `reach`. Ties go to the nearer one. Returns the
+ * length, or NO_MATCH.
+ */
+static inline uint32_t find_match(const chain_parser *p, const uint8_t *s, uint32_t here,
+                                  uint32_t distance, uint32_t reach, size_t ahead,
+                                  uint32_t *best_distance) {
+    uint32_t most = ahead < MAX_MATCH ? (uint32_t)ahead : MAX_MATCH;
+    uint32_t enough = p->rules.nice < most ? p->rules.nice : most;
+    uint32_t best = NO_MATCH;
+    /* A longer match must agree in the four bytes that end just behind the best so far. */
+    uint32_t want = load32(s);
+    const uint8_t *tail = s;
+
+    for (uint32_t tries = p->rules.chain; tries > 0; tries--) {
+        if (load32(tail - distance) == want) {
+            uint32_t n = (uint32_t)match_length(s, s - distance, most);
+            if (n > best && (n > MIN_MATCH || distance <= FAR)) {
+                best = n;
+                *best_distance = distance;
+                if (n >= enough)
+                    break;
+                tail = s + n - 3;
+                want = load32(tail);
+            }
+        }
+        if (distance == WINDOW_SIZE)
+            break; /* its link has been overwritten by our own */
+        uint32_t step = p->previous[(here - distance) & WINDOW_MASK];
+        distance += step;
+        if (step == 0 || distance > reach)
+            break;
+    }
+    return best;
+}
+
+static inline void add_literal(token_list *out, uint8_t value) {
+    out->literals[out->literal_count++] = value;
+    out->tail++;
+}
+
+static inline void add_match(token_list *out, uint32_t length, uint32_t distance) {
+    out->sequences[out->count++] =
+        (sequence){out->tail, (uint16_t)(length - 3), (uint16_t)(distance - 1)};
+    out->tail = 0;
+}
+
+static inline uint32_t reach_at(chain_parser *p, const chain_input *in, size_t i) {
+    uint64_t position = in->origin + i;
+    p->window_start =
+        chain_window_start(p->window_start, position, in->origin + in->size);
+    uint64_t reach = position - p->window_start;
+    return reach < WINDOW_SIZE ? (uint32_t)reach : WINDOW_SIZE;
+}
+
+static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {
+    const uint8_t *const data = in->data;
+    const size_t size = in->size;
+    const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    size_t s = p->next;
+    uint32_t length = p->length, distance = p->distance;
+    bool waits = p->literal_waits;
+
+    for (;;) {
+        size_t ahead = size - s;
+        if (ahead < CHAIN_LOOKAHEAD) {
+            if (!in->final)
+                break;
+            if (ahead == 0) {
+                if (waits)
+                    add_literal(out, data[s - 1]);
+                waits = false;
+                break;
+            }
+        }
+        uint32_t nearest = WINDOW_SIZE + 1;
+        if (s < enter_end)
+            nearest = enter(p, data, s);
+        uint32_t old_length = length, old_distance = distance;
+        length = NO_MATCH;
+        if (nearest <= WINDOW_SIZE && old_length < p->rules.lazy && ahead > old_length) {
+            uint32_t reach = reach_at(p, in, s);
+            if (nearest <= reach)
+                length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach, ahead,
+                                    &distance);
+        }
+        if (old_length >= MIN_MATCH && length <= old_length) {
+            add_match(out, old_length, old_distance);
+            size_t match_end = s + old_length - 1;
+            size_t last = match_end < enter_end ? match_end : enter_end;
+            for (size_t i = s + 1; i < last; i++)
+                enter(p, data, i);
+            s = match_end;
+            waits = false;
+            length = NO_MATCH;
+            if (s >= stop)
+                break;
+        } else {
+            bool written = waits;
+            if (written)
+                add_literal(out, data[s - 1]);
+            s++;
+            waits = true;
+            if (written && s > stop) /* it ended at s - 1 */
+                break;
+        }
+    }
+    p->next = s;
+    p->length = length;
+    p->distance = distance;
+    p->literal_waits = waits;
+}
+
+static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {
+    const uint8_t *const data = in->data;
+    const size_t size = in->size;
+    const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    size_t s = p->next;
+
+    while (s < stop) {
+        size_t ahead = size - s;
+        if (ahead < CHAIN_LOOKAHEAD && (!in->final || ahead == 0))
+            break;
+        uint32_t length = NO_MATCH, distance = 0;
+        if (s < enter_end) {
+            uint32_t nearest = enter(p, data, s);
+            if (nearest <= WINDOW_SIZE) {
+                uint32_t reach = reach_at(p, in, s);
+                if (nearest <= reach)
+                    length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
+                                        ahead, &distance);
+            }
+        }
+        if (length < MIN_MATCH) {
+            add_literal(out, data[s++]);
+            continue;
+        }
+        add_match(out, length, distance);
+        if (length <= p->rules.skip) {
+            size_t match_end = s + length;
+            size_t last = match_end < enter_end ? match_end : enter_end;
+            for (size_t i = s + 1; i < last; i++)
+                enter(p, data, i);
+        }
+        s += length;
+    }
+    p->next = s;
+}
+
+void chain_parse(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {
+    if (p->rules.lazy != 0)
+        parse_lazy(p, in, stop, out);
+    else
+        parse_greedy(p, in, stop, out);
+}
+
+/* ---- Cutting into blocks --------------------------------------------------------------- */
+
+bool chain_cut(chain_cutter *c, const token_list *list, size_t first, uint32_t skip, bool rest,
+               uint64_t end, chain_block *block) {
+    size_t tokens = 0, size = 0, literals = 0;
+    size_t i = first;
+    uint32_t last_length = 0; /* of the block's last token, as a match; 0: a literal */
+    uint32_t tail = 0;
+    for (; tokens < CHAIN_BLOCK_TOKENS; i++) {
+        uint32_t run = (i < list->count ? list->sequences[i].literals : list->tail) - skip;
+        skip = 0;
+        size_t room = CHAIN_BLOCK_TOKENS - tokens;
+        if (i == list->count || run >= room) {
+            tail = run < room ? run : (uint32_t)room;
+            literals += tail;
+            size += tail;
+            tokens += tail;
+            if (tail != 0)
+                last_length = 0;
+            break;
+        }
+        last_length = list->sequences[i].length + 3u;
+        literals += run;
+        size += run + last_length;
+        tokens += run + 1;
+    }
+    if (tokens < CHAIN_BLOCK_TOKENS && !(rest && tokens > 0))
+        return false;
+
+    /* Go can store the block if its first byte has not left the window by the time its
+     * parser makes the last token: one byte into a match that waited, else at the token's
+     * start; a lazy parser writes a literal when it stands behind it. */
+    uint64_t block_end = c->position + size;
+    uint64_t parser_at;
+    if (tokens < CHAIN_BLOCK_TOKENS)
+        parser_at = block_end; /* flushed at the end of the stream */
+    else if (c->lazy)
+        parser_at = last_length != 0 ? block_end - last_length + 1 : block_end;
+    else
+        parser_at = last_length != 0 ? block_end - last_length : block_end - 1;
+    c->window_start = chain_window_start(c->window_start, parser_at, end);
+
+    block->sequences = i - first;
+    block->tail = tail;
+    block->literals = literals;
+    block->size = size;
+    block->storable = c->position >= c->window_start;
+    c->position = block_end;
+    return true;
+}
