@@ -13,7 +13,9 @@ from convert.limits import CHUNK
 from convert.model import Extent
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Callable
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
 
 _HAS_PREADV: Final = hasattr(os, "preadv")
 _NO_FOLLOW: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -23,7 +23,7 @@ from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK, MAX_WRAPPER_RATIO, WRAPPER_FREE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from typing_extensions import Buffer
 
 STDIN: Final = "-"
 _SPELLINGS: Final = ("docker-archive", "oci-archive", "oci")
@@ -213,7 +213,7 @@ class _Over(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        count: int = self._below.readinto(buffer)  # type: ignore[attr-defined]  # typing.BinaryIO lacks it
+        count = streams.read_into(self._below, buffer)
         self._took(count)
         return count
 

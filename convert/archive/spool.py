@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 from convert.archive.blobs import MemoryBlob, SliceBlob
 from convert.archive.tar_read import Member, StreamCursor, TarReader
 from convert.archive.tree import MemberTree
+from convert.compression.streams import read_into
 from convert.errors import StorageError, TruncatedError
 from convert.limits import CHUNK, KIB, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from typing_extensions import Buffer
 
     from convert.model import Blob
 
@@ -65,7 +66,7 @@ class SpoolKeeper:
             self._fd = unnamed_file(self._folder)
         begin = self._size
         buffer = memoryview(bytearray(min(CHUNK, member.size)))
-        while count := stream.readinto(buffer):  # type: ignore[attr-defined]  # typing.BinaryIO lacks it
+        while count := read_into(stream, buffer):
             write_all(self._fd, buffer[:count], self._size)
             self._size += count
         return SliceBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where)
@@ -153,7 +154,7 @@ class _MemberStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")[: self._left()]
         if not len(view):
             return 0
-        count: int = self._cursor.stream.readinto(view)  # type: ignore[attr-defined]  # as above
+        count = read_into(self._cursor.stream, view)
         return self._took(count)
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -141,8 +141,10 @@ class Tree(ABC):
             raise UnsafeInputError(msg, file=self.where, member=name)
         for _ in range(MAX_LINK_HOPS + 1):
             step = self._step(path, name)
-            if step is None or isinstance(step, Member):
-                return step and (path, step)
+            if step is None:
+                return None
+            if isinstance(step, Member):
+                return path, step
             path = step
         msg = f"links go in a circle or on for more than {MAX_LINK_HOPS} steps"
         raise UnsafeInputError(msg, file=self.where, member=name)

@@ -15,7 +15,9 @@ from convert.errors import FormatError, TruncatedError, UnsupportedError
 from convert.limits import CHUNK, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
+
+    from typing_extensions import Buffer
 
 #: Bytes that `sniff` wants to see.
 SNIFF_SIZE: Final = 8
@@ -98,6 +100,14 @@ def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
     """Yield what `stream` gives, in pieces of at most `size` bytes."""
     while chunk := stream.read(size):
         yield chunk
+
+
+def read_into(stream: BinaryIO, buffer: Buffer) -> int:
+    """Fill `buffer` with one read of a binary stream; 0 at its end.
+
+    `typing.BinaryIO` does not promise `readinto`, every stream of `io` has it.
+    """
+    return cast("io.RawIOBase", stream).readinto(buffer) or 0
 
 
 def plain_chunks(raw: Iterable[bytes], compression: str, *, where: str) -> Iterator[bytes]:
@@ -191,6 +201,8 @@ def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     """
     from isal import igzip_lib  # noqa: PLC0415 - only where used
 
+    damage = cast("type[Exception]", igzip_lib.IsalError)
+
     pending = b""
     first = True
     while True:
@@ -211,7 +223,7 @@ def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
                 pending = b""
                 if plain:
                     yield plain
-        except igzip_lib.IsalError as error:
+        except damage as error:
             raise _damaged("gzip", where, error) from error
         pending = member.unused_data
     for _ in raw:
@@ -290,7 +302,7 @@ def _unzstd(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
 
     source = _ZstdSource(raw, where)
     decoder = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW)
-    reader = decoder.stream_reader(source, read_size=_FEED, read_across_frames=True)
+    reader = decoder.stream_reader(cast("BinaryIO", source), read_size=_FEED, read_across_frames=True)
     try:
         while plain := reader.read(CHUNK):
             yield plain
