@@ -1,0 +1,217 @@
+"""Which images a docker or crane target gets, under which names, and what stays out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import NotRepresentableError
+from convert.model import Artifact, Image, Index, Other
+from convert.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from convert.digest import Digest
+    from convert.model import Child, Entry, ImageSet, Name, Node
+    from convert.reference import Reference
+
+#: Marks buildkit's attestations among the children of an index.
+REFERENCE_TYPE: Final = "vnd.docker.reference.type"
+_PREFERRED: Final = Platform("linux", "amd64")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """One image and its names, each with a tag and without a digest; untagged if none."""
+
+    image: Image
+    references: tuple[Reference, ...]
+
+
+def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+    """Return the images for a target that knows no index, in source order, each once.
+
+    An image is one config: entries that share it are its names. What is no image
+    stays out, one warning each (CONTRACT, "Images and the rest").
+
+    Raises:
+        NotRepresentableError: nothing is left; an index holds several platforms;
+            one name stands for two images.
+    """
+    found: list[tuple[Entry, Image]] = []
+    for entry in images.entries:
+        image = _only_image(entry, target, warn)
+        if image is not None:
+            found.append((entry, image))
+    if not found:
+        raise nothing_left(images, target)
+    check_names([(entry.name, image.image_id) for entry, image in found], target)
+    by_id: dict[Hashable, NamedImage] = {}
+    for entry, image in found:
+        named = by_id.setdefault(image.image_id, NamedImage(image, ()))
+        reference = tag_of(entry.name, target, warn)
+        if reference is not None and reference not in named.references:
+            by_id[image.image_id] = dataclasses.replace(named, references=(*named.references, reference))
+    return tuple(by_id.values())
+
+
+def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+    """Return the images that `manifest.json` lists beside a whole layout, each manifest once.
+
+    An index stands there as one image: linux/amd64 if it is in the source, else
+    the first that is (CONTRACT, "Layouts"). The machine's own platform is never
+    asked, as Docker does. What is no image has no place there.
+
+    Raises:
+        NotRepresentableError: no image at all; one name stands for two things.
+    """
+    check_names([(entry.name, node_digest(entry)) for entry in images.entries], target)
+    by_manifest: dict[Hashable, NamedImage] = {}
+    for entry in images.entries:
+        image = _representative(entry.node)
+        if image is None:
+            continue
+        key = image.manifest.digest if image.manifest is not None else image.image_id
+        named = by_manifest.setdefault(key, NamedImage(image, ()))
+        reference = tag_of(entry.name, target, warn)
+        if reference is not None and reference not in named.references:
+            by_manifest[key] = dataclasses.replace(named, references=(*named.references, reference))
+    if not by_manifest:
+        raise nothing_left(images, target)
+    return tuple(by_manifest.values())
+
+
+def node_digest(entry: Entry) -> Digest | None:
+    """Return the digest that names what an entry stands for; the image ID where there is no manifest."""
+    match entry.node:
+        case Image():
+            return entry.node.manifest.digest if entry.node.manifest is not None else entry.node.image_id
+        case Artifact():
+            return entry.node.manifest.digest
+        case Index():
+            return entry.node.digest
+        case Other():
+            return entry.node.descriptor.digest
+        case None:
+            return entry.descriptor.digest if entry.descriptor is not None else None
+
+
+def tag_of(name: Name | None, target: str, warn: Callable[[str], None]) -> Reference | None:
+    """Return what RepoTags can hold of a name: a reference with tag, or None with a warning."""
+    if name is None:
+        return None
+    reference = usable(name)
+    if reference is None:
+        shown = name.reference.full if name.reference is not None else name.ref_name
+        reason = "has no tag" if name.reference is not None else "is no name with a repository"
+        warn(f"name {shown!r} {reason}, which {target} needs; left out (--tag gives the image a name)")
+    return reference
+
+
+def usable(name: Name) -> Reference | None:
+    """Return the reference of a name if it has a tag; a digest beside the tag is dropped.
+
+    Docker saves an image named by digest as an untagged one (FORMATS 2.3).
+    """
+    if name.reference is None:
+        return None
+    reference = name.reference.with_default_tag()
+    return dataclasses.replace(reference, digest=None) if reference.tag is not None else None
+
+
+def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:
+    """Prove that no name stands for two images.
+
+    Raises:
+        NotRepresentableError: one does; a loader would keep the last and drop the other.
+    """
+    owners: dict[Reference, Hashable] = {}
+    for name, identity in named:
+        reference = usable(name) if name is not None else None
+        if reference is not None and owners.setdefault(reference, identity) != identity:
+            msg = f"name {reference.familiar} stands for two images ({owners[reference]}, {identity})"
+            raise NotRepresentableError(f"{msg}, which {target} cannot hold", hint="pick one with --image")
+
+
+def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
+    """Return the error for a source in which there is no image."""
+    if not images.entries:
+        return NotRepresentableError("there is no image in the source, its index is empty")
+    return NotRepresentableError(
+        f"there is no image to write, which {target} needs: only other things are in the source"
+    )
+
+
+def describe(node: Node | None, child: Child | None = None) -> str:
+    """Return a few words that name something which is no image, for a warning."""
+    if child is not None and is_attestation(child):
+        return f"attestation {child.descriptor.digest}"
+    match node:
+        case Artifact():
+            kind = node.manifest.artifact_type or node.manifest.config.media_type
+            return f"artifact {node.manifest.digest} ({kind})"
+        case Index():
+            return f"index {node.digest}"
+        case Other():
+            return f"blob {node.descriptor.digest} ({node.descriptor.media_type})"
+        case Image():
+            return f"image {node.image_id}"
+        case None:
+            return "a manifest that is not in the source"
+
+
+def is_attestation(child: Child) -> bool:
+    """Tell whether a child of an index is an attestation that buildkit wrote."""
+    return child.descriptor.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
+
+
+def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image | None:
+    if isinstance(entry.node, Image):
+        return entry.node
+    if not isinstance(entry.node, Index):
+        label = f", named {_shown(entry.name)}" if entry.name is not None else ""
+        warn(f"{describe(entry.node)}{label}: {target} holds only images; left out")
+        return None
+    found: list[Image] = []
+    others: list[str] = []
+    for child in _leaves(entry.node):
+        if isinstance(child.node, Image):
+            found.append(child.node)
+        elif child.node is not None:
+            others.append(describe(child.node, child))
+    if len(found) > 1:
+        platforms = ", ".join(dict.fromkeys(str(image.platform) for image in found))
+        msg = f"{_shown(entry.name)} holds several platforms ({platforms}), {target} can hold one"
+        raise NotRepresentableError(msg, hint="pick one with --platform")
+    for other in others:
+        warn(f"{other}: {target} holds only images; left out")
+    if not found:
+        warn(f"{describe(entry.node)}: none of its images is in the source; left out")
+        return None
+    return found[0]
+
+
+def _representative(node: Node | None) -> Image | None:
+    if isinstance(node, Image):
+        return node
+    if not isinstance(node, Index):
+        return None
+    found = [child.node for child in _leaves(node) if isinstance(child.node, Image)]
+    return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
+
+
+def _leaves(index: Index) -> Iterator[Child]:
+    """Yield what an index and the indexes inside it name, in order."""
+    for child in index.children:
+        if isinstance(child.node, Index):
+            yield from _leaves(child.node)
+        else:
+            yield child
+
+
+def _shown(name: Name | None) -> str:
+    if name is None:
+        return "an index"
+    return name.reference.familiar if name.reference is not None else repr(name.ref_name)

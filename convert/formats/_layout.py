@@ -1,0 +1,194 @@
+"""What all OCI layouts share: blobs, `index.json` with its names, `oci-layout`.
+
+image-spec image-layout.md; the two name annotations as Docker and containerd
+write them (FORMATS.md, section 8).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert import mediatypes
+from convert.archive.tar_write import Item
+from convert.formats._descriptors import oci_fields
+from convert.gojson import dumps, sorted_map
+from convert.model import Artifact, Descriptor, Image, Index, Other
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from convert.archive.tar_write import Content
+    from convert.digest import Digest
+    from convert.formats.writing import WriteOptions
+    from convert.model import Entry, ImageSet, Name, Node
+
+#: Full name of an image, for containerd and Docker.
+IMAGE_NAME: Final = "io.containerd.image.name"
+#: Its tag, or what the tool that wrote the layout liked.
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+OCI_LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+_FOLDER: Final = 0o755
+
+
+def blob_name(digest: Digest) -> str:
+    """Return the member that holds a blob."""
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def index_json(descriptors: Sequence[Descriptor], annotations: Mapping[str, str] | None = None) -> bytes:
+    """Return `index.json`: compact, no newline."""
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": mediatypes.OCI_INDEX,
+        "manifests": [oci_fields(descriptor) for descriptor in descriptors],
+    }
+    if annotations:
+        document["annotations"] = sorted_map(annotations)
+    return dumps(document)
+
+
+def documents(images: ImageSet, options: WriteOptions) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
+    """Return `index.json`, `oci-layout` and the blobs of a layout, each blob once.
+
+    Every image must have a manifest. Artifacts, attestations and children that are
+    absent are carried as they are.
+    """
+    index = index_json(named_descriptors(images), images.index_annotations)
+    return index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options)
+
+
+def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[Item]:
+    """Yield the blobs as members of a tar with their folders, sorted by name."""
+    members = {blob_name(digest): content for digest, content in blobs.items()}
+    folders = {"blobs", *(name.rpartition("/")[0] for name in members)}
+    for name in sorted(folders | members.keys()):
+        if name in folders:
+            yield Item(name, "dir", _FOLDER)
+        else:
+            yield Item(name, "file", mode, content=members[name])
+
+
+def named_descriptors(images: ImageSet) -> list[Descriptor]:
+    """Return one descriptor for each entry, named as a layout names it.
+
+    A ref.name read from a layout stays. Otherwise it is the tag; but where two
+    manifests would get the same, all names of both are full ones, because skopeo
+    silently takes the first (CONTRACT, "Layouts").
+    """
+    labels = [_label(entry.name, images.format) for entry in images.entries]
+    plain = [node_descriptor(entry) for entry in images.entries]
+    holders: dict[str, set[Digest]] = {}
+    for descriptor, label in zip(plain, labels, strict=True):
+        if label.ref_name is not None:
+            holders.setdefault(label.ref_name, set()).add(descriptor.digest)
+    crowded = {digest for digests in holders.values() if len(digests) > 1 for digest in digests}
+    return [
+        with_names(
+            descriptor, label.image_name, label.full_ref_name if descriptor.digest in crowded else label.ref_name
+        )
+        for descriptor, label in zip(plain, labels, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """The names of one entry: for containerd, for skopeo, and for skopeo where tags collide."""
+
+    image_name: str | None
+    ref_name: str | None
+    full_ref_name: str | None
+
+
+def _label(name: Name | None, source: str) -> _Label:
+    if name is None:
+        return _Label(None, None, None)
+    if name.reference is None:
+        return _Label(None, name.ref_name, name.ref_name)
+    reference = name.reference.with_default_tag()
+    # The Docker forms always have the bare tag there: nobody chose it.
+    if name.ref_name is not None and not source.startswith("docker"):
+        return _Label(reference.full, name.ref_name, name.ref_name)
+    # containerd writes the full name for one that has a digest (ociReferenceName).
+    short = reference.tag if reference.digest is None else reference.full
+    return _Label(reference.full, short, reference.full)
+
+
+def node_descriptor(entry: Entry) -> Descriptor:
+    """Return the descriptor of what an entry names.
+
+    The one it came with, as long as it still names these bytes; a fresh one for a
+    manifest made anew.
+    """
+    fresh = _fresh_descriptor(entry.node)
+    if entry.descriptor is not None and (fresh is None or fresh.digest == entry.descriptor.digest):
+        return entry.descriptor
+    if fresh is None:
+        msg = "an entry has neither a manifest nor a descriptor"
+        raise ValueError(msg)
+    return fresh
+
+
+def with_names(descriptor: Descriptor, image_name: str | None, ref_name: str | None) -> Descriptor:
+    """Return a descriptor with these two names in place of its own, other annotations kept."""
+    annotations = {key: value for key, value in descriptor.annotations.items() if key not in {IMAGE_NAME, REF_NAME}}
+    if image_name is not None:
+        annotations[IMAGE_NAME] = image_name
+    if ref_name is not None:
+        annotations[REF_NAME] = ref_name
+    return dataclasses.replace(descriptor, annotations=annotations)
+
+
+def all_blobs(nodes: Iterable[Node | None], options: WriteOptions) -> dict[Digest, bytes | Content]:
+    """Return every blob that is present and reached from `nodes`, by digest, in order of discovery."""
+    found: dict[Digest, bytes | Content] = {}
+    for node in nodes:
+        for digest, content in _node_blobs(node, options):
+            found.setdefault(digest, content)
+    return found
+
+
+def _node_blobs(node: Node | None, options: WriteOptions) -> Iterator[tuple[Digest, bytes | Content]]:
+    match node:
+        case Index():
+            yield node.digest, node.raw
+            for child in node.children:
+                yield from _node_blobs(child.node, options)
+        case Image():
+            if node.manifest is None:
+                msg = f"image {node.image_id} was not given a manifest before it was written"
+                raise ValueError(msg)
+            yield node.manifest.digest, node.manifest.raw
+            yield node.manifest.config.digest, node.config.raw
+            for descriptor, layer in zip(node.manifest.layers, node.layers, strict=True):
+                if layer.blob is not None:
+                    yield descriptor.digest, options.content(layer)
+        case Artifact():
+            yield node.manifest.digest, node.manifest.raw
+            for descriptor in (node.manifest.config, *node.manifest.layers):
+                blob = node.blobs.get(descriptor.digest)
+                if blob is not None:
+                    yield descriptor.digest, options.blob(blob, descriptor)
+        case Other():
+            yield node.descriptor.digest, options.blob(node.blob, node.descriptor)
+        case None:
+            return
+
+
+def _fresh_descriptor(node: Node | None) -> Descriptor | None:
+    match node:
+        case Image():
+            manifest = node.manifest
+            return Descriptor(manifest.media_type, manifest.digest, len(manifest.raw)) if manifest is not None else None
+        case Artifact():
+            manifest = node.manifest
+            return Descriptor(
+                manifest.media_type, manifest.digest, len(manifest.raw), artifact_type=manifest.artifact_type
+            )
+        case Index():
+            return Descriptor(node.media_type, node.digest, len(node.raw))
+        case Other():
+            return node.descriptor
+        case None:
+            return None

@@ -1,0 +1,91 @@
+"""Write what Docker 29 saves from its containerd store: a layout that also has `manifest.json`.
+
+Manifests, indexes and compressed layers stay as they are, and every Docker from
+1.10 on reads it (containerd core/images/archive/exporter.go with the options of
+moby daemon/containerd/image_exporter.go, 29.7.2; FORMATS.md, section 4.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes
+from convert.archive.tar_write import Item
+from convert.formats import _layout
+from convert.formats._images import describe, representatives, usable
+from convert.formats._layout import blob_name
+from convert.formats._manifest_json import ManifestItem, manifest_json
+from convert.formats.repositories import blob_tops, repositories_item
+from convert.model import Other
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.digest import Digest
+    from convert.formats._images import NamedImage
+    from convert.formats.writing import WriteOptions
+    from convert.model import Descriptor, Entry, ImageSet
+
+NAME: Final = "docker-oci"
+
+_FILE: Final = 0o644
+_READ_ONLY: Final = 0o444
+
+
+def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
+    """Yield the members, sorted by name. Every image must have a manifest.
+
+    Raises:
+        NotRepresentableError: no image, or one name for two things.
+        UsageError: `repositories` was asked for and no image has a name.
+    """
+    entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
+    named = representatives(images, NAME, options.warn)
+    blobs = _layout.all_blobs((entry.node for entry in entries), options)
+    for digest in _left_out(images, options.warn):
+        blobs.pop(digest, None)
+    yield from _layout.blob_items(blobs, _READ_ONLY)
+    yield Item("index.json", "file", _FILE, content=_layout.index_json([_descriptor(entry) for entry in entries]))
+    yield Item("manifest.json", "file", _FILE, content=manifest_json([_listed(one) for one in named]))
+    yield Item("oci-layout", "file", _READ_ONLY, content=_layout.OCI_LAYOUT)
+    if options.add_repositories:
+        yield repositories_item(blob_tops(named))
+
+
+def _listed(one: NamedImage) -> ManifestItem:
+    manifest = one.image.manifest
+    if manifest is None:
+        msg = f"image {one.image.image_id} was not given a manifest before it was written"
+        raise ValueError(msg)
+    # The exporter appends to nil slices: an image without names or layers has null there.
+    return ManifestItem(
+        config=blob_name(manifest.config.digest),
+        repo_tags=[reference.familiar for reference in one.references] or None,
+        layers=[blob_name(layer.digest) for layer in manifest.layers] or None,
+    )
+
+
+def _descriptor(entry: Entry) -> Descriptor:
+    """Return an entry's descriptor with the tag as ref.name, as Docker always has it."""
+    reference = usable(entry.name) if entry.name is not None else None
+    plain = _layout.node_descriptor(entry)
+    if reference is None:
+        return _layout.with_names(plain, None, None)
+    return _layout.with_names(plain, reference.full, reference.tag)
+
+
+def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
+    """Tell whether the exporter takes a top-level entry: only manifests and indexes that are there."""
+    if entry.node is not None and not isinstance(entry.node, Other):
+        return True
+    warn(f"{describe(entry.node)}: {NAME} holds only manifests and indexes; left out")
+    return False
+
+
+def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
+    """Yield the non-distributable layers, which the exporter never writes."""
+    for image in images.images():
+        for layer in image.manifest.layers if image.manifest is not None else ():
+            if mediatypes.is_nondistributable(layer.media_type):
+                warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
+                yield layer.digest

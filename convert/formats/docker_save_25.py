@@ -1,0 +1,114 @@
+"""Write what `docker save` of Docker 25 and later writes from a graph driver.
+
+An OCI layout with uncompressed layers and manifests that are made up from config
+and DiffIDs, `manifest.json`, `repositories`, and the old v1 `json` files as blobs
+that nothing refers to (moby daemon/internal/image/tarexport/save.go, 29.7.2;
+FORMATS.md, section 4). Images stand in the source's order, not in a random one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes
+from convert.archive.tar_write import Item
+from convert.digest import Digest
+from convert.formats._descriptors import docker_fields
+from convert.formats._images import single_images
+from convert.formats._layout import IMAGE_NAME, REF_NAME, blob_name, index_json
+from convert.formats._manifest_json import ManifestItem, manifest_json
+from convert.formats._v1_layers import v1_layers
+from convert.formats.manifests import docker_save_25_manifest
+from convert.formats.repositories import blob_tops, repositories_json
+from convert.model import Descriptor
+from convert.v1ids.docker import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convert.archive.tar_write import Content
+    from convert.formats._images import NamedImage
+    from convert.formats.writing import WriteOptions
+    from convert.model import ImageSet
+
+NAME: Final = "docker-save@25"
+
+_FILE: Final = 0o644
+_FOLDER: Final = 0o755
+# A literal in the engine, with a space that its other documents do not have.
+_OCI_LAYOUT: Final = b'{"imageLayoutVersion": "1.0.0"}'
+
+
+def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
+    """Yield the members, sorted by name; the content of every layer must know its size.
+
+    Raises:
+        NotRepresentableError: no image, several platforms under one name, or one
+            name for two images.
+    """
+    named = single_images(images, NAME, options.warn)
+    archive = _Archive(options)
+    ids = {one.image.image_id for one in named}
+    listed = [archive.add(one, ids) for one in named]
+    yield Item("blobs", "dir", _FOLDER, mtime=named[-1].image.config.created_seconds)
+    yield Item("blobs/sha256", "dir", _FOLDER)
+    for name in sorted(archive.blobs):
+        yield archive.blobs[name]
+    yield Item("index.json", "file", _FILE, content=index_json(archive.descriptors))
+    yield Item("manifest.json", "file", _FILE, content=manifest_json(listed) + b"\n")
+    yield Item("oci-layout", "file", _FILE, content=_OCI_LAYOUT)
+    tops = blob_tops(named)
+    if tops:
+        yield Item("repositories", "file", _FILE, content=repositories_json(tops) + b"\n")
+
+
+class _Archive:
+    """The blobs made so far by name, and the descriptors of `index.json`."""
+
+    def __init__(self, options: WriteOptions) -> None:
+        self.blobs: dict[str, Item] = {}
+        self.descriptors: list[Descriptor] = []
+        self._options = options
+
+    def add(self, named: NamedImage, ids: set[Digest]) -> ManifestItem:
+        """Add one image's blobs and descriptors."""
+        image = named.image
+        created = image.config.created_seconds
+        for entry in v1_layers(image, self._options, Engine.DOCKER_29):
+            self._blob(Digest.of(entry.json), entry.json, created)
+        self._blob(image.image_id, image.config.raw, created)
+        layers: list[Descriptor] = []
+        for layer in image.layers:
+            content = self._options.content(layer)
+            if content.size is None:
+                msg = f"layer {layer.diff_id}: its size must be known before {NAME} is written"
+                raise ValueError(msg)
+            self._blob(layer.diff_id, content, created)
+            layers.append(Descriptor(mediatypes.OCI_LAYER, layer.diff_id, content.size))
+        manifest = docker_save_25_manifest(image.config.raw, [(layer.digest, layer.size) for layer in layers])
+        digest = Digest.of(manifest)
+        self._blob(digest, manifest, 0)
+        self._describe(named, Descriptor(mediatypes.OCI_MANIFEST, digest, len(manifest)))
+        parent = image.config.parent
+        return ManifestItem(
+            config=blob_name(image.image_id),
+            repo_tags=[reference.familiar for reference in named.references] or None,
+            layers=[blob_name(layer.digest) for layer in layers],
+            parent=parent if parent in ids and parent != image.image_id else None,
+            layer_sources={layer.digest: docker_fields(layer) for layer in layers},
+        )
+
+    def _blob(self, digest: Digest, content: bytes | Content, mtime: int) -> None:
+        name = blob_name(digest)
+        self.blobs.setdefault(name, Item(name, "file", _FILE, mtime=mtime, content=content))
+
+    def _describe(self, named: NamedImage, manifest: Descriptor) -> None:
+        for reference in named.references:
+            annotations = {IMAGE_NAME: reference.full, REF_NAME: reference.tag or ""}
+            self.descriptors.append(
+                Descriptor(manifest.media_type, manifest.digest, manifest.size, annotations=annotations)
+            )
+        # The engine leaves out an untagged image that comes after another one
+        # (moby/moby#51389); its bytes are the promise here.
+        if not self.descriptors:
+            self.descriptors.append(manifest)

@@ -1,0 +1,197 @@
+"""The `repositories` document, and what `--add-repositories` adds to an archive.
+
+Engines before 1.10 know nothing else: it names the top v1 directory of each tag,
+and the `json` files there lead down through the layers (CONTRACT, "v1 IDs").
+From Docker 25 on it names the top layer's DiffID, which lies in `blobs/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert import documents
+from convert.archive.tar_write import Item
+from convert.errors import FormatError, UsageError
+from convert.formats._images import representatives
+from convert.formats._v1_layers import V1_VERSION, v1_layers
+from convert.gojson import dumps, sorted_map
+from convert.reference import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from convert.formats._images import NamedImage
+    from convert.formats.writing import WriteOptions
+    from convert.model import ImageSet, Layer
+
+MEMBER = "repositories"
+
+#: For each name the top v1 ID, or the top DiffID's hex from Docker 25 on.
+Tops = dict[Reference, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """How an archive changes: members to leave out, and members to put before its end blocks.
+
+    All others stay as they are. Both are empty where nothing is to be done.
+    `replaced` says why a `repositories` that was there is among the former.
+    """
+
+    drop: frozenset[str] = frozenset()
+    append: tuple[Item, ...] = ()
+    replaced: str = ""
+
+
+def repositories_json(tops: Tops) -> bytes:
+    """Return the document, without the newline that Docker adds: familiar names and tags, sorted."""
+    names: dict[str, dict[str, str]] = {}
+    for reference, top in tops.items():
+        # Every reference here went through `_images.usable`.
+        names.setdefault(reference.familiar_repository, {})[reference.tag or ""] = top
+    return dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()}))
+
+
+def repositories_item(tops: Tops) -> Item:
+    """Return the member as it is added to archives that could do without.
+
+    Raises:
+        UsageError: there is nothing to put into it.
+    """
+    if not tops:
+        raise UsageError(
+            "no image in the archive has a name and a layer, so there is nothing to put into repositories",
+            hint="--to docker-save with --tag gives it one",
+        )
+    return Item(MEMBER, "file", 0o644, content=repositories_json(tops) + b"\n")
+
+
+def additions_to(
+    images: ImageSet,
+    options: WriteOptions,
+    *,
+    names: Collection[str],
+    existing: bytes | None,
+    member_of: Callable[[Layer], str],
+) -> Additions:
+    """Return what makes an archive that holds `images` readable for engines that follow `repositories`.
+
+    As `additions`, for an archive that was read.
+
+    Raises:
+        UsageError: no image has a name.
+        NotRepresentableError: there is no image, or one name stands for two.
+        FormatError: a config does not give the v1 IDs that were asked for.
+    """
+    named = representatives(images, MEMBER, options.warn)
+    return additions(named, options, names=names, existing=existing, member_of=member_of)
+
+
+def additions(
+    named: Collection[NamedImage],
+    options: WriteOptions,
+    *,
+    names: Collection[str],
+    existing: bytes | None,
+    member_of: Callable[[Layer], str],
+) -> Additions:
+    """Return what makes an archive of these images readable for such engines.
+
+    `names` are the archive's members, without `./` and closing slashes,
+    `existing` its `repositories` if there is one, and `member_of` the regular
+    member in which a layer lies. v1 directories that are there already stay. The
+    caller passes `keep` as v1 scheme unless the user chose one.
+
+    Raises:
+        UsageError: no image has a name.
+        FormatError: a config does not give the v1 IDs that were asked for.
+    """
+    tops: Tops = {}
+    members: list[Item] = []
+    if any(name.startswith("blobs/") for name in names):
+        tops = blob_tops(named)
+    else:
+        members.extend(_v1_members(named, options, tops, frozenset(names), member_of))
+    item = repositories_item(tops)
+    wrong = _fault(existing, tops) if existing is not None else ""
+    if existing is None or wrong:
+        members.append(item)
+    return Additions(frozenset({MEMBER} if wrong else ()), tuple(members), wrong)
+
+
+def blob_tops(named: Collection[NamedImage]) -> Tops:
+    """Return the form of Docker 25 and later: for each name the hex of the top DiffID."""
+    return {
+        reference: one.image.config.diff_ids[-1].hex
+        for one in named
+        for reference in one.references
+        if one.image.config.diff_ids
+    }
+
+
+def _v1_members(
+    named: Collection[NamedImage],
+    options: WriteOptions,
+    tops: Tops,
+    names: frozenset[str],
+    member_of: Callable[[Layer], str],
+) -> Iterator[Item]:
+    """Yield the v1 members that are missing, and fill `tops`."""
+    seen: set[str] = set()
+    for one in named:
+        if not one.references or not one.image.layers:
+            continue
+        entries = v1_layers(one.image, options)
+        for layer, entry in zip(one.image.layers, entries, strict=True):
+            if entry.v1_id in seen:
+                continue
+            seen.add(entry.v1_id)
+            folder = entry.v1_id
+            wanted = (
+                Item(f"{folder}/VERSION", "file", 0o644, content=V1_VERSION),
+                Item(f"{folder}/json", "file", 0o644, content=entry.json),
+                # No layer byte is copied: old readers follow the link.
+                Item(f"{folder}/layer.tar", "symlink", 0o777, link=f"../{member_of(layer)}"),
+            )
+            missing = [item for item in wanted if item.name not in names]
+            if len(missing) == len(wanted) and folder not in names:
+                yield Item(folder, "dir", 0o755)
+            yield from missing
+        for reference in one.references:
+            tops[reference] = entries[-1].v1_id
+
+
+def _fault(existing: bytes, tops: Tops) -> str:
+    """Return what is wrong with the `repositories` that is there; nothing if it is right."""
+    try:
+        found = _read(documents.parse(existing, where="", member=MEMBER))
+    except FormatError as error:
+        return error.message
+    for reference, top in tops.items():
+        if reference not in found:
+            return f"{reference.familiar} was missing"
+        if found[reference] != top:
+            return f"{reference.familiar} named {found[reference]}, its top layer is {top}"
+    for reference in found:
+        if reference not in tops:
+            return f"{reference.familiar} is no image of the archive"
+    return ""
+
+
+def _read(document: object) -> Tops:
+    found: Tops = {}
+    for name, tags in _object(document).items():
+        for tag, top in _object(tags).items():
+            if not isinstance(top, str):
+                msg = f"{name}:{tag}: expected a v1 ID"
+                raise FormatError(msg)
+            found[Reference.parse(name).with_tag(tag)] = top
+    return found
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        msg = "expected an object of objects"
+        raise FormatError(msg)
+    return value
