@@ -198,8 +198,7 @@ static inline void fast_flush(fast_writer *w) {
     w->count &= 7;
 }
 
-/* At most 7 bits are pending between calls, and a code has at most 15: four times 14 and
- * three times 15 fit a word. */
+/* At most 7 bits are pending after a flush and a code has at most 15: three fit a word. */
 static inline void put_literals(fast_writer *w, const huffman_code *codes, const uint8_t *p,
                                 size_t n) {
     const uint8_t *end = p + n;

@@ -1,0 +1,82 @@
+/*
+ * Go 1.27, level 1 (BestSpeed): one small table of 5-byte hashes, entered sparsely.
+ *
+ * Positions are tried in pairs, the second right behind the first, and the pairs drift apart
+ * the longer nothing matches. The first candidate that matches in four bytes is taken.
+ *
+ * Parallel: a block's parse depends on the table alone, and of that on entries less than
+ * 32 KiB old. A worker that starts with an empty table has, a few blocks on, entered what
+ * the sequential encoder has, or soon will; that it has is seen by comparing snapshots.
+ */
+#include "go127_fast.h"
+
+enum { SKIP_SHIFT = 5 };
+
+static inline uint32_t hash(uint64_t v) {
+    return hash5(v, TABLE_BITS_1);
+}
+
+fast_parse go127_parse1(fast_state *state, const block_input *block) {
+    uint32_t *const table = state->tables;
+    fast_parse p = begin_parse(state, block);
+    const uint8_t *const data = p.data;
+    const int32_t limit = p.length - FAST_MARGIN;
+    int32_t s = 0;
+    uint64_t v = load64(data);
+
+    for (;;) {
+        int32_t next;
+        uint32_t distance;
+        for (;;) {
+            uint32_t h = hash(v);
+            next = s + 2 + ((s - p.emitted) >> SKIP_SHIFT);
+            if (next > limit)
+                return p;
+            distance = distance_to(&p, s, table[h]);
+            table[h] = p.origin + (uint32_t)s;
+            uint64_t ahead = load64(data + next);
+            h = hash(ahead);
+            if (matches_at(&p, s, v, distance, FAST_REACH - 1)) {
+                table[h] = p.origin + (uint32_t)next;
+                break;
+            }
+            s = next++;
+            v = ahead;
+            distance = distance_to(&p, s, table[h]);
+            if (matches_at(&p, s, v, distance, FAST_REACH - 1)) {
+                /* Go enters the position behind under the hash of this one. */
+                table[h] = p.origin + (uint32_t)next;
+                break;
+            }
+            table[h] = p.origin + (uint32_t)s;
+            v = ahead >> 8;
+            s = next;
+        }
+
+        /* Matches, as long as each is followed by another at once. */
+        for (;;) {
+            fast_match m = {s, s - (int32_t)distance, 4};
+            m.length += run(&p, m.at + 4, m.from + 4);
+            extend_back(&p, &m);
+            emit(&p, &m);
+            s = p.emitted;
+            if (next >= s)
+                s = next + 1;
+            if (s >= limit) {
+                if (s + m.length + 8 < p.length)
+                    table[hash(load64(data + s))] = p.origin + (uint32_t)s;
+                return p;
+            }
+            v = load64(data + s - 2);
+            table[hash(v)] = p.origin + (uint32_t)s - 2;
+            v >>= 16;
+            uint32_t h = hash(v);
+            distance = distance_to(&p, s, table[h]);
+            table[h] = p.origin + (uint32_t)s;
+            if (!matches_at(&p, s, v, distance, FAST_REACH))
+                break;
+        }
+        v >>= 8;
+        s++;
+    }
+}
