@@ -442,7 +442,7 @@ class _Extensions:
 
 
 def _pax_records(body: bytes, where: str) -> dict[bytes, bytes]:
-    """Read the `<length> <key>=<value>\\n` records of a PAX header; the last of a key wins."""
+    r"""Read the `<length> <key>=<value>\n` records of a PAX header; the last of a key wins."""
     records: dict[bytes, bytes] = {}
     position = 0
     while position < len(body):

@@ -165,7 +165,7 @@ def _pax_header(name: bytes, records: dict[str, bytes]) -> bytes:
 
 
 def _record(key: bytes, value: bytes) -> bytes:
-    """Return `<length> <key>=<value>\\n`, where the length counts its own digits."""
+    r"""Return `<length> <key>=<value>\n`, where the length counts its own digits."""
     rest = len(key) + len(value) + 3
     size = rest + len(str(rest))
     if len(str(size)) > len(str(rest)):

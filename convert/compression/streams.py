@@ -8,8 +8,7 @@ where they are used, because `imgconv id` on a plain archive needs none.
 from __future__ import annotations
 
 import io
-import struct
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from convert.errors import FormatError, TruncatedError, UnsupportedError
 from convert.limits import CHUNK, MIB
@@ -37,7 +36,8 @@ _MAGICS: Final = (
     (_ZSTD_MAGIC, "zstd"),
 )
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_OVERHEAD: Final = 18
+#: Magic, descriptor, window, dictionary ID and content size of a frame at most.
+_ZSTD_HEADER_MAX: Final = 18
 #: Input handed to a decoder at a time: its unread rest is copied on each call.
 _FEED: Final = 256 << 10
 
@@ -56,26 +56,40 @@ def sniff(head: bytes) -> str:
     return ""
 
 
-def size_hint(compression: str, head: bytes, tail: bytes, stored_size: int) -> int | None:
+class Openable(Protocol):
+    """What `size_hint` looks at: a blob."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in it, or None if only reading tells."""
+
+    def open(self) -> BinaryIO:
+        """Start reading at the first byte."""
+
+
+def size_hint(blob: Openable, compression: str) -> int | None:
     """Guess the plain size of a compressed blob from its ends; None if unknown.
 
-    `head` is its first 32 bytes or more, `tail` its last 4 or more. Only a hint:
-    a gzip trailer counts modulo 4 GiB and covers the last member alone
-    (RFC 1952, 2.3.1), and a zstd frame need not be the only one.
+    Only a hint: a gzip trailer counts modulo 4 GiB and covers the last member
+    alone (RFC 1952, 2.3.1), and a zstd frame need not be the only one.
     """
-    if compression == "":
-        return stored_size
-    if compression == "gzip" and len(tail) >= 4:
-        size = int(struct.unpack("<I", tail[-4:])[0])
-        # Deflate grows data by 5 bytes in 64 KiB at most: a smaller sum belongs
-        # to a last member (eStargz ends with an empty one) or has wrapped.
-        least = stored_size - _GZIP_OVERHEAD - stored_size // 1000 - 1024
-        if size < least:
-            return None
-        return size
-    if compression == "zstd":
-        return _zstd_content_size(head)
+    if not compression:
+        return blob.size
+    with blob.open() as stream:
+        if compression == "zstd":
+            return _zstd_content_size(stream.read(_ZSTD_HEADER_MAX))
+        if compression == "gzip" and blob.size is not None and stream.seekable():
+            stream.seek(-4, io.SEEK_END)
+            return _gzip_content_size(stream.read(4), blob.size)
     return None
+
+
+def _gzip_content_size(tail: bytes, stored_size: int) -> int | None:
+    size = int.from_bytes(tail, "little")
+    # Deflate stores 64 KiB in 5 bytes more at worst. A smaller sum has wrapped, or
+    # is that of a last member only (eStargz ends with an empty one).
+    least = stored_size - stored_size // 1000 - 1024
+    return size if len(tail) == 4 and size >= least else None
 
 
 def decompress(stream: BinaryIO, compression: str, *, where: str) -> BinaryIO:
@@ -397,13 +411,13 @@ def _zstd_header_rest(descriptor: int) -> int:
 
 
 def _zstd_content_size(head: bytes) -> int | None:
-    if len(head) < 18 or not head.startswith(_ZSTD_MAGIC):
+    if len(head) < 5 or not head.startswith(_ZSTD_MAGIC):
         return None
     descriptor = head[4]
     end = 5 + _zstd_header_rest(descriptor)
     single_segment = bool(descriptor & 0x20)
     width = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
-    if not width:
+    if not width or len(head) < end:
         return None
     size = int.from_bytes(head[end - width : end], "little")
     return size + 256 if width == 2 else size
