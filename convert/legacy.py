@@ -23,25 +23,33 @@ if TYPE_CHECKING:
 # by sending the file through its struct.
 _FIRST_EXACT_VERSION = (1, 8, 3)
 _DROPPED = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
-_NUMBER = re.compile(r"[+-]?[0-9]+\Z")
+_NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<digits>[0-9]+)\Z")
 
 
-def config_from_v1(chain: Sequence[bytes], diff_ids: Sequence[Digest], *, where: str, members: Sequence[str]) -> bytes:
+def config_from_v1(
+    chain: Sequence[bytes],
+    diff_ids: Sequence[Digest],
+    *,
+    where: str = "",
+    members: Sequence[str] | None = None,
+) -> bytes:
     """Return the config of the image whose v1 `json` files are `chain`, lowest first.
 
-    Every v1 image adds one layer, `diff_ids` names them; `members` are the files'
-    names for messages.
+    Every v1 image adds one layer, `diff_ids` names them. `where` and `members`
+    name the archive and the files in errors.
 
     Raises:
         FormatError: a file that Docker would not read.
         ValueError: files, names and layers differ in number, or there are none.
     """
+    if members is None:
+        members = [f"v1 image {number} of {len(chain)}" for number in range(1, len(chain) + 1)]
     if not chain or not len(chain) == len(diff_ids) == len(members):
         msg = f"{len(chain)} v1 images, {len(members)} names and {len(diff_ids)} layers"
         raise ValueError(msg)
     images = [_read(raw, where, member) for raw, member in zip(chain, members, strict=True)]
     image = images[-1]
-    if _version(image.get("docker_version", "")) < _FIRST_EXACT_VERSION:
+    if _is_before_exact(image.get("docker_version", "")):
         config: dict[str, Any] = dict(image)
     else:
         config = dict(gojson.members(chain[-1]))
@@ -54,6 +62,9 @@ def config_from_v1(chain: Sequence[bytes], diff_ids: Sequence[Digest], *, where:
 
 def _read(raw: bytes, where: str, member: str) -> dict[str, Any]:
     document = documents.parse(raw, where=where, member=member)
+    if not isinstance(document, dict):
+        msg = "a v1 image must be a JSON object"
+        raise FormatError(msg, file=where, member=member)
     try:
         return V1_IMAGE[Engine.DOCKER_20].read(document, "")
     except FormatError as error:
@@ -66,7 +77,15 @@ def _history(image: dict[str, Any]) -> dict[str, Any]:
     return {"created": image["created"]} | {key: value for key, value in optional.items() if value}
 
 
-def _version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a dotted version as Docker compares them: what is no number is 0."""
-    parts = [int(part) if _NUMBER.match(part) else 0 for part in text.split(".")]
-    return (*parts, 0, 0)
+def _is_before_exact(version: str) -> bool:
+    """Compare dotted versions as Docker does: a missing part is 0, and so is what is no number."""
+    parts = [_number(part) for part in version.split(".")]
+    wanted = list(_FIRST_EXACT_VERSION)
+    length = max(len(parts), len(wanted))
+    return parts + [0] * (length - len(parts)) < wanted + [0] * (length - len(wanted))
+
+
+def _number(part: str) -> int:
+    found = _NUMBER.match(part)
+    # Go stops at 64 bits; more digits than that only need to stay large.
+    return int(found["sign"] + (found["digits"].lstrip("0")[:20] or "0")) if found else 0

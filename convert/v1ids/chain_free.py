@@ -85,7 +85,8 @@ _TOP = Struct(
 def chain_free(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
     """Return the v1 ID and `json` file of each layer, lowest first.
 
-    `layer_digests` name the layers as stored, one for each DiffID.
+    `layer_digests` name the layers as stored, one for each DiffID. What goes into
+    no file is not checked, though go-containerregistry decodes all of the config.
 
     Raises:
         FormatError: the history has entries for another number of layers, or a
@@ -108,19 +109,23 @@ def _entries(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
             msg = f"history: its entries do not fit the {len(config.diff_ids)} layers, which chain-free v1 IDs need"
             raise FormatError(msg, hint="choose --v1-ids docker")
         history = (HistoryEntry(),) * len(layer_digests)
+    image = _TOP.read(config.view, "")
     entries: list[V1Entry] = []
     for index, (digest, step) in enumerate(zip(layer_digests, history, strict=True)):
         top = index == len(layer_digests) - 1
         parent = entries[-1].v1_id if entries else ""
         preimage = f"{digest.hex} {parent}".encode() + (b" " + config.raw if top else b"")
         v1_id = Digest.of(preimage).hex
-        entries.append(V1Entry(v1_id, dumps(_file(config, step, v1_id, parent, top=top))))
+        entries.append(V1Entry(v1_id, dumps(_file(image if top else _lower(step), step, v1_id, parent))))
     return entries
 
 
-def _file(config: Config, step: HistoryEntry, v1_id: str, parent: str, *, top: bool) -> dict[str, Any]:
+def _lower(step: HistoryEntry) -> dict[str, Any]:
+    return _TOP.read({"created": step.created}, "")
+
+
+def _file(image: dict[str, Any], step: HistoryEntry, v1_id: str, parent: str) -> dict[str, Any]:
     """Return the `json` file: legacy.LayerConfigFile, fields in the order of its structs."""
-    image = _TOP.read(config.view if top else {"created": step.created}, "")
     optional = {
         "author": step.author,
         "container": image.get("container"),
