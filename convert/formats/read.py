@@ -10,12 +10,13 @@ from convert.formats.read_docker import read_docker, read_items
 from convert.formats.read_layout import read_layout
 from convert.formats.read_v1 import read_v1
 from convert.formats.reading import Reading
-from convert.model import Entry, Image, ImageSet
+from convert.model import Entry, Image, ImageSet, Index
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.errors import InputError
     from convert.formats.read_docker import Item
+    from convert.model import Node
 
 
 def read(tree: Tree, *, problems: list[InputError] | None = None) -> ImageSet:
@@ -65,14 +66,16 @@ def _read_both(reading: Reading) -> ImageSet:
     items = read_items(reading)
     by_config = {item.image.image_id: item for item in items}
     layout = read_layout(reading, listed=by_config)
-    real = [entry for entry in layout.entries if not _made_up(entry)]
-    if not real:
-        return ImageSet(tuple(_entries(items)), "docker-save@25")
+    if all(_made_up(entry.node) for entry in layout.entries):
+        return ImageSet(tuple(_entries(_with_made_up(items, layout))), "docker-save@25")
+    if any(_holds_made_up(entry.node) for entry in layout.entries):
+        # An index that also has manifests of its own keeps all its children.
+        layout = read_layout(reading)
     reached = {image.image_id for image in layout.images()}
     entries: list[Entry] = []
     for entry in layout.entries:
         node = entry.node
-        if _made_up(entry) and isinstance(node, Image):
+        if isinstance(node, Image) and _made_up(node):
             entries.append(Entry(by_config[node.image_id].image, entry.name))
         else:
             entries.append(entry)
@@ -84,5 +87,27 @@ def _entries(items: list[Item]) -> list[Entry]:
     return [Entry(item.image, name) for item in items for name in item.names or (None,)]
 
 
-def _made_up(entry: Entry) -> bool:
-    return isinstance(entry.node, Image) and entry.node.manifest is not None and entry.node.manifest.made_up
+def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
+    """Return the items with the manifests made up for them, where `index.json` names those directly."""
+    found = {
+        entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)
+    }
+    images: dict[int, Image] = {}
+    for item in items:
+        image = item.image
+        images[id(image)] = dataclasses.replace(image, manifest=found.get(image.image_id))
+    return [dataclasses.replace(item, image=images[id(item.image)]) for item in items]
+
+
+def _made_up(node: Node | None) -> bool:
+    """Tell whether a node stands for nothing but manifests that were made up."""
+    if isinstance(node, Image):
+        return node.manifest is not None and node.manifest.made_up
+    return isinstance(node, Index) and bool(node.children) and all(_made_up(child.node) for child in node.children)
+
+
+def _holds_made_up(node: Node | None) -> bool:
+    """Tell whether an index mixes made-up manifests with others."""
+    if not isinstance(node, Index) or _made_up(node):
+        return False
+    return any(_made_up(child.node) or _holds_made_up(child.node) for child in node.children)

@@ -15,7 +15,7 @@ from convert.config import Config
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
 from convert.formats import parsing
-from convert.formats.reading import Document, Fields
+from convert.formats.reading import Document, Fields, absent_layers
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
@@ -86,17 +86,21 @@ def _item(reading: Reading, fields: Fields) -> Item:
     paths = fields.strings("Layers") or []
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
-    if len(paths) != len(config.diff_ids):
-        raise FormatError(
-            f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config",
-            file=reading.file,
-            member=config_name,
+    if len(paths) == len(config.diff_ids):
+        sources = _layer_sources(fields)
+        layers = tuple(
+            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields)
+            for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
         )
-    sources = _layer_sources(fields)
-    layers = tuple(
-        _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields)
-        for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
-    )
+    else:
+        reading.problem(
+            FormatError(
+                f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config",
+                member=config_name,
+            )
+        )
+        layers = absent_layers(config.diff_ids)
+        paths = []
     parent = fields.text("Parent")
     image = Image(
         config=config,
@@ -110,13 +114,15 @@ def _item(reading: Reading, fields: Fields) -> Item:
 def _layer(
     reading: Reading, path: str, diff_id: Digest, source: Descriptor | None, number: str, fields: Fields
 ) -> Layer:
-    blob = reading.tree.find(path)
-    if blob is None and not (source and source.urls):
-        raise FormatError(
-            f"is missing, though manifest.json names it as {fields.place('Layers')}{number}",
-            file=reading.file,
-            member=path,
-        )
+    blob = None
+    try:
+        blob = reading.tree.find(path)
+        if blob is None and not (source and source.urls):
+            raise FormatError(
+                f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path
+            )
+    except InputError as error:
+        reading.problem(error)
     return Layer(diff_id, blob, source)
 
 
@@ -169,8 +175,12 @@ def _v1_ids(reading: Reading, paths: list[str], layers: tuple[Layer, ...], field
 
 
 def _tops(reading: Reading, fields: Fields) -> list[str]:
-    """Return the top v1 IDs that `repositories` gives for this image's names."""
-    if not (tags := fields.strings("RepoTags")) or reading.tree.find("repositories") is None:
+    """Return the v1 IDs that may be this image's top: those its names have, or any."""
+    tags = fields.strings("RepoTags")
+    if not tags:
+        folders = (name.partition("/") for name in reading.tree.names())
+        return [folder for folder, _, rest in folders if rest == "json" and _V1_ID.match(folder)]
+    if reading.tree.find("repositories") is None:
         return []
     table = reading.parse(reading.read("repositories"), "repositories")
     tops = []

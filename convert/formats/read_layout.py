@@ -9,7 +9,7 @@ from convert import mediatypes
 from convert.config import Config
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
-from convert.formats.reading import check
+from convert.formats.reading import absent_layers, check
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
@@ -86,12 +86,17 @@ class _LayoutReader:
         for item in fields.objects("manifests"):
             try:
                 described = parsing.descriptor(item)
+            except InputError as error:
+                reading.problem(error)
+                continue
+            node = None
+            try:
                 node = self._node(described, 1)
                 if node is None:
                     self._require_platform(described)
-                entries.append(Entry(node, self._name(described), described))
             except InputError as error:
                 reading.problem(error)
+            entries.append(Entry(node, self._name(described), described))
         return ImageSet(
             entries=tuple(entries),
             format="oci" if reading.tree.is_folder else "oci-archive",
@@ -188,8 +193,12 @@ class _LayoutReader:
             mediatypes.is_layer(layer.media_type) for layer in parsed.layers
         ):
             return self._artifact(parsed, member)
-        raw_config, config_member = self._document(parsed.config, named_by=member)
-        config = Config.parse(raw_config, where=self._reading.file, member=config_member)
+        try:
+            raw_config, config_member = self._document(parsed.config, named_by=member)
+            config = Config.parse(raw_config, where=self._reading.file, member=config_member)
+        except InputError as error:
+            self._reading.problem(error)
+            return Artifact(parsed, {})
         if parsed.config.digest in self._listed and manifests.is_made_up(raw, config):
             return manifests.made_up_image(parsed, config)
         if parsed.layers and not config.diff_ids:
@@ -197,16 +206,15 @@ class _LayoutReader:
             # archive can hold it, an OCI layout carries it as it is.
             self._reading.warn(f"{config_member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
             return self._artifact(parsed, member)
-        if len(parsed.layers) != len(config.diff_ids):
-            raise FormatError(
-                f"names {len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs",
-                file=self._reading.file,
-                member=member,
+        if len(parsed.layers) == len(config.diff_ids):
+            layers = tuple(
+                Layer(diff_id, self._layer_blob(layer, member), layer)
+                for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
             )
-        layers = tuple(
-            Layer(diff_id, self._required(layer, member), layer)
-            for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
-        )
+        else:
+            counts = f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
+            self._reading.problem(FormatError(f"names {counts}", member=member))
+            layers = absent_layers(config.diff_ids)
         return Image(config=config, layers=layers, manifest=parsed)
 
     def _artifact(self, parsed: Manifest, member: str) -> Artifact:
@@ -227,6 +235,13 @@ class _LayoutReader:
         if blob is None and described.data is not None:
             return DataBlob(described.data, member)
         return blob
+
+    def _layer_blob(self, described: Descriptor, named_by: str) -> Blob | None:
+        try:
+            return self._required(described, named_by)
+        except InputError as error:
+            self._reading.problem(error)
+            return None
 
     def _required(self, described: Descriptor, named_by: str) -> Blob | None:
         """Return the blob; None only for one that may live elsewhere."""

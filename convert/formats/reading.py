@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from convert import documents
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError
+from convert.model import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from convert.archive.tree import Tree
 
@@ -25,7 +26,9 @@ class Reading:
 
     `problems` is None where the first fault ends the reading; a list where as
     much as possible is wanted (`id`, `inspect`, `validate`) and faults are
-    collected instead.
+    collected instead. Then a layer whose bytes are missing, or which nobody can
+    tell from the others, has no blob; an entry whose manifest is damaged has no
+    node; and a manifest whose config is damaged is an artifact.
     """
 
     tree: Tree
@@ -73,6 +76,11 @@ class Reading:
         """Return the typed view of a document that must be an object."""
         value = self.parse(raw, member)
         return Fields(value, Document(self, member, value, schema))
+
+
+def absent_layers(diff_ids: Sequence[Digest]) -> tuple[Layer, ...]:
+    """Return layers of which the DiffIDs are known and nothing else."""
+    return tuple(Layer(diff_id, None) for diff_id in diff_ids)
 
 
 def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: str) -> None:
