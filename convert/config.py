@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from convert import documents, gostruct
 from convert.digest import Digest
@@ -17,6 +17,10 @@ from convert.errors import FormatError, UnsafeInputError
 from convert.gotime import Time
 from convert.limits import MAX_LAYERS
 from convert.platform import Platform
+
+# Builders write a few steps for each layer.
+_MAX_HISTORY: Final = 10 * MAX_LAYERS
+_HISTORY_KEYS: Final = frozenset({"created", "created_by", "author", "comment", "empty_layer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Config:
         Raises:
             FormatError: no JSON object, a DiffID that is none, or a field read
                 here whose type no engine would take.
-            UnsafeInputError: more layers than `limits.MAX_LAYERS`.
+            UnsafeInputError: more layers or steps of history than any image has.
         """
         view = documents.parse(raw, where=where, member=member)
         if not isinstance(view, Mapping):
@@ -169,9 +173,6 @@ class _Fields:
         value = self.get(name)
         return None if value is None else gostruct.string(value, self.at + name)
 
-    def flag(self, name: str) -> bool:
-        return gostruct.boolean(self.get(name), self.at + name)
-
     def inside(self, name: str) -> _Fields:
         return _as_fields(self.get(name), self.at + name, self.warnings)
 
@@ -207,16 +208,22 @@ def _history(fields: _Fields) -> tuple[HistoryEntry, ...]:
     if not isinstance(values, list):
         msg = "history: expected an array"
         raise FormatError(msg)
-    entries: list[HistoryEntry] = []
-    for index, value in enumerate(values):
-        entry = _as_fields(value, f"history[{index}]", fields.warnings)
-        entries.append(
-            HistoryEntry(
-                created=entry.text_or_none("created"),
-                created_by=entry.text("created_by"),
-                author=entry.text("author"),
-                comment=entry.text("comment"),
-                empty_layer=entry.flag("empty_layer"),
-            )
-        )
-    return tuple(entries)
+    if len(values) > _MAX_HISTORY:
+        msg = f"history: {len(values)} entries, more than the {_MAX_HISTORY} allowed"
+        raise UnsafeInputError(msg)
+    return tuple(_step(value, f"history[{index}]", fields.warnings) for index, value in enumerate(values))
+
+
+def _step(value: Any, at: str, warnings: list[str]) -> HistoryEntry:
+    step = _as_fields(value, at, warnings)
+    if not step.values.keys() <= _HISTORY_KEYS:
+        # Only then can a key be spelled otherwise; looking for that takes longer.
+        step = _Fields({name: step.get(name) for name in _HISTORY_KEYS}, warnings, step.at)
+    created, empty_layer = step.values.get("created"), step.values.get("empty_layer")
+    return HistoryEntry(
+        created=None if created is None else gostruct.string(created, step.at + "created"),
+        created_by=gostruct.string(step.values.get("created_by"), step.at + "created_by"),
+        author=gostruct.string(step.values.get("author"), step.at + "author"),
+        comment=gostruct.string(step.values.get("comment"), step.at + "comment"),
+        empty_layer=gostruct.boolean(empty_layer, step.at + "empty_layer"),
+    )

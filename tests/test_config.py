@@ -127,6 +127,11 @@ def test_more_layers_than_any_image_has_are_refused():
     assert len(parse({"rootfs": {"diff_ids": [A] * MAX_LAYERS}}).diff_ids) == MAX_LAYERS
 
 
+def test_a_history_longer_than_any_images_is_refused():
+    with pytest.raises(UnsafeInputError, match="history: 100001 entries"):
+        parse({"history": [{}] * 100_001})
+
+
 @pytest.mark.parametrize(
     ("created", "seconds"),
     [("1960-02-02T02:02:02Z", 0), ("2300-01-01T00:00:00Z", 0), ("2250-01-01T00:00:00.5Z", 8835955200)],
