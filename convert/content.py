@@ -18,7 +18,9 @@ from convert.errors import DigestMismatchError, NotRepresentableError, UnsafeInp
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Callable
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
 
     from convert.model import Blob, Descriptor, Extent, Layer
 

@@ -256,39 +256,6 @@ def _chosen(index: Index, kept: list[Child], platforms: Sequence[Platform]) -> N
     return indexes.rebuilt(index, tuple(kept))
 
 
-def one_platform(images: ImageSet) -> ImageSet:
-    """Replace each index by the only image in it, for targets that hold no index.
-
-    Raises:
-        SelectionError: several platforms, or none, are there; the error lists them.
-    """
-    entries: list[Entry] = []
-    for entry in images.entries:
-        if not isinstance(entry.node, Index):
-            entries.append(entry)
-            continue
-        present = {
-            id(child.node): child for child in _leaves(entry.node) if isinstance(child.node, Image) and child_platform(child)
-        }
-        if len(present) > 1:
-            listed = ", ".join(str(child_platform(child)) for child in present.values())
-            raise SelectionError(
-                f"{entry_label(entry)} has images for {len(present)} platforms and the target holds one",
-                hint=f"pick with --platform: {listed}",
-            )
-        if not present:
-            named = [str(platform) for child in _leaves(entry.node) if (platform := child_platform(child))]
-            if any(child.node is not None for child in _leaves(entry.node)):
-                # An index of artifacts: like an artifact, it is left out further on.
-                entries.append(entry)
-                continue
-            what = f"names {', '.join(named)}, none of which is in the source" if named else "is an empty index"
-            raise SelectionError(f"{entry_label(entry)} {what}")
-        child = next(iter(present.values()))
-        entries.append(Entry(child.node, entry.name))
-    return dataclasses.replace(images, entries=tuple(entries))
-
-
 # -- names -----------------------------------------------------------------------
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from convert import mediatypes
 from convert.digest import Digest
 from convert.formats import indexes, manifests
-from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Other
+from convert.formats._images import describe
+from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest
 from convert.select import entry_label, node_digest
 
 if TYPE_CHECKING:
@@ -96,33 +97,6 @@ def layers_of(images: ImageSet) -> Iterator[tuple[Image, Layer]]:
     for image in images.images():
         for layer in image.layers:
             yield image, layer
-
-
-# -- what a target cannot hold -----------------------------------------------------
-
-
-def only_images(images: ImageSet, warn: Callable[[str], None]) -> ImageSet:
-    """Leave out what is no image, one line each, for targets that hold only images."""
-    kept = []
-    for entry in images.entries:
-        if isinstance(entry.node, Image):
-            kept.append(entry)
-        else:
-            warn(f"left out {entry_label(entry)}: {_kind(entry.node)}, and the target holds images only")
-    return dataclasses.replace(images, entries=tuple(kept))
-
-
-def _kind(node: Node | None) -> str:
-    if node is None:
-        return "its manifest is not in the source"
-    if isinstance(node, Artifact):
-        what = node.manifest.artifact_type or node.manifest.config.media_type
-        return f"an artifact ({what})"
-    if isinstance(node, Index):
-        return "an index without images"
-    if isinstance(node, Other):
-        return f"of unknown type {node.descriptor.media_type}"
-    return "an image"
 
 
 # -- manifests ---------------------------------------------------------------------
@@ -241,7 +215,7 @@ class _Finisher:
         elif child.node is None:
             text = f"left out {digest}: the index was made anew and this child is not in the source"
         else:
-            text = f"left out {digest}: {_kind(child.node)} in an index that was made anew"
+            text = f"left out {digest}: {describe(child.node, child)} in an index that was made anew"
         self._ledger.left_out.append(text)
 
     def _names_gone(self, entry: Entry) -> bool:

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from convert import mediatypes
 from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, present
 from convert.digest import Digest
-from convert.model import Descriptor, Layer
-from convert.transform import Form, layer_form, layers_of
+from convert.model import Descriptor, Entry, Image, Layer
+from convert.transform import Form, Recipe, layer_form, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
     from convert.archive.output import Content
     from convert.compression.profiles import Profile
     from convert.content import Proofs
-    from convert.model import Blob, Image, ImageSet
-    from convert.transform import Recipe
+    from convert.model import Blob, ImageSet
 
 
 class BlobWriter(Protocol):
@@ -75,7 +74,7 @@ class _Gone:
     where: str
     size: int | None = None
 
-    def open(self) -> None:  # type: ignore[override] # never read: there is nothing to read
+    def open(self) -> BinaryIO:
         raise ValueError(f"{self.where} was not kept")
 
     def extent(self) -> None:
@@ -93,6 +92,33 @@ class Finished:
     def content(self, layer: Layer) -> Content:
         """Return the bytes to write for a finished layer."""
         return self.contents[id(layer)]
+
+
+class LayerDigests:
+    """Digests of layers, asked for by the source's own `Layer`."""
+
+    def __init__(self, done: Finished) -> None:
+        """Take them from finished layers."""
+        self._done = done
+
+    def __getitem__(self, layer: Layer) -> Digest:
+        """Return the digest of a layer as a registry would store it."""
+        stored = self._done.layers[id(layer)].stored
+        if stored is None:
+            raise ValueError("a finished layer has no descriptor")
+        return stored.digest
+
+
+def wait_all(futures: Sequence[Future[Any]]) -> None:
+    """Wait for all; the first failure cancels those not begun and is raised when the rest is done."""
+    try:
+        for future in as_completed(futures):
+            future.result()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        raise
 
 
 class Workshop:
@@ -153,18 +179,30 @@ class Workshop:
             if key not in running:
                 running[key] = self.layers.submit(self._one, image, layer, recipe, staging)
             order.append((layer, running[key]))
-        try:
-            for layer, future in order:
-                made, content, form = future.result()
-                finished.layers[id(layer)] = made
-                finished.forms[id(made)] = form
-                if content is not None:
-                    finished.contents[id(made)] = content
-        except BaseException:
-            for future in running.values():
-                future.cancel()
-            raise
+        wait_all(list(running.values()))
+        for layer, future in order:
+            made, content, form = future.result()
+            finished.layers[id(layer)] = made
+            finished.forms[id(made)] = form
+            if content is not None:
+                finished.contents[id(made)] = content
         return finished
+
+    def digests(self, images: ImageSet) -> LayerDigests:
+        """Return the digest of each layer as a registry would store it; nothing is kept.
+
+        A compressed layer's own, else the one under the profile
+        (CONTRACT.md, "v1 IDs": chain-free).
+        """
+        bare = [
+            Entry(dataclasses.replace(entry.node, manifest=None))
+            for entry in images.entries
+            if isinstance(entry.node, Image)
+        ]
+        done = self.finish(
+            dataclasses.replace(images, entries=tuple(bare)), Recipe(plain=False, manifests=False), NoStaging()
+        )
+        return LayerDigests(done)
 
     # -- one layer -----------------------------------------------------------------
 
@@ -211,6 +249,8 @@ class Workshop:
         return Descriptor(mediatypes.layer_type(compression, docker=False), digest, size)
 
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
+        if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
+            return self._plain(layer)
         encoder = self._profile.encoder(self._codec, self._jobs)
         out = staging.new_blob()
         try:
@@ -240,6 +280,14 @@ class Workshop:
         descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def _plain(self, layer: Layer) -> tuple[Layer, Content, Form]:
+        """Take a layer that lies uncompressed as it is: its digest is its DiffID."""
+        with PlainContent(layer, self._proofs).open() as plain:
+            size = drain(plain, self._count)
+        descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
+        made = Layer(layer.diff_id, layer.blob, descriptor)
+        return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
 
     def _count(self, chunk: memoryview) -> None:
         if self._progress is not None:

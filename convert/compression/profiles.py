@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from convert.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Iterator
+    from collections.abc import Iterator
     from concurrent.futures import Executor
+
+    from typing_extensions import Buffer
 
 #: Levels of zstd that are offered. Above 19 the window needs more memory than
 #: many readers grant (Docker and containerd stop at 2**27 bytes or before).

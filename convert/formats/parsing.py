@@ -107,9 +107,12 @@ def _one_kind(
 ) -> None:
     inside = fields.text("mediaType")
     if inside is not None and inside != media_type:
-        raise FormatError(
-            f"calls itself {inside}, its descriptor says {media_type}", file=reading.file, member=member
-        )
+        said = f"calls itself {inside}, its descriptor says {media_type}"
+        same_kind = mediatypes.INDEXES if media_type in mediatypes.INDEXES else mediatypes.MANIFESTS
+        if inside not in same_kind:
+            raise FormatError(said, file=reading.file, member=member)
+        # Docker's and OCI's name for the same kind: every tool reads one document.
+        reading.warn(f"{member}: {said}")
     for key in strangers:
         if fields.has(key):
             raise FormatError(

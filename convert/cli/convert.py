@@ -1,0 +1,121 @@
+"""`imgconv [convert] SOURCE --to FORMAT DEST` and `imgconv --add-repositories SOURCE [DEST]`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from convert.cli import options
+from convert.errors import UsageError
+
+if TYPE_CHECKING:
+    from convert.pipeline import Result
+
+_SIZE: Final = re.compile(r"(\d+)\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
+_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes: 1000, 64G, 512MiB (k, M, G and T are powers of 1024)."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.match(str(value))
+        if match is None or int(match.group(1)) == 0:
+            self.fail(f"{value!r} is no size; give bytes, or a number with K, M, G or T", param, ctx)
+        return int(match.group(1)) * _UNITS[match.group(2).lower()]
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="SOURCE is a file, a folder or - for standard input; DEST - is standard output.",
+)
+@click.argument("source")
+@click.argument("dest", required=False)
+@click.option("--to", metavar="FORMAT", help="docker-save, docker-save@25, docker-oci, crane, oci or oci-archive.")
+@click.option("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
+@options.selection
+@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Name the one image so; may be repeated.")
+@click.option("--as", "pusher", metavar="PUSHER", help="Write the manifest and blobs that this tool would push.")
+@click.option("--compress", metavar="PROFILE", help="How layers are compressed; `imgconv profiles` lists them.")
+@click.option("--recompress", is_flag=True, help="Put every layer through the profile, make manifests anew.")
+@click.option("--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Kind of manifests.")
+@click.option(
+    "--v1-ids",
+    type=click.Choice(["docker", "chain-free", "skopeo", "keep"]),
+    help="Scheme of v1 directory names (default: docker).",
+)
+@click.option("--verify", type=click.Choice(["digests", "full"]), default="digests", help="full: DiffIDs of all layers too.")
+@click.option("--append", is_flag=True, help="Add to an existing OCI layout.")
+@click.option("--verify-output", is_flag=True, help="Read the result back and prove it before it appears.")
+@click.option("--max-layer-size", type=Size(), metavar="SIZE", help="Stop at a layer that unpacks to more (default: 64G).")
+@options.jobs
+@click.option("--force", is_flag=True, help="Replace what is at DEST.")
+@click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto", help="How progress is shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger of what was kept, made anew and changed.")
+@click.option("-q", "--quiet", is_flag=True, help="No remarks and no result lines.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what was kept, too.")
+@options.debug
+def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
+    """Convert an image archive or layout into another format.
+
+    \b
+    imgconv image.tar --to oci layout
+    imgconv layout --to docker-save - | docker load
+    imgconv --add-repositories image.tar
+    """
+    from convert import pipeline
+    from convert.cli import progress
+
+    quiet, verbose, as_json = given.pop("quiet"), given.pop("verbose"), given.pop("as_json")
+    shown = progress.choose("none" if quiet else given.pop("progress"))
+    given.pop("progress", None)
+    if to is None and not add_repositories:
+        raise UsageError("--to FORMAT says what to make of it", hint="formats: " + ", ".join(pipeline.formats()))
+    remark = (lambda _: None) if quiet else options.note
+    try:
+        if to is None:
+            changed = {name for name, value in given.items() if value and name not in {"verify", "manifest_type", "force"}}
+            unfit = changed - {"v1_ids", "jobs", "max_layer_size"}
+            if unfit:
+                raise UsageError(
+                    f"--{min(unfit).replace('_', '-')} needs --to; --add-repositories alone changes nothing else"
+                )
+            result = pipeline.add_repositories(
+                source, dest, v1_ids=given["v1_ids"], force=given["force"], remark=remark, progress=shown
+            )
+        else:
+            if dest is None:
+                raise UsageError("a destination is missing", hint="imgconv SOURCE --to FORMAT DEST")
+            result = pipeline.convert(
+                source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
+            )
+    finally:
+        shown.close()
+    _report(result, dest, quiet=quiet, verbose=verbose, as_json=as_json)
+
+
+def _report(result: Result, dest: str | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+    """Print one line an image, or the ledger; on standard error where the archive went to the other."""
+    from convert.errors import printable
+
+    to_error = dest == "-"
+    if as_json:
+        click.echo(json.dumps(result.report(), indent=2, ensure_ascii=True), err=to_error)
+        return
+    if verbose:
+        for line in result.ledger.kept:
+            options.note(f"kept {line}")
+    if quiet:
+        return
+    for image in result.images:
+        names = " ".join(image.names) or "<untagged>"
+        parts = [names, str(image.image_id or "-"), str(image.manifest_digest or "-")]
+        click.echo(printable("  ".join(parts)), err=to_error)

@@ -1,0 +1,126 @@
+"""`imgconv`: which command, and what every command's end looks like.
+
+`convert` is implied unless the first argument is a command's name, `--help` or
+`--version`, so that options may come first and a file called `id` is `./id`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from convert.errors import ImgconvError, StorageError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+#: Command -> module under `convert.cli` that holds it, imported when it is run.
+COMMANDS: Final = {
+    "convert": "convert",
+}
+_GLOBAL: Final = frozenset({"--help", "-h", "--version"})
+_BROKEN_PIPE: Final = 141
+_INTERRUPTED: Final = 130
+
+
+class _Commands(click.Group):
+    """Finds commands without importing those that are not run: start-up time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(f"convert.cli.{module}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"convert.cli.{module}.command is no click command")
+        return command
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"imgconv {version('imgconv')}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def _root() -> None:
+    """Convert container-image archives, and tell every name of an image.
+
+    imgconv SOURCE --to FORMAT DEST is short for imgconv convert.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the contract's status."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return the exit status (CONTRACT.md, "Exit status")."""
+    if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
+        arguments = ["convert", *arguments]
+    debug = "--debug" in arguments
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status: Any = _root.main(arguments, prog_name="imgconv", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except click.exceptions.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _mute()
+        return _BROKEN_PIPE
+    except ImgconvError as error:
+        if debug:
+            raise
+        _say(str(error))
+        return error.exit_status
+    except OSError as error:
+        if debug:
+            raise
+        _say(str(StorageError.from_os(error)))
+        return StorageError.exit_status
+    except MemoryError:
+        if debug:
+            raise
+        _say("out of memory")
+        return StorageError.exit_status
+    return status if isinstance(status, int) else 0
+
+
+def _say(text: str) -> None:
+    """Print one error line; a closed standard error is nobody's to tell."""
+    try:
+        click.echo(f"imgconv: {printable(text)}", err=True)
+    except OSError:
+        return
+
+
+def _mute() -> None:
+    """Keep the interpreter from flushing into a closed pipe at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _terminated(number: int, _: FrameType | None) -> None:
+    """Unwind on SIGTERM, so that temporary files are removed."""
+    sys.exit(128 + number)

@@ -1,0 +1,68 @@
+"""The formats that are written: their names, and what each wants of its images."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from convert.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convert.archive.output import Item
+    from convert.formats.writing import WriteOptions
+    from convert.model import ImageSet
+
+
+class TarWriter(Protocol):
+    """A format module that writes a tar."""
+
+    def items(self, images: ImageSet, options: WriteOptions) -> Iterator[Item]:
+        """Yield the members in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One value of `--to`.
+
+    `plain`: layers are written uncompressed. `manifests`: manifests are carried.
+    `single`: holds images for one platform each and nothing else. `folder`:
+    a folder, not a tar.
+    """
+
+    name: str
+    module: str
+    plain: bool = False
+    manifests: bool = False
+    single: bool = False
+    folder: bool = False
+
+    def writer(self) -> TarWriter:
+        """Return the module that writes this format, imported when it is needed."""
+        return cast("TarWriter", importlib.import_module(f"convert.formats.{self.module}"))
+
+
+TARGETS: Final = {
+    target.name: target
+    for target in (
+        Target("docker-save", "docker_save", plain=True, single=True),
+        Target("docker-save@25", "docker_save_25", plain=True, single=True),
+        Target("docker-oci", "docker_oci", manifests=True),
+        Target("crane", "crane", single=True),
+        Target("oci", "oci", manifests=True, folder=True),
+        Target("oci-archive", "oci_archive", manifests=True),
+    )
+}
+
+
+def target(name: str) -> Target:
+    """Return the target with this name.
+
+    Raises:
+        UsageError: there is none; the error lists them.
+    """
+    if name not in TARGETS:
+        raise UsageError(f"there is no format {name!r}", hint="formats: " + ", ".join(TARGETS))
+    return TARGETS[name]

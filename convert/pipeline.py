@@ -1,0 +1,340 @@
+"""The pipeline: open, read, select, finish the layers, write. This file tells the whole story."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from convert.archive import output
+from convert.archive.layout_output import FolderOutput
+from convert.archive.source import open_source
+from convert.compression import profiles
+from convert.content import Proofs, StoredContent
+from convert.errors import FormatError, SelectionError, UsageError
+from convert.formats import oci
+from convert.formats._images import single_images
+from convert.formats.read import read
+from convert.formats.targets import TARGETS, target
+from convert.formats.writing import WriteOptions
+from convert.limits import MAX_LAYER_SIZE
+from convert.model import Entry, Image, Name
+from convert.platform import Platform
+from convert.progress import Silent
+from convert.reference import Reference
+from convert.select import by_image, by_platform, node_digest, retag
+from convert.transform import Ledger, Recipe, finished, layers_of
+from convert.workshop import Workshop, wait_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from convert.archive.output import Content, TarOutput
+    from convert.archive.source import Source
+    from convert.digest import Digest
+    from convert.formats.targets import Target
+    from convert.formats.writing import V1Scheme
+    from convert.model import ImageSet, Layer
+    from convert.progress import Progress
+    from convert.transform import ManifestType
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One image or artifact of a result, as the result line shows it."""
+
+    names: tuple[str, ...]
+    image_id: Digest | None
+    manifest_digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a conversion did."""
+
+    source: str
+    source_format: str
+    destination: str
+    target: str
+    images: tuple[Written, ...]
+    ledger: Ledger
+    remarks: tuple[str, ...] = field(default=())
+
+    def report(self) -> dict[str, Any]:
+        """Return the `--json` document (schemas/report-convert.json)."""
+        return {
+            "source": self.source,
+            "sourceFormat": self.source_format,
+            "destination": self.destination,
+            "format": self.target,
+            "images": [
+                {
+                    "names": list(image.names),
+                    "imageID": str(image.image_id) if image.image_id else None,
+                    "manifestDigest": str(image.manifest_digest) if image.manifest_digest else None,
+                }
+                for image in self.images
+            ],
+            "kept": self.ledger.kept,
+            "changed": [
+                {"what": change.subject, "from": change.before, "to": change.after, "why": change.why}
+                for change in self.ledger.changes
+            ],
+            "leftOut": self.ledger.left_out,
+            "remarks": list(self.remarks),
+        }
+
+
+def formats() -> list[str]:
+    """Return the names that `--to` takes."""
+    return list(TARGETS)
+
+
+def convert(
+    source: str,
+    destination: str | os.PathLike[str],
+    *,
+    to: str,
+    images: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    pusher: str | None = None,
+    compress: str | None = None,
+    recompress: bool = False,
+    manifest_type: ManifestType = "keep",
+    v1_ids: V1Scheme | None = None,
+    verify: str = "digests",
+    append: bool = False,
+    verify_output: bool = False,
+    max_layer_size: int | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    add_repositories: bool = False,
+    remark: Callable[[str], None] = lambda _: None,
+    progress: Progress | None = None,
+) -> Result:
+    """Convert an archive or layout; the options are those of the command.
+
+    `remark` is called with one line for each thing that was accepted, left out or
+    changed with a word about it; `progress` with bytes as they are done.
+
+    Raises:
+        UsageError: the request cannot be met.
+        InputError: the source is damaged, hostile, unsupported or no image.
+        StorageError: reading or writing failed.
+    """
+    wanted = target(to)
+    profile = profiles.get(compress or profiles.DEFAULT)
+    recipe = Recipe(wanted.plain, wanted.manifests, recompress, manifest_type)
+    path = os.fspath(destination)
+    _check_options(wanted, path, pusher=pusher, append=append)
+    said = _Remarks(remark)
+    shown = progress or Silent()
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_source(source))
+        out = _destination(wanted, path, opened.path, force=force, append=append)
+        stack.enter_context(out)
+        found = selected(opened, images, platforms, tags, said)
+        found = fitting(found, wanted, said)
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
+        shop = stack.enter_context(
+            Workshop(
+                jobs=jobs or cores(),
+                profile=profile,
+                proofs=proofs,
+                verify_full=verify == "full",
+                progress=shown.advance,
+            )
+        )
+        shown.expect(sum(_layer_sizes(found)))
+        done = shop.finish(found, recipe, out.staging)
+        ledger = Ledger()
+        result = finished(found, done.layers, recipe, ledger)
+        options = WriteOptions(
+            content=done.content,
+            blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
+            layer_digest=shop.digests(found).__getitem__ if v1_ids == "chain-free" else _no_digest,
+            warn=said,
+            v1_ids=v1_ids or "docker",
+            add_repositories=add_repositories,
+        )
+        if isinstance(out, FolderOutput):
+            write_layout(out, result, options, shop)
+        else:
+            out.write(wanted.writer().items(result, options), shop.layers)
+        opened.tree.check_unchanged()
+        out.commit()
+    for line in ledger.left_out:
+        said(line)
+    for change in ledger.changes:
+        said(f"{change.subject} {change.before} became {change.after}: {change.why}")
+    return Result(opened.path, found.format, path, to, _written(result), ledger, tuple(said.lines))
+
+
+def _check_options(wanted: Target, path: str, *, pusher: str | None, append: bool) -> None:
+    if append and wanted.name != "oci":
+        raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
+    if path == output.STDOUT:
+        if wanted.folder:
+            raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
+    if not path:
+        raise UsageError("DEST is empty")
+
+
+def _destination(wanted: Target, path: str, source: str, *, force: bool, append: bool) -> TarOutput | FolderOutput:
+    if wanted.folder:
+        return FolderOutput(path, force=force, append=append, source=source)
+    return output.open_tar(path, force=force, source=source)
+
+
+# -- reading -----------------------------------------------------------------------
+
+
+def selected(
+    opened: Source, images: Sequence[str], platforms: Sequence[str], tags: Sequence[str], said: Callable[[str], None]
+) -> ImageSet:
+    """Read a source and keep what the options ask for.
+
+    Raises:
+        SelectionError: nothing fits, or more than may.
+        InputError: the source is no sound image archive.
+    """
+    wanted = [Platform.parse(text) for text in platforms]
+    names = [_tag(text) for text in tags]
+    found = read(opened.tree)
+    for warning in found.warnings:
+        said(warning)
+    if opened.reference_text:
+        found = _spelled(found, opened.reference_text)
+    found = by_platform(by_image(found, images), wanted, said)
+    if found.entries and all(entry.node is None for entry in found.entries):
+        absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
+        raise SelectionError(f"no image is in the source: index.json names only what is absent ({absent})")
+    return retag(found, names)
+
+
+def _tag(text: str) -> Reference:
+    try:
+        reference = Reference.parse(text).with_default_tag()
+    except FormatError as error:
+        raise UsageError(f"--tag {text!r}: {error.message}") from None
+    if reference.tag is None or reference.digest is not None:
+        raise UsageError(f"--tag {text!r} needs a tag and no digest", hint="as in --tag example.com/app:1.0")
+    return reference
+
+
+def _spelled(images: ImageSet, text: str) -> ImageSet:
+    """Pick what skopeo's spelling names behind the path: a reference, or `@N`."""
+    if text.startswith("@") and text[1:].isdecimal():
+        nodes = list(dict.fromkeys(id(entry.node) for entry in images.entries))
+        number = int(text[1:])
+        if number >= len(nodes):
+            raise SelectionError(f"there is no image {text} in the source", hint=f"it holds {len(nodes)}")
+        kept = tuple(entry for entry in images.entries if id(entry.node) == nodes[number])
+        return dataclasses.replace(images, entries=kept)
+    return by_image(images, [text])
+
+
+def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> ImageSet:
+    """Leave only what the target can hold, before any layer is worked on.
+
+    Raises:
+        NotRepresentableError: nothing is left, or an index of several platforms is.
+    """
+    if not wanted.single:
+        return images
+    named = single_images(images, wanted.name, said)
+    entries = [
+        Entry(one.image, Name(reference) if reference else None)
+        for one in named
+        for reference in one.references or (None,)
+    ]
+    return dataclasses.replace(images, entries=tuple(entries))
+
+
+# -- writing -----------------------------------------------------------------------
+
+
+def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop) -> None:
+    """Write a layout folder: all blobs in parallel, then the documents."""
+    if out.appends:
+        with open_source(out.destination) as opened:
+            there = read(opened.tree)
+        images = dataclasses.replace(images, entries=_merged(there, images))
+    index, layout, blobs = oci.documents(images, options)
+    missing = [(digest, content) for digest, content in blobs.items() if not _there(out, digest, content)]
+    wait_all([shop.layers.submit(out.put, digest, content) for digest, content in missing])
+    out.write("oci-layout", layout)
+    out.write("index.json", index)
+
+
+def _there(out: FolderOutput, digest: Digest, content: bytes | Content) -> bool:
+    size = len(content) if isinstance(content, bytes) else content.size
+    return size is not None and out.has_blob(digest, size)
+
+
+def _merged(there: ImageSet, new: ImageSet) -> tuple[Entry, ...]:
+    """Return a layout's entries with new ones; a name moves to the image that has it now."""
+    names = {_key(entry) for entry in new.entries}
+    return (*(entry for entry in there.entries if _key(entry) not in names), *new.entries)
+
+
+def _key(entry: Entry) -> object:
+    if entry.name is None:
+        return node_digest(entry.node) if entry.node else entry.descriptor and entry.descriptor.digest
+    return entry.name.reference.full if entry.name.reference else entry.name.ref_name
+
+
+def _written(images: ImageSet) -> tuple[Written, ...]:
+    rows: dict[int, Written] = {}
+    for entry in images.entries:
+        node = entry.node
+        label: tuple[str, ...] = ()
+        if entry.name is not None:
+            text = entry.name.reference.familiar if entry.name.reference else entry.name.ref_name
+            label = (text,) if text else ()
+        if id(node) in rows:
+            row = rows[id(node)]
+            rows[id(node)] = dataclasses.replace(row, names=(*row.names, *label))
+            continue
+        named = entry.descriptor.digest if entry.descriptor else None
+        digest = node_digest(node) if node is not None else named
+        rows[id(node)] = Written(label, node.image_id if isinstance(node, Image) else None, digest)
+    return tuple(rows.values())
+
+
+def _layer_sizes(images: ImageSet) -> Iterator[int]:
+    seen: set[int] = set()
+    for _, layer in layers_of(images):
+        if layer.blob is not None and id(layer.blob) not in seen:
+            seen.add(id(layer.blob))
+            yield layer.blob.size or 0
+
+
+def _no_digest(layer: Layer) -> Digest:
+    raise ValueError(f"nobody computed the digest of layer {layer.diff_id}")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Remarks:
+    """Passes each remark on once, and remembers it."""
+
+    def __init__(self, remark: Callable[[str], None]) -> None:
+        self._remark = remark
+        self.lines: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        if text not in self.lines:
+            self.lines.append(text)
+            self._remark(text)
