@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert import documents, gojson
 from convert.errors import FormatError
-from convert.v1ids.docker import V1_IMAGE, Engine
+from convert.v1image import V1_IMAGE, Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from convert import v1ids
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import FormatError
+from convert.errors import FormatError, NotRepresentableError
 from convert.v1ids import Engine, V1Entry
 
 ROOT = Path(__file__).parents[1]
@@ -164,11 +164,11 @@ class TestChainFree:
         assert json.loads(entry.json)["container_config"] == {"Cmd": [""]}
 
     def test_a_history_for_another_number_of_layers_is_refused(self):
-        with pytest.raises(FormatError, match="history: its entries do not fit the 1 layers"):
+        with pytest.raises(NotRepresentableError, match="history: its entries do not fit the 1 layers"):
             v1ids.chain_free(with_layers(A, history=[{}, {}]), [A])
 
     def test_a_creation_time_that_is_none_is_refused(self):
-        with pytest.raises(FormatError, match=r"^x\.tar: config\.json: created: 'x' is no RFC 3339 time"):
+        with pytest.raises(FormatError, match=r"^x\.tar: config\.json: history\[0\]\.created: 'x' is no RFC 3339 time"):
             v1ids.chain_free(with_layers(A, B, history=[{"created": "x"}, {}]), [A, B])
 
     def test_every_layer_needs_its_digest(self):

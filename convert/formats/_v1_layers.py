@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from convert import v1ids
 from convert.gojson import RawJSON, dumps, members
 from convert.v1ids import V1Entry
-from convert.v1ids.docker import Engine
+from convert.v1image import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

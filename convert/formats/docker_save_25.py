@@ -21,7 +21,7 @@ from convert.formats._v1_layers import v1_layers
 from convert.formats.manifests import docker_save_25_manifest
 from convert.formats.repositories import blob_tops, repositories_json
 from convert.model import Descriptor
-from convert.v1ids.docker import Engine
+from convert.v1image import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convert.config import HistoryEntry
 from convert.digest import Digest
-from convert.errors import FormatError
+from convert.errors import FormatError, NotRepresentableError
 from convert.gojson import dumps
 from convert.gostruct import (
     Field,
@@ -28,7 +27,7 @@ from convert.gostruct import (
 from convert.v1ids.entry import V1Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convert.config import Config
 
@@ -80,17 +79,27 @@ _TOP = Struct(
         Field("config", _RUN_CONFIG.read),
     )
 )
+_OMITTED_EMPTY = frozenset({"author", "container", "docker_version", "parent", "comment"})
+_STEP = Struct(
+    (
+        Field("author", string),
+        Field("created", time),
+        Field("created_by", string),
+        Field("comment", string),
+        Field("empty_layer", boolean),
+    )
+)
 
 
 def chain_free(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
     """Return the v1 ID and `json` file of each layer, lowest first.
 
-    `layer_digests` name the layers as stored, one for each DiffID. What goes into
-    no file is not checked, though go-containerregistry decodes all of the config.
+    `layer_digests` name the layers as stored, one for each DiffID.
 
     Raises:
-        FormatError: the history has entries for another number of layers, or a
-            value that go-containerregistry does not take.
+        FormatError: a value that go-containerregistry does not take.
+        NotRepresentableError: the history has entries for another number of
+            layers; go-containerregistry gives up there.
         ValueError: digests and layers differ in number.
     """
     if len(layer_digests) != len(config.diff_ids):
@@ -103,48 +112,44 @@ def chain_free(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]
 
 
 def _entries(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
-    history = config.history_for_layers()
-    if history is None:
-        if any(not entry.empty_layer for entry in config.history):
-            msg = f"history: its entries do not fit the {len(config.diff_ids)} layers, which chain-free v1 IDs need"
-            raise FormatError(msg, hint="choose --v1-ids docker")
-        history = (HistoryEntry(),) * len(layer_digests)
     image = _TOP.read(config.view, "")
+    blank = _TOP.read({}, "")
     entries: list[V1Entry] = []
-    for index, (digest, step) in enumerate(zip(layer_digests, history, strict=True)):
+    for index, (digest, step) in enumerate(zip(layer_digests, _steps(config), strict=True)):
         top = index == len(layer_digests) - 1
         parent = entries[-1].v1_id if entries else ""
         preimage = f"{digest.hex} {parent}".encode() + (b" " + config.raw if top else b"")
         v1_id = Digest.of(preimage).hex
-        entries.append(V1Entry(v1_id, dumps(_file(image if top else _lower(step), step, v1_id, parent))))
+        layer = image if top else blank | {"created": step["created"]}
+        entries.append(V1Entry(v1_id, dumps(_file(layer, step, v1_id, parent))))
     return entries
 
 
-def _lower(step: HistoryEntry) -> dict[str, Any]:
-    return _TOP.read({"created": step.created}, "")
+def _steps(config: Config) -> list[dict[str, Any]]:
+    """Return the step of the build that made each layer; blank ones where none is told."""
+    history = config.field("history") or []
+    steps = [_STEP.read(step, f"history[{index}]") for index, step in enumerate(history)]
+    steps = [step for step in steps if not step["empty_layer"]] or [_STEP.read({}, "")] * len(config.diff_ids)
+    if len(steps) != len(config.diff_ids):
+        msg = f"history: its entries do not fit the {len(config.diff_ids)} layers, which chain-free v1 IDs need"
+        raise NotRepresentableError(msg, file=config.where, member=config.member, hint="choose --v1-ids docker")
+    return steps
 
 
-def _file(image: dict[str, Any], step: HistoryEntry, v1_id: str, parent: str) -> dict[str, Any]:
-    """Return the `json` file: legacy.LayerConfigFile, fields in the order of its structs."""
-    optional = {
-        "author": step.author,
-        "container": image.get("container"),
-        "docker_version": image.get("docker_version"),
-        "parent": parent,
-        "comment": step.comment,
-    }
+def _file(layer: Mapping[str, Any], step: Mapping[str, Any], v1_id: str, parent: str) -> dict[str, Any]:
+    """Return the `json` file: legacy.LayerConfigFile, its fields in the order of its structs."""
     members = {
-        "architecture": image["architecture"],
-        "author": None,
-        "container": None,
-        "created": image["created"],
-        "docker_version": None,
-        "os": image["os"],
+        "architecture": layer["architecture"],
+        "author": step["author"],
+        "container": layer.get("container"),
+        "created": layer["created"],
+        "docker_version": layer.get("docker_version"),
+        "os": layer["os"],
         "rootfs": {"type": "", "diff_ids": None},
-        "config": image["config"],
-        "container_config": {"Cmd": [step.created_by]},
+        "config": layer["config"],
+        "container_config": {"Cmd": [step["created_by"]]},
         "id": v1_id,
-        "parent": None,
-        "comment": None,
+        "parent": parent,
+        "comment": step["comment"],
     }
-    return {key: optional.get(key, value) for key, value in members.items() if key not in optional or optional[key]}
+    return {key: value for key, value in members.items() if value or key not in _OMITTED_EMPTY}
