@@ -128,7 +128,9 @@ def convert(
     """
     wanted = target(to)
     profile = profiles.get(compress or profiles.DEFAULT)
-    recipe = Recipe(wanted.plain, wanted.manifests, recompress, manifest_type)
+    recipe = Recipe(
+        wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
+    )
     path = os.fspath(destination)
     _check_options(wanted, path, pusher=pusher, append=append)
     said = _Remarks(remark)

@@ -42,12 +42,14 @@ class Recipe:
     """How a target wants its images.
 
     `plain`: layers uncompressed (docker-save, docker-save@25). `manifests`: the
-    target carries manifests (OCI, docker-oci). `recompress` and `manifest_type`
-    are the options of those names; `encode` is False under `--compress none`.
+    target carries manifests (OCI, docker-oci). `sized`: it names the sizes of its
+    layers before it holds them. `recompress` and `manifest_type`
+    are the options of those names.
     """
 
     plain: bool
     manifests: bool
+    sized: bool = False
     recompress: bool = False
     manifest_type: ManifestType = "keep"
 

@@ -212,8 +212,10 @@ class Workshop:
         compression = compression_of(layer.blob) if layer.blob is not None else ""
         form = layer_form(image, layer, recipe, compression)
         if form is Form.PLAIN:
-            present(layer, self._proofs.file)
-            return layer, PlainContent(layer, self._proofs), form
+            content = PlainContent(layer, self._proofs)
+            if recipe.sized and content.size is None:
+                return self._expanded(layer, content, staging)
+            return layer, content, form
         if form is Form.STORED:
             return self._stored(layer, compression)
         return self._encoded(layer, staging)
@@ -280,6 +282,31 @@ class Workshop:
         descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def _expanded(
+        self, layer: Layer, content: PlainContent, staging: Staging
+    ) -> tuple[Layer, Content | None, Form]:
+        """Unpack a layer whose size must be known before it is written."""
+        out = staging.new_blob()
+        try:
+            size = 0
+
+            def take(chunk: memoryview) -> None:
+                nonlocal size
+                size += len(chunk)
+                out.write(chunk)
+                self._count(chunk)
+
+            with content.open() as plain:
+                drain(plain, take)
+            blob = out.finish(layer.diff_id)
+        except BaseException:
+            out.abort()
+            raise
+        self._proofs.add(blob, layer.diff_id)
+        made = Layer(layer.diff_id, blob)
+        descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.PLAIN
 
     def _plain(self, layer: Layer) -> tuple[Layer, Content, Form]:
         """Take a layer that lies uncompressed as it is: its digest is its DiffID."""

@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
-from convert.archive.spool import Keeper, SpooledTree
+from convert.archive.spool import Keeper, SpooledTree, unnamed_file, write_all
 from convert.archive.tar_read import BLOCK, StreamCursor
 from convert.archive.tree import FolderTree, TarTree, Tree
 from convert.compression import streams
@@ -180,6 +180,12 @@ def _widen(fd: int) -> None:
 
 def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
     """Peel wrappers off a stream and read the tar inside."""
+    plain, wrapper = _peeled(stream, where)
+    return SpooledTree(plain, where, keeper, folder), wrapper
+
+
+def _peeled(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
+    """Return the plain bytes of a stream and the wrappers they were in."""
     wrappers: list[str] = []
     try:
         while True:
@@ -187,7 +193,7 @@ def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: st
             stream = cast("BinaryIO", _Prefixed(head, stream))
             wrapper = streams.sniff(head)
             if not wrapper:
-                break
+                return stream, "+".join(wrappers)
             wrappers.append(wrapper)
             if len(wrappers) > _MAX_WRAPPERS:
                 msg = f"compressed more than {_MAX_WRAPPERS} times over"
@@ -198,7 +204,50 @@ def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: st
     except BaseException:
         stream.close()
         raise
-    return SpooledTree(stream, where, keeper, folder), "+".join(wrappers)
+
+
+def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTree, str]:
+    """Open SOURCE as one plain tar whose every byte can be copied; return it and its wrapper.
+
+    A pipe or a compressed archive is spooled to an unnamed file first.
+
+    Raises:
+        UsageError: SOURCE is a folder.
+        InputError, StorageError: as `open_source`.
+    """
+    _, path, _ = _split(text)
+    if path == STDIN:
+        fd = os.dup(0)
+    else:
+        fd = _open_path(path, text)
+    try:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            msg = "this is a folder; only a tar can be given a repositories file"
+            raise UsageError(msg, file=path, hint="--to docker-save or --to docker-oci writes one")
+        regular = stat.S_ISREG(status.st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0
+        wrapper = streams.sniff(os.pread(fd, streams.SNIFF_SIZE, 0)) if regular else ""
+    except BaseException:
+        os.close(fd)
+        raise
+    if regular and not wrapper:
+        return TarTree(fd, path), ""
+    spool = unnamed_file(spool_folder)
+    try:
+        plain, wrapper = _peeled(cast("BinaryIO", _FileStream(fd, path)), path)
+        with plain:
+            buffer = memoryview(bytearray(CHUNK))
+            size = 0
+            while count := streams.read_into(plain, buffer):
+                write_all(spool, buffer[:count], size)
+                size += count
+    except OSError as error:
+        os.close(spool)
+        raise StorageError.from_os(error, file=path, doing="spooling it to a temporary file") from error
+    except BaseException:
+        os.close(spool)
+        raise
+    return TarTree(spool, path), wrapper
 
 
 class _Over(io.RawIOBase):

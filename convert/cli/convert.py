@@ -12,6 +12,8 @@ from convert.cli import options
 from convert.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convert.pipeline import Result
 
 _SIZE: Final = re.compile(r"(\d+)\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
@@ -82,24 +84,29 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
     remark = (lambda _: None) if quiet else options.note
     try:
         if to is None:
-            changed = {name for name, value in given.items() if value and name not in {"verify", "manifest_type", "force"}}
-            unfit = changed - {"v1_ids", "jobs", "max_layer_size"}
-            if unfit:
-                raise UsageError(
-                    f"--{min(unfit).replace('_', '-')} needs --to; --add-repositories alone changes nothing else"
-                )
-            result = pipeline.add_repositories(
-                source, dest, v1_ids=given["v1_ids"], force=given["force"], remark=remark, progress=shown
-            )
-        else:
-            if dest is None:
-                raise UsageError("a destination is missing", hint="imgconv SOURCE --to FORMAT DEST")
-            result = pipeline.convert(
-                source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
-            )
+            _add_only(source, dest, given, remark)
+            return
+        if dest is None:
+            raise UsageError("a destination is missing", hint="imgconv SOURCE --to FORMAT DEST")
+        result = pipeline.convert(
+            source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
+        )
     finally:
         shown.close()
     _report(result, dest, quiet=quiet, verbose=verbose, as_json=as_json)
+
+
+def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Callable[[str], None]) -> None:
+    """Run `--add-repositories` without `--to`."""
+    from convert.amending import add_repositories
+
+    taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify", "manifest_type"}
+    unfit = sorted(name for name, value in given.items() if value and name not in taken)
+    if unfit:
+        raise UsageError(f"--{unfit[0].replace('_', '-')} needs --to; --add-repositories alone changes nothing else")
+    add_repositories(
+        source, dest, v1_ids=given["v1_ids"], compress=given["compress"], force=given["force"], remark=remark
+    )
 
 
 def _report(result: Result, dest: str | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:

@@ -80,7 +80,7 @@ class _Zstd:
         self._object = zstandard.ZstdCompressor(level=level, write_content_size=False, threads=0).compressobj()
 
     def write(self, data: Buffer, /) -> bytes:
-        return self._object.compress(data)
+        return self._object.compress(memoryview(data))
 
     def finish(self) -> bytes:
         return self._object.flush()

@@ -28,6 +28,7 @@ class Target:
     """One value of `--to`.
 
     `plain`: layers are written uncompressed. `manifests`: manifests are carried.
+    `sized`: documents that stand before the layers name their sizes.
     `single`: holds images for one platform each and nothing else. `folder`:
     a folder, not a tar.
     """
@@ -36,6 +37,7 @@ class Target:
     module: str
     plain: bool = False
     manifests: bool = False
+    sized: bool = False
     single: bool = False
     folder: bool = False
 
@@ -48,7 +50,7 @@ TARGETS: Final = {
     target.name: target
     for target in (
         Target("docker-save", "docker_save", plain=True, single=True),
-        Target("docker-save@25", "docker_save_25", plain=True, single=True),
+        Target("docker-save@25", "docker_save_25", plain=True, sized=True, single=True),
         Target("docker-oci", "docker_oci", manifests=True),
         Target("crane", "crane", single=True),
         Target("oci", "oci", manifests=True, folder=True),
