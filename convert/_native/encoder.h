@@ -79,18 +79,8 @@ static inline size_t block_bound(size_t n) {
     return 2 * n + 1024;
 }
 
-extern const block_encoder go126_fast;         /* level 1 */
-extern const block_encoder go126_huffman_only; /* level "huffman" */
-extern const block_encoder go126_store;        /* level "store" */
-
-extern const block_encoder go127_fast1; /* levels 1..6, one file and table each */
-extern const block_encoder go127_fast2;
-extern const block_encoder go127_fast3;
-extern const block_encoder go127_fast4;
-extern const block_encoder go127_fast5;
-extern const block_encoder go127_fast6;
-extern const block_encoder go127_huffman_only;
-extern const block_encoder go127_store;
+/* The block encoder of a generation (126 or 127) and level, NULL if that has another kind. */
+const block_encoder *find_block_encoder(int generation, int level);
 
 /* ---- Token encoders, sequential ------------------------------------------------------ */
 
@@ -107,7 +97,24 @@ typedef struct {
     size_t (*finish)(void *state, uint8_t *out);
 } token_encoder;
 
-extern const token_encoder go126_chain; /* levels 2..9 */
+/* The token encoder of a generation and level, NULL if that has another kind. */
+const token_encoder *find_token_encoder(int generation, int level);
+
+/* ---- All there are --------------------------------------------------------------------- */
+
+extern const block_encoder go126_fast;         /* level 1 */
+extern const block_encoder go126_huffman_only; /* level "huffman" */
+extern const block_encoder go126_store;        /* level "store" */
+extern const token_encoder go126_chain;        /* levels 2..9 */
+
+extern const block_encoder go127_fast1; /* levels 1..6, one file and table each */
+extern const block_encoder go127_fast2;
+extern const block_encoder go127_fast3;
+extern const block_encoder go127_fast4;
+extern const block_encoder go127_fast5;
+extern const block_encoder go127_fast6;
+extern const block_encoder go127_huffman_only;
+extern const block_encoder go127_store;
 extern const token_encoder go127_chain; /* levels 7..9 */
 
 #endif

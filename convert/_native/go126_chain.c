@@ -88,14 +88,19 @@ static inline uint32_t enter(chain_parser *p, const uint8_t *data, size_t i) {
     return distance;
 }
 
-void chain_start(chain_parser *p, int level, const chain_input *in, size_t at) {
+static bool is_entered(const entered_set *set, uint64_t position) {
+    return (set->word[position % WINDOW_SIZE / 64] >> (position & 63) & 1) != 0;
+}
+
+void chain_start(chain_parser *p, int level, const chain_input *in, size_t at,
+                 const entered_set *entered) {
     chain_init(p, level);
-    p->window_start =
-        chain_window_start(0, in->origin + at, in->origin + in->size);
+    p->window_start = chain_window_start(0, in->origin + at, in->origin + in->size);
     size_t from = at > WINDOW_SIZE ? at - WINDOW_SIZE : 0;
-    size_t to = in->size < NO_MATCH ? 0 : in->size - NO_MATCH;
-    for (size_t i = from; i < at && i < to; i++)
-        enter(p, in->data, i);
+    size_t end = in->size < NO_MATCH ? 0 : in->size - NO_MATCH;
+    for (size_t i = from; i < at && i < end; i++)
+        if (entered == NULL || is_entered(entered, in->origin + i))
+            enter(p, in->data, i);
     p->next = at;
 }
 

@@ -67,9 +67,16 @@ typedef struct {
 
 void chain_init(chain_parser *p, int level);
 
-/* Start a parse at index `at` as if the whole stream before had been parsed, given at least
- * min(position, 32 KiB) bytes before it: exact for levels 4 to 9, a guess for 2 and 3. */
-void chain_start(chain_parser *p, int level, const chain_input *in, size_t at);
+/* Which of the last 32 KiB of positions are in the chains, by stream position modulo 32 KiB. */
+typedef struct {
+    uint64_t word[WINDOW_SIZE / 64];
+} entered_set;
+
+/* Start a parse at index `at` as if everything before had been parsed, of which at least
+ * min(position, 32 KiB) bytes are there, and those positions entered that `entered` says, or
+ * all: that is exact for levels 4 to 9 and a guess for 2 and 3. */
+void chain_start(chain_parser *p, int level, const chain_input *in, size_t at,
+                 const entered_set *entered);
 
 /* Parse until a token ends at or behind index `stop` (or input runs out), adding to `out`,
  * which must have room for the bytes from next to the end. */

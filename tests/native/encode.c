@@ -11,22 +11,6 @@
 
 #include "../../convert/_native/block_stream.h"
 
-static const block_encoder *find(int generation, int level) {
-    if (generation == 126) {
-        if (level == LEVEL_HUFFMAN)
-            return &go126_huffman_only;
-        if (level == LEVEL_STORE)
-            return &go126_store;
-        if (level == 1)
-            return &go126_fast;
-    }
-    return NULL;
-}
-
-static const token_encoder *find_token(int generation, int level) {
-    return generation == 126 && level >= 2 ? &go126_chain : NULL;
-}
-
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
@@ -35,8 +19,8 @@ int main(int argc, char **argv) {
                                                 : atoi(argv[1]);
     int generation = strcmp(argv[2], "1.27") == 0 ? 127 : 126;
     size_t cut = argc > 3 ? strtoul(argv[3], NULL, 10) : 1 << 20;
-    const block_encoder *e = find(generation, level);
-    const token_encoder *t = find_token(generation, level);
+    const block_encoder *e = find_block_encoder(generation, level);
+    const token_encoder *t = find_token_encoder(generation, level);
     if ((e == NULL && t == NULL) || cut == 0)
         return 2;
     uint8_t *in = malloc(cut);

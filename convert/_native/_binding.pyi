@@ -1,0 +1,72 @@
+"""Types of the hand-written binding, `_binding.c`."""
+
+from collections.abc import Buffer
+from typing import final
+
+LEVEL_HUFFMAN: int
+LEVEL_STORE: int
+
+def segment_geometry(generation: int, level: int, /) -> tuple[int, int, int] | None:
+    """Return (unit, before, after) in bytes, or None if the encoder works in order only.
+
+    Segments are multiples of `unit` and need that much input before and (but for the last)
+    after them, as far as the stream has it. Raises ValueError for an unknown encoder.
+    """
+
+@final
+class Encoder:
+    """A raw DEFLATE stream, made in order.
+
+    `generation` is 126 or 127, `level` 1 to 9, LEVEL_HUFFMAN or LEVEL_STORE. A call while
+    another thread is in one raises RuntimeError.
+    """
+
+    def __new__(cls, generation: int, level: int) -> Encoder: ...
+    def write(self, data: Buffer, /) -> bytes:
+        """Take input; return the output that is complete."""
+
+    def finish(self) -> bytes:
+        """End the stream; return the rest of the output. Once."""
+
+@final
+class Segment:
+    """Part of a stream, to be worked on apart from the rest.
+
+    `data` holds `before` bytes of earlier input, `size` bytes of the segment, then what
+    follows; it must not change while the segment or a coding made of it exists.
+    """
+
+    def __new__(
+        cls,
+        generation: int,
+        level: int,
+        data: Buffer,
+        before: int,
+        size: int,
+        position: int,
+        last: bool,
+    ) -> Segment: ...
+    def run(self) -> None:
+        """Do the work, on whichever thread."""
+
+@final
+class Coding:
+    """Blocks of a stream whose tokens are known, to be coded. Made by `Joiner.join`."""
+
+    def run(self) -> None:
+        """Do the work, on whichever thread."""
+
+@final
+class Joiner:
+    """Makes one stream of segments; the bytes are those of `Encoder`."""
+
+    def __new__(cls, generation: int, level: int) -> Joiner: ...
+    def join(self, segment: Segment, /) -> bytes | Coding:
+        """Check and take the next segment, which has run."""
+
+    def append(self, coding: Coding, /) -> bytes:
+        """Take the next coding, in the order `join` made them, which has run."""
+
+    @property
+    def repaired(self) -> int:
+        """What was done again because a guess was wrong: blocks, or bytes of input."""

@@ -1,0 +1,48 @@
+/* Which encoder makes the bytes of which generation and level. */
+#include "encoder.h"
+
+const block_encoder *find_block_encoder(int generation, int level) {
+    if (generation == 126) {
+        switch (level) {
+        case LEVEL_HUFFMAN:
+            return &go126_huffman_only;
+        case LEVEL_STORE:
+            return &go126_store;
+        case 1:
+            return &go126_fast;
+        default:
+            return NULL;
+        }
+    }
+    if (generation == 127) {
+        switch (level) {
+        case LEVEL_HUFFMAN:
+            return &go127_huffman_only;
+        case LEVEL_STORE:
+            return &go127_store;
+        case 1:
+            return &go127_fast1;
+        case 2:
+            return &go127_fast2;
+        case 3:
+            return &go127_fast3;
+        case 4:
+            return &go127_fast4;
+        case 5:
+            return &go127_fast5;
+        case 6:
+            return &go127_fast6;
+        default:
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+const token_encoder *find_token_encoder(int generation, int level) {
+    if (generation == 126 && level >= 2 && level <= LEVEL_MAX)
+        return &go126_chain;
+    if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
+        return &go127_chain;
+    return NULL;
+}

@@ -1,0 +1,428 @@
+/* See go126_chain_segment.h. */
+#include "go126_chain_segment.h"
+
+#include <stdalign.h>
+#include <string.h>
+
+enum {
+    /* Parsed before a segment at lazy levels, where any common token boundary will do. */
+    WARMUP_LAZY = 2048,
+    /* At greedy levels both parses must have agreed for a whole window. */
+    WARMUP_GREEDY = 3 * WINDOW_SIZE,
+    BEFORE = WARMUP_GREEDY + WINDOW_SIZE,
+    AFTER = 1024, /* the last token's reach, and the lookahead behind it */
+    /* A token can end this far behind a segment. */
+    OVERHANG = CHAIN_MAX_MATCH,
+    /* Greedy: how often, in bytes, a repair looks whether it has met the guess. */
+    MEETING_STEP = 512,
+    FIXED_TOKEN_BYTES = 4,
+    BLOCK_OVERHEAD = 16,
+};
+
+struct chain_segment {
+    int level;
+    segment_input input;
+    size_t after;
+    uint64_t first; /* stream position of the first token kept: at or behind the segment's start */
+    uint64_t end;   /* and behind the last: likewise for the segment's end */
+    token_list tokens;
+    entered_set entered; /* greedy: at `first` */
+    chain_parser parser;
+};
+
+struct chain_coding {
+    const chain_segment *segment;
+    chain_cutter cutter; /* as it stood before the first block */
+    token_list tokens;
+    bool last;
+    uint64_t known_end; /* of the stream, when this was joined */
+    /* what is left for the next coding: set when joined */
+    size_t rest_first;
+    size_t rest_literals;
+    uint32_t rest_skip;
+    uint8_t *bits;
+    uint64_t bit_count;
+    uint64_t first_stored;
+};
+
+struct chain_joiner {
+    int level;
+    chain_cutter cutter;
+    uint64_t position; /* tokens are known up to here */
+    uint64_t repaired;
+    const chain_coding *latest;
+    entered_set entered; /* greedy: at `position` */
+    uint64_t word;
+    unsigned count;
+    chain_parser parser; /* for repairs */
+};
+
+static size_t aligned(size_t n) {
+    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
+/* ---- Greedy levels: what is in the chains ---------------------------------------------- */
+
+static void set_entered(entered_set *set, uint64_t position, bool is) {
+    uint64_t bit = UINT64_C(1) << (position & 63);
+    uint64_t *word = &set->word[position % WINDOW_SIZE / 64];
+    *word = is ? *word | bit : *word & ~bit;
+}
+
+static void enter_literals(entered_set *set, uint64_t position, uint64_t n) {
+    for (uint64_t i = n > WINDOW_SIZE ? n - WINDOW_SIZE : 0; i < n; i++)
+        set_entered(set, position + i, true);
+}
+
+static void enter_match(entered_set *set, uint64_t position, uint32_t length, uint32_t skip) {
+    set_entered(set, position, true);
+    for (uint32_t i = 1; i < length; i++)
+        set_entered(set, position + i, length <= skip);
+}
+
+/* A walk over tokens, one literal run or match at a time. */
+typedef struct {
+    const token_list *list;
+    size_t index;
+    uint32_t skip; /* literals of the sequence at index that are behind us */
+    size_t literals;
+    uint64_t position;
+} token_walk;
+
+static uint32_t run_left(const token_walk *w) {
+    uint32_t run =
+        w->index < w->list->count ? w->list->sequences[w->index].literals : w->list->tail;
+    return run - w->skip;
+}
+
+static bool walk_done(const token_walk *w) {
+    return w->index == w->list->count && run_left(w) == 0;
+}
+
+/* Step over literals up to `limit`, or over the match behind them. */
+static void walk_step(token_walk *w, uint64_t limit, entered_set *set, uint32_t skip) {
+    uint32_t run = run_left(w);
+    if (run > 0) {
+        uint32_t n = limit - w->position < run ? (uint32_t)(limit - w->position) : run;
+        if (set != NULL)
+            enter_literals(set, w->position, n);
+        w->skip += n;
+        w->literals += n;
+        w->position += n;
+    } else {
+        uint32_t length = w->list->sequences[w->index].length + 3u;
+        if (set != NULL)
+            enter_match(set, w->position, length, skip);
+        w->index++;
+        w->skip = 0;
+        w->position += length;
+    }
+}
+
+/* ---- Segments --------------------------------------------------------------------------- */
+
+size_t chain_segment_before(void) {
+    return BEFORE;
+}
+
+size_t chain_segment_after(void) {
+    return AFTER;
+}
+
+static size_t max_sequences(size_t size) {
+    return (size + WARMUP_GREEDY + OVERHANG) / CHAIN_MIN_MATCH + 2;
+}
+
+static size_t max_literals(size_t size) {
+    return size + WARMUP_GREEDY + OVERHANG;
+}
+
+size_t chain_segment_memory(size_t size) {
+    return aligned(sizeof(chain_segment)) + aligned(max_sequences(size) * sizeof(sequence)) +
+           aligned(max_literals(size));
+}
+
+chain_segment *chain_segment_init(void *memory, int level, const segment_input *input,
+                                  size_t after) {
+    uint8_t *p = memory;
+    chain_segment *s = memory;
+    s->level = level;
+    s->input = *input;
+    s->after = after;
+    p += aligned(sizeof *s);
+    s->tokens = (token_list){.sequences = (sequence *)(void *)p};
+    p += aligned(max_sequences(input->size) * sizeof(sequence));
+    s->tokens.literals = p;
+    return s;
+}
+
+const segment_input *chain_segment_input(const chain_segment *s) {
+    return &s->input;
+}
+
+/* The input as the parser sees it, from the first byte there is. */
+static chain_input whole_input(const chain_segment *s) {
+    return (chain_input){
+        .data = s->input.data - s->input.before,
+        .size = s->input.before + s->input.size + s->after,
+        .origin = s->input.position - s->input.before,
+        .final = s->input.last,
+    };
+}
+
+/* Everything before this is in tokens for good. */
+static uint64_t settled(const chain_parser *p, const chain_input *in) {
+    return in->origin + p->next - (p->literal_waits ? 1 : 0);
+}
+
+void chain_segment_run(chain_segment *s) {
+    chain_parser *p = &s->parser;
+    chain_input in = whole_input(s);
+    bool greedy;
+    size_t begin = s->input.before;
+    size_t stop = begin + s->input.size;
+
+    chain_init(p, s->level);
+    greedy = p->rules.lazy == 0;
+    memset(&s->entered, 0, sizeof s->entered);
+    if (s->input.position == 0) {
+        s->first = 0;
+    } else {
+        size_t warmup = greedy ? WARMUP_GREEDY : WARMUP_LAZY;
+        if (warmup > begin)
+            warmup = begin;
+        chain_start(p, s->level, &in, begin - warmup, NULL);
+        uint64_t position = in.origin + begin - warmup;
+        chain_parse(p, &in, begin, &s->tokens);
+        s->first = settled(p, &in);
+        if (greedy) {
+            token_walk walk = {.list = &s->tokens, .position = position};
+            while (!walk_done(&walk))
+                walk_step(&walk, UINT64_MAX, &s->entered, p->rules.skip);
+        }
+        s->tokens.count = 0;
+        s->tokens.literal_count = 0;
+        s->tokens.tail = 0;
+    }
+    if (s->first < in.origin + stop)
+        chain_parse(p, &in, s->input.last ? SIZE_MAX : stop, &s->tokens);
+    s->end = settled(p, &in);
+}
+
+/* ---- Joining ---------------------------------------------------------------------------- */
+
+size_t chain_joiner_memory(void) {
+    return sizeof(chain_joiner);
+}
+
+chain_joiner *chain_joiner_init(void *memory, int level) {
+    chain_joiner *j = memory;
+    memset(j, 0, sizeof *j);
+    j->level = level;
+    chain_init(&j->parser, level);
+    j->cutter.lazy = j->parser.rules.lazy != 0;
+    return j;
+}
+
+uint64_t chain_joiner_repaired(const chain_joiner *j) {
+    return j->repaired;
+}
+
+/* Tokens that a coding can get: the segment's, or as many from a repair, and fewer than a
+ * block's that the coding before left over. */
+static size_t coding_sequences(const chain_segment *s) {
+    return max_sequences(s->input.size) + CHAIN_BLOCK_TOKENS + 1;
+}
+
+static size_t coding_literals(const chain_segment *s) {
+    return max_literals(s->input.size) + CHAIN_BLOCK_TOKENS;
+}
+
+static size_t coding_bits(const chain_segment *s) {
+    /* No block is larger than in the fixed code: 9 bits for a literal, 31 for a match. */
+    size_t bytes = s->input.size + OVERHANG;
+    return CHAIN_BLOCK_TOKENS * FIXED_TOKEN_BYTES + bytes / 8 * 9 + 16 +
+           (bytes / CHAIN_BLOCK_TOKENS + 3) * BLOCK_OVERHEAD + BITS_SLACK;
+}
+
+size_t chain_coding_memory(const chain_joiner *j, const chain_segment *s) {
+    (void)j;
+    return aligned(sizeof(chain_coding)) + aligned(coding_sequences(s) * sizeof(sequence)) +
+           aligned(coding_literals(s)) + coding_bits(s);
+}
+
+chain_coding *chain_coding_init(void *memory, const chain_joiner *j, const chain_segment *s) {
+    uint8_t *p = memory;
+    chain_coding *c = memory;
+    (void)j;
+    memset(c, 0, sizeof *c);
+    p += aligned(sizeof *c);
+    c->tokens.sequences = (sequence *)(void *)p;
+    p += aligned(coding_sequences(s) * sizeof(sequence));
+    c->tokens.literals = p;
+    p += aligned(coding_literals(s));
+    c->bits = p;
+    return c;
+}
+
+/* Add the tokens from a walk's place on. */
+static void append_tokens(token_list *to, const token_walk *from) {
+    const token_list *list = from->list;
+    size_t n = list->count - from->index;
+    if (n > 0) {
+        memcpy(to->sequences + to->count, list->sequences + from->index, n * sizeof(sequence));
+        to->sequences[to->count].literals += to->tail - from->skip;
+        to->count += n;
+        to->tail = list->tail;
+    } else {
+        to->tail += list->tail - from->skip;
+    }
+    size_t literals = list->literal_count - from->literals;
+    memcpy(to->literals + to->literal_count, list->literals + from->literals, literals);
+    to->literal_count += literals;
+}
+
+static bool same_set(const entered_set *a, const entered_set *b) {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/*
+ * Bring the walk over the segment's tokens to a place where the true stream stands too and
+ * from where both go on alike, adding true tokens to the coding until there is one, or to
+ * the segment's end.
+ */
+static void meet(chain_joiner *j, const chain_segment *s, token_walk *walk, chain_coding *c) {
+    bool greedy = !j->cutter.lazy;
+    uint32_t skip = j->parser.rules.skip;
+    if (walk->position == j->position && (!greedy || same_set(&j->entered, &s->entered)))
+        return;
+
+    chain_input in = whole_input(s);
+    entered_set guess = s->entered;
+    uint64_t began = j->position;
+    size_t stop = s->input.last ? in.size : s->input.before + s->input.size;
+    uint64_t look_again = 0;
+    chain_start(&j->parser, j->level, &in, (size_t)(began - in.origin),
+                greedy ? &j->entered : NULL);
+    for (;;) {
+        /* The guess up to where the truth is ... */
+        while (walk->position < j->position && !walk_done(walk))
+            walk_step(walk, j->position, greedy ? &guess : NULL, skip);
+        if (walk->position == j->position) {
+            if (!greedy)
+                break;
+            if (j->position >= look_again) {
+                if (same_set(&j->entered, &guess))
+                    break;
+                look_again = j->position + MEETING_STEP;
+            }
+        }
+        if (j->position >= in.origin + stop)
+            break;
+        /* ... and the truth one token on, or more. */
+        token_walk truth = {.list = &c->tokens,
+                            .index = c->tokens.count,
+                            .skip = c->tokens.tail,
+                            .position = j->position};
+        chain_parse(&j->parser, &in, (size_t)(j->position - in.origin) + 1, &c->tokens);
+        j->position = settled(&j->parser, &in);
+        while (greedy && !walk_done(&truth))
+            walk_step(&truth, UINT64_MAX, &j->entered, skip);
+    }
+    j->repaired += j->position - began;
+}
+
+void chain_joiner_join(chain_joiner *j, const chain_segment *s, chain_coding *c) {
+    const chain_coding *before = j->latest;
+    c->segment = s;
+    c->last = s->input.last;
+    c->known_end = s->input.position + s->input.size + s->after;
+    if (before != NULL) {
+        token_walk rest = {.list = &before->tokens,
+                           .index = before->rest_first,
+                           .skip = before->rest_skip,
+                           .literals = before->rest_literals};
+        append_tokens(&c->tokens, &rest);
+    }
+    c->cutter = j->cutter;
+
+    token_walk walk = {.list = &s->tokens, .position = s->first};
+    meet(j, s, &walk, c);
+    if (walk.position == j->position) {
+        token_walk taken = walk;
+        append_tokens(&c->tokens, &taken);
+        if (!j->cutter.lazy) {
+            /* Only the last window of it can matter later, but it is all cheap. */
+            while (!walk_done(&walk))
+                walk_step(&walk, UINT64_MAX, &j->entered, j->parser.rules.skip);
+        }
+        j->position = s->end;
+    }
+
+    size_t first = 0, literals = 0;
+    uint32_t skip = 0;
+    chain_block block;
+    while (chain_cut(&j->cutter, &c->tokens, first, skip, c->last, c->known_end, &block)) {
+        literals += block.literals;
+        skip = block.tail + (block.sequences == 0 ? skip : 0);
+        first += block.sequences;
+    }
+    c->rest_first = first;
+    c->rest_literals = literals;
+    c->rest_skip = skip;
+    j->latest = c;
+}
+
+/* ---- Coding ----------------------------------------------------------------------------- */
+
+void chain_coding_run(chain_coding *c) {
+    const segment_input *input = &c->segment->input;
+    uint64_t origin = input->position - input->before;
+    size_t first = 0, literals = 0;
+    uint32_t skip = 0;
+    uint64_t position = c->cutter.position;
+    chain_block block;
+    bit_writer w;
+    bits_init(&w, c->bits);
+    while (first < c->rest_first || literals < c->rest_literals) {
+        chain_cut(&c->cutter, &c->tokens, first, skip, c->last, c->known_end, &block);
+        /* Blocks begun further back than the input at hand are too large to be stored. */
+        bool storable = block.storable && position >= origin;
+        token_block tokens = {
+            .data = storable ? input->data - input->before + (position - origin) : NULL,
+            .size = block.size,
+            .literals = c->tokens.literals + literals,
+            .literal_count = block.literals,
+            .sequences = c->tokens.sequences + first,
+            .count = block.sequences,
+            .skip = skip,
+            .tail = block.tail,
+        };
+        go126_code_smallest(&tokens, &w);
+        position = c->cutter.position;
+        literals += block.literals;
+        skip = block.tail + (block.sequences == 0 ? skip : 0);
+        first += block.sequences;
+    }
+    bits_flush(&w);
+    c->bit_count = bits_position(&w);
+    c->first_stored = w.first_stored;
+    store64(w.next, w.word);
+}
+
+size_t chain_coding_bound(const chain_coding *c) {
+    return (size_t)(c->bit_count / 8) + 3 * BITS_SLACK;
+}
+
+size_t chain_joiner_append(chain_joiner *j, const chain_coding *c, uint8_t *out) {
+    bit_writer w;
+    bits_resume(&w, out, j->word, j->count);
+    bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
+    bits_append(&w, &piece);
+    if (c->last)
+        go126_code_end(&w);
+    bits_flush(&w);
+    j->word = w.word;
+    j->count = w.count;
+    return (size_t)(w.next - w.start);
+}

@@ -1,0 +1,17 @@
+#ifndef IMGCONV_SEGMENT_INPUT_H
+#define IMGCONV_SEGMENT_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A segment as cut from the stream. */
+typedef struct {
+    const uint8_t *data; /* its first byte; bytes before it are readable */
+    size_t before;       /* how many: all of the stream, or as many as the encoder wants */
+    size_t size;         /* a multiple of the block size unless last */
+    uint64_t position;   /* in the stream; a multiple of the block size */
+    bool last;           /* the stream ends with it */
+} segment_input;
+
+#endif
