@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 from convert import gotime
-from convert.documents import lookup
+from convert.documents import lookup, same_key
 from convert.errors import FormatError
 from convert.gojson import sorted_map
 
@@ -62,6 +62,9 @@ class Struct:
             value = {}
         if not isinstance(value, Mapping):
             raise _misfit(at, "an object", value)
+        if len(value) > 2 * len(self.fields):
+            # A hostile object may have keys by the hundred thousand: look at each once.
+            value = {key: item for key, item in value.items() if self._has(key)}
         result: dict[str, Any] = {}
         for field in self.fields:
             read = field.read(lookup(value, field.name), f"{at}.{field.name}" if at else field.name)
@@ -71,6 +74,9 @@ class Struct:
                 continue
             result[field.name] = read
         return result
+
+    def _has(self, key: str) -> bool:
+        return any(len(field.name) == len(key) and same_key(key, field.name) for field in self.fields)
 
     def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
         """Read a pointer to the struct: nil where there is no value."""

@@ -43,6 +43,13 @@ def test_keys_match_in_any_letter_case_but_not_twice():
         STRUCT.read({"Name": "x", "name": "x"}, "")
 
 
+def test_many_unknown_keys_hide_none_that_is_known():
+    many = {f"key{number}": number for number in range(50)}
+    assert STRUCT.read(many | {"NOTE": "x"}, "") == {"Name": "", "Note": "x", "Set": None}
+    with pytest.raises(FormatError, match="mean the same"):
+        STRUCT.read(many | {"NOTE": "x", "note": "y"}, "")
+
+
 def test_sets_are_sorted_and_their_values_emptied():
     assert list(STRUCT.read({"Set": {"b": {"x": 1}, "a": None}}, "")["Set"].items()) == [("a", {}), ("b", {})]
 
