@@ -54,9 +54,7 @@ def test_an_untagged_image_has_null(bench):
 def test_only_nondistributable_layers_have_sources(bench):
     image = bench.image(LAYER, OTHER, media_types={1: mediatypes.DOCKER_FOREIGN + ".gzip"})
     foreign = dataclasses.replace(image.layers[1].stored, urls=("https://example.org/l",))
-    image = dataclasses.replace(
-        image, layers=(image.layers[0], dataclasses.replace(image.layers[1], stored=foreign))
-    )
+    image = dataclasses.replace(image, layers=(image.layers[0], dataclasses.replace(image.layers[1], stored=foreign)))
     documents = bench.documents(bench.named((image, "x:1")), "crane")
     diff_id = image.config.diff_ids[1]
     expected = (

@@ -32,18 +32,21 @@ def test_documents_are_compact_and_without_newline(bench):
     index, layout, blobs = oci.documents(bench.named((image, "x:1"), form="docker-save"), bench.options())
     digest, size = image.manifest.digest, len(image.manifest.raw)
     assert layout == b'{"imageLayoutVersion":"1.0.0"}'
-    assert index == (
-        '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":['
-        f'{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size},'
-        '"annotations":{"io.containerd.image.name":"docker.io/library/x:1","org.opencontainers.image.ref.name":"1"}}]}'
-    ).encode()
+    assert (
+        index
+        == (
+            '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":['
+            f'{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size},'
+            '"annotations":{"io.containerd.image.name":"docker.io/library/x:1","org.opencontainers.image.ref.name":"1"}}]}'
+        ).encode()
+    )
     assert set(blobs) == {digest, image.image_id, image.config.diff_ids[0]}
     assert blobs[digest] == image.manifest.raw
     assert blobs[image.image_id] == image.config.raw
 
 
 def test_equal_tags_of_two_manifests_give_full_names_to_both(bench):
-    """skopeo silently takes the first of two equal ref.names."""
+    """For skopeo silently takes the first of two equal ref.names."""
     first, second, third = bench.image(LAYER), bench.image(OTHER), bench.image(LAYER, OTHER)
     images = bench.named((first, "a:1"), (second, "b:1"), (first, "a:2"), (third, "c:3"), form="docker-save")
     assert [names[REF_NAME] for names in names_of(bench, images)] == [
@@ -71,9 +74,7 @@ def test_ref_names_read_from_a_layout_stay(bench):
 
 
 def test_one_name_on_two_images_is_kept_from_layout_to_layout(bench):
-    images = bench.named(
-        (bench.image(LAYER), bench.name("", "latest")), (bench.image(OTHER), bench.name("", "latest"))
-    )
+    images = bench.named((bench.image(LAYER), bench.name("", "latest")), (bench.image(OTHER), bench.name("", "latest")))
     assert [names[REF_NAME] for names in names_of(bench, images)] == ["latest", "latest"]
 
 
@@ -85,7 +86,7 @@ def test_the_bare_tags_of_dockers_own_layouts_give_way_to_full_names(bench):
 
 
 def test_a_name_by_digest_is_full_in_both_annotations(bench):
-    """containerd's ociReferenceName."""
+    """As containerd's ociReferenceName makes it."""
     image = bench.image(LAYER)
     full = f"docker.io/library/x@{image.manifest.digest}"
     assert names_of(bench, bench.named((image, full), form="docker-save")) == [{IMAGE_NAME: full, REF_NAME: full}]
