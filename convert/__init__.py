@@ -4,9 +4,70 @@
 
     with convert.open("image.tar") as archive:
         for image in archive.images():
-            print(image.image_id, image.config.platform)
+            print(archive.names(image), image.image_id, image.platform)
 
     convert.convert("image.tar", "layout", to="oci")
+
+Names are imported when they are first used: the command line starts faster so.
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convert.amending import add_repositories
+    from convert.api import Archive, open  # noqa: A004 - the API's name
+    from convert.errors import (
+        DestinationExistsError,
+        DigestMismatchError,
+        FormatError,
+        ImgconvError,
+        InputError,
+        NotRepresentableError,
+        SelectionError,
+        StorageError,
+        TruncatedError,
+        UnknownFormatError,
+        UnsafeInputError,
+        UnsupportedError,
+        UsageError,
+    )
+    from convert.pipeline import Result, convert
+
+__all__ = [
+    "Archive",
+    "DestinationExistsError",
+    "DigestMismatchError",
+    "FormatError",
+    "ImgconvError",
+    "InputError",
+    "NotRepresentableError",
+    "Result",
+    "SelectionError",
+    "StorageError",
+    "TruncatedError",
+    "UnknownFormatError",
+    "UnsafeInputError",
+    "UnsupportedError",
+    "UsageError",
+    "add_repositories",
+    "convert",
+    "open",
+]
+
+_HOMES = {
+    "Archive": "convert.api",
+    "Result": "convert.pipeline",
+    "add_repositories": "convert.amending",
+    "convert": "convert.pipeline",
+    "open": "convert.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "convert.errors")), name)

@@ -141,7 +141,7 @@ def _write(tree: TarTree, source: str, destination: str | None, changes: Additio
     if in_place and destination is not None and not force:
         raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
     if not in_place and _is_stream(target):
-        with open(target, "wb", buffering=0) as file:  # noqa: PTH123 - a FIFO or device, written in order
+        with open(target, "wb", buffering=0) as file:
             amend.write_to_stream(file.write, tree, changes.drop, changes.append)
         return
     like = os.stat(source) if in_place else None

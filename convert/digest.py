@@ -30,7 +30,8 @@ class Digest:
             msg = f"digest algorithm {self.algorithm!r} is not supported (sha256 and sha512 are)"
             raise FormatError(msg)
         if len(self.hex) != length or not _HEX.match(self.hex):
-            msg = f"{self.algorithm + ':' + self.hex!r} is no digest: {self.algorithm} needs {length} lower-case hex digits"
+            text = f"{self.algorithm}:{self.hex}"
+            msg = f"{text!r} is no digest: {self.algorithm} needs {length} lower-case hex digits"
             raise FormatError(msg)
 
     def __str__(self) -> str:

@@ -16,6 +16,9 @@ GIB: Final = 1 << 30
 MAX_DOCUMENT_SIZE: Final = 4 * MIB
 #: Nesting of arrays and objects in a document.
 MAX_DOCUMENT_DEPTH: Final = 64
+#: Values (and, in objects, keys with them) in a document: 4 MiB of them in Python
+#: objects would take 150 MB. Thirty thousand descriptors have fewer.
+MAX_DOCUMENT_VALUES: Final = 300_000
 #: Digits of one number in a document (a longer one costs quadratic time).
 MAX_NUMBER_DIGITS: Final = 64
 #: A compressed document may grow by this factor and no more.

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from convert.digest import Digest
 from convert.errors import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convert.config import Config
+    from convert.digest import Digest
     from convert.platform import Platform
     from convert.reference import Reference
 
@@ -110,7 +110,6 @@ class Layer:
     diff_id: Digest
     blob: Blob | None
     stored: Descriptor | None = None
-
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -68,4 +68,6 @@ class Platform:
         """
         if self.normalised != other.normalised:
             return False
-        return not (self.os == "windows" and self.os_version and other.os_version and self.os_version != other.os_version)
+        if self.os != "windows" or not self.os_version or not other.os_version:
+            return True
+        return self.os_version == other.os_version

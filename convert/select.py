@@ -269,9 +269,7 @@ def retag(images: ImageSet, tags: Sequence[Reference]) -> ImageSet:
         return images
     nodes = {id(entry.node): entry.node for entry in images.entries if entry.node is not None}
     if len(nodes) != 1:
-        raise SelectionError(
-            f"--tag names one image, and {len(nodes)} are selected", hint="pick one with --image"
-        )
+        raise SelectionError(f"--tag names one image, and {len(nodes)} are selected", hint="pick one with --image")
     node = next(iter(nodes.values()))
     descriptor: Descriptor | None = next(entry.descriptor for entry in images.entries if entry.node is node)
     entries = tuple(Entry(node, Name(tag.with_default_tag(), None), descriptor) for tag in dict.fromkeys(tags))

@@ -20,7 +20,7 @@ from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Laye
 from convert.select import entry_label, node_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from convert.model import ImageSet, Node
 
@@ -186,10 +186,13 @@ class _Finisher:
 
     def _index(self, index: Index) -> Index | None:
         children = tuple(Child(child.descriptor, self._node(child.node)) for child in index.children)
-        if all(
-            new.node is old.node or (new.node is not None and node_digest(new.node) == old.descriptor.digest)
-            for new, old in zip(children, index.children, strict=True)
-        ) and not self._recipe.recompress:
+        if (
+            all(
+                new.node is old.node or (new.node is not None and node_digest(new.node) == old.descriptor.digest)
+                for new, old in zip(children, index.children, strict=True)
+            )
+            and not self._recipe.recompress
+        ):
             return dataclasses.replace(index, children=children)
         kept = []
         for child in children:

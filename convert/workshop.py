@@ -206,9 +206,7 @@ class Workshop:
 
     # -- one layer -----------------------------------------------------------------
 
-    def _one(
-        self, image: Image, layer: Layer, recipe: Recipe, staging: Staging
-    ) -> tuple[Layer, Content | None, Form]:
+    def _one(self, image: Image, layer: Layer, recipe: Recipe, staging: Staging) -> tuple[Layer, Content | None, Form]:
         compression = compression_of(layer.blob) if layer.blob is not None else ""
         form = layer_form(image, layer, recipe, compression)
         if form is Form.PLAIN:
@@ -283,9 +281,7 @@ class Workshop:
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
 
-    def _expanded(
-        self, layer: Layer, content: PlainContent, staging: Staging
-    ) -> tuple[Layer, Content | None, Form]:
+    def _expanded(self, layer: Layer, content: PlainContent, staging: Staging) -> tuple[Layer, Content | None, Form]:
         """Unpack a layer whose size must be known before it is written."""
         out = staging.new_blob()
         try:

@@ -57,7 +57,9 @@ def write_to_file(fd: int, tree: TarTree, drop: Collection[str], items: Sequence
     sink.write(added(items))
 
 
-def write_to_stream(write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]) -> None:
+def write_to_stream(
+    write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]
+) -> None:
     """Write the amended archive to a stream, in order."""
     for extent in kept(tree, drop):
         _copy(tree, extent, write)

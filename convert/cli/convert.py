@@ -48,16 +48,16 @@ class Size(click.ParamType[int]):
 @click.option("--as", "pusher", metavar="PUSHER", help="Write the manifest and blobs that this tool would push.")
 @click.option("--compress", metavar="PROFILE", help="How layers are compressed; `imgconv profiles` lists them.")
 @click.option("--recompress", is_flag=True, help="Put every layer through the profile, make manifests anew.")
-@click.option("--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Kind of manifests.")
+@click.option("--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Their kind.")
 @click.option(
     "--v1-ids",
     type=click.Choice(["docker", "chain-free", "skopeo", "keep"]),
     help="Scheme of v1 directory names (default: docker).",
 )
-@click.option("--verify", type=click.Choice(["digests", "full"]), default="digests", help="full: DiffIDs of all layers too.")
+@click.option("--verify", type=click.Choice(["digests", "full"]), default="digests", help="full: all DiffIDs too.")
 @click.option("--append", is_flag=True, help="Add to an existing OCI layout.")
 @click.option("--verify-output", is_flag=True, help="Read the result back and prove it before it appears.")
-@click.option("--max-layer-size", type=Size(), metavar="SIZE", help="Stop at a layer that unpacks to more (default: 64G).")
+@click.option("--max-layer-size", type=Size(), metavar="SIZE", help="Refuse layers that unpack to more (64G).")
 @options.jobs
 @click.option("--force", is_flag=True, help="Replace what is at DEST.")
 @click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto", help="How progress is shown.")
@@ -66,7 +66,7 @@ class Size(click.ParamType[int]):
 @click.option("-v", "--verbose", is_flag=True, help="Say what was kept, too.")
 @options.debug
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
-    """Convert an image archive or layout into another format.
+    r"""Convert an image archive or layout into another format.
 
     \b
     imgconv image.tar --to oci layout

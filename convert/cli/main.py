@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Command -> module under `convert.cli` that holds it, imported when it is run.
 COMMANDS: Final = {
     "convert": "convert",
+    "id": "id_",
+    "inspect": "inspect",
 }
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
 _BROKEN_PIPE: Final = 141

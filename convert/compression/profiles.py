@@ -116,7 +116,8 @@ def all_profiles() -> Iterator[Profile]:
         release = "up to 1.26" if generation == "go1.26" else "1.27"
         for level in _GO_LEVELS:
             what = {"huffman": "HuffmanOnly", "store": "NoCompression"}.get(level, f"level {level}")
-            yield _profile(f"{generation}-{level}", "gzip", f"Go programs that ask compress/gzip for {what}, Go {release}")
+            otherwise = f"Go programs that ask compress/gzip for {what}, Go {release}"
+            yield _profile(f"{generation}-{level}", "gzip", otherwise)
     for number in _ZSTD_LEVELS:
         yield _profile(f"zstd-{number}", "zstd", f"the zstandard release that imgconv pins, at level {number}")
     yield _profile("none", "", "")

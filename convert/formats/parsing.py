@@ -76,7 +76,8 @@ def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, memb
         fields.fail("config", "is missing")
     layers = tuple(descriptor(layer) for layer in fields.objects("layers"))
     if len(layers) > MAX_LAYERS:
-        raise UnsafeInputError(f"names {len(layers)} layers, the limit is {MAX_LAYERS}", file=reading.file, member=member)
+        msg = f"names {len(layers)} layers, the limit is {MAX_LAYERS}"
+        raise UnsafeInputError(msg, file=reading.file, member=member)
     subject = fields.object("subject")
     return Manifest(
         raw=raw,

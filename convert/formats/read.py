@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from convert.errors import UnknownFormatError
 from convert.formats.read_docker import read_docker, read_items
 from convert.formats.read_layout import read_layout
-from convert.formats.read_v1 import read_v1
 from convert.formats.reading import Reading
 from convert.model import Entry, Image, ImageSet, Index
 
@@ -48,6 +47,8 @@ def _read(reading: Reading) -> ImageSet:
     if tree.find("oci-layout") is not None:
         raise UnknownFormatError("an OCI layout without index.json", file=reading.file)
     if tree.find("repositories") is not None or any(name.endswith("/layer.tar") for name in tree.names()):
+        from convert.formats.read_v1 import read_v1  # noqa: PLC0415 - start-up time: such archives are rare
+
         return read_v1(reading)
     what = "folder" if tree.is_folder else "archive"
     raise UnknownFormatError(
@@ -89,9 +90,7 @@ def _entries(items: list[Item]) -> list[Entry]:
 
 def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
     """Return the items with the manifests made up for them, where `index.json` names those directly."""
-    found = {
-        entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)
-    }
+    found = {entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)}
     images: dict[int, Image] = {}
     for item in items:
         image = item.image

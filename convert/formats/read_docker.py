@@ -62,7 +62,8 @@ def read_items(reading: Reading) -> list[Item]:
     if not isinstance(value, list):
         document.fail("", "expected an array")
     if len(value) > MAX_NODES:
-        raise UnsafeInputError(f"lists {len(value)} images, the limit is {MAX_NODES}", file=reading.file, member="manifest.json")
+        msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
+        raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
     items = []
     for number, element in enumerate(value):
         try:
@@ -132,7 +133,7 @@ def _layer_sources(fields: Fields) -> dict[Digest, Descriptor]:
     if sources is None:
         return {}
     found = {}
-    for key, _ in sources.items():
+    for key in sources.keys():  # noqa: SIM118 - no mapping
         entry = sources.object(key)
         if entry is None or not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
@@ -167,9 +168,7 @@ def _v1_ids(reading: Reading, paths: list[str], layers: tuple[Layer, ...], field
     tops = _tops(reading, fields)
     for top in tops:
         chain = _chain(reading, top, len(layers))
-        if chain and all(
-            _linked(reading, v1_id) is layer.blob for v1_id, layer in zip(chain, layers, strict=True)
-        ):
+        if chain and all(_linked(reading, v1_id) is layer.blob for v1_id, layer in zip(chain, layers, strict=True)):
             return tuple(chain)
     return None
 
@@ -201,7 +200,9 @@ def _chain(reading: Reading, top: str, count: int) -> list[str] | None:
             return None
         chain.append(v1_id)
         value = reading.parse(reading.read(f"{v1_id}/json"), f"{v1_id}/json")
-        parent = documents.lookup(value, "parent", where=reading.file, member=f"{v1_id}/json") if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        parent = documents.lookup(value, "parent", where=reading.file, member=f"{v1_id}/json")
         v1_id = parent if isinstance(parent, str) and parent else None
     return chain[::-1] if len(chain) == count else None
 
@@ -215,6 +216,5 @@ def _format(reading: Reading) -> str:
     names = reading.tree.names()
     if any(name.startswith("sha256:") for name in names):
         return "crane"
-    if any(_V1_LAYER.match(name) for name in names) and not any(name.endswith(".tar") and "/" not in name for name in names):
-        return "docker-save"
-    return "docker-archive"
+    beside = any(name.endswith(".tar") and "/" not in name for name in names)
+    return "docker-save" if not beside and any(_V1_LAYER.match(name) for name in names) else "docker-archive"

@@ -212,7 +212,9 @@ class _LayoutReader:
                 for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
             )
         else:
-            counts = f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
+            counts = (
+                f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
+            )
             self._reading.problem(FormatError(f"names {counts}", member=member))
             layers = absent_layers(config.diff_ids)
         return Image(config=config, layers=layers, manifest=parsed)

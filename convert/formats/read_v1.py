@@ -16,13 +16,12 @@ from convert.compression import streams
 from convert.config import Config
 from convert.digest import Digest
 from convert.errors import FormatError, InputError, UnsafeInputError
-from convert.formats.reading import Fields
 from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
 
 if TYPE_CHECKING:
-    from convert.formats.reading import Reading
+    from convert.formats.reading import Fields, Reading
     from convert.model import Blob
 
 _V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
@@ -72,7 +71,7 @@ class _V1Reader:
             return [(None, head) for head in self._heads()]
         fields: Fields = reading.fields(reading.read("repositories"), "repositories", "repositories")
         named: list[tuple[Name | None, str]] = []
-        for repository, _ in fields.items():
+        for repository in fields.keys():  # noqa: SIM118 - no mapping
             for tag, top in fields.string_map(repository).items():
                 if not _V1_ID.match(top):
                     raise UnsafeInputError(
@@ -118,9 +117,7 @@ class _V1Reader:
             raise FormatError("parent: expected a string", file=reading.file, member=member)
         blob = reading.tree.find(f"{v1_id}/layer.tar")
         if blob is None:
-            raise FormatError(
-                "is missing, though a v1 image needs it", file=reading.file, member=f"{v1_id}/layer.tar"
-            )
+            raise FormatError("is missing, though a v1 image needs it", file=reading.file, member=f"{v1_id}/layer.tar")
         image = _V1Image(raw, parent or None, blob)
         self._images[v1_id] = image
         return image

@@ -242,6 +242,10 @@ class Fields:
                 member=self._document.member,
             ) from None
 
+    def keys(self) -> Iterator[str]:
+        """Yield the keys as they are spelled."""
+        yield from self._value
+
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the keys as they are spelled, and their raw values."""
         yield from self._value.items()
