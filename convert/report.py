@@ -1,0 +1,361 @@
+"""The `--json` documents of `id` and `inspect`, as plain dicts.
+
+Each has a schema in `convert.schemas` (`report-id`, `report-inspect`), against
+which the tests hold it. Keys are always there; null means that the source does
+not say, or that nobody read the bytes that would. What the documents hold is
+what a person is shown as well: the text of both commands is made from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convert import mediatypes, v1ids
+from convert.errors import ImgconvError
+from convert.model import Artifact, Image, Index
+from convert.names import (
+    UNREAD,
+    Engine,
+    LayerFacts,
+    engine_id,
+    entry_text,
+    image_id,
+    leaves,
+    manifest_digest,
+    named,
+)
+from convert.select import child_platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from convert.archive.source import Source
+    from convert.config import HistoryEntry
+    from convert.digest import Digest
+    from convert.errors import InputError
+    from convert.formats.producers import Producer
+    from convert.model import Child, Descriptor, ImageSet, Layer, Manifest, Node
+    from convert.names import LayerBytes, Named
+
+#: Raised when a key of a document changes its meaning or goes away.
+VERSION: Final = 1
+
+Document = dict[str, Any]
+
+
+def id_document(
+    source: Source,
+    images: ImageSet,
+    items: Sequence[Named],
+    layers: LayerBytes,
+    problems: Sequence[InputError],
+) -> Document:
+    """Return what `imgconv id --json` prints about `items`, the things asked for."""
+    notes: list[str] = []
+    return {
+        "report": "id",
+        "version": VERSION,
+        "source": _source(source, images),
+        "images": [
+            _identity(item) | {"engines": _engines(item, images, layers, notes)} for item in items if is_image(item)
+        ],
+        "notes": notes,
+        "warnings": list(images.warnings),
+        "problems": [_problem(error) for error in problems],
+    }
+
+
+def inspect_document(
+    source: Source,
+    images: ImageSet,
+    layers: LayerBytes,
+    problems: Sequence[InputError],
+    *,
+    producer: Producer | None = None,
+    facts: Mapping[int, LayerFacts] | None = None,
+) -> Document:
+    """Return what `imgconv inspect --json` prints.
+
+    `facts` are what `names.examine_all` found out, None without `--verify`.
+    """
+    notes: list[str] = []
+    found = {id(item.node): item for item in named(images) if isinstance(item.node, Image)}
+    return {
+        "report": "inspect",
+        "version": VERSION,
+        "source": _source(source, images)
+        | {"producer": {"name": producer.name, "evidence": list(producer.evidence)} if producer else None},
+        "names": [_name(entry) for entry in images.entries],
+        "images": [
+            _identity(item)
+            | {"engines": _engines(item, images, layers, notes)}
+            | _image(item.node, images, layers, facts)
+            for item in found.values()
+            if isinstance(item.node, Image)
+        ],
+        "indexes": [_index(index, images) for index in _indexes(images)],
+        "artifacts": [_artifact(node, images) for node in _artifacts(images)],
+        "notes": notes,
+        "warnings": list(images.warnings),
+        "problems": [_problem(error) for error in problems],
+    }
+
+
+def layers_of(images: ImageSet) -> list[Layer]:
+    """Return every layer of every image."""
+    return [layer for image in images.images() for layer in image.layers]
+
+
+# -- parts -----------------------------------------------------------------------
+
+
+def _text(digest: Digest | None) -> str | None:
+    return str(digest) if digest is not None else None
+
+
+def _source(source: Source, images: ImageSet) -> Document:
+    return {"path": source.path, "format": images.format, "wrapper": source.wrapper or None}
+
+
+def _problem(error: ImgconvError) -> Document:
+    return {"member": error.member, "message": error.message, "hint": error.hint}
+
+
+def _name(entry: Any) -> Document:
+    """Return one name of the archive and the digest of what it stands for."""
+    digest = manifest_digest(entry.node) or image_id(entry.node)
+    if digest is None and entry.descriptor is not None:
+        digest = entry.descriptor.digest
+    reference = entry.name.reference if entry.name is not None else None
+    return {
+        "name": entry_text(entry),
+        "reference": reference.full if reference is not None else None,
+        "ref_name": entry.name.ref_name if entry.name is not None else None,
+        "digest": _text(digest),
+        "present": entry.node is not None,
+    }
+
+
+def is_image(item: Named) -> bool:
+    """Tell whether an element is an image, or something damaged or absent that may be one."""
+    if isinstance(item.node, Image):
+        return True
+    if isinstance(item.node, Artifact):
+        return image_id(item.node) is not None
+    described = item.claimed
+    if item.node is not None or described is None:
+        return False
+    return described.media_type in mediatypes.MANIFESTS | mediatypes.INDEXES and not (
+        item.child is not None and _kind(item.child) == "attestation"
+    )
+
+
+def _identity(item: Named) -> Document:
+    """Return what names one image."""
+    described = item.claimed
+    index = item.index
+    return {
+        "names": list(item.texts),
+        "image_id": _text(image_id(item.node)),
+        "manifest_digest": _text(
+            manifest_digest(item.node)
+            if item.node is not None
+            else (described.digest if described is not None else None)
+        ),
+        "index_digest": _text(index.digest if index is not None else None),
+        "platform": platform_text(item),
+        "present": isinstance(item.node, Image),
+    }
+
+
+def platform_text(item: Named) -> str | None:
+    """Return what an image runs on: as its config says, else as the index does."""
+    if isinstance(item.node, Image):
+        return str(item.node.platform)
+    platform = child_platform(item.child) if item.child is not None else None
+    return str(platform) if platform is not None else None
+
+
+def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]) -> Document:
+    shown: Document = {}
+    for engine in Engine:
+        digest, why = engine_id(item, engine, images.format, layers)
+        shown[engine.value] = _text(digest)
+        if why:
+            note = f"no ID for containerd: {why}"
+            if why == UNREAD:
+                note += " (id --engine containerd and inspect --verify do)"
+            if note not in notes:
+                notes.append(note)
+    return shown
+
+
+def _image(
+    image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None
+) -> Document:
+    config = image.config
+    v1_ids, scheme = _v1_ids(image)
+    history = config.history_for_layers()
+    chain = v1ids.chain_ids(config.diff_ids)
+    return {
+        "indexes": [str(index.digest) for index in _indexes(images) if any(_holds(child, image) for child in index.children)],
+        "created": config.created,
+        "config": {"digest": str(config.digest), "size": len(config.raw)},
+        "manifest": _manifest(image.manifest) if image.manifest is not None else None,
+        "parent": _text(image.parent),
+        "v1_ids": scheme,
+        "layers": [
+            {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
+            | _layer(layer, layers, facts)
+            | {"history": _history(history[number]) if history else None}
+            for number, layer in enumerate(image.layers)
+        ],
+        "history": [_history(entry) for entry in config.history],
+    }
+
+
+def _holds(child: Child, image: Image) -> bool:
+    return child.node is image
+
+
+def _v1_ids(image: Image) -> tuple[list[str] | None, str | None]:
+    """Return an image's v1 IDs and where they are from.
+
+    Those of the source's own directories, else those that Docker would give.
+    """
+    if image.v1_ids is not None:
+        return list(image.v1_ids), "source"
+    try:
+        return [entry.v1_id for entry in v1ids.docker(image.config)], "docker"
+    except ImgconvError:
+        # A config that no engine takes has no v1 IDs; validate says why.
+        return None, None
+
+
+def _layer(layer: Layer, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
+    stored, blob = layer.stored, layer.blob
+    found = facts.get(id(layer), LayerFacts()) if facts is not None else LayerFacts()
+    compression = layers.compression(blob) if blob is not None else None
+    size = blob.size if blob is not None else None
+    digest = stored.digest if stored is not None else found.digest if compression else None
+    return {
+        "digest": _text(digest),
+        "media_type": stored.media_type if stored is not None else None,
+        "compression": compression if compression != "" else "none",
+        "size": size if size is not None else stored.size if stored is not None else None,
+        "plain_size": found.plain_size if found.plain_size is not None else size if compression == "" else None,
+        "member": blob.where if blob is not None else None,
+        "urls": list(stored.urls) if stored is not None else [],
+        "present": blob is not None,
+        "verified": facts is not None and blob is not None and found.problem is None,
+        "problem": found.problem.message if found.problem is not None else None,
+    }
+
+
+def _history(entry: HistoryEntry) -> Document:
+    return {
+        "created": entry.created,
+        "created_by": entry.created_by,
+        "author": entry.author or None,
+        "comment": entry.comment or None,
+        "empty_layer": entry.empty_layer,
+    }
+
+
+def _manifest(manifest: Manifest) -> Document:
+    return {
+        "digest": str(manifest.digest),
+        "media_type": manifest.media_type,
+        "size": len(manifest.raw),
+        "made_up": manifest.made_up,
+        "config_media_type": manifest.config.media_type,
+        "annotations": dict(manifest.annotations),
+    }
+
+
+def _indexes(images: ImageSet) -> list[Index]:
+    """Return every index once, those inside others behind them."""
+    found: dict[int, Index] = {}
+
+    def walk(node: Node | None) -> None:
+        if isinstance(node, Index) and id(node) not in found:
+            found[id(node)] = node
+            for child in node.children:
+                walk(child.node)
+
+    for entry in images.entries:
+        walk(entry.node)
+    return list(found.values())
+
+
+def _artifacts(images: ImageSet) -> list[Artifact]:
+    found: dict[int, Artifact] = {}
+    nodes = [entry.node for entry in images.entries]
+    nodes += [child.node for index in _indexes(images) for child in index.children]
+    for node in nodes:
+        if isinstance(node, Artifact):
+            found[id(node)] = node
+    return list(found.values())
+
+
+def _names_of(node: Node, images: ImageSet) -> list[str]:
+    texts = (entry_text(entry) for entry in images.entries if entry.node is node)
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+def _index(index: Index, images: ImageSet) -> Document:
+    return {
+        "names": _names_of(index, images),
+        "digest": str(index.digest),
+        "media_type": index.media_type,
+        "size": len(index.raw),
+        "annotations": dict(index.annotations),
+        "children": [_child(child) for child in index.children],
+        "images_present": sum(isinstance(child.node, Image) for child in leaves(index)),
+    }
+
+
+def _child(child: Child) -> Document:
+    platform = child_platform(child)
+    return _descriptor(child.descriptor) | {
+        "kind": _kind(child),
+        "platform": str(platform) if platform is not None else None,
+        "image_id": _text(image_id(child.node)),
+        "present": child.node is not None,
+    }
+
+
+def _kind(child: Child) -> str:
+    """Name what a child of an index is, by itself or, where absent, by its descriptor."""
+    if child.descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest":
+        return "attestation"
+    if isinstance(child.node, Image):
+        return "image"
+    if isinstance(child.node, Artifact):
+        return "artifact"
+    if child.descriptor.media_type in mediatypes.INDEXES:
+        return "index"
+    return "image" if child.descriptor.media_type in mediatypes.MANIFESTS else "other"
+
+
+def _descriptor(descriptor: Descriptor) -> Document:
+    return {
+        "digest": str(descriptor.digest),
+        "media_type": descriptor.media_type,
+        "size": descriptor.size,
+        "annotations": dict(descriptor.annotations),
+    }
+
+
+def _artifact(artifact: Artifact, images: ImageSet) -> Document:
+    manifest = artifact.manifest
+    return {
+        "names": _names_of(artifact, images),
+        "digest": str(manifest.digest),
+        "media_type": manifest.media_type,
+        "size": len(manifest.raw),
+        "type": manifest.artifact_type or manifest.config.media_type,
+        "subject": str(manifest.subject.digest) if manifest.subject is not None else None,
+        "image_id": _text(image_id(artifact)),
+        "blobs": [_descriptor(part) | {"present": part.digest in artifact.blobs} for part in (manifest.config, *manifest.layers)],
+    }
