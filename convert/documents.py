@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from convert.errors import FormatError
-from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_NUMBER_DIGITS
+from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_DOCUMENT_VALUES, MAX_NUMBER_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +26,11 @@ _SPACE: Final = b" \t\n\r"
 # Both patterns match at the first byte they look at or not at all, and never go
 # back: a hostile document costs them one pass. The closing quote is optional for
 # that reason; a string without one is json's to refuse.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_TOKEN: Final = re.compile(rb'[][{},]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _WORDING: Final = {
     "Expecting value": "expected a value",
     "Extra data": "bytes after the end of the document",
@@ -136,8 +136,8 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _RefusedError(f"not UTF-8 at byte {error.start}") from None
-    # Before the parser, which recurses once a level.
-    _check_depth(raw, depth)
+    # Before the parser, which recurses once a level and makes an object of each value.
+    _check_shape(raw, depth)
     try:
         value = json.loads(
             text,
@@ -158,25 +158,33 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
     return value
 
 
-def _check_depth(raw: bytes, depth: int) -> None:
-    if raw.count(b"[") + raw.count(b"{") <= depth:
+def _check_shape(raw: bytes, depth: int) -> None:
+    """Refuse too many levels and values, counted without parsing."""
+    opened = raw.count(b"[") + raw.count(b"{")
+    if opened <= depth and raw.count(b",") < MAX_DOCUMENT_VALUES - opened:
         return
-    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
     level = 0
-    for bracket in brackets:
-        level += 1 if bracket in b"[{" else -1
+    values = 1
+    for token in _TOKEN.finditer(raw):
+        match raw[token.start()]:
+            case 0x5B | 0x7B:  # [ {
+                level += 1
+                values += 1
+            case 0x5D | 0x7D:  # ] }
+                level -= 1
+            case 0x2C:  # Each value but the first of its array or object has a comma before it.
+                values += 1
         if level > depth:
             raise _RefusedError(f"arrays and objects nested deeper than {depth}")
+        if values > MAX_DOCUMENT_VALUES:
+            raise _RefusedError(f"more than {MAX_DOCUMENT_VALUES} values in one document")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _RefusedError(f"key {_quoted(key)} occurs twice in one object")
-            seen.add(key)
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _RefusedError(f"key {_quoted(key)} occurs twice in one object")
     return result
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from convert.documents import lookup, parse, same_key
 from convert.errors import FormatError
-from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_NUMBER_DIGITS, MIB
+from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_DOCUMENT_VALUES, MAX_NUMBER_DIGITS, MIB
 
 VALUES = st.recursive(
     st.none()
@@ -200,6 +200,19 @@ def test_depth_is_not_breadth() -> None:
 def test_deep_nesting_is_one_line_and_never_a_recursion_error(raw: bytes) -> None:
     """The depth is counted before anything recurses."""
     assert refusal(raw) == "arrays and objects nested deeper than 64"
+
+
+@pytest.mark.parametrize(("item", "values"), [(b"1", 1), (b"[]", 2), (b'{"":{}}', 3), (b'"],[,"', 1), (b"[1,{}]", 4)])
+def test_the_number_of_values_is_bounded_and_so_is_the_memory_they_take(item: bytes, values: int) -> None:
+    """4 MiB of the smallest objects take 150 MB in Python; what strings hold is not counted."""
+    times = (MAX_DOCUMENT_VALUES - 1) // values
+    assert len(read(b"[" + b",".join([item] * times) + b"]")) == times
+    raw = b"[" + b",".join([item] * (MAX_DOCUMENT_SIZE // (len(item) + 1) - 1)) + b"]"
+    tracemalloc.start()
+    assert refusal(raw) == "more than 300000 values in one document"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * MIB
 
 
 def test_numbers_are_exact_up_to_the_limit_and_refused_past_it() -> None:

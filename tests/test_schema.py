@@ -454,10 +454,10 @@ def test_the_schemas_mean_the_same_to_any_validator(name: str, data: st.DataObje
     ],
 )
 def test_four_mebibytes_of_nonsense_give_few_and_short_findings(name: str, start: str, item: str, end: str) -> None:
-    """In seconds, where a check that keeps all errors with the values in them takes gigabytes."""
+    """Even past the values that `parse` lets through; to keep all errors and values would take gigabytes."""
     comma = "," if item[0] in '"{' else ""
     times = (MAX_DOCUMENT_SIZE - len(start) - len(end)) // len(item + comma)
-    document = parse((start + comma.join([item] * times) + end).encode(), where="x", member="m")
+    document = json.loads(start + comma.join([item] * times) + end)
     found = schema.findings(document, name)
     assert 0 < len(found) <= schema.MAX_FINDINGS + 1
     assert max(map(len, found)) < 400
