@@ -139,7 +139,12 @@ class _V1Reader:
         chain.reverse()
         parts = [self._v1_image(v1_id) for v1_id in chain]
         diff_ids = [self._diff_id(part.blob) for part in parts]
-        raw = legacy.config_from_v1([part.raw for part in parts], diff_ids)
+        raw = legacy.config_from_v1(
+            [part.raw for part in parts],
+            diff_ids,
+            where=self._reading.file,
+            members=[f"{v1_id}/json" for v1_id in chain],
+        )
         image = Image(
             config=Config.parse(raw, where=self._reading.file, member=f"{top}/json"),
             layers=tuple(Layer(diff_id, part.blob) for diff_id, part in zip(diff_ids, parts, strict=True)),

@@ -85,6 +85,9 @@ def go(tmp_path_factory):
     version = subprocess.run([GO, "version"], check=True, env=environment, capture_output=True, text=True).stdout
     found = re.search(r"go1\.(\d+)", version)
     assert found is not None, version
+    if int(found[1]) < 20:
+        # Up to 1.19 time.UnmarshalJSON took zones and fractions that no RFC 3339 knows.
+        pytest.skip(f"the rules held here are those of Go 1.20 and later, there is {found[0]}")
     asked = Go(folder / "gojson", old=int(found[1]) < 22)
     yield asked
     asked.close()
