@@ -139,9 +139,7 @@ def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
     """Return the error for a source in which there is no image."""
     if not images.entries:
         return NotRepresentableError("there is no image in the source, its index is empty")
-    return NotRepresentableError(
-        f"there is no image to write, which {target} needs: only other things are in the source"
-    )
+    return NotRepresentableError(f"there is no image in the source, only other things, and {target} holds images")
 
 
 def describe(node: Node | None, child: Child | None = None) -> str:

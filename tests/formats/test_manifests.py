@@ -176,7 +176,7 @@ def test_a_manifest_of_another_config_is_not_made_up(golden):
 
 
 def test_windows_platforms_have_version_and_features(golden):
-    """moby v25.0.0 image/image.go, Platform."""
+    """As Platform in image/image.go of moby v25.0.0 gives them."""
     raw = b'{"os":"windows","architecture":"amd64","os.version":"10.0.1","os.features":["win32k"],"rootfs":{}}'
     manifest = (
         '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{'
