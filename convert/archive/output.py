@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import tar_write
 from convert.archive.atomic import AtomicFile, refuse_overlap
-from convert.archive.copying import Sink, Stopped, copy_content, drain
+from convert.archive.copying import Sink, copy_content, drain
 from convert.archive.staging import Staging
-from convert.archive.tar_write import Content as Content  # noqa: PLC0414 - part of this module's interface
-from convert.archive.tar_write import Item as Item  # noqa: PLC0414 - as above
 from convert.compression.streams import read_into
 from convert.errors import InputError, StorageError, UsageError
 from convert.limits import CHUNK, MIB
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+    from convert.archive.tar_write import Content as Content  # noqa: PLC0414 - part of the interface
+    from convert.archive.tar_write import Item as Item  # noqa: PLC0414 - as above
     from convert.model import Extent
 
 STDOUT: Final = "-"

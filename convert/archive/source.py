@@ -127,7 +127,9 @@ def _open_path(path: str, text: str) -> int:
 def _missing(path: str, text: str) -> StorageError:
     from convert.reference import looks_like_image_name  # noqa: PLC0415 - only for the hint
 
-    hint = f"for an image of a local engine: docker save {text} | imgconv - ..." if looks_like_image_name(text) else None
+    hint = None
+    if looks_like_image_name(text):
+        hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
     return StorageError("no such file or folder", file=path, hint=hint)
 
 
