@@ -22,6 +22,11 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, most: int = 1000) -> str:
+    """Return `text`, cut in the middle if it is long: a hostile name may be megabytes."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
+
+
 class ImgconvError(Exception):
     """Base of every error that is not a bug in imgconv.
 
@@ -49,7 +54,7 @@ class ImgconvError(Exception):
     def __str__(self) -> str:
         """Return one clear line: file, member, what is wrong, what to do."""
         places = [place for place in (self.file, self.member) if place]
-        text = ": ".join([*places, self.message])
+        text = ": ".join(shortened(part) for part in (*places, self.message))
         if self.hint:
             text += f" ({self.hint})"
         return printable(text)

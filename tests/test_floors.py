@@ -1,0 +1,134 @@
+"""Imports point to lower floors only: the map in the README is true."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "convert"
+
+#: Room -> floor. The longest prefix of a module's name decides.
+FLOORS = {
+    "convert.errors": 0,
+    "convert.limits": 0,
+    "convert.digest": 0,
+    "convert.mediatypes": 0,
+    "convert.platform": 0,
+    "convert.reference": 0,
+    "convert.documents": 0,
+    "convert.gojson": 0,
+    "convert.gotime": 0,
+    "convert.gostruct": 0,
+    "convert.progress": 0,
+    "convert.schemas": 0,
+    "convert._native": 1,
+    "convert.compression": 1,
+    "convert.schema": 1,
+    "convert.archive": 2,
+    "convert.config": 2,
+    "convert.v1image": 2,
+    "convert.v1ids": 2,
+    "convert.legacy": 2,
+    "convert.model": 2,
+    "convert.content": 2,
+    "convert.formats": 3,
+    "convert.select": 4,
+    "convert.transform": 4,
+    "convert.pushers": 4,
+    "convert.names": 4,
+    "convert.graph": 4,
+    "convert.validate": 4,
+    "convert.matching": 5,
+    "convert.diff": 4,
+    "convert.workshop": 5,
+    "convert.digesting": 5,
+    "convert.amending": 5,
+    "convert.pipeline": 5,
+    "convert.report": 5,
+    "convert.api": 5,
+    "convert.cli": 6,
+}
+
+#: Within floor 0, what everything may use imports nothing.
+FOUNDATIONS = {"convert.errors", "convert.limits"}
+
+
+def modules():
+    return sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def floor(name: str) -> int:
+    parts = name.split(".")
+    while parts:
+        if (room := ".".join(parts)) in FLOORS:
+            return FLOORS[room]
+        parts.pop()
+    raise AssertionError(f"{name} stands on no floor: give it one in this test and in the README")
+
+
+def imported(path: Path) -> set[str]:
+    """Every module of ours that a file imports, in functions and for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = (ROOT.parent / (full.replace(".", "/") + ".py")).exists()
+                found.add(full if is_module else node.module)
+    return {name for name in found if name.startswith("convert.")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_point_to_lower_floors_or_the_same(path):
+    name = name_of(path)
+    above = {other for other in imported(path) if floor(other) > floor(name)}
+    assert not above
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATIONS))
+def test_errors_and_limits_import_nothing_of_ours(name):
+    assert not imported(ROOT / f"{name.removeprefix('convert.')}.py")
+
+
+def test_formats_that_are_written_never_import_each_other():
+    written = {"docker_save", "docker_save_25", "docker_oci", "crane", "oci", "oci_archive"}
+    for module in written:
+        others = {f"convert.formats.{other}" for other in written - {module}}
+        assert not imported(ROOT / "formats" / f"{module}.py") & others, module
+
+
+def test_only_the_command_line_reads_the_environment_prints_or_exits():
+    for path in modules():
+        if floor(name_of(path)) == FLOORS["convert.cli"]:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"print", "exit", "input"}, path
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in {("os", "environ"), ("os", "getenv"), ("sys", "exit")}, path
+
+
+def test_no_code_path_reaches_for_network_shell_pickle_or_extraction():
+    banned = {"socket", "ssl", "http", "urllib", "ftplib", "requests", "subprocess", "pickle", "marshal", "shelve", "tarfile", "zipfile"}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            assert not {name.split(".")[0] for name in names} & banned, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"eval", "exec", "compile", "__import__"}, path
+
+
+def test_every_file_is_small_enough_to_have_one_subject():
+    long = {name_of(path): lines for path in modules() if (lines := len(path.read_text().splitlines())) > 500}
+    assert not long
