@@ -27,6 +27,8 @@ enum {
     NO_MATCH = MIN_MATCH - 1, /* the length Go uses for "none" */
     /* A match of four bytes from further away costs more than literals do. */
     FAR = 4096,
+    /* Links are positions modulo this. */
+    LINK_RANGE = 1 << 16,
     /* Coordinates start here, so that 0 is out of reach of everything. */
     FIRST = WINDOW_SIZE + 1,
 };
@@ -63,17 +65,18 @@ void chain_init(chain_parser *p, int level) {
     p->distance = 0;
     p->literal_waits = false;
     memset(p->head, 0, sizeof p->head);
-    memset(p->previous, 0, sizeof p->previous);
+    memset(p->link, 0, sizeof p->link);
 }
 
 void chain_slide(chain_parser *p, size_t n) {
     p->next -= n;
     p->bias += (uint32_t)n;
     if (p->bias > RENUMBER_AT) {
-        uint32_t down = p->bias - FIRST;
+        /* Links go by position modulo the window, so by whole windows. */
+        uint32_t down = (p->bias - FIRST) / LINK_RANGE * LINK_RANGE;
         for (size_t i = 0; i < HASH_SIZE; i++)
             p->head[i] = p->head[i] > down ? p->head[i] - down : 0;
-        p->bias = FIRST;
+        p->bias -= down;
     }
 }
 
@@ -82,9 +85,10 @@ void chain_slide(chain_parser *p, size_t n) {
 static inline uint32_t enter(chain_parser *p, const uint8_t *data, size_t i) {
     uint32_t here = (uint32_t)i + p->bias;
     uint32_t *head = &p->head[hash(data + i)];
-    uint32_t distance = here - *head;
+    uint32_t before = *head;
+    uint32_t distance = here - before;
     *head = here;
-    p->previous[here & WINDOW_MASK] = (uint16_t)(distance <= WINDOW_SIZE ? distance : 0);
+    p->link[here & WINDOW_MASK] = (uint16_t)(distance <= WINDOW_SIZE ? before : here);
     return distance;
 }
 
@@ -105,21 +109,23 @@ void chain_start(chain_parser *p, int level, const chain_input *in, size_t at,
 }
 
 /*
- * The longest match at `s`, of which `ahead` bytes may be compared, among `chain`
- * candidates from the nearest back to `reach`. Ties go to the nearer one. Returns the
- * length, or NO_MATCH.
+ * The longest match at `s` that is longer than `best`, of which `most` bytes may be compared,
+ * among the level's number of candidates from the one at `distance` back to `reach`. Ties
+ * go to the nearer one. Returns its length and sets *best_distance, or returns `best`.
  */
 static inline uint32_t find_match(const chain_parser *p, const uint8_t *s, uint32_t here,
-                                  uint32_t distance, uint32_t reach, size_t ahead,
+                                  uint32_t distance, uint32_t reach, uint32_t best, uint32_t most,
                                   uint32_t *best_distance) {
-    uint32_t most = ahead < MAX_MATCH ? (uint32_t)ahead : MAX_MATCH;
+    const uint16_t *const link = p->link;
     uint32_t enough = p->rules.nice < most ? p->rules.nice : most;
-    uint32_t best = NO_MATCH;
+    uint32_t tries = p->rules.chain;
+    uint16_t at = (uint16_t)(here - distance);
     /* A longer match must agree in the four bytes that end just behind the best so far. */
-    uint32_t want = load32(s);
-    const uint8_t *tail = s;
+    const uint8_t *tail = s + best - NO_MATCH;
+    uint32_t want = load32(tail);
 
-    for (uint32_t tries = p->rules.chain; tries > 0; tries--) {
+    for (;;) {
+        uint16_t next = link[at & WINDOW_MASK];
         if (load32(tail - distance) == want) {
             uint32_t n = (uint32_t)match_length(s, s - distance, most);
             if (n > best && (n > MIN_MATCH || distance <= FAR)) {
@@ -127,43 +133,76 @@ static inline uint32_t find_match(const chain_parser *p, const uint8_t *s, uint3
                 *best_distance = distance;
                 if (n >= enough)
                     break;
-                tail = s + n - 3;
+                tail = s + n - NO_MATCH;
                 want = load32(tail);
             }
         }
-        if (distance == WINDOW_SIZE)
-            break; /* its link has been overwritten by our own */
-        uint32_t step = p->previous[(here - distance) & WINDOW_MASK];
-        distance += step;
-        if (step == 0 || distance > reach)
+        /* The first of a chain links to itself. What lies a whole window back shares its
+         * link with `here`, whose step leads out of reach. */
+        uint16_t step = (uint16_t)(at - next);
+        if ((uint16_t)(step - 1) >= reach - distance || --tries == 0)
             break;
+        distance += step;
+        at = next;
     }
     return best;
 }
 
-static inline void add_literal(token_list *out, uint8_t value) {
-    out->literals[out->literal_count++] = value;
-    out->tail++;
-}
+/* How far a match at a position may reach back: Go's window ends where it has been cut. */
+typedef struct {
+    uint64_t start;
+    size_t moves_at; /* index from which to look whether it has moved */
+} window;
 
-static inline void add_match(token_list *out, uint32_t length, uint32_t distance) {
-    out->sequences[out->count++] =
-        (sequence){out->tail, (uint16_t)(length - 3), (uint16_t)(distance - 1)};
-    out->tail = 0;
-}
-
-static inline uint32_t reach_at(chain_parser *p, const chain_input *in, size_t i) {
+static inline uint32_t reach_at(window *w, const chain_input *in, size_t i) {
     uint64_t position = in->origin + i;
-    p->window_start =
-        chain_window_start(p->window_start, position, in->origin + in->size);
-    uint64_t reach = position - p->window_start;
+    if (i >= w->moves_at) {
+        w->start = chain_window_start(w->start, position, in->origin + in->size);
+        uint64_t moves = w->start + 2 * WINDOW_SIZE - CHAIN_LOOKAHEAD;
+        w->moves_at = moves > in->origin ? (size_t)(moves - in->origin) : 0;
+    }
+    uint64_t reach = position - w->start;
     return reach < WINDOW_SIZE ? (uint32_t)reach : WINDOW_SIZE;
 }
 
-static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {
+static inline uint32_t most_at(size_t ahead) {
+    return ahead < MAX_MATCH ? (uint32_t)ahead : MAX_MATCH;
+}
+
+/* The end of a token list, at hand. */
+typedef struct {
+    sequence *sequence;
+    uint8_t *literal;
+    uint32_t tail;
+} token_end;
+
+static token_end end_of(const token_list *list) {
+    return (token_end){list->sequences + list->count, list->literals + list->literal_count,
+                       list->tail};
+}
+
+static void set_end(token_list *list, token_end end) {
+    list->count = (size_t)(end.sequence - list->sequences);
+    list->literal_count = (size_t)(end.literal - list->literals);
+    list->tail = end.tail;
+}
+
+static inline void add_literal(token_end *out, uint8_t value) {
+    *out->literal++ = value;
+    out->tail++;
+}
+
+static inline void add_match(token_end *out, uint32_t length, uint32_t distance) {
+    *out->sequence++ = (sequence){out->tail, (uint16_t)(length - 3), (uint16_t)(distance - 1)};
+    out->tail = 0;
+}
+
+static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, token_list *list) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
     const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    token_end out = end_of(list);
+    window w = {p->window_start, 0};
     size_t s = p->next;
     uint32_t length = p->length, distance = p->distance;
     bool waits = p->literal_waits;
@@ -175,7 +214,7 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
                 break;
             if (ahead == 0) {
                 if (waits)
-                    add_literal(out, data[s - 1]);
+                    add_literal(&out, data[s - 1]);
                 waits = false;
                 break;
             }
@@ -186,13 +225,16 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
         uint32_t old_length = length, old_distance = distance;
         length = NO_MATCH;
         if (nearest <= WINDOW_SIZE && old_length < p->rules.lazy && ahead > old_length) {
-            uint32_t reach = reach_at(p, in, s);
+            /* Go looks for any match, but one no longer than the match that waits is not
+             * used, and cannot end the search either: what waits is shorter than `lazy`,
+             * which is at most `nice`. */
+            uint32_t reach = reach_at(&w, in, s);
             if (nearest <= reach)
-                length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach, ahead,
-                                    &distance);
+                length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach, old_length,
+                                    most_at(ahead), &distance);
         }
         if (old_length >= MIN_MATCH && length <= old_length) {
-            add_match(out, old_length, old_distance);
+            add_match(&out, old_length, old_distance);
             size_t match_end = s + old_length - 1;
             size_t last = match_end < enter_end ? match_end : enter_end;
             for (size_t i = s + 1; i < last; i++)
@@ -205,7 +247,7 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
         } else {
             bool written = waits;
             if (written)
-                add_literal(out, data[s - 1]);
+                add_literal(&out, data[s - 1]);
             s++;
             waits = true;
             if (written && s > stop) /* it ended at s - 1 */
@@ -216,12 +258,16 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
     p->length = length;
     p->distance = distance;
     p->literal_waits = waits;
+    p->window_start = w.start;
+    set_end(list, out);
 }
 
-static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {
+static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, token_list *list) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
     const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    token_end out = end_of(list);
+    window w = {p->window_start, 0};
     size_t s = p->next;
 
     while (s < stop) {
@@ -232,17 +278,17 @@ static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, to
         if (s < enter_end) {
             uint32_t nearest = enter(p, data, s);
             if (nearest <= WINDOW_SIZE) {
-                uint32_t reach = reach_at(p, in, s);
+                uint32_t reach = reach_at(&w, in, s);
                 if (nearest <= reach)
                     length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
-                                        ahead, &distance);
+                                        NO_MATCH, most_at(ahead), &distance);
             }
         }
         if (length < MIN_MATCH) {
-            add_literal(out, data[s++]);
+            add_literal(&out, data[s++]);
             continue;
         }
-        add_match(out, length, distance);
+        add_match(&out, length, distance);
         if (length <= p->rules.skip) {
             size_t match_end = s + length;
             size_t last = match_end < enter_end ? match_end : enter_end;
@@ -252,6 +298,8 @@ static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, to
         s += length;
     }
     p->next = s;
+    p->window_start = w.start;
+    set_end(list, out);
 }
 
 void chain_parse(chain_parser *p, const chain_input *in, size_t stop, token_list *out) {

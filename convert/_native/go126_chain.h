@@ -53,7 +53,7 @@ typedef struct {
     uint32_t distance;
     bool literal_waits; /* lazy: the byte at next-1 is not yet in a token */
     uint32_t head[1 << CHAIN_HASH_BITS]; /* latest position with this hash */
-    uint16_t previous[WINDOW_SIZE];      /* distance to the one before with the same hash; 0: none */
+    uint16_t link[WINDOW_SIZE];          /* to the one before with the same hash; to itself: none */
 } chain_parser;
 
 /* A view of the stream: `data[0]` lies at stream position `origin`, `size` bytes are known;
