@@ -35,7 +35,17 @@ class Size(click.ParamType[int]):
         return int(match.group(1)) * _UNITS[match.group(2).lower()]
 
 
+_HELP: Final = """Convert an image archive or layout into another format.
+
+\b
+  imgconv image.tar --to oci layout
+  imgconv layout --to docker-save - | docker load
+  imgconv --add-repositories image.tar
+"""
+
+
 @click.command(
+    help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="SOURCE is a file, a folder or - for standard input; DEST - is standard output.",
 )
@@ -66,13 +76,7 @@ class Size(click.ParamType[int]):
 @click.option("-v", "--verbose", is_flag=True, help="Say what was kept, too.")
 @options.debug
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
-    r"""Convert an image archive or layout into another format.
-
-    \b
-    imgconv image.tar --to oci layout
-    imgconv layout --to docker-save - | docker load
-    imgconv --add-repositories image.tar
-    """
+    """Run it."""
     from convert import pipeline
     from convert.cli import progress
 
