@@ -78,7 +78,7 @@ typedef struct {
     uint32_t head[1 << HASH_BITS];
     uint32_t previous[HALF];
     uint8_t window[WINDOW];
-    uint8_t literals[BLOCK_TOKENS];
+    uint8_t literals[BLOCK_TOKENS + CODER_LITERAL_SLACK];
     sequence sequences[BLOCK_TOKENS];
 } chain_state;
 
@@ -88,10 +88,9 @@ static void write_block(chain_state *s, bool closing) {
     parsed_block block = {
         .sequences = s->sequences,
         .count = s->sequence_count,
-        .literals = s->literal_count,
+        .literals = s->literals,
+        .literal_count = s->literal_count,
         .tail = s->run,
-        .text = s->literals,
-        .packed = true,
     };
     plain_block plain = {NULL, 0};
     if (s->block_start >= 0)

@@ -54,25 +54,16 @@ static void sum_counters(const byte_counters *counters, uint32_t *total) {
 static void count_tokens(const parsed_block *block, frequencies *f) {
     byte_counters counters;
     uint32_t lengths[256];
-    const uint8_t *p = block->text;
 
     memset(&counters, 0, sizeof counters);
     memset(lengths, 0, sizeof lengths);
     memset(f, 0, sizeof *f);
-    if (block->packed)
-        count_bytes(&counters, p, block->literals);
-    for (size_t i = 0; i < block->count; i++) {
-        sequence s = block->sequences[i];
-        if (!block->packed) {
-            count_bytes(&counters, p, s.literals);
-            p += s.literals + s.length + 3;
-        }
-        lengths[s.length]++;
-        f->offset[offset_code_of(s.offset)]++;
-    }
-    if (!block->packed)
-        count_bytes(&counters, p, block->tail);
+    count_bytes(&counters, block->literals, block->literal_count);
     sum_counters(&counters, f->literal);
+    for (size_t i = 0; i < block->count; i++) {
+        lengths[block->sequences[i].length]++;
+        f->offset[offset_code_of(block->sequences[i].offset)]++;
+    }
     for (int i = 0; i < 256; i++)
         f->literal[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
     f->literal[END_OF_BLOCK] = 1;
@@ -172,10 +163,13 @@ static uint64_t estimate(const frequencies *f, size_t tokens, uint64_t extra) {
 
 /* ---- Writing ------------------------------------------------------------------------- */
 
+/* Without an output (a worker warming up) everything is decided as ever, nothing written. */
+
 static void close_block(go127_coder *coder, bit_writer *out) {
     if (coder->header_size == 0)
         return;
-    bits_put(out, coder->literal[END_OF_BLOCK].bits, coder->literal[END_OF_BLOCK].length);
+    if (out != NULL)
+        bits_put(out, coder->literal[END_OF_BLOCK].bits, coder->literal[END_OF_BLOCK].length);
     coder->header_size = 0;
 }
 
@@ -204,18 +198,39 @@ static inline void put_literals(fast_writer *w, const huffman_code *codes, const
     const uint8_t *end = p + n;
     while (end - p >= 3) {
         huffman_code a = codes[p[0]], b = codes[p[1]], c = codes[p[2]];
-        fast_add(w, a.bits, a.length);
-        fast_add(w, b.bits, b.length);
-        fast_add(w, c.bits, c.length);
+        uint64_t bits = a.bits | (uint64_t)b.bits << a.length |
+                        (uint64_t)c.bits << (a.length + b.length);
+        fast_add(w, bits, (unsigned)a.length + b.length + c.length);
         fast_flush(w);
         p += 3;
     }
-    if (p < end) {
-        fast_add(w, codes[p[0]].bits, codes[p[0]].length);
-        if (p + 1 < end)
-            fast_add(w, codes[p[1]].bits, codes[p[1]].length);
+    for (; p < end; p++) {
+        fast_add(w, codes[*p].bits, codes[*p].length);
         fast_flush(w);
     }
+}
+
+static inline huffman_code code_if(bool wanted, huffman_code code) {
+    uint16_t mask = (uint16_t)-(uint16_t)wanted;
+    return (huffman_code){code.bits & mask, code.length & mask};
+}
+
+/* The literals before a match. Most runs are short, but how short is as good as random: up
+ * to RUN_AT_ONCE are written without a branch. That many bytes must be readable. */
+enum { RUN_AT_ONCE = CODER_LITERAL_SLACK };
+
+static inline void put_run(fast_writer *w, const huffman_code *codes, const uint8_t *p, size_t n) {
+    if (n > RUN_AT_ONCE) {
+        put_literals(w, codes, p, n);
+        return;
+    }
+    huffman_code a = code_if(n > 0, codes[p[0]]);
+    huffman_code b = code_if(n > 1, codes[p[1]]);
+    huffman_code c = code_if(n > 2, codes[p[2]]);
+    uint64_t bits =
+        a.bits | (uint64_t)b.bits << a.length | (uint64_t)c.bits << (a.length + b.length);
+    fast_add(w, bits, (unsigned)a.length + b.length + c.length);
+    fast_flush(w);
 }
 
 /* A length code with its extra bits behind it: at most 20 bits, their number above them. */
@@ -235,18 +250,20 @@ static inline void put_match(fast_writer *w, const uint32_t *lengths, const huff
     unsigned code = offset_code_of(s.offset);
     huffman_code c = offsets[code];
     /* 20 + 15 + 13 bits at most, which fit beside 7 pending ones */
-    fast_add(w, length & 0xffffff, length >> 24);
-    fast_add(w, c.bits, c.length);
-    fast_add(w, (uint64_t)s.offset - offset_base[code], offset_extra_bits[code]);
+    uint64_t offset = c.bits | (uint64_t)(s.offset - offset_base[code]) << c.length;
+    fast_add(w, (length & 0xffffff) | offset << (length >> 24),
+             (length >> 24) + c.length + offset_extra_bits[code]);
     fast_flush(w);
 }
 
 static void write_tokens(const parsed_block *block, const huffman_code *literal,
                          const huffman_code *offset, bool end, bit_writer *out) {
     uint32_t lengths[256];
-    const uint8_t *p = block->text;
+    const uint8_t *p = block->literals;
     fast_writer w;
 
+    if (out == NULL)
+        return;
     combine_lengths(lengths, literal);
     bits_flush(out);
     w.word = out->word;
@@ -254,9 +271,9 @@ static void write_tokens(const parsed_block *block, const huffman_code *literal,
     w.next = out->next;
     for (size_t i = 0; i < block->count; i++) {
         sequence s = block->sequences[i];
-        put_literals(&w, literal, p, s.literals);
+        put_run(&w, literal, p, s.literals);
         put_match(&w, lengths, offset, s);
-        p += s.literals + (block->packed ? 0 : s.length + 3u);
+        p += s.literals;
     }
     put_literals(&w, literal, p, block->tail);
     if (end) {
@@ -270,6 +287,8 @@ static void write_tokens(const parsed_block *block, const huffman_code *literal,
 
 static void write_fixed(go127_coder *coder, const parsed_block *block, bit_writer *out) {
     close_block(coder, out);
+    if (out == NULL)
+        return;
     bits_put(out, 2, 3);
     write_tokens(block, fixed_literal_code, fixed_offset_code, true, out);
 }
@@ -362,7 +381,8 @@ void go127_code_tokens(go127_coder *coder, const parsed_block *block, plain_bloc
             go127_code_stored(coder, plain, out);
             return;
         }
-        dynamic_header_write(&header, out);
+        if (out != NULL)
+            dynamic_header_write(&header, out);
         coder->header_size = (uint32_t)header.size;
         coder->literals_only = false;
     }
@@ -413,14 +433,15 @@ void go127_code_literals(go127_coder *coder, plain_block plain, bool closing, bi
         static const huffman_code one_offset[1] = {{0, 1}};
         dynamic_header header;
         dynamic_header_make(&header, code, END_OF_BLOCK + 1, one_offset, 1);
-        dynamic_header_write(&header, out);
+        if (out != NULL)
+            dynamic_header_write(&header, out);
         memset(coder->literal, 0, sizeof coder->literal);
         memcpy(coder->literal, code, sizeof code);
         coder->header_size = (uint32_t)header.size;
         coder->literals_only = true;
     }
     parsed_block block = {
-        .literals = plain.length, .tail = plain.length, .text = plain.data, .packed = true};
+        .literals = plain.data, .literal_count = plain.length, .tail = plain.length};
     write_tokens(&block, coder->literal, coder->offset, closing, out);
     if (closing)
         coder->header_size = 0;
@@ -428,7 +449,8 @@ void go127_code_literals(go127_coder *coder, plain_block plain, bool closing, bi
 
 void go127_code_stored(go127_coder *coder, plain_block plain, bit_writer *out) {
     close_block(coder, out);
-    bits_stored(out, plain.data, plain.length, false);
+    if (out != NULL)
+        bits_stored(out, plain.data, plain.length, false);
 }
 
 void go127_code_end(go127_coder *coder, bit_writer *out) {

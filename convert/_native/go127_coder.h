@@ -24,21 +24,22 @@ typedef struct {
     uint16_t offset;   /* less 1 */
 } sequence;
 
-/* What a match finder has made of one block. */
+/* Bytes that must be readable behind literals that come before matches. */
+enum { CODER_LITERAL_SLACK = 3 };
+
+/* What a match finder has made of one block. Literals are gathered apart from the matches
+ * between them, so that they can be counted in one go. */
 typedef struct {
-    sequence *sequences;
+    const sequence *sequences;
     size_t count;
-    size_t literals; /* of all sequences and behind the last one together */
-    size_t tail;     /* literals behind the last sequence */
-    /* Where the literals are: one after the other (`packed`), or in the input itself, where
-     * each match is a gap of its own length. */
-    const uint8_t *text;
-    bool packed;
+    const uint8_t *literals; /* of all sequences, and then the tail */
+    size_t literal_count;
+    size_t tail; /* literals behind the last sequence */
 } parsed_block;
 
 /* Go counts a match as one token, as it does a literal. */
 static inline size_t parsed_tokens(const parsed_block *block) {
-    return block->count + block->literals;
+    return block->count + block->literal_count;
 }
 
 /* The input that a block stands for; data is NULL where Go no longer has it at hand, and
@@ -71,7 +72,8 @@ typedef struct {
 
 void go127_coder_init(go127_coder *coder, unsigned penalty);
 
-/* Code a block of tokens. `closing`: Go is in Close, and leaves no table open. */
+/* Code a block of tokens. `closing`: Go is in Close, and leaves no table open. Here and below,
+ * with `out` NULL only the coder's state advances. */
 void go127_code_tokens(go127_coder *coder, const parsed_block *block, plain_block plain,
                        bool closing, bit_writer *out);
 /* Code a block by its literals alone, without matches. */

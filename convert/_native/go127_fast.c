@@ -99,13 +99,13 @@ static void encode(void *memory, const block_input *block, bit_writer *out) {
     state->origin += (uint32_t)block->length;
 
     size_t tail = (size_t)(p.length - p.emitted);
+    memcpy(state->literals + p.literals, block->data + p.emitted, tail);
     parsed_block parsed = {
-        .sequences = p.sequences,
+        .sequences = state->sequences,
         .count = p.count,
-        .literals = p.literals + tail,
+        .literals = state->literals,
+        .literal_count = p.literals + tail,
         .tail = tail,
-        .text = block->data,
-        .packed = false,
     };
     if (parsed.count == 0)
         go127_code_stored(&state->coder, plain, out);

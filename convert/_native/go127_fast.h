@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "encoder.h"
 #include "go127_coder.h"
@@ -35,6 +36,7 @@ enum {
     /* A match takes four bytes at least, and one cut in pieces of up to 258 has fewer
      * pieces than that. */
     FAST_SEQUENCES = FAST_BLOCK / 4 + 1,
+    FAST_COPY = 16,
     /* Level 4 looks at older input than it can refer to: see there. */
     FAST_HISTORY_4 = FAST_REACH + 4 * FAST_BLOCK,
 };
@@ -51,6 +53,7 @@ typedef struct {
     int level;
     uint32_t origin; /* of the next block */
     sequence sequences[FAST_SEQUENCES];
+    uint8_t literals[FAST_BLOCK + FAST_COPY];
     uint32_t tables[];
 } fast_state;
 
@@ -63,6 +66,7 @@ typedef struct {
     int32_t emitted; /* everything before is in `sequence`s already */
     sequence *sequences;
     size_t count;
+    uint8_t *literal_bytes;
     size_t literals;
 } fast_parse;
 
@@ -84,6 +88,19 @@ static inline void push(entry_pair *pair, uint32_t entry) {
     pair->current = entry;
 }
 
+/* How many of the eight bytes before a and b are equal, from the last one backwards. */
+static inline unsigned equal_before(const uint8_t *a, const uint8_t *b) {
+    uint64_t difference = load64(a - 8) ^ load64(b - 8);
+#if defined(__GNUC__) || defined(__clang__)
+    return difference == 0 ? 8 : (unsigned)__builtin_clzll(difference) >> 3;
+#else
+    unsigned n = 0;
+    while (n < 8 && (difference >> (56 - 8 * n) & 0xff) == 0)
+        n++;
+    return n;
+#endif
+}
+
 /* How far `entry` lies before position s. Positions behind s give a huge number. */
 static inline uint32_t distance_to(const fast_parse *p, int32_t s, uint32_t entry) {
     return p->origin + (uint32_t)s - entry;
@@ -93,7 +110,11 @@ static inline uint32_t distance_to(const fast_parse *p, int32_t s, uint32_t entr
  * to `reach` may be looked at. */
 static inline bool matches_at(const fast_parse *p, int32_t s, uint64_t v, uint32_t distance,
                               uint32_t reach) {
-    return distance <= reach && load32(p->data + s - distance) == (uint32_t)v;
+    /* One branch for the caller instead of two: which of the conditions fails is as
+     * unforeseeable as whether one does. */
+    bool near = distance <= reach;
+    uint32_t there = load32(p->data + s - (near ? distance : 0));
+    return near & (there == (uint32_t)v);
 }
 
 /* How long position t repeats at s, not counting beyond the block or `most`. */
@@ -117,12 +138,32 @@ typedef struct {
 
 /* Let the match begin earlier where the bytes before agree, as far as no sequence has them. */
 static inline void extend_back(const fast_parse *p, fast_match *m) {
-    while (m->from > p->floor && m->at > p->emitted &&
-           p->data[m->from - 1] == p->data[m->at - 1]) {
-        m->at--;
-        m->from--;
-        m->length++;
+    int32_t room = m->at - p->emitted;
+    if (room > m->from - p->floor)
+        room = m->from - p->floor;
+    int32_t n = 0;
+    if (m->from - p->floor >= 8) {
+        n = (int32_t)equal_before(p->data + m->at, p->data + m->from);
+        if (n > room)
+            n = room;
     }
+    if (n == 8 || m->from - p->floor < 8)
+        while (n < room && p->data[m->from - n - 1] == p->data[m->at - n - 1])
+            n++;
+    m->at -= n;
+    m->from -= n;
+    m->length += n;
+}
+
+/* Most runs are short: copying FAST_COPY bytes at once saves counting them. */
+static inline void copy_literals(fast_parse *p, size_t n) {
+    const uint8_t *from = p->data + p->emitted;
+    uint8_t *to = p->literal_bytes + p->literals;
+    if (n <= FAST_COPY && p->length - p->emitted >= FAST_COPY)
+        memcpy(to, from, FAST_COPY);
+    else
+        memcpy(to, from, n);
+    p->literals += n;
 }
 
 /* Write the literals up to the match, and the match in pieces that DEFLATE can say. The
@@ -132,7 +173,7 @@ static inline void emit(fast_parse *p, const fast_match *m) {
     uint16_t offset = (uint16_t)(m->at - m->from - 1);
     int32_t left = m->length;
 
-    p->literals += literals;
+    copy_literals(p, literals);
     while (left > 258) {
         int32_t piece = left > 258 + 3 ? 258 : 258 - 3;
         p->sequences[p->count++] = (sequence){literals, (uint16_t)(piece - 3), offset};
@@ -151,6 +192,7 @@ static inline fast_parse begin_parse(fast_state *state, const block_input *block
         .floor = block->position < FAST_REACH ? -(int32_t)block->position : -FAST_REACH,
         .origin = state->origin,
         .sequences = state->sequences,
+        .literal_bytes = state->literals,
     };
 }
 
