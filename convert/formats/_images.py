@@ -94,7 +94,7 @@ def node_digest(entry: Entry) -> Digest | None:
             return entry.node.digest
         case Other():
             return entry.node.descriptor.digest
-        case None:
+        case _:
             return entry.descriptor.digest if entry.descriptor is not None else None
 
 
@@ -143,7 +143,7 @@ def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
 
 
 def describe(node: Node | None, child: Child | None = None) -> str:
-    """Return a few words that name something which is no image, for a warning."""
+    """Return a few words that name something, for a warning about it."""
     if child is not None and is_attestation(child):
         return f"attestation {child.descriptor.digest}"
     match node:
@@ -156,7 +156,7 @@ def describe(node: Node | None, child: Child | None = None) -> str:
             return f"blob {node.descriptor.digest} ({node.descriptor.media_type})"
         case Image():
             return f"image {node.image_id}"
-        case None:
+        case _:
             return "a manifest that is not in the source"
 
 
@@ -176,7 +176,8 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
     others: list[str] = []
     for child in _leaves(entry.node):
         if isinstance(child.node, Image):
-            found.append(child.node)
+            if child.node not in found:
+                found.append(child.node)
         elif child.node is not None:
             others.append(describe(child.node, child))
     if len(found) > 1:
@@ -200,13 +201,19 @@ def _representative(node: Node | None) -> Image | None:
     return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
 
 
-def _leaves(index: Index) -> Iterator[Child]:
-    """Yield what an index and the indexes inside it name, in order."""
+def _leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
+    """Yield what an index and the indexes inside it name, in order.
+
+    Each index is entered once: a few that name each other many times over would
+    take for ever.
+    """
+    seen = set() if seen is None else seen
+    seen.add(id(index))
     for child in index.children:
-        if isinstance(child.node, Index):
-            yield from _leaves(child.node)
-        else:
+        if not isinstance(child.node, Index):
             yield child
+        elif id(child.node) not in seen:
+            yield from _leaves(child.node, seen)
 
 
 def _shown(name: Name | None) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from convert.archive.tar_write import Content
     from convert.digest import Digest
     from convert.formats.writing import WriteOptions
-    from convert.model import Entry, ImageSet, Name, Node
+    from convert.model import Entry, ImageSet, Manifest, Name, Node
 
 #: Full name of an image, for containerd and Docker.
 IMAGE_NAME: Final = "io.containerd.image.name"
@@ -143,25 +143,40 @@ def with_names(descriptor: Descriptor, image_name: str | None, ref_name: str | N
 def all_blobs(nodes: Iterable[Node | None], options: WriteOptions) -> dict[Digest, bytes | Content]:
     """Return every blob that is present and reached from `nodes`, by digest, in order of discovery."""
     found: dict[Digest, bytes | Content] = {}
+    seen: set[int] = set()
     for node in nodes:
-        for digest, content in _node_blobs(node, options):
+        for digest, content in _node_blobs(node, options, seen):
             found.setdefault(digest, content)
     return found
 
 
-def _node_blobs(node: Node | None, options: WriteOptions) -> Iterator[tuple[Digest, bytes | Content]]:
+def manifest_of(image: Image) -> Manifest:
+    """Return the manifest that the caller gave an image before it is written to a layout.
+
+    Raises:
+        ValueError: it did not.
+    """
+    if image.manifest is None:
+        msg = f"image {image.image_id} was not given a manifest before it was written"
+        raise ValueError(msg)
+    return image.manifest
+
+
+def _node_blobs(node: Node | None, options: WriteOptions, seen: set[int]) -> Iterator[tuple[Digest, bytes | Content]]:
+    # Nodes are shared: indexes that name each other many times over would take for ever.
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
     match node:
         case Index():
             yield node.digest, node.raw
             for child in node.children:
-                yield from _node_blobs(child.node, options)
+                yield from _node_blobs(child.node, options, seen)
         case Image():
-            if node.manifest is None:
-                msg = f"image {node.image_id} was not given a manifest before it was written"
-                raise ValueError(msg)
-            yield node.manifest.digest, node.manifest.raw
-            yield node.manifest.config.digest, node.config.raw
-            for descriptor, layer in zip(node.manifest.layers, node.layers, strict=True):
+            manifest = manifest_of(node)
+            yield manifest.digest, manifest.raw
+            yield manifest.config.digest, node.config.raw
+            for descriptor, layer in zip(manifest.layers, node.layers, strict=True):
                 if layer.blob is not None:
                     yield descriptor.digest, options.content(layer)
         case Artifact():
@@ -170,17 +185,15 @@ def _node_blobs(node: Node | None, options: WriteOptions) -> Iterator[tuple[Dige
                 blob = node.blobs.get(descriptor.digest)
                 if blob is not None:
                     yield descriptor.digest, options.blob(blob, descriptor)
-        case Other():
+        case _:
             yield node.descriptor.digest, options.blob(node.blob, node.descriptor)
-        case None:
-            return
 
 
 def _fresh_descriptor(node: Node | None) -> Descriptor | None:
     match node:
         case Image():
-            manifest = node.manifest
-            return Descriptor(manifest.media_type, manifest.digest, len(manifest.raw)) if manifest is not None else None
+            manifest = manifest_of(node)
+            return Descriptor(manifest.media_type, manifest.digest, len(manifest.raw))
         case Artifact():
             manifest = node.manifest
             return Descriptor(
@@ -190,5 +203,5 @@ def _fresh_descriptor(node: Node | None) -> Descriptor | None:
             return Descriptor(node.media_type, node.digest, len(node.raw))
         case Other():
             return node.descriptor
-        case None:
+        case _:
             return None

@@ -53,10 +53,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
 
 
 def _listed(one: NamedImage) -> ManifestItem:
-    manifest = one.image.manifest
-    if manifest is None:
-        msg = f"image {one.image.image_id} was not given a manifest before it was written"
-        raise ValueError(msg)
+    manifest = _layout.manifest_of(one.image)
     # The exporter appends to nil slices: an image without names or layers has null there.
     return ManifestItem(
         config=blob_name(manifest.config.digest),
@@ -85,7 +82,7 @@ def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
 def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
     """Yield the non-distributable layers, which the exporter never writes."""
     for image in images.images():
-        for layer in image.manifest.layers if image.manifest is not None else ():
+        for layer in _layout.manifest_of(image).layers:
             if mediatypes.is_nondistributable(layer.media_type):
                 warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
                 yield layer.digest

@@ -51,15 +51,28 @@ def test_an_untagged_image_has_null(bench):
     assert b'"RepoTags":null' in documents["manifest.json"]
 
 
+def test_sources_without_annotations_have_none(bench):
+    image = bench.image(LAYER, kind=mediatypes.OCI_NONDISTRIBUTABLE)
+    (source,) = json.loads(bench.documents(bench.named((image, "x:1")), "crane")["manifest.json"])[0][
+        "LayerSources"
+    ].values()
+    assert list(source) == ["mediaType", "size", "digest"]
+
+
 def test_only_nondistributable_layers_have_sources(bench):
     image = bench.image(LAYER, OTHER, media_types={1: mediatypes.DOCKER_FOREIGN + ".gzip"})
-    foreign = dataclasses.replace(image.layers[1].stored, urls=("https://example.org/l",))
+    foreign = dataclasses.replace(
+        image.layers[1].stored, urls=("https://example.org/l",), annotations={"b": "2", "a": "1"}
+    )
     image = dataclasses.replace(image, layers=(image.layers[0], dataclasses.replace(image.layers[1], stored=foreign)))
     documents = bench.documents(bench.named((image, "x:1")), "crane")
     diff_id = image.config.diff_ids[1]
+    assert [str(diff_id) for diff_id in image.config.diff_ids[1:]] == list(
+        json.loads(documents["manifest.json"])[0]["LayerSources"]
+    )
     expected = (
         f'"LayerSources":{{"{diff_id}":{{"mediaType":"{foreign.media_type}","size":1024,"digest":"{foreign.digest}",'
-        '"urls":["https://example.org/l"]}}'
+        '"urls":["https://example.org/l"],"annotations":{"a":"1","b":"2"}}}'
     )
     assert expected.encode() in documents["manifest.json"]
 
@@ -91,3 +104,10 @@ def test_the_chain_free_scheme_gives_ggcrs_directories(bench):
     items = bench.items(images, "crane", add_repositories=True, v1_ids="chain-free")
     folders = [item.name for item in items if item.kind == "dir"]
     assert tuple(folders) == legacy.entries[0].node.v1_ids
+
+
+def test_a_layer_without_a_descriptor_is_the_callers_mistake(bench):
+    image = bench.image(LAYER)
+    bare = dataclasses.replace(image, layers=(dataclasses.replace(image.layers[0], stored=None),))
+    with pytest.raises(ValueError, match="was not given a descriptor"):
+        bench.items(bench.named((bare, "x:1")), "crane")

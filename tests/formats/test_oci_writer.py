@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 
@@ -104,13 +105,18 @@ def test_the_descriptor_of_the_source_stays_with_its_manifest(bench):
         len(image.manifest.raw),
         annotations={"org.example.a": "<&>", REF_NAME: "old"},
         platform={"variant": "v8", "os": "linux", "architecture": "arm64"},
+        urls=("https://example.org/",),
+        data=image.manifest.raw,
         artifact_type="application/vnd.example",
         extra={"x-extra": [1]},
     )
     images = bench.named((image, bench.name("", "new"), descriptor))
     found = index_of(bench, images)["manifests"][0]
     assert found["annotations"] == {"org.example.a": "<&>", REF_NAME: "new"}
-    assert list(found) == ["mediaType", "digest", "size", "annotations", "platform", "artifactType", "x-extra"]
+    assert list(found) == [
+        *("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType", "x-extra")
+    ]
+    assert base64.b64decode(found["data"]) == image.manifest.raw
     assert list(found["platform"]) == ["architecture", "os", "variant"]
 
 
@@ -149,6 +155,13 @@ def test_an_absent_layer_is_no_blob(bench):
     _, _, blobs = oci.documents(bench.named((image, "x:1")), bench.options())
     assert image.config.diff_ids[0] not in blobs
     assert image.config.diff_ids[1] in blobs
+
+
+def test_an_artifact_may_lack_a_blob_that_lives_elsewhere(bench):
+    artifact = bench.artifact("application/vnd.example", {"a": b"attached"})
+    artifact = dataclasses.replace(artifact, blobs={})
+    _, _, blobs = oci.documents(bench.named((artifact, "x:1")), bench.options())
+    assert list(blobs) == [artifact.manifest.digest]
 
 
 def test_annotations_of_the_index_itself_stay(bench):
