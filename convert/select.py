@@ -39,14 +39,20 @@ def node_digest(node: Node) -> Digest | None:
     return node.descriptor.digest
 
 
-def descend(node: Node | None) -> Iterator[Node]:
-    """Yield a node and everything under it, parents first."""
-    if node is None:
+def descend(node: Node | None, seen: set[int] | None = None) -> Iterator[Node]:
+    """Yield a node and everything under it, parents first, each once.
+
+    Nodes are shared: indexes that name each other many times over would take for
+    ever otherwise.
+    """
+    seen = set() if seen is None else seen
+    if node is None or id(node) in seen:
         return
+    seen.add(id(node))
     yield node
     if isinstance(node, Index):
         for child in node.children:
-            yield from descend(child.node)
+            yield from descend(child.node, seen)
 
 
 def child_platform(child: Child) -> Platform | None:

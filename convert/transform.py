@@ -16,7 +16,7 @@ from convert import mediatypes
 from convert.digest import Digest
 from convert.formats import indexes, manifests
 from convert.formats._images import describe
-from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest
+from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Name
 from convert.select import entry_label, node_digest
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ class _Finisher:
             entries.append(Entry(node, entry.name, descriptor))
         entries = [entry for entry in entries if not self._names_gone(entry)]
         if self._recipe.recompress:
-            entries.sort(key=_full_order)
+            # Rule 5: images and normalised names alone decide, not what the source wrote around them.
+            found = {_identity(entry): entry for entry in reversed([_normalised(entry) for entry in entries])}
+            entries = sorted(found.values(), key=_full_order)
+            images = dataclasses.replace(images, index_annotations={})
         return dataclasses.replace(images, entries=tuple(entries))
 
     def _node(self, node: Node | None) -> Node | None:
@@ -240,6 +243,20 @@ class _Finisher:
 def _bare(child: Child) -> Descriptor:
     """Return a child's descriptor with its platform and nothing else to say."""
     return dataclasses.replace(child.descriptor, annotations={}, data=None, extra={}, artifact_type=None, urls=())
+
+
+def _normalised(entry: Entry) -> Entry:
+    """Return an entry with its normalised name alone, and an image without its old descriptor."""
+    name = entry.name
+    if name is not None and name.reference is not None:
+        name = Name(name.reference)
+    return Entry(entry.node, name, None if isinstance(entry.node, Image | Index) else entry.descriptor)
+
+
+def _identity(entry: Entry) -> tuple[object, ...]:
+    """Return what two entries share if one of them is enough."""
+    digest = node_digest(entry.node) if entry.node is not None else None
+    return (digest or id(entry), entry.name)
 
 
 def _full_order(entry: Entry) -> tuple[str, str]:
