@@ -100,7 +100,10 @@ class HashingStream(io.RawIOBase):
         super().close()
 
 
-def _mismatch(where: str, file: str | None, what: str, wanted: Digest, got: Digest, size: int) -> DigestMismatchError:
+def mismatch(
+    where: str, file: str | None, wanted: Digest, got: Digest, size: int, what: str = "layer's DiffID"
+) -> DigestMismatchError:
+    """Return the error for bytes that are not what names them."""
     return DigestMismatchError(
         f"{what} is {got}, expected {wanted}",
         wanted=str(wanted),
@@ -175,7 +178,7 @@ class StoredContent:
 
     def _prove(self, got: Digest, size: int) -> None:
         if got != self._stored.digest or size != self._stored.size:
-            raise _mismatch(self._blob.where, self._proofs.file, "content", self._stored.digest, got, size)
+            raise mismatch(self._blob.where, self._proofs.file, self._stored.digest, got, size, "content")
         self._proofs.add(self._blob, got)
 
 
@@ -254,7 +257,7 @@ class PlainContent:
 
     def _prove_plain(self, got: Digest, size: int) -> None:
         if got != self._layer.diff_id:
-            raise _mismatch(self._blob.where, self._proofs.file, "layer's DiffID", self._layer.diff_id, got, size)
+            raise mismatch(self._blob.where, self._proofs.file, self._layer.diff_id, got, size)
         stored = self._layer.stored
         if stored is not None and not self.compression:
             # Plain bytes are named twice; one hash serves where it can.
@@ -262,14 +265,14 @@ class PlainContent:
                 with StoredContent(self._blob, stored, self._proofs).open() as again:
                     drain(again)
             elif stored.digest != got or stored.size != size:
-                raise _mismatch(self._blob.where, self._proofs.file, "layer", stored.digest, got, size)
+                raise mismatch(self._blob.where, self._proofs.file, stored.digest, got, size, "layer")
             self._proofs.add(self._blob, stored.digest)
         self._proofs.add(self._blob, got)
 
     def _prove_stored(self, got: Digest, size: int) -> None:
         stored = self._layer.stored
         if stored is not None and (got != stored.digest or size != stored.size):
-            raise _mismatch(self._blob.where, self._proofs.file, "layer", stored.digest, got, size)
+            raise mismatch(self._blob.where, self._proofs.file, stored.digest, got, size, "layer")
         self._proofs.add(self._blob, got)
 
 

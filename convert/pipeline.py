@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
-from convert.archive.source import open_source
+from convert.archive.source import open_source, path_of
+from convert.arrival import EncodingKeeper
 from convert.compression import profiles
 from convert.content import Proofs, StoredContent
 from convert.errors import FormatError, SelectionError, UsageError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from convert.archive.output import Content, TarOutput
     from convert.archive.source import Source
+    from convert.archive.staging import Staging
+    from convert.compression.profiles import Profile
     from convert.digest import Digest
     from convert.formats.targets import Target
     from convert.formats.writing import V1Scheme
@@ -135,13 +138,10 @@ def convert(
     _check_options(wanted, path, pusher=pusher, append=append)
     said = _Remarks(remark)
     shown = progress or Silent()
+    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(open_source(source))
-        out = _destination(wanted, path, opened.path, force=force, append=append)
+        out = _destination(wanted, path, path_of(source), force=force, append=append)
         stack.enter_context(out)
-        found = selected(opened, images, platforms, tags, said)
-        found = fitting(found, wanted, said)
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
         shop = stack.enter_context(
             Workshop(
                 jobs=jobs or cores(),
@@ -151,6 +151,9 @@ def convert(
                 progress=shown.advance,
             )
         )
+        opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
+        found = selected(opened, images, platforms, tags, said)
+        found = fitting(found, wanted, said)
         shown.expect(sum(_layer_sizes(found)))
         done = shop.finish(found, recipe, out.staging)
         ledger = Ledger()
@@ -186,6 +189,17 @@ def _check_options(wanted: Target, path: str, *, pusher: str | None, append: boo
             raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
     if not path:
         raise UsageError("DEST is empty")
+
+
+def _keeper(
+    recipe: Recipe, shop: Workshop, staging: Staging, proofs: Proofs, profile: Profile
+) -> EncodingKeeper | None:
+    """Return what works on a pipe's layers while they arrive, where they will be compressed."""
+    if recipe.plain or not profile.compression:
+        return None
+    return EncodingKeeper(
+        lambda plain: shop.encode(plain, staging), profile.name, limit=proofs.max_layer_size, where=proofs.file or "-"
+    )
 
 
 def _destination(wanted: Target, path: str, source: str, *, force: bool, append: bool) -> TarOutput | FolderOutput:
@@ -271,6 +285,8 @@ def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, sho
     index, layout, blobs = oci.documents(images, options)
     missing = [(digest, content) for digest, content in blobs.items() if not _there(out, digest, content)]
     wait_all([shop.layers.submit(out.put, digest, content) for digest, content in missing])
+    # A pipe's layers were made before anyone knew which are wanted.
+    out.staging.retain({digest for digest, _ in missing})
     out.write("oci-layout", layout)
     out.write("index.json", index)
 

@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from convert import mediatypes
-from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, present
+from convert.arrival import ArrivedBlob
+from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.model import Descriptor, Entry, Image, Layer
 from convert.transform import Form, Recipe, layer_form, layers_of
@@ -251,6 +252,25 @@ class Workshop:
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
             return self._plain(layer)
+        if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
+            if layer.blob.diff_id != layer.diff_id:
+                raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, layer.blob.diff_id, layer.blob.size)
+            descriptor, blob = layer.blob.encoded, layer.blob.kept
+            self._proofs.add(layer.blob, layer.diff_id)
+        else:
+            with PlainContent(layer, self._proofs).open() as plain:
+                descriptor, blob = self.encode(plain, staging)
+        self._proofs.add(blob, descriptor.digest)
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def encode(self, plain: BinaryIO, staging: Staging) -> tuple[Descriptor, Blob]:
+        """Compress a stream with the profile into the staging area, on all cores.
+
+        Raises:
+            InputError: what reading `plain` raises.
+            StorageError: the staging area cannot be written.
+        """
         encoder = self._profile.encoder(self._codec, self._jobs)
         out = staging.new_blob()
         try:
@@ -268,18 +288,14 @@ class Workshop:
                 put(encoder.write(chunk))
                 self._count(chunk)
 
-            with PlainContent(layer, self._proofs).open() as plain:
-                drain(plain, take)
+            drain(plain, take)
             put(encoder.finish())
             digest = Digest("sha256", hasher.hexdigest())
             blob = out.finish(digest)
         except BaseException:
             out.abort()
             raise
-        self._proofs.add(blob, digest)
-        descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
-        made = Layer(layer.diff_id, blob, descriptor)
-        return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+        return Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size), blob
 
     def _expanded(self, layer: Layer, content: PlainContent, staging: Staging) -> tuple[Layer, Content | None, Form]:
         """Unpack a layer whose size must be known before it is written."""

@@ -86,6 +86,15 @@ def open_source(
     return Source(tree, path, spelling, reference_text, wrapper)
 
 
+def path_of(text: str) -> str:
+    """Return the path in SOURCE, without skopeo's spelling around it.
+
+    Raises:
+        UsageError: SOURCE is empty.
+    """
+    return _split(text)[1]
+
+
 def _split(text: str) -> tuple[str, str, str]:
     """Return spelling, path and reference text of SOURCE."""
     if not text:
@@ -192,7 +201,7 @@ def _peeled(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
     try:
         while True:
             head = StreamCursor(stream).read(BLOCK)
-            stream = cast("BinaryIO", _Prefixed(head, stream))
+            stream = cast("BinaryIO", Prefixed(head, stream))
             wrapper = streams.sniff(head)
             if not wrapper:
                 return stream, "+".join(wrappers)
@@ -308,7 +317,7 @@ class _Guarded(_Over):
             raise UnsafeInputError(msg, file=self._where, hint="decompress it first if you trust it")
 
 
-class _Prefixed(_Over):
+class Prefixed(_Over):
     """Bytes already read from a stream, then the rest of it."""
 
     def __init__(self, head: bytes, below: BinaryIO) -> None:

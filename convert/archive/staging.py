@@ -13,7 +13,7 @@ from convert.archive.copying import Sink, clone, copy_content, drain
 from convert.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from convert.archive.tar_write import Content
     from convert.digest import Digest
@@ -107,6 +107,12 @@ class Staging:
             )
             self.blobs[digest] = blob
             return blob
+
+    def retain(self, digests: Collection[Digest]) -> None:
+        """Remove blobs of other digests: they were made, and nothing names them in the end."""
+        with self._guard:
+            for digest in [digest for digest in self.blobs if digest not in digests]:
+                os.unlink(os.path.join(self._path, *self.blobs.pop(digest).parts))
 
     def sync(self) -> None:
         """Make every blob durable."""
