@@ -101,6 +101,26 @@ def inspect_document(
     }
 
 
+def step_text(history: Document | None) -> str:
+    """Return a history line for a person: one line, without the shell that Docker puts in front."""
+    if history is None:
+        return ""
+    text = " ".join((history["created_by"] or history["comment"] or "").split())
+    return text.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").strip()
+
+
+def size_text(count: int) -> str:
+    """Return bytes as people read them: `1.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
 def layers_of(images: ImageSet) -> list[Layer]:
     """Return every layer of every image."""
     return [layer for image in images.images() for layer in image.layers]
@@ -190,15 +210,15 @@ def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]
     return shown
 
 
-def _image(
-    image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None
-) -> Document:
+def _image(image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
     config = image.config
     v1_ids, scheme = _v1_ids(image)
     history = config.history_for_layers()
     chain = v1ids.chain_ids(config.diff_ids)
     return {
-        "indexes": [str(index.digest) for index in _indexes(images) if any(_holds(child, image) for child in index.children)],
+        "indexes": [
+            str(index.digest) for index in _indexes(images) if any(_holds(child, image) for child in index.children)
+        ],
         "created": config.created,
         "config": {"digest": str(config.digest), "size": len(config.raw)},
         "manifest": _manifest(image.manifest) if image.manifest is not None else None,
@@ -357,5 +377,8 @@ def _artifact(artifact: Artifact, images: ImageSet) -> Document:
         "type": manifest.artifact_type or manifest.config.media_type,
         "subject": str(manifest.subject.digest) if manifest.subject is not None else None,
         "image_id": _text(image_id(artifact)),
-        "blobs": [_descriptor(part) | {"present": part.digest in artifact.blobs} for part in (manifest.config, *manifest.layers)],
+        "blobs": [
+            _descriptor(part) | {"present": part.digest in artifact.blobs}
+            for part in (manifest.config, *manifest.layers)
+        ],
     }

@@ -28,12 +28,12 @@ _UNKNOWN: Final = "-"
     "--engine",
     type=click.Choice(_ENGINES),
     default="docker",
-    help="Whose ID: that of the config (docker, podman, cri-o), or of the manifest or index (docker-containerd, containerd).",
+    help="Whose ID: the config's digest (docker, podman, cri-o), or the manifest's or index's (the others).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with the IDs that all engines show.")
 @debug
 def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> int:
-    """Print the ID and the names of each image in SOURCE.
+    r"""Print the ID and the names of each image in SOURCE.
 
     With one REF (a name, an ID, a manifest digest, or 4 hex digits and more of
     one), print just its ID. Headers and configs are read, never layers, except
@@ -71,7 +71,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         for warning in images.warnings:
             note(f"{opened.path}: {warning}")
         if layers.bytes_read:
-            note(f"{opened.path}: read {layers.bytes_read} bytes of compressed layers, for the source has no digests of them")
+            note(f"{opened.path}: read {layers.bytes_read} bytes of compressed layers, whose digests nothing tells")
     for problem in problems:
         note(str(problem))
     if failure is not None:

@@ -1,0 +1,92 @@
+"""`imgconv inspect`: what a source holds, for a person or as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convert.cli.options import debug, note, out
+from convert.errors import InputError
+
+if TYPE_CHECKING:
+    from convert.archive.source import Source
+    from convert.model import ImageSet
+
+
+@click.command("inspect")
+@click.argument("source")
+@click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
+@click.option("--graph", metavar="FILE", help="Draw how names and digests hang together: FILE.svg, .mmd or .dot.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
+@debug
+def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> int:
+    r"""Show the images in SOURCE: their names, IDs, platforms and layers.
+
+    Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
+    that made it. Digests are cut short for reading; --json has them whole.
+    Layers are not read unless --verify is given.
+
+    \b
+    Examples:
+      imgconv inspect image.tar
+      imgconv inspect image.tar --verify --json
+      imgconv inspect oci:layout --graph names.svg
+    """
+    from convert.archive.source import open_source
+    from convert.formats.read import read
+    from convert.graph import renderer
+    from convert.select import by_image
+
+    # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
+    draw = renderer(graph) if graph is not None else None
+    problems: list[InputError] = []
+    with open_source(source) as opened:
+        images = read(opened.tree, problems=problems)
+        if opened.reference_text:
+            images = by_image(images, [opened.reference_text])
+        document = _document(opened, images, problems, verify=verify)
+    if graph is not None and draw is not None:
+        _write(graph, draw(document))
+    if as_json:
+        import json
+
+        out(json.dumps(document, indent=2))
+    else:
+        from convert.cli.tables import show
+
+        show(document, verified=verify)
+    for warning in document["warnings"]:
+        note(f"{opened.path}: {warning}")
+    for problem in problems:
+        note(str(problem))
+    return InputError.exit_status if problems else 0
+
+
+def _document(opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool) -> dict[str, Any]:
+    import os
+
+    from convert.formats.producers import producer
+    from convert.names import LayerBytes, examine_all
+    from convert.report import inspect_document, layers_of
+
+    layers = LayerBytes(may_read=False)
+    facts = None
+    if verify:
+        facts = examine_all(layers_of(images), layers, file=opened.path, jobs=os.cpu_count() or 1)
+        seen: set[str] = set()
+        for found in facts.values():
+            if found.problem is not None and str(found.problem) not in seen:
+                seen.add(str(found.problem))
+                problems.append(found.problem)
+    return inspect_document(opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts)
+
+
+def _write(path: str, text: str) -> None:
+    from convert.errors import StorageError
+
+    try:
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="writing the graph") from error

@@ -1,0 +1,257 @@
+"""What `inspect` shows a person, made from its JSON document.
+
+Widths follow the terminal; nothing else of the environment is asked here (rich
+itself honours NO_COLOR). Texts out of the source are never markup, and control
+characters in them are escaped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.table import Table
+from rich.text import Text
+
+from convert.errors import printable
+from convert.report import size_text, step_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import RenderableType
+
+Document = dict[str, Any]
+
+#: From this width on a layer has one line, with its digests and what made it.
+_WIDE: Final = 140
+_LABEL_WIDTH: Final = 9
+#: Hex digits of a digest in a table.
+_SHORT: Final = 16
+_NONE: Final = "-"
+_DIGEST_STYLES: Final = {"DiffID": "green", "ChainID": "blue", "v1 ID": "yellow", "layer digest": "magenta"}
+
+
+def show(document: Document, *, verified: bool, console: Console | None = None) -> None:
+    """Print an inspect document."""
+    printer = _Printer(console or Console(highlight=False, markup=False, emoji=False), verified=verified)
+    printer.show(document)
+
+
+class _Printer:
+    def __init__(self, console: Console, *, verified: bool) -> None:
+        self._console = console
+        self._verified = verified
+
+    def show(self, document: Document) -> None:
+        self._head(document["source"])
+        for index in document["indexes"]:
+            self._index(index)
+        for image in document["images"]:
+            self._image(image)
+        self._artifacts(document["artifacts"])
+        absent = [name for name in document["names"] if not name["present"]]
+        if absent:
+            self._title("Not in the source", "")
+            for name in absent:
+                self._line(_text(name["name"] or "<none>"), _text("  "), _text(name["digest"], "dim"))
+        for text in document["notes"]:
+            self._console.print()
+            self._line(_text(text, "dim"))
+
+    # -- pieces --------------------------------------------------------------------
+
+    def _print(self, what: RenderableType) -> None:
+        """Print without the blanks that rich fills lines up with."""
+        for line in self._console.render_lines(what, pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+            self._console.print(Segments([*line, Segment.line()]), soft_wrap=True, end="")
+
+    def _line(self, *parts: Text) -> None:
+        self._print(Text.assemble(*parts))
+
+    def _title(self, text: str, rest: str) -> None:
+        self._console.print()
+        self._line(_text(text, "bold"), _text(f"  {rest}" if rest else "", "dim"))
+
+    def _fact(self, label: str, value: str, style: str = "") -> None:
+        """Print a label and a value, whose further lines stand under the first."""
+        grid = Table.grid(padding=0)
+        grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(_text(label, "dim"), _text(value, style))
+        self._print(grid)
+
+    def _head(self, source: Document) -> None:
+        wrapped = f", the whole compressed by {source['wrapper']}" if source["wrapper"] else ""
+        self._line(_text(source["path"], "bold"))
+        self._fact("format", source["format"] + wrapped)
+        producer = source["producer"]
+        if producer:
+            self._fact("from", f"{producer['name']} ({'; '.join(producer['evidence'])})")
+
+    def _image(self, image: Document) -> None:
+        self._title("  ".join(image["names"]) or "<none>", image["platform"] or "")
+        self._fact("image ID", image["image_id"], "bold cyan")
+        self._manifest(image)
+        if image["index_digest"]:
+            self._fact("index", image["index_digest"], "cyan")
+        if image["created"]:
+            self._fact("created", image["created"])
+        if image["parent"]:
+            self._fact("parent", image["parent"])
+        self._fact("shown by", _engines(image["engines"], image))
+        self._layers(image)
+
+    def _manifest(self, image: Document) -> None:
+        manifest = image["manifest"]
+        if manifest is not None and not manifest["made_up"]:
+            self._fact("manifest", manifest["digest"], "bold cyan")
+            return
+        text = "none in the source" if manifest is None else "only one that docker save made up, in no registry"
+        self._fact("manifest", text)
+        imported = image["engines"]["containerd"]
+        if imported:
+            self._fact(
+                "", "containerd makes this one when it imports it:" if manifest is None else "(containerd's ID):"
+            )
+            self._fact("", imported, "cyan")
+
+    def _layers(self, image: Document) -> None:
+        layers = image["layers"]
+        if not layers:
+            self._fact("layers", "none")
+            return
+        stored = sum(layer["size"] or 0 for layer in layers)
+        kinds = dict.fromkeys(layer["media_type"] for layer in layers if layer["media_type"])
+        count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
+        self._fact("layers", f"{count}, {size_text(stored)}" + "".join(f"\n{kind}" for kind in kinds))
+        if self._console.width >= _WIDE:
+            self._table(layers, (*_DIGESTS, *_SIZES, *self._checks(), _MADE_BY))
+        else:
+            self._table(layers, _DIGESTS)
+            self._console.print()
+            self._table(layers, (*_SIZES, *self._checks(), _MADE_BY))
+        if image["v1_ids"] == "docker":
+            self._line(_text("v1 IDs as Docker computes them; the source has none.", "dim"))
+        empty = sum(step["empty_layer"] for step in image["history"])
+        if empty:
+            steps = "1 further step" if empty == 1 else f"{empty} further steps"
+            self._line(_text(f"{steps} of the history made no layer.", "dim"))
+
+    def _checks(self) -> Sequence[_Column]:
+        return (_CHECKED,) if self._verified else ()
+
+    def _table(self, layers: Sequence[Document], columns: Iterable[_Column]) -> None:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="dim")
+        columns = tuple(columns)
+        table.add_column("#", justify="right", no_wrap=True)
+        for column in columns:
+            table.add_column(
+                column.title,
+                justify="right" if column.right else "left",
+                no_wrap=True,
+                overflow="ellipsis" if column.last else "crop",
+                ratio=1 if column.last else None,
+                style=_DIGEST_STYLES.get(column.title, ""),
+            )
+        table.expand = any(column.last for column in columns)
+        for number, layer in enumerate(layers, 1):
+            table.add_row(str(number), *(column.cell(layer) for column in columns))
+        self._print(table)
+
+    def _index(self, index: Document) -> None:
+        self._title("index", "  ".join(index["names"]))
+        self._fact("digest", index["digest"], "bold cyan")
+        self._fact("type", index["media_type"])
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="dim")
+        for title in ("platform", "kind", "manifest", "image ID", "in the source"):
+            table.add_column(title, no_wrap=True)
+        for child in index["children"]:
+            table.add_row(
+                _text(child["platform"] or _NONE),
+                _text(child["kind"]),
+                _text(_short(child["digest"])),
+                _text(_short(child["image_id"])),
+                _text("yes" if child["present"] else "no", "" if child["present"] else "dim"),
+            )
+        self._print(table)
+
+    def _artifacts(self, artifacts: Sequence[Document]) -> None:
+        if not artifacts:
+            return
+        self._title("Other things in the source", "")
+        for artifact in artifacts:
+            self._line(_text(artifact["digest"]), _text("  " + "  ".join(artifact["names"])))
+            about = f", about {_short(artifact['subject'])}" if artifact["subject"] else ""
+            self._line(_text(f"  {artifact['type']}{about}", "dim"))
+
+
+class _Column:
+    """One column of a layer table; `key` leads to what it shows."""
+
+    def __init__(self, title: str, key: str, *, right: bool = False, last: bool = False) -> None:
+        self.title = title
+        self.right = right
+        self.last = last
+        self._key = key
+
+    def cell(self, layer: Document) -> Text:
+        value = layer[self._key]
+        match self._key:
+            case "size" | "plain_size":
+                return _text(size_text(value) if value is not None else _NONE)
+            case "history":
+                return (
+                    _text(step_text(value) or _NONE)
+                    if layer["present"]
+                    else _text("(not in the source) " + step_text(value), "red")
+                )
+            case "verified":
+                if not layer["present"]:
+                    return _text("absent", "red")
+                return _text("ok", "green") if value else _text("BAD", "bold red")
+            case "compression":
+                return _text(value or _NONE)
+            case _:
+                return _text(_short(value))
+
+
+_DIGESTS: Final = (
+    _Column("DiffID", "diff_id"),
+    _Column("ChainID", "chain_id"),
+    _Column("v1 ID", "v1_id"),
+    _Column("layer digest", "digest"),
+)
+_SIZES: Final = (
+    _Column("size", "size", right=True),
+    _Column("unpacked", "plain_size", right=True),
+    _Column("stored as", "compression"),
+)
+_CHECKED: Final = _Column("checked", "verified")
+_MADE_BY: Final = _Column("made by", "history", last=True)
+
+
+def _text(value: str, style: str = "") -> Text:
+    return Text("\n".join(printable(line) for line in value.split("\n")), style=style)
+
+
+def _short(digest: str | None) -> str:
+    return digest.rpartition(":")[2][:_SHORT] if digest else _NONE
+
+
+def _engines(engines: Document, image: Document) -> str:
+    """Say in one line which engine shows which ID."""
+    groups: dict[str | None, list[str]] = {}
+    for engine, digest in engines.items():
+        groups.setdefault(digest, []).append(engine)
+    labels = {image["image_id"]: "image ID", image["manifest_digest"]: "manifest"}
+    if image["index_digest"]:
+        labels[image["index_digest"]] = "index"
+    labels[None] = "not known"
+    return "; ".join(f"{', '.join(names)}: {labels.get(digest, 'manifest')}" for digest, names in groups.items())
