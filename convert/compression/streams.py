@@ -253,11 +253,18 @@ def _at_least(pending: bytes, size: int, raw: Iterator[bytes]) -> bytes:
     return pending
 
 
+def _first(name: str, raw: Iterator[bytes], where: str) -> bytes:
+    data = next(raw, b"")
+    if not data:
+        raise _truncated(name, where)
+    return data
+
+
 def _unxz(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     """Yield the plain bytes of .xz streams, with zero padding between and behind."""
     import lzma  # noqa: PLC0415 - only where used
 
-    pending = next(raw, b"")
+    pending = _first("xz", raw, where)
     while pending:
         stream = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
         try:
@@ -292,7 +299,7 @@ def _bunzip2(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     """Yield the plain bytes of one or more bzip2 streams."""
     import bz2  # noqa: PLC0415 - only where used
 
-    pending = next(raw, b"")
+    pending = _first("bzip2", raw, where)
     while pending:
         stream = bz2.BZ2Decompressor()
         try:
