@@ -35,6 +35,10 @@ class Form(Enum):
     STORED = "kept"
     PLAIN = "uncompressed"
     ENCODED = "compressed"
+    #: What lies compressed is taken for plain bytes (crane does so, see pushers.py).
+    AGAIN = "compressed once more"
+    #: Only a descriptor that the source dictates goes on; the bytes live elsewhere.
+    DESCRIBED = "named"
 
 
 @dataclass(frozen=True, slots=True)

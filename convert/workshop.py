@@ -19,7 +19,7 @@ from convert.model import Descriptor, Entry, Image, Layer
 from convert.transform import Form, Recipe, layer_form, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -122,6 +122,10 @@ def wait_all(futures: Sequence[Future[Any]]) -> None:
         raise
 
 
+#: A layer's bytes, the digests that name them, and what shall become of them.
+_Key = tuple[int, Digest, "Digest | None", "Form | None"]
+
+
 class Workshop:
     """Finishes layers with `jobs` threads; results never depend on how many.
 
@@ -138,8 +142,14 @@ class Workshop:
         proofs: Proofs,
         verify_full: bool = False,
         progress: Callable[[int], None] | None = None,
+        known: Callable[[str, Digest], tuple[Digest, int] | None] | None = None,
     ) -> None:
-        """`progress` is told the plain bytes of each chunk, from any thread."""
+        """`progress` is told the plain bytes of each chunk, from any thread.
+
+        `known` tells what a profile makes of a DiffID where the target holds that
+        blob already.
+        """
+        self._known = known
         self._jobs = max(1, jobs)
         self._profile = profile
         self._proofs = proofs
@@ -159,8 +169,12 @@ class Workshop:
         self.layers.shutdown(wait=True, cancel_futures=True)
         self._codec.shutdown(wait=True, cancel_futures=True)
 
-    def finish(self, images: ImageSet, recipe: Recipe, staging: Staging) -> Finished:
+    def finish(
+        self, images: ImageSet, recipe: Recipe, staging: Staging, forms: Mapping[int, Form] | None = None
+    ) -> Finished:
         """Finish every layer of the images.
+
+        `forms` say, by `id()` of a layer, what becomes of it, where the recipe does not.
 
         Raises:
             DigestMismatchError: a layer is not what names it.
@@ -168,17 +182,18 @@ class Workshop:
             StorageError: the staging area cannot be written.
         """
         finished = Finished()
-        running: dict[tuple[int, Digest, Digest | None], Future[tuple[Layer, Content | None, Form]]] = {}
+        running: dict[_Key, Future[tuple[Layer, Content | None, Form]]] = {}
         order: list[tuple[Layer, Future[tuple[Layer, Content | None, Form]]]] = []
-        wanted: list[tuple[int, tuple[int, Digest, Digest | None], Image, Layer]] = []
+        wanted: list[tuple[int, _Key, Image, Layer]] = []
         for image, layer in layers_of(images):
-            key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None)
+            form = forms[id(layer)] if forms is not None else None
+            key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None, form)
             size = layer.blob.size if layer.blob is not None else None
             wanted.append((size or 0, key, image, layer))
         # The largest first: a small one never waits behind the last big one.
         for _, key, image, layer in sorted(wanted, key=lambda item: -item[0]):
             if key not in running:
-                running[key] = self.layers.submit(self._one, image, layer, recipe, staging)
+                running[key] = self.layers.submit(self._one, image, layer, recipe, staging, key[-1])
             order.append((layer, running[key]))
         wait_all(list(running.values()))
         for layer, future in order:
@@ -207,9 +222,12 @@ class Workshop:
 
     # -- one layer -----------------------------------------------------------------
 
-    def _one(self, image: Image, layer: Layer, recipe: Recipe, staging: Staging) -> tuple[Layer, Content | None, Form]:
+    def _one(
+        self, image: Image, layer: Layer, recipe: Recipe, staging: Staging, form: Form | None
+    ) -> tuple[Layer, Content | None, Form]:
         compression = compression_of(layer.blob) if layer.blob is not None else ""
-        form = layer_form(image, layer, recipe, compression)
+        if form is None:
+            form = layer_form(image, layer, recipe, compression)
         if form is Form.PLAIN:
             content = PlainContent(layer, self._proofs)
             if recipe.sized and content.size is None:
@@ -217,7 +235,26 @@ class Workshop:
             return layer, content, form
         if form is Form.STORED:
             return self._stored(layer, compression)
+        if form is Form.DESCRIBED:
+            return self._named(layer), None, form
+        if form is Form.AGAIN:
+            return self._encoded_again(layer, staging)
         return self._encoded(layer, staging)
+
+    def _named(self, layer: Layer) -> Layer:
+        """Leave a layer's bytes behind, proved if they are there; its descriptor goes on."""
+        if layer.blob is not None:
+            self._prove(Layer(layer.diff_id, layer.blob))
+        return Layer(layer.diff_id, None, layer.stored)
+
+    def _encoded_again(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
+        """Compress a layer's bytes as they lie, though they are compressed already."""
+        self._prove(layer)
+        with present(layer, self._proofs.file).open() as stream:
+            descriptor, blob = self.encode(stream, staging)
+        self._proofs.add(blob, descriptor.digest)
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.AGAIN
 
     def _stored(self, layer: Layer, compression: str) -> tuple[Layer, Content | None, Form]:
         if layer.blob is None:
@@ -252,6 +289,9 @@ class Workshop:
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
             return self._plain(layer)
+        there = self._known(self._profile.name, layer.diff_id) if self._known else None
+        if there is not None:
+            return self._there(layer, *there)
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
             if layer.blob.diff_id != layer.diff_id:
                 raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, layer.blob.diff_id, layer.blob.size)
@@ -263,6 +303,13 @@ class Workshop:
         self._proofs.add(blob, descriptor.digest)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
+        """Take the blob that the target holds, once the layer is proved to be what it says."""
+        self._prove(layer)
+        descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
+        made = Layer(layer.diff_id, layer.blob, descriptor)
+        return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
 
     def encode(self, plain: BinaryIO, staging: Staging) -> tuple[Descriptor, Blob]:
         """Compress a stream with the profile into the staging area, on all cores.

@@ -58,6 +58,29 @@ def docker_fields(descriptor: Descriptor) -> dict[str, Any]:
     return fields
 
 
+def ggcr_fields(descriptor: Descriptor) -> dict[str, Any]:
+    """Return a descriptor in go-containerregistry's order (pkg/v1/manifest.go, `Descriptor`).
+
+    Fields unknown to it are lost.
+    """
+    fields: dict[str, Any] = {
+        "mediaType": descriptor.media_type,
+        "size": descriptor.size,
+        "digest": str(descriptor.digest),
+    }
+    if descriptor.data is not None:
+        fields["data"] = base64.b64encode(descriptor.data).decode()
+    if descriptor.urls:
+        fields["urls"] = list(descriptor.urls)
+    if descriptor.annotations:
+        fields["annotations"] = sorted_map(descriptor.annotations)
+    if descriptor.platform is not None:
+        fields["platform"] = platform_fields(descriptor.platform)
+    if descriptor.artifact_type:
+        fields["artifactType"] = descriptor.artifact_type
+    return fields
+
+
 def platform_fields(platform: Mapping[str, Any]) -> dict[str, Any]:
     """Return a platform object in the order of image-spec's Go type, unknown keys last."""
     fields = {key: platform[key] for key in _PLATFORM_KEYS if key in platform}

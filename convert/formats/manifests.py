@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert import mediatypes
 from convert.digest import Digest
 from convert.errors import NotRepresentableError
-from convert.formats._descriptors import docker_fields, oci_fields
+from convert.formats._descriptors import docker_fields, ggcr_fields, oci_fields
 from convert.gojson import dumps
 from convert.model import Descriptor, Image
 
@@ -59,6 +59,22 @@ def docker_push_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
         NotRepresentableError: a zstd layer.
     """
     return dumps(_schema2(config, layers, docker_fields), indent=_ENGINE_INDENT)
+
+
+def crane_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+    """Return the manifest that crane pushes for a tarball, with its layers' types as given.
+
+    crane calls a layer gzip whatever it is, and copies what `LayerSources` say
+    (go-containerregistry pkg/v1/tarball/image.go).
+    """
+    return dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatypes.DOCKER_MANIFEST,
+            "config": docker_fields(_config(config, mediatypes.DOCKER_CONFIG)),
+            "layers": [ggcr_fields(layer) for layer in layers],
+        }
+    )
 
 
 def containerd_import_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:

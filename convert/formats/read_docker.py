@@ -38,8 +38,11 @@ class Item:
     names: tuple[Name, ...]
 
 
-def read_docker(reading: Reading) -> ImageSet:
+def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
     """Read every image that `manifest.json` lists, in its order.
+
+    `all_sources`: layers get whatever descriptor `LayerSources` give them, as
+    crane takes it, not only that of a foreign layer.
 
     Raises:
         FormatError: a document is broken, a member is missing, or the numbers
@@ -47,12 +50,12 @@ def read_docker(reading: Reading) -> ImageSet:
         DigestMismatchError: crane's `sha256:` config name is not its content's.
     """
     entries: list[Entry] = []
-    for item in read_items(reading):
+    for item in read_items(reading, all_sources=all_sources):
         entries.extend(Entry(item.image, name) for name in item.names or (None,))
     return ImageSet(entries=tuple(entries), format=_format(reading))
 
 
-def read_items(reading: Reading) -> list[Item]:
+def read_items(reading: Reading, *, all_sources: bool = False) -> list[Item]:
     """Return the elements of `manifest.json`; those that fail are problems."""
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
@@ -67,13 +70,13 @@ def read_items(reading: Reading) -> list[Item]:
     items = []
     for number, element in enumerate(value):
         try:
-            items.append(_item(reading, Fields(element, document, f"[{number}]")))
+            items.append(_item(reading, Fields(element, document, f"[{number}]"), all_sources=all_sources))
         except InputError as error:
             reading.problem(error)
     return items
 
 
-def _item(reading: Reading, fields: Fields) -> Item:
+def _item(reading: Reading, fields: Fields, *, all_sources: bool) -> Item:
     config_name = fields.required_text("Config")
     if not config_name:
         fields.fail("Config", "is empty")
@@ -88,7 +91,7 @@ def _item(reading: Reading, fields: Fields) -> Item:
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
     if len(paths) == len(config.diff_ids):
-        sources = _layer_sources(fields)
+        sources = _layer_sources(fields, all_sources=all_sources)
         layers = tuple(
             _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields)
             for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
@@ -127,7 +130,7 @@ def _layer(
     return Layer(diff_id, blob, source)
 
 
-def _layer_sources(fields: Fields) -> dict[Digest, Descriptor]:
+def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:
     """Return the descriptors of foreign layers; others say nothing the bytes do not."""
     sources = fields.object("LayerSources")
     if sources is None:
@@ -135,7 +138,9 @@ def _layer_sources(fields: Fields) -> dict[Digest, Descriptor]:
     found = {}
     for key in sources.keys():  # noqa: SIM118 - no mapping
         entry = sources.object(key)
-        if entry is None or not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
+        if entry is None:
+            continue
+        if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
         found[Digest.parse(key)] = parsing.descriptor(entry)
     return found

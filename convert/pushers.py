@@ -1,0 +1,191 @@
+"""What each tool pushes for an image: which bytes of a layer, and which manifest.
+
+A pusher reads a source in its own way and compresses in its own way, so one
+archive has one digest for each of them (CONTRACT.md, "The digest that a push
+gives"; FORMATS.md, sections 5 and 6). Pure: nothing is read or compressed here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes
+from convert.digest import Digest
+from convert.errors import UsageError
+from convert.formats import manifests
+from convert.model import Descriptor, Image, Layer, Manifest
+from convert.transform import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from convert.model import ImageSet
+
+
+class View(Enum):
+    """What of a source a pusher looks at."""
+
+    ALL = "everything, as imgconv reads it"
+    LISTED = "manifest.json alone"
+    LAYOUT = "index.json alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Pusher:
+    """A tool that pushes, built with one generation of Go.
+
+    `go` is the generation its encoder is of ("" for imgconv itself), `profile` how
+    it compresses what is not compressed.
+    """
+
+    name: str
+    tool: str
+    go: str
+    profile: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def go_releases(self) -> str:
+        """The releases of Go that the generation covers, in words."""
+        return {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}.get(self.go, "any")
+
+
+PUSHERS: Final = (
+    Pusher("crane@go1.26", "crane", "go1.26", "go1.26-1", ("crane",)),
+    Pusher("crane@go1.27", "crane", "go1.27", "go1.27-1"),
+    Pusher("docker@go1.26", "docker", "go1.26", "go1.26-6", ("docker",)),
+    Pusher("docker@go1.27", "docker", "go1.27", "go1.27-6"),
+    Pusher("imgconv", "imgconv", "", "go1.26-1"),
+)
+
+#: Types that go-containerregistry takes for no foreign layer (pkg/v1/tarball/image.go).
+_UNCOMPRESSED: Final = frozenset({mediatypes.DOCKER_LAYER, mediatypes.OCI_LAYER})
+
+
+def get(name: str) -> Pusher:
+    """Return the pusher with this name or alias.
+
+    Raises:
+        UsageError: there is none; the error lists them.
+    """
+    for pusher in PUSHERS:
+        if name == pusher.name or name in pusher.aliases:
+            return pusher
+    known = ", ".join(text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name))
+    raise UsageError(f"there is no pusher {name!r}", hint=f"pushers: {known}")
+
+
+def view(pusher: Pusher, *, listed: bool, layout: bool, folder: bool) -> View:
+    """Return what a pusher looks at in a source.
+
+    `listed` and `layout` tell whether the source holds manifest.json and
+    index.json, `folder` whether it is a folder.
+
+    Raises:
+        UsageError: the tool cannot read such a source.
+    """
+    if pusher.tool == "crane":
+        if folder and layout:
+            return View.LAYOUT
+        if folder:
+            raise UsageError(
+                "crane pushes a tar or an OCI layout folder, and this folder has no index.json",
+                hint="--to oci makes a layout of it",
+            )
+        if not listed:
+            raise UsageError(
+                "crane reads only tars that hold manifest.json",
+                hint="unpacked to a folder a layout can be pushed; --to docker-oci writes both in one",
+            )
+        return View.LISTED
+    if pusher.tool == "docker":
+        return View.LISTED if listed else View.ALL
+    return View.ALL
+
+
+def seen(pusher: Pusher, image: Image, compressions: Sequence[str]) -> Image:
+    """Return an image as the pusher takes it from the source.
+
+    `compressions` tell how each layer's bytes lie. crane finds the layers of an
+    uncompressed archive by DiffID, the first one with it.
+    """
+    if pusher.tool != "crane" or _compressed(compressions):
+        return image
+    first: dict[Digest, Layer] = {}
+    for layer in image.layers:
+        first.setdefault(layer.diff_id, layer)
+    return dataclasses.replace(image, layers=tuple(first[layer.diff_id] for layer in image.layers))
+
+
+def forms(pusher: Pusher, image: Image, compressions: Sequence[str]) -> tuple[Form, ...]:
+    """Return what crane or docker makes of each layer of an image (as `seen`).
+
+    crane looks at the first layer: if that is gzip or zstd, every layer is taken
+    for a finished blob, else every layer is compressed as it lies, compressed
+    ones once more (pkg/v1/tarball/image.go). docker load unpacks every layer and
+    docker push compresses it anew.
+    """
+    if pusher.tool == "docker":
+        return (Form.ENCODED,) * len(image.layers)
+    finished = _compressed(compressions)
+    return tuple(
+        _crane_form(layer, compression, finished=finished)
+        for layer, compression in zip(image.layers, compressions, strict=True)
+    )
+
+
+def _compressed(compressions: Sequence[str]) -> bool:
+    return bool(compressions) and compressions[0] in {"gzip", "zstd"}
+
+
+def _crane_form(layer: Layer, compression: str, *, finished: bool) -> Form:
+    if layer.stored is not None and (finished or layer.stored.media_type not in _UNCOMPRESSED):
+        return Form.DESCRIBED
+    if finished:
+        return Form.STORED
+    return Form.AGAIN if compression else Form.ENCODED
+
+
+def pushed(pusher: Pusher, images: ImageSet, done: Mapping[int, Layer]) -> ImageSet:
+    """Return the images with the manifests that crane or docker pushes for them.
+
+    `done` maps `id()` of each layer to the layer as it is pushed. Both call every
+    layer gzip, whatever it is, but for descriptors that the source dictates.
+    """
+    make = manifests.docker_push_manifest if pusher.tool == "docker" else manifests.crane_manifest
+    made: dict[int, Image] = {}
+    for image in images.images():
+        made[id(image)] = _pushed(image, tuple(done[id(layer)] for layer in image.layers), make)
+    entries = tuple(
+        dataclasses.replace(entry, node=made[id(entry.node)], descriptor=None)
+        for entry in images.entries
+        if isinstance(entry.node, Image)
+    )
+    return dataclasses.replace(images, entries=entries)
+
+
+def _pushed(image: Image, layers: tuple[Layer, ...], make: Callable[[bytes, Sequence[Descriptor]], bytes]) -> Image:
+    described = tuple(_described(source, layer) for source, layer in zip(image.layers, layers, strict=True))
+    raw = make(image.config.raw, described)
+    manifest = Manifest(
+        raw=raw,
+        media_type=mediatypes.DOCKER_MANIFEST,
+        digest=Digest.of(raw),
+        config=Descriptor(mediatypes.DOCKER_CONFIG, image.image_id, len(image.config.raw)),
+        layers=described,
+    )
+    pushed_layers = tuple(
+        dataclasses.replace(layer, stored=descriptor) for layer, descriptor in zip(layers, described, strict=True)
+    )
+    return dataclasses.replace(image, layers=pushed_layers, manifest=manifest)
+
+
+def _described(source: Layer, layer: Layer) -> Descriptor:
+    if layer.stored is None:
+        raise ValueError(f"layer {layer.diff_id} has no descriptor")
+    if layer.stored is source.stored:
+        return layer.stored
+    return Descriptor(mediatypes.DOCKER_LAYER_GZIP, layer.stored.digest, layer.stored.size)
