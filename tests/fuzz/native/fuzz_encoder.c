@@ -1,0 +1,280 @@
+/*
+ * Fuzz target for the encoders: libFuzzer's entry point, also called by replay.c.
+ *
+ * The input picks a generation and level, then says how to make the data to be encoded (see
+ * build_data), so that a short input can reach across blocks, windows and segments. Held to be
+ * true of every input, besides the sanitizers' silence:
+ *   - the output inflates (zlib) to the data;
+ *   - however the data are cut, the output is the same;
+ *   - segments coded apart and joined give the output of the encoder run in order.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "../../../convert/_native/block_segment.h"
+#include "../../../convert/_native/block_stream.h"
+#include "../../../convert/_native/encoder.h"
+#include "../../../convert/_native/go126_chain_segment.h"
+
+enum { MAX_DATA = 300000 };
+
+#define CHECK(condition)                                                                      \
+    do {                                                                                      \
+        if (!(condition)) {                                                                   \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);         \
+            abort();                                                                          \
+        }                                                                                     \
+    } while (0)
+
+typedef struct {
+    uint8_t *bytes;
+    size_t size;
+} buffer;
+
+static void *allocate(size_t n) {
+    void *p = malloc(n != 0 ? n : 1);
+    CHECK(p != NULL);
+    return p;
+}
+
+static void grow(buffer *b, const uint8_t *bytes, size_t n) {
+    b->bytes = realloc(b->bytes, b->size + n + 1);
+    CHECK(b->bytes != NULL);
+    memcpy(b->bytes + b->size, bytes, n);
+    b->size += n;
+}
+
+/* Programs of five bytes and their arguments: literals, copies from anywhere before, runs,
+ * noise, counters. */
+static size_t build_data(const uint8_t *program, size_t n, uint8_t *data) {
+    size_t size = 0;
+    size_t i = 0;
+    uint32_t noise = 12345;
+    while (i + 5 <= n && size < MAX_DATA) {
+        uint8_t op = program[i];
+        size_t a = program[i + 1] | (size_t)program[i + 2] << 8;
+        size_t b = program[i + 3] | (size_t)program[i + 4] << 8;
+        i += 5;
+        size_t room = MAX_DATA - size;
+        size_t length = a < room ? a : room;
+        switch (op % 6) {
+        case 0: /* literals out of the program */
+            length = length % 300;
+            if (length > n - i)
+                length = n - i;
+            memcpy(data + size, program + i, length);
+            i += length;
+            size += length;
+            break;
+        case 1: /* copy */
+            if (size == 0)
+                break;
+            b = b % size + 1;
+            for (; length > 0; length--, size++)
+                data[size] = data[size - b];
+            break;
+        case 2: /* run */
+            memset(data + size, (int)b, length);
+            size += length;
+            break;
+        case 3: /* noise, of as many values as asked for */
+            for (; length > 0; length--) {
+                noise = noise * 1664525 + 1013904223;
+                data[size++] = (uint8_t)((noise >> 16) % (1 + b % 256));
+            }
+            break;
+        case 4: /* counter, which makes near repeats */
+            for (; length >= 4; length -= 4, b++) {
+                data[size++] = (uint8_t)(b >> 8);
+                data[size++] = (uint8_t)b;
+                data[size++] = 0;
+                data[size++] = op;
+            }
+            break;
+        default: /* copy with a change now and then */
+            if (size == 0)
+                break;
+            b = b % size + 1;
+            for (; length > 0; length--, size++)
+                data[size] = (uint8_t)(data[size - b] ^ (size % (7u + op) == 0));
+            break;
+        }
+    }
+    return size;
+}
+
+static buffer in_order(int generation, int level, const uint8_t *data, size_t n, size_t cut) {
+    buffer result = {NULL, 0};
+    const block_encoder *blocks = find_block_encoder(generation, level);
+    const token_encoder *tokens = find_token_encoder(generation, level);
+    void *memory =
+        allocate(blocks != NULL ? block_stream_size(blocks) : tokens->state_size);
+    block_stream *stream = NULL;
+    if (blocks != NULL)
+        stream = block_stream_init(memory, blocks, level);
+    else
+        tokens->init(memory, level);
+    for (size_t at = 0; at <= n; at += cut) {
+        bool end = at == n;
+        size_t part = n - at < cut ? n - at : cut;
+        uint8_t *in = allocate(part); /* exactly, so that reading beyond is seen */
+        memcpy(in, data + at, part);
+        if (part == 0)
+            end = true;
+        size_t bound = blocks != NULL ? block_stream_bound(stream, part)
+                                      : tokens->bound(memory, part);
+        uint8_t *out = allocate(bound);
+        size_t size;
+        if (end)
+            size = blocks != NULL ? block_stream_finish(stream, out)
+                                  : tokens->finish(memory, out);
+        else
+            size = blocks != NULL ? block_stream_write(stream, in, part, out)
+                                  : tokens->write(memory, in, part, out);
+        CHECK(size <= bound);
+        grow(&result, out, size);
+        free(out);
+        free(in);
+        if (end)
+            break;
+        if (part < cut)
+            at = n - cut;
+    }
+    free(memory);
+    return result;
+}
+
+/* The input around a segment, in memory of its own. */
+static uint8_t *around(const uint8_t *data, size_t n, size_t at, size_t before, size_t size,
+                       size_t after, segment_input *input) {
+    before = at < before ? at : before;
+    bool last = at + size == n;
+    after = last ? 0 : after;
+    uint8_t *copy = allocate(before + size + after);
+    memcpy(copy, data + at - before, before + size + after);
+    *input = (segment_input){copy + before, before, size, at, last};
+    return copy;
+}
+
+static buffer blocks_in_parallel(const block_encoder *e, int level, const uint8_t *data, size_t n,
+                                 size_t blocks) {
+    buffer result = {NULL, 0};
+    void *memory = allocate(block_joiner_memory(e));
+    block_joiner *joiner = block_joiner_init(memory, e, level);
+    size_t at = 0;
+    bool last;
+    do {
+        size_t size = blocks * e->block_size;
+        if (size + 1 > n - at)
+            size = n - at;
+        segment_input input;
+        uint8_t *copy = around(data, n, at, block_segment_before(e), size, 0, &input);
+        void *segment_memory = allocate(block_segment_memory(e, size));
+        block_segment *segment = block_segment_init(segment_memory, e, level, &input);
+        block_segment_run(segment);
+        size_t bound = block_joiner_bound(joiner, segment);
+        uint8_t *out = allocate(bound);
+        size_t made = block_joiner_join(joiner, segment, out);
+        CHECK(made <= bound);
+        grow(&result, out, made);
+        last = input.last;
+        at += size;
+        free(out);
+        free(segment_memory);
+        free(copy);
+    } while (!last);
+    free(memory);
+    return result;
+}
+
+static buffer chain_in_parallel(int level, const uint8_t *data, size_t n, size_t step) {
+    buffer result = {NULL, 0};
+    void *memory = allocate(chain_joiner_memory());
+    chain_joiner *joiner = chain_joiner_init(memory, level);
+    void *latest = NULL;
+    size_t at = 0;
+    bool last;
+    do {
+        size_t size = step;
+        if (n - at < size + chain_segment_after() + 1)
+            size = n - at;
+        segment_input input;
+        uint8_t *copy = around(data, n, at, chain_segment_before(), size, chain_segment_after(),
+                               &input);
+        void *segment_memory = allocate(chain_segment_memory(size));
+        chain_segment *segment =
+            chain_segment_init(segment_memory, level, &input, input.last ? 0 : chain_segment_after());
+        chain_segment_run(segment);
+        void *coding_memory = allocate(chain_coding_memory(joiner, segment));
+        chain_coding *coding = chain_coding_init(coding_memory, joiner, segment);
+        chain_joiner_join(joiner, segment, coding);
+        free(latest);
+        latest = coding_memory;
+        chain_coding_run(coding);
+        size_t bound = chain_coding_bound(coding);
+        uint8_t *out = allocate(bound);
+        size_t made = chain_joiner_append(joiner, coding, out);
+        CHECK(made <= bound);
+        grow(&result, out, made);
+        last = input.last;
+        at += size;
+        free(out);
+        free(segment_memory);
+        free(copy);
+    } while (!last);
+    free(latest);
+    free(memory);
+    return result;
+}
+
+static void check_inflates(const buffer *deflated, const uint8_t *data, size_t n) {
+    uint8_t *back = allocate(n + 1);
+    z_stream z;
+    memset(&z, 0, sizeof z);
+    CHECK(inflateInit2(&z, -15) == Z_OK);
+    z.next_in = deflated->bytes;
+    z.avail_in = (uInt)deflated->size;
+    z.next_out = back;
+    z.avail_out = (uInt)n + 1;
+    CHECK(inflate(&z, Z_FINISH) == Z_STREAM_END);
+    CHECK(z.avail_in == 0);
+    CHECK(z.total_out == n);
+    CHECK(memcmp(back, data, n) == 0);
+    inflateEnd(&z);
+    free(back);
+}
+
+static void check_same(const buffer *a, buffer b) {
+    CHECK(a->size == b.size);
+    CHECK(memcmp(a->bytes, b.bytes, b.size) == 0);
+    free(b.bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
+    if (size < 4)
+        return 0;
+    static uint8_t data[MAX_DATA];
+    int generation = input[0] & 1 ? 127 : 126;
+    int level = (input[0] >> 1) % 11; /* 0 store, 1..9, 10 huffman */
+    if (level == 10)
+        level = LEVEL_HUFFMAN;
+    size_t cut = 1 + (size_t)input[1] * (1 + input[2]);
+    size_t n = build_data(input + 4, size - 4, data);
+
+    buffer whole = in_order(generation, level, data, n, MAX_DATA);
+    check_inflates(&whole, data, n);
+    if (cut < n && n / cut < 5000)
+        check_same(&whole, in_order(generation, level, data, n, cut));
+    const block_encoder *blocks = find_block_encoder(generation, level);
+    if (blocks != NULL && n > blocks->block_size)
+        check_same(&whole, blocks_in_parallel(blocks, level, data, n, 1 + input[3] % 4));
+    else if (blocks == NULL && generation == 126 && n > 1024)
+        check_same(&whole, chain_in_parallel(level, data, n, 512 + 128 * (size_t)input[3]));
+    free(whole.bytes);
+    return 0;
+}

@@ -1,0 +1,68 @@
+"""Writes inputs.json: the recipes (../recipes.py) of the golden vectors, by name."""
+
+import json
+from pathlib import Path
+
+WINDOW = 32768
+BLOCK = 65535
+
+recipes: dict[str, list[list[str | int]]] = {"empty": []}
+
+# Every size at which some encoder changes its mind: the shortest match, the rests that are
+# stored or coded without matches (16, 32, 127), margins, the window, blocks, and where the
+# sliding window of levels 2 to 9 moves (65,275 and every 32 KiB from there).
+small = [1, 2, 3, 4, 5, 8, 11, 12, 13, 15, 16, 17, 18, 31, 32, 33, 34, 127, 128, 129, 255, 258, 259, 262, 263, 1024, 1025]
+for n in small:
+    recipes[f"text-{n}"] = [["text", n, n]]
+    recipes[f"noise-{n}"] = [["noise", n, n, 256]]
+    recipes[f"zeros-{n}"] = [["fill", 0, n]]
+    recipes[f"few-{n}"] = [["noise", n, n, 3]]
+edges = [WINDOW, BLOCK, 65275, 65275 + WINDOW, 2 * WINDOW, 3 * WINDOW, 2 * BLOCK, 5 * BLOCK]
+for edge in edges:
+    for n in (edge - 1, edge, edge + 1, edge + 16, edge + 200):
+        recipes[f"text-{n}"] = [["text", edge, n]]
+        recipes[f"zeros-{n}"] = [["fill", 0, n]]
+        recipes[f"noise-{n}"] = [["noise", 1, 9000, 256], ["cycle", n]]
+for values in (2, 4, 16, 64, 200, 256):
+    recipes[f"noise-of-{values}"] = [["noise", values, 150000, values]]
+# Tokens, not bytes, fill a block of levels 2 to 9.
+for n in (16383, 16384, 16385, 32767, 32769):
+    recipes[f"literals-{n}"] = [["noise", 7, n, 256]]
+    recipes[f"literals-{n}-and-match"] = [["noise", 7, n, 256], ["copy", 300, 40]]
+# As far as a match can reach, one less, one more; and near the window's cut.
+for distance in (1, 2, 3, 4, 4095, 4096, 4097, WINDOW - 262, WINDOW - 1, WINDOW, WINDOW + 1):
+    recipes[f"reach-{distance}"] = [
+        ["noise", distance, max(distance, 40000), 256],
+        ["copy", distance, 5],
+        ["noise", 5, 100, 256],
+        ["copy", distance, 4],
+        ["noise", 6, 30000, 256],
+        ["copy", distance, 700],
+        ["noise", 8, 50, 256],
+        ["copy", distance, 40000],
+    ]
+recipes["text"] = [["text", 1, 400000]]
+recipes["code"] = [["code", 2, 400000]]
+recipes["tar"] = [["tar", 3, 150]]
+recipes["packed"] = [["packed", 4, 300000]]
+recipes["packed-in-tar"] = [["tar", 5, 20], ["packed", 6, 150000], ["tar", 7, 20]]
+recipes["repeats-far"] = [["code", 8, 30000], ["text", 9, 2500], ["copy", 32500, 200000], ["edit", 32700, 200000, 97]]
+recipes["repeats-near"] = [["text", 10, 5000], ["edit", 4000, 150000, 31], ["edit", 700, 100000, 11]]
+recipes["repeats-just-too-far"] = [["packed", 11, 33000], ["edit", 33000, 150000, 5000]]
+recipes["zeros-and-noise"] = [["fill", 0, 100000], ["noise", 12, 70000, 256], ["fill", 255, 100000], ["noise", 13, 10, 256]]
+recipes["zeros-4m"] = [["fill", 0, 4500000]]
+recipes["mixed-2m"] = [
+    ["tar", 14, 30],
+    ["code", 15, 200000],
+    ["packed", 16, 100000],
+    ["text", 17, 150000],
+    ["fill", 32, 60000],
+    ["edit", 20000, 100000, 50],
+    ["cycle", 2000003],
+]
+recipes["cycle-65535"] = [["packed", 18, 65535], ["cycle", 400000]]
+recipes["cycle-65536"] = [["packed", 19, 65536], ["cycle", 400000]]
+recipes["cycle-9001"] = [["code", 20, 9001], ["cycle", 700001]]
+
+lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(recipe)}" for name, recipe in recipes.items())
+Path(__file__).with_name("inputs.json").write_text("{\n" + lines + "\n}\n")
