@@ -17,7 +17,7 @@ from convert.gojson import dumps, sorted_map
 from convert.model import Artifact, Descriptor, Image, Index, Other
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from convert.archive.tar_write import Content
     from convert.digest import Digest
@@ -49,14 +49,37 @@ def index_json(descriptors: Sequence[Descriptor], annotations: Mapping[str, str]
     return dumps(document)
 
 
-def documents(images: ImageSet, options: WriteOptions) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
+def documents(
+    images: ImageSet, options: WriteOptions, spelling: str
+) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
     """Return `index.json`, `oci-layout` and the blobs of a layout, each blob once.
+
+    `spelling` is skopeo's word for the form, to say how one of several names is
+    addressed.
 
     Every image must have a manifest. Artifacts, attestations and children that are
     absent are carried as they are.
     """
-    index = index_json(named_descriptors(images), images.index_annotations)
+    descriptors = named_descriptors(images)
+    tell_address(spelling, ref_names(descriptors), options.warn)
+    index = index_json(descriptors, images.index_annotations)
     return index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options)
+
+
+def tell_address(spelling: str, names: Iterable[str | None], warn: Callable[[str], None]) -> None:
+    """Say, where several names are written, how a tool is given one of them.
+
+    `spelling` is skopeo's word for the form; `names` what it takes after the path.
+    """
+    distinct = list(dict.fromkeys(name for name in names if name is not None))
+    if len(distinct) > 1:
+        warn(f"{len(distinct)} names written; address one as {spelling}:PATH:{distinct[0]}")
+
+
+def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:
+    """Yield the ref.name of each descriptor."""
+    for descriptor in descriptors:
+        yield descriptor.annotations.get(REF_NAME)
 
 
 def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[Item]:

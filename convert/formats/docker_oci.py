@@ -41,6 +41,9 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
     named = representatives(images, NAME, options.warn)
+    familiar = [reference.familiar for one in named for reference in one.references]
+    _layout.tell_address("docker-archive", familiar, options.warn)
+    _warn_of_zstd(images, options.warn)
     blobs = _layout.all_blobs((entry.node for entry in entries), options)
     for digest in _left_out(images, options.warn):
         blobs.pop(digest, None)
@@ -86,3 +89,9 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
             if mediatypes.is_nondistributable(layer.media_type):
                 warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
                 yield layer.digest
+
+
+def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
+    layers = (layer for image in images.images() for layer in _layout.manifest_of(image).layers)
+    if any(mediatypes.layer_compression(layer.media_type) == "zstd" for layer in layers):
+        warn(f"it has zstd layers, which Docker reads from 23 on")

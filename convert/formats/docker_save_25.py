@@ -15,7 +15,7 @@ from convert.archive.tar_write import Item
 from convert.digest import Digest
 from convert.formats._descriptors import docker_fields
 from convert.formats._images import single_images
-from convert.formats._layout import IMAGE_NAME, REF_NAME, blob_name, index_json
+from convert.formats._layout import IMAGE_NAME, REF_NAME, blob_name, index_json, tell_address
 from convert.formats._manifest_json import ManifestItem, manifest_json
 from convert.formats._v1_layers import v1_layers
 from convert.formats.manifests import docker_save_25_manifest
@@ -47,6 +47,8 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
             name for two images.
     """
     named = single_images(images, NAME, options.warn)
+    familiar = [reference.familiar for one in named for reference in one.references]
+    tell_address("docker-archive", familiar, options.warn)
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]

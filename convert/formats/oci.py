@@ -6,6 +6,7 @@ their content is (CONTRACT, "Layouts").
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from convert.formats import _layout
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from convert.archive.tar_write import Content
     from convert.digest import Digest
     from convert.formats.writing import WriteOptions
-    from convert.model import ImageSet
+    from convert.model import Entry, ImageSet
 
 NAME: Final = "oci"
 
@@ -25,4 +26,23 @@ def documents(images: ImageSet, options: WriteOptions) -> tuple[bytes, bytes, di
     Every image must have a manifest. Nothing is left out: artifacts, attestations
     and what an index names without having it are carried as they are.
     """
-    return _layout.documents(images, options)
+    return _layout.documents(images, options, NAME)
+
+
+def merged_index(there: ImageSet, new: ImageSet) -> bytes:
+    """Return the `index.json` of a layout that gets more images.
+
+    A name moves to the image that has it now, as skopeo does; what had it stays
+    only under its other names (CONTRACT, "--append").
+    """
+    names = {_key(entry) for entry in new.entries}
+    entries = (*(entry for entry in there.entries if _key(entry) not in names), *new.entries)
+    descriptors = _layout.named_descriptors(dataclasses.replace(new, entries=entries))
+    return _layout.index_json(descriptors, {**there.index_annotations, **new.index_annotations})
+
+
+def _key(entry: Entry) -> object:
+    """Return what two entries cannot share: the name, or the digest of one without."""
+    if entry.name is not None and entry.name.reference is not None:
+        return entry.name.reference.full
+    return entry.name.ref_name if entry.name is not None else _layout.node_descriptor(entry).digest

@@ -20,7 +20,7 @@ _FILE: Final = 0o644
 
 def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """Yield the members, sorted by name. Every image must have a manifest."""
-    index, layout, blobs = _layout.documents(images, options)
+    index, layout, blobs = _layout.documents(images, options, NAME)
     yield from _layout.blob_items(blobs, _FILE)
     yield Item("index.json", "file", _FILE, content=index)
     yield Item("oci-layout", "file", _FILE, content=layout)

@@ -152,3 +152,10 @@ def test_an_image_without_manifest_is_the_callers_mistake(bench):
     images = bench.named((bench.image(LAYER, manifest=None), "a:1"))
     with pytest.raises(ValueError, match="was not given a manifest"):
         bench.items(images, "docker-oci")
+
+
+def test_zstd_layers_are_said(bench):
+    """Docker 20.10 does not read them (FORMATS.md, section 5)."""
+    image = bench.image(LAYER, kind=mediatypes.OCI_LAYER_ZSTD)
+    bench.items(bench.named((image, "a:1")), "docker-oci")
+    assert bench.warnings == ["it has zstd layers, which Docker reads from 23 on"]

@@ -193,3 +193,25 @@ def test_an_empty_layout_has_its_folder(bench):
 def test_an_entry_of_nothing_is_the_callers_mistake(bench):
     with pytest.raises(ValueError, match="neither a manifest nor a descriptor"):
         oci.documents(bench.named((None, None)), bench.options())
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("oci-archive", "oci-archive:PATH:docker.io/library/a:1"),
+        ("docker-oci", "docker-archive:PATH:a:1"),
+        ("docker-save@25", "docker-archive:PATH:a:1"),
+    ],
+)
+def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
+    """In skopeo's spelling, which takes ref.names for layouts and RepoTags for docker archives."""
+    one = bench.named((bench.image(LAYER), "a:1"), form="docker-save")
+    bench.items(one, target)
+    assert bench.warnings == []
+    bench.items(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:1"), form="docker-save"), target)
+    assert bench.warnings == [f"2 names written; address one as {expected}"]
+
+
+def test_a_layout_folder_is_addressed_as_one(bench):
+    oci.documents(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2")), bench.options())
+    assert bench.warnings == ["2 names written; address one as oci:PATH:1"]
