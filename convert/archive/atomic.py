@@ -86,12 +86,16 @@ def _remove_if_dead(path: str) -> None:
 
 
 def lock(fd: int) -> bool:
-    """Lock a file or folder for this process; False if another one holds it."""
+    """Lock a file or folder for this process; False if another one holds it.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
     import fcntl  # noqa: PLC0415 - POSIX only, and only where used
 
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 
@@ -123,7 +127,8 @@ def make_locked(folder: str, create: Callable[[str], int]) -> tuple[str, int]:
     while True:
         path = os.path.join(folder, temporary_name())
         fd = create(path)
-        lock(fd)
+        with contextlib.suppress(OSError):  # where there are no locks, nobody cleans up either
+            lock(fd)
         if _is_at(fd, path):
             return path, fd
         os.close(fd)

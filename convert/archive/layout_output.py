@@ -57,6 +57,8 @@ class FolderOutput:
         if source is not None and source != "-":
             atomic.refuse_overlap(destination, source)
         self._how: _How = self._look(force=force, append=append)
+        if source is not None and source != "-" and self._how == "replace":
+            self._keep_source(source)
         parent = os.path.dirname(self._target) if self._how in {"new", "replace"} else self._target
         try:
             if self._how in {"append", "fill"}:
@@ -98,6 +100,11 @@ class FolderOutput:
             return "replace"
         raise self._exists()
 
+    def _keep_source(self, source: str) -> None:
+        if os.path.realpath(source).startswith(os.path.join(self._target, "")):
+            msg = "the source lies inside the destination, which would be replaced"
+            raise UsageError(msg, file=self.destination)
+
     def _exists(self) -> DestinationExistsError:
         msg = "the destination exists already"
         return DestinationExistsError(msg, file=self.destination, hint="--force replaces a layout, --append adds to it")
@@ -107,7 +114,10 @@ class FolderOutput:
 
     def _lock_target(self) -> None:
         self._lock = os.open(self._target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if not atomic.lock(self._lock):
+        free = True
+        with contextlib.suppress(OSError):  # a file system without locks: as good as it gets
+            free = atomic.lock(self._lock)
+        if not free:
             msg = "another imgconv is writing to it"
             raise UsageError(msg, file=self.destination, hint="try again when it is done")
 

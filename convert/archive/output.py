@@ -95,6 +95,9 @@ def open_tar(
     """
     if destination == STDOUT:
         return StreamTar(_Stdout(stdout), STDOUT, spool_folder)
+    descriptor = _descriptor_of(destination)
+    if descriptor is not None:
+        return StreamTar(_opened(destination, descriptor), destination, spool_folder)
     if source is not None and source != "-":
         refuse_overlap(destination, source)
     if not os.path.basename(destination):
@@ -105,7 +108,7 @@ def open_tar(
     except OSError:
         mode = 0
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-        return StreamTar(_opened(destination), destination, spool_folder)
+        return StreamTar(_opened(destination, None), destination, spool_folder)
     return FileTar(destination, replace=force, like=like)
 
 
@@ -154,12 +157,15 @@ class FileTar:
         self._progress = progress
         try:
             placed = self._place(iter(items), 0, {}, executor)
-            while (wrong := self._settle(placed)) is not None:
-                # Every size is known now, so this happens once.
+            wrong = _first_wrong(placed)
+            if wrong is not None:
                 sizes = {id(each.item): each.done.result() for each in placed if each.done is not None}
                 os.ftruncate(self._file.fd, placed[wrong].start)
                 again = [each.item for each in placed[wrong:]]
                 placed = self._place(iter(again), placed[wrong].start, sizes, executor)
+                wrong = _first_wrong(placed)
+                if wrong is not None:
+                    raise _changed(placed[wrong].item)
             end = placed[-1].end if placed else 0
             self._put(tar_write.END, end)
             os.ftruncate(self._file.fd, end + len(tar_write.END))
@@ -234,13 +240,6 @@ class FileTar:
                 return settled
             each = settled  # from 8 GiB on a header is longer
 
-    def _settle(self, placed: list[_Placed]) -> int | None:
-        """Return the index of the first member whose size was guessed wrong."""
-        for number, each in enumerate(placed):
-            if each.done is not None and each.done.result() != each.size:
-                return number
-        return None
-
     def _sink(self, offset: int, room: int | None) -> Sink:
         return Sink(
             self._file.fd, offset, room=room, progress=self._progress, stopped=self._stop.is_set
@@ -261,6 +260,18 @@ class FileTar:
         """Remove what is not committed."""
         self.staging.remove()
         self._file.abort()
+
+
+def _first_wrong(placed: list[_Placed]) -> int | None:
+    """Return the index of the first member whose size was guessed wrong."""
+    for number, each in enumerate(placed):
+        if each.done is not None and each.done.result() != each.size:
+            return number
+    return None
+
+
+def _changed(item: Item) -> InputError:
+    return InputError("it changed while it was read", member=item.name)
 
 
 def _expected(item: Item) -> int | None:
@@ -309,11 +320,30 @@ class _Opened:
             os.close(fd)
 
 
-def _opened(path: str) -> _Opened:
+def _descriptor_of(path: str) -> int | None:
+    """Return the number behind `/dev/stdout` and `/dev/fd/N`.
+
+    Opening those by name would begin a redirected file anew, at its first byte.
+    """
+    if path == "/dev/stdout":
+        return 1
+    for folder in ("/dev/fd/", "/proc/self/fd/"):
+        number = path.removeprefix(folder)
+        if path.startswith(folder) and number.isascii() and number.isdigit():
+            return int(number)
+    return None
+
+
+def _opened(path: str, descriptor: int | None) -> _Opened:
     try:
-        return _Opened(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="opening") from error
+    if os.isatty(fd):
+        os.close(fd)
+        msg = "an archive is not written to a terminal"
+        raise UsageError(msg, file=path)
+    return _Opened(fd)
 
 
 def _write_all(fd: int, data: memoryview | bytes) -> None:
@@ -409,8 +439,7 @@ class StreamTar:
                 self._out.write(buffer[:count])
                 self._tell(count)
         if sent != size:
-            msg = "it changed while it was read"
-            raise InputError(msg, member=item.name)
+            raise _changed(item)
 
     def _send_extent(self, extent: Extent) -> bool:
         """Send proved bytes within the kernel; False, with nothing done, if it cannot."""

@@ -149,35 +149,50 @@ def _open_stdin(stdin: BinaryIO | None, keeper: Keeper | None, folder: str | Non
         except (OSError, AttributeError):  # a stream without a descriptor
             return _stream_tree(cast("BinaryIO", _Unclosed(stdin)), "-", keeper, folder)
     else:
-        try:
-            fd = os.dup(0)
-        except OSError as error:
-            raise StorageError.from_os(error, file=STDIN, doing="opening standard input") from error
+        fd = _open_stdin_fd()
     return _open_fd(fd, STDIN, keeper, folder)
+
+
+def _open_stdin_fd() -> int:
+    try:
+        return os.dup(0)
+    except OSError as error:
+        raise StorageError.from_os(error, file=STDIN, doing="opening standard input") from error
 
 
 def _open_fd(fd: int, path: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
     """Return the tree behind an open descriptor, which now belongs to it, and the wrapper."""
+    mode, wrapper = _look(fd, path)
+    if stat.S_ISDIR(mode):
+        return FolderTree(fd, path), ""
+    if wrapper == "":
+        return TarTree(fd, path), ""
+    if stat.S_ISFIFO(mode):
+        _widen(fd)
+    return _stream_tree(cast("BinaryIO", _FileStream(fd, path)), path, keeper, folder)
+
+
+def _look(fd: int, path: str) -> tuple[int, str | None]:
+    """Return the mode of an open file and its wrapper: None where only reading in order tells.
+
+    Raises:
+        UsageError: it is a terminal.
+        StorageError: it cannot be read. In both cases it is closed.
+    """
     try:
-        status = os.fstat(fd)
-        if path == STDIN and os.isatty(fd):
+        mode = os.fstat(fd).st_mode
+        if os.isatty(fd):
             msg = "standard input is a terminal"
             raise UsageError(msg, hint="pipe an archive into it: docker save NAME | imgconv - ...")
-        regular = stat.S_ISREG(status.st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0
-        wrapper = streams.sniff(os.pread(fd, streams.SNIFF_SIZE, 0)) if regular else ""
+        if stat.S_ISREG(mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
+            return mode, streams.sniff(os.pread(fd, streams.SNIFF_SIZE, 0))
     except OSError as error:
         os.close(fd)
         raise StorageError.from_os(error, file=path, doing="reading") from error
-    except BaseException:
+    except UsageError:
         os.close(fd)
         raise
-    if stat.S_ISDIR(status.st_mode):
-        return FolderTree(fd, path), ""
-    if regular and not wrapper:
-        return TarTree(fd, path), ""
-    if stat.S_ISFIFO(status.st_mode):
-        _widen(fd)
-    return _stream_tree(cast("BinaryIO", _FileStream(fd, path)), path, keeper, folder)
+    return mode, None
 
 
 def _widen(fd: int) -> None:
@@ -227,21 +242,13 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
         InputError, StorageError: as `open_source`.
     """
     _, path, _ = _split(text)
-    if path == STDIN:
-        fd = os.dup(0)
-    else:
-        fd = _open_path(path, text)
-    try:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
-            msg = "this is a folder; only a tar can be given a repositories file"
-            raise UsageError(msg, file=path, hint="--to docker-save or --to docker-oci writes one")
-        regular = stat.S_ISREG(status.st_mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0
-        wrapper = streams.sniff(os.pread(fd, streams.SNIFF_SIZE, 0)) if regular else ""
-    except BaseException:
+    fd = _open_stdin_fd() if path == STDIN else _open_path(path, text)
+    mode, found = _look(fd, path)
+    if stat.S_ISDIR(mode):
         os.close(fd)
-        raise
-    if regular and not wrapper:
+        msg = "this is a folder; only a tar can be given a repositories file"
+        raise UsageError(msg, file=path, hint="--to docker-save or --to docker-oci writes one")
+    if found == "":
         return TarTree(fd, path), ""
     spool = unnamed_file(spool_folder)
     try:
@@ -325,6 +332,7 @@ class Prefixed(_Over):
         self._head = head
 
     def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer` from the head, then from the stream."""
         if not self._head:
             return super().readinto(buffer)
         view = memoryview(buffer).cast("B")
@@ -334,10 +342,10 @@ class Prefixed(_Over):
         return len(part)
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes of the head, then of the stream."""
         if not self._head:
             return super().read(size)
         if size is None or size < 0:
-            size = len(self._head)
             part, self._head = self._head, b""
             return part + super().read(-1)
         part, self._head = self._head[:size], self._head[size:]
