@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convert import known
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -27,7 +28,7 @@ from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
 from convert.select import by_image, by_platform, node_digest, retag
-from convert.transform import Ledger, Recipe, finished, layers_of
+from convert.transform import Form, Ledger, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from convert.model import ImageSet, Layer
     from convert.progress import Progress
     from convert.transform import ManifestType
+    from convert.workshop import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def convert(
                 proofs=proofs,
                 verify_full=verify == "full",
                 progress=shown.advance,
+                known=_known_in(out),
             )
         )
         opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
@@ -168,6 +171,7 @@ def convert(
         )
         if isinstance(out, FolderOutput):
             write_layout(out, result, options, shop)
+            _remember(out, result, done, profile)
         else:
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
@@ -278,11 +282,10 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
 
 def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop) -> None:
     """Write a layout folder: all blobs in parallel, then the documents."""
+    index, layout, blobs = oci.documents(images, options)
     if out.appends:
         with open_source(out.destination) as opened:
-            there = read(opened.tree)
-        images = dataclasses.replace(images, entries=_merged(there, images))
-    index, layout, blobs = oci.documents(images, options)
+            index = oci.merged_index(read(opened.tree), images)
     missing = [(digest, content) for digest, content in blobs.items() if not _there(out, digest, content)]
     wait_all([shop.layers.submit(out.put, digest, content) for digest, content in missing])
     # A pipe's layers were made before anyone knew which are wanted.
@@ -291,21 +294,32 @@ def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, sho
     out.write("index.json", index)
 
 
+def _known_in(out: TarOutput | FolderOutput) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:
+    """Return what tells which encoded layers a layout that is appended to holds."""
+    if not isinstance(out, FolderOutput) or not out.appends:
+        return None
+    there = known.read(out.destination)
+
+    def find(profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
+        blob = there.find(profile, diff_id)
+        return blob if blob is not None and out.has_blob(*blob) else None
+
+    return find
+
+
+def _remember(out: FolderOutput, images: ImageSet, done: Finished, profile: Profile) -> None:
+    """Write down which layers the profile made, for the next `--append`."""
+    layers = known.read(out.destination) if out.appends else known.KnownLayers()
+    for _, layer in layers_of(images):
+        if layer.stored is not None and done.forms.get(id(layer)) is Form.ENCODED:
+            layers.add(profile.name, layer.diff_id, layer.stored.digest, layer.stored.size)
+    if layers.layers:
+        out.write(known.NAME, layers.document())
+
+
 def _there(out: FolderOutput, digest: Digest, content: bytes | Content) -> bool:
     size = len(content) if isinstance(content, bytes) else content.size
     return size is not None and out.has_blob(digest, size)
-
-
-def _merged(there: ImageSet, new: ImageSet) -> tuple[Entry, ...]:
-    """Return a layout's entries with new ones; a name moves to the image that has it now."""
-    names = {_key(entry) for entry in new.entries}
-    return (*(entry for entry in there.entries if _key(entry) not in names), *new.entries)
-
-
-def _key(entry: Entry) -> object:
-    if entry.name is None:
-        return node_digest(entry.node) if entry.node else entry.descriptor and entry.descriptor.digest
-    return entry.name.reference.full if entry.name.reference else entry.name.ref_name
 
 
 def _written(images: ImageSet) -> tuple[Written, ...]:

@@ -40,6 +40,7 @@ FLOORS = {
     "convert.matching": 5,
     "convert.diff": 4,
     "convert.arrival": 5,
+    "convert.known": 5,
     "convert.workshop": 5,
     "convert.digesting": 5,
     "convert.amending": 5,
