@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from convert import known
+from convert import known, proving
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -137,7 +137,7 @@ def convert(
         wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
     )
     path = os.fspath(destination)
-    _check_options(wanted, path, pusher=pusher, append=append)
+    _check_options(wanted, path, pusher=pusher, append=append, verify_output=verify_output)
     said = _Remarks(remark)
     shown = progress or Silent()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
@@ -175,7 +175,7 @@ def convert(
         else:
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
-        out.commit()
+        out.commit(_check_of(out, wanted, result, shop) if verify_output else None)
     for line in ledger.left_out:
         said(line)
     for change in ledger.changes:
@@ -183,10 +183,12 @@ def convert(
     return Result(opened.path, found.format, path, to, _written(result), ledger, tuple(said.lines))
 
 
-def _check_options(wanted: Target, path: str, *, pusher: str | None, append: bool) -> None:
+def _check_options(wanted: Target, path: str, *, pusher: str | None, append: bool, verify_output: bool) -> None:
     if append and wanted.name != "oci":
         raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
     if path == output.STDOUT:
+        if verify_output:
+            raise UsageError("--verify-output needs a result that can be read back", hint="name a file as DEST")
         if wanted.folder:
             raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
         if sys.stdout.isatty():
@@ -292,6 +294,13 @@ def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, sho
     out.staging.retain({digest for digest, _ in missing})
     out.write("oci-layout", layout)
     out.write("index.json", index)
+
+
+def _check_of(out: TarOutput | FolderOutput, wanted: Target, images: ImageSet, shop: Workshop) -> Callable[[str], None]:
+    """Return what reads a result back before it appears."""
+    if isinstance(out, FolderOutput) and out.appends:
+        return proving.prove_blobs
+    return lambda path: proving.prove_archive(path, images, shop.layers, manifests=wanted.manifests)
 
 
 def _known_in(out: TarOutput | FolderOutput) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:

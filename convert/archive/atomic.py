@@ -237,6 +237,11 @@ class AtomicFile:
             with contextlib.suppress(OSError):
                 os.fchmod(self.fd, stat.S_IMODE(like.st_mode))
 
+    @property
+    def path(self) -> str:
+        """Where the file is until it is committed."""
+        return self._path
+
     def check(self) -> None:
         """Refuse what may not be replaced.
 

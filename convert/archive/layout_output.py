@@ -153,8 +153,10 @@ class FolderOutput:
         """Store a document at the top of the folder."""
         self._documents[name] = data
 
-    def commit(self) -> None:
-        """Make everything durable, then let it appear.
+    def commit(self, check: Callable[[str], None] | None = None) -> None:
+        """Make everything durable, then let it appear, once `check` has seen the staged folder.
+
+        Where a layout is appended to, the staged folder holds what is new.
 
         Raises:
             DestinationExistsError: something came into place meanwhile.
@@ -166,6 +168,8 @@ class FolderOutput:
             os.makedirs(os.path.join(folder, "blobs"), exist_ok=True)
             for name in self._order():
                 _write_synced(os.path.join(folder, name), self._documents[name])
+            if check is not None:
+                check(folder)
             self.staging.sync()
             if self._how in {"new", "replace"}:
                 self._appear(folder)

@@ -64,8 +64,12 @@ class TarOutput(Protocol):
             BrokenPipeError: nobody reads the stream any more.
         """
 
-    def commit(self) -> None:
-        """Make it durable and put it in place."""
+    def commit(self, check: Callable[[str], None] | None = None) -> None:
+        """Make it durable and put it in place, once `check` has seen it at its temporary path.
+
+        Raises:
+            UsageError: there is something to check and nothing that can be read back.
+        """
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -248,8 +252,10 @@ class FileTar:
     def _put(self, data: bytes, offset: int) -> None:
         Sink(self._file.fd, offset).write(data)
 
-    def commit(self) -> None:
+    def commit(self, check: Callable[[str], None] | None = None) -> None:
         """Make the archive durable and put it in place."""
+        if check is not None:
+            check(self._file.path)
         self._file.commit()
 
     def __enter__(self) -> Self:
@@ -465,8 +471,10 @@ class StreamTar:
         if self._progress is not None:
             self._progress(count)
 
-    def commit(self) -> None:
+    def commit(self, check: Callable[[str], None] | None = None) -> None:
         """Do nothing: what was written is out."""
+        if check is not None:
+            raise UsageError("a stream cannot be read back", file=self._destination, hint="write to a file to verify it")
 
     def __enter__(self) -> Self:
         """Return itself."""
