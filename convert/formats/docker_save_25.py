@@ -4,6 +4,10 @@ An OCI layout with uncompressed layers and manifests that are made up from confi
 and DiffIDs, `manifest.json`, `repositories`, and the old v1 `json` files as blobs
 that nothing refers to (moby daemon/internal/image/tarexport/save.go, 29.7.2;
 FORMATS.md, section 4). Images stand in the source's order, not in a random one.
+
+One thing is not the exporter's but its process's: it creates layer blobs with mode
+0666 less the umask. 25 to 28 set that to 022, and so do we; the dockerd of 29 sets
+it to 0, and then its archives differ by those mode bits alone.
 """
 
 from __future__ import annotations
