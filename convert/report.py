@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from convert import mediatypes, v1ids
+from convert import mediatypes
 from convert.errors import ImgconvError
 from convert.model import Artifact, Image, Index
 from convert.names import (
@@ -211,6 +211,9 @@ def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]
 
 
 def _image(image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
+    # Only inspect shows what follows from DiffIDs: start-up time of id.
+    from convert import v1ids  # noqa: PLC0415
+
     config = image.config
     v1_ids, scheme = _v1_ids(image)
     history = config.history_for_layers()
@@ -245,6 +248,8 @@ def _v1_ids(image: Image) -> tuple[list[str] | None, str | None]:
     """
     if image.v1_ids is not None:
         return list(image.v1_ids), "source"
+    from convert import v1ids  # noqa: PLC0415 - as above
+
     try:
         return [entry.v1_id for entry in v1ids.docker(image.config)], "docker"
     except ImgconvError:

@@ -35,15 +35,19 @@ def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> i
     """
     from convert.archive.source import open_source
     from convert.formats.read import read
-    from convert.graph import renderer
-    from convert.select import by_image
 
-    # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
-    draw = renderer(graph) if graph is not None else None
+    draw = None
+    if graph is not None:
+        from convert.graph import renderer
+
+        # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
+        draw = renderer(graph)
     problems: list[InputError] = []
     with open_source(source) as opened:
         images = read(opened.tree, problems=problems)
         if opened.reference_text:
+            from convert.select import by_image
+
             images = by_image(images, [opened.reference_text])
         document = _document(opened, images, problems, verify=verify)
     if graph is not None and draw is not None:
