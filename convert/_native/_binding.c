@@ -328,6 +328,8 @@ typedef struct {
     busy_flag busy;
     bool has_run;
     PyObject *segment; /* its input is still needed */
+    const void *joiner; /* that made it: only compared */
+    unsigned long long number; /* among its codings */
     chain_coding *chain;
     void *memory;
 } coding_object;
@@ -382,6 +384,8 @@ typedef struct {
     int generation;
     int level;
     unsigned long long position; /* that the next segment must start at */
+    unsigned long long joined;   /* codings made */
+    unsigned long long appended; /* codings taken */
     bool finished;
     PyObject *latest; /* the latest coding: what it left over goes into the next */
     block_joiner *blocks;
@@ -480,6 +484,8 @@ static PyObject *join_chain(joiner_object *self, segment_object *segment) {
     Py_BEGIN_ALLOW_THREADS
     chain_joiner_join(self->chain, segment->chain, coding->chain);
     Py_END_ALLOW_THREADS
+    coding->joiner = self;
+    coding->number = self->joined++;
     Py_XDECREF(self->latest);
     self->latest = Py_NewRef((PyObject *)coding);
     return (PyObject *)coding;
@@ -522,12 +528,14 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     if (take(&coding->busy) < 0)
         return NULL;
     give_back(&coding->busy);
-    if (!coding->has_run || self->chain == NULL) {
-        PyErr_SetString(PyExc_ValueError, "not a coding that has run, of the same encoder");
-        return NULL;
-    }
     if (take(&self->busy) < 0)
         return NULL;
+    if (!coding->has_run || coding->joiner != self || coding->number != self->appended) {
+        PyErr_SetString(PyExc_ValueError, "not this joiner's next coding, or it has not run");
+        give_back(&self->busy);
+        return NULL;
+    }
+    self->appended++;
     PyObject *result = NULL;
     uint8_t *out = new_room(chain_coding_bound(coding->chain));
     if (out != NULL) {

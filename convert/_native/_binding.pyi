@@ -1,7 +1,8 @@
 """Types of the hand-written binding, `_binding.c`."""
 
-from collections.abc import Buffer
 from typing import final
+
+from typing_extensions import Buffer
 
 LEVEL_HUFFMAN: int
 LEVEL_STORE: int

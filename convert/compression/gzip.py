@@ -14,8 +14,10 @@ from isal import isal_zlib
 from convert._native import LEVEL_HUFFMAN, LEVEL_STORE, Coding, Encoder, Joiner, Segment, segment_geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer, Callable
+    from collections.abc import Callable
     from concurrent.futures import Executor, Future
+
+    from typing_extensions import Buffer
 
 _GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}

@@ -40,9 +40,7 @@ def _noise(seed: int, n: int, values: int) -> bytes:
 
 def _text(seed: int, n: int) -> bytes:
     numbers = _random(seed)
-    words = []
-    for _ in range(300):
-        words.append(bytes(97 + next(numbers) % 26 for _ in range(2 + next(numbers) % 8)))
+    words = [bytes(97 + next(numbers) % 26 for _ in range(2 + next(numbers) % 8)) for _ in range(300)]
     out = bytearray()
     while len(out) < n:
         number = next(numbers)

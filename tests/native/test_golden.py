@@ -14,9 +14,9 @@ import pytest
 from convert._native import Encoder
 
 sys.path.insert(0, str(Path(__file__).parent))
-import recipes  # noqa: E402 - a file of this folder
+import recipes
 
-from convert.compression.gzip import GoGzipEncoder  # noqa: E402
+from convert.compression.gzip import GoGzipEncoder
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = json.loads((GOLDEN / "inputs.json").read_bytes())

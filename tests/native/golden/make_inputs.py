@@ -11,7 +11,35 @@ recipes: dict[str, list[list[str | int]]] = {"empty": []}
 # Every size at which some encoder changes its mind: the shortest match, the rests that are
 # stored or coded without matches (16, 32, 127), margins, the window, blocks, and where the
 # sliding window of levels 2 to 9 moves (65,275 and every 32 KiB from there).
-small = [1, 2, 3, 4, 5, 8, 11, 12, 13, 15, 16, 17, 18, 31, 32, 33, 34, 127, 128, 129, 255, 258, 259, 262, 263, 1024, 1025]
+small = [
+    1,
+    2,
+    3,
+    4,
+    5,
+    8,
+    11,
+    12,
+    13,
+    15,
+    16,
+    17,
+    18,
+    31,
+    32,
+    33,
+    34,
+    127,
+    128,
+    129,
+    255,
+    258,
+    259,
+    262,
+    263,
+    1024,
+    1025,
+]
 for n in small:
     recipes[f"text-{n}"] = [["text", n, n]]
     recipes[f"noise-{n}"] = [["noise", n, n, 256]]
@@ -49,7 +77,12 @@ recipes["packed-in-tar"] = [["tar", 5, 20], ["packed", 6, 150000], ["tar", 7, 20
 recipes["repeats-far"] = [["code", 8, 30000], ["text", 9, 2500], ["copy", 32500, 200000], ["edit", 32700, 200000, 97]]
 recipes["repeats-near"] = [["text", 10, 5000], ["edit", 4000, 150000, 31], ["edit", 700, 100000, 11]]
 recipes["repeats-just-too-far"] = [["packed", 11, 33000], ["edit", 33000, 150000, 5000]]
-recipes["zeros-and-noise"] = [["fill", 0, 100000], ["noise", 12, 70000, 256], ["fill", 255, 100000], ["noise", 13, 10, 256]]
+recipes["zeros-and-noise"] = [
+    ["fill", 0, 100000],
+    ["noise", 12, 70000, 256],
+    ["fill", 255, 100000],
+    ["noise", 13, 10, 256],
+]
 recipes["zeros-4m"] = [["fill", 0, 4500000]]
 recipes["mixed-2m"] = [
     ["tar", 14, 30],

@@ -1,0 +1,144 @@
+"""The binding refuses what it cannot do, with an exception and not otherwise."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
+
+BLOCK = 65535
+
+
+@pytest.mark.parametrize(("generation", "level"), [(126, 10), (126, -1), (125, 1), (0, 0), (127, -3), (128, 6)])
+def test_unknown_encoders_are_refused(generation: int, level: int) -> None:
+    for make in (Encoder, Joiner, segment_geometry):
+        with pytest.raises(ValueError, match="no encoder"):
+            make(generation, level)
+    with pytest.raises(ValueError, match=r"no encoder|in order only"):
+        Segment(generation, level, b"", 0, 0, 0, last=True)
+
+
+def test_arguments_of_the_wrong_type_are_refused() -> None:
+    with pytest.raises(TypeError):
+        Encoder("go1.26", 1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Encoder(126, 1).write("text")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Joiner(126, 1).join(b"")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Joiner(126, 6).append(b"")  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Coding()
+
+
+@pytest.mark.parametrize("level", [1, 6, -2, 0])
+def test_a_finished_stream_takes_nothing_more(level: int) -> None:
+    encoder = Encoder(126, level)
+    encoder.write(b"data")
+    encoder.finish()
+    with pytest.raises(ValueError, match="after finish"):
+        encoder.write(b"more")
+    with pytest.raises(ValueError, match="twice"):
+        encoder.finish()
+
+
+def test_any_contiguous_buffer_is_taken() -> None:
+    data = bytes(range(256)) * 300
+    expected = Encoder(126, 1)
+    bytes_ = expected.write(data) + expected.finish()
+    for other in (bytearray(data), memoryview(data), memoryview(bytearray(data)).cast("I")):
+        encoder = Encoder(126, 1)
+        assert encoder.write(other) + encoder.finish() == bytes_
+    with pytest.raises(BufferError):
+        Encoder(126, 1).write(memoryview(data)[::2])
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "position", "last"),
+    [
+        (-1, 10, 0, True),
+        (0, -1, 0, True),
+        (0, BLOCK + 1, 0, False),  # not whole blocks
+        (0, 0, 0, False),
+        (10, 2 * BLOCK, BLOCK, True),  # too little before
+        (0, 4 * BLOCK, 0, True),  # more than there is
+        (20, 100, 10, True),  # more before than the stream had
+        (10, 100, 10, True),  # not at a block
+        (1 << 62, 1 << 62, 0, True),
+    ],
+)
+def test_segments_that_do_not_fit_their_data_are_refused(before: int, size: int, position: int, last: bool) -> None:
+    with pytest.raises(ValueError, match=r"segment|data"):
+        Segment(126, 1, bytes(3 * BLOCK), before, size, position, last=last)
+
+
+def test_segments_of_token_encoders_need_what_follows() -> None:
+    geometry = segment_geometry(126, 6)
+    assert geometry is not None
+    with pytest.raises(ValueError, match="behind"):
+        Segment(126, 6, bytes(5000 + geometry[2] - 1), 0, 5000, 0, last=False)
+    with pytest.raises(ValueError, match="behind"):
+        Segment(126, 6, bytes(5001), 0, 5000, 0, last=True)
+
+
+def test_segments_are_joined_in_order_and_once() -> None:
+    data = bytes(3 * BLOCK)
+    first = Segment(126, 1, data, 0, BLOCK, 0, last=False)
+    second = Segment(126, 1, data, BLOCK, 2 * BLOCK, BLOCK, last=True)
+    joiner = Joiner(126, 1)
+    with pytest.raises(ValueError, match="has run"):
+        joiner.join(first)
+    first.run()
+    second.run()
+    with pytest.raises(ValueError, match="in order"):
+        joiner.join(second)
+    joiner.join(first)
+    with pytest.raises(ValueError, match="in order"):
+        joiner.join(first)
+    joiner.join(second)
+    with pytest.raises(ValueError, match="not a segment"):
+        joiner.join(second)
+    with pytest.raises(ValueError, match="not a segment"):
+        Joiner(127, 1).join(first)
+
+
+def test_an_encoder_in_use_refuses_a_second_thread() -> None:
+    encoder = Encoder(126, 9)
+    data = bytes(4 << 20)
+    refused = []
+    started = threading.Barrier(2)
+
+    def write() -> None:
+        started.wait()
+        for _ in range(20):
+            try:
+                encoder.write(data)
+            except RuntimeError:
+                refused.append(1)
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused, "two threads wrote at once and neither was told"
+    encoder.finish()
+
+
+def test_codings_are_run_before_they_are_appended() -> None:
+    segment = Segment(126, 6, b"abc" * 1000, 0, 3000, 0, last=True)
+    segment.run()
+    joiner = Joiner(126, 6)
+    coding = joiner.join(segment)
+    assert isinstance(coding, Coding)
+    with pytest.raises(ValueError, match="has not run"):
+        joiner.append(coding)
+    coding.run()
+    with pytest.raises(ValueError, match="next coding"):
+        Joiner(126, 1).append(coding)
+    encoder = Encoder(126, 6)
+    assert joiner.append(coding) == encoder.write(b"abc" * 1000) + encoder.finish()
+    with pytest.raises(ValueError, match="next coding"):
+        joiner.append(coding)

@@ -1,0 +1,181 @@
+"""One stream on many cores: whatever is guessed, the bytes are those of the encoder in order."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
+from convert.compression.gzip import GoGzipEncoder
+
+sys.path.insert(0, str(Path(__file__).parent))
+import recipes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEVELS = [-2, 0, *range(1, 10)]
+PROFILES = [(generation, level) for generation in (126, 127) for level in LEVELS]
+PARALLEL = [profile for profile in PROFILES if segment_geometry(*profile)]
+
+STEPS = st.one_of(
+    st.tuples(st.just("noise"), st.integers(0, 9), st.integers(0, 40000), st.sampled_from([2, 5, 256])),
+    st.tuples(st.just("fill"), st.integers(0, 255), st.integers(0, 80000)),
+    st.tuples(st.just("text"), st.integers(0, 9), st.integers(0, 60000)),
+    st.tuples(st.just("code"), st.integers(0, 9), st.integers(0, 60000)),
+    st.tuples(st.just("copy"), st.integers(1, 33000), st.integers(0, 100000)),
+    st.tuples(st.just("edit"), st.integers(1, 33000), st.integers(0, 100000), st.integers(1, 5000)),
+)
+# The first step leaves enough for any copy.
+RECIPES = st.tuples(
+    st.sampled_from([("text", 3, 33001), ("noise", 3, 33001, 256), ("code", 3, 33001), ("fill", 0, 33001)]),
+    st.lists(STEPS, max_size=7),
+).map(lambda parts: [parts[0], *parts[1]])
+
+
+def in_order(generation: int, level: int, data: bytes) -> bytes:
+    encoder = Encoder(generation, level)
+    return encoder.write(data) + encoder.finish()
+
+
+def apart(generation: int, level: int, data: bytes, step: int) -> tuple[bytes, int]:
+    """Encode in segments of about `step` bytes, each run by itself; return bytes and repairs."""
+    geometry = segment_geometry(generation, level)
+    assert geometry is not None
+    unit, before, after = geometry
+    step = max(1, step // unit) * unit
+    joiner = Joiner(generation, level)
+    out = []
+    position = 0
+    last = False
+    while not last:
+        last = len(data) - position < step + after
+        size = len(data) - position if last else step
+        start = max(0, position - before)
+        held = data[start : position + size + (0 if last else after)]
+        segment = Segment(generation, level, held, position - start, size, position, last)
+        segment.run()
+        joined = joiner.join(segment)
+        if isinstance(joined, Coding):
+            joined.run()
+            joined = joiner.append(joined)
+        out.append(joined)
+        position += size
+    return b"".join(out), joiner.repaired
+
+
+@settings(max_examples=60, deadline=None)
+@given(recipe=RECIPES, profile=st.sampled_from(PARALLEL), step=st.integers(1, 200000))
+def test_segments_join_to_the_bytes_in_order(
+    recipe: list[list[str | int]], profile: tuple[int, int], step: int
+) -> None:
+    data = recipes.make(recipe)
+    step = max(step, len(data) // 50)
+    assert apart(*profile, data, step)[0] == in_order(*profile, data)
+
+
+# Noise repeated is matched from wherever one came in: what stands in a sparse table depends
+# on where matches ended, long ago.
+EDITED = [["noise", 1, 33000, 256], ["edit", 20000, 900000, 1000]]
+CYCLED = [["noise", 1, 30011, 256], ["cycle", 900000]]
+
+
+@pytest.mark.parametrize(
+    ("generation", "level", "recipe"), [(126, 1, EDITED), (126, 2, CYCLED), (126, 3, CYCLED), (127, 1, CYCLED)]
+)
+def test_wrong_guesses_are_repaired(generation: int, level: int, recipe: list[list[str | int]]) -> None:
+    data = recipes.make(recipe)
+    out, repaired = apart(generation, level, data, 65535)
+    assert repaired > 0, "an input that does not break the guess shows nothing"
+    assert out == in_order(generation, level, data)
+
+
+@pytest.mark.parametrize("profile", PARALLEL)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        EDITED,
+        CYCLED,
+        [["packed", 1, 65535], ["cycle", 600000]],
+        [["fill", 0, 1000000]],
+        [["noise", 1, 600000, 256]],
+        [["noise", 2, 66000, 256], ["fill", 7, 66000], ["cycle", 700000]],
+        [["text", 3, 32768], ["edit", 32768, 600000, 4001]],
+        [["text", 4, 300], ["edit", 257, 500000, 259]],
+    ],
+    ids=str,
+)
+def test_adversaries_of_guessing_change_nothing(profile: tuple[int, int], recipe: list[list[str | int]]) -> None:
+    data = recipes.make(recipe)
+    expected = in_order(*profile, data)
+    for step in (5000, 65535, 140000):
+        assert apart(*profile, data, max(step, len(data) // 60))[0] == expected
+
+
+@pytest.mark.parametrize("size_off", [-1, 0, 1])
+@pytest.mark.parametrize("profile", PARALLEL)
+def test_a_stream_may_end_anywhere_near_the_end_of_a_segment(profile: tuple[int, int], size_off: int) -> None:
+    data = recipes.make([["code", 1, 3 * 65535 + size_off]])
+    for step in (65535, 2 * 65535, len(data), 40000):
+        assert apart(*profile, data, step)[0] == in_order(*profile, data)
+
+
+class Stuck(Executor):
+    """Takes work and never begins it, like a pool whose threads all wait for us."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return Future()
+
+
+def test_a_saturated_executor_cannot_stop_a_stream() -> None:
+    data = recipes.make([["code", 1, 200000], ["cycle", 12000000]])
+    for level in (1, 6):
+        encoder = GoGzipEncoder("go1.26", level, Stuck(), workers=4)
+        alone = GoGzipEncoder("go1.26", level)
+        assert encoder.write(data) + encoder.finish() == alone.write(data) + alone.finish()
+
+
+def test_streams_inside_the_pool_they_use_all_end() -> None:
+    data = recipes.make([["code", 1, 200000], ["cycle", 9000000]])
+    alone = GoGzipEncoder("go1.26", 1)
+    expected = alone.write(data) + alone.finish()
+    with ThreadPoolExecutor(2) as executor:
+
+        def layer() -> bytes:
+            encoder = GoGzipEncoder("go1.26", 1, executor, workers=2)
+            return encoder.write(data) + encoder.finish()
+
+        assert all(future.result() == expected for future in [executor.submit(layer) for _ in range(4)])
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8, 64])
+@pytest.mark.parametrize("profile", ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"])
+def test_bytes_do_not_depend_on_workers_or_chunks(profile: str, workers: int) -> None:
+    generation, level = profile.split("-")
+    data = recipes.make([["tar", 1, 60], ["packed", 2, 100000], ["cycle", 5000000]])
+    alone = GoGzipEncoder(generation, int(level))
+    expected = alone.write(data) + alone.finish()
+    with ThreadPoolExecutor(3) as executor:
+        for chunk in (100001, 1 << 20, len(data)):
+            encoder = GoGzipEncoder(generation, int(level), executor, workers)
+            out = [encoder.write(data[i : i + chunk]) for i in range(0, len(data), chunk)]
+            assert b"".join([*out, encoder.finish()]) == expected
+
+
+def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
+    data = bytes(range(256)) * 65535
+    segment = Segment(126, 6, data, 0, len(data), 0, last=True)
+    worker = threading.Thread(target=segment.run)
+    worker.start()
+    turns = 0
+    while worker.is_alive():
+        turns += 1
+    worker.join()
+    assert turns > 1
