@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from convert import known, proving
+from convert import known, proving, pushers, pushing
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from convert.formats.writing import V1Scheme
     from convert.model import ImageSet, Layer
     from convert.progress import Progress
+    from convert.pushers import Pusher
     from convert.transform import ManifestType
     from convert.workshop import Finished
 
@@ -132,12 +133,15 @@ def convert(
         StorageError: reading or writing failed.
     """
     wanted = target(to)
-    profile = profiles.get(compress or profiles.DEFAULT)
+    pushes = pushers.get(pusher) if pusher is not None else None
+    profile = profiles.get(pushes.profile if pushes is not None else compress or profiles.DEFAULT)
     recipe = Recipe(
         wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
     )
     path = os.fspath(destination)
-    _check_options(wanted, path, pusher=pusher, append=append, verify_output=verify_output)
+    _check_options(wanted, path, append=append, verify_output=verify_output)
+    if pushes is not None:
+        _check_pusher(wanted, compress=compress, recompress=recompress, manifest_type=manifest_type)
     said = _Remarks(remark)
     shown = progress or Silent()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
@@ -155,12 +159,18 @@ def convert(
             )
         )
         opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
-        found = selected(opened, images, platforms, tags, said)
+        found, forms = selected(opened, images, platforms, tags, said, pushes), None
+        if pushes is not None:
+            loaded = pushing.load(pushes, found, said)
+            found, forms = loaded.images, loaded.forms
         found = fitting(found, wanted, said)
         shown.expect(sum(_layer_sizes(found)))
-        done = shop.finish(found, recipe, out.staging)
+        done = shop.finish(found, recipe, out.staging, forms)
         ledger = Ledger()
-        result = finished(found, done.layers, recipe, ledger)
+        if pushes is not None and forms is not None:
+            result = pushers.pushed(pushes, found, done.layers)
+        else:
+            result = finished(found, done.layers, recipe, ledger)
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
@@ -183,7 +193,18 @@ def convert(
     return Result(opened.path, found.format, path, to, _written(result), ledger, tuple(said.lines))
 
 
-def _check_options(wanted: Target, path: str, *, pusher: str | None, append: bool, verify_output: bool) -> None:
+def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, manifest_type: ManifestType) -> None:
+    """Refuse what `--as` decides itself, and targets that carry no manifest."""
+    beside = {"--compress": compress, "--recompress": recompress, "--manifest-type": manifest_type != "keep"}
+    unfit = [option for option, given in beside.items() if given]
+    if unfit:
+        raise UsageError(f"--as says by itself how layers and manifests are made; leave out {unfit[0]}")
+    if not wanted.manifests:
+        able = ", ".join(name for name, each in TARGETS.items() if each.manifests)
+        raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=f"targets for it: {able}")
+
+
+def _check_options(wanted: Target, path: str, *, append: bool, verify_output: bool) -> None:
     if append and wanted.name != "oci":
         raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
     if path == output.STDOUT:
@@ -218,9 +239,14 @@ def _destination(wanted: Target, path: str, source: str, *, force: bool, append:
 
 
 def selected(
-    opened: Source, images: Sequence[str], platforms: Sequence[str], tags: Sequence[str], said: Callable[[str], None]
+    opened: Source,
+    images: Sequence[str],
+    platforms: Sequence[str],
+    tags: Sequence[str],
+    said: Callable[[str], None],
+    pusher: Pusher | None = None,
 ) -> ImageSet:
-    """Read a source and keep what the options ask for.
+    """Read a source, as `pusher` does where one is given, and keep what the options ask for.
 
     Raises:
         SelectionError: nothing fits, or more than may.
@@ -228,7 +254,7 @@ def selected(
     """
     wanted = [Platform.parse(text) for text in platforms]
     names = [_tag(text) for text in tags]
-    found = read(opened.tree)
+    found = read(opened.tree) if pusher is None else pushing.read_as(pusher, opened, said)
     for warning in found.warnings:
         said(warning)
     if opened.reference_text:

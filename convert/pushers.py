@@ -177,10 +177,7 @@ def _pushed(image: Image, layers: tuple[Layer, ...], make: Callable[[bytes, Sequ
         config=Descriptor(mediatypes.DOCKER_CONFIG, image.image_id, len(image.config.raw)),
         layers=described,
     )
-    pushed_layers = tuple(
-        dataclasses.replace(layer, stored=descriptor) for layer, descriptor in zip(layers, described, strict=True)
-    )
-    return dataclasses.replace(image, layers=pushed_layers, manifest=manifest)
+    return dataclasses.replace(image, layers=layers, manifest=manifest)
 
 
 def _described(source: Layer, layer: Layer) -> Descriptor:

@@ -44,6 +44,7 @@ FLOORS = {
     "convert.proving": 5,
     "convert.workshop": 5,
     "convert.digesting": 5,
+    "convert.pushing": 5,
     "convert.amending": 5,
     "convert.pipeline": 5,
     "convert.report": 5,

@@ -1,0 +1,132 @@
+"""A source read as a pusher reads it, ready to be finished.
+
+What a pusher does with what it reads is decided in `pushers`; here are the
+members it opens and the first bytes of the layers it looks at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert import pushers
+from convert.content import compression_of
+from convert.errors import SelectionError, UsageError
+from convert.formats.read import read
+from convert.formats.read_docker import read_docker
+from convert.formats.read_layout import read_layout
+from convert.formats.reading import Reading
+from convert.model import Entry, Image, Index
+from convert.names import leaves
+from convert.pushers import View
+from convert.select import entry_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.archive.source import Source
+    from convert.archive.tree import Tree
+    from convert.model import ImageSet
+    from convert.pushers import Pusher
+    from convert.transform import Form
+
+
+def view_of(pusher: Pusher, tree: Tree) -> View:
+    """Return what a pusher looks at in a source.
+
+    Raises:
+        UsageError: the tool cannot read such a source.
+    """
+    listed = tree.find("manifest.json") is not None
+    layout = tree.find("index.json") is not None
+    if not listed and not layout:
+        read(tree)  # what is no image archive at all is said to be none
+    try:
+        return pushers.view(pusher, listed=listed, layout=layout, folder=tree.is_folder)
+    except UsageError as error:
+        error.file = tree.where
+        raise
+
+
+def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None]) -> ImageSet:
+    """Read what a pusher looks at; `remark` is told what makes the answer conditional.
+
+    Raises:
+        UsageError: the tool cannot read such a source.
+        UnknownFormatError: no image archive or layout.
+        InputError: damaged, hostile or unsupported.
+    """
+    tree = opened.tree
+    view = view_of(pusher, tree)
+    if pusher.tool == "crane" and opened.wrapper:
+        remark(f"crane itself does not unpack {opened.wrapper}; this is about the tar inside")
+    if pusher.tool == "docker" and view is View.ALL:
+        remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
+    if view is View.ALL:
+        return read(tree)
+    reading = Reading(tree, tree.where)
+    crane = pusher.tool == "crane"
+    found = read_docker(reading, all_sources=crane) if view is View.LISTED else read_layout(reading)
+    return dataclasses.replace(found, warnings=(*tree.warnings, *reading.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Images as a pusher takes them, and what becomes of each layer, by `id()`.
+
+    `forms` is None where the pusher follows imgconv's own rules: everything that
+    has a manifest is pushed as it is.
+    """
+
+    pusher: Pusher
+    images: ImageSet
+    forms: dict[int, Form] | None = None
+
+
+def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
+    """Return images as the pusher takes them.
+
+    Raises:
+        SelectionError: there is no image in them.
+    """
+    if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format == "oci"):
+        return Load(pusher, images)
+    entries: list[Entry] = []
+    forms: dict[int, Form] = {}
+    made: dict[int, Image] = {}
+    for entry in images.entries:
+        for image in _images_of(entry):
+            if id(image) not in made:
+                _check_first(pusher, image)
+                taken = made[id(image)] = pushers.seen(pusher, image, _compressions(image))
+                kinds = _compressions(taken)
+                for layer, form in zip(taken.layers, pushers.forms(pusher, taken, kinds), strict=True):
+                    forms[id(layer)] = form
+            entries.append(Entry(made[id(image)], entry.name))
+        if next(_images_of(entry), None) is None:
+            warn(f"left out {entry_label(entry)}: {pusher.tool} pushes only images that are there")
+    if images.entries and not entries:
+        raise SelectionError(f"no image is in the source, so {pusher.tool} has nothing to push")
+    return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
+
+
+def _check_first(pusher: Pusher, image: Image) -> None:
+    """Refuse an image whose first layer crane would look into and cannot."""
+    if pusher.tool == "crane" and image.layers and image.layers[0].blob is None:
+        raise SelectionError(
+            f"crane wants the bytes of the first layer of {image.image_id}, and they are not in the source"
+        )
+
+
+def _images_of(entry: Entry) -> Iterator[Image]:
+    """Yield the images behind a name: one, or those of an index that are there."""
+    if isinstance(entry.node, Image):
+        yield entry.node
+    elif isinstance(entry.node, Index):
+        yield from (child.node for child in leaves(entry.node) if isinstance(child.node, Image))
+
+
+def _compressions(image: Image) -> tuple[str, ...]:
+    """Return how each layer's bytes lie, "" where they are not there."""
+    return tuple(compression_of(layer.blob) if layer.blob is not None else "" for layer in image.layers)
