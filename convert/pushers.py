@@ -112,12 +112,26 @@ def seen(pusher: Pusher, image: Image, compressions: Sequence[str]) -> Image:
     `compressions` tell how each layer's bytes lie. crane finds the layers of an
     uncompressed archive by DiffID, the first one with it.
     """
-    if pusher.tool != "crane" or _compressed(compressions):
+    if pusher.tool == "crane" and _compressed(compressions):
         return image
     first: dict[Digest, Layer] = {}
+    layers = []
     for layer in image.layers:
-        first.setdefault(layer.diff_id, layer)
-    return dataclasses.replace(image, layers=tuple(first[layer.diff_id] for layer in image.layers))
+        ignored = layer.stored is not None and layer.blob is not None and _ignores(pusher, layer.stored)
+        taken = Layer(layer.diff_id, layer.blob) if ignored else layer
+        layers.append(first.setdefault(layer.diff_id, taken) if pusher.tool == "crane" else taken)
+    return dataclasses.replace(image, layers=tuple(layers))
+
+
+def _ignores(pusher: Pusher, described: Descriptor) -> bool:
+    """Tell whether a layer's descriptor says nothing to the tool.
+
+    crane passes over what Docker 25 and later write beside plain layers, docker
+    load on Linux over foreign layers' descriptors.
+    """
+    if pusher.tool == "docker":
+        return mediatypes.is_nondistributable(described.media_type)
+    return described.media_type in _UNCOMPRESSED
 
 
 def forms(pusher: Pusher, image: Image, compressions: Sequence[str]) -> tuple[Form, ...]:

@@ -1,0 +1,347 @@
+"""The digests that pushes would give: every layer read once, nothing written.
+
+One stream of a layer's plain bytes feeds as many encoders as are asked about,
+each of them on all cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from convert import mediatypes, pipeline, pushers, pushing
+from convert.archive.source import open_source
+from convert.compression import profiles, streams
+from convert.content import HashingStream, PlainContent, Proofs, StoredContent, compression_of, drain, present
+from convert.digest import Digest
+from convert.errors import UsageError
+from convert.limits import MAX_LAYER_SIZE
+from convert.model import Artifact, Descriptor, Image, Index, Layer
+from convert.names import entry_text, manifest_digest
+from convert.progress import Silent
+from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
+from convert.workshop import wait_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Self
+
+    from typing_extensions import Buffer
+
+    from convert.model import Blob, Node
+    from convert.progress import Progress
+    from convert.pushers import Pusher
+    from convert.pushing import Load
+
+_RECIPE: Final = Recipe(plain=False, manifests=True)
+#: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
+_ABREAST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What one push would put into a registry: a manifest or index under its names."""
+
+    pusher: Pusher
+    names: tuple[str, ...]
+    node: Node
+
+    @property
+    def digest(self) -> Digest:
+        """The digest that the registry shows."""
+        digest = manifest_digest(self.node)
+        if digest is None:
+            raise ValueError("nothing is pushed without a manifest")
+        return digest
+
+    @property
+    def raw(self) -> bytes:
+        """The manifest's or index's bytes."""
+        if isinstance(self.node, Index):
+            return self.node.raw
+        if isinstance(self.node, Image | Artifact) and self.node.manifest is not None:
+            return self.node.manifest.raw
+        raise ValueError("nothing is pushed without a manifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a tool cannot push a source."""
+
+    pusher: Pusher
+    reason: str
+
+
+@dataclass(slots=True)
+class Answer:
+    """The digests of everything selected, pusher by pusher."""
+
+    source: str
+    format: str
+    wrapper: str
+    pushed: list[Pushed] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+def digests(
+    source: str,
+    asked: Sequence[Pusher] = (),
+    *,
+    images: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    max_layer_size: int | None = None,
+    jobs: int | None = None,
+    remark: Callable[[str], None] = lambda _: None,
+    progress: Progress | None = None,
+) -> Answer:
+    """Return the digests that `asked` pushers would give what a source holds.
+
+    Without `asked`, those of all of them; one that cannot read the source then is
+    among the refused, unless that holds for all.
+
+    Raises:
+        UsageError: a pusher that was asked for cannot read the source, or the
+            selection fits nothing.
+        InputError: the source is damaged, hostile, unsupported or no image.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_source(source))
+        answer = Answer(opened.path, "", opened.wrapper)
+        loads: list[Load] = []
+        for pusher in asked or pushers.PUSHERS:
+            try:
+                found = pipeline.selected(opened, images, platforms, (), remark, pusher)
+                loads.append(pushing.load(pusher, found, remark))
+            except UsageError as error:
+                if asked or (pusher is pushers.PUSHERS[-1] and not loads):
+                    raise
+                answer.refused.append(Refused(pusher, error.message))
+        answer.format = loads[-1].images.format
+        shown = progress or Silent()
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
+        workers = jobs or pipeline.cores()
+        survey = stack.enter_context(Survey(workers, proofs, shown))
+        for made in survey.run(loads):
+            answer.pushed.extend(made)
+        opened.tree.check_unchanged()
+    return answer
+
+
+# -- layers ------------------------------------------------------------------------
+
+#: A layer's bytes and the digests that name them: what is read once.
+_Key = tuple[int, Digest, "Digest | None"]
+#: What is wanted of it: a form, and the profile if it is compressed.
+_Want = tuple[Form, str]
+
+
+@dataclass(slots=True)
+class _Job:
+    layer: Layer
+    wants: set[_Want] = field(default_factory=set)
+
+
+class Survey:
+    """Reads each layer of several pushers' images once and tells what each makes of it."""
+
+    def __init__(self, jobs: int, proofs: Proofs, progress: Progress) -> None:
+        """Use `jobs` cores; `progress` is told the plain bytes."""
+        self._jobs = jobs
+        self._proofs = proofs
+        self._progress = progress
+        self._layers = ThreadPoolExecutor(min(jobs, _ABREAST), thread_name_prefix="layer")
+        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
+
+    def __enter__(self) -> Self:
+        """Use as a context manager, so that threads end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for running tasks; drop those not begun."""
+        self._layers.shutdown(wait=True, cancel_futures=True)
+        self._codec.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, loads: Sequence[Load]) -> Iterator[list[Pushed]]:
+        """Yield what each load pushes.
+
+        Raises:
+            NotRepresentableError: a layer whose bytes are needed is not there.
+            InputError: a layer is not what names it.
+        """
+        jobs: dict[_Key, _Job] = {}
+        wanted: list[dict[int, tuple[_Key, _Want]]] = []
+        for load in loads:
+            wanted.append({})
+            for image, layer in layers_of(load.images):
+                key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None)
+                want = _want(load, image, layer)
+                jobs.setdefault(key, _Job(layer)).wants.add(want)
+                wanted[-1][id(layer)] = (key, want)
+        self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
+        results = self._finish(jobs)
+        for load, wants in zip(loads, wanted, strict=True):
+            done = {number: results[key][want] for number, (key, want) in wants.items()}
+            yield _pushed(load, done)
+
+    def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
+        # The largest first: a small one never waits behind the last big one.
+        order = sorted(jobs, key=lambda key: -((blob.size or 0) if (blob := jobs[key].layer.blob) else 0))
+        running: dict[_Key, Future[dict[_Want, Layer]]] = {
+            key: self._layers.submit(self._one, jobs[key].layer, jobs[key].wants) for key in order
+        }
+        wait_all(list(running.values()))
+        return {key: future.result() for key, future in running.items()}
+
+    def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
+        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, Form.DESCRIBED}}
+        rest = wants - set(done)
+        if not rest:
+            return done
+        blob = present(layer, self._proofs.file)
+        if layer.stored is not None and all(form is Form.STORED for form, _ in rest):
+            with StoredContent(blob, layer.stored, self._proofs).open() as stream:
+                drain(stream, self._count)
+            return dict.fromkeys(wants, layer)
+        return done | _Pass(layer, blob, rest, self._encoder, self._proofs).run(self._count)
+
+    def _encoder(self, profile: str) -> profiles.Encoder:
+        return profiles.get(profile).encoder(self._codec, self._jobs)
+
+    def _count(self, chunk: memoryview) -> None:
+        self._progress.advance(len(chunk))
+
+
+def _want(load: Load, image: Image, layer: Layer) -> _Want:
+    if load.forms is not None:
+        form = load.forms[id(layer)]
+    else:
+        form = layer_form(image, layer, _RECIPE, compression_of(layer.blob) if layer.blob is not None else "")
+    return form, load.pusher.profile if form in {Form.ENCODED, Form.AGAIN} else ""
+
+
+class _Tally:
+    """What an encoder makes: its digest and size, and nothing kept."""
+
+    def __init__(self, encoder: profiles.Encoder, compression: str) -> None:
+        self._encoder = encoder
+        self._compression = compression
+        self._hasher = hashlib.sha256()
+        self._size = 0
+
+    def take(self, chunk: memoryview) -> None:
+        self._put(self._encoder.write(chunk))
+
+    def finish(self) -> Descriptor:
+        self._put(self._encoder.finish())
+        media_type = mediatypes.layer_type(self._compression, docker=False)
+        return Descriptor(media_type, Digest("sha256", self._hasher.hexdigest()), self._size)
+
+    def _put(self, data: bytes) -> None:
+        self._hasher.update(data)
+        self._size += len(data)
+
+
+class _Raw(HashingStream):
+    """A blob's bytes as they lie, hashed, and shown to whoever encodes them as they are."""
+
+    def __init__(
+        self,
+        inner: BinaryIO,
+        algorithm: str,
+        done: Callable[[Digest, int], None],
+        sinks: Iterable[_Tally],
+        *,
+        where: str,
+    ) -> None:
+        super().__init__(inner, algorithm, done, where=where)
+        self._sinks = tuple(sinks)
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        count = super().readinto(buffer)
+        view = memoryview(buffer).cast("B")[:count]
+        for sink in self._sinks:
+            sink.take(view)
+        return count
+
+
+class _Pass:
+    """One reading of one layer, for everybody who wants something of it."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        blob: Blob,
+        wants: set[_Want],
+        encoder: Callable[[str], profiles.Encoder],
+        proofs: Proofs,
+    ) -> None:
+        self._layer = layer
+        self._blob = blob
+        self._proofs = proofs
+        self._tallies = {
+            want: _Tally(encoder(want[1]), profiles.get(want[1]).compression)
+            for want in sorted(wants, key=lambda want: want[1])
+            if want[0] in {Form.ENCODED, Form.AGAIN}
+        }
+        self._wants = wants
+        self._raw: Descriptor | None = None
+
+    def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
+        layer, blob = self._layer, self._blob
+        compression = compression_of(blob)
+        # A descriptor that only goes on need not describe these bytes.
+        named = layer.stored if all(form is not Form.DESCRIBED for form, _ in self._wants) else None
+        content = PlainContent(Layer(layer.diff_id, blob, named), self._proofs)
+        proves_itself = named is not None or not compression
+        plain_sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.ENCODED]
+
+        def take(chunk: memoryview) -> None:
+            for sink in plain_sinks:
+                sink.take(chunk)
+            count(chunk)
+
+        with content.open() if proves_itself else content.proving(self._unpacked(compression)) as plain:
+            drain(plain, take)
+        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
+        for want in self._wants - set(done):
+            if layer.stored is not None:
+                done[want] = layer
+            elif self._raw is not None:
+                done[want] = Layer(layer.diff_id, None, self._raw)
+            else:
+                raise ValueError(f"layer {layer.diff_id} lies plain and is wanted as it lies")
+        return done
+
+    def _unpacked(self, compression: str) -> BinaryIO:
+        """Return the plain bytes of a compressed blob that nobody described yet."""
+
+        def learn(digest: Digest, size: int) -> None:
+            media_type = mediatypes.layer_type(compression if compression in {"gzip", "zstd"} else "", docker=False)
+            self._raw = Descriptor(media_type, digest, size)
+
+        sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
+        raw = _Raw(self._blob.open(), "sha256", learn, sinks, where=self._blob.where)
+        return streams.decompress(cast("BinaryIO", raw), compression, where=self._blob.where)
+
+
+# -- rows --------------------------------------------------------------------------
+
+
+def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
+    """Return the rows of one pusher, each node once with all its names."""
+    if load.forms is not None:
+        made = pushers.pushed(load.pusher, load.images, done)
+    else:
+        made = finished(load.images, done, _RECIPE, Ledger())
+    rows: dict[int, Pushed] = {}
+    for entry in made.entries:
+        if entry.node is None or manifest_digest(entry.node) is None:
+            continue
+        text = entry_text(entry)
+        old = rows.get(id(entry.node))
+        names = (*(old.names if old else ()), *((text,) if text else ()))
+        rows[id(entry.node)] = Pushed(load.pusher, tuple(dict.fromkeys(names)), entry.node)
+    return list(rows.values())
