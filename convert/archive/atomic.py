@@ -303,6 +303,4 @@ def _create(path: str) -> int:
 
 
 def _exists(destination: str) -> DestinationExistsError:
-    return DestinationExistsError(
-        "the destination exists already", file=destination, hint="--force replaces it"
-    )
+    return DestinationExistsError("the destination exists already", file=destination, hint="--force replaces it")

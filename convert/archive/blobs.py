@@ -218,9 +218,7 @@ class FolderBlob:
             StorageError: it cannot be opened.
         """
         fd = self._open()
-        stream = PreadStream(
-            fd, 0, self.size, where=self.file, member=self.where, close=lambda: os.close(fd)
-        )
+        stream = PreadStream(fd, 0, self.size, where=self.file, member=self.where, close=lambda: os.close(fd))
         return cast("BinaryIO", stream)
 
     def extent(self) -> Extent:

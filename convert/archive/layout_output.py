@@ -77,9 +77,7 @@ class FolderOutput:
 
     def _look(self, *, force: bool, append: bool) -> _How:
         try:
-            entries = [
-                name for name in os.listdir(self._target) if not atomic.is_temporary(name)
-            ]
+            entries = [name for name in os.listdir(self._target) if not atomic.is_temporary(name)]
         except FileNotFoundError:
             if os.path.lexists(self._target):
                 raise self._exists() from None
@@ -214,9 +212,7 @@ class FolderOutput:
         for digest in self.staging.blobs:
             below = os.path.join(top, digest.algorithm)
             os.makedirs(below, exist_ok=True)
-            os.replace(
-                os.path.join(folder, "blobs", digest.algorithm, digest.hex), os.path.join(below, digest.hex)
-            )
+            os.replace(os.path.join(folder, "blobs", digest.algorithm, digest.hex), os.path.join(below, digest.hex))
         for algorithm in sorted({digest.algorithm for digest in self.staging.blobs}):
             atomic.sync_folder(os.path.join(top, algorithm))
         atomic.sync_folder(top)

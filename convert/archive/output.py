@@ -176,9 +176,7 @@ class FileTar:
         except OSError as error:
             raise StorageError.from_os(error, file=self._destination, doing="writing") from error
 
-    def _place(
-        self, items: Iterator[Item], start: int, sizes: dict[int, int], executor: Executor
-    ) -> list[_Placed]:
+    def _place(self, items: Iterator[Item], start: int, sizes: dict[int, int], executor: Executor) -> list[_Placed]:
         """Give each item its place and have it filled."""
         placed: list[_Placed] = []
         waiting: list[_Placed] = []
@@ -245,9 +243,7 @@ class FileTar:
             each = settled  # from 8 GiB on a header is longer
 
     def _sink(self, offset: int, room: int | None) -> Sink:
-        return Sink(
-            self._file.fd, offset, room=room, progress=self._progress, stopped=self._stop.is_set
-        )
+        return Sink(self._file.fd, offset, room=room, progress=self._progress, stopped=self._stop.is_set)
 
     def _put(self, data: bytes, offset: int) -> None:
         Sink(self._file.fd, offset).write(data)
@@ -474,7 +470,9 @@ class StreamTar:
     def commit(self, check: Callable[[str], None] | None = None) -> None:
         """Do nothing: what was written is out."""
         if check is not None:
-            raise UsageError("a stream cannot be read back", file=self._destination, hint="write to a file to verify it")
+            raise UsageError(
+                "a stream cannot be read back", file=self._destination, hint="write to a file to verify it"
+            )
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -400,7 +400,7 @@ class _Extensions:
                 msg = "two PAX headers for one member"
                 raise FormatError(msg, file=self._where)
             self._pax = _pax_records(body, self._where)
-            for key in _MEANINGFUL:
+            for key in (*_MEANINGFUL, b"GNU.sparse.name"):
                 if b"\0" in self._pax.get(key, b""):
                     msg = f"NUL in the {_text(key)} of a PAX header"
                     raise UnsafeInputError(msg, file=self._where)
@@ -416,7 +416,9 @@ class _Extensions:
         self._long[flag] = name
 
     def name(self, field: bytes) -> bytes:
-        return self._choose(b"path", b"L", field)
+        # GNU tar hides the name of a sparse member in a record of its own (PAX format 1.0).
+        sparse_name = (self._pax or {}).get(b"GNU.sparse.name")
+        return sparse_name or self._choose(b"path", b"L", field)
 
     def link(self, field: bytes) -> bytes:
         return self._choose(b"linkpath", b"K", field)

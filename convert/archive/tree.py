@@ -197,9 +197,7 @@ class Tree(ABC):
         return target
 
     def _outside(self, member: Member, asked: str) -> UnsafeInputError:
-        return UnsafeInputError(
-            f"its link to {member.link!r} leads out of the archive", file=self.where, member=asked
-        )
+        return UnsafeInputError(f"its link to {member.link!r} leads out of the archive", file=self.where, member=asked)
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -139,7 +139,11 @@ def test_python_reads_it(tmp_path, pool):
 
 
 def test_each_content_is_opened_once_for_a_file(tmp_path, pool):
-    items = [Item("a", content=Data(b"1", size=1)), Item("b", content=Data(b"22", hint=2)), Item("c", content=Data(b"3"))]
+    items = [
+        Item("a", content=Data(b"1", size=1)),
+        Item("b", content=Data(b"22", hint=2)),
+        Item("c", content=Data(b"3")),
+    ]
     written(tmp_path / "t", items, pool)
     assert [item.content.opened for item in items] == [1, 1, 1]
 
@@ -311,10 +315,11 @@ class TestDestination:
 
     def test_what_came_meanwhile_is_not_replaced(self, tmp_path, pool):
         path = tmp_path / "t"
-        with pytest.raises(DestinationExistsError), open_tar(str(path)) as out:
+        with open_tar(str(path)) as out:
             out.write([], pool)
             path.write_bytes(b"other")
-            out.commit()
+            with pytest.raises(DestinationExistsError):
+                out.commit()
         assert path.read_bytes() == b"other"
         assert os.listdir(tmp_path) == ["t"]
 
@@ -446,11 +451,19 @@ def file_size_limit(size):
 
 
 def test_a_disk_that_is_full_at_any_byte_leaves_nothing(tmp_path, pool):
-    items = [Item("a", content=b"x" * 600), Item("b", content=Data(b"y" * 900, size=900)), Item("c", content=Data(b"z" * 99))]
+    items = [
+        Item("a", content=b"x" * 600),
+        Item("b", content=Data(b"y" * 900, size=900)),
+        Item("c", content=Data(b"z" * 99)),
+    ]
     whole = len(expected(items))
     path = tmp_path / "t"
     for limit in [*range(0, whole, 37), whole - 1]:
-        with file_size_limit(limit), nothing_left(tmp_path), pytest.raises(StorageError, match="writing: File too large"):
+        with (
+            file_size_limit(limit),
+            nothing_left(tmp_path),
+            pytest.raises(StorageError, match="writing: File too large"),
+        ):
             written(path, items, pool)
     with file_size_limit(whole):
         assert written(path, items, pool) == expected(items)

@@ -152,7 +152,8 @@ def test_what_does_not_exist_is_said_with_a_hint_for_image_names(tmp_path):
     with pytest.raises(StorageError) as caught:
         open_source("busybox:1.36")
     assert str(caught.value) == (
-        "busybox:1.36: no such file or folder (for an image of a local engine: docker save busybox:1.36 | imgconv - ...)"
+        "busybox:1.36: no such file or folder "
+        "(for an image of a local engine: docker save busybox:1.36 | imgconv - ...)"
     )
     with pytest.raises(StorageError) as caught:
         open_source(str(tmp_path / "x.tar"))
@@ -167,14 +168,21 @@ def test_devices_are_refused(path):
 
 @pytest.mark.parametrize(
     ("text", "error", "words"),
-    [("", UsageError, "SOURCE is empty"), ("a\0b", StorageError, "no such file"), ("n" * 5000, StorageError, "opening")],
+    [
+        ("", UsageError, "SOURCE is empty"),
+        ("a\0b", StorageError, "no such file"),
+        ("n" * 5000, StorageError, "opening"),
+    ],
 )
 def test_impossible_paths(text, error, words):
     with pytest.raises(error, match=words):
         open_source(text)
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", b"PK\3\4" + bytes(1000), b"{}", gzip.compress(b"hello", mtime=0), gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", b"PK\3\4" + bytes(1000), b"{}", gzip.compress(b"hello", mtime=0), gzip.compress(b"", mtime=0)],
+)
 def test_what_is_no_archive_is_one_line(tmp_path, data):
     path = tmp_path / "x"
     path.write_bytes(data)

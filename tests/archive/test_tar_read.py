@@ -15,7 +15,7 @@ from convert.archive.tar_read import StreamCursor, TarReader, index
 from convert.errors import FormatError, InputError, TruncatedError, UnknownFormatError, UnsafeInputError
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tars import BLOCK, END, gnu_long, header, member, pad, pax, record  # noqa: E402 - a file of this folder
+from tars import BLOCK, END, gnu_long, header, member, pad, pax, record
 
 
 def read_file(data):
@@ -103,6 +103,11 @@ class TestLegal:
         (found,), _ = read(pax((b"GNU.sparse.major", b"1")) + member(b"s", b"1\n0\n") + END)
         assert found.sparse
 
+    def test_the_name_of_a_pax_sparse_member_is_its_real_one(self, read):
+        records = (b"GNU.sparse.major", b"1"), (b"GNU.sparse.name", b"real"), (b"path", b"GNUSparseFile.1/real")
+        (found,), _ = read(pax(*records) + member(b"s", b"1\n0\n") + END)
+        assert (found.name, found.sparse) == ("real", True)
+
     def test_where_a_member_begins_and_ends(self, read):
         data = member(b"a", b"1" * 600) + pax((b"path", b"bb")) + member(b"b", b"2") + END
         members, _ = read(data)
@@ -143,19 +148,35 @@ REFUSED = {
     "nothing": (b"", UnknownFormatError, "empty"),
     "less than a block": (b"hello", UnknownFormatError, "no tar archive"),
     "no tar": (b"hello" * 1000, UnknownFormatError, "no tar archive"),
-    "bad checksum": (GOOD + header(b"x", checksum=b"000001\0 ") + END, FormatError, "bad tar header checksum at byte 1024"),
+    "bad checksum": (
+        GOOD + header(b"x", checksum=b"000001\0 ") + END,
+        FormatError,
+        "bad tar header checksum at byte 1024",
+    ),
     "empty checksum": (GOOD + header(b"x", checksum=bytes(8)) + END, FormatError, "checksum"),
     "negative size": (header(b"x", size_field=b"\xff" * 12) + END, FormatError, "impossible size -1"),
     "huge size": (header(b"x", size_field=b"\x80" + b"\x7f" * 11) + END, FormatError, "impossible size"),
-    "largest size": (header(b"x", size_field=b"\x80\0\0\0" + b"\x7f" + b"\xff" * 7) + END, FormatError, "impossible size"),
-    "exabytes": (header(b"x", size_field=b"\x80\0\0\0" + b"\x10" + bytes(7)) + END, TruncatedError, "ends in this member"),
+    "largest size": (
+        header(b"x", size_field=b"\x80\0\0\0" + b"\x7f" + b"\xff" * 7) + END,
+        FormatError,
+        "impossible size",
+    ),
+    "exabytes": (
+        header(b"x", size_field=b"\x80\0\0\0" + b"\x10" + bytes(7)) + END,
+        TruncatedError,
+        "ends in this member",
+    ),
     "size is text": (header(b"x", size_field=b"12345abc\0") + END, FormatError, "no number"),
     "size is signed": (header(b"x", size_field=b"-0000000001\0") + END, FormatError, "no number"),
     "truncated content": (header(b"x", 600) + bytes(100), TruncatedError, "should have 600 bytes"),
     "truncated header": (GOOD + header(b"x")[:100], TruncatedError, "midst of a tar header"),
     "truncated pax": (header(b"x", 600, flag=b"x") + bytes(100), TruncatedError, "extended header"),
     "pax without member": (GOOD + pax((b"path", b"a")) + END, TruncatedError, "behind an extended header"),
-    "pax size disagrees": (pax((b"size", b"3")) + member(b"x", b"12345") + END, FormatError, "says 3 bytes and its tar header 5"),
+    "pax size disagrees": (
+        pax((b"size", b"3")) + member(b"x", b"12345") + END,
+        FormatError,
+        "says 3 bytes and its tar header 5",
+    ),
     "pax size negative": (pax((b"size", b"-3")) + member(b"x") + END, FormatError, "no number"),
     "pax size huge": (pax((b"size", b"9" * 19)) + member(b"x") + END, FormatError, "impossible size"),
     "pax size endless": (pax((b"size", b"9" * 90)) + member(b"x") + END, FormatError, "no number"),
@@ -171,8 +192,16 @@ REFUSED = {
     "pax record too long": (member(b"p", b"99 path=a\n", flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
     "pax record too short": (member(b"p", b"3 path=a\n", flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
     "pax record of length 0": (member(b"p", b"0 path=a\n", flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
-    "pax record without length": (member(b"p", b"path=a\n", flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
-    "pax record without key": (member(b"p", record(b"", b"a"), flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
+    "pax record without length": (
+        member(b"p", b"path=a\n", flag=b"x") + member(b"x") + END,
+        FormatError,
+        "damaged PAX",
+    ),
+    "pax record without key": (
+        member(b"p", record(b"", b"a"), flag=b"x") + member(b"x") + END,
+        FormatError,
+        "damaged PAX",
+    ),
     "pax record without end": (member(b"p", b"9 path=aa", flag=b"x") + member(b"x") + END, FormatError, "damaged PAX"),
     "huge pax header": (header(b"p", 1 << 30, flag=b"x") + END, UnsafeInputError, "over the limit"),
     "huge GNU name": (header(b"p", 1 << 30, flag=b"L") + END, UnsafeInputError, "over the limit"),
