@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from convert import mediatypes, pipeline, pushers, pushing
 from convert.archive.source import open_source
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.pushing import Load
+
+#: Raised when a key of the `--json` document changes its meaning or goes away.
+VERSION: Final = 1
 
 _RECIPE: Final = Recipe(plain=False, manifests=True)
 #: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
@@ -84,6 +87,7 @@ class Answer:
     wrapper: str
     pushed: list[Pushed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def digests(
@@ -110,11 +114,17 @@ def digests(
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_source(source))
         answer = Answer(opened.path, "", opened.wrapper)
+
+        def said(text: str) -> None:
+            if text not in answer.warnings:
+                answer.warnings.append(text)
+                remark(text)
+
         loads: list[Load] = []
         for pusher in asked or pushers.PUSHERS:
             try:
-                found = pipeline.selected(opened, images, platforms, (), remark, pusher)
-                loads.append(pushing.load(pusher, found, remark))
+                found = pipeline.selected(opened, images, platforms, (), said, pusher)
+                loads.append(pushing.load(pusher, found, said))
             except UsageError as error:
                 if asked or (pusher is pushers.PUSHERS[-1] and not loads):
                     raise
@@ -345,3 +355,35 @@ def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
         names = (*(old.names if old else ()), *((text,) if text else ()))
         rows[id(entry.node)] = Pushed(load.pusher, tuple(dict.fromkeys(names)), entry.node)
     return list(rows.values())
+
+
+def report(answer: Answer) -> dict[str, Any]:
+    """Return the `--json` document (schemas/report-digest.json)."""
+    return {
+        "report": "digest",
+        "version": VERSION,
+        "source": {"path": answer.source, "format": answer.format, "wrapper": answer.wrapper or None},
+        "pushes": [_row(pushed) for pushed in answer.pushed],
+        "refused": [{"pusher": refused.pusher.name, "reason": refused.reason} for refused in answer.refused],
+        "warnings": answer.warnings,
+    }
+
+
+def _row(pushed: Pushed) -> dict[str, Any]:
+    node = pushed.node
+    manifest = node.manifest if isinstance(node, Image | Artifact) else None
+    media_type = manifest.media_type if manifest is not None else node.media_type if isinstance(node, Index) else None
+    return {
+        "pusher": pushed.pusher.name,
+        "go": pushed.pusher.go or None,
+        "names": list(pushed.names),
+        "image_id": str(node.image_id) if isinstance(node, Image) else None,
+        "platform": str(node.platform) if isinstance(node, Image) else None,
+        "digest": str(pushed.digest),
+        "media_type": media_type,
+        "size": len(pushed.raw),
+        "layers": [
+            {"digest": str(layer.digest), "media_type": layer.media_type, "size": layer.size}
+            for layer in (manifest.layers if manifest is not None else ())
+        ],
+    }

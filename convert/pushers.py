@@ -49,8 +49,8 @@ class Pusher:
 
     @property
     def go_releases(self) -> str:
-        """The releases of Go that the generation covers, in words."""
-        return {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}.get(self.go, "any")
+        """The releases of Go that the generation covers, in words; imgconv has encoders of its own."""
+        return {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}.get(self.go, "its own core")
 
 
 PUSHERS: Final = (

@@ -1,0 +1,209 @@
+"""`imgconv digest`: what a push would give, before anything is pushed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from convert.cli.options import debug, is_terminal, jobs, note, out, selection
+from convert.errors import SelectionError, StorageError, UsageError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.digesting import Answer, Pushed
+    from convert.pushers import Pusher
+
+_STDOUT: Final = "-"
+#: Columns that a table with whole digests needs.
+_WIDE: Final = 110
+
+
+@click.command("digest")
+@click.argument("source")
+@click.option(
+    "--as", "tool", metavar="PUSHER", help="crane, crane@go1.27, docker, docker@go1.27 or imgconv (default: all)."
+)
+@click.option("--manifest", metavar="FILE|-", help="Write the very bytes of the one manifest; needs --as.")
+@selection
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
+@jobs
+@debug
+def command(
+    source: str,
+    tool: str | None,
+    manifest: str | None,
+    images: tuple[str, ...],
+    platforms: tuple[str, ...],
+    as_json: bool,
+    **given: int | None,
+) -> None:
+    r"""Print the manifest digest that pushing SOURCE would give, offline.
+
+    It depends on the tool, on the generation of Go that built it and on how the
+    tool reads SOURCE: crane takes manifest.json and compresses plain layers at
+    level 1, docker loads, unpacks all and compresses at level 6, imgconv stands
+    for what imgconv --to oci writes. crane is crane@go1.26, docker is
+    docker@go1.26.
+
+    With --as and one image in SOURCE only the digest is printed; without --as
+    those of all, in a table. Each layer is read once and proved; nothing is
+    written. imgconv SOURCE --to oci DEST --as PUSHER writes the same manifest and
+    its blobs.
+
+    \b
+    Examples:
+      imgconv digest image.tar
+      imgconv digest image.tar --as crane
+      docker save app:1 | imgconv digest - --as docker --manifest manifest.json
+    """
+    from convert.cli import progress
+    from convert.digesting import digests, report
+
+    if manifest is not None and tool is None:
+        raise UsageError("--manifest needs --as PUSHER: each pusher makes another manifest")
+    if manifest == _STDOUT and as_json:
+        raise UsageError("--manifest - and --json both want standard output")
+    asked = _asked(tool)
+    shown = progress.choose("auto")
+    try:
+        answer = digests(
+            source, asked, images=images, platforms=platforms, jobs=given["jobs"], remark=note, progress=shown
+        )
+    finally:
+        shown.close()
+    if manifest is not None:
+        _write(manifest, _only(answer))
+    if as_json:
+        import json
+
+        out(json.dumps(report(answer), indent=2))
+    elif asked:
+        for line in _lines(answer.pushed):
+            click.echo(line, err=manifest == _STDOUT)
+    else:
+        _show(answer)
+
+
+def _asked(tool: str | None) -> list[Pusher]:
+    """Return the pusher asked for; a bare tool's generation of Go is said."""
+    from convert import pushers
+
+    if tool is None:
+        return []
+    pusher = pushers.get(tool)
+    if tool != pusher.name:
+        note(f"{tool} is {pusher.name} here: built with {pusher.go_releases}")
+    return [pusher]
+
+
+def _only(answer: Answer) -> Pushed:
+    if len(answer.pushed) != 1:
+        raise SelectionError(
+            f"--manifest is for one manifest, and {len(answer.pushed)} are selected",
+            file=answer.source,
+            hint="pick one with --image or --platform",
+        )
+    return answer.pushed[0]
+
+
+def _lines(pushed: Sequence[Pushed]) -> list[str]:
+    """Return the digest alone for one image, with its names for several."""
+    if len(pushed) == 1:
+        return [str(pushed[0].digest)]
+    return [f"{each.digest}  {printable(' '.join(each.names) or '<untagged>')}" for each in pushed]
+
+
+def _write(path: str, pushed: Pushed) -> None:
+    """Write a manifest whole or not at all; pipes and devices directly."""
+    import os
+    import stat
+
+    from convert.archive.atomic import AtomicFile
+
+    if path == _STDOUT:
+        click.get_binary_stream("stdout").write(pushed.raw)
+        return
+    try:
+        special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
+        if special:
+            with open(path, "wb") as file:
+                file.write(pushed.raw)
+            return
+        with AtomicFile(path, replace=True) as target:
+            os.write(target.fd, pushed.raw)
+            target.commit()
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="writing the manifest") from error
+
+
+# -- the table ---------------------------------------------------------------------
+
+
+def _show(answer: Answer) -> None:
+    """Print all digests: a table on a terminal, aligned lines elsewhere."""
+    groups: dict[str, list[Pushed]] = {}
+    for pushed in answer.pushed:
+        groups.setdefault(printable(" ".join(pushed.names)) or _untagged(pushed), []).append(pushed)
+    several = len(groups) > 1
+    for number, (title, rows) in enumerate(groups.items()):
+        if number:
+            out("")
+        if several or not is_terminal():
+            out(title)
+        if is_terminal():
+            _table("" if several else title, rows)
+        else:
+            for row in rows:
+                out(
+                    "  "
+                    + "  ".join(
+                        (f"{row.pusher.name:<14}", f"{row.pusher.go_releases:<13}", str(row.digest), *_which(row, rows))
+                    )
+                )
+    for refused in answer.refused:
+        note(f"{refused.pusher.name}: {refused.reason}")
+
+
+def _untagged(pushed: Pushed) -> str:
+    from convert.model import Image
+
+    return f"<untagged> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
+
+
+def _which(row: Pushed, rows: Sequence[Pushed]) -> list[str]:
+    """Return the platform, where a name stands for several images."""
+    from convert.model import Image
+
+    several = sum(other.pusher is row.pusher for other in rows) > 1
+    return [printable(str(row.node.platform))] if several and isinstance(row.node, Image) else []
+
+
+def _table(title: str, rows: Sequence[Pushed]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    platforms = any(_which(row, rows) for row in rows)
+    if console.width < _WIDE:
+        # A digest that is folded cannot be copied: it gets a line of its own.
+        if title:
+            console.print(Text(title, "bold"))
+        for row in rows:
+            about = "  ".join((row.pusher.go_releases, *_which(row, rows)))
+            console.print(Text.assemble("  ", (row.pusher.name, "bold"), f"  {about}"), soft_wrap=True)
+            console.print(Text.assemble("    ", (str(row.digest), "green")), soft_wrap=True)
+        return
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("Pushed by", "built with", *(("platform",) if platforms else ())):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("manifest digest", overflow="fold")
+    for row in rows:
+        which = (Text("".join(_which(row, rows))),) if platforms else ()
+        table.add_row(
+            Text(row.pusher.name, "bold"), Text(row.pusher.go_releases), *which, Text(str(row.digest), "green")
+        )
+    console.print(table)
