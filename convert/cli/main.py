@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "digest": "digest",
     "id": "id_",
     "inspect": "inspect",
+    "validate": "validate",
 }
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
 _BROKEN_PIPE: Final = 141

@@ -20,8 +20,8 @@ _DESCRIPTOR_KEYS: Final = frozenset(
 )
 # CVE-2021-41190: a document that reads as a manifest and as an index means two
 # different things to two tools. containers/image refuses all of these keys.
-_NOT_IN_INDEX: Final = ("config", "layers", "fsLayers", "history")
-_NOT_IN_MANIFEST: Final = ("manifests", "fsLayers", "history")
+NOT_IN_INDEX: Final = ("config", "layers", "fsLayers", "history")
+NOT_IN_MANIFEST: Final = ("manifests", "fsLayers", "history")
 
 
 def descriptor(fields: Fields) -> Descriptor:
@@ -70,7 +70,7 @@ def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, memb
     """
     schema = "docker-manifest-v2" if media_type == mediatypes.DOCKER_MANIFEST else "oci-manifest"
     fields = reading.fields(raw, member, schema)
-    _one_kind(reading, fields, media_type, member, _NOT_IN_MANIFEST, "a manifest", "an index")
+    _one_kind(reading, fields, media_type, member, NOT_IN_MANIFEST, "a manifest", "an index")
     config = fields.object("config")
     if config is None:
         fields.fail("config", "is missing")
@@ -99,7 +99,7 @@ def index_fields(reading: Reading, raw: bytes, media_type: str, member: str) -> 
     """
     schema = "docker-manifest-list" if media_type == mediatypes.DOCKER_MANIFEST_LIST else "oci-index"
     fields = reading.fields(raw, member, schema)
-    _one_kind(reading, fields, media_type, member, _NOT_IN_INDEX, "an index", "a manifest")
+    _one_kind(reading, fields, media_type, member, NOT_IN_INDEX, "an index", "a manifest")
     return fields
 
 

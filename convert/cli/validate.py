@@ -1,0 +1,109 @@
+"""`imgconv validate`: is an archive what it says? For people and for CI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from convert.cli.options import debug, jobs, note, out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from convert.validate import Finding, Verdict
+
+_FORMATS: Final = ("text", "json", "github", "sarif")
+# GitHub's name for the severity of an annotation.
+_GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
+
+
+_HELP: Final = """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
+
+Nothing is printed about a sound one. Exit status 0: no errors or warnings;
+1: there are; 3: it is no image, or damaged beyond recognition; 4: it cannot
+be read. Of several sources the highest counts. docs/validate.md lists the
+rules.
+
+\b
+Examples:
+  imgconv validate image.tar
+  imgconv validate --format github build/*.tar
+  imgconv validate --format sarif layout > imgconv.sarif
+"""
+
+
+@click.command("validate", help=_HELP)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    help="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json and sarif have them anyway."
+)
+@jobs
+@debug
+def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
+    """Run it."""
+    import os
+
+    from convert.errors import StorageError, UsageError
+    from convert.validate import Verdict, validate
+
+    if as_json and form not in {"text", "json"}:
+        raise UsageError(f"--json and --format {form} ask for two things")
+    form = "json" if as_json else form
+    verdicts = []
+    for source in sources:
+        try:
+            verdict = validate(source, jobs=jobs or os.cpu_count() or 1)
+        except StorageError as error:
+            # The other sources are looked at all the same.
+            note(str(error))
+            verdict = Verdict(source, None, (), StorageError.exit_status)
+        verdicts.append(verdict)
+        if form in {"text", "github"}:
+            for found in _shown(verdict, verbose=verbose):
+                out(str(found) if form == "text" else annotation(found))
+    if form in {"json", "sarif"}:
+        out(_document(verdicts, form))
+    return max(verdict.status for verdict in verdicts)
+
+
+def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:
+    return (found for found in verdict.findings if verbose or found.counts)
+
+
+def _document(verdicts: Sequence[Verdict], form: str) -> str:
+    import json
+
+    if form == "json":
+        from convert.validate.report import report
+
+        return json.dumps(report(verdicts), indent=2)
+    from importlib.metadata import version
+
+    from convert.validate.sarif import sarif
+
+    return json.dumps(sarif(verdicts, version("imgconv")), indent=2)
+
+
+def annotation(found: Finding) -> str:
+    """Return a workflow command that annotates a file (GitHub, "Workflow commands")."""
+    inside = ": ".join(part for part in (found.member, found.place) if part)
+    text = f"{inside}: {found.message}" if inside else found.message
+    level = _GITHUB[found.severity.value]
+    return f"::{level} file={_property(found.file)},title=imgconv {_property(found.rule)}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,120 @@
+"""One source, whole: what it is, then everything that can be wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.archive.source import open_source
+from convert.errors import FormatError, InputError, StorageError, UnknownFormatError
+from convert.formats.read import read
+from convert.validate.both import check_both
+from convert.validate.contents import Contents
+from convert.validate.docker import check_docker
+from convert.validate.documents import Checked
+from convert.validate.findings import Finding, Findings, Severity
+from convert.validate.layout import check_layout
+from convert.validate.v1 import check_legacy, check_v1
+
+if TYPE_CHECKING:
+    from convert.archive.tree import Tree
+
+_YES: Final = 0
+_NO: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one source.
+
+    `format` is what it is, None if it is no image. `status` is the exit status it
+    stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
+    not be read at all.
+    """
+
+    file: str
+    format: str | None
+    findings: tuple[Finding, ...]
+    status: int
+
+
+def validate(source: str, *, jobs: int = 1) -> Verdict:
+    """Check one source with `jobs` threads; faults of the source are findings, never raised.
+
+    Raises:
+        UsageError: SOURCE is empty, or standard input is a terminal.
+        StorageError: it cannot be read.
+    """
+    findings = Findings(source)
+    try:
+        with open_source(source) as opened:
+            findings.file = opened.path
+            form = _check(opened.tree, findings, jobs)
+            opened.tree.check_unchanged()
+    except UnknownFormatError as error:
+        findings.add("not-an-image", error.message)
+        return Verdict(source, None, findings.all(), UnknownFormatError.exit_status)
+    except StorageError:
+        raise
+    except InputError as error:
+        findings.add("damaged", error.message, member=error.member)
+        return Verdict(source, None, findings.all(), InputError.exit_status)
+    found = findings.all()
+    return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
+
+
+def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
+    """Check an opened source; return its format.
+
+    Raises:
+        UnknownFormatError: it is no image.
+    """
+    checked = Checked(tree, findings)
+    has_manifest = checked.exists("manifest.json")
+    has_index = checked.exists("index.json")
+    _check_members(tree, findings)
+    contents = Contents(findings)
+    if has_manifest or has_index:
+        tops = check_layout(checked, contents) if has_index else []
+        items = check_docker(checked, contents) if has_manifest else []
+        if has_manifest:
+            check_v1(checked, items)
+        if has_manifest and has_index:
+            check_both(checked, items, tops)
+    elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
+        check_legacy(checked)
+    contents.check(jobs)
+    return _read(tree, findings)
+
+
+def _check_members(tree: Tree, findings: Findings) -> None:
+    """Report odd headers, and members that occur twice."""
+    for warning in tree.warnings:
+        findings.add("tar", warning)
+    for name in tree.names():
+        before = len(tree.warnings)
+        try:
+            tree.member(name)
+        except FormatError as error:
+            findings.add("duplicate-member", error.message, member=name, severity=Severity.ERROR)
+        for warning in tree.warnings[before:]:
+            findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
+
+
+def _read(tree: Tree, findings: Findings) -> str | None:
+    """Read the source as every other command does, so that what validate passes, they take.
+
+    A fault that no rule named is reported as it comes.
+    """
+    problems: list[InputError] = []
+    form = None
+    try:
+        form = read(tree, problems=problems).format
+    except UnknownFormatError:
+        raise
+    except InputError as error:
+        problems.append(error)
+    for problem in problems:
+        if not (findings.blames(problem.member) if problem.member else findings.has_errors()):
+            findings.add("unreadable", problem.message, member=problem.member)
+    return form

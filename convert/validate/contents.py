@@ -1,0 +1,188 @@
+"""The bytes of blobs and layers: each read once, on all cores, and held against all that names them."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convert import mediatypes
+from convert.compression import streams
+from convert.digest import Digest
+from convert.errors import InputError, UnsafeInputError
+from convert.limits import MAX_LAYER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from convert.model import Blob
+    from convert.validate.findings import Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a document says about a blob, and where it says so.
+
+    `diff_ids` are those of which the blob has to be one. `rule` is what is broken
+    where digest or size are others; a claim under `layer-sources` speaks of a
+    form that need not be the one that is there.
+    """
+
+    named_by: str
+    place: str | None = None
+    digest: Digest | None = None
+    size: int | None = None
+    diff_ids: tuple[Digest, ...] = ()
+    media_type: str | None = None
+    rule: str | None = None
+
+    @property
+    def by(self) -> str:
+        """Where it is said."""
+        return f"{self.named_by} at {self.place}" if self.place else self.named_by
+
+
+@dataclass(slots=True)
+class _Job:
+    """One blob and the claims about it."""
+
+    blob: Blob
+    member: str
+    claims: dict[Claim, None] = field(default_factory=dict)
+
+    @property
+    def unpacks(self) -> bool:
+        return any(claim.diff_ids for claim in self.claims)
+
+    def algorithms(self) -> list[str]:
+        digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
+        return sorted({"sha256", *(digest.algorithm for digest in digests)})
+
+
+@dataclass(slots=True)
+class _Read:
+    """What reading a blob showed: its size, its digests, those of what it unpacks to."""
+
+    size: int = 0
+    compression: str = ""
+    stored: Mapping[str, Digest] = field(default_factory=dict)
+    plain: Mapping[str, Digest] = field(default_factory=dict)
+    damage: InputError | None = None
+    unread: InputError | None = None
+
+
+class Contents:
+    """Collects claims about blobs, then reads them all."""
+
+    def __init__(self, findings: Findings) -> None:
+        """Nothing is read before `check`."""
+        self._findings = findings
+        self._jobs: dict[int, _Job] = {}
+
+    def claim(self, blob: Blob, member: str, claim: Claim) -> None:
+        """Note what a document says of a blob."""
+        self._jobs.setdefault(id(blob), _Job(blob, member)).claims.setdefault(claim)
+
+    def knows(self, blob: Blob) -> bool:
+        """Tell whether any document speaks of a blob."""
+        return id(blob) in self._jobs
+
+    def check(self, jobs: int) -> None:
+        """Read every blob with `jobs` threads and report what is not as claimed.
+
+        Raises:
+            StorageError: reading failed.
+        """
+        work = list(self._jobs.values())
+        # The largest first, so that no core waits for the last big one.
+        order = sorted(work, key=lambda job: -(job.blob.size or 0))
+        with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="validate") as pool:
+            running = {id(job): pool.submit(_read, job) for job in order}
+            try:
+                for job in work:
+                    self._report(job, running[id(job)].result())
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _report(self, job: _Job, read: _Read) -> None:
+        add = self._findings.add
+        if read.unread is not None:
+            add("damaged", read.unread.message, member=job.member)
+            return
+        if read.damage is not None:
+            add("layer-damaged", read.damage.message, member=job.member)
+        for claim in job.claims:
+            claimed = mediatypes.layer_compression(claim.media_type or "")
+            if claimed is not None and claimed != read.compression:
+                if claim.rule is not None:
+                    continue
+                lies = f"compressed with {read.compression}" if read.compression else "not compressed"
+                add("layer-type", f"is {lies}, {claim.by} calls it {claim.media_type}", member=job.member)
+            if claim.size is not None and claim.size != read.size:
+                message = f"holds {read.size} bytes, {claim.by} says {claim.size}"
+                add(claim.rule or "size", message, member=job.member)
+            if claim.digest is not None and (got := read.stored[claim.digest.algorithm]) != claim.digest:
+                message = f"content is {got}, not {claim.digest} as {claim.by} says"
+                add(claim.rule or "digest", message, member=job.member)
+            if claim.diff_ids and read.damage is None:
+                self._diff_id(job, read, claim)
+
+    def _diff_id(self, job: _Job, read: _Read, claim: Claim) -> None:
+        if any(read.plain[wanted.algorithm] == wanted for wanted in claim.diff_ids):
+            return
+        verb = "unpacks to" if read.compression else "is"
+        got = read.plain[claim.diff_ids[0].algorithm]
+        wanted = f"the DiffID {claim.diff_ids[0]}" if len(claim.diff_ids) == 1 else "other DiffIDs"
+        self._findings.add("diff-id", f"{verb} {got}, {claim.by} has {wanted}", member=job.member)
+
+
+def _read(job: _Job) -> _Read:
+    """Read one blob to its end, hashing it and what it unpacks to in one pass."""
+    read = _Read()
+    stored = _Hashers(job.algorithms())
+    try:
+        with job.blob.open() as stream:
+            read.compression = streams.sniff(stream.read(streams.SNIFF_SIZE))
+        with job.blob.open() as stream:
+            raw = stored.passing(streams.read_chunks(stream))
+            if job.unpacks and read.compression:
+                plain = _Hashers(job.algorithms())
+                try:
+                    for _ in plain.passing(streams.plain_chunks(raw, read.compression, where=job.member)):
+                        if plain.size > MAX_LAYER_SIZE:
+                            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
+                    read.plain = plain.digests()
+                except InputError as error:
+                    read.damage = error
+            # A damaged stream has a digest all the same.
+            for _ in raw:
+                pass
+    except InputError as error:
+        read.unread = error
+        return read
+    read.size = stored.size
+    read.stored = stored.digests()
+    if not read.compression:
+        read.plain = read.stored
+    return read
+
+
+class _Hashers:
+    """Digests of one stream under several algorithms, and its size."""
+
+    def __init__(self, algorithms: list[str]) -> None:
+        self.size = 0
+        self._hashers = {name: hashlib.new(name) for name in algorithms}
+
+    def passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the chunks, hashed."""
+        for chunk in chunks:
+            self.size += len(chunk)
+            for hasher in self._hashers.values():
+                hasher.update(chunk)
+            yield chunk
+
+    def digests(self) -> dict[str, Digest]:
+        return {name: Digest(name, hasher.hexdigest()) for name, hasher in self._hashers.items()}

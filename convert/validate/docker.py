@@ -1,0 +1,212 @@
+"""`manifest.json` and what it names (docker image spec v1.2, and its kin)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert import mediatypes, schema
+from convert.digest import Digest
+from convert.errors import FormatError
+from convert.reference import Reference
+from convert.validate.configs import read_config
+from convert.validate.contents import Claim
+from convert.validate.documents import View
+from convert.validate.findings import Severity
+
+if TYPE_CHECKING:
+    from convert.config import Config
+    from convert.model import Blob
+    from convert.validate.contents import Contents
+    from convert.validate.documents import Checked
+
+MEMBER: Final = "manifest.json"
+_NAMED_BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One element of `manifest.json`: an image as a docker archive lists it.
+
+    `layers` are the names in the archive, `blobs` what lies there, `references`
+    the RepoTags that are valid.
+    """
+
+    place: str
+    config: Config | None
+    layers: tuple[str, ...]
+    blobs: tuple[Blob | None, ...]
+    references: tuple[Reference, ...]
+
+
+def check_docker(checked: Checked, contents: Contents) -> list[Item]:
+    """Check `manifest.json`, the configs and layers it names; return its images."""
+    raw = checked.raw(MEMBER)
+    if raw is None:
+        return []
+    value = checked.parse(raw, MEMBER)
+    if value is None and checked.findings.blames(MEMBER):
+        return []
+    if value is None:
+        checked.findings.add("no-images", "is null, so it names no image", member=MEMBER, severity=Severity.ERROR)
+        return []
+    checked.meet(value, MEMBER, schema.DOCKER_MANIFEST)
+    if value == []:
+        checked.findings.add("no-images", "is an empty list", member=MEMBER)
+    elements = value if isinstance(value, list) else []
+    items = [
+        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"))
+        for number, element in enumerate(elements)
+        if isinstance(element, dict)
+    ]
+    _check_names(checked, items)
+    _check_parents(checked, elements, items)
+    return items
+
+
+def _item(checked: Checked, contents: Contents, view: View) -> Item:
+    config = _config(checked, contents, view)
+    names = tuple(view.texts("Layers"))
+    sources = _layer_sources(view, config)
+    matching = config is not None and len(names) == len(config.diff_ids)
+    if config is not None and not matching:
+        message = f"{len(config.diff_ids)} DiffIDs here, {len(names)} layers in {MEMBER} at {view.place('Layers')}"
+        checked.findings.add("layer-count", message, member=config.member, place="rootfs.diff_ids")
+    blobs = []
+    for number, name in enumerate(names):
+        place = f"{view.place('Layers')}[{number}]"
+        blob = checked.find(name, place=place)
+        diff_id = config.diff_ids[number] if config is not None and matching else None
+        if blob is None:
+            _missing_layer(checked, name, place, sources.get(diff_id) if diff_id else None)
+        elif diff_id is not None and config is not None:
+            contents.claim(blob, name, Claim(config.member, f"rootfs.diff_ids[{number}]", diff_ids=(diff_id,)))
+        else:
+            # Which DiffID it should have, nobody can say; but it should be one of them.
+            by = config.member if config is not None else MEMBER
+            contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else ()))
+        blobs.append(blob)
+        _check_source(contents, name, blob, sources.get(diff_id) if diff_id else None)
+    return Item(view.at, config, names, tuple(blobs), tuple(_references(checked, view)))
+
+
+def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
+    name = view.text("Config")
+    if not name:
+        return None
+    blob = checked.find(name, place=view.place("Config"))
+    if blob is None:
+        _missing(checked, name, view.place("Config"))
+        return None
+    raw = checked.raw(name)
+    if raw is None:
+        return None
+    got = Digest.of(raw)
+    if name.startswith("sha256:"):
+        # crane and kaniko name it by its digest, and read it by that name.
+        try:
+            contents.claim(blob, name, Claim(MEMBER, view.place("Config"), digest=Digest.parse(name)))
+        except FormatError as error:
+            checked.findings.add("schema", error.message, member=MEMBER, place=view.place("Config"))
+    elif (match := _NAMED_BY_DIGEST.match(name)) and match[1] != got.hex and not name.startswith("blobs/"):
+        checked.findings.add("config-name", f"content is {got}, which is the image ID", member=name)
+    return read_config(checked, raw, name)
+
+
+def _missing(checked: Checked, name: str, place: str) -> None:
+    if not checked.exists(name):
+        checked.findings.add("missing", f"is not there, {MEMBER} names it at {place}", member=name)
+
+
+def _missing_layer(checked: Checked, name: str, place: str, source: View | None) -> None:
+    if source is not None and source.texts("urls"):
+        message = f"is not in the source, it lives at {source.texts('urls')[0]}"
+        checked.findings.add("absent-layer", message, member=name)
+    else:
+        _missing(checked, name, place)
+
+
+# -- LayerSources ------------------------------------------------------------------
+
+
+def _layer_sources(view: View, config: Config | None) -> dict[Digest, View]:
+    """Return the descriptors by DiffID (FORMATS.md, section 4: Docker 25 writes them for all layers)."""
+    sources = view.object("LayerSources")
+    if sources is None or config is None:
+        return {}
+    found = {}
+    for key in sources.keys():  # noqa: SIM118 - no mapping
+        source = sources.object(key)
+        if key not in map(str, config.diff_ids):
+            sources.checked.findings.add(
+                "layer-sources", f"{key} is no DiffID of {config.member}", member=MEMBER, place=sources.at
+            )
+        elif source is not None:
+            found[Digest.parse(key)] = source
+    return found
+
+
+def _check_source(contents: Contents, name: str, blob: Blob | None, source: View | None) -> None:
+    """Hold a LayerSources descriptor against the bytes, where it can mean those.
+
+    Engines on Linux pass over it; go-containerregistry copies it into manifests.
+    A foreign layer's describes what lies at its URL.
+    """
+    media_type = source.text("mediaType") if source is not None else None
+    if source is None or blob is None or media_type is None or mediatypes.is_nondistributable(media_type):
+        return
+    text = source.text("digest")
+    try:
+        digest = Digest.parse(text) if text is not None else None
+    except FormatError:
+        return
+    claim = Claim(MEMBER, source.at, digest, source.integer("size"), media_type=media_type, rule="layer-sources")
+    contents.claim(blob, name, claim)
+
+
+# -- names -------------------------------------------------------------------------
+
+
+def _references(checked: Checked, view: View) -> list[Reference]:
+    """Return the RepoTags as references; Docker's load needs each to parse and to have a tag."""
+    found = []
+    for number, text in enumerate(view.items("RepoTags")):
+        if not isinstance(text, str):
+            continue
+        place = f"{view.place('RepoTags')}[{number}]"
+        try:
+            reference = Reference.parse(text)
+        except FormatError as error:
+            checked.findings.add("repo-tag", error.message, member=MEMBER, place=place)
+            continue
+        if reference.tag is None:
+            message = f"{text!r} has no tag; Docker refuses it, imgconv reads it as {text}:latest"
+            checked.findings.add("repo-tag", message, member=MEMBER, place=place)
+        found.append(reference.with_default_tag())
+    return found
+
+
+def _check_names(checked: Checked, items: list[Item]) -> None:
+    owners: dict[str, Item] = {}
+    for item in items:
+        for reference in item.references:
+            owner = owners.setdefault(reference.full, item)
+            if owner is not item and _other(owner.config, item.config):
+                message = f"{reference.familiar} is a name of {owner.place} too, which is another image"
+                checked.findings.add("duplicate-name", message, member=MEMBER, place=f"{item.place}.RepoTags")
+
+
+def _other(one: Config | None, two: Config | None) -> bool:
+    return one is None or two is None or one.digest != two.digest
+
+
+def _check_parents(checked: Checked, elements: list[Any], items: list[Item]) -> None:
+    ids = {str(item.config.digest) for item in items if item.config is not None}
+    for number, element in enumerate(elements):
+        if isinstance(element, dict):
+            parent = View(element, checked, MEMBER, f"[{number}]").text("Parent")
+            if parent and parent not in ids:
+                checked.findings.add(
+                    "parent", f"{parent} is no image of the source", member=MEMBER, place=f"[{number}].Parent"
+                )

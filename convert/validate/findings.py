@@ -1,0 +1,178 @@
+"""Findings as values, and the rules that they break."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import printable, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Severity(Enum):
+    """How much a finding weighs.
+
+    Errors are what some tool refuses or misreads. Warnings are what tools accept
+    and may take differently. Notes say what is unusual and sound; they never
+    count against an archive.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is checked: its id, what it weighs as a rule, and what it asks for."""
+
+    id: str
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place in which an archive breaks a rule.
+
+    `file` is the source as the user named it, `member` the member or blob inside,
+    `place` where in a document (`[0].Layers`); both None where there is no such
+    place. No text holds control characters.
+    """
+
+    rule: str
+    severity: Severity
+    file: str
+    member: str | None
+    place: str | None
+    message: str
+
+    def __str__(self) -> str:
+        """Return one line: `file: member: place: message [rule]`."""
+        places = [place for place in (self.file, self.member, self.place) if place]
+        weight = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
+        return ": ".join([*places, f"{weight}{self.message} [{self.rule}]"])
+
+    @property
+    def counts(self) -> bool:
+        """Whether the answer is no because of it."""
+        return self.severity is not Severity.NOTE
+
+
+def _rules(severity: Severity, **texts: str) -> Iterable[Rule]:
+    return (Rule(name.replace("_", "-"), severity, text) for name, text in texts.items())
+
+
+#: Every rule, by id; docs/validate.md has them as a table.
+RULES: Final = {
+    rule.id: rule
+    for rule in (
+        *_rules(
+            Severity.ERROR,
+            not_an_image="A source is an image archive or layout.",
+            damaged="A source can be read to its end: tar headers, wrappers and links are sound.",
+            json="A document is JSON that all tools read alike: UTF-8, no byte order mark, nothing behind the value.",
+            duplicate_key="No key occurs twice in one JSON object.",
+            schema="A document meets its schema.",
+            ambiguous="No document reads as a manifest and as an index (CVE-2021-41190).",
+            digest="Content is what the digest that names it says.",
+            size="Content has the size that its descriptor says.",
+            diff_id="A layer unpacks to its DiffID.",
+            layer_damaged="A compressed layer unpacks without an error.",
+            layer_count="An image has as many layers as its config has DiffIDs.",
+            missing="What a document names is there.",
+            unsafe="No name or link leads out of the archive, in a circle, or to a folder or device.",
+            media_type="A document is of the media type by which it is named.",
+            repo_tag="A RepoTag is a valid reference with a tag.",
+            layout_version="`oci-layout` says version 1.0.0.",
+            index_manifest="`index.json` and `manifest.json` in one archive tell the same.",
+            v1_id="A v1 layer ID is 64 hex digits and agrees with its config.",
+            unreadable="imgconv can read every image.",
+        ),
+        *_rules(
+            Severity.WARNING,
+            duplicate_member="No member occurs twice; with different content it is an error.",
+            tar="A tar has end-of-archive blocks and nothing odd in its headers.",
+            history="The history has an entry for each layer, or none at all.",
+            layer_type="A layer's media type names the compression that its bytes have.",
+            duplicate_name="A name stands for one image.",
+            ref_name="A ref.name keeps to the characters that image-spec allows.",
+            repositories="`repositories` names the tags of `manifest.json` and the top v1 ID of each.",
+            v1_chain="Each v1 `json` names its own folder and the layer below as parent.",
+            v1_version="Each v1 folder has a `VERSION` that says 1.0.",
+            layer_sources="`LayerSources` speaks of layers of the image, and truly.",
+            platform="A descriptor's platform is that of the config.",
+            no_images="The documents at the top name an image.",
+        ),
+        *_rules(
+            Severity.NOTE,
+            absent_child="A platform that an index names is not in the source: normal after `docker save`.",
+            absent_layer="A non-distributable layer is not in the source; its descriptor says where it lives.",
+            unreferenced="A blob is named by no document.",
+            config_name="A config's member name is another digest than its content's; names are labels.",
+            letter_case="A key is spelled in another letter case, as only programs in Go take it.",
+            no_repositories="Tags in `manifest.json` and no `repositories`; only engines before 1.10 miss it.",
+            v1_scheme="v1 IDs that no known scheme gives: other time zones and older engines have their own.",
+            parent="`Parent` names an image that is not in the source; engines pass over it.",
+            no_diff_ids="An image config without DiffIDs: some tools keep signatures so.",
+            docker_type="Docker's and OCI's media type for the same kind of document, one inside, one outside.",
+        ),
+    )
+}
+
+# `manifests[0].annotations["a b"]`: the places that `convert.schema` writes.
+_PLACED: Final = re.compile(r'((?:\.?[A-Za-z_][A-Za-z0-9_-]*|\[\d+\]|\["(?:[^"\\]|\\.)*"\])+): (.+)', re.DOTALL)
+
+
+def split_place(text: str) -> tuple[str | None, str]:
+    """Split a schema's finding into the place in the document and what is wrong there."""
+    match = _PLACED.fullmatch(text)
+    return (match[1], match[2]) if match else (None, text)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what is found in one source, each thing once, in the order it was found."""
+
+    file: str
+    _found: dict[Finding, None] = field(default_factory=dict)
+
+    def add(
+        self,
+        rule: str,
+        message: str,
+        *,
+        member: str | None = None,
+        place: str | None = None,
+        severity: Severity | None = None,
+    ) -> None:
+        """Add a finding; without `severity` it weighs what its rule does."""
+        found = Finding(
+            rule,
+            severity or RULES[rule].severity,
+            printable(self.file),
+            _clean(member),
+            _clean(place),
+            printable(shortened(message)),
+        )
+        self._found.setdefault(found)
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return everything found so far."""
+        return tuple(self._found)
+
+    def blames(self, member: str | None) -> bool:
+        """Tell whether an error about this member was found."""
+        return any(found.severity is Severity.ERROR and found.member == _clean(member) for found in self._found)
+
+    def has_errors(self) -> bool:
+        """Tell whether any error was found."""
+        return any(found.severity is Severity.ERROR for found in self._found)
+
+
+def _clean(text: str | None) -> str | None:
+    return printable(shortened(text)) if text else None

@@ -1,0 +1,376 @@
+"""OCI image layouts: `oci-layout`, `index.json` and all that it reaches (image-spec image-layout.md)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes, schema
+from convert.digest import Digest
+from convert.errors import FormatError
+from convert.formats.manifests import is_made_up
+from convert.formats.parsing import NOT_IN_INDEX, NOT_IN_MANIFEST
+from convert.formats.read_layout import IMAGE_NAME, REF_NAME, blob_name
+from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
+from convert.reference import Reference
+from convert.select import platform_of
+from convert.validate.configs import read_config
+from convert.validate.contents import Claim
+from convert.validate.documents import View
+
+if TYPE_CHECKING:
+    from convert.config import Config
+    from convert.model import Blob
+    from convert.validate.contents import Contents
+    from convert.validate.documents import Checked
+
+MEMBER: Final = "index.json"
+_BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
+_REF_NAME: Final = re.compile(r"[A-Za-z0-9._:@/+-]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutImage:
+    """One image manifest that is in the layout. `made_up`: `docker save` made it, no registry has it."""
+
+    member: str
+    config: Config
+    layers: tuple[str, ...]
+    made_up: bool
+
+
+@dataclass(slots=True)
+class Top:
+    """One entry of `index.json`: its names, and the images it stands for that are there."""
+
+    place: str
+    names: tuple[Reference, ...]
+    images: list[LayoutImage] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A descriptor that can be followed."""
+
+    view: View
+    media_type: str
+    digest: Digest
+    size: int | None
+    data: bytes | None
+
+    @property
+    def member(self) -> str:
+        return blob_name(self.digest)
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.view.member, self.view.at, digest=self.digest, size=self.size, media_type=self.media_type)
+
+
+def check_layout(checked: Checked, contents: Contents) -> list[Top]:
+    """Check a layout; return what `index.json` names."""
+    return _Layout(checked, contents).check()
+
+
+class _Layout:
+    def __init__(self, checked: Checked, contents: Contents) -> None:
+        self._checked = checked
+        self._contents = contents
+        self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
+        self._names: dict[str, View] = {}
+        self._present = False
+
+    def check(self) -> list[Top]:
+        self._version()
+        raw = self._checked.raw(MEMBER)
+        index = self._checked.view(raw, MEMBER, schema.OCI_INDEX) if raw is not None else None
+        tops = []
+        if index is not None:
+            self._one_kind(index, mediatypes.OCI_INDEX)
+            if not index.spelled("manifests") and not self._checked.findings.blames(MEMBER):
+                self._checked.findings.add("no-images", "has no list of manifests", member=MEMBER, place="manifests")
+            for view in index.objects("manifests"):
+                top = Top(view.at, self._name(view))
+                described = self._described(view)
+                if described is not None:
+                    top.images = self._node(described, 1)
+                tops.append(top)
+            if tops and not self._present:
+                self._checked.findings.add("no-images", "names only what is not in the source", member=MEMBER)
+        self._all_blobs()
+        return tops
+
+    def _version(self) -> None:
+        raw = self._checked.raw("oci-layout")
+        if raw is None:
+            if not self._checked.exists("oci-layout"):
+                self._checked.findings.add("layout-version", "is not there", member="oci-layout")
+            return
+        view = self._checked.view(raw, "oci-layout", schema.OCI_LAYOUT)
+        version = view.text("imageLayoutVersion") if view is not None else None
+        if version not in {None, "1.0.0"}:
+            message = f"is {version!r}, only 1.0.0 is known"
+            self._checked.findings.add("layout-version", message, member="oci-layout", place="imageLayoutVersion")
+
+    # -- names ---------------------------------------------------------------------
+
+    def _name(self, view: View) -> tuple[Reference, ...]:
+        """Check the names of an entry; return those that are references."""
+        annotations = view.object("annotations")
+        if annotations is None:
+            return ()
+        full, ref_name = annotations.value.get(IMAGE_NAME), annotations.value.get(REF_NAME)
+        add = self._checked.findings.add
+        if isinstance(ref_name, str) and not _REF_NAME.match(ref_name):
+            add("ref-name", f"{ref_name!r} has characters that image-spec leaves out", member=MEMBER, place=view.at)
+        text = full if isinstance(full, str) else ref_name
+        if isinstance(text, str):
+            self._unique(text, view)
+        # A bare word is a tag without a repository (FORMATS.md, section 8).
+        if not isinstance(text, str) or not any(mark in text for mark in "/:@"):
+            return ()
+        try:
+            return (Reference.parse(text).with_default_tag(),)
+        except FormatError:
+            return ()
+
+    def _unique(self, text: str, view: View) -> None:
+        first = self._names.setdefault(text, view)
+        if first is view or first.text("digest") == view.text("digest"):
+            return
+        if (mine := view.object("platform")) and (its := first.object("platform")) and mine.value != its.value:
+            return
+        message = f"{text!r} is the name of {first.at} too, which is another image; skopeo takes the first"
+        self._checked.findings.add("duplicate-name", message, member=MEMBER, place=view.at)
+
+    # -- descriptors ---------------------------------------------------------------
+
+    def _described(self, view: View) -> _Described | None:
+        media_type, text = view.text("mediaType"), view.text("digest")
+        if media_type is None or text is None:
+            return None
+        try:
+            digest = Digest.parse(text)
+        except FormatError as error:
+            self._checked.findings.add("schema", error.message, member=view.member, place=view.place("digest"))
+            return None
+        return _Described(view, media_type, digest, view.integer("size"), self._data(view, digest))
+
+    def _data(self, view: View, digest: Digest) -> bytes | None:
+        text = view.text("data")
+        if text is None:
+            return None
+        add = self._checked.findings.add
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            add("schema", "expected base64", member=view.member, place=view.place("data"))
+            return None
+        if view.integer("size") != len(data):
+            message = f"holds {len(data)} bytes, the descriptor says {view.integer('size')}"
+            add("size", message, member=view.member, place=view.place("data"))
+        if digest.algorithm == "sha256" and (got := Digest.of(data)) != digest:
+            add("digest", f"content is {got}, not {digest}", member=view.member, place=view.place("data"))
+        return data
+
+    def _blob(self, described: _Described) -> Blob | None:
+        """Return what a descriptor names, its bytes to be checked; absent ones are said by the caller."""
+        blob = self._checked.find(described.member, place=described.view.at)
+        if blob is not None:
+            self._contents.claim(blob, described.member, described.claim)
+        return blob
+
+    def _absent(self, described: _Described) -> bool:
+        return described.data is None and not self._checked.exists(described.member)
+
+    def _missing(self, described: _Described) -> None:
+        message = f"is not there, {described.view.member} names it at {described.view.at} ({described.media_type})"
+        self._checked.findings.add("missing", message, member=described.member)
+
+    def _document(self, described: _Described) -> bytes | None:
+        if self._checked.exists(described.member):
+            return self._checked.raw(described.member)
+        return described.data
+
+    # -- nodes ---------------------------------------------------------------------
+
+    def _node(self, described: _Described, depth: int) -> list[LayoutImage]:
+        """Check what a descriptor of an index names, and what that names; return the images."""
+        key = (described.media_type, described.digest)
+        self._blob(described)
+        if key in self._seen:
+            return self._seen[key]
+        if depth > MAX_INDEX_DEPTH or len(self._seen) >= MAX_NODES:
+            # The reader's own limits; `unreadable` says so.
+            return []
+        found = self._seen[key] = []
+        if self._absent(described):
+            self._absent_child(described, depth)
+            return found
+        self._present = True
+        if described.media_type in mediatypes.INDEXES:
+            found += self._index(described, depth)
+        elif described.media_type in mediatypes.MANIFESTS:
+            found += self._manifest(described)
+        return found
+
+    def _absent_child(self, described: _Described, depth: int) -> None:
+        if depth == 1 and described.view.object("platform") is None:
+            self._missing(described)
+            return
+        where = f"{described.view.member} names it at {described.view.at}"
+        self._checked.findings.add("absent-child", f"is not in the source, {where}", member=described.member)
+
+    def _index(self, described: _Described, depth: int) -> list[LayoutImage]:
+        raw = self._document(described)
+        view = self._view(raw, described, mediatypes.INDEXES)
+        if view is None:
+            return []
+        self._one_kind(view, described.media_type)
+        images: list[LayoutImage] = []
+        for child in view.objects("manifests"):
+            below = self._described(child)
+            if below is not None:
+                found = self._node(below, depth + 1)
+                self._platform(child, found)
+                images += found
+        return images
+
+    def _view(self, raw: bytes | None, described: _Described, kind: frozenset[str]) -> View | None:
+        """Return a manifest or index, held against the schema of the type that it calls itself."""
+        value = self._checked.parse(raw, described.member) if raw is not None else None
+        if raw is None or (value is None and self._checked.findings.blames(described.member)):
+            return None
+        inside = value.get("mediaType") if isinstance(value, dict) else None
+        media_type = inside if isinstance(inside, str) and inside in kind else described.media_type
+        self._checked.meet(value, described.member, schema.BY_MEDIA_TYPE[media_type])
+        return View(value, self._checked, described.member) if isinstance(value, dict) else None
+
+    def _platform(self, view: View, images: list[LayoutImage]) -> None:
+        """Hold the platform of a child's descriptor against the config's."""
+        given = view.object("platform")
+        if given is None or len(images) != 1:
+            return
+        claimed, actual = platform_of(dict(given.value)), images[0].config.platform
+        if actual.os and actual.architecture and claimed.normalised[:2] != actual.normalised[:2]:
+            message = f"is {claimed}, the config says {actual}"
+            self._checked.findings.add("platform", message, member=view.member, place=given.at)
+
+    def _one_kind(self, view: View, media_type: str) -> None:
+        """Check that a document is what its descriptor says and nothing else besides."""
+        add = self._checked.findings.add
+        index = media_type in mediatypes.INDEXES
+        inside = view.text("mediaType")
+        if inside is not None and inside != media_type:
+            message = f"is {inside}, it is named as {media_type}"
+            same_kind = mediatypes.INDEXES if index else mediatypes.MANIFESTS
+            rule = "docker-type" if inside in same_kind else "media-type"
+            add(rule, message, member=view.member, place="mediaType")
+        kind, other = ("an index", "a manifest") if index else ("a manifest", "an index")
+        for key in NOT_IN_INDEX if index else NOT_IN_MANIFEST:
+            if view.spelled(key):
+                message = f"a key of {other} in {kind}: some tools would take it for that"
+                add("ambiguous", message, member=view.member, place=key)
+
+    def _manifest(self, described: _Described) -> list[LayoutImage]:
+        raw = self._document(described)
+        view = self._view(raw, described, mediatypes.MANIFESTS)
+        config_view = view.object("config") if view is not None else None
+        if raw is None or view is None or config_view is None:
+            return []
+        self._one_kind(view, described.media_type)
+        layers = [self._described(layer) for layer in view.objects("layers")]
+        config = self._described(config_view)
+        is_image = (
+            config is not None
+            and config.media_type in mediatypes.IMAGE_CONFIGS
+            and all(layer is None or mediatypes.is_layer(layer.media_type) for layer in layers)
+        )
+        blobs = [self._part(layer) for layer in layers]
+        if config is None:
+            return []
+        self._part(config)
+        if not is_image:
+            return []
+        return self._image(described, raw, config, layers, blobs)
+
+    def _part(self, described: _Described | None) -> Blob | None:
+        """Check that a config or layer is there; a non-distributable one may be elsewhere."""
+        if described is None:
+            return None
+        blob = self._blob(described)
+        if blob is None and self._absent(described):
+            urls = described.view.texts("urls")
+            if urls:
+                message = f"is not in the source, it lives at {urls[0]}"
+                self._checked.findings.add("absent-layer", message, member=described.member)
+            else:
+                self._missing(described)
+        return blob
+
+    def _image(
+        self,
+        described: _Described,
+        raw: bytes,
+        config_described: _Described,
+        layers: list[_Described | None],
+        blobs: list[Blob | None],
+    ) -> list[LayoutImage]:
+        raw_config = self._document(config_described)
+        if raw_config is None:
+            return []
+        if layers and self._no_config(raw_config, config_described.member):
+            return []
+        config = read_config(self._checked, raw_config, config_described.member, config_described.media_type)
+        if config is None:
+            return []
+        made_up = is_made_up(raw, config)
+        names = tuple(layer.member for layer in layers if layer is not None)
+        image = LayoutImage(described.member, config, names, made_up)
+        if len(layers) == len(config.diff_ids):
+            for number, (diff_id, layer, blob) in enumerate(zip(config.diff_ids, layers, blobs, strict=True)):
+                if layer is not None and blob is not None:
+                    place = f"rootfs.diff_ids[{number}]"
+                    self._contents.claim(blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,)))
+        elif not (made_up and not layers):
+            # Docker 25.0.0 made manifests without layers (moby/moby#47065).
+            message = f"{len(layers)} layers here, {len(config.diff_ids)} DiffIDs in {config.member}"
+            self._checked.findings.add("layer-count", message, member=described.member, place="layers")
+            for layer, blob in zip(layers, blobs, strict=True):
+                if layer is not None and blob is not None:
+                    self._contents.claim(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids))
+        return [image]
+
+    def _no_config(self, raw: bytes, member: str) -> bool:
+        """Tell whether this is a config of the image type that is none: signatures come so, and oras's artifacts."""
+        value = self._checked.parse(raw, member)
+        if not isinstance(value, dict):
+            return False
+        rootfs = View(value, self._checked, member).object("rootfs")
+        if rootfs is not None and rootfs.items("diff_ids"):
+            return False
+        self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is no image", member=member)
+        return True
+
+    # -- blobs ---------------------------------------------------------------------
+
+    def _all_blobs(self) -> None:
+        """Hold every blob against its own name; say which no document names."""
+        strangers = []
+        for name in self._checked.tree.names():
+            match = _BLOB.match(name.removeprefix("./"))
+            if match is None or (blob := self._checked.find(name)) is None:
+                continue
+            if self._contents.knows(blob):
+                continue
+            strangers.append(name)
+            try:
+                digest = Digest(match[1], match[2])
+            except FormatError:
+                continue
+            self._contents.claim(blob, name, Claim("its name", digest=digest))
+        for name in strangers:
+            self._checked.findings.add("unreferenced", "no document names it", member=name)

@@ -1,0 +1,73 @@
+"""Findings as SARIF 2.1.0, which code scanners and editors read (OASIS, sarif-v2.1.0)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.validate.findings import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.validate.archive import Verdict
+    from convert.validate.findings import Finding
+
+_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEGAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
+
+
+def sarif(verdicts: Sequence[Verdict], version: str) -> dict[str, Any]:
+    """Return the SARIF log of a run of imgconv `version` over these sources."""
+    order = {name: number for number, name in enumerate(RULES)}
+    return {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "imgconv",
+                        "version": version,
+                        "rules": [
+                            {
+                                "id": rule.id,
+                                "shortDescription": {"text": rule.text},
+                                "defaultConfiguration": {"level": rule.severity.value},
+                            }
+                            for rule in RULES.values()
+                        ],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(found, order) for verdict in verdicts for found in verdict.findings],
+            }
+        ],
+    }
+
+
+def _result(found: Finding, order: dict[str, int]) -> dict[str, Any]:
+    inside = ": ".join(part for part in (found.member, found.place) if part)
+    location: dict[str, Any] = {
+        # An archive has no lines, but GitHub shows no result without one.
+        "physicalLocation": {"artifactLocation": {"uri": uri(found.file)}, "region": {"startLine": 1}}
+    }
+    if inside:
+        location["logicalLocations"] = [{"fullyQualifiedName": inside, "kind": "member"}]
+    identity = f"{found.rule}\n{found.file}\n{inside}\n{found.message}"
+    return {
+        "ruleId": found.rule,
+        "ruleIndex": order[found.rule],
+        "level": found.severity.value,
+        "message": {"text": f"{inside}: {found.message}" if inside else found.message},
+        "locations": [location],
+        "partialFingerprints": {"imgconv/v1": hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()},
+    }
+
+
+def uri(path: str) -> str:
+    """Return a path as a URI reference (RFC 3986): relative stays relative."""
+    raw = os.fsencode(path)
+    text = "".join(chr(byte) if byte in _LEGAL else f"%{byte:02X}" for byte in raw)
+    return f"file://{text}" if path.startswith("/") else text
