@@ -82,15 +82,16 @@ def renderer(path: str) -> Callable[[Document], str]:
     Raises:
         UsageError: the name ends in none of `.svg`, `.mmd`, `.dot`.
     """
-    suffix = path.rpartition(".")[2].lower()
+    _, dot, suffix = path.lower().rpartition(".")
+    suffix = suffix if dot else ""
     if suffix == "svg":
         from convert.graph_svg import svg  # noqa: PLC0415 - only where used
 
         return lambda document: svg(graph(document))
     if suffix in {"mmd", "dot"}:
-        from convert.graph_text import dot, mermaid  # noqa: PLC0415 - only where used
+        from convert import graph_text  # noqa: PLC0415 - only where used
 
-        draw = mermaid if suffix == "mmd" else dot
+        draw = graph_text.mermaid if suffix == "mmd" else graph_text.dot
         return lambda document: draw(graph(document))
     raise UsageError(f"cannot draw a graph into {path!r}", hint="the file's name must end in .svg, .mmd or .dot")
 
@@ -143,8 +144,10 @@ class _Maker:
         return Graph(printable(document["source"]["path"]), tuple(indexes), images)
 
     def _other(self, child: Document) -> Box:
-        where = "" if child["present"] else "not in the source"
-        return self._box("absent", child["platform"] or child["kind"], child["digest"], where)
+        title = child["platform"] or child["kind"]
+        if not child["present"]:
+            return self._box("absent", title, child["digest"], "not in the source")
+        return self._box("index" if child["kind"] == "index" else "list", title, child["digest"])
 
     def _image(self, image: Document, *, named: bool) -> ImageGraph:
         manifest = image["manifest"]
