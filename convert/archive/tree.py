@@ -105,7 +105,8 @@ class Tree(ABC):
             msg = "a file is needed here, and this is a folder"
             raise FormatError(msg, file=self.where, member=name)
         if member.kind != "file":
-            msg = f"a file is needed here, and this is a {member.kind} member"
+            kind = "special" if member.kind == "other" else member.kind
+            msg = f"a file is needed here, and this is a {kind} member"
             raise UnsafeInputError(msg, file=self.where, member=name)
         if member.sparse:
             msg = "it is a sparse tar member, whose bytes are not stored as they are"
@@ -218,10 +219,11 @@ class MemberTree(Tree):
         name = clean(member.name)
         if name is None:
             if member.kind != "dir" or member.name.strip("./"):
-                self._warn(f"the member {member.name!r} is ignored: its name leads out of the archive")
+                self._warn(f"the member {member.name!r} is ignored: its name is empty or leads out of the archive")
             return None
         if member.kind in {"device", "fifo", "other"}:
-            self._warn(f"the {member.kind} member {name!r} is ignored")
+            kind = "special" if member.kind == "other" else member.kind
+            self._warn(f"the {kind} member {name!r} is ignored")
         first = self._members.setdefault(name, member)
         if first is not member:
             self._repeated.setdefault(name, [first]).append(member)
@@ -289,9 +291,9 @@ class TarTree(MemberTree):
             #: Every member in the archive's order, with those no name leads to.
             self.members: list[Member]
             self.members, warnings, self.end = tar_read.index(fd, self._stamp.size, where=where)
-            self.warnings += warnings
             for member in self.members:
                 self._add(member)
+            self.warnings += warnings
         except OSError as error:
             os.close(fd)
             raise StorageError.from_os(error, file=where, doing="reading") from error
