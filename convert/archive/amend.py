@@ -54,6 +54,8 @@ def write_to_file(fd: int, tree: TarTree, drop: Collection[str], items: Sequence
     for extent in kept(tree, drop):
         if not copy_extent(extent, sink):
             _copy(tree, extent, sink.write)
+    # An archive that was cut in its last padding is accepted; what is added starts a block.
+    sink.write(tar_write.padding(sink.count))
     sink.write(added(items))
 
 
@@ -61,9 +63,11 @@ def write_to_stream(
     write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]
 ) -> None:
     """Write the amended archive to a stream, in order."""
+    count = 0
     for extent in kept(tree, drop):
         _copy(tree, extent, write)
-    write(added(items))
+        count += extent.size
+    write(tar_write.padding(count) + added(items))
 
 
 def _copy(tree: TarTree, extent: Extent, write: Callable[[bytes], object]) -> None:
