@@ -33,7 +33,7 @@ _UNKNOWN: Final = "-"
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with the IDs that all engines show.")
 @debug
 def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> int:
-    r"""Print the ID and the names of each image in SOURCE.
+    """Print the ID and the names of each image in SOURCE.
 
     With one REF (a name, an ID, a manifest digest, or 4 hex digits and more of
     one), print just its ID. Headers and configs are read, never layers, except
@@ -45,7 +45,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
       imgconv id image.tar
       imgconv id image.tar busybox:1
       imgconv id image.tar --engine docker-containerd
-    """
+    """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.source import open_source
     from convert.formats.read import read
     from convert.names import Engine, LayerBytes

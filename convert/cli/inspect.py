@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
 @debug
 def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> int:
-    r"""Show the images in SOURCE: their names, IDs, platforms and layers.
+    """Show the images in SOURCE: their names, IDs, platforms and layers.
 
     Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
     that made it. Digests are cut short for reading; --json has them whole.
@@ -32,7 +32,7 @@ def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> i
       imgconv inspect image.tar
       imgconv inspect image.tar --verify --json
       imgconv inspect oci:layout --graph names.svg
-    """
+    """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.source import open_source
     from convert.formats.read import read
 

@@ -183,13 +183,14 @@ class _Printer:
         self._print(table)
 
     def _artifacts(self, artifacts: Sequence[Document]) -> None:
-        if not artifacts:
-            return
-        self._title("Other things in the source", "")
         for artifact in artifacts:
-            self._line(_text(artifact["digest"]), _text("  " + "  ".join(artifact["names"])))
-            about = f", about {_short(artifact['subject'])}" if artifact["subject"] else ""
-            self._line(_text(f"  {artifact['type']}{about}", "dim"))
+            self._title("artifact", "  ".join(artifact["names"]))
+            self._fact("digest", artifact["digest"], "bold cyan")
+            self._fact("type", artifact["type"])
+            if artifact["subject"]:
+                self._fact("about", artifact["subject"])
+            if artifact["image_id"]:
+                self._fact("image ID", artifact["image_id"], "cyan")
 
 
 class _Column:
