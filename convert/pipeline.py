@@ -87,7 +87,7 @@ class Result:
             "kept": self.ledger.kept,
             "changed": [
                 {"what": change.subject, "from": change.before, "to": change.after, "why": change.why}
-                for change in self.ledger.changes
+                for change in (*self.ledger.changes, *self.ledger.layers)
             ],
             "leftOut": self.ledger.left_out,
             "remarks": list(self.remarks),
@@ -186,7 +186,7 @@ def convert(
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
         out.commit(_check_of(out, wanted, result, shop) if verify_output else None)
-    for line in ledger.left_out:
+    for line in (*ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")

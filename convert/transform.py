@@ -70,10 +70,16 @@ class Change:
 
 @dataclass(slots=True)
 class Ledger:
-    """What was kept, what was made anew, what was left out."""
+    """What was kept, what was made anew, what was left out.
+
+    `layers` are the changes of layer digests that follow from those of manifests,
+    `hints` what the user may want to do next.
+    """
 
     kept: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    layers: list[Change] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
@@ -161,13 +167,30 @@ class _Finisher:
         old = real_manifest(image)
         if old is not None and not self._recipe.recompress and self._fits(old):
             self._ledger.kept.append(str(old.digest))
+            plain = sum(mediatypes.layer_compression(layer.media_type) == "" for layer in old.layers)
+            if plain:
+                self._ledger.hints.append(
+                    f"manifest {old.digest} has {plain} uncompressed layers, which stay so; --recompress compresses them"
+                )
             return dataclasses.replace(image, layers=layers)
         manifest = self._made(image, layers)
         if old is not None and old.digest != manifest.digest:
             why = "--recompress" if self._recipe.recompress else f"--manifest-type {self._recipe.manifest_type}"
             self._ledger.changes.append(Change("manifest", str(old.digest), str(manifest.digest), why))
             self._gone[old.digest] = manifest.digest
+            self._changed(old, manifest, why)
         return dataclasses.replace(image, layers=layers, manifest=manifest)
+
+    def _changed(self, old: Manifest, new: Manifest, why: str) -> None:
+        """Note what else an old manifest said that the new one does not."""
+        for before, after in zip(old.layers, new.layers, strict=True):
+            if before.digest != after.digest:
+                self._ledger.layers.append(Change("layer", str(before.digest), str(after.digest), why))
+        dropped = len(old.annotations) + sum(len(layer.annotations) for layer in old.layers)
+        if dropped:
+            self._ledger.left_out.append(
+                f"left out {dropped} annotations of manifest {old.digest}, which was made anew"
+            )
 
     def _fits(self, manifest: Manifest) -> bool:
         wanted = self._recipe.manifest_type
