@@ -170,7 +170,7 @@ class _Finisher:
             plain = sum(mediatypes.layer_compression(layer.media_type) == "" for layer in old.layers)
             if plain:
                 self._ledger.hints.append(
-                    f"manifest {old.digest} has {plain} uncompressed layers, which stay so; --recompress compresses them"
+                    f"manifest {old.digest} keeps {plain} uncompressed layers; --recompress would compress them"
                 )
             return dataclasses.replace(image, layers=layers)
         manifest = self._made(image, layers)
