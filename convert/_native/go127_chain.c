@@ -95,7 +95,9 @@ static void write_block(chain_state *s, bool closing) {
     plain_block plain = {NULL, 0};
     if (s->block_start >= 0)
         plain = (plain_block){s->window + s->block_start, (size_t)(s->index - s->block_start)};
-    go127_code_tokens(&s->coder, &block, plain, closing, &s->out);
+    block_plan plan;
+    go127_plan_tokens(&plan, &block, closing);
+    go127_code(&s->coder, &plan, &block, plain, &s->out);
     s->block_start = s->index;
     s->sequence_count = s->literal_count = s->run = 0;
 }

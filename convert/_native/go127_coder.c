@@ -20,11 +20,6 @@ enum {
     LENGTH_CODES = LITERAL_CODES - LENGTH_CODE_0,
 };
 
-typedef struct {
-    uint32_t literal[LITERAL_CODES];
-    uint32_t offset[OFFSET_CODES];
-} frequencies;
-
 /* ---- Counting ------------------------------------------------------------------------ */
 
 /* Four counters a byte value, used in turn, so that runs of one value do not wait for
@@ -51,43 +46,44 @@ static void sum_counters(const byte_counters *counters, uint32_t *total) {
                    counters->part[3][i];
 }
 
-static void count_tokens(const parsed_block *block, frequencies *f) {
+static void count_tokens(const parsed_block *block, block_plan *plan) {
     byte_counters counters;
     uint32_t lengths[256];
 
     memset(&counters, 0, sizeof counters);
     memset(lengths, 0, sizeof lengths);
-    memset(f, 0, sizeof *f);
+    memset(plan->literal_frequency, 0, sizeof plan->literal_frequency);
+    memset(plan->offset_frequency, 0, sizeof plan->offset_frequency);
     count_bytes(&counters, block->literals, block->literal_count);
-    sum_counters(&counters, f->literal);
+    sum_counters(&counters, plan->literal_frequency);
     for (size_t i = 0; i < block->count; i++) {
         lengths[block->sequences[i].length]++;
-        f->offset[offset_code_of(block->sequences[i].offset)]++;
+        plan->offset_frequency[offset_code_of(block->sequences[i].offset)]++;
     }
     for (int i = 0; i < 256; i++)
-        f->literal[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
-    f->literal[END_OF_BLOCK] = 1;
+        plan->literal_frequency[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
+    plan->literal_frequency[END_OF_BLOCK] = 1;
 }
 
 /* ---- Sizes, in bits ------------------------------------------------------------------ */
 
-static uint64_t extra_bits(const frequencies *f) {
+static uint64_t extra_bits(const block_plan *plan) {
     uint64_t bits = 0;
     for (int i = 0; i < LENGTH_CODES; i++)
-        bits += (uint64_t)f->literal[LENGTH_CODE_0 + i] * length_extra_bits[i];
+        bits += (uint64_t)plan->literal_frequency[LENGTH_CODE_0 + i] * length_extra_bits[i];
     for (int i = 0; i < OFFSET_CODES; i++)
-        bits += (uint64_t)f->offset[i] * offset_extra_bits[i];
+        bits += (uint64_t)plan->offset_frequency[i] * offset_extra_bits[i];
     return bits;
 }
 
 static uint64_t coded_size(const huffman_code *literal, const huffman_code *offset,
-                           const frequencies *f) {
-    return huffman_cost(literal, f->literal, LITERAL_CODES) +
-           huffman_cost(offset, f->offset, OFFSET_CODES);
+                           const block_plan *plan) {
+    return huffman_cost(literal, plan->literal_frequency, LITERAL_CODES) +
+           huffman_cost(offset, plan->offset_frequency, OFFSET_CODES);
 }
 
-static uint64_t fixed_size(const frequencies *f, uint64_t extra) {
-    return 3 + coded_size(fixed_literal_code, fixed_offset_code, f) + extra;
+static uint64_t fixed_size(const block_plan *plan) {
+    return 3 + coded_size(fixed_literal_code, fixed_offset_code, plan) + plan->extra;
 }
 
 static bool has_codes(const huffman_code *codes, const uint32_t *frequency, size_t n) {
@@ -142,23 +138,113 @@ static float add_entropy(float sum, const uint32_t *frequency, size_t n, float s
     return sum;
 }
 
-/* About what the block would take under tables of its own, header excluded. `tokens` has
- * the end of the block in it if and only if Go has already appended it. */
-static uint64_t estimate(const frequencies *f, size_t tokens, uint64_t extra) {
+/* About what the tokens would take under tables of their own, header excluded. */
+static uint64_t estimate(const block_plan *plan) {
     float bits = 0;
     uint64_t matches = 0;
 
     for (int i = 0; i < LENGTH_CODES; i++)
-        matches += f->literal[LENGTH_CODE_0 + i];
-    if (tokens != 0) {
-        float share = 1.0f / (float)tokens;
-        bits = add_entropy(bits, f->literal, 256, share);
+        matches += plan->literal_frequency[LENGTH_CODE_0 + i];
+    if (plan->tokens != 0) {
+        float share = 1.0f / (float)plan->tokens;
+        bits = add_entropy(bits, plan->literal_frequency, 256, share);
         bits = bits + 15; /* the end of the block */
-        bits = add_entropy(bits, f->literal + LENGTH_CODE_0, LENGTH_CODES, share);
+        bits = add_entropy(bits, plan->literal_frequency + LENGTH_CODE_0, LENGTH_CODES, share);
     }
     if (matches != 0)
-        bits = add_entropy(bits, f->offset, OFFSET_CODES, 1.0f / (float)matches);
-    return (uint64_t)bits + (matches != 0 ? extra : 0);
+        bits = add_entropy(bits, plan->offset_frequency, OFFSET_CODES, 1.0f / (float)matches);
+    return (uint64_t)bits + plan->extra;
+}
+
+/* ---- Planning ------------------------------------------------------------------------ */
+
+/* Whether every byte value is about as frequent as every other: the squared differences
+ * from the mean stay below twice the length. Go sums them in double precision, which is
+ * exact here; times 256 squared they are integers. */
+static bool is_flat(const uint32_t *frequency, size_t length) {
+    uint64_t limit = (uint64_t)length * 2 << 16;
+    uint64_t sum = 0;
+    for (int i = 0; i < 256 && sum < limit; i++) {
+        int64_t difference = (int64_t)frequency[i] * 256 - (int64_t)length;
+        sum += (uint64_t)(difference * difference);
+    }
+    return sum < limit;
+}
+
+void go127_plan_stored(block_plan *plan) {
+    plan->kind = PLAN_STORED;
+}
+
+void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
+    byte_counters counters;
+
+    memset(&counters, 0, sizeof counters);
+    count_bytes(&counters, plain.data, plain.length);
+    sum_counters(&counters, plan->literal_frequency);
+    if (plain.length > FLAT_TEST_LENGTH && is_flat(plan->literal_frequency, plain.length)) {
+        plan->kind = PLAN_STORED;
+        return;
+    }
+    plan->kind = PLAN_LITERALS;
+    plan->closing = closing;
+    plan->literal_frequency[END_OF_BLOCK] = 1;
+    memset(plan->literal, 0, sizeof plan->literal);
+    memset(plan->offset, 0, sizeof plan->offset);
+    plan->offset[0].length = 1; /* DEFLATE has no empty offset table */
+    huffman_build(plan->literal, plan->literal_frequency, END_OF_BLOCK + 1, 15);
+    plan->size = huffman_cost(plan->literal, plan->literal_frequency, END_OF_BLOCK + 1);
+    plan->has_tables = false; /* there is no header yet */
+    plan->has_estimate = true;
+}
+
+void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing) {
+    plan->kind = PLAN_TOKENS;
+    plan->closing = closing;
+    plan->has_estimate = plan->has_tables = false;
+    plan->matchless = block->count == 0;
+    /* In Close, Go appends the end of the block before it decides, and so counts it. */
+    plan->tokens = parsed_tokens(block) + (closing ? 1 : 0);
+    count_tokens(block, plan);
+    /* Without matches there is still an offset table, of one code that nobody uses. It
+     * is counted as used, though, and so adds to every size. */
+    if (plan->matchless)
+        plan->offset_frequency[0] = 1;
+    plan->extra = extra_bits(plan);
+}
+
+static void add_estimate(block_plan *plan) {
+    if (!plan->has_estimate)
+        plan->estimate = estimate(plan);
+    plan->has_estimate = true;
+}
+
+static unsigned used_symbols(const uint32_t *frequency, unsigned n) {
+    while (n > 0 && frequency[n - 1] == 0)
+        n--;
+    return n;
+}
+
+static void add_tables(block_plan *plan) {
+    if (plan->has_tables)
+        return;
+    plan->has_tables = true;
+    if (plan->kind == PLAN_LITERALS) {
+        dynamic_header_make(&plan->header, plan->literal, END_OF_BLOCK + 1, plan->offset, 1);
+        return;
+    }
+    huffman_build(plan->literal, plan->literal_frequency, LITERAL_CODES, 15);
+    huffman_build(plan->offset, plan->offset_frequency, OFFSET_CODES, 15);
+    dynamic_header_make(&plan->header, plan->literal,
+                        used_symbols(plan->literal_frequency, LITERAL_CODES), plan->offset,
+                        used_symbols(plan->offset_frequency, OFFSET_CODES));
+    plan->size = coded_size(plan->literal, plan->offset, plan) + plan->extra;
+}
+
+void go127_plan_complete(block_plan *plan) {
+    if (plan->kind == PLAN_STORED)
+        return;
+    add_estimate(plan);
+    add_tables(plan);
 }
 
 /* ---- Writing ------------------------------------------------------------------------- */
@@ -262,8 +348,6 @@ static void write_tokens(const parsed_block *block, const huffman_code *literal,
     const uint8_t *p = block->literals;
     fast_writer w;
 
-    if (out == NULL)
-        return;
     combine_lengths(lengths, literal);
     bits_flush(out);
     w.word = out->word;
@@ -300,157 +384,120 @@ void go127_coder_init(go127_coder *coder, unsigned penalty) {
     coder->penalty = (uint8_t)penalty;
 }
 
-static unsigned used_symbols(const uint32_t *frequency, unsigned n) {
-    while (n > 0 && frequency[n - 1] == 0)
-        n--;
-    return n;
+static void write_stored(go127_coder *coder, plain_block plain, bit_writer *out) {
+    close_block(coder, out);
+    if (out != NULL)
+        bits_stored(out, plain.data, plain.length, false);
+}
+
+/* Open the plan's own tables. */
+static void open_tables(go127_coder *coder, block_plan *plan, bit_writer *out) {
+    add_tables(plan);
+    if (out != NULL)
+        dynamic_header_write(&plan->header, out);
+    memcpy(coder->literal, plan->literal, sizeof coder->literal);
+    memcpy(coder->offset, plan->offset, sizeof coder->offset);
+    coder->header_size = (uint32_t)plan->header.size;
+    coder->literals_only = plan->kind == PLAN_LITERALS;
+}
+
+static bool can_reuse(const go127_coder *coder, const block_plan *plan) {
+    return !coder->literals_only &&
+           has_codes(coder->literal, plan->literal_frequency, LITERAL_CODES) &&
+           (plan->matchless || has_codes(coder->offset, plan->offset_frequency, OFFSET_CODES));
 }
 
 /*
  * With tables open: decide whether the tokens go under them, which is so unless a table of
- * their own would be smaller even with its header, its end of block and the penalty. The
- * size of what was chosen is left in *size.
+ * their own would be smaller even with its header, its end of block and the penalty. Gives
+ * the size of what was chosen.
  */
-static void keep_or_drop_tables(go127_coder *coder, const frequencies *f, size_t tokens,
-                                uint64_t extra, uint64_t *size, bit_writer *out) {
-    uint64_t fresh = coder->header_size + estimate(f, tokens, extra);
+static uint64_t keep_or_close(go127_coder *coder, block_plan *plan, bit_writer *out) {
+    add_estimate(plan);
+    uint64_t fresh = coder->header_size + plan->estimate;
     fresh += coder->literal[END_OF_BLOCK].length + (fresh >> coder->penalty);
-    uint64_t reused = coded_size(coder->literal, coder->offset, f) + extra;
-    if (fresh < reused) {
-        close_block(coder, out);
-        *size = fresh;
-    } else {
-        *size = reused;
-    }
+    uint64_t reused = coded_size(coder->literal, coder->offset, plan) + plan->extra;
+    if (fresh >= reused)
+        return reused;
+    close_block(coder, out);
+    return fresh;
 }
 
-void go127_code_tokens(go127_coder *coder, const parsed_block *block, plain_block plain,
-                       bool closing, bit_writer *out) {
-    frequencies f;
-    /* In Close, Go appends the end of the block before it decides, and so counts it. */
-    size_t tokens = parsed_tokens(block) + (closing ? 1 : 0);
-    bool try_fixed = tokens < FIXED_CODE_TOKENS;
+static void code_tokens(go127_coder *coder, block_plan *plan, const parsed_block *tokens,
+                        plain_block plain, bit_writer *out) {
+    bool try_fixed = plan->tokens < FIXED_CODE_TOKENS;
 
-    count_tokens(block, &f);
-    if (coder->header_size != 0 &&
-        (coder->literals_only || !has_codes(coder->literal, f.literal, LITERAL_CODES) ||
-         !has_codes(coder->offset, f.offset, OFFSET_CODES)))
+    if (coder->header_size != 0 && !can_reuse(coder, plan))
         close_block(coder, out);
-
-    unsigned literals = used_symbols(f.literal, LITERAL_CODES);
-    unsigned offsets = used_symbols(f.offset, OFFSET_CODES);
-    if (offsets == 0) {
-        /* DEFLATE has no empty offset table: one code that nobody uses. It is counted as
-         * used, though, and so adds to every size below. */
-        f.offset[0] = 1;
-        offsets = 1;
-    }
-    uint64_t extra = extra_bits(&f);
-
     if (coder->header_size != 0) {
-        uint64_t size;
-        keep_or_drop_tables(coder, &f, tokens, extra, &size, out);
-        if (try_fixed && fixed_size(&f, extra) + 7 < size) {
-            if (stored_wins(plain, size))
-                go127_code_stored(coder, plain, out);
-            else
-                write_fixed(coder, block, out);
+        uint64_t size = keep_or_close(coder, plan, out);
+        bool fixed = try_fixed && fixed_size(plan) + 7 < size;
+        if (stored_wins(plain, size)) {
+            write_stored(coder, plain, out);
             return;
         }
-        if (stored_wins(plain, size)) {
-            go127_code_stored(coder, plain, out);
+        if (fixed) {
+            write_fixed(coder, tokens, out);
             return;
         }
     }
-
     if (coder->header_size == 0) {
-        dynamic_header header;
-        huffman_build(coder->literal, f.literal, LITERAL_CODES, 15);
-        huffman_build(coder->offset, f.offset, OFFSET_CODES, 15);
-        dynamic_header_make(&header, coder->literal, literals, coder->offset, offsets);
-        uint64_t size = header.size + coded_size(coder->literal, coder->offset, &f) + extra;
-        uint64_t fixed = fixed_size(&f, extra);
-        if (try_fixed && fixed <= size) {
-            if (stored_wins(plain, fixed))
-                go127_code_stored(coder, plain, out);
-            else
-                write_fixed(coder, block, out);
+        add_tables(plan);
+        uint64_t size = plan->header.size + plan->size;
+        bool fixed = try_fixed && fixed_size(plan) <= size;
+        if (stored_wins(plain, fixed ? fixed_size(plan) : size)) {
+            write_stored(coder, plain, out);
             return;
         }
-        if (stored_wins(plain, size)) {
-            go127_code_stored(coder, plain, out);
+        if (fixed) {
+            write_fixed(coder, tokens, out);
             return;
         }
-        if (out != NULL)
-            dynamic_header_write(&header, out);
-        coder->header_size = (uint32_t)header.size;
-        coder->literals_only = false;
+        open_tables(coder, plan, out);
     }
-    write_tokens(block, coder->literal, coder->offset, closing, out);
-    if (closing)
+    if (out != NULL)
+        write_tokens(tokens, coder->literal, coder->offset, plan->closing, out);
+    if (plan->closing)
         coder->header_size = 0;
 }
 
-/* Whether every byte value is about as frequent as every other: the squared differences
- * from the mean stay below twice the length. Go sums them in double precision, which is
- * exact here; times 256 squared they are integers. */
-static bool is_flat(const uint32_t *frequency, size_t length) {
-    uint64_t limit = (uint64_t)length * 2 << 16;
-    uint64_t sum = 0;
-    for (int i = 0; i < 256 && sum < limit; i++) {
-        int64_t difference = (int64_t)frequency[i] * 256 - (int64_t)length;
-        sum += (uint64_t)(difference * difference);
-    }
-    return sum < limit;
-}
-
-void go127_code_literals(go127_coder *coder, plain_block plain, bool closing, bit_writer *out) {
-    byte_counters counters;
-    uint32_t frequency[END_OF_BLOCK + 1];
-    huffman_code code[END_OF_BLOCK + 1];
-
-    memset(&counters, 0, sizeof counters);
-    count_bytes(&counters, plain.data, plain.length);
-    sum_counters(&counters, frequency);
-    if (plain.length > FLAT_TEST_LENGTH && is_flat(frequency, plain.length)) {
-        go127_code_stored(coder, plain, out);
-        return;
-    }
-    frequency[END_OF_BLOCK] = 1;
-    huffman_build(code, frequency, END_OF_BLOCK + 1, 15);
-    uint64_t fresh = huffman_cost(code, frequency, END_OF_BLOCK + 1);
+static void code_literals(go127_coder *coder, block_plan *plan, plain_block plain,
+                          bit_writer *out) {
+    uint64_t fresh = plan->size;
     fresh += coder->header_size != 0 ? coder->header_size : GUESSED_HEADER_SIZE;
     fresh += fresh >> coder->penalty;
     if (stored_wins(plain, fresh)) {
-        go127_code_stored(coder, plain, out);
+        write_stored(coder, plain, out);
         return;
     }
     if (coder->header_size != 0 &&
-        (!has_codes(coder->literal, frequency, 256) ||
-         fresh < huffman_cost(coder->literal, frequency, 256)))
+        (!has_codes(coder->literal, plan->literal_frequency, 256) ||
+         fresh < huffman_cost(coder->literal, plan->literal_frequency, 256)))
         close_block(coder, out);
-    if (coder->header_size == 0) {
-        static const huffman_code one_offset[1] = {{0, 1}};
-        dynamic_header header;
-        dynamic_header_make(&header, code, END_OF_BLOCK + 1, one_offset, 1);
-        if (out != NULL)
-            dynamic_header_write(&header, out);
-        memset(coder->literal, 0, sizeof coder->literal);
-        memcpy(coder->literal, code, sizeof code);
-        coder->header_size = (uint32_t)header.size;
-        coder->literals_only = true;
+    if (coder->header_size == 0)
+        open_tables(coder, plan, out);
+    if (out != NULL) {
+        parsed_block block = {
+            .literals = plain.data, .literal_count = plain.length, .tail = plain.length};
+        write_tokens(&block, coder->literal, coder->offset, plan->closing, out);
     }
-    parsed_block block = {
-        .literals = plain.data, .literal_count = plain.length, .tail = plain.length};
-    write_tokens(&block, coder->literal, coder->offset, closing, out);
-    if (closing)
+    if (plan->closing)
         coder->header_size = 0;
 }
 
-void go127_code_stored(go127_coder *coder, plain_block plain, bit_writer *out) {
-    close_block(coder, out);
-    if (out != NULL)
-        bits_stored(out, plain.data, plain.length, false);
+void go127_code(go127_coder *coder, block_plan *plan, const parsed_block *tokens,
+                plain_block plain, bit_writer *out) {
+    switch (plan->kind) {
+    case PLAN_STORED:
+        write_stored(coder, plain, out);
+        break;
+    case PLAN_LITERALS:
+        code_literals(coder, plan, plain, out);
+        break;
+    case PLAN_TOKENS:
+        code_tokens(coder, plan, tokens, plain, out);
+        break;
+    }
 }
 
 void go127_code_end(go127_coder *coder, bit_writer *out) {

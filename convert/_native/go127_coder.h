@@ -49,10 +49,40 @@ typedef struct {
     size_t length;
 } plain_block;
 
+/*
+ * All about a block's coding that does not depend on the blocks before. Making it is most of
+ * the work of a decision, and may be done apart from the decision.
+ */
+typedef struct {
+    enum { PLAN_STORED, PLAN_LITERALS, PLAN_TOKENS } kind;
+    bool closing;   /* Go is in Close, and leaves no table open */
+    bool matchless; /* of tokens: there are literals only */
+    bool has_estimate;
+    bool has_tables;
+    size_t tokens;  /* as Go counts them */
+    uint64_t extra; /* bits behind codes */
+    uint64_t estimate;
+    uint32_t literal_frequency[LITERAL_CODES];
+    uint32_t offset_frequency[OFFSET_CODES];
+    /* Tables of its own. */
+    huffman_code literal[LITERAL_CODES];
+    huffman_code offset[OFFSET_CODES];
+    dynamic_header header;
+    uint64_t size; /* of what comes under them, without the header */
+} block_plan;
+
+/* Plan to write a block as it is, to code it without matches (unless it turns out to be
+ * better stored), or to code tokens. */
+void go127_plan_stored(block_plan *plan);
+void go127_plan_literals(block_plan *plan, plain_block plain, bool closing);
+void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing);
+/* Add what may be wanted later, which is otherwise left until it is. */
+void go127_plan_complete(block_plan *plan);
+
 typedef struct {
     /* Of the open tables: the size of their header in bits; 0: no table is open. */
     uint32_t header_size;
-    /* Open tables were made by coder_literals() and have no codes for matches. */
+    /* Open tables were made for literals alone and have no codes for matches. */
     bool literals_only;
     /* A new table must save more than its cost / 2^penalty before it is made. */
     uint8_t penalty;
@@ -72,14 +102,11 @@ typedef struct {
 
 void go127_coder_init(go127_coder *coder, unsigned penalty);
 
-/* Code a block of tokens. `closing`: Go is in Close, and leaves no table open. Here and below,
- * with `out` NULL only the coder's state advances. */
-void go127_code_tokens(go127_coder *coder, const parsed_block *block, plain_block plain,
-                       bool closing, bit_writer *out);
-/* Code a block by its literals alone, without matches. */
-void go127_code_literals(go127_coder *coder, plain_block plain, bool closing, bit_writer *out);
-/* Write a block as it is. */
-void go127_code_stored(go127_coder *coder, plain_block plain, bit_writer *out);
+/* Code a block as planned. `tokens` is used for plans of tokens only. With `out` NULL, the
+ * coder's state advances, and neither tokens nor plain data are looked at. */
+void go127_code(go127_coder *coder, block_plan *plan, const parsed_block *tokens,
+                plain_block plain, bit_writer *out);
+
 /* The end of the stream: an empty final block. */
 void go127_code_end(go127_coder *coder, bit_writer *out);
 

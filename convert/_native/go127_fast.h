@@ -47,15 +47,15 @@ typedef struct {
     uint32_t previous;
 } entry_pair;
 
-/* The state of a level: its tables, single entries before pairs, stand at the end. */
+/* A level's parser. Its tables, single entries before pairs, stand at the end. */
 typedef struct {
-    go127_coder coder;
     int level;
     uint32_t origin; /* of the next block */
-    sequence sequences[FAST_SEQUENCES];
-    uint8_t literals[FAST_BLOCK + FAST_COPY];
+    /* Where the next block's parse goes: FAST_SEQUENCES, and its length and FAST_COPY bytes. */
+    sequence *sequences;
+    uint8_t *literals;
     uint32_t tables[];
-} fast_state;
+} fast_parser;
 
 /* A block being parsed. */
 typedef struct {
@@ -185,25 +185,43 @@ static inline void emit(fast_parse *p, const fast_match *m) {
 }
 
 /* What a parse begins with. By value: a parse that has no address can live in registers. */
-static inline fast_parse begin_parse(fast_state *state, const block_input *block) {
+static inline fast_parse begin_parse(fast_parser *parser, const block_input *block) {
     return (fast_parse){
         .data = block->data,
         .length = (int32_t)block->length,
         .floor = block->position < FAST_REACH ? -(int32_t)block->position : -FAST_REACH,
-        .origin = state->origin,
-        .sequences = state->sequences,
-        .literal_bytes = state->literals,
+        .origin = parser->origin,
+        .sequences = parser->sequences,
+        .literal_bytes = parser->literals,
     };
 }
 
-/* The match finders: parse a block of at least 128 bytes. A level's tables are as large as
+/* ---- The parser ---------------------------------------------------------------------- */
+
+size_t go127_parser_size(int level);
+void go127_parser_init(fast_parser *parser, int level);
+
+/* Parse a block, and plan what can be planned of its coding. `parsed` is of use if that is a
+ * plan for tokens. With `plan` NULL (warming up; only whole blocks) only the tables change. */
+void go127_parse_block(fast_parser *parser, const block_input *block, parsed_block *parsed,
+                       block_plan *plan);
+
+/* The tables as a snapshot: distances from the end of the last block, 0 for entries that no
+ * later block can reach. Equal snapshots mean that all later blocks are parsed alike. */
+size_t go127_tables_entries(int level);
+void go127_tables_save(const fast_parser *parser, uint16_t *distances);
+void go127_tables_load(fast_parser *parser, const uint16_t *distances);
+
+/* ---- The match finders --------------------------------------------------------------- */
+
+/* Parse a block of at least 128 bytes. A level's tables are as large as
  * its file and the list in go127_fast.c say. */
-fast_parse go127_parse1(fast_state *state, const block_input *block);
-fast_parse go127_parse2(fast_state *state, const block_input *block);
-fast_parse go127_parse3(fast_state *state, const block_input *block);
-fast_parse go127_parse4(fast_state *state, const block_input *block);
-fast_parse go127_parse5(fast_state *state, const block_input *block);
-fast_parse go127_parse6(fast_state *state, const block_input *block);
+fast_parse go127_parse1(fast_parser *parser, const block_input *block);
+fast_parse go127_parse2(fast_parser *parser, const block_input *block);
+fast_parse go127_parse3(fast_parser *parser, const block_input *block);
+fast_parse go127_parse4(fast_parser *parser, const block_input *block);
+fast_parse go127_parse5(fast_parser *parser, const block_input *block);
+fast_parse go127_parse6(fast_parser *parser, const block_input *block);
 
 enum {
     TABLE_BITS_1 = 15,

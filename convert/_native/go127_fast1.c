@@ -16,9 +16,9 @@ static inline uint32_t hash(uint64_t v) {
     return hash5(v, TABLE_BITS_1);
 }
 
-fast_parse go127_parse1(fast_state *state, const block_input *block) {
-    uint32_t *const table = state->tables;
-    fast_parse p = begin_parse(state, block);
+fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
+    uint32_t *const table = parser->tables;
+    fast_parse p = begin_parse(parser, block);
     const uint8_t *const data = p.data;
     const int32_t limit = p.length - FAST_MARGIN;
     int32_t s = 0;

@@ -50,10 +50,10 @@ static inline int32_t slipped_length(const fast_parse *p, int32_t start, int32_t
     return run(p, s + 4, start + (int32_t)distance + 4);
 }
 
-fast_parse go127_parse4(fast_state *state, const block_input *block) {
-    uint32_t *const shorts = state->tables;
-    uint32_t *const longs = state->tables + ((size_t)1 << TABLE_BITS_4);
-    fast_parse p = begin_parse(state, block);
+fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
+    uint32_t *const shorts = parser->tables;
+    uint32_t *const longs = parser->tables + ((size_t)1 << TABLE_BITS_4);
+    fast_parse p = begin_parse(parser, block);
     const uint8_t *const data = p.data;
     const int32_t limit = p.length - FAST_MARGIN;
     const int32_t start = history_start(block);

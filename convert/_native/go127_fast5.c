@@ -43,10 +43,10 @@ static inline void try_from_end(const fast_parse *p, const entry_pair *longs, in
         *m = (fast_match){at, from, length};
 }
 
-fast_parse go127_parse5(fast_state *state, const block_input *block) {
-    uint32_t *const shorts = state->tables;
-    entry_pair *const longs = (entry_pair *)(state->tables + ((size_t)1 << TABLE_BITS_5));
-    fast_parse p = begin_parse(state, block);
+fast_parse go127_parse5(fast_parser *parser, const block_input *block) {
+    uint32_t *const shorts = parser->tables;
+    entry_pair *const longs = (entry_pair *)(parser->tables + ((size_t)1 << TABLE_BITS_5));
+    fast_parse p = begin_parse(parser, block);
     const uint8_t *const data = p.data;
     const int32_t limit = p.length - FAST_MARGIN;
     int32_t s = 0;

@@ -21,7 +21,9 @@ static void huffman_init(void *state, int level) {
 
 static void huffman_encode(void *state, const block_input *block, bit_writer *out) {
     plain_block plain = {block->data, block->length};
-    go127_code_literals(state, plain, block->last, out);
+    block_plan plan;
+    go127_plan_literals(&plan, plain, block->last);
+    go127_code(state, &plan, NULL, plain, out);
 }
 
 static void huffman_save(const void *state, void *snapshot) {
@@ -41,7 +43,9 @@ static void store_init(void *state, int level) {
 
 static void store_encode(void *state, const block_input *block, bit_writer *out) {
     plain_block plain = {block->data, block->length};
-    go127_code_stored(state, plain, out);
+    block_plan plan;
+    go127_plan_stored(&plan);
+    go127_code(state, &plan, NULL, plain, out);
 }
 
 static void store_save(const void *state, void *snapshot) {
