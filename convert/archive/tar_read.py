@@ -18,7 +18,7 @@ from convert.errors import FormatError, TruncatedError, UnknownFormatError, Unsa
 from convert.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 BLOCK: Final = 512
 _ZEROS: Final = bytes(BLOCK)
@@ -176,13 +176,17 @@ class TarReader:
     """Iterates over the members of a tar, skipping what of a content was not read.
 
     `warnings` collects what was accepted with a remark, `end` is where the
-    end-of-archive blocks begin, once iteration is over.
+    end-of-archive blocks begin, once iteration is over. `header` is the header
+    block of the member at hand and `pax` the records of its PAX header, for those
+    who want more of it than `Member` has.
     """
 
     def __init__(self, cursor: Cursor, *, where: str) -> None:
         """Read from `cursor`; `where` names the archive in errors."""
         self.warnings: list[str] = []
         self.end = 0
+        self.header = b""
+        self.pax: Mapping[bytes, bytes] = {}
         self._cursor = cursor
         self._where = where
         self._count = 0
@@ -224,6 +228,7 @@ class TarReader:
                 return None
             flag = self._check(block, first=here == 0)
             if flag not in _EXTENSIONS:
+                self.header, self.pax = block, extensions.pax
                 return self._member(block, extensions, start)
             if flag == b"g":
                 self._global(block)
@@ -392,6 +397,10 @@ class _Extensions:
     @property
     def seen(self) -> bool:
         return self._pax is not None or bool(self._long)
+
+    @property
+    def pax(self) -> Mapping[bytes, bytes]:
+        return self._pax or {}
 
     def add(self, flag: bytes, body: bytes) -> None:
         """Take the body of an `x`, `X` (Solaris), `L` or `K` header."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Command -> module under `convert.cli` that holds it, imported when it is run.
 COMMANDS: Final = {
     "convert": "convert",
+    "diff": "diff",
     "digest": "digest",
     "id": "id_",
     "inspect": "inspect",

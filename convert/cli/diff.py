@@ -1,0 +1,186 @@
+"""`imgconv diff`: two archives of any kinds, image by image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from convert.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.content import Proofs
+    from convert.diff import By, Comparison, Difference, FileDifference
+
+_HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
+
+Images are paired by name and platform, else by image ID, else as the only ones
+left. The first difference is said in words, then configs and manifests are
+compared key by key. "Here" is A, "there" is B. What the documents say is
+compared; `imgconv validate` proves that they are true, and --files reads the
+layers that differ.
+
+--by says what has to be the same for exit status 0, else it is 1: id, the image
+ID (config and so the layers' content), whatever the compression and the names;
+layers, the DiffIDs alone; digest, the manifest digest, and the artifacts beside.
+
+\b
+Examples:
+  imgconv diff saved.tar oci-layout
+  imgconv diff --files old.tar new.tar
+  imgconv diff --by digest layout copy && echo nothing to push
+"""
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
+_COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
+
+
+@click.command("diff", help=_HELP)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--by", "by_", type=click.Choice(["id", "layers", "digest"]), default="id", help="What counts (id).")
+@click.option("--files", is_flag=True, help="Also the files that differ between layers.")
+@options.selection
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@options.debug
+def command(
+    a: str, b: str, *, by_: str, files: bool, images: tuple[str, ...], platforms: tuple[str, ...], as_json: bool
+) -> int:
+    """Run it."""
+    from convert.archive.source import open_source
+    from convert.content import Proofs
+    from convert.diff import By, compare
+    from convert.errors import SelectionError, UsageError
+    from convert.pipeline import selected
+
+    if a == b == "-":
+        raise UsageError("A and B cannot both be standard input")
+    by = By(by_)
+    with open_source(a) as left, open_source(b) as right:
+        sets = [selected(opened, images, platforms, (), _remark(opened.path)) for opened in (left, right)]
+        found = compare(sets[0], sets[1])
+        if not found.images and by is not By.DIGEST:
+            raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")
+        proofs = (Proofs(file=left.path), Proofs(file=right.path)) if files else None
+        if as_json:
+            import json
+
+            from convert.diff.report import report
+
+            options.out(json.dumps(report(found, by, (left.path, right.path), proofs), indent=2))
+        else:
+            _line(f"--- {left.path} ({sets[0].format})", "bold")
+            _line(f"+++ {right.path} ({sets[1].format})", "bold")
+            _show(found, by, proofs)
+        for opened in (left, right):
+            opened.tree.check_unchanged()
+    return 0 if found.same(by) else 1
+
+
+def _remark(path: str) -> Callable[[str], None]:
+    """Return what prints a remark about one of the archives."""
+    return lambda text: options.note(f"{path}: {text}")
+
+
+def _line(text: str, style: str = "") -> None:
+    """Print a line; in colour on a terminal only."""
+    import os
+
+    from convert.errors import printable
+
+    text = printable(text)
+    if style and options.is_terminal() and not os.environ.get("NO_COLOR"):
+        text = click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)
+    options.out(text)
+
+
+def _show(found: Difference, by: By, proofs: tuple[Proofs, Proofs] | None) -> None:
+    for one in found.images:
+        _line(f"{_label(one)}: {one.words}", "green" if one.same(by) else "red")
+        for line in _details(one):
+            _line(f"  {line}")
+        if proofs is not None:
+            _show_files(one, proofs)
+    for where, digests in (("here", found.only_a), ("there", found.only_b)):
+        for digest in digests:
+            _line(f"{digest}: only {where}, an artifact, or an image that is not in the source")
+
+
+def _label(one: Comparison) -> str:
+    side = one.a or one.b
+    if side is None:
+        raise ValueError("a comparison of nothing")
+    return "  ".join(part for part in (" ".join(side.names) or str(side.image.image_id), side.platform) if part)
+
+
+def _details(one: Comparison) -> Iterator[str]:
+    """Yield what is the same and what is not, below the first difference."""
+    if one.a is None or one.b is None:
+        return
+    if not one.same_names:
+        yield f"names: {' '.join(one.a.names) or 'none'} here, {' '.join(one.b.names) or 'none'} there"
+    yield f"image ID: {_both(one.a.image.image_id, one.b.image.image_id)}"
+    if one.same_layers:
+        yield "DiffIDs: the same"
+    yield from _layers(one)
+    manifests = [side.manifest.digest if side.manifest is not None else None for side in (one.a, one.b)]
+    if manifests != [None, None]:
+        yield f"manifest digest: {_both(*manifests)}"
+    if one.a.index_digest != one.b.index_digest:
+        yield f"index digest: {_both(one.a.index_digest, one.b.index_digest)}"
+    # Layers were compared above, and so were the digests of configs.
+    for difference in one.config:
+        if not difference.path.startswith("rootfs.diff_ids"):
+            yield f"config: {difference}"
+    for difference in one.manifest:
+        if not difference.path.startswith(("layers[", "config.digest", "config.size")):
+            yield f"manifest: {difference}"
+
+
+def _layers(one: Comparison) -> Iterator[str]:
+    if one.same_layer_digests:
+        yield "layer digests: the same"
+    for pair in one.layers:
+        number = f"layer {pair.number + 1}"
+        if pair.a is None or pair.b is None:
+            side, where = (pair.a, "here") if pair.a is not None else (pair.b, "there")
+            yield f"{number}: only {where}, {side.diff_id if side is not None else ''}"
+        elif not pair.same_content:
+            yield f"{number}: DiffID {_both(pair.a.diff_id, pair.b.diff_id)}"
+        elif not pair.same_bytes:
+            yield f"{number}: digest {_both(pair.digest_a, pair.digest_b)} ({pair.how_a}; {pair.how_b})"
+
+
+def _both(a: object, b: object) -> str:
+    return f"{a}" if a == b else f"{a or 'none'} here, {b or 'none'} there"
+
+
+# -- files -----------------------------------------------------------------------------
+
+
+def _show_files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> None:
+    from convert.diff import layer_files, other_layers
+
+    for mine, its in other_layers(one):
+        names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
+        _line(f"  files of layer {names[0]} here, {names[1]} there:")
+        alike = True
+        for found in layer_files(mine, its, proofs):
+            alike = False
+            _line(f"    {_file(found)}", _COLOURS[found.change])
+        if alike:
+            _line("    the same; the tars differ in order, padding or form of their headers")
+
+
+def _file(found: FileDifference) -> str:
+    if found.change == "changed":
+        told = [f"{name} {a or 'none'} here, {b or 'none'} there" for name, a, b in found.attributes]
+        return f"{_SIGNS[found.change]} {found.path}: {'; '.join(told)}"
+    values = {name: (a if a is not None else b) for name, a, b in found.attributes}
+    told = [values.get("type") or ""]
+    if "size" in values:
+        told.append(f"{values['size']} bytes")
+    if "link" in values:
+        told.append(f"to {values['link']}")
+    return f"{_SIGNS[found.change]} {found.path} ({', '.join(told)})"

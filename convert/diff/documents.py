@@ -1,0 +1,93 @@
+"""Two JSON values, key by key."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_LONGEST: Final = 200
+
+
+class Absent:
+    """Stands for a value that only the other side has."""
+
+    def __repr__(self) -> str:
+        """Return what a person reads."""
+        return "absent"
+
+
+ABSENT: Final = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDifference:
+    """One place in two documents, `config.Env[3]`, with what each has there; `ABSENT` for nothing."""
+
+    path: str
+    a: Any
+    b: Any
+
+    def __str__(self) -> str:
+        """Return one line: path, and both values as JSON."""
+        return f"{self.path or 'document'}: {shown(self.a)} here, {shown(self.b)} there"
+
+
+def differences(a: Any, b: Any, path: str = "") -> Iterator[KeyDifference]:
+    """Yield the places in which two JSON values differ, in A's order, what only B has last.
+
+    Arrays are compared behind their common beginning and before their common
+    end, so that one element more is one difference.
+    """
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in [*a, *(key for key in b if key not in a)]:
+            yield from differences(a.get(key, ABSENT), b.get(key, ABSENT), _below(path, key))
+    elif isinstance(a, list) and isinstance(b, list):
+        yield from _arrays(a, b, path)
+    elif not _equal(a, b):
+        yield KeyDifference(path, a, b)
+
+
+def _arrays(a: list[Any], b: list[Any], path: str) -> Iterator[KeyDifference]:
+    shorter = min(len(a), len(b))
+    head = 0
+    while head < shorter and _equal(a[head], b[head]):
+        head += 1
+    tail = 0
+    while tail < shorter - head and _equal(a[-1 - tail], b[-1 - tail]):
+        tail += 1
+    left, right = a[head : len(a) - tail], b[head : len(b) - tail]
+    for number in range(max(len(left), len(right))):
+        one = left[number] if number < len(left) else ABSENT
+        other = right[number] if number < len(right) else ABSENT
+        yield from differences(one, other, f"{path}[{head + number}]")
+
+
+def _equal(a: Any, b: Any) -> bool:
+    # In JSON true is no number, and 1.0 another text than 1.
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(value, b[key]) for key, value in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return type(a) is type(b) and bool(a == b)
+
+
+def _below(path: str, key: str) -> str:
+    if not _PLAIN_KEY.match(key):
+        return f"{path}[{shown(key)}]"
+    return f"{path}.{key}" if path else key
+
+
+def shown(value: Any) -> str:
+    """Return a value for a person: as JSON, short, without control characters."""
+    if isinstance(value, Absent):
+        return repr(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return printable(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

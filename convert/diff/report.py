@@ -1,0 +1,117 @@
+"""The `--json` document of `imgconv diff` (schemas/report-diff.json)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.diff.documents import Absent
+from convert.diff.files import layer_files
+from convert.diff.images import By, other_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convert.content import Proofs
+    from convert.diff.documents import KeyDifference
+    from convert.diff.images import Comparison, Difference, LayerPair, Side
+    from convert.digest import Digest
+    from convert.model import Layer
+
+#: Raised when a key of the document changes its meaning or goes away.
+VERSION: Final = 1
+
+Document = dict[str, Any]
+
+
+def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Proofs, Proofs] | None) -> Document:
+    """Return the document; the files of layers are compared where `proofs` are given."""
+    return {
+        "report": "diff",
+        "version": VERSION,
+        "a": sources[0],
+        "b": sources[1],
+        "by": by.value,
+        "same": found.same(by),
+        "images": [_comparison(one, by, proofs) for one in found.images],
+        "others": {
+            "onlyA": [str(digest) for digest in found.only_a],
+            "onlyB": [str(digest) for digest in found.only_b],
+        },
+    }
+
+
+def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -> Document:
+    return {
+        "same": one.same(by),
+        "words": one.words,
+        "a": _side(one.a),
+        "b": _side(one.b),
+        "sameNames": one.same_names,
+        "sameImageID": one.same_id,
+        "sameDiffIDs": one.same_layers,
+        "sameLayerDigests": one.same_layer_digests,
+        "sameManifestDigest": one.same_digest,
+        "layers": [_layer(pair) for pair in one.layers],
+        "config": _keys(one.config),
+        "manifest": _keys(one.manifest),
+        "files": _files(one, proofs) if proofs is not None else None,
+    }
+
+
+def _side(side: Side | None) -> Document | None:
+    if side is None:
+        return None
+    return {
+        "names": list(side.names),
+        "platform": side.platform or None,
+        "imageID": str(side.image.image_id),
+        "manifestDigest": str(side.manifest.digest) if side.manifest is not None else None,
+        "indexDigest": _digest(side.index_digest),
+    }
+
+
+def _layer(pair: LayerPair) -> Document:
+    return {
+        "sameContent": pair.same_content,
+        "sameBytes": pair.same_bytes,
+        "a": _layer_side(pair.a, pair.digest_a, pair.how_a),
+        "b": _layer_side(pair.b, pair.digest_b, pair.how_b),
+    }
+
+
+def _layer_side(layer: Layer | None, digest: Digest | None, how: str) -> Document | None:
+    if layer is None:
+        return None
+    return {"diffID": str(layer.diff_id), "digest": _digest(digest), "compression": how or None}
+
+
+def _digest(digest: Digest | None) -> str | None:
+    return str(digest) if digest is not None else None
+
+
+def _keys(found: Iterable[KeyDifference]) -> list[Document]:
+    return [
+        {"path": one.path}
+        | ({} if isinstance(one.a, Absent) else {"a": one.a})
+        | ({} if isinstance(one.b, Absent) else {"b": one.b})
+        for one in found
+    ]
+
+
+def _files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> list[Document]:
+    return [
+        {
+            "a": str(mine.diff_id) if mine is not None else None,
+            "b": str(its.diff_id) if its is not None else None,
+            "files": [
+                {
+                    "change": found.change,
+                    # A name that is no UTF-8 has no JSON of its own.
+                    "path": found.path.encode("utf-8", "backslashreplace").decode(),
+                    "attributes": {name: {"a": a, "b": b} for name, a, b in found.attributes},
+                }
+                for found in layer_files(mine, its, proofs)
+            ],
+        }
+        for mine, its in other_layers(one)
+    ]
