@@ -4,8 +4,10 @@ import io
 import os
 import resource
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -340,3 +342,16 @@ def test_a_failed_sync_leaves_what_was(tmp_path, path, monkeypatch):
         with pytest.raises(StorageError, match="Input/output error"):
             out.commit()
     assert only(tmp_path) == []
+
+
+@pytest.mark.parametrize("release", ["6.18.44-x", "5.7.0", "odd"])
+def test_many_blobs_are_synced_together_where_errors_would_be_seen(path, monkeypatch, release):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_size), real(fd)))
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    blobs = [b"%d" % number * 77 for number in range(20)]
+    make(path, *blobs)
+    together = sys.platform == "linux" and release.startswith("6")
+    assert (synced.count(77) + synced.count(154) == 20) != together
+    assert tree(path) == layout(*blobs)
