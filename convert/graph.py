@@ -121,10 +121,10 @@ class _Maker:
     def graph(self) -> Graph:
         document = self._document
         indexes = []
-        inside: set[str] = set()
+        inside: set[tuple[str, str | None]] = set()
         for index in document["indexes"]:
             members = [image for image in document["images"] if index["digest"] in image["indexes"]]
-            inside.update(image["image_id"] for image in members)
+            inside.update((image["image_id"], image["manifest_digest"]) for image in members)
             digests = {image["manifest_digest"] for image in members}
             others = [child for child in index["children"] if child["digest"] not in digests]
             indexes.append(
@@ -138,7 +138,8 @@ class _Maker:
         alone = [
             image
             for image in document["images"]
-            if image["image_id"] not in inside or (image["index_digest"] is None and image["names"])
+            if (image["image_id"], image["manifest_digest"]) not in inside
+            or (image["index_digest"] is None and image["names"])
         ]
         images = tuple(self._image(image, named=True) for image in alone)
         return Graph(printable(document["source"]["path"]), tuple(indexes), images)

@@ -79,7 +79,11 @@ def inspect_document(
     `facts` are what `names.examine_all` found out, None without `--verify`.
     """
     notes: list[str] = []
-    found = {id(item.node): item for item in named(images) if isinstance(item.node, Image)}
+    found: dict[int, Named] = {}
+    for item in named(images):
+        # An image that has names of its own is shown by those, also where an index lists it.
+        if isinstance(item.node, Image) and (id(item.node) not in found or item.index is None):
+            found[id(item.node)] = item
     return {
         "report": "inspect",
         "version": VERSION,

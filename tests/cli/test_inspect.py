@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import jsonschema
@@ -19,6 +20,7 @@ from convert import schema
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "images"
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
+AMD64 = "383ba1401e01c3bdaab0e8ff91054ae6845ce3ae2493def90f3c027302e84455"
 IMPORTED = "sha256:768741c5396a2ffff583a2c9ad54b0c4d72dff10b6761d1250d826c79a8f6285"
 
 NARROW = f"""\
@@ -188,6 +190,38 @@ def test_v1_ids_are_computed_where_the_source_has_none(imgconv, archive):
     computed = imgconv("inspect", archive("docker29-hybrid-html"), "--json").json["images"][0]
     assert computed["v1_ids"] == "docker"
     assert [layer["v1_id"] for layer in computed["layers"]] == [layer["v1_id"] for layer in own["layers"]]
+
+
+def test_an_image_inside_an_index_keeps_names_of_its_own(imgconv, archive):
+    """index.json names the index mp:1 and, behind it, one of its images."""
+
+    def change(name, data):
+        if name != "index.json":
+            return data
+        index = json.loads(data)
+        (top,) = index["manifests"]
+        own = {"io.containerd.image.name": "docker.io/library/own:2", "org.opencontainers.image.ref.name": "2"}
+        child = {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": f"sha256:{AMD64}",
+            "size": sizes[f"blobs/sha256/{AMD64}"],
+            "annotations": own,
+        }
+        return json.dumps(index | {"manifests": [child, top, child]}).encode()
+
+    path = archive("containerd29-export-multiplatform")
+    with tarfile.open(path) as tar:
+        sizes = {member.name: member.size for member in tar}
+    path = archive("containerd29-export-multiplatform", change)
+    done = imgconv("inspect", path, "--json", "--graph", "names.svg")
+    assert done.status == 0
+    names = {image["manifest_digest"].removeprefix("sha256:"): image["names"] for image in done.json["images"]}
+    assert len(names) == 2
+    assert names.pop(AMD64) == ["own:2"]
+    assert list(names.values()) == [["mp:1"]]
+    drawing = Path("names.svg").read_text(encoding="utf-8")
+    assert ">own:2</text>" in drawing
+    assert ">mp:1</text>" in drawing
 
 
 def test_verify_reads_and_proves_all_layers(imgconv, archive):
