@@ -1,0 +1,266 @@
+"""An independent reader of what imgconv writes, and what many tests need.
+
+Nothing of imgconv is used here: a fault in its reader must not hide one in its writer.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import posixpath
+import subprocess
+import sys
+import tarfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import zstandard
+
+ROOT = Path(__file__).parents[1]
+MATCH = ROOT / "testdata" / "match" / "archives"
+READ = ROOT / "testdata" / "read"
+REFUSE = ROOT / "testdata" / "refuse"
+#: Published archives, where this work tree stands beside them.
+PUBLISHED = ROOT.parent / "shared" / "images"
+
+FORMATS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"]
+TARS = [name for name in FORMATS if name != "oci"]
+
+CONFIG_TYPES = {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+COMMAND = [sys.executable, "-c", "from convert.cli import main; main()"]
+
+
+def plain(path):
+    """Return the bytes of an archive without the compression of the whole."""
+    return unpacked(Path(path).read_bytes())
+
+
+def unpacked(raw):
+    """Return bytes without their compression, told by their first ones."""
+    if raw.startswith(b"\x1f\x8b"):
+        parts = []
+        while raw.startswith(b"\x1f\x8b"):
+            member = zlib.decompressobj(31)
+            parts += [member.decompress(raw), member.flush()]
+            assert member.eof
+            raw = member.unused_data
+        return b"".join(parts)
+    if raw.startswith(b"\xfd7zXZ"):
+        return lzma.decompress(raw)
+    if raw.startswith(b"BZh"):
+        return bz2.decompress(raw)
+    if raw.startswith(b"\x28\xb5\x2f\xfd"):
+        with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
+            return stream.read()
+    return raw
+
+
+WRAPPERS = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+}
+
+
+def sha256(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def run(*arguments, **options):
+    """Run the command line in a process of its own."""
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    options.setdefault("timeout", 120)
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([*COMMAND, *map(str, arguments)], check=False, **options)
+
+
+def contents(path):
+    """Return everything a result holds: path to bytes, `-> target` for links, None for folders.
+
+    Two results are the same exactly if this is.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path.read_bytes()
+    return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
+
+
+# -- reading ----------------------------------------------------------------------
+
+
+@dataclass
+class Image:
+    image_id: str
+    diff_ids: list
+    names: list = field(default_factory=list)
+    manifest: str | None = None
+    layers: list = field(default_factory=list)
+    v1_ids: list = field(default_factory=list)
+
+
+def members(raw):
+    """Return a tar's files: name to bytes, symlinks and hard links followed, each name once."""
+    files, links = {}, {}
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            assert name not in files
+            assert name not in links
+            assert not name.startswith(("/", "../"))
+            if member.isfile():
+                files[name] = archive.extractfile(member).read()
+            elif member.issym():
+                links[name] = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+            else:
+                assert member.isdir()
+    for name, target in links.items():
+        files[name] = files[target]
+    return files
+
+
+def files_of(path):
+    path = Path(path)
+    if path.is_dir():
+        assert not [
+            each for each in path.rglob("*") if each.is_symlink() or (each.stat().st_nlink > 1 and each.is_file())
+        ]
+        return {name: data for name, data in contents(path).items() if not name.startswith(".")}
+    return members(path.read_bytes())
+
+
+def docker_images(files):
+    """Return the images that `manifest.json` lists, every layer held against its DiffID."""
+    listed = json.loads(files["manifest.json"])
+    images = []
+    for item in listed:
+        assert set(item) <= {"Config", "RepoTags", "Layers", "Parent", "LayerSources"}
+        raw = files[item["Config"]]
+        diff_ids = json.loads(raw)["rootfs"]["diff_ids"] or []
+        layers = item["Layers"] or []
+        assert [sha256(unpacked(files[name])) for name in layers] == diff_ids
+        for name in [item["Config"], *layers]:
+            hexes = [part for part in name.replace(":", "/").replace(".", "/").split("/") if len(part) == 64]
+            # A name that is a digest tells the truth; v1 IDs are no digests of these bytes.
+            if name.startswith(("blobs/", "sha256:")) or ".tar." in name or name.endswith(".json"):
+                assert hashlib.sha256(files[name]).hexdigest() == hexes[-1], name
+        image = Image(sha256(raw), diff_ids, list(item["RepoTags"] or []), layers=[sha256(files[x]) for x in layers])
+        if layers and layers[0].endswith("/layer.tar"):
+            image.v1_ids = [posixpath.dirname(name) for name in layers]
+        images.append(image)
+    if "repositories" in files:
+        tops = {}
+        for image in images:
+            for name in image.names if image.diff_ids else ():
+                repository, _, tag = name.rpartition(":")
+                top = image.v1_ids[-1] if image.v1_ids else image.diff_ids[-1].removeprefix("sha256:")
+                tops.setdefault(repository, {})[tag] = top
+        assert json.loads(files["repositories"]) == tops
+    for image in images:
+        _check_v1(files, image)
+    return images
+
+
+def _check_v1(files, image):
+    parent = None
+    for v1_id, diff_id in zip(image.v1_ids, image.diff_ids, strict=True) if image.v1_ids else ():
+        assert files[f"{v1_id}/VERSION"] == b"1.0"
+        document = json.loads(files[f"{v1_id}/json"])
+        assert document["id"] == v1_id
+        assert document.get("parent") == parent
+        assert sha256(files[f"{v1_id}/layer.tar"]) == diff_id
+        parent = v1_id
+
+
+@dataclass
+class Layout:
+    images: list
+    #: Descriptors of index.json as they are.
+    entries: list
+    #: Digests of every manifest, index and artifact that is there.
+    documents: set
+    #: Digests of blobs that nothing names.
+    strays: set
+
+
+def layout(files):
+    """Return what an OCI layout holds, every blob held against its name, size and DiffID."""
+    assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    index = json.loads(files["index.json"])
+    assert index["schemaVersion"] == 2
+    blobs = {}
+    for name, data in files.items():
+        if name.startswith("blobs/"):
+            _, algorithm, encoded = name.split("/")
+            assert hashlib.new(algorithm, data).hexdigest() == encoded
+            blobs[f"{algorithm}:{encoded}"] = data
+    images, reached, documents = {}, set(), set()
+
+    def visit(descriptor):
+        digest = descriptor["digest"]
+        data = blobs.get(digest)
+        if data is None:
+            return
+        assert descriptor["size"] == len(data)
+        reached.add(digest)
+        if digest in documents:
+            return
+        if "manifest" not in descriptor["mediaType"] and "index" not in descriptor["mediaType"]:
+            return
+        documents.add(digest)
+        document = json.loads(data)
+        for child in document.get("manifests") or ():
+            visit(child)
+        if "config" in document:
+            read_manifest(digest, document)
+
+    def read_manifest(digest, document):
+        parts = [document["config"], *(document["layers"] or ())]
+        for part in parts:
+            if part["digest"] in blobs:
+                assert part["size"] == len(blobs[part["digest"]])
+                reached.add(part["digest"])
+        if document["config"]["mediaType"] not in CONFIG_TYPES or not all("tar" in x["mediaType"] for x in parts[1:]):
+            return
+        config = json.loads(blobs[document["config"]["digest"]])
+        if "rootfs" not in config:
+            return
+        for part, diff_id in zip(parts[1:], config["rootfs"]["diff_ids"] or [], strict=True):
+            if part["digest"] in blobs:
+                assert sha256(unpacked(blobs[part["digest"]])) == diff_id
+            else:
+                assert part.get("urls") or "nondistributable" in part["mediaType"] or "foreign" in part["mediaType"]
+        image_id = document["config"]["digest"]
+        images[digest] = Image(
+            image_id, config["rootfs"]["diff_ids"] or [], manifest=digest, layers=[x["digest"] for x in parts[1:]]
+        )
+
+    for entry in index["manifests"]:
+        visit(entry)
+    return Layout(list(images.values()), index["manifests"], documents, blobs.keys() - reached)
+
+
+def check(path, form):
+    """Prove a result whole and sound; return its images."""
+    files = files_of(path)
+    if form in {"docker-save", "crane"}:
+        return docker_images(files)
+    found = layout(files)
+    if form == "docker-save@25":
+        # v1 documents that no descriptor names; untagged images after others are in manifest.json alone (moby#51389).
+        listed = {name for item in json.loads(files["manifest.json"]) for name in (item["Config"], *item["Layers"])}
+        for stray in {"blobs/" + digest.replace(":", "/") for digest in found.strays} - listed:
+            assert json.loads(files[stray]).keys() & {"id", "config"}
+        return docker_images(files)
+    assert not found.strays
+    if form == "docker-oci":
+        listed = {image.image_id for image in docker_images(files)}
+        assert listed <= {image.image_id for image in found.images}
+    return found.images
