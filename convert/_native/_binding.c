@@ -14,7 +14,7 @@
 #include "block_segment.h"
 #include "block_stream.h"
 #include "encoder.h"
-#include "go126_chain_segment.h"
+#include "two_step.h"
 
 typedef struct {
     PyObject *encoder_type;
@@ -50,19 +50,73 @@ static void free_object(PyObject *self) {
     Py_DECREF(type);
 }
 
-/* Room for output. The limited API cannot shrink a bytes object, so output is made here and
- * copied: the copy is small beside making it. */
-static uint8_t *new_room(size_t bound) {
-    uint8_t *room = malloc(bound);
-    if (room == NULL)
-        PyErr_NoMemory();
-    return room;
+/* The memory of one parallel stream, used again and again: its objects are few, large, all
+ * alike and soon gone. Only touched with the GIL held. */
+enum { POOL_SPARES = 16 };
+
+typedef struct {
+    size_t users;
+    struct {
+        void *memory;
+        size_t size;
+    } spare[POOL_SPARES];
+} memory_pool;
+
+static memory_pool *pool_new(void) {
+    memory_pool *pool = calloc(1, sizeof *pool);
+    if (pool != NULL)
+        pool->users = 1;
+    return pool;
 }
 
-static PyObject *bytes_of(uint8_t *room, size_t size) {
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)room, (Py_ssize_t)size);
-    free(room);
-    return bytes;
+static memory_pool *pool_share(memory_pool *pool) {
+    pool->users++;
+    return pool;
+}
+
+static void pool_leave(memory_pool *pool) {
+    if (pool == NULL || --pool->users > 0)
+        return;
+    for (size_t i = 0; i < POOL_SPARES; i++)
+        free(pool->spare[i].memory);
+    free(pool);
+}
+
+/* At least *size bytes, how many is put back into *size; or NULL with an exception. */
+static void *pool_take(memory_pool *pool, size_t *size) {
+    size_t best = POOL_SPARES;
+    for (size_t i = 0; i < POOL_SPARES; i++) {
+        if (pool->spare[i].memory != NULL && pool->spare[i].size >= *size &&
+            (best == POOL_SPARES || pool->spare[i].size < pool->spare[best].size))
+            best = i;
+    }
+    /* Not far too much: a small segment's memory is not a large one's. */
+    if (best < POOL_SPARES && pool->spare[best].size / 2 <= *size) {
+        void *memory = pool->spare[best].memory;
+        *size = pool->spare[best].size;
+        pool->spare[best].memory = NULL;
+        return memory;
+    }
+    void *memory = malloc(*size);
+    if (memory == NULL)
+        PyErr_NoMemory();
+    return memory;
+}
+
+static void pool_give(memory_pool *pool, void *memory, size_t size) {
+    for (size_t i = 0; i < POOL_SPARES && memory != NULL; i++) {
+        if (pool->spare[i].memory == NULL) {
+            pool->spare[i].memory = memory;
+            pool->spare[i].size = size;
+            return;
+        }
+    }
+    free(memory);
+}
+
+/* Output is made in a room and copied, because the limited API cannot shrink a bytes object. */
+static PyObject *bytes_of(const uint8_t *room, size_t size) {
+    return PyBytes_FromStringAndSize((const char *)room, (Py_ssize_t)size);
 }
 
 static int check_profile(int generation, int level) {
@@ -118,9 +172,9 @@ static void encoder_dealloc(PyObject *object) {
 static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t n) {
     size_t bound = self->blocks != NULL ? block_stream_bound(self->blocks, n)
                                         : self->tokens->bound(self->memory, n);
-    uint8_t *out = new_room(bound);
+    uint8_t *out = malloc(bound);
     if (out == NULL)
-        return NULL;
+        return PyErr_NoMemory();
     size_t size;
     Py_BEGIN_ALLOW_THREADS
     if (data == NULL)
@@ -130,7 +184,9 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
         size = self->blocks != NULL ? block_stream_write(self->blocks, data, n, out)
                                     : self->tokens->write(self->memory, data, n, out);
     Py_END_ALLOW_THREADS
-    return bytes_of(out, size);
+    PyObject *bytes = bytes_of(out, size);
+    free(out);
+    return bytes;
 }
 
 static PyObject *encoder_write(PyObject *object, PyObject *data) {
@@ -197,84 +253,34 @@ typedef struct {
     PyObject_HEAD
     busy_flag busy;
     bool has_run;
-    int generation;
-    int level;
+    const void *joiner; /* that it was made for: only compared */
     Py_buffer view; /* the input, held for as long as anyone may look at it */
-    block_segment *blocks;
-    chain_segment *chain;
+    block_segment *blocks; /* one of the two ways, the other NULL */
+    const two_step_encoder *steps;
+    void *two_step;
+    memory_pool *pool;
     void *memory;
+    size_t memory_size;
 } segment_object;
 
-static PyObject *segment_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"generation", "level", "data", "before", "size",
-                            "position", "last", NULL};
-    int generation, level, last;
-    PyObject *data;
-    Py_ssize_t before, size;
-    unsigned long long position;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iiOnnKp:Segment", names, &generation,
-                                     &level, &data, &before, &size, &position, &last))
-        return NULL;
+/* What a segment of an encoder wants around it; false if it works in order only. */
+static bool find_geometry(int generation, int level, two_step_geometry *geometry) {
+    const two_step_encoder *steps = find_two_step_encoder(generation, level);
     const block_encoder *blocks = find_block_encoder(generation, level);
-    if (blocks == NULL && (generation != 126 || check_profile(generation, level) < 0)) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "this encoder works in order only");
-        return NULL;
-    }
-    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    segment_object *self = (segment_object *)allocate(type, 0);
-    if (self == NULL)
-        return NULL;
-    atomic_flag_clear(&self->busy);
-    self->generation = generation;
-    self->level = level;
-    if (PyObject_GetBuffer(data, &self->view, PyBUF_SIMPLE) < 0)
-        goto failed;
-
-    size_t wanted = blocks != NULL ? block_segment_before(blocks) : chain_segment_before();
-    if (position < wanted)
-        wanted = (size_t)position;
-    if (before < 0 || size < 0 || before > self->view.len || size > self->view.len - before ||
-        (size_t)before < wanted || (unsigned long long)before > position) {
-        PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
-        goto failed;
-    }
-    size_t after = (size_t)(self->view.len - before - size);
-    segment_input input = {(const uint8_t *)self->view.buf + before, (size_t)before,
-                           (size_t)size, position, last != 0};
-    if (blocks != NULL) {
-        if (position % blocks->block_size != 0 ||
-            (last == 0 && (size == 0 || (size_t)size % blocks->block_size != 0))) {
-            PyErr_SetString(PyExc_ValueError, "a segment must be whole blocks");
-            goto failed;
-        }
-        self->memory = malloc(block_segment_memory(blocks, (size_t)size));
-        if (self->memory != NULL)
-            self->blocks = block_segment_init(self->memory, blocks, level, &input);
-    } else {
-        if ((last == 0 && (size == 0 || after < chain_segment_after())) ||
-            (last != 0 && after != 0)) {
-            PyErr_SetString(PyExc_ValueError, "the data do not hold what is behind the segment");
-            goto failed;
-        }
-        self->memory = malloc(chain_segment_memory((size_t)size));
-        if (self->memory != NULL)
-            self->chain = chain_segment_init(self->memory, level, &input, after);
-    }
-    if (self->memory == NULL) {
-        PyErr_NoMemory();
-        goto failed;
-    }
-    return (PyObject *)self;
-
-failed:
-    Py_DECREF(self);
-    return NULL;
+    if (steps != NULL)
+        *geometry = steps->geometry(level);
+    else if (blocks != NULL) /* one byte behind tells a full block from the last one */
+        *geometry = (two_step_geometry){blocks->block_size, block_segment_before(blocks), 1};
+    else
+        return false;
+    return true;
 }
 
 static void segment_dealloc(PyObject *object) {
     segment_object *self = (segment_object *)object;
-    free(self->memory);
+    if (self->pool != NULL)
+        pool_give(self->pool, self->memory, self->memory_size);
+    pool_leave(self->pool);
     if (self->view.obj != NULL)
         PyBuffer_Release(&self->view);
     free_object(object);
@@ -290,7 +296,7 @@ static PyObject *segment_run(PyObject *object, PyObject *unused) {
         if (self->blocks != NULL)
             block_segment_run(self->blocks);
         else
-            chain_segment_run(self->chain);
+            self->steps->segment_run(self->two_step);
         Py_END_ALLOW_THREADS
         self->has_run = true;
     }
@@ -305,10 +311,7 @@ static PyMethodDef segment_methods[] = {
 };
 
 static PyType_Slot segment_slots[] = {
-    {Py_tp_doc,
-     PyDoc_STR("Segment(generation, level, data, before, size, position, last)\n--\n\n"
-               "Part of a stream, to be worked on apart from the rest.")},
-    {Py_tp_new, segment_new},
+    {Py_tp_doc, PyDoc_STR("Part of a stream, to be worked on apart from the rest.")},
     {Py_tp_dealloc, segment_dealloc},
     {Py_tp_methods, segment_methods},
     {0, NULL},
@@ -317,7 +320,7 @@ static PyType_Slot segment_slots[] = {
 static PyType_Spec segment_spec = {
     .name = "convert._native._binding.Segment",
     .basicsize = sizeof(segment_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = segment_slots,
 };
 
@@ -330,13 +333,18 @@ typedef struct {
     PyObject *segment; /* its input is still needed */
     const void *joiner; /* that made it: only compared */
     unsigned long long number; /* among its codings */
-    chain_coding *chain;
+    const two_step_encoder *steps;
+    void *two_step;
+    memory_pool *pool;
     void *memory;
+    size_t memory_size;
 } coding_object;
 
 static void coding_dealloc(PyObject *object) {
     coding_object *self = (coding_object *)object;
-    free(self->memory);
+    if (self->pool != NULL)
+        pool_give(self->pool, self->memory, self->memory_size);
+    pool_leave(self->pool);
     Py_XDECREF(self->segment);
     free_object(object);
 }
@@ -348,7 +356,7 @@ static PyObject *coding_run(PyObject *object, PyObject *unused) {
         return NULL;
     if (!self->has_run) {
         Py_BEGIN_ALLOW_THREADS
-        chain_coding_run(self->chain);
+        self->steps->coding_run(self->two_step);
         Py_END_ALLOW_THREADS
         self->has_run = true;
     }
@@ -388,8 +396,10 @@ typedef struct {
     unsigned long long appended; /* codings taken */
     bool finished;
     PyObject *latest; /* the latest coding: what it left over goes into the next */
-    block_joiner *blocks;
-    chain_joiner *chain;
+    block_joiner *blocks; /* one of the two ways, the other NULL */
+    const two_step_encoder *steps;
+    void *two_step;
+    memory_pool *pool; /* for all but the joiner itself */
     void *memory;
 } joiner_object;
 
@@ -399,8 +409,8 @@ static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Joiner", names, &generation, &level) ||
         check_profile(generation, level) < 0)
         return NULL;
-    const block_encoder *blocks = find_block_encoder(generation, level);
-    if (blocks == NULL && generation != 126) {
+    two_step_geometry geometry;
+    if (!find_geometry(generation, level, &geometry)) {
         PyErr_SetString(PyExc_ValueError, "this encoder works in order only");
         return NULL;
     }
@@ -411,27 +421,97 @@ static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     atomic_flag_clear(&self->busy);
     self->generation = generation;
     self->level = level;
-    self->memory = malloc(blocks != NULL ? block_joiner_memory(blocks) : chain_joiner_memory());
-    if (self->memory == NULL) {
+    const block_encoder *blocks = find_block_encoder(generation, level);
+    self->steps = find_two_step_encoder(generation, level);
+    self->memory = malloc(self->steps != NULL ? self->steps->joiner_memory(level)
+                                              : block_joiner_memory(blocks));
+    self->pool = pool_new();
+    if (self->memory == NULL || self->pool == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    if (blocks != NULL)
-        self->blocks = block_joiner_init(self->memory, blocks, level);
+    if (self->steps != NULL)
+        self->two_step = self->steps->joiner_init(self->memory, level);
     else
-        self->chain = chain_joiner_init(self->memory, level);
+        self->blocks = block_joiner_init(self->memory, blocks, level);
     return (PyObject *)self;
 }
 
 static void joiner_dealloc(PyObject *object) {
     joiner_object *self = (joiner_object *)object;
     free(self->memory);
+    pool_leave(self->pool);
     Py_XDECREF(self->latest);
     free_object(object);
 }
 
 static module_state *state_of(PyObject *object) {
     return PyType_GetModuleState(Py_TYPE(object));
+}
+
+static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"data", "before", "size", "position", "last", NULL};
+    joiner_object *self = (joiner_object *)object;
+    PyObject *data;
+    Py_ssize_t before, size;
+    unsigned long long position;
+    int last;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OnnKp:segment", names, &data, &before, &size,
+                                     &position, &last))
+        return NULL;
+    module_state *state = state_of(object);
+    if (state == NULL)
+        return NULL;
+    PyTypeObject *type = (PyTypeObject *)state->segment_type;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    segment_object *segment = (segment_object *)allocate(type, 0);
+    if (segment == NULL)
+        return NULL;
+    atomic_flag_clear(&segment->busy);
+    segment->joiner = self;
+    segment->pool = pool_share(self->pool);
+    if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
+        goto failed;
+
+    two_step_geometry wanted = {1, 0, 0};
+    find_geometry(self->generation, self->level, &wanted);
+    if (position < wanted.before)
+        wanted.before = (size_t)position;
+    Py_ssize_t length = segment->view.len;
+    if (before < 0 || size < 0 || before > length || size > length - before ||
+        (size_t)before < wanted.before || (unsigned long long)before > position) {
+        PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
+        goto failed;
+    }
+    if (position % wanted.unit != 0 ||
+        (last == 0 && (size == 0 || (size_t)size % wanted.unit != 0))) {
+        PyErr_SetString(PyExc_ValueError, "a segment must be whole units");
+        goto failed;
+    }
+    size_t after = (size_t)(length - before - size);
+    if (last != 0 ? after != 0 : after < wanted.after) {
+        PyErr_SetString(PyExc_ValueError, "the data do not hold what is behind the segment");
+        goto failed;
+    }
+    segment_input input = {(const uint8_t *)segment->view.buf + before, (size_t)before,
+                           (size_t)size, position, last != 0};
+    const block_encoder *blocks = find_block_encoder(self->generation, self->level);
+    segment->memory_size = self->steps != NULL
+                               ? self->steps->segment_memory(self->level, (size_t)size)
+                               : block_segment_memory(blocks, (size_t)size);
+    segment->memory = pool_take(self->pool, &segment->memory_size);
+    if (segment->memory == NULL)
+        goto failed;
+    segment->steps = self->steps;
+    if (self->steps != NULL)
+        segment->two_step = self->steps->segment_init(segment->memory, self->level, &input, after);
+    else
+        segment->blocks = block_segment_init(segment->memory, blocks, self->level, &input);
+    return (PyObject *)segment;
+
+failed:
+    Py_DECREF(segment);
+    return NULL;
 }
 
 /* The segment `object` is, if it may be joined now; else NULL with an exception. Borrowed. */
@@ -447,26 +527,28 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     if (take(&segment->busy) < 0)
         return NULL;
     give_back(&segment->busy);
-    if (!segment->has_run || segment->generation != self->generation ||
-        segment->level != self->level || self->finished) {
-        PyErr_SetString(PyExc_ValueError, "not a segment that has run, of the same encoder");
+    if (!segment->has_run || segment->joiner != self || self->finished) {
+        PyErr_SetString(PyExc_ValueError, "not a segment of this joiner, or it has not run");
         return NULL;
     }
     return segment;
 }
 
 static PyObject *join_blocks(joiner_object *self, segment_object *segment) {
-    uint8_t *out = new_room(block_joiner_bound(self->blocks, segment->blocks));
+    size_t room = block_joiner_bound(self->blocks, segment->blocks);
+    uint8_t *out = pool_take(self->pool, &room);
     if (out == NULL)
         return NULL;
     size_t size;
     Py_BEGIN_ALLOW_THREADS
     size = block_joiner_join(self->blocks, segment->blocks, out);
     Py_END_ALLOW_THREADS
-    return bytes_of(out, size);
+    PyObject *bytes = bytes_of(out, size);
+    pool_give(self->pool, out, room);
+    return bytes;
 }
 
-static PyObject *join_chain(joiner_object *self, segment_object *segment) {
+static PyObject *join_two_step(joiner_object *self, segment_object *segment) {
     PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     coding_object *coding = (coding_object *)allocate(type, 0);
@@ -474,15 +556,19 @@ static PyObject *join_chain(joiner_object *self, segment_object *segment) {
         return NULL;
     atomic_flag_clear(&coding->busy);
     coding->segment = Py_NewRef((PyObject *)segment);
-    coding->memory = malloc(chain_coding_memory(self->chain, segment->chain));
+    coding->steps = self->steps;
+    coding->pool = pool_share(self->pool);
+    coding->memory_size = self->steps->coding_memory(self->two_step, segment->two_step);
+    coding->memory = pool_take(self->pool, &coding->memory_size);
     if (coding->memory == NULL) {
         Py_DECREF(coding);
-        return PyErr_NoMemory();
+        return NULL;
     }
     /* What the coding before left over is read out of it: it lives until then. */
-    coding->chain = chain_coding_init(coding->memory, self->chain, segment->chain);
+    coding->two_step =
+        self->steps->coding_init(coding->memory, self->two_step, segment->two_step);
     Py_BEGIN_ALLOW_THREADS
-    chain_joiner_join(self->chain, segment->chain, coding->chain);
+    self->steps->join(self->two_step, segment->two_step, coding->two_step);
     Py_END_ALLOW_THREADS
     coding->joiner = self;
     coding->number = self->joined++;
@@ -500,11 +586,11 @@ static PyObject *joiner_join(PyObject *object, PyObject *argument) {
     if (segment != NULL) {
         const segment_input *input = segment->blocks != NULL
                                          ? block_segment_input(segment->blocks)
-                                         : chain_segment_input(segment->chain);
+                                         : self->steps->segment_input(segment->two_step);
         if (input->position != self->position) {
             PyErr_SetString(PyExc_ValueError, "segments must be joined in order");
         } else {
-            result = self->blocks != NULL ? join_blocks(self, segment) : join_chain(self, segment);
+            result = self->blocks != NULL ? join_blocks(self, segment) : join_two_step(self, segment);
             if (result != NULL) {
                 self->position += input->size;
                 self->finished = input->last;
@@ -537,13 +623,15 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     }
     self->appended++;
     PyObject *result = NULL;
-    uint8_t *out = new_room(chain_coding_bound(coding->chain));
+    size_t room = self->steps->coding_bound(coding->two_step);
+    uint8_t *out = pool_take(self->pool, &room);
     if (out != NULL) {
         size_t size;
         Py_BEGIN_ALLOW_THREADS
-        size = chain_joiner_append(self->chain, coding->chain, out);
+        size = self->steps->append(self->two_step, coding->two_step, out);
         Py_END_ALLOW_THREADS
         result = bytes_of(out, size);
+        pool_give(self->pool, out, room);
     }
     give_back(&self->busy);
     return result;
@@ -554,10 +642,13 @@ static PyObject *joiner_repaired(PyObject *object, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLongLong(self->blocks != NULL
                                            ? block_joiner_repaired(self->blocks)
-                                           : chain_joiner_repaired(self->chain));
+                                           : self->steps->repaired(self->two_step));
 }
 
 static PyMethodDef joiner_methods[] = {
+    {"segment", (PyCFunction)(void (*)(void))joiner_segment, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("segment($self, data, before, size, position, last)\n--\n\n"
+               "A part of the stream to run and join.")},
     {"join", joiner_join, METH_O,
      PyDoc_STR("join($self, segment, /)\n--\n\n"
                "Check and take the next segment; return bytes, or a Coding to run and append.")},
@@ -597,13 +688,10 @@ static PyObject *segment_geometry(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "ii:segment_geometry", &generation, &level) ||
         check_profile(generation, level) < 0)
         return NULL;
-    const block_encoder *blocks = find_block_encoder(generation, level);
-    if (blocks != NULL)
-        return Py_BuildValue("(nnn)", (Py_ssize_t)blocks->block_size,
-                             (Py_ssize_t)block_segment_before(blocks), (Py_ssize_t)1);
-    if (generation == 126)
-        return Py_BuildValue("(nnn)", (Py_ssize_t)1, (Py_ssize_t)chain_segment_before(),
-                             (Py_ssize_t)chain_segment_after());
+    two_step_geometry geometry;
+    if (find_geometry(generation, level, &geometry))
+        return Py_BuildValue("(nnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
+                             (Py_ssize_t)geometry.after);
     Py_RETURN_NONE;
 }
 

@@ -31,22 +31,8 @@ class Encoder:
 
 @final
 class Segment:
-    """Part of a stream, to be worked on apart from the rest.
+    """Part of a stream, to be worked on apart from the rest. Made by `Joiner.segment`."""
 
-    `data` holds `before` bytes of earlier input, `size` bytes of the segment, then what
-    follows; it must not change while the segment or a coding made of it exists.
-    """
-
-    def __new__(
-        cls,
-        generation: int,
-        level: int,
-        data: Buffer,
-        before: int,
-        size: int,
-        position: int,
-        last: bool,
-    ) -> Segment: ...
     def run(self) -> None:
         """Do the work, on whichever thread."""
 
@@ -62,6 +48,13 @@ class Joiner:
     """Makes one stream of segments; the bytes are those of `Encoder`."""
 
     def __new__(cls, generation: int, level: int) -> Joiner: ...
+    def segment(self, data: Buffer, before: int, size: int, position: int, last: bool) -> Segment:
+        """Make a part of the stream, to be run and joined.
+
+        `data` holds `before` bytes of earlier input, `size` bytes of the segment, then what
+        follows; it must not change while the segment, or a coding made of it, exists.
+        """
+
     def join(self, segment: Segment, /) -> bytes | Coding:
         """Check and take the next segment, which has run."""
 

@@ -1,5 +1,7 @@
 /* Which encoder makes the bytes of which generation and level. */
+#include "classic.h"
 #include "encoder.h"
+#include "two_step.h"
 
 const block_encoder *find_block_encoder(int generation, int level) {
     if (generation == 126) {
@@ -44,5 +46,17 @@ const token_encoder *find_token_encoder(int generation, int level) {
         return &go126_chain;
     if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
         return &go127_chain;
+    if (generation == GENERATION_GNU && level >= LEVEL_MIN && level <= LEVEL_MAX)
+        return &classic_gnu;
+    if (generation == GENERATION_ZLIB && level >= LEVEL_MIN && level <= LEVEL_MAX)
+        return &classic_zlib;
+    return NULL;
+}
+
+const two_step_encoder *find_two_step_encoder(int generation, int level) {
+    if (generation == 126 && level >= 2 && level <= LEVEL_MAX)
+        return &go126_chain_two_step;
+    if (generation == 127 && level >= 1 && level <= 6)
+        return &go127_fast_two_step;
     return NULL;
 }

@@ -1,8 +1,17 @@
-/* See go126_chain_segment.h. */
-#include "go126_chain_segment.h"
-
+/*
+ * Levels 2 to 9 of go1.26 on many cores (two_step.h).
+ *
+ * Segments are parsed apart, each after some input of the one before. Joining looks
+ * whether the tokens of the stream so far end where a token of the next segment ends, with
+ * the parser in the same state (go126_chain.c says what that is); if not, input is parsed
+ * again from there until they meet. Blocks are then cut from the joined tokens.
+ */
 #include <stdalign.h>
 #include <string.h>
+
+#include "bit_piece.h"
+#include "go126_chain.h"
+#include "two_step.h"
 
 enum {
     /* Parsed before a segment at lazy levels, where any common token boundary will do. */
@@ -19,7 +28,7 @@ enum {
     BLOCK_OVERHEAD = 16,
 };
 
-struct chain_segment {
+typedef struct {
     int level;
     segment_input input;
     size_t after;
@@ -28,9 +37,9 @@ struct chain_segment {
     token_list tokens;
     entered_set entered; /* greedy: at `first` */
     chain_parser parser;
-};
+} chain_segment;
 
-struct chain_coding {
+typedef struct {
     const chain_segment *segment;
     chain_cutter cutter; /* as it stood before the first block */
     token_list tokens;
@@ -43,9 +52,9 @@ struct chain_coding {
     uint8_t *bits;
     uint64_t bit_count;
     uint64_t first_stored;
-};
+} chain_coding;
 
-struct chain_joiner {
+typedef struct {
     int level;
     chain_cutter cutter;
     uint64_t position; /* tokens are known up to here */
@@ -55,7 +64,7 @@ struct chain_joiner {
     uint64_t word;
     unsigned count;
     chain_parser parser; /* for repairs */
-};
+} chain_joiner;
 
 static size_t aligned(size_t n) {
     return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
@@ -121,14 +130,6 @@ static void walk_step(token_walk *w, uint64_t limit, entered_set *set, uint32_t 
 
 /* ---- Segments --------------------------------------------------------------------------- */
 
-size_t chain_segment_before(void) {
-    return BEFORE;
-}
-
-size_t chain_segment_after(void) {
-    return AFTER;
-}
-
 static size_t max_sequences(size_t size) {
     return (size + WARMUP_GREEDY + OVERHANG) / CHAIN_MIN_MATCH + 2;
 }
@@ -137,13 +138,13 @@ static size_t max_literals(size_t size) {
     return size + WARMUP_GREEDY + OVERHANG;
 }
 
-size_t chain_segment_memory(size_t size) {
+static size_t segment_memory(int level, size_t size) {
+    (void)level;
     return aligned(sizeof(chain_segment)) + aligned(max_sequences(size) * sizeof(sequence)) +
            aligned(max_literals(size));
 }
 
-chain_segment *chain_segment_init(void *memory, int level, const segment_input *input,
-                                  size_t after) {
+static void *segment_init(void *memory, int level, const segment_input *input, size_t after) {
     uint8_t *p = memory;
     chain_segment *s = memory;
     s->level = level;
@@ -156,8 +157,8 @@ chain_segment *chain_segment_init(void *memory, int level, const segment_input *
     return s;
 }
 
-const segment_input *chain_segment_input(const chain_segment *s) {
-    return &s->input;
+static const segment_input *input_of(const void *segment) {
+    return &((const chain_segment *)segment)->input;
 }
 
 /* The input as the parser sees it, from the first byte there is. */
@@ -175,7 +176,8 @@ static uint64_t settled(const chain_parser *p, const chain_input *in) {
     return in->origin + p->next - (p->literal_waits ? 1 : 0);
 }
 
-void chain_segment_run(chain_segment *s) {
+static void segment_run(void *segment) {
+    chain_segment *s = segment;
     chain_parser *p = &s->parser;
     chain_input in = whole_input(s);
     bool greedy;
@@ -211,11 +213,12 @@ void chain_segment_run(chain_segment *s) {
 
 /* ---- Joining ---------------------------------------------------------------------------- */
 
-size_t chain_joiner_memory(void) {
+static size_t joiner_memory(int level) {
+    (void)level;
     return sizeof(chain_joiner);
 }
 
-chain_joiner *chain_joiner_init(void *memory, int level) {
+static void *joiner_init(void *memory, int level) {
     chain_joiner *j = memory;
     memset(j, 0, sizeof *j);
     j->level = level;
@@ -224,8 +227,8 @@ chain_joiner *chain_joiner_init(void *memory, int level) {
     return j;
 }
 
-uint64_t chain_joiner_repaired(const chain_joiner *j) {
-    return j->repaired;
+static uint64_t repaired(const void *joiner) {
+    return ((const chain_joiner *)joiner)->repaired;
 }
 
 /* Tokens that a coding can get: the segment's, or as many from a repair, and fewer than a
@@ -245,16 +248,18 @@ static size_t coding_bits(const chain_segment *s) {
            (bytes / CHAIN_BLOCK_TOKENS + 3) * BLOCK_OVERHEAD + BITS_SLACK;
 }
 
-size_t chain_coding_memory(const chain_joiner *j, const chain_segment *s) {
-    (void)j;
+static size_t coding_memory(const void *joiner, const void *segment) {
+    const chain_segment *s = segment;
+    (void)joiner;
     return aligned(sizeof(chain_coding)) + aligned(coding_sequences(s) * sizeof(sequence)) +
            aligned(coding_literals(s)) + coding_bits(s);
 }
 
-chain_coding *chain_coding_init(void *memory, const chain_joiner *j, const chain_segment *s) {
+static void *coding_init(void *memory, const void *joiner, const void *segment) {
+    const chain_segment *s = segment;
     uint8_t *p = memory;
     chain_coding *c = memory;
-    (void)j;
+    (void)joiner;
     memset(c, 0, sizeof *c);
     p += aligned(sizeof *c);
     c->tokens.sequences = (sequence *)(void *)p;
@@ -332,7 +337,10 @@ static void meet(chain_joiner *j, const chain_segment *s, token_walk *walk, chai
     j->repaired += j->position - began;
 }
 
-void chain_joiner_join(chain_joiner *j, const chain_segment *s, chain_coding *c) {
+static void join(void *joiner, const void *segment, void *coding) {
+    chain_joiner *j = joiner;
+    const chain_segment *s = segment;
+    chain_coding *c = coding;
     const chain_coding *before = j->latest;
     c->segment = s;
     c->last = s->input.last;
@@ -375,7 +383,8 @@ void chain_joiner_join(chain_joiner *j, const chain_segment *s, chain_coding *c)
 
 /* ---- Coding ----------------------------------------------------------------------------- */
 
-void chain_coding_run(chain_coding *c) {
+static void coding_run(void *coding) {
+    chain_coding *c = coding;
     const segment_input *input = &c->segment->input;
     uint64_t origin = input->position - input->before;
     size_t first = 0, literals = 0;
@@ -410,11 +419,13 @@ void chain_coding_run(chain_coding *c) {
     store64(w.next, w.word);
 }
 
-size_t chain_coding_bound(const chain_coding *c) {
-    return (size_t)(c->bit_count / 8) + 3 * BITS_SLACK;
+static size_t coding_bound(const void *coding) {
+    return (size_t)(((const chain_coding *)coding)->bit_count / 8) + 3 * BITS_SLACK;
 }
 
-size_t chain_joiner_append(chain_joiner *j, const chain_coding *c, uint8_t *out) {
+static size_t append(void *joiner, const void *coding, uint8_t *out) {
+    chain_joiner *j = joiner;
+    const chain_coding *c = coding;
     bit_writer w;
     bits_resume(&w, out, j->word, j->count);
     bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
@@ -426,3 +437,25 @@ size_t chain_joiner_append(chain_joiner *j, const chain_coding *c, uint8_t *out)
     j->count = w.count;
     return (size_t)(w.next - w.start);
 }
+
+static two_step_geometry geometry(int level) {
+    (void)level;
+    return (two_step_geometry){.unit = 1, .before = BEFORE, .after = AFTER};
+}
+
+const two_step_encoder go126_chain_two_step = {
+    .geometry = geometry,
+    .segment_memory = segment_memory,
+    .segment_init = segment_init,
+    .segment_input = input_of,
+    .segment_run = segment_run,
+    .joiner_memory = joiner_memory,
+    .joiner_init = joiner_init,
+    .coding_memory = coding_memory,
+    .coding_init = coding_init,
+    .join = join,
+    .coding_run = coding_run,
+    .coding_bound = coding_bound,
+    .append = append,
+    .repaired = repaired,
+};

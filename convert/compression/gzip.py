@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 _GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
-# Input in flight, over all segments of a stream. What is made of it needs several times
-# as much (tokens, states, output), and all of it is to stay below 64 MB.
-_IN_FLIGHT: Final = 9 << 20
-_LARGEST_SEGMENT: Final = 3 << 20
+# Input in flight, over all segments of a stream, when segments are coded at once and when
+# they are parsed first. What is made of it (tokens, output) needs up to five times as much,
+# and every segment has an encoder's state; all of it is to stay below 64 MB.
+_IN_FLIGHT_BLOCKS: Final = 6 << 20
+_IN_FLIGHT_TOKENS: Final = 3 << 20
+_LARGEST_SEGMENT: Final = 4 << 20
+_MOST_WORKERS: Final = 16
 
 
 class GoGzipEncoder:
@@ -107,8 +110,9 @@ class _InOrder:
 class _Task:
     """Something to run on the executor, or here if nobody there has begun it."""
 
-    def __init__(self, work: Segment | Coding, executor: Executor) -> None:
+    def __init__(self, work: Segment | Coding, source: bytearray, executor: Executor) -> None:
         self.work = work
+        self.source = source  # the input it looks at
         self._future: Future[None] = executor.submit(work.run)
 
     def done(self) -> bool:
@@ -133,16 +137,17 @@ class _Parallel:
         workers: int,
     ) -> None:
         unit, self._before, self._after = geometry
-        self._generation = generation
-        self._level = level
         self._executor = executor
+        workers = min(workers, _MOST_WORKERS)
         # Enough for every worker while the oldest is being joined.
-        self._most = workers + max(1, workers // 2)
-        wanted = min(_IN_FLIGHT // self._most, _LARGEST_SEGMENT)
+        self._most = workers + max(1, workers // 4)
+        in_flight = _IN_FLIGHT_BLOCKS if unit > 1 else _IN_FLIGHT_TOKENS
+        wanted = min(in_flight // self._most, _LARGEST_SEGMENT)
         self._segment_size = max(1, wanted // unit) * unit
         self._joiner = Joiner(generation, level)
         self._segments: deque[_Task] = deque()
         self._codings: deque[_Task] = deque()
+        self._spare: list[bytearray] = []
         # Input not yet in a segment, behind what the next segment wants before it.
         self._buffer = bytearray(self._before + self._segment_size + self._after)
         self._begin = 0
@@ -181,14 +186,14 @@ class _Parallel:
             self._join(out)
         # The segment keeps the buffer; the next one gets a new one with the end of it.
         used = memoryview(self._buffer)[: self._end]
-        segment = Segment(self._generation, self._level, used, self._begin, size, self._position, last)
-        self._segments.append(_Task(segment, self._executor))
+        segment = self._joiner.segment(used, self._begin, size, self._position, last)
+        self._segments.append(_Task(segment, self._buffer, self._executor))
         self._position += size
         if last:
             return
         following = self._begin + size
         keep = max(0, following - self._before)
-        self._buffer = bytearray(len(self._buffer))
+        self._buffer = self._spare.pop() if self._spare else bytearray(len(self._buffer))
         self._buffer[: self._end - keep] = used[keep:]
         self._begin = following - keep
         self._end -= keep
@@ -201,17 +206,17 @@ class _Parallel:
         joined = self._joiner.join(_segment(task.work))
         if isinstance(joined, bytes):
             out.append(joined)
+            self._spare.append(task.source)
             return
-        self._codings.append(_Task(joined, self._executor))
-        while self._codings[0].done() or len(self._codings) > self._most:
+        self._codings.append(_Task(joined, task.source, self._executor))
+        while len(self._codings) > max(1, self._most // 4) or (self._codings and self._codings[0].done()):
             self._append(out)
-            if not self._codings:
-                break
 
     def _append(self, out: list[bytes]) -> None:
         task = self._codings.popleft()
         task.wait()
         out.append(self._joiner.append(_coding(task.work)))
+        self._spare.append(task.source)
 
 
 def _segment(work: Segment | Coding) -> Segment:

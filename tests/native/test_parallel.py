@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
+from convert._native import Coding, Encoder, Joiner, segment_geometry
 from convert.compression.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,7 +60,7 @@ def apart(generation: int, level: int, data: bytes, step: int) -> tuple[bytes, i
         size = len(data) - position if last else step
         start = max(0, position - before)
         held = data[start : position + size + (0 if last else after)]
-        segment = Segment(generation, level, held, position - start, size, position, last)
+        segment = joiner.segment(held, position - start, size, position, last)
         segment.run()
         joined = joiner.join(segment)
         if isinstance(joined, Coding):
@@ -171,7 +171,7 @@ def test_bytes_do_not_depend_on_workers_or_chunks(profile: str, workers: int) ->
 
 def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
     data = bytes(range(256)) * 65535
-    segment = Segment(126, 6, data, 0, len(data), 0, last=True)
+    segment = Joiner(126, 6).segment(data, 0, len(data), 0, last=True)
     worker = threading.Thread(target=segment.run)
     worker.start()
     turns = 0

@@ -17,7 +17,7 @@
 #include "../../../convert/_native/block_segment.h"
 #include "../../../convert/_native/block_stream.h"
 #include "../../../convert/_native/encoder.h"
-#include "../../../convert/_native/go126_chain_segment.h"
+#include "../../../convert/_native/two_step.h"
 
 enum { MAX_DATA = 300000 };
 
@@ -190,33 +190,35 @@ static buffer blocks_in_parallel(const block_encoder *e, int level, const uint8_
     return result;
 }
 
-static buffer chain_in_parallel(int level, const uint8_t *data, size_t n, size_t step) {
+static buffer two_step_in_parallel(const two_step_encoder *e, int level, const uint8_t *data,
+                                   size_t n, size_t step) {
     buffer result = {NULL, 0};
-    void *memory = allocate(chain_joiner_memory());
-    chain_joiner *joiner = chain_joiner_init(memory, level);
+    two_step_geometry wants = e->geometry(level);
+    step = (step + wants.unit - 1) / wants.unit * wants.unit;
+    void *memory = allocate(e->joiner_memory(level));
+    void *joiner = e->joiner_init(memory, level);
     void *latest = NULL;
     size_t at = 0;
     bool last;
     do {
         size_t size = step;
-        if (n - at < size + chain_segment_after() + 1)
+        if (n - at < size + wants.after + 1)
             size = n - at;
         segment_input input;
-        uint8_t *copy = around(data, n, at, chain_segment_before(), size, chain_segment_after(),
-                               &input);
-        void *segment_memory = allocate(chain_segment_memory(size));
-        chain_segment *segment =
-            chain_segment_init(segment_memory, level, &input, input.last ? 0 : chain_segment_after());
-        chain_segment_run(segment);
-        void *coding_memory = allocate(chain_coding_memory(joiner, segment));
-        chain_coding *coding = chain_coding_init(coding_memory, joiner, segment);
-        chain_joiner_join(joiner, segment, coding);
+        uint8_t *copy = around(data, n, at, wants.before, size, wants.after, &input);
+        void *segment_memory = allocate(e->segment_memory(level, size));
+        void *segment =
+            e->segment_init(segment_memory, level, &input, input.last ? 0 : wants.after);
+        e->segment_run(segment);
+        void *coding_memory = allocate(e->coding_memory(joiner, segment));
+        void *coding = e->coding_init(coding_memory, joiner, segment);
+        e->join(joiner, segment, coding);
         free(latest);
         latest = coding_memory;
-        chain_coding_run(coding);
-        size_t bound = chain_coding_bound(coding);
+        e->coding_run(coding);
+        size_t bound = e->coding_bound(coding);
         uint8_t *out = allocate(bound);
-        size_t made = chain_joiner_append(joiner, coding, out);
+        size_t made = e->append(joiner, coding, out);
         CHECK(made <= bound);
         grow(&result, out, made);
         last = input.last;
@@ -271,10 +273,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (cut < n && n / cut < 5000)
         check_same(&whole, in_order(generation, level, data, n, cut));
     const block_encoder *blocks = find_block_encoder(generation, level);
+    const two_step_encoder *steps = find_two_step_encoder(generation, level);
     if (blocks != NULL && n > blocks->block_size)
         check_same(&whole, blocks_in_parallel(blocks, level, data, n, 1 + input[3] % 4));
-    else if (blocks == NULL && generation == 126 && n > 1024)
-        check_same(&whole, chain_in_parallel(level, data, n, 512 + 128 * (size_t)input[3]));
+    if (steps != NULL && n > 1024)
+        check_same(&whole,
+                   two_step_in_parallel(steps, level, data, n, 512 + 128 * (size_t)input[3]));
     free(whole.bytes);
     return 0;
 }
