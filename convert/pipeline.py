@@ -27,7 +27,7 @@ from convert.model import Entry, Image, Name
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
-from convert.select import by_image, by_platform, node_digest, retag
+from convert.select import by_image, by_platform, by_spelling, node_digest, retag
 from convert.transform import Form, Ledger, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
 
@@ -258,7 +258,7 @@ def selected(
     for warning in found.warnings:
         said(warning)
     if opened.reference_text:
-        found = _spelled(found, opened.reference_text)
+        found = by_spelling(found, opened.reference_text)
     found = by_platform(by_image(found, images), wanted, said)
     if found.entries and all(entry.node is None for entry in found.entries):
         absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
@@ -274,18 +274,6 @@ def _tag(text: str) -> Reference:
     if reference.tag is None or reference.digest is not None:
         raise UsageError(f"--tag {text!r} needs a tag and no digest", hint="as in --tag example.com/app:1.0")
     return reference
-
-
-def _spelled(images: ImageSet, text: str) -> ImageSet:
-    """Pick what skopeo's spelling names behind the path: a reference, or `@N`."""
-    if text.startswith("@") and text[1:].isdecimal():
-        nodes = list(dict.fromkeys(id(entry.node) for entry in images.entries))
-        number = int(text[1:])
-        if number >= len(nodes):
-            raise SelectionError(f"there is no image {text} in the source", hint=f"it holds {len(nodes)}")
-        kept = tuple(entry for entry in images.entries if id(entry.node) == nodes[number])
-        return dataclasses.replace(images, entries=kept)
-    return by_image(images, [text])
 
 
 def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> ImageSet:

@@ -97,6 +97,21 @@ def by_image(images: ImageSet, selectors: Sequence[str]) -> ImageSet:
     return dataclasses.replace(images, entries=tuple(entries))
 
 
+def by_spelling(images: ImageSet, text: str) -> ImageSet:
+    """Keep what skopeo's spelling names behind the path: a reference, or `@N` for the N-th image.
+
+    Raises:
+        SelectionError: it names nothing, or two things.
+    """
+    if not text.startswith("@") or not text[1:].isdecimal():
+        return by_image(images, [text])
+    nodes = list(dict.fromkeys(id(entry.node) for entry in images.entries))
+    if len(text) > 1 + len(str(len(nodes))) or int(text[1:]) >= len(nodes):
+        raise SelectionError(f"there is no image {text} in the source", hint=f"it holds {len(nodes)}")
+    kept = tuple(entry for entry in images.entries if id(entry.node) == nodes[int(text[1:])])
+    return dataclasses.replace(images, entries=kept)
+
+
 def _matches(images: ImageSet, selector: str) -> list[_Hit]:
     for kind in (_by_ref_name, _by_reference, _by_digest, _by_prefix):
         hits = list(kind(images, selector))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convert.cli.options import debug, note, out
+from convert.cli.options import debug, note, out, selection
 from convert.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 @click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
 @click.option("--graph", metavar="FILE", help="Draw how names and digests hang together: FILE.svg, .mmd or .dot.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
+@selection
 @debug
-def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> int:
+def command(
+    source: str,
+    *,
+    verify: bool,
+    graph: str | None,
+    as_json: bool,
+    images: tuple[str, ...],
+    platforms: tuple[str, ...],
+) -> int:
     """Show the images in SOURCE: their names, IDs, platforms and layers.
 
     Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
@@ -35,7 +44,10 @@ def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> i
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.source import open_source
     from convert.formats.read import read
+    from convert.platform import Platform
+    from convert.select import by_image, by_platform, by_spelling
 
+    wanted = [Platform.parse(text) for text in platforms]
     draw = None
     if graph is not None:
         from convert.graph import renderer
@@ -44,12 +56,11 @@ def command(source: str, *, verify: bool, graph: str | None, as_json: bool) -> i
         draw = renderer(graph)
     problems: list[InputError] = []
     with open_source(source) as opened:
-        images = read(opened.tree, problems=problems)
+        found = read(opened.tree, problems=problems)
         if opened.reference_text:
-            from convert.select import by_image
-
-            images = by_image(images, [opened.reference_text])
-        document = _document(opened, images, problems, verify=verify)
+            found = by_spelling(found, opened.reference_text)
+        found = by_platform(by_image(found, images), wanted, note)
+        document = _document(opened, found, problems, verify=verify)
     if graph is not None and draw is not None:
         _write(graph, draw(document))
     if as_json:
