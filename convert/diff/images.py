@@ -313,7 +313,8 @@ def _other_layers(one: Comparison) -> str:
     count_a = sum(pair.a is not None for pair in one.layers)
     count_b = sum(pair.b is not None for pair in one.layers)
     if first.a is None or first.b is None:
-        return f"{count_a} layers here, {count_b} there; the first {first.number} are the same"
+        alike = {0: "none is", 1: "the first is"}.get(first.number, f"the first {first.number} are")
+        return f"{count_a} layers here, {count_b} there; {alike} the same"
     counts = f" of {count_a}" if count_a == count_b else f" ({count_a} here, {count_b} there)"
     return f"layer {first.number + 1}{counts} differs: DiffID {first.a.diff_id} here, {first.b.diff_id} there"
 

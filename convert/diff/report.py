@@ -34,8 +34,8 @@ def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Pr
         "same": found.same(by),
         "images": [_comparison(one, by, proofs) for one in found.images],
         "others": {
-            "onlyA": [str(digest) for digest in found.only_a],
-            "onlyB": [str(digest) for digest in found.only_b],
+            "only_a": [str(digest) for digest in found.only_a],
+            "only_b": [str(digest) for digest in found.only_b],
         },
     }
 
@@ -46,11 +46,11 @@ def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -
         "words": one.words,
         "a": _side(one.a),
         "b": _side(one.b),
-        "sameNames": one.same_names,
-        "sameImageID": one.same_id,
-        "sameDiffIDs": one.same_layers,
-        "sameLayerDigests": one.same_layer_digests,
-        "sameManifestDigest": one.same_digest,
+        "same_names": one.same_names,
+        "same_image_id": one.same_id,
+        "same_diff_ids": one.same_layers,
+        "same_layer_digests": one.same_layer_digests,
+        "same_manifest_digest": one.same_digest,
         "layers": [_layer(pair) for pair in one.layers],
         "config": _keys(one.config),
         "manifest": _keys(one.manifest),
@@ -63,17 +63,17 @@ def _side(side: Side | None) -> Document | None:
         return None
     return {
         "names": list(side.names),
-        "platform": side.platform or None,
-        "imageID": str(side.image.image_id),
-        "manifestDigest": str(side.manifest.digest) if side.manifest is not None else None,
-        "indexDigest": _digest(side.index_digest),
+        "platform": side.platform,
+        "image_id": str(side.image.image_id),
+        "manifest_digest": str(side.manifest.digest) if side.manifest is not None else None,
+        "index_digest": _digest(side.index_digest),
     }
 
 
 def _layer(pair: LayerPair) -> Document:
     return {
-        "sameContent": pair.same_content,
-        "sameBytes": pair.same_bytes,
+        "same_content": pair.same_content,
+        "same_bytes": pair.same_bytes,
         "a": _layer_side(pair.a, pair.digest_a, pair.how_a),
         "b": _layer_side(pair.b, pair.digest_b, pair.how_b),
     }
@@ -82,7 +82,7 @@ def _layer(pair: LayerPair) -> Document:
 def _layer_side(layer: Layer | None, digest: Digest | None, how: str) -> Document | None:
     if layer is None:
         return None
-    return {"diffID": str(layer.diff_id), "digest": _digest(digest), "compression": how or None}
+    return {"diff_id": str(layer.diff_id), "digest": _digest(digest), "compression": how or None}
 
 
 def _digest(digest: Digest | None) -> str | None:

@@ -75,11 +75,11 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
     _check_members(tree, findings)
     contents = Contents(findings)
     if has_manifest or has_index:
-        tops = check_layout(checked, contents) if has_index else []
-        items = check_docker(checked, contents) if has_manifest else []
-        if has_manifest:
+        tops = check_layout(checked, contents) if has_index else None
+        items = check_docker(checked, contents) if has_manifest else None
+        if items is not None:
             check_v1(checked, items)
-        if has_manifest and has_index:
+        if items is not None and tops is not None:
             check_both(checked, items, tops)
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
         check_legacy(checked)

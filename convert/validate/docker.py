@@ -40,17 +40,17 @@ class Item:
     references: tuple[Reference, ...]
 
 
-def check_docker(checked: Checked, contents: Contents) -> list[Item]:
-    """Check `manifest.json`, the configs and layers it names; return its images."""
+def check_docker(checked: Checked, contents: Contents) -> list[Item] | None:
+    """Check `manifest.json`, the configs and layers it names; return its images, None if it names none."""
     raw = checked.raw(MEMBER)
     if raw is None:
-        return []
+        return None
     value = checked.parse(raw, MEMBER)
     if value is None and checked.findings.blames(MEMBER):
-        return []
+        return None
     if value is None:
         checked.findings.add("no-images", "is null, so it names no image", member=MEMBER, severity=Severity.ERROR)
-        return []
+        return None
     checked.meet(value, MEMBER, schema.DOCKER_MANIFEST)
     if value == []:
         checked.findings.add("no-images", "is an empty list", member=MEMBER)

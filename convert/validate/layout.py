@@ -70,8 +70,8 @@ class _Described:
         return Claim(self.view.member, self.view.at, digest=self.digest, size=self.size, media_type=self.media_type)
 
 
-def check_layout(checked: Checked, contents: Contents) -> list[Top]:
-    """Check a layout; return what `index.json` names."""
+def check_layout(checked: Checked, contents: Contents) -> list[Top] | None:
+    """Check a layout; return what `index.json` names, None if that cannot be read."""
     return _Layout(checked, contents).check()
 
 
@@ -83,7 +83,7 @@ class _Layout:
         self._names: dict[str, View] = {}
         self._present = False
 
-    def check(self) -> list[Top]:
+    def check(self) -> list[Top] | None:
         self._version()
         raw = self._checked.raw(MEMBER)
         index = self._checked.view(raw, MEMBER, schema.OCI_INDEX) if raw is not None else None
@@ -101,7 +101,7 @@ class _Layout:
             if tops and not self._present:
                 self._checked.findings.add("no-images", "names only what is not in the source", member=MEMBER)
         self._all_blobs()
-        return tops
+        return tops if index is not None else None
 
     def _version(self) -> None:
         raw = self._checked.raw("oci-layout")

@@ -201,7 +201,10 @@ def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
         checked.findings.add("v1-id", message, member="manifest.json", place=f"{item.place}.Layers")
         return
     checked.findings.add(
-        "v1-scheme", "the v1 IDs are of no scheme that imgconv computes", member="manifest.json", place=item.place
+        "v1-scheme",
+        "the v1 IDs are neither those of Docker in UTC nor skopeo's",
+        member="manifest.json",
+        place=item.place,
     )
 
 
