@@ -143,6 +143,7 @@ def convert(
     if pushes is not None:
         _check_pusher(wanted, compress=compress, recompress=recompress, manifest_type=manifest_type)
     said = _Remarks(remark)
+    written: list[str] = []
     shown = progress or Silent()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
     with contextlib.ExitStack() as stack:
@@ -175,7 +176,8 @@ def convert(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
             layer_digest=shop.digests(found).__getitem__ if v1_ids == "chain-free" else _no_digest,
-            warn=said,
+            # What was written is told when it is there.
+            warn=written.append,
             v1_ids=v1_ids or "docker",
             add_repositories=add_repositories,
         )
