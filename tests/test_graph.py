@@ -11,7 +11,7 @@ import pytest
 
 from convert.errors import UsageError
 from convert.graph import graph, renderer
-from convert.graph_text import boxes, edges
+from convert.graph.text import boxes, edges
 
 SVG = "{http://www.w3.org/2000/svg}"
 ARCHIVES = Path(__file__).parents[1] / "testdata" / "match" / "archives"

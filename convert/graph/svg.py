@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
-from convert.graph_text import COLOURS
+from convert.graph.text import COLOURS
 
 if TYPE_CHECKING:
     from convert.graph import Box, Graph, ImageGraph, IndexGraph

@@ -85,11 +85,11 @@ def renderer(path: str) -> Callable[[Document], str]:
     _, dot, suffix = path.lower().rpartition(".")
     suffix = suffix if dot else ""
     if suffix == "svg":
-        from convert.graph_svg import svg  # noqa: PLC0415 - only where used
+        from convert.graph.svg import svg  # noqa: PLC0415 - only where used
 
         return lambda document: svg(graph(document))
     if suffix in {"mmd", "dot"}:
-        from convert import graph_text  # noqa: PLC0415 - only where used
+        from convert.graph import text as graph_text  # noqa: PLC0415 - only where used
 
         draw = graph_text.mermaid if suffix == "mmd" else graph_text.dot
         return lambda document: draw(graph(document))
