@@ -49,8 +49,6 @@ FLOORS = {
     "convert.pipeline": 5,
     "convert.report": 5,
     "convert.graph": 5,
-    "convert.graph.svg": 5,
-    "convert.graph.text": 5,
     "convert.api": 5,
     "convert.cli": 6,
 }
