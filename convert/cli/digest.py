@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -37,7 +38,7 @@ def command(
     images: tuple[str, ...],
     platforms: tuple[str, ...],
     as_json: bool,
-    **given: int | None,
+    **given: Any,
 ) -> None:
     r"""Print the manifest digest that pushing SOURCE would give, offline.
 
@@ -123,7 +124,7 @@ def _write(path: str, pushed: Pushed) -> None:
     from convert.archive.atomic import AtomicFile
 
     if path == _STDOUT:
-        click.get_binary_stream("stdout").write(pushed.raw)
+        sys.stdout.buffer.write(pushed.raw)
         return
     try:
         special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)

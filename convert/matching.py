@@ -1,0 +1,315 @@
+"""Find for each layer the encoder that gives the digest a registry lists.
+
+A docker archive lost its compressed layers; the registry's manifest still names
+them by digest and size. Every encoder that can be rebuilt here is run over the
+plain layer until one gives that digest, which proves it: nothing is guessed.
+The cheapest come first: the bytes as they lie, then the smallest layers, then
+the encoders that fitted other layers, then, for a large layer, those whose
+output of a sample has the right ratio.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from convert import mediatypes
+from convert.compression import makers
+from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, present
+from convert.digest import Digest
+from convert.errors import DigestMismatchError
+from convert.model import Descriptor, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
+
+    from convert.compression.makers import Header, Maker
+    from convert.compression.profiles import Encoder
+    from convert.content import Proofs
+    from convert.model import Blob
+    from convert.workshop import Staging
+
+#: Names of what is no encoder.
+AS_IT_LIES: Final = "as stored"
+PLAIN: Final = "none"
+ELSEWHERE: Final = "not distributable"
+
+#: Encoders fed by one reading of a layer, after the first few.
+_ABREAST: Final = 8
+#: From this size on a sample says in which order to try.
+_SAMPLED_FROM: Final = 8 << 20
+_SAMPLES: Final = 16
+_SAMPLE_SIZE: Final = 64 << 10
+_GZIP_HEADER: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a layer's listed bytes come about.
+
+    `how` is a profile, `gzip-N` (GNU gzip), `zlib-N`, or one of the names above;
+    `by` says who writes such bytes; `maker` and `header` make them again, None where
+    they lie in the source as they are.
+    """
+
+    how: str
+    by: str = ""
+    maker: Maker | None = None
+    header: Header | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMatch:
+    """One layer: its DiffID, what the registry lists, and how that comes about (None: unknown)."""
+
+    layer: Layer
+    wanted: Descriptor
+    found: Found | None
+    tried: int = 0
+
+
+@dataclass(slots=True)
+class _Try:
+    """A maker at work on a layer, with a hash for each header its body is found behind."""
+
+    maker: Maker
+    encoder: Encoder
+    hashers: list[tuple[Header | None, hashlib._Hash]]
+    size: int = 0
+    skip: int = field(default=0)
+
+    def take(self, chunk: memoryview) -> None:
+        self.put(self.encoder.write(chunk))
+
+    def put(self, data: bytes) -> None:
+        self.size += len(data)
+        body = data[self.skip :]
+        self.skip -= len(data) - len(body)
+        for _, hasher in self.hashers:
+            hasher.update(body)
+
+
+class Matcher:
+    """Tries encoders on layers; what fitted one is tried first on the next."""
+
+    def __init__(self, jobs: int, proofs: Proofs, progress: Callable[[int], None]) -> None:
+        """Use `jobs` cores; `progress` is told the plain bytes of each reading."""
+        self._jobs = jobs
+        self._proofs = proofs
+        self._progress = progress
+        self._tries = ThreadPoolExecutor(jobs, thread_name_prefix="try")
+        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
+        self._fitted: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        """Use as a context manager, so that threads end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for running tasks."""
+        self._tries.shutdown(wait=True, cancel_futures=True)
+        self._codec.shutdown(wait=True, cancel_futures=True)
+
+    def match(self, layers: Sequence[Layer], wanted: Sequence[Descriptor]) -> list[LayerMatch]:
+        """Return what was found for each layer, in their order.
+
+        Raises:
+            InputError: a layer is not what names it.
+        """
+        found: dict[tuple[Digest, Digest], LayerMatch] = {}
+        pairs = list(zip(layers, wanted, strict=True))
+        for layer, descriptor in sorted(pairs, key=lambda pair: pair[1].size):
+            key = (layer.diff_id, descriptor.digest)
+            if key not in found:
+                found[key] = self._layer(layer, descriptor)
+        return [
+            LayerMatch(layer, descriptor, (one := found[layer.diff_id, descriptor.digest]).found, one.tried)
+            for layer, descriptor in pairs
+        ]
+
+    def _layer(self, layer: Layer, wanted: Descriptor) -> LayerMatch:
+        if layer.blob is None:
+            elsewhere = bool(wanted.urls) and mediatypes.is_nondistributable(wanted.media_type)
+            return LayerMatch(layer, wanted, Found(ELSEWHERE) if elsewhere else None)
+        if wanted.digest == layer.diff_id:
+            size = self._read(layer)
+            return LayerMatch(layer, wanted, Found(PLAIN, "no encoder at all") if size == wanted.size else None)
+        if layer.blob.size == wanted.size and self._lies_so(layer.blob, wanted):
+            self._read(layer)
+            return LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
+        tried = 0
+        candidates = self._candidates(layer, wanted)
+        for group in _groups(candidates, len(self._fitted)):
+            tried += len(group)
+            found = self._race(layer, wanted, group)
+            if found is not None:
+                self._fitted[found.how] = None
+                return LayerMatch(layer, wanted, found, tried)
+        if not candidates:
+            self._read(layer)
+        return LayerMatch(layer, wanted, None, tried)
+
+    def _read(self, layer: Layer) -> int:
+        """Prove a layer's DiffID; return its plain size."""
+        with PlainContent(layer, self._proofs).open() as plain:
+            return drain(plain, self._count)
+
+    def _lies_so(self, blob: Blob, wanted: Descriptor) -> bool:
+        """Tell whether a blob's bytes as they lie are the ones wanted."""
+        try:
+            with StoredContent(blob, wanted, self._proofs).open() as stream:
+                drain(stream)
+        except DigestMismatchError:
+            return False
+        return True
+
+    def _count(self, chunk: memoryview) -> None:
+        self._progress(len(chunk))
+
+    # -- which encoders, in which order -----------------------------------------------
+
+    def _candidates(self, layer: Layer, wanted: Descriptor) -> list[Maker]:
+        compression = mediatypes.layer_compression(wanted.media_type) or "gzip"
+        known = {maker.name: maker for maker in makers.makers(compression)}
+        order = list(known.values())
+        sample = self._sample(layer, wanted)
+        if sample is not None:
+            data, ratio = sample
+            order = self._by_ratio(order, data, ratio)
+        first = [known[name] for name in self._fitted if name in known]
+        return [*first, *(maker for maker in order if maker.name not in self._fitted)]
+
+    def _sample(self, layer: Layer, wanted: Descriptor) -> tuple[bytes, float] | None:
+        """Return pieces from all over a large plain layer, and the ratio to look for."""
+        blob = present(layer)
+        extent = blob.extent()
+        if extent is None or extent.size < _SAMPLED_FROM or compression_of(blob):
+            return None
+        step = (extent.size - _SAMPLE_SIZE) // (_SAMPLES - 1)
+        pieces = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
+        return b"".join(pieces), wanted.size / extent.size
+
+    def _by_ratio(self, order: list[Maker], data: bytes, ratio: float) -> list[Maker]:
+        def distance(maker: Maker) -> float:
+            encoder = maker.encoder()
+            return abs((len(encoder.write(data)) + len(encoder.finish())) / len(data) - ratio)
+
+        distances = dict(zip((maker.name for maker in order), self._tries.map(distance, order), strict=True))
+        return sorted(order, key=lambda maker: distances[maker.name])
+
+    # -- one reading -------------------------------------------------------------------
+
+    def _race(self, layer: Layer, wanted: Descriptor, group: Sequence[Maker]) -> Found | None:
+        """Run several encoders over a layer; those whose output grows too large drop out."""
+        alone = len(group) == 1
+        tries = [
+            _begin(maker, maker.encoder(self._codec if alone else None, self._jobs), wanted.digest.algorithm)
+            for maker in group
+        ]
+
+        def take(chunk: memoryview) -> None:
+            live = [one for one in tries if one.size <= wanted.size]
+            if alone:
+                for one in live:
+                    one.take(chunk)
+            else:
+                list(self._tries.map(lambda one: one.take(chunk), live))
+            self._count(chunk)
+
+        with PlainContent(layer, self._proofs).open() as plain:
+            drain(plain, take)
+        for one in tries:
+            if one.size <= wanted.size:
+                one.put(one.encoder.finish())
+            if one.size != wanted.size:
+                continue
+            for header, hasher in one.hashers:
+                if hasher.hexdigest() == wanted.digest.hex:
+                    by = header.by if header is not None else one.maker.made_by
+                    return Found(one.maker.name, by, one.maker, header)
+        return None
+
+    # -- making again ------------------------------------------------------------------
+
+    def make(self, match: LayerMatch, staging: Staging) -> tuple[Layer, StoredContent | None]:
+        """Return a layer with the registry's bytes, which are made in the staging area.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        layer, wanted, found = match.layer, match.wanted, match.found
+        if found is None:
+            raise ValueError("an unknown layer cannot be made")
+        if layer.blob is None:
+            return Layer(layer.diff_id, None, wanted), None
+        if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
+            return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._proofs)
+        encoder = found.maker.encoder(self._codec, self._jobs) if found.maker is not None else None
+        skip = _GZIP_HEADER if found.header is not None else 0
+        out = staging.new_blob()
+        try:
+            if found.header is not None:
+                out.write(found.header.raw)
+
+            def put(data: bytes | memoryview) -> None:
+                nonlocal skip
+                part = data[skip:]
+                skip -= len(data) - len(part)
+                out.write(part)
+
+            def take(chunk: memoryview) -> None:
+                put(encoder.write(chunk) if encoder is not None else chunk)
+                self._count(chunk)
+
+            with PlainContent(layer, self._proofs).open() as plain:
+                drain(plain, take)
+            if encoder is not None:
+                put(encoder.finish())
+            blob = out.finish(wanted.digest)
+        except BaseException:
+            out.abort()
+            raise
+        made = Layer(layer.diff_id, blob, wanted)
+        return made, StoredContent(blob, wanted, self._proofs)
+
+    def describe(self, layer: Layer, group: Sequence[Maker]) -> dict[tuple[str, Header | None], Descriptor]:
+        """Return what each maker makes of a layer, behind each header, by one reading."""
+        tries = [_begin(maker, maker.encoder(None, 1), "sha256") for maker in group]
+
+        def take(chunk: memoryview) -> None:
+            list(self._tries.map(lambda one: one.take(chunk), tries))
+            self._count(chunk)
+
+        with PlainContent(layer, self._proofs).open() as plain:
+            drain(plain, take)
+        described = {}
+        for one in tries:
+            one.put(one.encoder.finish())
+            media_type = mediatypes.layer_type(one.maker.compression, docker=False)
+            for header, hasher in one.hashers:
+                digest = Digest("sha256", hasher.hexdigest())
+                described[one.maker.name, header] = Descriptor(media_type, digest, one.size)
+        return described
+
+
+def _begin(maker: Maker, encoder: Encoder, algorithm: str) -> _Try:
+    if not maker.headers:
+        return _Try(maker, encoder, [(None, hashlib.new(algorithm))])
+    hashers = [(header, hashlib.new(algorithm, header.raw)) for header in maker.headers]
+    return _Try(maker, encoder, [*hashers], skip=_GZIP_HEADER)
+
+
+def _groups(candidates: Sequence[Maker], fitted: int) -> Iterator[Sequence[Maker]]:
+    """Cut candidates into readings: one alone if it fitted before, a few, then many."""
+    at = 0
+    for size in (1 if fitted else 4, 4):
+        if candidates[at : at + size]:
+            yield candidates[at : at + size]
+        at += size
+    while at < len(candidates):
+        yield candidates[at : at + _ABREAST]
+        at += _ABREAST
