@@ -146,11 +146,23 @@ class Difference:
         return alike and (by is not By.DIGEST or not (self.only_a or self.only_b))
 
 
-def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] = lambda _: None) -> Difference:
-    """Compare two archives; `encoder` names what compressed a layer, None if it cannot tell.
+def encoder_of(blob: Blob) -> str | None:
+    """Return the profile, or other encoder, that compressed a layer; None if it is none that is known.
 
-    Layers are read only where their digest is nowhere to be had otherwise: those
-    that lie compressed in an archive without manifest.
+    The layer is unpacked and compressed anew to prove it.
+    """
+    from convert.compression.recognise import recognise  # noqa: PLC0415 - only where used
+
+    origin = recognise(blob.open)
+    return origin.name if origin is not None else None
+
+
+def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] = encoder_of) -> Difference:
+    """Compare two archives.
+
+    Layers are read only where their digest is nowhere to be had otherwise (those
+    that lie compressed in an archive without manifest), and the first one of an
+    image that was recompressed, for `encoder` to tell by what.
 
     Raises:
         InputError: a layer that had to be read is damaged.
@@ -248,13 +260,16 @@ def _manifests(a: Manifest | None, b: Manifest | None) -> Iterator[KeyDifference
 def _layers(
     a: Sequence[Layer], b: Sequence[Layer], known: LayerBytes, encoder: Callable[[Blob], str | None]
 ) -> Iterator[LayerPair]:
-    for number in range(max(len(a), len(b))):
-        one = a[number] if number < len(a) else None
-        other = b[number] if number < len(b) else None
+    told = False
+    for number, (one, other) in enumerate(zip_longest(a, b)):
         digest_a, digest_b = _digest(one, known), _digest(other, known)
         how_a = how_b = ""
         if one is not None and other is not None and one.diff_id == other.diff_id and digest_a != digest_b:
-            how_a, how_b = _how(one, known, encoder), _how(other, known, encoder)
+            how_a, how_b = _compression(one, known), _compression(other, known)
+            if how_a == how_b and not told:
+                # To tell costs more than to compress, and one layer speaks for the others.
+                how_a, how_b = _encoder(one, how_a, encoder), _encoder(other, how_b, encoder)
+                told = True
         yield LayerPair(number, one, other, digest_a, digest_b, how_a, how_b)
 
 
@@ -268,13 +283,14 @@ def _digest(layer: Layer | None, known: LayerBytes) -> Digest | None:
     return known.digest(layer)
 
 
-def _how(layer: Layer, known: LayerBytes, encoder: Callable[[Blob], str | None]) -> str:
+def _compression(layer: Layer, known: LayerBytes) -> str:
     if layer.blob is None:
         return "not there"
-    compression = known.compression(layer.blob)
-    if not compression:
-        return "not compressed"
-    return encoder(layer.blob) or compression
+    return known.compression(layer.blob) or "not compressed"
+
+
+def _encoder(layer: Layer, compression: str, encoder: Callable[[Blob], str | None]) -> str:
+    return (encoder(layer.blob) if layer.blob is not None else None) or compression
 
 
 # -- words ---------------------------------------------------------------------------
@@ -324,7 +340,7 @@ def _recompressed(one: Comparison) -> str:
     first = changed[0]
     more = _more(len(changed) - 1, "layer")
     if first.how_a == first.how_b:
-        return f"same content, recompressed: layer {first.number + 1}, {first.how_a} by different encoders{more}"
+        return f"same content, recompressed: layer {first.number + 1}, {first.how_a} here and there{more}"
     return f"same content, recompressed: layer {first.number + 1} {first.how_a} here, {first.how_b} there{more}"
 
 
