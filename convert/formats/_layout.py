@@ -93,12 +93,13 @@ def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[I
             yield Item(name, "file", mode, content=members[name])
 
 
-def named_descriptors(images: ImageSet) -> list[Descriptor]:
+def named_descriptors(images: ImageSet, there: Iterable[Descriptor] = ()) -> list[Descriptor]:
     """Return one descriptor for each entry, named as a layout names it.
 
     A ref.name read from a layout stays. Otherwise it is the tag; but where two
     manifests would get the same, all names of both are full ones, because skopeo
-    silently takes the first (CONTRACT, "Layouts").
+    silently takes the first (CONTRACT, "Layouts"). `there` are descriptors beside
+    which these will stand: they keep their names, so these give way.
     """
     labels = [_label(entry.name, images.format) for entry in images.entries]
     plain = [node_descriptor(entry) for entry in images.entries]
@@ -107,10 +108,20 @@ def named_descriptors(images: ImageSet) -> list[Descriptor]:
         if label.ref_name is not None:
             holders.setdefault(label.ref_name, set()).add(descriptor.digest)
     crowded = {digest for digests in holders.values() if len(digests) > 1 for digest in digests}
+    taken = {descriptor.annotations.get(REF_NAME): descriptor.digest for descriptor in there}
+    late = {
+        descriptor.digest
+        for descriptor, label in zip(plain, labels, strict=True)
+        if label.ref_name is not None and taken.get(label.ref_name, descriptor.digest) != descriptor.digest
+    }
+
+    def ref_name(descriptor: Descriptor, label: _Label) -> str | None:
+        if descriptor.digest in late and label.image_name is not None:
+            return label.image_name
+        return label.full_ref_name if descriptor.digest in crowded else label.ref_name
+
     return [
-        with_names(
-            descriptor, label.image_name, label.full_ref_name if descriptor.digest in crowded else label.ref_name
-        )
+        with_names(descriptor, label.image_name, ref_name(descriptor, label))
         for descriptor, label in zip(plain, labels, strict=True)
     ]
 

@@ -94,4 +94,4 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
     layers = (layer for image in images.images() for layer in _layout.manifest_of(image).layers)
     if any(mediatypes.layer_compression(layer.media_type) == "zstd" for layer in layers):
-        warn(f"it has zstd layers, which Docker reads from 23 on")
+        warn("it has zstd layers, which Docker reads from 23 on")

@@ -6,7 +6,6 @@ their content is (CONTRACT, "Layouts").
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Final
 
 from convert.formats import _layout
@@ -32,12 +31,13 @@ def documents(images: ImageSet, options: WriteOptions) -> tuple[bytes, bytes, di
 def merged_index(there: ImageSet, new: ImageSet) -> bytes:
     """Return the `index.json` of a layout that gets more images.
 
-    A name moves to the image that has it now, as skopeo does; what had it stays
-    only under its other names (CONTRACT, "--append").
+    What is there stays as it is; but a name moves to the image that has it now, as
+    skopeo does, and what had it stays only under its other names. Where a new image
+    would share a ref.name with one that is there, it gets its full name instead.
     """
     names = {_key(entry) for entry in new.entries}
-    entries = (*(entry for entry in there.entries if _key(entry) not in names), *new.entries)
-    descriptors = _layout.named_descriptors(dataclasses.replace(new, entries=entries))
+    old = [_layout.node_descriptor(entry) for entry in there.entries if _key(entry) not in names]
+    descriptors = [*old, *_layout.named_descriptors(new, old)]
     return _layout.index_json(descriptors, {**there.index_annotations, **new.index_annotations})
 
 
