@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.compression import makers
-from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, present
+from convert.content import PlainContent, StoredContent, compression_of, drain, present
 from convert.digest import Digest
 from convert.errors import DigestMismatchError
 from convert.model import Descriptor, Layer

@@ -139,7 +139,7 @@ def convert(
         wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
     )
     path = os.fspath(destination)
-    _check_options(wanted, path, append=append, verify_output=verify_output)
+    check_options(wanted, path, append=append, verify_output=verify_output)
     if pushes is not None:
         _check_pusher(wanted, compress=compress, recompress=recompress, manifest_type=manifest_type)
     said = _Remarks(remark)
@@ -147,7 +147,7 @@ def convert(
     shown = progress or Silent()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
     with contextlib.ExitStack() as stack:
-        out = _destination(wanted, path, path_of(source), force=force, append=append)
+        out = open_destination(wanted, path, path_of(source), force=force, append=append)
         stack.enter_context(out)
         shop = stack.enter_context(
             Workshop(
@@ -206,7 +206,12 @@ def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, man
         raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=f"targets for it: {able}")
 
 
-def _check_options(wanted: Target, path: str, *, append: bool, verify_output: bool) -> None:
+def check_options(wanted: Target, path: str, *, append: bool = False, verify_output: bool = False) -> None:
+    """Refuse a destination that cannot take the target.
+
+    Raises:
+        UsageError: it cannot.
+    """
     if append and wanted.name != "oci":
         raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
     if path == output.STDOUT:
@@ -231,7 +236,15 @@ def _keeper(
     )
 
 
-def _destination(wanted: Target, path: str, source: str, *, force: bool, append: bool) -> TarOutput | FolderOutput:
+def open_destination(
+    wanted: Target, path: str, source: str, *, force: bool, append: bool = False
+) -> TarOutput | FolderOutput:
+    """Begin an output; nothing is at `path` before its `commit`.
+
+    Raises:
+        UsageError: the destination may not be written to.
+        StorageError: it cannot be.
+    """
     if wanted.folder:
         return FolderOutput(path, force=force, append=append, source=source)
     return output.open_tar(path, force=force, source=source)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from convert.errors import ImgconvError, StorageError, printable
+from convert.errors import ImgconvError, StorageError, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "diff": "diff",
     "digest": "digest",
     "id": "id_",
+    "match": "match",
     "inspect": "inspect",
     "validate": "validate",
 }
@@ -85,9 +86,12 @@ def run(arguments: list[str]) -> int:
         return error.code if isinstance(error.code, int) else 1
     except click.exceptions.Abort:
         return _INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return 2
+        return UsageError.exit_status
+    except click.ClickException as error:
+        _say(_one_line(error))
+        return UsageError.exit_status
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -109,6 +113,13 @@ def run(arguments: list[str]) -> int:
         _say("out of memory")
         return StorageError.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _one_line(error: click.ClickException) -> str:
+    """Return click's complaint about the command line in the form of all errors."""
+    text = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{text} ({context.command_path} --help lists the options)" if context is not None else text
 
 
 def _say(text: str) -> None:

@@ -18,7 +18,7 @@ from convert.gojson import dumps
 from convert.model import Descriptor, Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from convert.config import Config
     from convert.model import Manifest
@@ -102,6 +102,23 @@ def containerd_import_manifest(config: bytes, layers: Sequence[Descriptor]) -> b
             ],
         }
     )
+
+
+def others(config: bytes, layers: Sequence[Descriptor]) -> Iterator[bytes]:
+    """Yield the manifests of tools that imgconv imitates nowhere else, to tell theirs by its digest.
+
+    `layers` have OCI's types. In order: go-containerregistry on an OCI base, buildkit
+    with OCI's and with Docker's types (two spaces), umoci (no mediaType, a newline).
+    """
+    oci_config, docker_config = _config(config, mediatypes.OCI_CONFIG), _config(config, mediatypes.DOCKER_CONFIG)
+    docker = [Descriptor(docker_layer_type(layer.media_type), layer.digest, layer.size) for layer in layers]
+    oci: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatypes.OCI_MANIFEST}
+    yield dumps(oci | {"config": ggcr_fields(oci_config), "layers": [ggcr_fields(layer) for layer in layers]})
+    ordered = {"config": oci_fields(oci_config), "layers": [oci_fields(layer) for layer in layers]}
+    yield dumps(oci | ordered, indent="  ")
+    typed = {"config": oci_fields(docker_config), "layers": [oci_fields(layer) for layer in docker]}
+    yield dumps({"schemaVersion": 2, "mediaType": mediatypes.DOCKER_MANIFEST} | typed, indent="  ")
+    yield dumps({"schemaVersion": 2} | ordered) + b"\n"
 
 
 def docker_save_25_manifest(config: bytes, layers: Sequence[tuple[Digest, int]]) -> bytes:
