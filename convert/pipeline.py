@@ -16,7 +16,7 @@ from convert.archive.source import open_source, path_of
 from convert.arrival import EncodingKeeper
 from convert.compression import profiles
 from convert.content import Proofs, StoredContent
-from convert.errors import FormatError, SelectionError, UsageError
+from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
 from convert.formats import oci
 from convert.formats._images import single_images
 from convert.formats.read import read
@@ -140,6 +140,10 @@ def convert(
     )
     path = os.fspath(destination)
     check_options(wanted, path, append=append, verify_output=verify_output)
+    if add_repositories and wanted.name in {"oci", "oci-archive"}:
+        raise UsageError(
+            f"{wanted.name} has no manifest.json, so it takes no repositories", hint="--to docker-oci does"
+        )
     if pushes is not None:
         _check_pusher(wanted, compress=compress, recompress=recompress, manifest_type=manifest_type)
     said = _Remarks(remark)
@@ -147,6 +151,7 @@ def convert(
     shown = progress or Silent()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_naming(path_of(source)))
         out = open_destination(wanted, path, path_of(source), force=force, append=append)
         stack.enter_context(out)
         shop = stack.enter_context(
@@ -188,11 +193,21 @@ def convert(
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
         out.commit(_check_of(out, wanted, result, shop) if verify_output else None)
-    for line in (*ledger.left_out, *ledger.hints):
+    for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
     return Result(opened.path, found.format, path, to, _written(result), ledger, tuple(said.lines))
+
+
+@contextlib.contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """Name the source in errors about it that come from where its name is not known."""
+    try:
+        yield
+    except (InputError, SelectionError, NotRepresentableError) as error:
+        error.file = error.file or source
+        raise
 
 
 def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, manifest_type: ManifestType) -> None:

@@ -35,6 +35,9 @@ class Size(click.ParamType[int]):
         return int(match.group(1)) * _UNITS[match.group(2).lower()]
 
 
+#: Options whose values go by another name in Python.
+_OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as"}
+
 _HELP: Final = """Convert an image archive or layout into another format.
 
 \b
@@ -104,10 +107,11 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Call
     """Run `--add-repositories` without `--to`."""
     from convert.amending import add_repositories
 
-    taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify", "manifest_type"}
-    unfit = sorted(name for name, value in given.items() if value and name not in taken)
+    taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify"}
+    unfit = sorted(name for name, value in given.items() if value and value != "keep" and name not in taken)
     if unfit:
-        raise UsageError(f"--{unfit[0].replace('_', '-')} needs --to; --add-repositories alone changes nothing else")
+        option = _OPTIONS.get(unfit[0], unfit[0].replace("_", "-"))
+        raise UsageError(f"--{option} needs --to; --add-repositories alone changes nothing else")
     add_repositories(
         source, dest, v1_ids=given["v1_ids"], compress=given["compress"], force=given["force"], remark=remark
     )

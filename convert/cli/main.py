@@ -28,11 +28,14 @@ COMMANDS: Final = {
     "id": "id_",
     "match": "match",
     "inspect": "inspect",
+    "profiles": "profiles",
     "validate": "validate",
 }
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
 _BROKEN_PIPE: Final = 141
 _INTERRUPTED: Final = 130
+#: EX_SOFTWARE of sysexits.h: none of the contract's, because no input may lead here.
+_BUG: Final = 70
 
 
 class _Commands(click.Group):
@@ -86,11 +89,11 @@ def run(arguments: list[str]) -> int:
         return error.code if isinstance(error.code, int) else 1
     except click.exceptions.Abort:
         return _INTERRUPTED
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return UsageError.exit_status
     except click.ClickException as error:
-        _say(_one_line(error))
+        if arguments:
+            _say(_one_line(error))
+        else:
+            error.show()  # the help
         return UsageError.exit_status
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -112,6 +115,11 @@ def run(arguments: list[str]) -> int:
             raise
         _say("out of memory")
         return StorageError.exit_status
+    except Exception as error:  # noqa: BLE001 - a bug: status 1 would pass for an answer
+        if debug:
+            raise
+        _say(f"internal error: {type(error).__name__}: {error} (a bug in imgconv; --debug shows where)")
+        return _BUG
     return status if isinstance(status, int) else 0
 
 
