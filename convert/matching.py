@@ -10,6 +10,7 @@ output of a sample has the right ratio.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -64,12 +65,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class LayerMatch:
-    """One layer: its DiffID, what the registry lists, and how that comes about (None: unknown)."""
+    """One layer: its DiffID, what the registry lists, and how that comes about (None: unknown).
+
+    `tried` counts encoders; `near` are those whose output has the size listed but not
+    the digest: theirs it may be, with a time in the header.
+    """
 
     layer: Layer
     wanted: Descriptor
     found: Found | None
     tried: int = 0
+    near: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -127,7 +133,7 @@ class Matcher:
             if key not in found:
                 found[key] = self._layer(layer, descriptor)
         return [
-            LayerMatch(layer, descriptor, (one := found[layer.diff_id, descriptor.digest]).found, one.tried)
+            dataclasses.replace(found[layer.diff_id, descriptor.digest], layer=layer, wanted=descriptor)
             for layer, descriptor in pairs
         ]
 
@@ -142,16 +148,17 @@ class Matcher:
             self._read(layer)
             return LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
         tried = 0
+        near: list[str] = []
         candidates = self._candidates(layer, wanted)
         for group in _groups(candidates, len(self._fitted)):
             tried += len(group)
-            found = self._race(layer, wanted, group)
+            found = self._race(layer, wanted, group, near)
             if found is not None:
                 self._fitted[found.how] = None
                 return LayerMatch(layer, wanted, found, tried)
         if not candidates:
             self._read(layer)
-        return LayerMatch(layer, wanted, None, tried)
+        return LayerMatch(layer, wanted, None, tried, tuple(near))
 
     def _read(self, layer: Layer) -> int:
         """Prove a layer's DiffID; return its plain size."""
@@ -203,8 +210,11 @@ class Matcher:
 
     # -- one reading -------------------------------------------------------------------
 
-    def _race(self, layer: Layer, wanted: Descriptor, group: Sequence[Maker]) -> Found | None:
-        """Run several encoders over a layer; those whose output grows too large drop out."""
+    def _race(self, layer: Layer, wanted: Descriptor, group: Sequence[Maker], near: list[str]) -> Found | None:
+        """Run several encoders over a layer; those whose output grows too large drop out.
+
+        Those that come to the right size and another digest are added to `near`.
+        """
         alone = len(group) == 1
         tries = [
             _begin(maker, maker.encoder(self._codec if alone else None, self._jobs), wanted.digest.algorithm)
@@ -231,6 +241,7 @@ class Matcher:
                 if hasher.hexdigest() == wanted.digest.hex:
                     by = header.by if header is not None else one.maker.made_by
                     return Found(one.maker.name, by, one.maker, header)
+            near.append(one.maker.name)
         return None
 
     # -- making again ------------------------------------------------------------------

@@ -95,6 +95,7 @@ def _layer_report(match: LayerMatch) -> dict[str, Any]:
         "encoder": match.found.how if match.found else None,
         "by": match.found.by or None if match.found else None,
         "tried": match.tried,
+        "same_size": list(match.near),
     }
 
 

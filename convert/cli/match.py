@@ -111,7 +111,10 @@ def _explain(outcome: Outcome, *, asked: bool) -> None:
         tried = max(layer.tried for layer in outcome.layers)
         note(
             f"{outcome.source}: {unknown} of {len(outcome.layers)} layers stay unknown, with {tried} encoders tried; "
-            "a time or file name in the gzip header, pigz or klauspost's pgzip (podman, skopeo, buildah) may be why"
+            "a file name in the gzip header, pigz or klauspost's pgzip (podman, skopeo, buildah) may be why"
         )
+    for layer in outcome.layers:
+        if layer.near:
+            note(f"{layer.wanted.digest}: {' and '.join(layer.near)} would fit, with a time in the gzip header")
     if asked:
         note("nothing was written")

@@ -1,0 +1,66 @@
+"""`imgconv profiles`: the names that `--compress` takes, and who makes such bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from convert.cli.options import debug, is_terminal, out
+
+#: Raised when a key of the `--json` document changes its meaning or goes away.
+_VERSION: Final = 1
+
+
+@click.command("profiles")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@debug
+def command(as_json: bool) -> None:
+    """List the compression profiles: names for exact encoders.
+
+    A profile's bytes never change: the same layer gives the same digest on every
+    machine and with any number of cores. --compress takes a name or an alias.
+    """
+    from convert.compression.profiles import report
+
+    profiles = report()
+    if as_json:
+        import json
+
+        out(json.dumps({"report": "profiles", "version": _VERSION, "profiles": profiles}, indent=2))
+    elif is_terminal():
+        _table(profiles)
+    else:
+        width = max(len(_label(profile)) for profile in profiles)
+        for profile in profiles:
+            out(f"{_label(profile):<{width}}  {profile['made_by']}")
+
+
+def _label(profile: dict[str, Any]) -> str:
+    """Return a profile's name and aliases."""
+    names = ", ".join((profile["name"], *profile["aliases"]))
+    return f"{names} (default)" if profile["default"] else names
+
+
+def _table(profiles: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("profile", no_wrap=True)
+    table.add_column("also called")
+    table.add_column("such bytes are made by")
+    family = ""
+    for profile in profiles:
+        begun, family = family, profile["name"].split("-")[0]
+        if begun and begun != family:
+            table.add_section()
+        name = Text(profile["name"], "bold green" if profile["default"] else "bold")
+        if profile["default"]:
+            name.append(" *", "green")
+        table.add_row(name, Text(", ".join(profile["aliases"])), Text(profile["made_by"]))
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table)
+    console.print(Text("* what is used where nothing else is asked for", "dim"))
