@@ -1,0 +1,495 @@
+/*
+ * Go 1.27's levels 7 to 9 on many cores; see two_step.h.
+ *
+ * Segments are cut where the parser takes its steps. As every position is entered into the
+ * chains whatever the matches, a parser started two steps early, with all positions of one
+ * window entered, soon stands where the true one does: lazy matching forgets within some
+ * hundred bytes. Joining compares all there is of the parsers between two steps; where
+ * they differ, steps are taken again until they are the same.
+ *
+ * Blocks are cut from the true tokens, and need not end where segments do: what is left
+ * goes into the next coding. Joining also decides, in order, how blocks are coded, for this
+ * depends on the tables that the block before has left open.
+ */
+#include <stdalign.h>
+#include <string.h>
+
+#include "bit_piece.h"
+#include "go127_chain.h"
+#include "two_step.h"
+
+enum {
+    WARMUP_STEPS = 2,
+    /* A segment's tokens begin and end this much off its own bounds, at most. */
+    OVERHANG = CHAIN_WINDOW,
+    /* Header and end of a block, at most. */
+    BLOCK_OVERHEAD = 512,
+    SEQUENCE_BITS_MAX = 48,
+};
+
+/* Where the tokens of a list stood when a step ended. */
+typedef struct {
+    size_t count;
+    size_t literal_count;
+    uint32_t run;
+    uint64_t window; /* stream position of the window the step was taken in */
+    bool closing;
+} step_mark;
+
+typedef struct {
+    int level;
+    segment_input input;
+    size_t steps;
+    step_mark *marks; /* behind step i */
+    chain_tokens tokens;
+    chain_snapshot *snapshots; /* at has_snapshot() steps */
+    chain_parser *parser;
+} chain_segment;
+
+/* A block cut from the tokens. */
+typedef struct {
+    parsed_block parsed;
+    plain_block plain;
+    block_plan plan;
+} cut_block;
+
+typedef struct {
+    const chain_segment *segment;
+    chain_tokens tokens; /* what the coding before left over, then the segment's true ones */
+    step_mark *marks;    /* of each of the segment's steps in them */
+    cut_block *blocks;
+    size_t block_count;
+    /* What is left for the next coding. */
+    size_t rest_sequence;
+    size_t rest_literal;
+    go127_coder coder; /* before the first block */
+    uint8_t *bits;
+    uint64_t bit_count;
+    uint64_t first_stored;
+} chain_coding;
+
+typedef struct {
+    int level;
+    go127_coder coder;   /* behind the last block cut */
+    uint64_t block_start; /* stream position of the next block */
+    const chain_coding *latest;
+    uint64_t repaired;
+    uint64_t word; /* bits not yet given out */
+    unsigned count;
+    chain_snapshot *truth; /* the parser behind everything joined */
+    chain_snapshot *scratch;
+    chain_parser *parser; /* for repairs */
+} chain_joiner;
+
+/* ---- Memory -------------------------------------------------------------------------- */
+
+static size_t aligned(size_t n) {
+    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
+/* Cut n bytes off the memory at *p. With *p NULL nothing is cut, and it can be used to find
+ * out how much memory there has to be. */
+static void *take(uint8_t **p, size_t *total, size_t n) {
+    void *taken = *p;
+    if (*p != NULL)
+        *p += aligned(n);
+    *total += aligned(n);
+    return taken;
+}
+
+static size_t take_tokens(chain_tokens *tokens, uint8_t **p, size_t bytes, size_t more) {
+    size_t total = 0;
+    memset(tokens, 0, sizeof *tokens);
+    tokens->sequences =
+        take(p, &total, (bytes / CHAIN_MIN_MATCH + more + 1) * sizeof *tokens->sequences);
+    tokens->literals = take(p, &total, bytes + more + CODER_LITERAL_SLACK);
+    return total;
+}
+
+/* ---- Steps --------------------------------------------------------------------------- */
+
+/* How many steps end in the segment. The first of a stream ends when a window is full, the
+ * last, which closes it, where the stream ends. */
+static size_t step_count(const segment_input *input) {
+    uint64_t skipped = input->position == 0 ? 1 : 0;
+    uint64_t halves = input->size / CHAIN_HALF;
+    if (input->last)
+        halves = input->size == 0 ? 1 : (input->size + CHAIN_HALF - 1) / CHAIN_HALF;
+    if (halves > skipped)
+        return (size_t)(halves - skipped);
+    return input->last ? 1 : 0;
+}
+
+static size_t max_steps(size_t size) {
+    return size / CHAIN_HALF + 1;
+}
+
+/* Where the window lies when the step is taken that ends behind `position` (a multiple of
+ * CHAIN_HALF) by a half or less. */
+static uint64_t window_of_step(uint64_t position) {
+    return position > CHAIN_HALF ? position - CHAIN_HALF : 0;
+}
+
+static bool has_snapshot(size_t after, size_t steps) {
+    return after == steps || (after & (after - 1)) == 0;
+}
+
+static size_t snapshot_index(size_t after, size_t steps) {
+    size_t index = 0;
+    for (size_t i = 0; i < after; i++)
+        index += has_snapshot(i, steps);
+    return index;
+}
+
+static chain_snapshot *snapshot_after(const chain_segment *s, size_t after) {
+    return s->snapshots + snapshot_index(after, s->steps);
+}
+
+/* Where the segment's first step stands in the stream: the window's first byte. */
+static uint64_t first_window(const chain_segment *s) {
+    return window_of_step(s->input.position);
+}
+
+static const uint8_t *data_at(const segment_input *input, uint64_t position) {
+    return input->data - input->before + (position - (input->position - input->before));
+}
+
+/* Take step i of the segment, and move on unless it was the last of the stream. */
+static step_mark take_step(chain_parser *parser, const chain_segment *s, size_t i) {
+    uint64_t window = first_window(s) + i * CHAIN_HALF;
+    bool closing = s->input.last && i + 1 == s->steps;
+    uint64_t end = window + CHAIN_WINDOW;
+    if (closing)
+        end = s->input.position + s->input.size;
+    parser->window = data_at(&s->input, window);
+    parser->end = (int32_t)(end - window);
+    go127_chain_step(parser, closing);
+    if (!closing)
+        go127_chain_move(parser);
+    return (step_mark){parser->tokens.count, parser->tokens.literal_count, parser->tokens.run,
+                       window, closing};
+}
+
+/* ---- Segments ------------------------------------------------------------------------ */
+
+static two_step_geometry geometry(int level) {
+    (void)level;
+    return (two_step_geometry){
+        .unit = CHAIN_HALF,
+        .before = (WARMUP_STEPS + 1) * CHAIN_HALF,
+        .after = 1, /* whether a full window's step is the last depends on it */
+    };
+}
+
+static size_t take_segment(chain_segment *s, uint8_t **p, size_t size) {
+    size_t total = 0;
+    size_t steps = max_steps(size);
+    s->parser = take(p, &total, sizeof *s->parser);
+    s->marks = take(p, &total, steps * sizeof *s->marks);
+    s->snapshots = take(p, &total, (snapshot_index(steps, steps) + 2) * sizeof *s->snapshots);
+    return total + take_tokens(&s->tokens, p, size + OVERHANG, 0);
+}
+
+static size_t segment_memory(int level, size_t size) {
+    chain_segment s;
+    uint8_t *nowhere = NULL;
+    (void)level;
+    return aligned(sizeof s) + take_segment(&s, &nowhere, size);
+}
+
+static void *segment_init(void *memory, int level, const segment_input *input, size_t after) {
+    chain_segment *s = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
+    (void)after;
+    memset(s, 0, sizeof *s);
+    s->level = level;
+    s->input = *input;
+    s->steps = step_count(input);
+    take_segment(s, &p, input->size);
+    return s;
+}
+
+static const segment_input *input_of(const void *segment) {
+    return &((const chain_segment *)segment)->input;
+}
+
+static void warm_up(chain_segment *s) {
+    chain_parser *parser = s->parser;
+    uint64_t to = first_window(s);
+    uint64_t from = to > WARMUP_STEPS * CHAIN_HALF ? to - WARMUP_STEPS * CHAIN_HALF : 0;
+
+    if (from == 0) {
+        go127_chain_init(parser, s->level);
+    } else {
+        int32_t index = CHAIN_HALF - CHAIN_LOOKAHEAD + 1;
+        go127_chain_start(parser, s->level, data_at(&s->input, from), index);
+    }
+    parser->tokens = s->tokens;
+    for (uint64_t window = from; window < to; window += CHAIN_HALF) {
+        parser->window = data_at(&s->input, window);
+        parser->end = CHAIN_WINDOW;
+        go127_chain_step(parser, false);
+        go127_chain_move(parser);
+        parser->tokens = s->tokens;
+    }
+}
+
+static void segment_run(void *segment) {
+    chain_segment *s = segment;
+    warm_up(s);
+    go127_chain_save(s->parser, s->snapshots);
+    for (size_t i = 0; i < s->steps; i++) {
+        s->marks[i] = take_step(s->parser, s, i);
+        if (has_snapshot(i + 1, s->steps))
+            go127_chain_save(s->parser, snapshot_after(s, i + 1));
+    }
+    s->tokens = s->parser->tokens;
+}
+
+/* ---- Joining ------------------------------------------------------------------------- */
+
+static size_t take_joiner(chain_joiner *j, uint8_t **p) {
+    size_t total = 0;
+    j->parser = take(p, &total, sizeof *j->parser);
+    j->truth = take(p, &total, sizeof *j->truth);
+    j->scratch = take(p, &total, sizeof *j->scratch);
+    return total;
+}
+
+static size_t joiner_memory(int level) {
+    chain_joiner j;
+    uint8_t *nowhere = NULL;
+    (void)level;
+    return aligned(sizeof j) + take_joiner(&j, &nowhere);
+}
+
+static void *joiner_init(void *memory, int level) {
+    chain_joiner *j = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *j);
+    memset(j, 0, sizeof *j);
+    take_joiner(j, &p);
+    j->level = level;
+    go127_coder_init(&j->coder, CHAIN_PENALTY);
+    go127_chain_init(j->parser, level);
+    go127_chain_save(j->parser, j->truth);
+    return j;
+}
+
+/* Bytes that a coding's tokens may stand for: the segment's, and fewer tokens than a block's
+ * that were left over. */
+static size_t coding_blocks(size_t size) {
+    return (size + OVERHANG + CHAIN_BLOCK_TOKENS) / CHAIN_BLOCK_TOKENS + 1;
+}
+
+static size_t bits_size(size_t size) {
+    return 2 * (size + OVERHANG) + (size_t)CHAIN_BLOCK_TOKENS * SEQUENCE_BITS_MAX / 8 +
+           coding_blocks(size) * BLOCK_OVERHEAD + BITS_SLACK;
+}
+
+static size_t take_coding(chain_coding *c, uint8_t **p, size_t size) {
+    size_t total = 0;
+    c->marks = take(p, &total, max_steps(size) * sizeof *c->marks);
+    c->blocks = take(p, &total, coding_blocks(size) * sizeof *c->blocks);
+    c->bits = take(p, &total, bits_size(size));
+    return total + take_tokens(&c->tokens, p, size + OVERHANG, CHAIN_BLOCK_TOKENS);
+}
+
+static size_t coding_memory(const void *joiner, const void *segment) {
+    chain_coding c;
+    uint8_t *nowhere = NULL;
+    (void)joiner;
+    return aligned(sizeof c) + take_coding(&c, &nowhere, input_of(segment)->size);
+}
+
+static void *coding_init(void *memory, const void *joiner, const void *segment) {
+    chain_coding *c = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *c);
+    (void)joiner;
+    memset(c, 0, sizeof *c);
+    take_coding(c, &p, input_of(segment)->size);
+    c->segment = segment;
+    return c;
+}
+
+/* Add tokens of another list from a place on, where `run` literals of a sequence, or of the
+ * list's end, are behind. */
+static void append_tokens(chain_tokens *to, const chain_tokens *from, size_t sequence_index,
+                          size_t literal_index, uint32_t run) {
+    size_t n = from->count - sequence_index;
+    size_t literals = from->literal_count - literal_index;
+    if (n > 0) {
+        memcpy(to->sequences + to->count, from->sequences + sequence_index,
+               n * sizeof *to->sequences);
+        to->sequences[to->count].literals += to->run - run;
+        to->count += n;
+        to->run = from->run;
+    } else {
+        to->run += from->run - run;
+    }
+    memcpy(to->literals + to->literal_count, from->literals + literal_index, literals);
+    to->literal_count += literals;
+}
+
+/* Take the segment's steps again until the parser is what it was there; the tokens and
+ * marks go to the coding. Gives the number of steps. */
+static size_t repair(chain_joiner *j, const chain_segment *s, chain_coding *c) {
+    size_t i = 0;
+    bool met = memcmp(j->truth, s->snapshots, sizeof *j->truth) == 0;
+    if (!met) {
+        go127_chain_load(j->parser, j->truth);
+        j->parser->tokens = c->tokens;
+    }
+    while (!met && i < s->steps) {
+        c->marks[i] = take_step(j->parser, s, i);
+        i++;
+        c->tokens = j->parser->tokens;
+        if (has_snapshot(i, s->steps)) {
+            go127_chain_save(j->parser, j->scratch);
+            met = memcmp(j->scratch, snapshot_after(s, i), sizeof *j->scratch) == 0;
+        }
+    }
+    if (met)
+        memcpy(j->truth, snapshot_after(s, s->steps), sizeof *j->truth);
+    else
+        go127_chain_save(j->parser, j->truth);
+    return i;
+}
+
+/* All tokens that are true, with the places where steps ended among them. */
+static void gather(chain_joiner *j, const chain_segment *s, chain_coding *c) {
+    const chain_coding *before = j->latest;
+    if (before != NULL)
+        append_tokens(&c->tokens, &before->tokens, before->rest_sequence, before->rest_literal, 0);
+    size_t again = repair(j, s, c);
+    j->repaired += again * CHAIN_HALF;
+
+    step_mark from = {0};
+    if (again > 0)
+        from = s->marks[again - 1];
+    size_t sequences = c->tokens.count, literals = c->tokens.literal_count;
+    append_tokens(&c->tokens, &s->tokens, from.count, from.literal_count, from.run);
+    for (size_t i = again; i < s->steps; i++) {
+        c->marks[i] = s->marks[i];
+        c->marks[i].count += sequences - from.count;
+        c->marks[i].literal_count += literals - from.literal_count;
+    }
+}
+
+/* Cut off the block that begins with the given sequence and literal, up to so many tokens;
+ * leaves both behind it. */
+static void cut(chain_coding *c, cut_block *block, size_t tokens, size_t *sequence_index,
+                size_t *literal_index, uint64_t *size) {
+    parsed_block *parsed = &block->parsed;
+    size_t i = *sequence_index;
+    size_t left = tokens, literals = 0;
+    uint64_t bytes = 0;
+    while (i < c->tokens.count && left > c->tokens.sequences[i].literals) {
+        literals += c->tokens.sequences[i].literals;
+        left -= c->tokens.sequences[i].literals + 1;
+        bytes += c->tokens.sequences[i].length + 3u;
+        i++;
+    }
+    /* What is left of the block are literals of a sequence that goes into the next. */
+    if (i < c->tokens.count)
+        c->tokens.sequences[i].literals -= (uint32_t)left;
+    else
+        c->tokens.run -= (uint32_t)left;
+    literals += left;
+    *parsed = (parsed_block){
+        .sequences = c->tokens.sequences + *sequence_index,
+        .count = i - *sequence_index,
+        .literals = c->tokens.literals + *literal_index,
+        .literal_count = literals,
+        .tail = left,
+    };
+    *size = bytes + literals;
+    *sequence_index = i;
+    *literal_index += literals;
+}
+
+static void join(void *joiner, const void *segment, void *coding) {
+    chain_joiner *j = joiner;
+    const chain_segment *s = segment;
+    chain_coding *c = coding;
+    size_t total, done = 0, step = 0;
+
+    gather(j, s, c);
+    c->coder = j->coder;
+    total = c->tokens.count + c->tokens.literal_count;
+    while (done + CHAIN_BLOCK_TOKENS <= total || (s->input.last && done < total)) {
+        cut_block *block = &c->blocks[c->block_count++];
+        size_t tokens = total - done < CHAIN_BLOCK_TOKENS ? total - done : CHAIN_BLOCK_TOKENS;
+        uint64_t size;
+        cut(c, block, tokens, &c->rest_sequence, &c->rest_literal, &size);
+        done += tokens;
+        /* The step in which Go wrote it: that of its last token. */
+        while (step + 1 < s->steps &&
+               c->marks[step].count + c->marks[step].literal_count < done)
+            step++;
+        block->plain = (plain_block){NULL, 0};
+        if (j->block_start >= c->marks[step].window)
+            block->plain = (plain_block){data_at(&s->input, j->block_start), (size_t)size};
+        j->block_start += size;
+        go127_plan_tokens(&block->plan, &block->parsed, c->marks[step].closing);
+        go127_code(&j->coder, &block->plan, NULL, block->plain, NULL);
+    }
+    j->latest = c;
+}
+
+/* ---- Coding -------------------------------------------------------------------------- */
+
+static void coding_run(void *coding) {
+    chain_coding *c = coding;
+    bit_writer w;
+    bits_init(&w, c->bits);
+    for (size_t i = 0; i < c->block_count; i++) {
+        cut_block *block = &c->blocks[i];
+        go127_code(&c->coder, &block->plan, &block->parsed, block->plain, &w);
+    }
+    bits_flush(&w);
+    c->bit_count = bits_position(&w);
+    c->first_stored = w.first_stored;
+    store64(w.next, w.word);
+    memset(w.next + 8, 0, BITS_SLACK - 8);
+}
+
+static size_t coding_bound(const void *coding) {
+    const chain_coding *c = coding;
+    return (size_t)(c->bit_count / 8) + 3 * BITS_SLACK;
+}
+
+static size_t append(void *joiner, const void *coding, uint8_t *out) {
+    chain_joiner *j = joiner;
+    const chain_coding *c = coding;
+    bit_writer w;
+    bits_resume(&w, out, j->word, j->count);
+    bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
+    bits_append(&w, &piece);
+    if (c->segment->input.last)
+        go127_code_end(&j->coder, &w);
+    bits_flush(&w);
+    j->word = w.word;
+    j->count = w.count;
+    return (size_t)(w.next - w.start);
+}
+
+static uint64_t repaired(const void *joiner) {
+    return ((const chain_joiner *)joiner)->repaired;
+}
+
+const two_step_encoder go127_chain_two_step = {
+    .geometry = geometry,
+    .segment_memory = segment_memory,
+    .segment_init = segment_init,
+    .segment_input = input_of,
+    .segment_run = segment_run,
+    .joiner_memory = joiner_memory,
+    .joiner_init = joiner_init,
+    .coding_memory = coding_memory,
+    .coding_init = coding_init,
+    .join = join,
+    .coding_run = coding_run,
+    .coding_bound = coding_bound,
+    .append = append,
+    .repaired = repaired,
+};
