@@ -58,5 +58,7 @@ const two_step_encoder *find_two_step_encoder(int generation, int level) {
         return &go126_chain_two_step;
     if (generation == 127 && level >= 1 && level <= 6)
         return &go127_fast_two_step;
+    if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
+        return &go127_chain_two_step;
     return NULL;
 }

@@ -65,7 +65,7 @@ void chain_init(chain_parser *p, int level) {
     p->distance = 0;
     p->literal_waits = false;
     memset(p->head, 0, sizeof p->head);
-    memset(p->link, 0, sizeof p->link);
+    memset(p->links, 0, sizeof p->links);
 }
 
 void chain_slide(chain_parser *p, size_t n) {
@@ -88,7 +88,13 @@ static inline uint32_t enter(chain_parser *p, const uint8_t *data, size_t i) {
     uint32_t before = *head;
     uint32_t distance = here - before;
     *head = here;
-    p->link[here & WINDOW_MASK] = (uint16_t)(distance <= WINDOW_SIZE ? before : here);
+    uint32_t first = here;
+    uint32_t second = here;
+    if (distance <= WINDOW_SIZE) {
+        first = before;
+        second = p->links[before & WINDOW_MASK];
+    }
+    p->links[here & WINDOW_MASK] = (first & 0xffff) | second << 16;
     return distance;
 }
 
@@ -108,44 +114,72 @@ void chain_start(chain_parser *p, int level, const chain_input *in, size_t at,
     p->next = at;
 }
 
-/*
- * The longest match at `s` that is longer than `best`, of which `most` bytes may be compared,
- * among the level's number of candidates from the one at `distance` back to `reach`. Ties
- * go to the nearer one. Returns its length and sets *best_distance, or returns `best`.
- */
-static inline uint32_t find_match(const chain_parser *p, const uint8_t *s, uint32_t here,
-                                  uint32_t distance, uint32_t reach, uint32_t best, uint32_t most,
-                                  uint32_t *best_distance) {
-    const uint16_t *const link = p->link;
-    uint32_t enough = p->rules.nice < most ? p->rules.nice : most;
-    uint32_t tries = p->rules.chain;
-    uint16_t at = (uint16_t)(here - distance);
+/* A search under way: the best match so far, and what a better one must have. */
+typedef struct {
+    const uint8_t *s;
+    uint32_t most;   /* bytes that may be compared */
+    uint32_t enough; /* ends the search */
+    uint32_t best;
+    uint32_t best_distance;
     /* A longer match must agree in the four bytes that end just behind the best so far. */
-    const uint8_t *tail = s + best - NO_MATCH;
-    uint32_t want = load32(tail);
+    const uint8_t *tail;
+    uint32_t want;
+} search;
 
-    for (;;) {
-        uint16_t next = link[at & WINDOW_MASK];
-        if (load32(tail - distance) == want) {
-            uint32_t n = (uint32_t)match_length(s, s - distance, most);
-            if (n > best && (n > MIN_MATCH || distance <= FAR)) {
-                best = n;
-                *best_distance = distance;
-                if (n >= enough)
-                    break;
-                tail = s + n - NO_MATCH;
-                want = load32(tail);
-            }
-        }
-        /* The first of a chain links to itself. What lies a whole window back shares its
-         * link with `here`, whose step leads out of reach. */
-        uint16_t step = (uint16_t)(at - next);
-        if ((uint16_t)(step - 1) >= reach - distance || --tries == 0)
-            break;
-        distance += step;
-        at = next;
+static inline void set_best(search *m, uint32_t length) {
+    m->best = length;
+    m->tail = m->s + length - NO_MATCH;
+    m->want = load32(m->tail);
+}
+
+/* Try one candidate; true if it ends the search. */
+static inline bool try_match(search *m, uint32_t distance) {
+    if (load32(m->tail - distance) != m->want)
+        return false;
+    uint32_t n = (uint32_t)match_length(m->s, m->s - distance, m->most);
+    if (n <= m->best || (n == MIN_MATCH && distance > FAR))
+        return false;
+    m->best_distance = distance;
+    if (n >= m->enough) {
+        m->best = n;
+        return true;
     }
-    return best;
+    set_best(m, n);
+    return false;
+}
+
+/*
+ * Look for a match that is longer than m->best among the level's number of candidates, from
+ * the one at `distance` back to `reach`. Ties go to the nearer one.
+ *
+ * Walking a chain means waiting for one load after the other, so each link knows the next
+ * two. The first of a chain links to itself. What lies a whole window back shares its link
+ * with `here`, whose step leads out of reach.
+ */
+static inline void find_match(const chain_parser *p, search *m, uint32_t here, uint32_t distance,
+                              uint32_t reach) {
+    const uint32_t *const links = p->links;
+    uint32_t tries = p->rules.chain; /* even at every level */
+    uint16_t at = (uint16_t)(here - distance);
+    for (;;) {
+        uint32_t link = links[at & WINDOW_MASK];
+        uint16_t first = (uint16_t)link;
+        uint16_t second = (uint16_t)(link >> 16);
+        if (try_match(m, distance))
+            return;
+        uint16_t step = (uint16_t)(at - first);
+        if ((uint16_t)(step - 1) >= reach - distance)
+            return;
+        distance += step;
+        if (try_match(m, distance))
+            return;
+        tries -= 2;
+        step = (uint16_t)(first - second);
+        if ((uint16_t)(step - 1) >= reach - distance || tries == 0)
+            return;
+        distance += step;
+        at = second;
+    }
 }
 
 /* How far a match at a position may reach back: Go's window ends where it has been cut. */
@@ -165,8 +199,20 @@ static inline uint32_t reach_at(window *w, const chain_input *in, size_t i) {
     return reach < WINDOW_SIZE ? (uint32_t)reach : WINDOW_SIZE;
 }
 
-static inline uint32_t most_at(size_t ahead) {
-    return ahead < MAX_MATCH ? (uint32_t)ahead : MAX_MATCH;
+/* The length of the best match longer than `length`, whose distance is set; or `length`. */
+static inline uint32_t longest_match(const chain_parser *p, const uint8_t *s, uint32_t here,
+                                     uint32_t nearest, uint32_t reach, uint32_t length,
+                                     size_t ahead, uint32_t *distance) {
+    search m;
+    m.s = s;
+    m.most = ahead < MAX_MATCH ? (uint32_t)ahead : MAX_MATCH;
+    m.enough = p->rules.nice < m.most ? p->rules.nice : m.most;
+    m.best_distance = 0;
+    set_best(&m, length);
+    find_match(p, &m, here, nearest, reach);
+    if (m.best > length)
+        *distance = m.best_distance;
+    return m.best;
 }
 
 /* The end of a token list, at hand. */
@@ -230,8 +276,8 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
              * which is at most `nice`. */
             uint32_t reach = reach_at(&w, in, s);
             if (nearest <= reach)
-                length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach, old_length,
-                                    most_at(ahead), &distance);
+                length = longest_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
+                                       old_length, ahead, &distance);
         }
         if (old_length >= MIN_MATCH && length <= old_length) {
             add_match(&out, old_length, old_distance);
@@ -280,8 +326,8 @@ static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, to
             if (nearest <= WINDOW_SIZE) {
                 uint32_t reach = reach_at(&w, in, s);
                 if (nearest <= reach)
-                    length = find_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
-                                        NO_MATCH, most_at(ahead), &distance);
+                    length = longest_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
+                                           NO_MATCH, ahead, &distance);
             }
         }
         if (length < MIN_MATCH) {

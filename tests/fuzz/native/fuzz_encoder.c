@@ -19,7 +19,7 @@
 #include "../../../convert/_native/encoder.h"
 #include "../../../convert/_native/two_step.h"
 
-enum { MAX_DATA = 300000 };
+enum { MAX_DATA = 150000 };
 
 #define CHECK(condition)                                                                      \
     do {                                                                                      \
