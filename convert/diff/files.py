@@ -8,11 +8,12 @@ however many files a layer has.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from convert.archive.tar_read import StreamCursor, TarReader
 from convert.archive.tree import clean
@@ -113,13 +114,14 @@ class _Files:
             run("PRAGMA journal_mode = OFF")
             run("PRAGMA synchronous = OFF")
             columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
-            run(f"CREATE TABLE files (path BLOB PRIMARY KEY, {columns}) WITHOUT ROWID")
+            # Written in the tar's order and sorted by SQLite's own merge: no index to jump about in.
+            run(f"CREATE TABLE files (path BLOB, {columns})")
             if layer is not None:
                 marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
                 rows = _read(layer, proofs)
                 run("BEGIN")
                 self._database.executemany(
-                    f"INSERT OR REPLACE INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
+                    f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
                     ((path, *values) for path, values in rows),
                 )
                 run("COMMIT")
@@ -128,9 +130,14 @@ class _Files:
             raise
 
     def rows(self) -> Iterator[_Row]:
-        """Yield path and attributes, sorted by path."""
-        for path, *values in self._database.execute("SELECT * FROM files ORDER BY path"):
-            yield path, tuple(values)
+        """Yield path and attributes, sorted by path; of one path the last in the tar."""
+        found: _Row | None = None
+        for path, *values in self._database.execute("SELECT * FROM files ORDER BY path, rowid"):
+            if found is not None and found[0] != path:
+                yield found
+            found = path, tuple(values)
+        if found is not None:
+            yield found
 
     def close(self) -> None:
         self._database.close()
@@ -139,7 +146,9 @@ class _Files:
 def _read(layer: Layer, proofs: Proofs) -> Iterator[_Row]:
     """Yield what a layer's tar holds; its end proves the DiffID."""
     where = layer.blob.where if layer.blob is not None else str(layer.diff_id)
-    with PlainContent(layer, proofs).open() as stream:
+    # Headers are small and many: without a buffer each would be a system call of its own.
+    raw = cast("io.RawIOBase", PlainContent(layer, proofs).open())
+    with io.BufferedReader(raw, CHUNK) as stream:
         cursor = StreamCursor(stream)
         reader = TarReader(cursor, where=where)
         try:

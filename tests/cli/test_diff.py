@@ -46,6 +46,15 @@ def test_by_says_what_counts(imgconv, archive, by, status):
     assert imgconv("diff", "--by", by, a, b).status == status
 
 
+def test_encoders_are_named_as_in_the_profiles_that_made_the_layers(imgconv, archive):
+    source = archive("docker20-html")
+    for profile in ("crane", "docker"):
+        assert imgconv(source, "--to", "oci", profile, "--compress", profile).status == 0
+    done = imgconv("diff", "crane", "docker")
+    assert done.status == 0
+    assert ": same content, recompressed: layer 1 go1.26-1 here, go1.26-6 there; and 2 more layers\n" in done.out
+
+
 def with_author(name, content):
     if not name.endswith(".json") or name == "manifest.json":
         return content
