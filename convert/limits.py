@@ -44,8 +44,21 @@ MAX_LINK_HOPS: Final = 8
 MAX_INDEX_DEPTH: Final = 8
 #: Manifests, indexes and configs read from one source.
 MAX_NODES: Final = 100_000
+#: What all names and indexes of one source list, counted again for each that leads there.
+MAX_LISTED: Final = 1_000_000
 #: Layers of one image.
 MAX_LAYERS: Final = 10_000
+#: All documents of one source together: bytes (each reading counts), values, and
+#: DiffIDs. They bound time and memory where a small archive names one large
+#: document a hundred thousand times. Ten thousand usual images have fewer.
+MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
+MAX_ALL_VALUES: Final = 2_000_000
+MAX_ALL_LAYERS: Final = 500_000
+#: Faults collected before nobody wants to know of more.
+MAX_PROBLEMS: Final = 1000
+
+#: Remarks about one source: a terminal full of them helps nobody.
+MAX_REMARKS: Final = 1000
 
 #: Bytes handled at a time when streaming.
 CHUNK: Final = 1 * MIB

@@ -19,10 +19,11 @@ from convert.content import HashingStream, PlainContent, Proofs, compression_of,
 from convert.digest import Digest
 from convert.errors import InputError
 from convert.formats import manifests
+from convert.formats.indexes import leaves
 from convert.model import Artifact, Descriptor, Image, Index, Other
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from convert.model import Blob, Child, Entry, ImageSet, Layer, Node
 
@@ -97,23 +98,14 @@ def named(images: ImageSet) -> list[Named]:
         groups.setdefault(id(entry.node) if entry.node is not None else absent, []).append(entry)
     found: list[Named] = []
     for entries in groups.values():
-        top = entries[0].node
+        top, all_names = entries[0].node, tuple(entries)
         if isinstance(top, Index):
-            found.extend(Named(tuple(entries), top, child.node, child) for child in leaves(top))
+            found.extend(Named(all_names, top, child.node, child) for child in leaves(top))
             if not top.children:
-                found.append(Named(tuple(entries), top, top))
+                found.append(Named(all_names, top, top))
         else:
-            found.append(Named(tuple(entries), top, top))
+            found.append(Named(all_names, top, top))
     return found
-
-
-def leaves(index: Index) -> Iterator[Child]:
-    """Yield the children of an index, those of nested indexes in their place."""
-    for child in index.children:
-        if isinstance(child.node, Index):
-            yield from leaves(child.node)
-        else:
-            yield child
 
 
 def image_id(node: Node | None) -> Digest | None:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from convert import pushers
 from convert.content import compression_of
 from convert.errors import SelectionError, UsageError
+from convert.formats.indexes import leaves
 from convert.formats.read import read
 from convert.formats.read_docker import read_docker
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
 from convert.model import Entry, Image, Index
-from convert.names import leaves
 from convert.pushers import View
 from convert.select import entry_label
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes
 from convert.errors import ImgconvError
+from convert.formats.indexes import leaves
 from convert.model import Artifact, Image, Index
 from convert.names import (
     UNREAD,
@@ -20,7 +21,6 @@ from convert.names import (
     engine_id,
     entry_text,
     image_id,
-    leaves,
     manifest_digest,
     named,
 )

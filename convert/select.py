@@ -89,11 +89,15 @@ def by_image(images: ImageSet, selectors: Sequence[str]) -> ImageSet:
     if not selectors:
         return images
     order = {id(entry): number for number, entry in enumerate(images.entries)}
-    picked = {order[id(entry)]: node for selector in selectors for node, entry in _matches(images, selector)}
+    # Two digests may pick two children under one name.
+    picked: dict[int, dict[int, Node]] = {}
+    for selector in selectors:
+        for node, entry in _matches(images, selector):
+            picked.setdefault(order[id(entry)], {})[id(node)] = node
     entries = []
-    for number, node in sorted(picked.items()):
+    for number, nodes in sorted(picked.items()):
         entry = images.entries[number]
-        entries.append(entry if entry.node is node else Entry(node, entry.name))
+        entries += [entry if entry.node is node else Entry(node, entry.name) for node in nodes.values()]
     return dataclasses.replace(images, entries=tuple(entries))
 
 
@@ -229,10 +233,11 @@ def by_platform(images: ImageSet, platforms: Sequence[Platform], warn: Callable[
     for entry in images.entries:
         node = entry.node
         if isinstance(node, Index):
-            kept = [child for child in _leaves(node) if _wanted(child_platform(child), platforms)]
-            absent += [str(child_platform(child)) for child in kept if child.node is None]
-            kept = [child for child in kept if child.node is not None]
-            offered += [str(platform) for child in _leaves(node) if (platform := child_platform(child))]
+            listed = [(child, platform) for child in indexes.leaves(node) if (platform := child_platform(child))]
+            offered += [str(platform) for _, platform in listed]
+            fits = [(child, platform) for child, platform in listed if _wanted(platform, platforms)]
+            absent += [str(platform) for child, platform in fits if child.node is None]
+            kept = [child for child, _ in fits if child.node is not None]
             if kept:
                 chosen = made.setdefault(id(node), _chosen(node, kept, platforms))
                 entries.append(Entry(chosen, entry.name))
@@ -252,17 +257,8 @@ def by_platform(images: ImageSet, platforms: Sequence[Platform], warn: Callable[
     return dataclasses.replace(images, entries=tuple(entries))
 
 
-def _wanted(platform: Platform | None, platforms: Sequence[Platform]) -> bool:
-    return platform is not None and any(asked.matches(platform) for asked in platforms)
-
-
-def _leaves(index: Index) -> Iterator[Child]:
-    """Yield the children of an index, those of nested indexes in their place."""
-    for child in index.children:
-        if isinstance(child.node, Index):
-            yield from _leaves(child.node)
-        else:
-            yield child
+def _wanted(platform: Platform, platforms: Sequence[Platform]) -> bool:
+    return any(asked.matches(platform) for asked in platforms)
 
 
 def _chosen(index: Index, kept: list[Child], platforms: Sequence[Platform]) -> Node:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.errors import NotRepresentableError
+from convert.formats.indexes import leaves
 from convert.model import Artifact, Image, Index, Other
 from convert.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
 
     from convert.digest import Digest
     from convert.model import Child, Entry, ImageSet, Name, Node
@@ -172,16 +173,15 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
         label = f", named {_shown(entry.name)}" if entry.name is not None else ""
         warn(f"{describe(entry.node)}{label}: {target} holds only images; left out")
         return None
-    found: list[Image] = []
+    found: dict[int, Image] = {}
     others: list[str] = []
-    for child in _leaves(entry.node):
+    for child in leaves(entry.node):
         if isinstance(child.node, Image):
-            if child.node not in found:
-                found.append(child.node)
+            found[id(child.node)] = child.node
         elif child.node is not None:
             others.append(describe(child.node, child))
     if len(found) > 1:
-        platforms = ", ".join(dict.fromkeys(str(image.platform) for image in found))
+        platforms = ", ".join(dict.fromkeys(str(image.platform) for image in found.values()))
         msg = f"{_shown(entry.name)} holds several platforms ({platforms}), {target} can hold one"
         raise NotRepresentableError(msg, hint="pick one with --platform")
     for other in others:
@@ -189,7 +189,7 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
     if not found:
         warn(f"{describe(entry.node)}: none of its images is in the source; left out")
         return None
-    return found[0]
+    return next(iter(found.values()))
 
 
 def _representative(node: Node | None) -> Image | None:
@@ -197,23 +197,8 @@ def _representative(node: Node | None) -> Image | None:
         return node
     if not isinstance(node, Index):
         return None
-    found = [child.node for child in _leaves(node) if isinstance(child.node, Image)]
+    found = [child.node for child in leaves(node) if isinstance(child.node, Image)]
     return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
-
-
-def _leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
-    """Yield what an index and the indexes inside it name, in order.
-
-    Each index is entered once: a few that name each other many times over would
-    take for ever.
-    """
-    seen = set() if seen is None else seen
-    seen.add(id(index))
-    for child in index.children:
-        if not isinstance(child.node, Index):
-            yield child
-        elif id(child.node) not in seen:
-            yield from _leaves(child.node, seen)
 
 
 def _shown(name: Name | None) -> str:

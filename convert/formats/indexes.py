@@ -1,4 +1,4 @@
-"""Indexes made anew from the children that are kept."""
+"""What indexes list, and indexes made anew from the children that are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,24 @@ from convert.formats import manifests
 from convert.model import Artifact, Image, Index
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from convert.model import Child, Descriptor
+
+
+def leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
+    """Yield what an index lists, and in their place what the indexes inside it do.
+
+    Each index is entered once: a few that name each other many times over would
+    take for ever.
+    """
+    seen = set() if seen is None else seen
+    seen.add(id(index))
+    for child in index.children:
+        if not isinstance(child.node, Index):
+            yield child
+        elif id(child.node) not in seen:
+            yield from leaves(child.node, seen)
 
 
 def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None) -> Index:

@@ -10,7 +10,7 @@ from convert.config import Config
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
 from convert.formats.reading import absent_layers, check
-from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
+from convert.limits import MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
 
@@ -68,12 +68,21 @@ def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = No
     return _LayoutReader(reading, frozenset(listed or ())).read()
 
 
+def _key(described: Descriptor) -> tuple[str, Digest]:
+    """Return what makes two descriptors of an index name one thing, read in one way."""
+    return described.media_type, described.digest
+
+
 class _LayoutReader:
     def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
         self._reading = reading
         self._listed = listed
-        self._nodes: dict[tuple[str, Digest], Node] = {}
+        #: What was looked at; None where it is damaged, which was said then.
+        self._nodes: dict[tuple[str, Digest], Node | None] = {}
+        self._configs: dict[tuple[Digest, int], Config] = {}
         self._count = 0
+        #: For each index, what walking through it meets, shared parts as often as it comes by.
+        self._listed_by: dict[int, int] = {}
 
     def read(self) -> ImageSet:
         reading = self._reading
@@ -83,6 +92,7 @@ class _LayoutReader:
         if "manifests" not in {key.lower() for key, _ in fields.items()}:
             reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
         entries = []
+        listed = 0
         for item in fields.objects("manifests"):
             try:
                 described = parsing.descriptor(item)
@@ -92,10 +102,12 @@ class _LayoutReader:
             node = None
             try:
                 node = self._node(described, 1)
-                if node is None:
+                if node is None and _key(described) not in self._nodes:
                     self._require_platform(described)
+                listed = self._bounded(listed + self._walk(node), "index.json")
             except InputError as error:
                 reading.problem(error)
+                node = None
             entries.append(Entry(node, self._name(described), described))
         return ImageSet(
             entries=tuple(entries),
@@ -139,9 +151,21 @@ class _LayoutReader:
     # -- nodes -----------------------------------------------------------------
 
     def _node(self, described: Descriptor, depth: int) -> Node | None:
-        key = (described.media_type, described.digest)
-        if key in self._nodes:
-            return self._nodes[key]
+        """Return what a descriptor of an index names, looked at once; None if it is absent or damaged."""
+        key = _key(described)
+        if key not in self._nodes:
+            try:
+                node = self._read_node(described, depth)
+            except InputError as error:
+                self._reading.problem(error)
+                node = None
+            else:
+                if node is None:
+                    return None
+            self._nodes[key] = node
+        return self._nodes[key]
+
+    def _read_node(self, described: Descriptor, depth: int) -> Node | None:
         if depth > MAX_INDEX_DEPTH:
             raise UnsafeInputError(
                 f"is nested deeper than {MAX_INDEX_DEPTH} indexes",
@@ -154,29 +178,20 @@ class _LayoutReader:
         blob = self._blob(described)
         if blob is None:
             return None
-        node: Node
         if described.media_type in mediatypes.INDEXES:
-            node = self._index(described, depth)
-        elif described.media_type in mediatypes.MANIFESTS:
-            node = self._manifest(described)
-        else:
-            node = Other(blob, described)
-        self._nodes[key] = node
-        return node
+            return self._index(described, depth)
+        if described.media_type in mediatypes.MANIFESTS:
+            return self._manifest(described)
+        return Other(blob, described)
 
     def _index(self, described: Descriptor, depth: int) -> Index:
         raw, member = self._document(described)
         fields = parsing.index_fields(self._reading, raw, described.media_type, member)
-        children = []
-        for item in fields.objects("manifests"):
-            child = parsing.descriptor(item)
-            try:
-                children.append(Child(child, self._node(child, depth + 1)))
-            except InputError as error:
-                self._reading.problem(error)
-                children.append(Child(child, None))
+        described_children = [parsing.descriptor(item) for item in fields.objects("manifests")]
+        children = [Child(child, self._node(child, depth + 1)) for child in described_children]
+        walk = self._bounded(sum(self._walk(child.node) for child in children), member)
         subject = fields.object("subject")
-        return Index(
+        index = Index(
             raw=raw,
             media_type=described.media_type,
             digest=described.digest,
@@ -185,6 +200,18 @@ class _LayoutReader:
             subject=parsing.descriptor(subject) if subject else None,
             artifact_type=fields.text("artifactType"),
         )
+        self._listed_by[id(index)] = walk
+        return index
+
+    def _walk(self, node: Node | None) -> int:
+        return 1 + self._listed_by.get(id(node), 0)
+
+    def _bounded(self, listed: int, member: str) -> int:
+        """Refuse indexes that list each other so often that nobody could look at all of it."""
+        if listed > MAX_LISTED:
+            msg = f"lists more than {MAX_LISTED} things, those in shared indexes counted each time"
+            raise UnsafeInputError(msg, file=self._reading.file, member=member)
+        return listed
 
     def _manifest(self, described: Descriptor) -> Image | Artifact:
         raw, member = self._document(described)
@@ -194,8 +221,7 @@ class _LayoutReader:
         ):
             return self._artifact(parsed, member)
         try:
-            raw_config, config_member = self._document(parsed.config, named_by=member)
-            config = Config.parse(raw_config, where=self._reading.file, member=config_member)
+            config = self._config(parsed.config, member)
         except InputError as error:
             self._reading.problem(error)
             return Artifact(parsed, {})
@@ -204,7 +230,7 @@ class _LayoutReader:
         if parsed.layers and not config.diff_ids:
             # Without DiffIDs nothing says what the layers unpack to: no docker
             # archive can hold it, an OCI layout carries it as it is.
-            self._reading.warn(f"{config_member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
+            self._reading.warn(f"{config.member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
             return self._artifact(parsed, member)
         if len(parsed.layers) == len(config.diff_ids):
             layers = tuple(
@@ -218,6 +244,14 @@ class _LayoutReader:
             self._reading.problem(FormatError(f"names {counts}", member=member))
             layers = absent_layers(config.diff_ids)
         return Image(config=config, layers=layers, manifest=parsed)
+
+    def _config(self, described: Descriptor, named_by: str) -> Config:
+        """Return a config; one that several manifests name is parsed once."""
+        key = (described.digest, described.size)
+        if key not in self._configs:
+            raw, member = self._document(described, named_by=named_by)
+            self._configs[key] = Config.parse(raw, where=self._reading.file, member=member)
+        return self._configs[key]
 
     def _artifact(self, parsed: Manifest, member: str) -> Artifact:
         blobs: dict[Digest, Blob] = {}
