@@ -134,7 +134,7 @@ static two_step_geometry geometry(int level) {
     return (two_step_geometry){
         .unit = FAST_BLOCK,
         .before = warmup_blocks(level) * FAST_BLOCK + history,
-        .after = 0,
+        .after = 1, /* a full block is coded otherwise if it is the stream's last */
     };
 }
 
