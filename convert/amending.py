@@ -56,7 +56,7 @@ def add_repositories(
     """
     if destination is None and source == STDOUT:
         destination = STDOUT
-    if destination == STDOUT and sys.stdout.isatty():
+    if destination == STDOUT and os.isatty(1):
         raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
     tree, wrapper = open_whole_tar(source)
     with tree:

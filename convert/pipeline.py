@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +233,7 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
             raise UsageError("--verify-output needs a result that can be read back", hint="name a file as DEST")
         if wanted.folder:
             raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
-        if sys.stdout.isatty():
+        if os.isatty(1):
             raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
     if not path:
         raise UsageError("DEST is empty")

@@ -73,6 +73,7 @@ def _root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the contract's status."""
+    _fill_standard_streams()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -83,12 +84,10 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        status: Any = _root.main(arguments, prog_name="imgconv", standalone_mode=False)
+        status = _command(arguments)
         sys.stdout.flush()
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 1
-    except click.exceptions.Abort:
-        return _INTERRUPTED
+        return error.code if isinstance(error.code, int) else _BUG
     except click.ClickException as error:
         if arguments:
             _say(_one_line(error))
@@ -115,12 +114,41 @@ def run(arguments: list[str]) -> int:
             raise
         _say("out of memory")
         return StorageError.exit_status
-    except Exception as error:  # noqa: BLE001 - a bug: status 1 would pass for an answer
+    except Exception as error:  # a bug: status 1 would pass for an answer
         if debug:
             raise
         _say(f"internal error: {type(error).__name__}: {error} (a bug in imgconv; --debug shows where)")
         return _BUG
+    return status
+
+
+def _command(arguments: list[str]) -> int:
+    """Run a command and return its own status.
+
+    Not by click's `main`: that makes status 1 of a closed pipe.
+    """
+    try:
+        with _root.make_context("imgconv", list(arguments)) as context:
+            status: Any = _root.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     return status if isinstance(status, int) else 0
+
+
+def _fill_standard_streams() -> None:
+    """Put something behind standard streams that were closed when the process began.
+
+    Otherwise the first file that is opened would get their numbers, and with them
+    what is printed. Nothing can be written to what stands there for standard output.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
 def _one_line(error: click.ClickException) -> str:
