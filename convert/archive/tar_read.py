@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
 
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
 from convert.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
+from convert.remarks import Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,7 +184,7 @@ class TarReader:
 
     def __init__(self, cursor: Cursor, *, where: str) -> None:
         """Read from `cursor`; `where` names the archive in errors."""
-        self.warnings: list[str] = []
+        self.warnings = Remarks()
         self.end = 0
         self.header = b""
         self.pax: Mapping[bytes, bytes] = {}

@@ -18,6 +18,7 @@ from convert.archive.blobs import FolderBlob, SliceBlob, Stamp, changed
 from convert.archive.tar_read import Member, StreamCursor
 from convert.errors import FormatError, StorageError, UnsafeInputError, UnsupportedError
 from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS
+from convert.remarks import Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ class Tree(ABC):
     def __init__(self, where: str) -> None:
         """Name the source `where` in errors."""
         self.where = where
-        self.warnings: list[str] = []
+        self.warnings = Remarks()
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -201,8 +202,7 @@ class Tree(ABC):
         return UnsafeInputError(f"its link to {member.link!r} leads out of the archive", file=self.where, member=asked)
 
     def _warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings.append(text)
 
 
 class MemberTree(Tree):

@@ -71,8 +71,8 @@ class _V1Reader:
             return [(None, head) for head in self._heads()]
         fields: Fields = reading.fields(reading.read("repositories"), "repositories", "repositories")
         named: list[tuple[Name | None, str]] = []
-        for repository in fields.keys():  # noqa: SIM118 - no mapping
-            for tag, top in fields.string_map(repository).items():
+        for repository, tags in fields.string_maps():
+            for tag, top in tags.items():
                 if not _V1_ID.match(top):
                     raise UnsafeInputError(
                         f"{repository}:{tag} names {top!r}, which is no v1 ID (64 hex digits)",
@@ -136,6 +136,7 @@ class _V1Reader:
             seen.add(v1_id)
             chain.append(v1_id)
             v1_id = self._v1_image(v1_id).parent
+        self._reading.count_layers(len(chain))
         chain.reverse()
         parts = [self._v1_image(v1_id) for v1_id in chain]
         diff_ids = [self._diff_id(part.blob) for part in parts]

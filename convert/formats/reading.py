@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from convert import documents
+from convert.config import Config
 from convert.digest import Digest
-from convert.errors import DigestMismatchError, FormatError, InputError
+from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
+from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_VALUES, MAX_PROBLEMS
 from convert.model import Layer
+from convert.remarks import Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,13 +36,16 @@ class Reading:
 
     tree: Tree
     file: str
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=Remarks)
     problems: list[InputError] | None = None
+    _size: int = 0
+    _values: int = 0
+    _layers: int = 0
+    _configs: dict[Digest, Config] = field(default_factory=dict)
 
     def warn(self, text: str) -> None:
         """Remember, once, something that was accepted with a remark."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings.append(text)
 
     def problem(self, error: InputError) -> None:
         """Raise `error`, or keep it where faults are collected."""
@@ -47,6 +53,8 @@ class Reading:
             error.file = self.file
         if self.problems is None:
             raise error
+        if len(self.problems) > MAX_PROBLEMS:
+            raise UnsafeInputError(f"more than {MAX_PROBLEMS} faults; the rest was not looked at", file=self.file)
         self.problems.append(error)
 
     def read(self, member: str) -> bytes:
@@ -54,9 +62,14 @@ class Reading:
 
         Raises:
             FormatError: no such member.
-            UnsafeInputError: larger than a document may be, or a bad link.
+            UnsafeInputError: larger than a document may be, a bad link, or more
+                documents than a source may have.
         """
-        return self.tree.read(member)
+        if self._size > MAX_ALL_DOCUMENTS_SIZE:
+            raise UnsafeInputError(f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes", file=self.file)
+        raw = self.tree.read(member)
+        self._size += len(raw)
+        return raw
 
     def read_named(self, member: str, digest: Digest, size: int) -> bytes:
         """Return a document's bytes, proved against the descriptor that names it.
@@ -64,13 +77,44 @@ class Reading:
         Raises:
             DigestMismatchError: its size or digest is another.
         """
-        raw = self.tree.read(member)
+        raw = self.read(member)
         check(raw, digest, size, file=self.file, member=member)
         return raw
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return the JSON value of a document, strictly read."""
+        self._count_values(raw)
         return documents.parse(raw, where=self.file, member=member)
+
+    def _count_values(self, raw: bytes) -> None:
+        self._values += raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+        if self._values > MAX_ALL_VALUES:
+            raise UnsafeInputError(f"its documents have more than {MAX_ALL_VALUES} values", file=self.file)
+
+    def config(self, raw: bytes, member: str) -> Config:
+        """Return the view of a config; the same bytes give the same one.
+
+        Raises:
+            FormatError, UnsafeInputError: as `Config.parse`.
+        """
+        digest = Digest.of(raw)
+        known = self._configs.get(digest)
+        if known is not None:
+            return known
+        self._count_values(raw)
+        config = Config.parse(raw, where=self.file, member=member)
+        self._configs[digest] = config
+        return config
+
+    def count_layers(self, count: int) -> None:
+        """Take note of layers that are about to be made.
+
+        Raises:
+            UnsafeInputError: more than a source may have.
+        """
+        self._layers += count
+        if self._layers > MAX_ALL_LAYERS:
+            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers together", file=self.file)
 
     def fields(self, raw: bytes, member: str, schema: str) -> Fields:
         """Return the typed view of a document that must be an object."""
@@ -223,7 +267,20 @@ class Fields:
 
     def string_map(self, key: str) -> dict[str, str]:
         """Return an object whose values are strings; empty where absent."""
-        value = self.get(key)
+        return self._string_map(key, self.get(key))
+
+    def string_maps(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield every key, which is data here, and the object of strings under it."""
+        for key, value in self._value.items():
+            yield key, self._string_map(key, value)
+
+    def all_objects(self) -> Iterator[tuple[str, Fields]]:
+        """Yield every key, which is data here, and the object under it; null is passed over."""
+        for key, value in self._value.items():
+            if value is not None:
+                yield key, Fields(value, self._document, self._at(key))
+
+    def _string_map(self, key: str, value: Any) -> dict[str, str]:
         if value is None:
             return {}
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
