@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convert import documents, mediatypes
-from convert.config import Config
+from convert import mediatypes
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
 from convert.formats import parsing
 from convert.formats.reading import Document, Fields, absent_layers
+from convert.formats.v1_folders import V1Folders
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convert.formats.reading import Reading
-    from convert.model import Blob, Descriptor
+    from convert.model import Descriptor
 
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
-_V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,16 @@ def read_items(reading: Reading, *, all_sources: bool = False) -> list[Item]:
         msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
         raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
     items = []
+    folders = V1Folders(reading)
     for number, element in enumerate(value):
         try:
-            items.append(_item(reading, Fields(element, document, f"[{number}]"), all_sources=all_sources))
+            items.append(_item(reading, folders, Fields(element, document, f"[{number}]"), all_sources=all_sources))
         except InputError as error:
             reading.problem(error)
     return items
 
 
-def _item(reading: Reading, fields: Fields, *, all_sources: bool) -> Item:
+def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: bool) -> Item:
     config_name = fields.required_text("Config")
     if not config_name:
         fields.fail("Config", "is empty")
@@ -86,7 +86,8 @@ def _item(reading: Reading, fields: Fields, *, all_sources: bool) -> Item:
         raise DigestMismatchError(
             f"content is {got}", wanted=str(wanted), got=str(got), size=len(raw), file=reading.file, member=config_name
         )
-    config = Config.parse(raw, where=reading.file, member=config_name)
+    config = reading.config(raw, config_name)
+    reading.count_layers(len(config.diff_ids))
     paths = fields.strings("Layers") or []
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
@@ -109,7 +110,7 @@ def _item(reading: Reading, fields: Fields, *, all_sources: bool) -> Item:
     image = Image(
         config=config,
         layers=layers,
-        v1_ids=_v1_ids(reading, paths, layers, fields),
+        v1_ids=folders.ids(paths, layers, fields.strings("RepoTags") or ()),
         parent=Digest.parse(parent) if parent else None,
     )
     return Item(image, tuple(_names(reading, fields)))
@@ -136,10 +137,7 @@ def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descrip
     if sources is None:
         return {}
     found = {}
-    for key in sources.keys():  # noqa: SIM118 - no mapping
-        entry = sources.object(key)
-        if entry is None:
-            continue
+    for key, entry in sources.all_objects():
         if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
         found[Digest.parse(key)] = parsing.descriptor(entry)
@@ -157,63 +155,6 @@ def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
         if reference.tag is None and reference.digest is None:
             reading.warn(f"manifest.json: RepoTag {text!r} has no tag; read as {text}:latest")
         yield Name(reference.with_default_tag(), None)
-
-
-# -- v1 directories --------------------------------------------------------------
-
-
-def _v1_ids(reading: Reading, paths: list[str], layers: tuple[Layer, ...], fields: Fields) -> tuple[str, ...] | None:
-    """Return the source's own v1 IDs where every layer has one (64 hex)."""
-    matches = [_V1_LAYER.match(path) for path in paths]
-    if not paths:
-        return None
-    if all(matches):
-        return tuple(match.group(1) for match in matches if match)
-    # podman and skopeo: the layers lie beside, and links in v1 dirs point at them.
-    tops = _tops(reading, fields)
-    for top in tops:
-        chain = _chain(reading, top, len(layers))
-        if chain and all(_linked(reading, v1_id) is layer.blob for v1_id, layer in zip(chain, layers, strict=True)):
-            return tuple(chain)
-    return None
-
-
-def _tops(reading: Reading, fields: Fields) -> list[str]:
-    """Return the v1 IDs that may be this image's top: those its names have, or any."""
-    tags = fields.strings("RepoTags")
-    if not tags:
-        folders = (name.partition("/") for name in reading.tree.names())
-        return [folder for folder, _, rest in folders if rest == "json" and _V1_ID.match(folder)]
-    if reading.tree.find("repositories") is None:
-        return []
-    table = reading.parse(reading.read("repositories"), "repositories")
-    tops = []
-    for text in tags:
-        repository, _, tag = text.rpartition(":")
-        top = table.get(repository, {}).get(tag) if isinstance(table, dict) else None
-        if isinstance(top, str) and _V1_ID.match(top):
-            tops.append(top)
-    return tops
-
-
-def _chain(reading: Reading, top: str, count: int) -> list[str] | None:
-    """Follow `parent` from a top v1 ID; lowest first, None unless `count` long."""
-    chain: list[str] = []
-    v1_id: str | None = top
-    while v1_id is not None:
-        if len(chain) == count or not _V1_ID.match(v1_id) or reading.tree.find(f"{v1_id}/json") is None:
-            return None
-        chain.append(v1_id)
-        value = reading.parse(reading.read(f"{v1_id}/json"), f"{v1_id}/json")
-        if not isinstance(value, dict):
-            return None
-        parent = documents.lookup(value, "parent", where=reading.file, member=f"{v1_id}/json")
-        v1_id = parent if isinstance(parent, str) and parent else None
-    return chain[::-1] if len(chain) == count else None
-
-
-def _linked(reading: Reading, v1_id: str) -> Blob | None:
-    return reading.tree.find(f"{v1_id}/layer.tar")
 
 
 def _format(reading: Reading) -> str:

@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from convert import mediatypes
-from convert.config import Config
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
 from convert.formats.reading import absent_layers, check
@@ -17,6 +16,7 @@ from convert.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convert.config import Config
     from convert.digest import Digest
     from convert.formats.reading import Reading
     from convert.model import Blob, Extent, Manifest
@@ -222,6 +222,7 @@ class _LayoutReader:
             return self._artifact(parsed, member)
         try:
             config = self._config(parsed.config, member)
+            self._reading.count_layers(len(config.diff_ids))
         except InputError as error:
             self._reading.problem(error)
             return Artifact(parsed, {})
@@ -250,7 +251,7 @@ class _LayoutReader:
         key = (described.digest, described.size)
         if key not in self._configs:
             raw, member = self._document(described, named_by=named_by)
-            self._configs[key] = Config.parse(raw, where=self._reading.file, member=member)
+            self._configs[key] = self._reading.config(raw, member)
         return self._configs[key]
 
     def _artifact(self, parsed: Manifest, member: str) -> Artifact:
