@@ -83,8 +83,9 @@ class Reading:
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return the JSON value of a document, strictly read."""
+        value = documents.parse(raw, where=self.file, member=member)
         self._count_values(raw)
-        return documents.parse(raw, where=self.file, member=member)
+        return value
 
     def _count_values(self, raw: bytes) -> None:
         self._values += raw.count(b",") + raw.count(b"[") + raw.count(b"{")
@@ -101,8 +102,8 @@ class Reading:
         known = self._configs.get(digest)
         if known is not None:
             return known
-        self._count_values(raw)
         config = Config.parse(raw, where=self.file, member=member)
+        self._count_values(raw)
         self._configs[digest] = config
         return config
 
