@@ -1,0 +1,42 @@
+"""`digest --as crane` beside crane itself, over every archive at hand.
+
+Runs where `IMGCONV_CRANE_GO126` or `IMGCONV_CRANE_GO127` names a crane built with that
+Go. What crane cannot read imgconv refuses; a DiffID that crane does not check and that
+is wrong, imgconv tells.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import MATCH, PUBLISHED, plain
+
+from convert import pushers
+from convert.digesting import digests
+from convert.errors import DigestMismatchError, ImgconvError
+
+CRANES = {"crane@go1.26": os.environ.get("IMGCONV_CRANE_GO126"), "crane@go1.27": os.environ.get("IMGCONV_CRANE_GO127")}
+ARCHIVES = sorted([*MATCH.glob("*.tar.gz"), *PUBLISHED.rglob("*.tar")])
+
+
+@pytest.mark.parametrize("pusher", CRANES)
+@pytest.mark.parametrize("path", ARCHIVES, ids=lambda path: path.name)
+def test_crane_says_the_same(pusher, path, tmp_path):
+    crane = CRANES[pusher]
+    if crane is None:
+        pytest.skip("no crane built with this Go is named")
+    tarball = tmp_path / "image.tar"
+    tarball.write_bytes(plain(path) if path.name.endswith(".gz") else Path(path).read_bytes())
+    theirs = subprocess.run([crane, "digest", "--tarball", tarball], capture_output=True, text=True, check=False)
+    try:
+        pushed = digests(str(tarball), [pushers.get(pusher)]).pushed
+    except DigestMismatchError:
+        return
+    except ImgconvError:
+        assert theirs.returncode != 0
+        return
+    if theirs.returncode == 0:
+        assert [str(one.digest) for one in pushed] == [theirs.stdout.strip()]
+    else:
+        assert len(pushed) != 1 or tarball.read_bytes()[:2] == b"\x1f\x8b"
