@@ -273,6 +273,7 @@ DOCKER_DAMAGE = {
     "a byte order mark": (raw_manifest(lambda raw: b"\xef\xbb\xbf" + raw), {"json"}),
     "something behind": (raw_manifest(lambda raw: raw + b"x"), {"json"}),
     "nested too deep": (raw_manifest(lambda _: b"[" * 100000), {"json"}),
+    "nothing": (raw_manifest(lambda _: b""), {"json"}),
     "null": (raw_manifest(lambda _: b"null"), {"no-images"}),
     "a member twice": (
         docker(lambda a: a.bytes(extra=[(a.config_name, a.files[a.config_name])])),
@@ -656,6 +657,47 @@ def test_names_with_control_characters_are_never_given_raw(tmp_path):
     texts = [str(found) for found in validate(str(tmp_path / "x.tar")).findings]
     assert any("x1b" in text for text in texts)
     assert all(text.isprintable() for text in texts)
+
+
+def test_findings_have_an_end_and_notes_do_not_crowd_them_out(tmp_path):
+    built = Layout()
+    for number in range(1500):
+        built.put(b"stray %d" % number, "x")
+    built.layers[0].update(size=7)
+    built.finish()
+    (tmp_path / "x.tar").write_bytes(tar(built.files()))
+    verdict = validate(str(tmp_path / "x.tar"))
+    assert verdict.status == 1
+    assert counted(verdict) == {"size"}
+    notes = [found for found in verdict.findings if not found.counts]
+    assert len(notes) == 1001
+    assert "others are left out" in notes[-1].message
+
+
+def test_indexes_that_name_each_other_over_and_over_are_read_once(tmp_path):
+    """Eight levels of a thousand entries each stand for 10^24 images."""
+    built = Layout()
+    built.finish()
+    child = built.entry
+    for _ in range(6):
+        index = {"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [child] * 1000}
+        child = built.put(dumps(index), "index.v1+json")
+    built.index["manifests"] = [child]
+    (tmp_path / "x.tar").write_bytes(tar(built.files()))
+    verdict = validate(str(tmp_path / "x.tar"))
+    # What imgconv's readers make of such a thing is theirs to say.
+    assert counted(verdict) <= {"unreadable"}
+
+
+def test_a_config_that_many_images_name_is_checked_once(tmp_path):
+    archive = Docker()
+    archive.manifest *= 5000
+    archive.edit_config(history=[{"created_by": "x"}] * 9)
+    for item in archive.manifest:
+        item["Config"] = archive.item["Config"]
+    (tmp_path / "x.tar").write_bytes(archive.bytes())
+    findings = validate(str(tmp_path / "x.tar")).findings
+    assert len([found for found in findings if found.rule == "history"]) == 1
 
 
 # -- rules -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from convert import mediatypes, schema
 from convert.config import Config
+from convert.digest import Digest
 from convert.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,13 @@ def read_config(checked: Checked, raw: bytes, member: str, media_type: str | Non
 
     `media_type` is what a descriptor calls it; OCI's asks for more than Docker's.
     """
+    key = Digest.of(raw), media_type
+    if key not in checked.configs:
+        checked.configs[key] = _config(checked, raw, member, media_type)
+    return checked.configs[key]
+
+
+def _config(checked: Checked, raw: bytes, member: str, media_type: str | None) -> Config | None:
     name = schema.OCI_CONFIG if media_type == mediatypes.OCI_CONFIG else schema.IMAGE_CONFIG
     if checked.view(raw, member, name) is None:
         return None

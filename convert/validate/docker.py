@@ -68,6 +68,7 @@ def check_docker(checked: Checked, contents: Contents) -> list[Item] | None:
 def _item(checked: Checked, contents: Contents, view: View) -> Item:
     config = _config(checked, contents, view)
     names = tuple(view.texts("Layers"))
+    checked.count_layers(len(names))
     sources = _layer_sources(view, config)
     matching = config is not None and len(names) == len(config.diff_ids)
     if config is not None and not matching:

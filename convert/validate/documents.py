@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from convert import documents, schema
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
-from convert.limits import MAX_DOCUMENT_VALUES
+from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_VALUES, MAX_DOCUMENT_VALUES
 from convert.validate.findings import split_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convert.archive.tree import Tree
+    from convert.config import Config
+    from convert.digest import Digest
     from convert.model import Blob
     from convert.validate.findings import Findings
 
@@ -23,16 +25,21 @@ if TYPE_CHECKING:
 class Checked:
     """The source being checked, and what was read of it.
 
-    `used` holds the names that documents refer to.
+    `configs` are those that were checked, by digest and media type: a small
+    archive may name one a hundred thousand times. All documents together are
+    bounded as they are for every reader.
     """
 
     tree: Tree
     findings: Findings
-    used: set[str] = field(default_factory=set)
+    configs: dict[tuple[Digest, str | None], Config | None] = field(default_factory=dict)
+    _parsed: tuple[bytes | None, Any] = (None, None)
+    _size: int = 0
+    _values: int = 0
+    _layers: int = 0
 
     def find(self, name: str, *, place: str | None = None) -> Blob | None:
         """Return the bytes behind a name, None if absent or not to be had; the latter is a finding."""
-        self.used.add(name.removeprefix("./"))
         try:
             return self.tree.find(name)
         except (UnsafeInputError, FormatError, UnsupportedError) as error:
@@ -49,17 +56,49 @@ class Checked:
             return True
 
     def raw(self, name: str) -> bytes | None:
-        """Return a document's bytes, None if there are none to be had."""
+        """Return a document's bytes, None if there are none to be had.
+
+        Raises:
+            UnsafeInputError: all documents together are too large.
+        """
         if self.find(name) is None:
             return None
+        if self._size > MAX_ALL_DOCUMENTS_SIZE:
+            raise UnsafeInputError(f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes")
         try:
-            return self.tree.read(name)
+            raw = self.tree.read(name)
         except InputError as error:
             self.findings.add("unsafe", error.message, member=name)
             return None
+        self._size += len(raw)
+        return raw
+
+    def count_layers(self, count: int) -> None:
+        """Note that an image has so many layers.
+
+        Raises:
+            UnsafeInputError: all images together have too many.
+        """
+        self._layers += count
+        if self._layers > MAX_ALL_LAYERS:
+            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers")
 
     def parse(self, raw: bytes, member: str) -> Any:
-        """Return a document's value, None if it is no sound JSON (or null)."""
+        """Return a document's value, None if it is no sound JSON (or null).
+
+        Raises:
+            UnsafeInputError: all documents together have too many values.
+        """
+        if raw is self._parsed[0]:
+            return self._parsed[1]
+        self._values += raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+        if self._values > MAX_ALL_VALUES:
+            raise UnsafeInputError(f"its documents have more than {MAX_ALL_VALUES} values")
+        value = self._parse(raw, member)
+        self._parsed = raw, value
+        return value
+
+    def _parse(self, raw: bytes, member: str) -> Any:
         try:
             return documents.parse(raw, where=self.findings.file, member=member)
         except FormatError as error:

@@ -124,6 +124,9 @@ RULES: Final = {
     )
 }
 
+#: Findings that count, and notes, kept of one source: whoever reads so many has seen enough.
+MAX_FINDINGS: Final = 1000
+
 # `manifests[0].annotations["a b"]`: the places that `convert.schema` writes.
 _PLACED: Final = re.compile(r'((?:\.?[A-Za-z_][A-Za-z0-9_-]*|\[\d+\]|\["(?:[^"\\]|\\.)*"\])+): (.+)', re.DOTALL)
 
@@ -136,10 +139,16 @@ def split_place(text: str) -> tuple[str | None, str]:
 
 @dataclass(slots=True)
 class Findings:
-    """Collects what is found in one source, each thing once, in the order it was found."""
+    """Collects what is found in one source, each thing once, in the order it was found.
+
+    After `MAX_FINDINGS` that count, and after as many notes, one more says that
+    there are others.
+    """
 
     file: str
     _found: dict[Finding, None] = field(default_factory=dict)
+    _blamed: set[str | None] = field(default_factory=set)
+    _numbers: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
 
     def add(
         self,
@@ -159,7 +168,17 @@ class Findings:
             _clean(place),
             printable(shortened(message)),
         )
-        self._found.setdefault(found)
+        number = self._numbers[found.counts]
+        if found in self._found or number > MAX_FINDINGS:
+            return
+        if number == MAX_FINDINGS:
+            what = "findings" if found.counts else "notes"
+            message = f"more than {MAX_FINDINGS} {what}; the others are left out"
+            found = Finding(found.rule, found.severity, found.file, None, None, message)
+        self._numbers[found.counts] += 1
+        self._found[found] = None
+        if found.severity is Severity.ERROR:
+            self._blamed.add(found.member)
 
     def all(self) -> tuple[Finding, ...]:
         """Return everything found so far."""
@@ -167,11 +186,11 @@ class Findings:
 
     def blames(self, member: str | None) -> bool:
         """Tell whether an error about this member was found."""
-        return any(found.severity is Severity.ERROR and found.member == _clean(member) for found in self._found)
+        return _clean(member) in self._blamed
 
     def has_errors(self) -> bool:
         """Tell whether any error was found."""
-        return any(found.severity is Severity.ERROR for found in self._found)
+        return bool(self._blamed)
 
 
 def _clean(text: str | None) -> str | None:

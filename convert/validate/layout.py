@@ -230,14 +230,19 @@ class _Layout:
         if view is None:
             return []
         self._one_kind(view, described.media_type)
-        images: list[LayoutImage] = []
+        images: dict[str, LayoutImage] = {}
+        followed: set[Digest] = set()
         for child in view.objects("manifests"):
             below = self._described(child)
-            if below is not None:
-                found = self._node(below, depth + 1)
-                self._platform(child, found)
-                images += found
-        return images
+            if below is None:
+                continue
+            found = self._node(below, depth + 1)
+            self._platform(child, found)
+            # An index may name one child any number of times.
+            if below.digest not in followed:
+                followed.add(below.digest)
+                images.update((image.member, image) for image in found)
+        return list(images.values())
 
     def _view(self, raw: bytes | None, described: _Described, kind: frozenset[str]) -> View | None:
         """Return a manifest or index, held against the schema of the type that it calls itself."""
@@ -283,6 +288,7 @@ class _Layout:
             return []
         self._one_kind(view, described.media_type)
         layers = [self._described(layer) for layer in view.objects("layers")]
+        self._checked.count_layers(len(layers))
         config = self._described(config_view)
         is_image = (
             config is not None

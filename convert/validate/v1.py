@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.config import Config
+    from convert.digest import Digest
     from convert.model import Blob
     from convert.validate.docker import Item
     from convert.validate.documents import Checked, View
@@ -92,12 +93,16 @@ def check_v1(checked: Checked, items: Sequence[Item]) -> None:
     folders = V1Folders(checked)
     table = _table(checked)
     tops: dict[str, str | None] = {}
+    # One image may be listed any number of times.
+    done: set[tuple[tuple[str, ...], Digest | None]] = set()
     for item in items:
         chain = _chain(item, folders, table)
+        key = tuple(chain), item.config.digest if item.config is not None else None
         # Tools that follow manifest.json alone write folders without v1 metadata.
-        if chain and (table is not None or any(checked.exists(f"{v1_id}/json") for v1_id in chain)):
+        if key not in done and chain and (table is not None or any(checked.exists(f"{one}/json") for one in chain)):
             folders.check_chain(chain)
             _check_scheme(checked, item, chain)
+        done.add(key)
         for reference in item.references:
             tops[reference.full] = _top(item, chain)
     if table is not None:
