@@ -1,0 +1,136 @@
+"""What every command's end looks like, and what starts which."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+from support import MATCH, ROOT, run
+
+import convert
+from convert.cli.main import COMMANDS
+
+main_module = importlib.import_module("convert.cli.main")  # the package's own `main` is a function
+
+
+def test_version_and_help_go_to_standard_output(imgconv):
+    done = imgconv("--version")
+    assert (done.status, done.err) == (0, "")
+    assert re.fullmatch(r"imgconv \d+\.\d+\.\d+\n", done.out)
+    for arguments in (["--help"], ["-h"], *([name, "--help"] for name in COMMANDS)):
+        done = imgconv(*arguments)
+        assert (done.status, done.err) == (0, "")
+        assert done.out.startswith("Usage: imgconv")
+
+
+def test_no_arguments_show_the_help(imgconv):
+    done = imgconv()
+    assert done.status in {0, 2}
+    assert "Usage: imgconv" in done.out + done.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_needs_a_source_in_one_line(imgconv, name):
+    if name == "profiles":
+        return
+    done = imgconv(name)
+    assert (done.status, done.out) == (2, "")
+    assert re.fullmatch(r"imgconv: Missing argument '.*' \(imgconv [a-z]+ --help lists the options\)\n", done.err)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_status_2_for_an_option_it_does_not_know(imgconv, name):
+    done = imgconv(name, "--no-such-option")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("imgconv: No such option '--no-such-option'")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"convert", "profiles"}])
+def test_every_command_has_status_4_for_a_source_that_is_not_there(imgconv, name, tmp_path):
+    (tmp_path / "m").write_text("{}")
+    arguments = {"diff": ["no.tar", "no.tar"], "match": ["no.tar", tmp_path / "m"]}.get(name, ["no.tar"])
+    done = imgconv(name, *arguments)
+    assert (done.status, done.out) == (4, "")
+    assert "no such file or folder" in done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"convert", "profiles"}])
+def test_every_command_has_status_3_for_what_is_no_image(imgconv, name, tmp_path):
+    (tmp_path / "text").write_text("hello\n" * 500)
+    (tmp_path / "m").write_text("{}")
+    text = tmp_path / "text"
+    arguments = {"diff": [text, text], "match": [text, tmp_path / "m"]}.get(name, [text])
+    done = imgconv(name, *arguments)
+    assert done.status == 3
+    assert "Traceback" not in done.err
+
+
+def test_a_traceback_only_with_debug(imgconv):
+    done = run("nothing.tar", "--to", "oci", "out")
+    assert (done.returncode, done.stderr.count(b"\n")) == (4, 1)
+    done = run("nothing.tar", "--to", "oci", "out", "--debug")
+    assert b"Traceback" in done.stderr
+
+
+def test_a_bug_is_one_line_and_never_status_1(imgconv, monkeypatch):
+    """Status 1 says "the answer is no", which scripts believe."""
+
+    def broken(_):
+        raise ZeroDivisionError("oh\x1b[2J")
+
+    monkeypatch.setattr(main_module, "_command", broken)
+    done = imgconv("id", "x")
+    assert done.status == 70
+    assert (
+        done.err == "imgconv: internal error: ZeroDivisionError: oh\\x1b[2J (a bug in imgconv; --debug shows where)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141), (OSError(28, "No space left"), 4), (MemoryError(), 4)],
+)
+def test_what_the_system_does_to_it_has_a_status(imgconv, monkeypatch, error, status):
+    def ended(_):
+        raise error
+
+    monkeypatch.setattr(main_module, "_command", ended)
+    monkeypatch.setattr(main_module, "_mute", lambda: None)
+    assert imgconv("id", "x").status == status
+
+
+def test_starting_up_imports_no_more_than_it_needs():
+    """`--version` and `id` must not wait for libraries that they do not use."""
+    heavy = {"jsonschema", "rich", "zstandard", "isal", "hypothesis", "concurrent.futures.process"}
+    code = (
+        "import sys; from convert.cli.main import run; code = run({arguments!r}); "
+        "print(sorted(set(sys.modules) & {heavy!r}), code)"
+    )
+    for arguments in (["--version"], ["id", str(MATCH / "docker20-html.tar.gz").removesuffix(".gz")]):
+        text = code.format(arguments=arguments, heavy=heavy)
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, cwd=ROOT)
+        assert done.stdout.splitlines()[-1].startswith("[] ")
+
+
+def test_no_secret_environment_changes_results(tmp_path):
+    done = run(
+        MATCH / "docker20-html.tar.gz",
+        "--to",
+        "oci",
+        tmp_path / "out",
+        env={"CONVERT_TO": "crane", "IMGCONV_TO": "crane", "IMGCONV_JOBS": "0", "PATH": "/nonexistent"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "oci-layout").is_file()
+
+
+def test_the_api_is_what_the_command_runs(tmp_path):
+    source = MATCH / "docker20-html.tar.gz"
+    convert.convert(str(source), tmp_path / "api.tar", to="crane")
+    assert run(source, "--to", "crane", tmp_path / "cli.tar").returncode == 0
+    assert (tmp_path / "api.tar").read_bytes() == (tmp_path / "cli.tar").read_bytes()
