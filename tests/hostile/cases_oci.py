@@ -1,0 +1,277 @@
+"""OCI layouts whose documents lie about each other (image-spec; CVE-2021-41190)."""
+
+from __future__ import annotations
+
+import json
+
+from hostile.building import (
+    CONFIG,
+    DIFF_ID,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    LAYER_GZIP,
+    MANIFEST,
+    PLAIN,
+    Docker,
+    Layout,
+    blob,
+    config,
+    dump,
+    squeezed,
+    tar,
+)
+from hostile.cases import accepted, refused
+
+
+def _with(**changes):
+    return lambda: Layout(**changes).build()
+
+
+def _manifest(**changes):
+    return _with(manifest=changes)
+
+
+def _digest(text):
+    return _with(entry={"digest": text})
+
+
+def _nested(depth):
+    """Indexes in each other, the innermost of them naming an image."""
+
+    def build():
+        layout = Layout()
+        inner = _entry_of(layout)
+        for _ in range(depth):
+            data = dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner]})
+            name, described = blob(data)
+            layout.blobs[name] = data
+            inner = {"mediaType": INDEX, **described}
+        layout.raw_index = dump({"schemaVersion": 2, "manifests": [inner]})
+        return layout.build()
+
+    return build
+
+
+def _entry_of(layout):
+    return json.loads(layout.parts()["index.json"])["manifests"][0]
+
+
+def _child(document, media_type, **entry):
+    """A layout whose index.json names one document of any kind."""
+
+    def build():
+        data = dump(document)
+        name, described = blob(data)
+        return Layout(
+            blobs={name: data}, index={"manifests": [{"mediaType": media_type, **described, **entry}]}
+        ).build()
+
+    return build
+
+
+_ZERO = "sha256:" + "0" * 64
+
+CASES = [
+    accepted("a sound layout", _with(), ""),
+    # -- manifest or index -------------------------------------------------------------
+    refused("a manifest with manifests", _manifest(manifests=[]), "is ambiguous: a manifest with the key 'manifests'"),
+    refused(
+        "a manifest with Manifests", _manifest(Manifests=[{}]), "is ambiguous: a manifest with the key 'manifests'"
+    ),
+    refused("a manifest with fsLayers", _manifest(fsLayers=[]), "is ambiguous: a manifest with the key 'fsLayers'"),
+    refused("a manifest with history", _manifest(history=[]), "is ambiguous: a manifest with the key 'history'"),
+    refused("an index.json with layers", _with(index={"layers": []}), "is ambiguous: an index with the key 'layers'"),
+    refused("an index.json with config", _with(index={"config": {}}), "is ambiguous: an index with the key 'config'"),
+    refused(
+        "a nested index with CONFIG",
+        _child({"schemaVersion": 2, "manifests": [], "CONFIG": {}}, INDEX),
+        "is ambiguous: an index with the key 'config'",
+    ),
+    refused(
+        "a nested index with history",
+        _child({"schemaVersion": 2, "manifests": [], "history": [1]}, INDEX),
+        "is ambiguous: an index with the key 'history'",
+    ),
+    refused(
+        "an index called a manifest",
+        _with(entry={"mediaType": INDEX}),
+        "calls itself application/vnd.oci.image.manifest.v1+json",
+    ),
+    refused(
+        "a manifest called an index",
+        _child({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}, MANIFEST),
+        "calls itself application/vnd.oci.image.index.v1+json",
+    ),
+    refused(
+        "an index.json that calls itself a manifest", _with(index={"mediaType": MANIFEST}), "index.json: calls itself"
+    ),
+    refused("a manifest that calls itself a config", _manifest(mediaType=CONFIG), "calls itself"),
+    refused("a mediaType that is a number", _manifest(mediaType=1), "mediaType"),
+    accepted(
+        "Docker's type inside, OCI's outside",
+        _with(manifest={"mediaType": DOCKER_MANIFEST}),
+        "calls itself application/vnd.docker.distribution.manifest.v2+json",
+    ),
+    accepted(
+        "Docker's list type inside index.json", _with(index={"mediaType": DOCKER_LIST}), "index.json: calls itself"
+    ),
+    refused("schema 1", _manifest(schemaVersion=1), "schemaVersion"),
+    refused("a schemaVersion that is a text", _manifest(schemaVersion="2"), "schemaVersion"),
+    # -- digests -------------------------------------------------------------------------
+    refused("a digest in upper case", _digest(_ZERO.replace("0", "A")), "index.json: manifests[0].digest: "),
+    refused("a digest that is too short", _digest("sha256:00"), "index.json: manifests[0].digest: "),
+    refused("a digest of md5", _digest("md5:" + "0" * 32), "index.json: manifests[0].digest: "),
+    refused("a digest of an unknown algorithm", _digest("crc32:00000000"), "index.json: manifests[0].digest: "),
+    refused("a digest with a path", _digest("sha256:../../../../etc/passwd"), "index.json: manifests[0].digest: "),
+    refused("an algorithm with a path", _digest("../sha256:" + "0" * 64), "index.json: manifests[0].digest: "),
+    refused("a digest with a terminal escape", _digest("sha256:\x1b[2J"), r"\x1b[2J"),
+    refused("an empty digest", _digest(""), "index.json: manifests[0].digest: "),
+    refused("a digest that is a number", _digest(7), "digest"),
+    refused("a digest that is null", _digest(None), "digest"),
+    refused(
+        "a manifest that is absent", _digest(_ZERO), f"blobs/sha256/{'0' * 64}: is missing, though index.json names it"
+    ),
+    refused(
+        "a manifest with another's digest",
+        _with(leave_out=("manifest",), blobs={"blobs/sha256/" + "0" * 64: b"{}"}, entry={"digest": _ZERO, "size": 2}),
+        "content is sha256:44136fa3",
+    ),
+    refused(
+        "a config with another's digest",
+        _with(config_changes={"digest": _ZERO}, blobs={"blobs/sha256/" + "0" * 64: dump(config())}),
+        f"blobs/sha256/{'0' * 64}: content is sha256:",
+    ),
+    refused(
+        "a layer with another's digest",
+        _with(layer_changes={"digest": _ZERO}, blobs={"blobs/sha256/" + "0" * 64: PLAIN}),
+        f"blobs/sha256/{'0' * 64}: ",
+    ),
+    refused(
+        "a layer that is not its DiffID",
+        _with(config=config(_ZERO)),
+        f"layer's DiffID is {DIFF_ID}, expected {_ZERO}",
+        "--verify",
+        "full",
+    ),
+    refused(
+        "a compressed layer that is not its DiffID",
+        _with(config=config(_ZERO), layer=squeezed(PLAIN), layer_type=LAYER_GZIP),
+        f"layer's DiffID is {DIFF_ID}, expected {_ZERO}",
+        "--verify",
+        "full",
+    ),
+    refused(
+        "a layer whose digest is of another algorithm",
+        _with(layer_changes={"digest": "sha512:" + "0" * 128}, blobs={"blobs/sha512/" + "0" * 128: PLAIN}),
+        "sha512",
+    ),
+    # -- sizes ----------------------------------------------------------------------------------
+    refused("a manifest one byte longer", _with(entry={"size": 1}), "bytes, its descriptor"),
+    refused("a config one byte longer", _with(config_changes={"size": 1}), "bytes, its descriptor"),
+    refused(
+        "a layer one byte longer", _with(layer_changes={"size": len(PLAIN) - 1}), "holds 2048 bytes, its descriptor in"
+    ),
+    refused("a layer shorter than said", _with(layer_changes={"size": 1 << 40}), "holds 2048 bytes, its descriptor in"),
+    refused("a negative size", _with(entry={"size": -1}), "size"),
+    refused("a size that is a fraction", _with(entry={"size": 1.5}), "size"),
+    refused("a size that is true", _with(entry={"size": True}), "size"),
+    refused("a size that is a text", _with(entry={"size": "12"}), "size"),
+    refused("no size", _with(entry={"size": None}), "size"),
+    refused("a size of 10^60", _with(layer_changes={"size": 10**60}), "bytes, its descriptor"),
+    # -- embedded data ----------------------------------------------------------------------------
+    refused("data that is no base64", _with(entry={"data": "%%%"}), "expected base64"),
+    refused("data that is not the digest's", _with(entry={"data": "aGVsbG8="}), "(data): "),
+    # -- parts ---------------------------------------------------------------------------------------
+    refused("a missing layer", _with(leave_out=("layer",)), "is missing, though blobs/sha256/"),
+    refused("a missing config", _with(leave_out=("config",)), "is missing, though blobs/sha256/"),
+    refused("a manifest without config", _manifest(config=None), "config"),
+    refused("a config that is a text", _manifest(config="x"), "config"),
+    refused("layers that is an object", _manifest(layers={}), "layers"),
+    refused("a layer that is null", _manifest(layers=[None]), "layers"),
+    refused("fewer layers than DiffIDs", _with(config=config(DIFF_ID, DIFF_ID)), "2 DiffIDs"),
+    refused(
+        "more layers than DiffIDs",
+        lambda: Layout(
+            manifest={
+                "layers": [
+                    {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIFF_ID, "size": len(PLAIN)}
+                ]
+                * 2
+            }
+        ).build(),
+        "names 2 layers, its config",
+    ),
+    refused("annotations that are numbers", _with(entry={"annotations": {"a": 1}}), "annotations"),
+    refused("urls that is a text", _with(layer_changes={"urls": "http://x"}), "urls"),
+    refused("a platform that is a text", _with(entry={"platform": "linux"}), "platform"),
+    refused(
+        "10,001 layers",
+        lambda: Layout(
+            manifest={
+                "layers": [
+                    {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIFF_ID, "size": len(PLAIN)}
+                ]
+                * 10_001
+            }
+        ).build(),
+        "names 10001 layers, the limit is 10000",
+    ),
+    refused(
+        "no blobs at all",
+        lambda: tar(
+            ("oci-layout", dump({"imageLayoutVersion": "1.0.0"})), ("index.json", Layout().parts()["index.json"])
+        ),
+        "is missing, though index.json names it",
+    ),
+    refused(
+        "only oci-layout",
+        lambda: tar(("oci-layout", dump({"imageLayoutVersion": "1.0.0"}))),
+        "an OCI layout without index.json",
+    ),
+    # -- depth and number -----------------------------------------------------------------------------
+    accepted("six indexes in each other", _nested(6), ""),
+    refused("nine indexes in each other", _nested(9), "is nested deeper than 8 indexes"),
+    refused("fifty indexes in each other", _nested(50), "is nested deeper than 8 indexes"),
+    accepted(
+        "an index whose child is absent",
+        _child({"schemaVersion": 2, "manifests": [{"mediaType": INDEX, "digest": _ZERO, "size": 5}]}, INDEX),
+        "",
+    ),
+    refused(
+        "a million manifests",
+        lambda: Layout(raw_index=b'{"manifests":[' + b"{}," * 1_000_000 + b"{}]}").build(),
+        "more than 300000 values in one document",
+    ),
+    refused(
+        "names with control characters",
+        _with(entry={"annotations": {"org.opencontainers.image.ref.name": "\x1b[2J"}, "size": 1}),
+        "bytes, its descriptor",
+    ),
+    accepted(
+        "a ref.name with an escape sequence",
+        _with(entry={"annotations": {"org.opencontainers.image.ref.name": "a\x1b[2J"}}),
+        "",
+    ),
+    accepted(
+        "an image.name with an escape sequence",
+        _with(entry={"annotations": {"io.containerd.image.name": "a\x1b[2J:1"}}),
+        "",
+    ),
+    # -- both -------------------------------------------------------------------------------------------
+    refused(
+        "a layout with a manifest.json that lies",
+        lambda: tar(*Layout().parts().items(), ("manifest.json", dump([{"Config": "../x", "Layers": []}]))),
+        "a name that is absolute, empty or has '..'",
+    ),
+    refused(
+        "a layout with a manifest.json of null",
+        lambda: tar(*Layout().parts().items(), ("manifest.json", b"null")),
+        "manifest.json: is null",
+    ),
+    refused(
+        "a docker archive with a broken index.json",
+        lambda: Docker(extra=(("index.json", b"{"),)).build(),
+        "index.json: ",
+    ),
+]

@@ -1,0 +1,95 @@
+"""Every hostile or damaged input: one clear line and no output, or accepted with a remark."""
+
+from __future__ import annotations
+
+import pytest
+from hostile import cases_compression, cases_docker, cases_documents, cases_links, cases_oci, cases_tar
+from hostile.building import Docker, Layout
+
+from convert.cli.main import run
+
+GROUPS = (cases_tar, cases_links, cases_documents, cases_docker, cases_oci, cases_compression)
+CASES = [case for group in GROUPS for case in group.CASES]
+IDS = [f"{group.__name__.rpartition('_')[2]}: {case.name}" for group in GROUPS for case in group.CASES]
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_convert_says_what_is_wrong_and_writes_nothing(case, tmp_path, capsys):
+    """One line that names the file and the fault, exit 3, nothing beside; or a remark and a result."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    status = run([str(source), "--to", "oci", str(tmp_path / "out"), "--jobs", "1", *case.options])
+    printed = capsys.readouterr()
+    assert (status, printed.err) == (case.status, _Saying(case.says))
+    assert all(char.isprintable() for char in printed.err.replace("\n", ""))
+    if status:
+        *remarks, line = printed.err.splitlines()
+        assert str(source) in line
+        assert case.says in line
+        assert all(remark.startswith("imgconv: ") for remark in remarks)
+        assert printed.out == ""
+        assert [path.name for path in tmp_path.iterdir()] == ["in.tar"]
+    else:
+        assert (tmp_path / "out" / "index.json").is_file()
+
+
+class _Saying:
+    """Equal to any text that holds a part; shows it where they differ."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def __eq__(self, text):
+        return self.part in text
+
+    def __repr__(self):
+        return f"<text with {self.part!r}>"
+
+    __hash__ = None
+
+
+COMMANDS = (
+    ("id", "{source}"),
+    ("id", "--json", "--engine", "docker-containerd", "{source}"),
+    ("inspect", "{source}", "--verify"),
+    ("inspect", "--json", "{source}"),
+    ("validate", "{source}"),
+    ("digest", "{source}"),
+    ("diff", "{source}", "{good}"),
+    ("match", "{source}", "{manifest}"),
+    ("{source}", "--to", "docker-save", "{out}.save"),
+    ("{source}", "--to", "docker-save@25", "{out}.save25"),
+    ("{source}", "--to", "docker-oci", "{out}.oci"),
+    ("{source}", "--to", "crane", "{out}.crane", "--recompress"),
+    ("--add-repositories", "{source}", "{out}.again"),
+)
+#: Done, the answer is no, cannot be met, or the source's fault; all else is a fault of ours.
+STATUSES = {0, 1, 2, 3}
+
+
+@pytest.fixture(scope="session")
+def beside(tmp_path_factory):
+    """A good archive to compare with, and a manifest to match."""
+    folder = tmp_path_factory.mktemp("good")
+    good, manifest = folder / "good.tar", folder / "manifest.json"
+    good.write_bytes(Docker().build())
+    manifest.write_bytes(next(data for name, data in Layout().parts().items() if b'"layers"' in data))
+    return good, manifest
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_every_command_ends_with_a_status_of_its_own(case, tmp_path, capsys, beside):
+    """No traceback, no raw control character, no output that is not whole."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    names = {"source": source, "good": beside[0], "manifest": beside[1], "out": tmp_path / "out"}
+    for words in COMMANDS:
+        before = {path.name for path in tmp_path.iterdir()}
+        status = run([word.format(**names) for word in words])
+        printed = capsys.readouterr()
+        assert status in STATUSES, (words, printed.err)
+        for text in (printed.out, printed.err):
+            assert all(char.isprintable() or char == "\n" for char in text), (words, text)
+        if status == 3:
+            assert printed.err or words[0] == "validate"
+            assert {path.name for path in tmp_path.iterdir()} == before, words
