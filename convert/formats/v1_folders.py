@@ -46,16 +46,28 @@ class V1Folders:
         matches = [_LAYER.match(path) for path in paths]
         if all(matches):
             return tuple(match.group(1) for match in matches if match)
-        for top in self._tops(layers[-1], tags):
+        named = self._chains(self._named(tags), layers)
+        if named:
+            return named[0]
+        # Nothing names them: only the one stack of directories that can be the image's is.
+        held = self._chains(self._held(layers[-1]), layers)
+        return held[0] if len(held) == 1 else None
+
+    def _chains(self, tops: Sequence[str], layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+        """Return the stacks under these v1 IDs that hold just these layers."""
+        found = []
+        for top in dict.fromkeys(tops):
             chain = self._chain(top, len(layers))
             if chain and all(self._layer(v1_id) is layer.blob for v1_id, layer in zip(chain, layers, strict=True)):
-                return tuple(chain)
-        return None
+                found.append(tuple(chain))
+        return found
 
-    def _tops(self, layer: Layer, tags: Sequence[str]) -> list[str]:
-        """Return the v1 IDs that may be an image's top: those its names have, else those with its top layer."""
-        if not tags:
-            return self._holding.get(id(layer.blob), []) if layer.blob is not None else []
+    def _held(self, layer: Layer) -> list[str]:
+        """Return the v1 IDs with this layer on top."""
+        return self._holding.get(id(layer.blob), []) if layer.blob is not None else []
+
+    def _named(self, tags: Sequence[str]) -> list[str]:
+        """Return the v1 IDs that `repositories` gives to these names."""
         table = self._table if isinstance(self._table, dict) else {}
         tops = []
         for text in tags:
