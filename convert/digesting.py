@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes, pipeline, pushers, pushing
 from convert.archive.source import open_source
-from convert.compression import profiles, streams
-from convert.content import HashingStream, PlainContent, Proofs, StoredContent, compression_of, drain, present
+from convert.compression import profiles
+from convert.content import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.digest import Digest
 from convert.errors import UsageError
 from convert.limits import MAX_LAYER_SIZE
@@ -26,10 +26,8 @@ from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers
 from convert.workshop import wait_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
-
-    from typing_extensions import Buffer
 
     from convert.model import Blob, Node
     from convert.progress import Progress
@@ -254,29 +252,6 @@ class _Tally:
         self._size += len(data)
 
 
-class _Raw(HashingStream):
-    """A blob's bytes as they lie, hashed, and shown to whoever encodes them as they are."""
-
-    def __init__(
-        self,
-        inner: BinaryIO,
-        algorithm: str,
-        done: Callable[[Digest, int], None],
-        sinks: Iterable[_Tally],
-        *,
-        where: str,
-    ) -> None:
-        super().__init__(inner, algorithm, done, where=where)
-        self._sinks = tuple(sinks)
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        count = super().readinto(buffer)
-        view = memoryview(buffer).cast("B")[:count]
-        for sink in self._sinks:
-            sink.take(view)
-        return count
-
-
 class _Pass:
     """One reading of one layer, for everybody who wants something of it."""
 
@@ -313,28 +288,36 @@ class _Pass:
                 sink.take(chunk)
             count(chunk)
 
-        with content.open() if proves_itself else content.proving(self._unpacked(compression)) as plain:
-            drain(plain, take)
+        def learn(digest: Digest, size: int) -> None:
+            self._raw = Descriptor(mediatypes.layer_type(_named_type(compression), docker=False), digest, size)
+
+        with content.open() if proves_itself else content.open_described(learn) as plain:
+            plain_size = drain(plain, take)
+        self._again()
         done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
+        if not compression:
+            self._raw = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, plain_size)
         for want in self._wants - set(done):
-            if layer.stored is not None:
-                done[want] = layer
-            elif self._raw is not None:
-                done[want] = Layer(layer.diff_id, None, self._raw)
-            else:
-                raise ValueError(f"layer {layer.diff_id} lies plain and is wanted as it lies")
+            done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, self._raw)
         return done
 
-    def _unpacked(self, compression: str) -> BinaryIO:
-        """Return the plain bytes of a compressed blob that nobody described yet."""
-
-        def learn(digest: Digest, size: int) -> None:
-            media_type = mediatypes.layer_type(compression if compression in {"gzip", "zstd"} else "", docker=False)
-            self._raw = Descriptor(media_type, digest, size)
-
+    def _again(self) -> None:
+        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading."""
         sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
-        raw = _Raw(self._blob.open(), "sha256", learn, sinks, where=self._blob.where)
-        return streams.decompress(cast("BinaryIO", raw), compression, where=self._blob.where)
+        if not sinks:
+            return
+
+        def take(chunk: memoryview) -> None:
+            for sink in sinks:
+                sink.take(chunk)
+
+        with self._blob.open() as stream:
+            drain(stream, take)
+
+
+def _named_type(compression: str) -> str:
+    """Return the compression that a media type can name; xz and bzip2 have none."""
+    return compression if compression in {"gzip", "zstd"} else ""
 
 
 # -- rows --------------------------------------------------------------------------
