@@ -6,25 +6,27 @@ Every other member stays byte for byte; no layer is copied twice (CONTRACT.md,
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from convert.archive import amend
 from convert.archive.atomic import AtomicFile
-from convert.archive.output import STDOUT
-from convert.archive.source import open_whole_tar
-from convert.content import compression_of, present
+from convert.archive.direct import STDOUT, open_stream
+from convert.archive.source import STDIN, open_whole_tar
+from convert.content import Proofs, compression_of, present
 from convert.digest import Digest
-from convert.errors import StorageError, UsageError
+from convert.errors import InputError, StorageError, UsageError
 from convert.formats.read import read
 from convert.formats.repositories import MEMBER, additions_to
 from convert.formats.writing import WriteOptions
-from convert.limits import CHUNK
+from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.pipeline import cores
+from convert.proving import prove_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from convert.archive.tar_write import Content
     from convert.archive.tree import TarTree
@@ -34,11 +36,14 @@ if TYPE_CHECKING:
 
 
 def add_repositories(
-    source: str,
-    destination: str | None = None,
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None = None,
     *,
     v1_ids: V1Scheme | None = None,
     compress: str | None = None,
+    verify: str = "digests",
+    max_layer_size: int | None = None,
+    jobs: int | None = None,
     force: bool = False,
     remark: Callable[[str], None] = lambda _: None,
 ) -> ImageSet:
@@ -46,7 +51,8 @@ def add_repositories(
 
     Without `destination` in place, keeping mode and owner and following a
     symlink; `-` writes to standard output. v1 IDs are the source's own where
-    every layer has one, else made by `v1_ids`.
+    every layer has one, else made by `v1_ids`. Layers are proved before anything
+    is written.
 
     Raises:
         UsageError: no name in the archive, a folder, no `manifest.json`, or a
@@ -54,13 +60,14 @@ def add_repositories(
         InputError: the source is damaged or hostile.
         StorageError: reading or writing failed.
     """
-    if destination is None and source == STDOUT:
-        destination = STDOUT
-    if destination == STDOUT and os.isatty(1):
+    target = os.fspath(destination) if destination is not None else None
+    if target is None and source == STDIN:
+        target = STDOUT
+    if target == STDOUT and os.isatty(1):
         raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
-    tree, wrapper = open_whole_tar(source)
+    tree, wrapper = open_whole_tar(os.fspath(source))
     with tree:
-        if wrapper and destination is None:
+        if wrapper and target is None:
             raise UsageError(
                 f"is compressed ({wrapper}) and cannot be changed in place",
                 file=tree.where,
@@ -78,20 +85,25 @@ def add_repositories(
         changes = _changes(tree, images, v1_ids or "keep", compress, remark)
         if changes.replaced:
             remark(f"{MEMBER}: {changes.replaced}; replaced")
-        if destination is None and not changes.append and not changes.drop:
+        if target is None and not changes.append and not changes.drop:
             remark(f"{MEMBER}: already there and right, nothing written")
             return images
-        _write(tree, source, destination, changes, force=force)
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
+        try:
+            with ThreadPoolExecutor(jobs or cores()) as executor:
+                prove_layers(images, proofs, executor, full=verify == "full")
+        except InputError as error:
+            error.file = error.file or tree.where
+            raise
+        _write(tree, target, changes, force=force)
         return images
 
 
 def _changes(
     tree: TarTree, images: ImageSet, v1_ids: V1Scheme, compress: str | None, remark: Callable[[str], None]
 ) -> Additions:
-    members = {id(tree.find(member.name)): member.name for member in tree.members if member.kind == "file"}
-
     def member_of(layer: Layer) -> str:
-        return members[id(present(layer, tree.where))].removeprefix("./")
+        return present(layer, tree.where).where
 
     options = WriteOptions(
         content=_unused_content,
@@ -131,33 +143,32 @@ def _unused_blob(_: Blob, __: Descriptor) -> Content:
     raise ValueError("no blob is written")
 
 
-def _write(tree: TarTree, source: str, destination: str | None, changes: Additions, *, force: bool) -> None:
-    if destination == STDOUT:
-        sys.stdout.flush()
-        amend.write_to_stream(_stdout, tree, changes.drop, changes.append)
+def _write(tree: TarTree, destination: str | None, changes: Additions, *, force: bool) -> None:
+    if destination is not None and (stream := open_stream(destination)) is not None:
+        with contextlib.closing(stream), _writing(destination):
+            amend.write_to_stream(stream.write, tree, changes.drop, changes.append)
         return
     in_place = destination is None or _same(destination, tree.where)
     target = tree.where if destination is None else destination
     if in_place and destination is not None and not force:
         raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
-    if not in_place and _is_stream(target):
-        with open(target, "wb", buffering=0) as file:
-            amend.write_to_stream(file.write, tree, changes.drop, changes.append)
-        return
-    like = os.stat(source) if in_place else None
+    like = os.fstat(tree.fd) if in_place else None
     with AtomicFile(target, replace=in_place or force, like=like) as out:
-        try:
+        with _writing(target):
             amend.write_to_file(out.fd, tree, changes.drop, changes.append)
-        except OSError as error:
-            raise StorageError.from_os(error, file=target, doing="writing") from error
         tree.check_unchanged()
         out.commit()
 
 
-def _stdout(data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]
+@contextlib.contextmanager
+def _writing(target: str) -> Iterator[None]:
+    """Name the target in errors of the system; a reader that went away is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError.from_os(error, file=target, doing="writing") from error
 
 
 def _same(one: str, two: str) -> bool:
@@ -165,11 +176,3 @@ def _same(one: str, two: str) -> bool:
         return os.path.samefile(one, two)
     except OSError:
         return False
-
-
-def _is_stream(path: str) -> bool:
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

@@ -1,4 +1,4 @@
-"""`--verify-output`: read a result back, as a stranger would, and prove every byte of it."""
+"""Proofs for their own sake: `--verify-output` reads a result back, as a stranger would, to the last byte."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convert.content import PlainContent, Proofs, StoredContent, drain
 from convert.digest import Digest
 from convert.errors import InputError, StorageError
 from convert.formats.read import read
-from convert.limits import CHUNK
+from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.select import node_digest
 from convert.transform import layers_of
 from convert.workshop import wait_all
@@ -19,10 +19,12 @@ from convert.workshop import wait_all
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from convert.model import ImageSet, Layer
+    from convert.model import Blob, ImageSet, Layer
 
 
-def prove_archive(path: str, wanted: ImageSet, executor: Executor, *, manifests: bool) -> None:
+def prove_archive(
+    path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int = MAX_LAYER_SIZE
+) -> None:
     """Prove that what lies at `path` holds just the images that were to be written.
 
     Every document, every layer's digest and every DiffID is checked.
@@ -35,11 +37,24 @@ def prove_archive(path: str, wanted: ImageSet, executor: Executor, *, manifests:
             found = read(opened.tree)
             if _identities(found, manifests=manifests) != _identities(wanted, manifests=manifests):
                 raise StorageError("what was written holds other images than it should")
-            proofs = Proofs(file=path)
-            layers = {id(layer.blob): layer for _, layer in layers_of(found) if layer.blob is not None}
-            wait_all([executor.submit(_prove, layer, proofs) for layer in layers.values()])
+            prove_layers(found, Proofs(max_layer_size, file=path), executor, full=True)
     except InputError as error:
         raise StorageError(f"what was written does not read back: {error}") from error
+
+
+def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: bool) -> None:
+    """Prove each layer that is there against the digest by which its source names it (rule 3), or both.
+
+    Raises:
+        DigestMismatchError: a layer is not what names it.
+        InputError: damaged compression, or a layer over the limit.
+    """
+    work: dict[object, tuple[Layer, Blob]] = {}
+    for _, layer in layers_of(images):
+        if layer.blob is not None:
+            stored = layer.stored.digest if layer.stored is not None else None
+            work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
+    wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()])
 
 
 def prove_blobs(folder: str) -> None:
@@ -59,12 +74,12 @@ def prove_blobs(folder: str) -> None:
                 raise StorageError("what was written does not read back", file=f"blobs/{algorithm}/{name}")
 
 
-def _prove(layer: Layer, proofs: Proofs) -> None:
-    if layer.stored is not None and layer.blob is not None:
-        with StoredContent(layer.blob, layer.stored, proofs).open() as stored:
-            drain(stored)
-    with PlainContent(layer, proofs).open() as plain:
-        drain(plain)
+def _prove(layer: Layer, blob: Blob, proofs: Proofs, *, full: bool) -> None:
+    # Reading the plain bytes proves both names in one pass.
+    named = None if full else layer.stored
+    content = PlainContent(layer, proofs) if named is None else StoredContent(blob, named, proofs)
+    with content.open() as stream:
+        drain(stream)
 
 
 def _identities(images: ImageSet, *, manifests: bool) -> set[tuple[Digest, Digest | None]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from convert.archive import tar_write
 from convert.archive.copying import Sink, copy_extent
 from convert.archive.tree import clean
-from convert.errors import StorageError
 from convert.limits import CHUNK
 from convert.model import Extent
 
@@ -62,7 +61,12 @@ def write_to_file(fd: int, tree: TarTree, drop: Collection[str], items: Sequence
 def write_to_stream(
     write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]
 ) -> None:
-    """Write the amended archive to a stream, in order."""
+    """Write the amended archive to a stream, in order.
+
+    Raises:
+        InputError: the source changed while it was read.
+        OSError: what `write` raises.
+    """
     count = 0
     for extent in kept(tree, drop):
         _copy(tree, extent, write)
@@ -74,10 +78,5 @@ def _copy(tree: TarTree, extent: Extent, write: Callable[[bytes], object]) -> No
     from convert.archive.blobs import PreadStream  # noqa: PLC0415 - only where the kernel cannot copy
 
     with PreadStream(extent.fd, extent.offset, extent.size, where=tree.where, member="archive") as stream:
-        try:
-            while data := stream.read(CHUNK):
-                write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os(error, doing="writing") from error
+        while data := stream.read(CHUNK):
+            write(data)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 from convert.archive import tar_write
 from convert.archive.atomic import AtomicFile, refuse_overlap
 from convert.archive.copying import Sink, copy_content, drain
+from convert.archive.direct import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
+from convert.archive.direct import names_descriptor, open_stream
 from convert.archive.staging import Staging
 from convert.compression.streams import read_into
 from convert.errors import InputError, StorageError, UsageError
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
+    from convert.archive.direct import Stream
     from convert.archive.tar_write import Content as Content  # noqa: PLC0414 - part of the interface
     from convert.archive.tar_write import Item as Item  # noqa: PLC0414 - as above
     from convert.model import Extent
 
-STDOUT: Final = "-"
 #: Members of a stream that are verified ahead of the one being sent.
 _AHEAD: Final = 4
 #: Bytes handed to the kernel in one call when sending.
@@ -97,22 +98,15 @@ def open_tar(
         UsageError: the destination exists, or is the source or inside it.
         StorageError: it cannot be written to.
     """
-    if destination == STDOUT:
-        return StreamTar(_Stdout(stdout), STDOUT, spool_folder)
-    descriptor = _descriptor_of(destination)
-    if descriptor is not None:
-        return StreamTar(_opened(destination, descriptor), destination, spool_folder)
-    if source is not None and source != "-":
-        refuse_overlap(destination, source)
-    if not os.path.basename(destination):
-        msg = "a file name is needed here, not a folder"
-        raise UsageError(msg, file=destination)
-    try:
-        mode = os.stat(destination).st_mode
-    except OSError:
-        mode = 0
-    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
-        return StreamTar(_opened(destination, None), destination, spool_folder)
+    if not names_descriptor(destination):
+        if source is not None and source != "-":
+            refuse_overlap(destination, source)
+        if not os.path.basename(destination):
+            msg = "a file name is needed here, not a folder"
+            raise UsageError(msg, file=destination)
+    stream = open_stream(destination, stdout)
+    if stream is not None:
+        return StreamTar(stream, destination, spool_folder)
     return FileTar(destination, replace=force, like=like)
 
 
@@ -282,82 +276,10 @@ def _expected(item: Item) -> int | None:
     return item.content.size if item.content.size is not None else item.content.size_hint
 
 
-class _Stdout:
-    """Standard output, or a stream that stands for it."""
-
-    def __init__(self, stream: BinaryIO | None) -> None:
-        self._stream = stream
-        self.fd: int | None = 1
-        if stream is not None:
-            try:
-                self.fd = stream.fileno()
-            except (OSError, AttributeError):  # a stream without a descriptor
-                self.fd = None
-            stream.flush()
-
-    def write(self, data: memoryview | bytes) -> None:
-        if self.fd is None and self._stream is not None:
-            self._stream.write(data)
-        elif self.fd is not None:
-            _write_all(self.fd, data)
-
-    def close(self) -> None:
-        if self.fd is None and self._stream is not None:
-            self._stream.flush()
-
-
-class _Opened:
-    """A FIFO or device opened by us."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd: int | None = fd
-
-    def write(self, data: memoryview | bytes) -> None:
-        if self.fd is not None:
-            _write_all(self.fd, data)
-
-    def close(self) -> None:
-        if self.fd is not None:
-            fd, self.fd = self.fd, None
-            os.close(fd)
-
-
-def _descriptor_of(path: str) -> int | None:
-    """Return the number behind `/dev/stdout` and `/dev/fd/N`.
-
-    Opening those by name would begin a redirected file anew, at its first byte.
-    """
-    if path == "/dev/stdout":
-        return 1
-    for folder in ("/dev/fd/", "/proc/self/fd/"):
-        number = path.removeprefix(folder)
-        if path.startswith(folder) and number.isascii() and number.isdigit():
-            return int(number)
-    return None
-
-
-def _opened(path: str, descriptor: int | None) -> _Opened:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="opening") from error
-    if os.isatty(fd):
-        os.close(fd)
-        msg = "an archive is not written to a terminal"
-        raise UsageError(msg, file=path)
-    return _Opened(fd)
-
-
-def _write_all(fd: int, data: memoryview | bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
 class StreamTar:
     """An archive written in order to where it cannot be taken back."""
 
-    def __init__(self, out: _Stdout | _Opened, destination: str, spool_folder: str | None = None) -> None:
+    def __init__(self, out: Stream, destination: str, spool_folder: str | None = None) -> None:
         """Write to `out`; see `open_tar`."""
         self._out = out
         self._destination = destination

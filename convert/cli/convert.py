@@ -112,9 +112,7 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Call
     if unfit:
         option = _OPTIONS.get(unfit[0], unfit[0].replace("_", "-"))
         raise UsageError(f"--{option} needs --to; --add-repositories alone changes nothing else")
-    add_repositories(
-        source, dest, v1_ids=given["v1_ids"], compress=given["compress"], force=given["force"], remark=remark
-    )
+    add_repositories(source, dest, remark=remark, **{name: given[name] for name in taken})
 
 
 def _report(result: Result, dest: str | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -73,7 +74,7 @@ def _root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the contract's status."""
-    _fill_standard_streams()
+    _prepare_standard_streams()
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -135,8 +136,8 @@ def _command(arguments: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _fill_standard_streams() -> None:
-    """Put something behind standard streams that were closed when the process began.
+def _prepare_standard_streams() -> None:
+    """Make standard streams take any text, and put something behind those that were closed when the process began.
 
     Otherwise the first file that is opened would get their numbers, and with them
     what is printed. Nothing can be written to what stands there for standard output.
@@ -147,7 +148,11 @@ def _fill_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDONLY)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            # A locale that lacks a character of some image's name is no error.
+            stream.reconfigure(errors="backslashreplace")
+        elif stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
