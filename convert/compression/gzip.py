@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
-# Input in flight, over all segments of a stream, when segments are coded at once and when
-# they are parsed first. What is made of it (tokens, output) needs up to five times as much,
-# and every segment has an encoder's state; all of it is to stay below 64 MB.
+# Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
+# to six times as much, and every segment has an encoder's state; all of it is to stay
+# below 64 MB. Level 1 gets the most because its sparse table makes wrong guesses long.
+_IN_FLIGHT_LEVEL_1: Final = 9 << 20
 _IN_FLIGHT_BLOCKS: Final = 6 << 20
 _IN_FLIGHT_TOKENS: Final = 3 << 20
 _LARGEST_SEGMENT: Final = 4 << 20
@@ -141,7 +142,7 @@ class _Parallel:
         workers = min(workers, _MOST_WORKERS)
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
-        in_flight = _IN_FLIGHT_BLOCKS if unit > 1 else _IN_FLIGHT_TOKENS
+        in_flight = _IN_FLIGHT_LEVEL_1 if level == 1 else _IN_FLIGHT_BLOCKS if unit > 1 else _IN_FLIGHT_TOKENS
         wanted = min(in_flight // self._most, _LARGEST_SEGMENT)
         self._segment_size = max(1, wanted // unit) * unit
         self._joiner = Joiner(generation, level)
