@@ -305,3 +305,22 @@ def examine_all(layers: Sequence[Layer], known: LayerBytes, *, file: str, jobs: 
         if layer.blob is not None and found.digest is not None:
             known.learn(layer.blob, found.digest)
     return facts
+
+
+def encoders(layers: Sequence[Layer], *, jobs: int) -> dict[int, str | None]:
+    """Return which encoder made each compressed layer, by `id()`; None if none that is known.
+
+    Every such layer is read. A profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only where used
+
+    from convert.compression.recognise import recognise  # noqa: PLC0415 - imports encoders
+
+    blobs = {id(layer.blob): layer.blob for layer in layers if layer.blob is not None and compression_of(layer.blob)}
+    with ThreadPoolExecutor(jobs) as pool:
+        origins = dict(zip(blobs, pool.map(lambda blob: recognise(blob.open), blobs.values()), strict=True))
+    return {
+        id(layer): origin.name if (origin := origins[id(layer.blob)]) is not None else None
+        for layer in layers
+        if id(layer.blob) in origins
+    }

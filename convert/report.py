@@ -73,10 +73,12 @@ def inspect_document(
     *,
     producer: Producer | None = None,
     facts: Mapping[int, LayerFacts] | None = None,
+    encoders: Mapping[int, str | None] | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
-    `facts` are what `names.examine_all` found out, None without `--verify`.
+    `facts` are what `names.examine_all` found out, None without `--verify`;
+    `encoders` what `names.encoders` did, None without `--encoders`.
     """
     notes: list[str] = []
     found: dict[int, Named] = {}
@@ -93,7 +95,7 @@ def inspect_document(
         "images": [
             _identity(item)
             | {"engines": _engines(item, images, layers, notes)}
-            | _image(item.node, images, layers, facts)
+            | _image(item.node, images, layers, facts, encoders or {})
             for item in found.values()
             if isinstance(item.node, Image)
         ],
@@ -214,7 +216,13 @@ def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]
     return shown
 
 
-def _image(image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
+def _image(
+    image: Image,
+    images: ImageSet,
+    layers: LayerBytes,
+    facts: Mapping[int, LayerFacts] | None,
+    encoders: Mapping[int, str | None],
+) -> Document:
     # Only inspect shows what follows from DiffIDs: start-up time of id.
     from convert import v1ids  # noqa: PLC0415
 
@@ -234,6 +242,7 @@ def _image(image: Image, images: ImageSet, layers: LayerBytes, facts: Mapping[in
         "layers": [
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
             | _layer(layer, layers, facts)
+            | {"encoder": encoders.get(id(layer))}
             | {"history": _history(history[number]) if history else None}
             for number, layer in enumerate(image.layers)
         ],

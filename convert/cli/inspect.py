@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("source")
 @click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
+@click.option("--encoders", is_flag=True, help="Tell which encoder compressed each layer, proved over all its bytes.")
 @click.option("--graph", metavar="FILE", help="Draw how names and digests hang together: FILE.svg, .mmd or .dot.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
 @selection
@@ -25,6 +26,7 @@ def command(
     source: str,
     *,
     verify: bool,
+    encoders: bool,
     graph: str | None,
     as_json: bool,
     images: tuple[str, ...],
@@ -34,7 +36,7 @@ def command(
 
     Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
     that made it. Digests are cut short for reading; --json has them whole.
-    Layers are not read unless --verify is given.
+    Layers are not read unless --verify or --encoders is given.
 
     \b
     Examples:
@@ -60,7 +62,7 @@ def command(
         if opened.reference_text:
             found = by_spelling(found, opened.reference_text)
         found = by_platform(by_image(found, images), wanted, note)
-        document = _document(opened, found, problems, verify=verify)
+        document = _document(opened, found, problems, verify=verify, encoders=encoders)
     if graph is not None and draw is not None:
         _write(graph, draw(document))
     if as_json:
@@ -70,7 +72,7 @@ def command(
     else:
         from convert.cli.tables import show
 
-        show(document, verified=verify)
+        show(document, verified=verify, encoders=encoders)
     for warning in document["warnings"]:
         note(f"{opened.path}: {warning}")
     for problem in problems:
@@ -78,9 +80,12 @@ def command(
     return InputError.exit_status if problems else 0
 
 
-def _document(opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool) -> dict[str, Any]:
+def _document(
+    opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool, encoders: bool
+) -> dict[str, Any]:
     import os
 
+    from convert import names
     from convert.formats.producers import producer
     from convert.names import LayerBytes, examine_all
     from convert.report import inspect_document, layers_of
@@ -94,7 +99,10 @@ def _document(opened: Source, images: ImageSet, problems: list[InputError], *, v
             if found.problem is not None and str(found.problem) not in seen:
                 seen.add(str(found.problem))
                 problems.append(found.problem)
-    return inspect_document(opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts)
+    made = names.encoders(layers_of(images), jobs=os.cpu_count() or 1) if encoders else None
+    return inspect_document(
+        opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
+    )
 
 
 def _write(path: str, text: str) -> None:

@@ -34,16 +34,19 @@ _NONE: Final = "-"
 _DIGEST_STYLES: Final = {"DiffID": "green", "ChainID": "blue", "v1 ID": "yellow", "layer digest": "magenta"}
 
 
-def show(document: Document, *, verified: bool, console: Console | None = None) -> None:
+def show(document: Document, *, verified: bool, encoders: bool = False, console: Console | None = None) -> None:
     """Print an inspect document."""
-    printer = _Printer(console or Console(highlight=False, markup=False, emoji=False), verified=verified)
+    printer = _Printer(
+        console or Console(highlight=False, markup=False, emoji=False), verified=verified, encoders=encoders
+    )
     printer.show(document)
 
 
 class _Printer:
-    def __init__(self, console: Console, *, verified: bool) -> None:
+    def __init__(self, console: Console, *, verified: bool, encoders: bool) -> None:
         self._console = console
         self._verified = verified
+        self._encoders = encoders
 
     def show(self, document: Document) -> None:
         self._head(document["source"])
@@ -145,7 +148,7 @@ class _Printer:
             self._line(_text(f"{steps} of the history made no layer.", "dim"))
 
     def _checks(self) -> Sequence[_Column]:
-        return (_CHECKED,) if self._verified else ()
+        return (*((_ENCODER,) if self._encoders else ()), *((_CHECKED,) if self._verified else ()))
 
     def _table(self, layers: Sequence[Document], columns: Iterable[_Column]) -> None:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="dim")
@@ -217,6 +220,9 @@ class _Column:
                 if not layer["present"]:
                     return _text("absent", "red")
                 return _text("ok", "green") if value else _text("BAD", "bold red")
+            case "encoder":
+                packed = layer["compression"] not in {None, "none"}
+                return _text(value or ("unknown" if packed else _NONE))
             case "compression":
                 return _text(value or _NONE)
             case _:
@@ -234,6 +240,7 @@ _SIZES: Final = (
     _Column("unpacked", "plain_size", right=True),
     _Column("stored as", "compression"),
 )
+_ENCODER: Final = _Column("encoder", "encoder")
 _CHECKED: Final = _Column("checked", "verified")
 _MADE_BY: Final = _Column("made by", "history", last=True)
 
