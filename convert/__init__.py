@@ -71,3 +71,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES.get(name, "convert.errors")), name)
+
+
+def __dir__() -> list[str]:
+    """List the API, imported or not."""
+    return sorted({*globals(), *__all__})

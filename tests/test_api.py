@@ -1,0 +1,188 @@
+"""`import convert`: what the README shows, and what its docstrings promise."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import inspect
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from support import FORMATS, MATCH, ROOT, check, contents, docker_images, members, plain, run
+
+import convert
+from convert.errors import (
+    DestinationExistsError,
+    DigestMismatchError,
+    FormatError,
+    ImgconvError,
+    InputError,
+    NotRepresentableError,
+    SelectionError,
+    StorageError,
+    TruncatedError,
+    UnknownFormatError,
+    UnsafeInputError,
+    UnsupportedError,
+    UsageError,
+)
+
+HTML = MATCH / "docker20-html.tar.gz"
+MULTI = MATCH / "docker20-multi.tar.gz"
+
+
+def test_an_archive_lists_names_and_reads_its_images_lazily():
+    expected = docker_images(members(plain(MULTI)))
+    with convert.open(str(MULTI)) as archive:
+        assert archive.format == "docker-save"
+        images = list(archive.images())
+        assert [str(image.image_id) for image in images] == [image.image_id for image in expected]
+        assert [list(archive.names(image)) for image in images] == [image.names for image in expected]
+        assert [[str(layer.diff_id) for layer in image.layers] for image in images] == [
+            image.diff_ids for image in expected
+        ]
+        # One of the configs is odd, and says so.
+        assert {str(image.platform) for image in images} == {"linux/amd64", "linux/amd64/v8"}
+
+
+@pytest.mark.parametrize("name", ["docker20-html", "crane-tarball", "containerd29-export", "docker29-hybrid-html"])
+def test_layers_stream_plain_and_as_they_are_stored(name):
+    with convert.open(MATCH / f"{name}.tar.gz") as archive:
+        (image,) = list(archive.images())
+        for layer in image.layers:
+            with archive.open_plain(layer) as stream:
+                data = stream.read()
+            assert "sha256:" + hashlib.sha256(data).hexdigest() == str(layer.diff_id)
+            with archive.open_stored(layer) as stream:
+                stored = stream.read()
+            assert data in (stored, gzip.decompress(stored) if stored.startswith(b"\x1f\x8b") else None)
+            # Each start is a fresh one, also while another is under way.
+            with archive.open_plain(layer) as one, archive.open_plain(layer) as two:
+                assert one.read(100) == two.read(100) == data[:100]
+
+
+def test_an_image_is_picked_as_on_the_command_line():
+    with convert.open(MULTI) as archive:
+        image = archive.image("fmt-html:1")
+        assert archive.image(str(image.image_id)) is image
+        with pytest.raises(SelectionError, match="no image 'nothing:1'"):
+            archive.image("nothing:1")
+
+
+def test_reading_a_rotten_layer_to_its_end_raises(tmp_path):
+    raw = bytearray(plain(HTML))
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        member = next(each for each in archive if each.name.endswith("layer.tar"))
+    raw[member.offset_data + 513] ^= 1
+    (tmp_path / "rotten.tar").write_bytes(raw)
+    with convert.open(tmp_path / "rotten.tar") as archive:
+        rotten = next(
+            layer
+            for image in archive.images()
+            for layer, v1_id in zip(image.layers, image.v1_ids, strict=True)
+            if v1_id == member.name.partition("/")[0]
+        )
+        with archive.open_plain(rotten) as stream, pytest.raises(DigestMismatchError) as error:
+            stream.read()
+    assert error.value.wanted == str(rotten.diff_id)
+    assert error.value.member == member.name
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_convert_does_what_the_command_does(tmp_path, form):
+    result = convert.convert(str(MULTI), tmp_path / "api", to=form)
+    done = run(MULTI, "--to", form, tmp_path / "cli")
+    assert contents(tmp_path / "api") == contents(tmp_path / "cli")
+    lines = [f"{' '.join(image.names)}  {image.image_id}  {image.manifest_digest or '-'}" for image in result.images]
+    assert done.stdout.decode().splitlines() == lines
+    assert {str(image.image_id) for image in result.images} == {
+        image.image_id for image in check(tmp_path / "api", form)
+    }
+
+
+def test_remarks_and_progress_come_through_callbacks(tmp_path):
+    class Counter:
+        expected = done = 0
+
+        def begin(self, _, __):
+            return self.advance
+
+        def expect(self, size):
+            self.expected += size
+
+        def advance(self, size):
+            self.done += size
+
+        def close(self):
+            pass
+
+    counter, remarks = Counter(), []
+    convert.convert(str(MULTI), tmp_path / "out", to="oci", remark=remarks.append, progress=counter)
+    assert counter.done > 0
+    assert remarks == ["7 names written; address one as oci:PATH:docker.io/library/fmt-scr:1"]
+
+
+def test_add_repositories_is_there_too(tmp_path):
+    (tmp_path / "in.tar").write_bytes(plain(MATCH / "crane-tarball.tar.gz"))
+    convert.add_repositories(str(tmp_path / "in.tar"))
+    assert "repositories" in members((tmp_path / "in.tar").read_bytes())
+
+
+def test_errors_carry_file_member_and_hint(tmp_path):
+    with pytest.raises(StorageError) as missing:
+        convert.convert("nothing:1", tmp_path / "out", to="oci")
+    assert missing.value.file == "nothing:1"
+    assert "docker save nothing:1" in missing.value.hint
+    with pytest.raises(UnknownFormatError) as unknown:
+        convert.open(ROOT / "README.md")
+    assert unknown.value.file == str(ROOT / "README.md")
+    assert str(unknown.value).startswith(f"{ROOT / 'README.md'}: ")
+
+
+def test_every_error_has_its_place_and_status():
+    tree = {
+        UsageError: (ImgconvError, 2),
+        SelectionError: (UsageError, 2),
+        NotRepresentableError: (UsageError, 2),
+        DestinationExistsError: (UsageError, 2),
+        InputError: (ImgconvError, 3),
+        UnknownFormatError: (InputError, 3),
+        FormatError: (InputError, 3),
+        TruncatedError: (FormatError, 3),
+        DigestMismatchError: (InputError, 3),
+        UnsafeInputError: (InputError, 3),
+        UnsupportedError: (InputError, 3),
+        StorageError: (ImgconvError, 4),
+    }
+    for error, (base, status) in tree.items():
+        assert error.__bases__ == (base,)
+        assert error.exit_status == status
+        assert getattr(convert, error.__name__) is error
+
+
+def test_all_is_sorted_documented_and_really_there():
+    assert list(convert.__all__) == sorted(convert.__all__)
+    for name in convert.__all__:
+        thing = getattr(convert, name)
+        assert inspect.getdoc(thing)
+    with pytest.raises(AttributeError):
+        _ = convert.nothing_of_that_name
+    assert set(convert.__all__) <= set(dir(convert))
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "convert" / "py.typed").exists()
+
+
+def test_the_readmes_library_example_runs(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "README.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert "convert.open" in code
+    monkeypatch.chdir(tmp_path)
+    Path("image.tar").write_bytes(plain(HTML))
+    exec(compile(ast.parse(code), "README.md", "exec"), {})
+    assert "fmt-html:1" in capsys.readouterr().out
+    assert check("layout", "oci")
