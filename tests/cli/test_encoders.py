@@ -3,15 +3,21 @@
 import pytest
 
 
-@pytest.mark.parametrize(
-    ("name", "encoders"),
-    [("crane-tarball", {"go1.26-1"}), ("podman-oci-archive", {None}), ("docker20-html", {None})],
-)
-def test_each_layer_is_told_where_its_maker_is_known(imgconv, archive, name, encoders):
-    """crane's archive was pulled from what a crane built with Go 1.26 had pushed; podman's is pgzip."""
-    done = imgconv("inspect", archive(name), "--encoders", "--json")
+def encoders(done):
     assert done.status == 0
-    assert {layer["encoder"] for image in done.json["images"] for layer in image["layers"]} == encoders
+    return {layer["encoder"] for image in done.json["images"] for layer in image["layers"]}
+
+
+@pytest.mark.parametrize("profile", ["go1.26-6", "go1.27-1", "zstd-3"])
+def test_layers_of_a_profile_are_told(imgconv, archive, profile):
+    """That a profile's bytes are those of Go is tested elsewhere, against Go."""
+    assert imgconv(archive("docker20-html"), "--to", "oci", "layout", "--compress", profile).status == 0
+    assert encoders(imgconv("inspect", "layout", "--encoders", "--json")) == {profile}
+
+
+@pytest.mark.parametrize("name", ["podman-oci-archive", "docker20-html"])
+def test_pgzip_and_plain_layers_have_no_known_maker(imgconv, archive, name):
+    assert encoders(imgconv("inspect", archive(name), "--encoders", "--json")) == {None}
 
 
 def test_what_nobody_known_compressed_is_called_unknown(imgconv, archive):

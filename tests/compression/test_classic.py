@@ -82,7 +82,9 @@ def test_every_stream_unpacks_to_its_input(data, level, repeat):
         assert zlib.decompress(body(family, level, data * repeat), -15) == data * repeat
 
 
-@pytest.mark.skipif(zlib.ZLIB_RUNTIME_VERSION not in {"1.2.11", "1.2.12", "1.2.13", "1.3", "1.3.1"}, reason="no such zlib")
+@pytest.mark.skipif(
+    zlib.ZLIB_RUNTIME_VERSION not in {"1.2.11", "1.2.12", "1.2.13", "1.3", "1.3.1"}, reason="no such zlib"
+)
 @given(data=st.binary(max_size=2000), level=st.sampled_from(LEVELS), repeat=st.integers(1, 90))
 @settings(max_examples=150, deadline=None)
 def test_zlib_itself_writes_the_same(data, level, repeat):
