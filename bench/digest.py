@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--as", dest="pusher", default="crane@go1.26", help="pusher with crane's generation of Go")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    ours = [sys.executable, "-c", "from convert.cli import main; main()", "digest", "--as", options.pusher]
+    ours = [sys.executable, "-P", "-c", "from convert.cli import main; main()", "digest", "--as", options.pusher]
     theirs = [options.crane, "digest", "--tarball"]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     print(f"{os.cpu_count()} cores, load {load:.1f} at the start")

@@ -12,7 +12,7 @@ from convert import known, proving, pushers, pushing
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
-from convert.arrival import EncodingKeeper
+from convert.arrival import ArrivedBlob, EncodingKeeper
 from convert.compression import profiles
 from convert.content import Proofs, StoredContent
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
@@ -72,14 +72,14 @@ class Result:
         """Return the `--json` document (schemas/report-convert.json)."""
         return {
             "source": self.source,
-            "sourceFormat": self.source_format,
+            "source_format": self.source_format,
             "destination": self.destination,
             "format": self.target,
             "images": [
                 {
                     "names": list(image.names),
-                    "imageID": str(image.image_id) if image.image_id else None,
-                    "manifestDigest": str(image.manifest_digest) if image.manifest_digest else None,
+                    "image_id": str(image.image_id) if image.image_id else None,
+                    "manifest_digest": str(image.manifest_digest) if image.manifest_digest else None,
                 }
                 for image in self.images
             ],
@@ -88,7 +88,7 @@ class Result:
                 {"what": change.subject, "from": change.before, "to": change.after, "why": change.why}
                 for change in (*self.ledger.changes, *self.ledger.layers)
             ],
-            "leftOut": self.ledger.left_out,
+            "left_out": self.ledger.left_out,
             "remarks": list(self.remarks),
         }
 
@@ -148,18 +148,18 @@ def convert(
     said = _Remarks(remark)
     written: list[str] = []
     shown = progress or Silent()
-    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
+    workers = jobs or cores()
+    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), progress=shown, overlap=workers > 1)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_naming(path_of(source)))
         out = open_destination(wanted, path, path_of(source), force=force, append=append)
         stack.enter_context(out)
         shop = stack.enter_context(
             Workshop(
-                jobs=jobs or cores(),
+                jobs=workers,
                 profile=profile,
                 proofs=proofs,
                 verify_full=verify == "full",
-                progress=shown.advance,
                 known=_known_in(out),
             )
         )
@@ -246,7 +246,12 @@ def _keeper(
     if recipe.plain or not profile.compression:
         return None
     return EncodingKeeper(
-        lambda plain: shop.encode(plain, staging), profile.name, limit=proofs.max_layer_size, where=proofs.file or "-"
+        lambda plain, size: shop.encode(plain, staging, size),
+        shop.layers,
+        profile.name,
+        limit=proofs.max_layer_size,
+        where=proofs.file or "-",
+        progress=proofs.progress,
     )
 
 
@@ -395,7 +400,7 @@ def _written(images: ImageSet) -> tuple[Written, ...]:
 def _layer_sizes(images: ImageSet) -> Iterator[int]:
     seen: set[int] = set()
     for _, layer in layers_of(images):
-        if layer.blob is not None and id(layer.blob) not in seen:
+        if layer.blob is not None and not isinstance(layer.blob, ArrivedBlob) and id(layer.blob) not in seen:
             seen.add(id(layer.blob))
             yield layer.blob.size or 0
 

@@ -32,7 +32,7 @@ FORMATS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-a
 TARS = [name for name in FORMATS if name != "oci"]
 
 CONFIG_TYPES = {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
-COMMAND = [sys.executable, "-c", "from convert.cli import main; main()"]
+COMMAND = [sys.executable, "-P", "-c", "from convert.cli import main; main()"]
 
 
 def plain(path):

@@ -24,7 +24,7 @@ def examples():
 
 @pytest.mark.parametrize(("command", "output"), list(examples()))
 def test_an_example_prints_what_the_page_shows(command, output):
-    words = [sys.executable, "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
+    words = [sys.executable, "-P", "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == output
 

@@ -141,9 +141,9 @@ def test_quiet_prints_nothing_and_verbose_what_was_kept(imgconv, archive):
 def test_json_is_the_ledger_of_what_was_kept_and_made_anew(imgconv, archive):
     imgconv(archive("docker20-html"), "--to", "oci", "a")
     ledger = imgconv("a", "--to", "oci", "b", "--json").json
-    assert ledger["images"] == [{"names": NAMES.split(), "imageID": ID, "manifestDigest": MANIFEST}]
+    assert ledger["images"] == [{"names": NAMES.split(), "image_id": ID, "manifest_digest": MANIFEST}]
     assert (ledger["source"], ledger["destination"], ledger["format"]) == ("a", "b", "oci")
-    assert (ledger["kept"], ledger["changed"], ledger["leftOut"]) == ([MANIFEST], [], [])
+    assert (ledger["kept"], ledger["changed"], ledger["left_out"]) == ([MANIFEST], [], [])
     changed = imgconv("b", "--to", "oci", "c", "--json", "--recompress", "--compress", "docker").json["changed"]
     manifests = [each for each in changed if each["what"] == "manifest"]
     assert [(each["from"], each["why"]) for each in manifests] == [(MANIFEST, "--recompress")]
@@ -449,7 +449,7 @@ def test_standard_streams_that_are_closed_from_the_start_are_no_traceback(tmp_pa
 
 def test_json_goes_to_standard_error_where_the_archive_goes_to_the_other():
     done = run(MATCH / "docker20-html.tar.gz", "--to", "docker-save", "-", "--json")
-    assert json.loads(done.stderr)["images"][0]["imageID"] == ID
+    assert json.loads(done.stderr)["images"][0]["image_id"] == ID
     assert docker_images(members(done.stdout))[0].image_id == ID
 
 
