@@ -66,15 +66,16 @@ class Result:
     target: str
     images: tuple[Written, ...]
     ledger: Ledger
+    wrapper: str = ""
     remarks: tuple[str, ...] = field(default=())
 
     def report(self) -> dict[str, Any]:
         """Return the `--json` document (schemas/report-convert.json)."""
         return {
-            "source": self.source,
-            "source_format": self.source_format,
-            "destination": self.destination,
-            "format": self.target,
+            "report": "convert",
+            "version": 1,
+            "source": {"path": self.source, "format": self.source_format, "wrapper": self.wrapper or None},
+            "destination": {"path": self.destination, "format": self.target},
             "images": [
                 {
                     "names": list(image.names),
@@ -196,7 +197,7 @@ def convert(
         said(line)
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
-    return Result(opened.path, found.format, path, to, _written(result), ledger, tuple(said.lines))
+    return Result(opened.path, found.format, path, to, _written(result), ledger, opened.wrapper, tuple(said.lines))
 
 
 @contextlib.contextmanager

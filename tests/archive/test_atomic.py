@@ -131,7 +131,7 @@ time.sleep(60)
 
 
 def test_a_killed_run_is_cleaned_up_by_the_next(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-P", "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
         remove_stale(str(tmp_path))
         left = os.listdir(tmp_path)

@@ -391,7 +391,7 @@ class TestDestination:
             path = tmp_path / "x"
             path.write_bytes(b"begin")
             with path.open("ab") as stdout:
-                subprocess.run([sys.executable, "-c", code.format(name)], stdout=stdout, check=True)
+                subprocess.run([sys.executable, "-P", "-c", code.format(name)], stdout=stdout, check=True)
             assert path.read_bytes() == b"begin" + END
 
     def test_a_terminal_is_refused(self):

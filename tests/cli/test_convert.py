@@ -16,8 +16,9 @@ import tarfile
 import threading
 from pathlib import Path
 
+import jsonschema
 import pytest
-from support import COMMAND, MATCH, TARS, WRAPPERS, check, contents, docker_images, files_of, members, run
+from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, check, contents, docker_images, files_of, members, run
 
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 #: testdata/match/archives: the image of docker20-html, its names in the order of the archive.
@@ -138,13 +139,21 @@ def test_quiet_prints_nothing_and_verbose_what_was_kept(imgconv, archive):
     assert f"imgconv: kept {MANIFEST}\n" in done.err
 
 
+def meets_schema(report):
+    jsonschema.Draft202012Validator(json.loads((ROOT / "schemas/report-convert.json").read_text())).validate(report)
+
+
 def test_json_is_the_ledger_of_what_was_kept_and_made_anew(imgconv, archive):
     imgconv(archive("docker20-html"), "--to", "oci", "a")
     ledger = imgconv("a", "--to", "oci", "b", "--json").json
     assert ledger["images"] == [{"names": NAMES.split(), "image_id": ID, "manifest_digest": MANIFEST}]
-    assert (ledger["source"], ledger["destination"], ledger["format"]) == ("a", "b", "oci")
+    assert ledger["source"] == {"path": "a", "format": "oci", "wrapper": None}
+    assert ledger["destination"] == {"path": "b", "format": "oci"}
+    meets_schema(ledger)
     assert (ledger["kept"], ledger["changed"], ledger["left_out"]) == ([MANIFEST], [], [])
-    changed = imgconv("b", "--to", "oci", "c", "--json", "--recompress", "--compress", "docker").json["changed"]
+    report = imgconv("b", "--to", "oci", "c", "--json", "--recompress", "--compress", "docker").json
+    meets_schema(report)
+    changed = report["changed"]
     manifests = [each for each in changed if each["what"] == "manifest"]
     assert [(each["from"], each["why"]) for each in manifests] == [(MANIFEST, "--recompress")]
     assert manifests[0]["to"] == check("c", "oci")[0].manifest

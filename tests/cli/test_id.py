@@ -272,7 +272,7 @@ def test_heavy_libraries_are_not_imported(archive):
         "print([m for m in ('rich', 'jsonschema', 'zstandard', 'isal', 'asyncio', 'concurrent') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, "id", archive("docker20-html")],
+        [sys.executable, "-P", "-c", script, "id", archive("docker20-html")],
         capture_output=True,
         text=True,
         check=True,

@@ -126,7 +126,7 @@ def test_colours_are_for_terminals_and_no_color_turns_them_off(archive):
         except OSError:
             pytest.skip("no terminals here")
         environment |= {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PATH": os.environ["PATH"]}
-        with subprocess.Popen([sys.executable, "-c", code, path], stdout=theirs, env=environment) as process:
+        with subprocess.Popen([sys.executable, "-P", "-c", code, path], stdout=theirs, env=environment) as process:
             os.close(theirs)
             output = b""
             while True:
@@ -155,7 +155,7 @@ def test_the_environment_does_not_change_json(archive):
         {"FORCE_COLOR": "1", "LC_ALL": "C", "TZ": "Asia/Tokyo"},
     ):
         done = subprocess.run(
-            [sys.executable, "-c", code, "inspect", "--json", path],
+            [sys.executable, "-P", "-c", code, "inspect", "--json", path],
             capture_output=True,
             check=True,
             env={"PYTHONPATH": str(ROOT), **environment},

@@ -113,7 +113,7 @@ def test_starting_up_imports_no_more_than_it_needs():
     )
     for arguments in (["--version"], ["id", str(MATCH / "docker20-html.tar.gz").removesuffix(".gz")]):
         text = code.format(arguments=arguments, heavy=heavy)
-        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run([sys.executable, "-P", "-c", text], capture_output=True, text=True, check=True, cwd=ROOT)
         assert done.stdout.splitlines()[-1].startswith("[] ")
 
 
