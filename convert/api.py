@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from convert.archive.source import open_source
 from convert.content import PlainContent, Proofs, StoredContent, present
 from convert.formats.read import read
 from convert.limits import MAX_LAYER_SIZE
+from convert.names import entry_text
 from convert.select import by_image, descend
 
 if TYPE_CHECKING:
@@ -57,13 +59,17 @@ class Archive:
 
     def names(self, image: Image) -> tuple[str, ...]:
         """Return the names of an image, or of the index it is in, as Docker shows them."""
-        found = []
+        return tuple(self._names.get(id(image), ()))
+
+    @cached_property
+    def _names(self) -> dict[int, dict[str, None]]:
+        """The names that lead to each node, by its `id()`."""
+        found: dict[int, dict[str, None]] = {}
         for entry in self.image_set.entries:
-            if entry.name is not None and any(node is image for node in descend(entry.node)):
-                text = entry.name.reference.familiar if entry.name.reference else entry.name.ref_name
-                if text:
-                    found.append(text)
-        return tuple(found)
+            text = entry_text(entry)
+            for node in descend(entry.node) if text else ():
+                found.setdefault(id(node), {})[text or ""] = None
+        return found
 
     def image(self, selector: str) -> Image:
         """Return the one image that `--image SELECTOR` would pick.

@@ -20,7 +20,8 @@ from convert.digest import Digest
 from convert.errors import InputError
 from convert.formats import manifests
 from convert.formats.indexes import leaves
-from convert.model import Artifact, Descriptor, Image, Index, Other
+from convert.model import Artifact, Descriptor, Image, Index
+from convert.select import node_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,13 +128,7 @@ def manifest_digest(node: Node | None) -> Digest | None:
 
     A manifest that `docker save` made up is none.
     """
-    if isinstance(node, Image):
-        return node.manifest.digest if node.manifest is not None and not node.manifest.made_up else None
-    if isinstance(node, Artifact):
-        return node.manifest.digest
-    if isinstance(node, Index):
-        return node.digest
-    return node.descriptor.digest if isinstance(node, Other) else None
+    return node_digest(node) if node is not None else None
 
 
 class LayerBytes:

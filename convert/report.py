@@ -81,6 +81,12 @@ def inspect_document(
     `encoders` what `names.encoders` did, None without `--encoders`.
     """
     notes: list[str] = []
+    indexes = _indexes(images)
+    names = _names_by_node(images)
+    listed_by: dict[int, dict[str, None]] = {}
+    for index in indexes:
+        for child in index.children:
+            listed_by.setdefault(id(child.node), {})[str(index.digest)] = None
     found: dict[int, Named] = {}
     for item in named(images):
         # An image that has names of its own is shown by those, also where an index lists it.
@@ -95,12 +101,13 @@ def inspect_document(
         "images": [
             _identity(item)
             | {"engines": _engines(item, images, layers, notes)}
-            | _image(item.node, images, layers, facts, encoders or {})
+            | {"indexes": list(listed_by.get(id(item.node), ()))}
+            | _image(item.node, layers, facts, encoders or {})
             for item in found.values()
             if isinstance(item.node, Image)
         ],
-        "indexes": [_index(index, images) for index in _indexes(images)],
-        "artifacts": [_artifact(node, images) for node in _artifacts(images)],
+        "indexes": [_index(index, names) for index in indexes],
+        "artifacts": [_artifact(node, names) for node in _artifacts(images, indexes)],
         "notes": notes,
         "warnings": list(images.warnings),
         "problems": [_problem(error) for error in problems],
@@ -218,7 +225,6 @@ def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]
 
 def _image(
     image: Image,
-    images: ImageSet,
     layers: LayerBytes,
     facts: Mapping[int, LayerFacts] | None,
     encoders: Mapping[int, str | None],
@@ -231,9 +237,6 @@ def _image(
     history = config.history_for_layers()
     chain = v1ids.chain_ids(config.diff_ids)
     return {
-        "indexes": [
-            str(index.digest) for index in _indexes(images) if any(_holds(child, image) for child in index.children)
-        ],
         "created": config.created,
         "config": {"digest": str(config.digest), "size": len(config.raw)},
         "manifest": _manifest(image.manifest) if image.manifest is not None else None,
@@ -248,10 +251,6 @@ def _image(
         ],
         "history": [_history(entry) for entry in config.history],
     }
-
-
-def _holds(child: Child, image: Image) -> bool:
-    return child.node is image
 
 
 def _v1_ids(image: Image) -> tuple[list[str] | None, str | None]:
@@ -326,24 +325,29 @@ def _indexes(images: ImageSet) -> list[Index]:
     return list(found.values())
 
 
-def _artifacts(images: ImageSet) -> list[Artifact]:
+def _artifacts(images: ImageSet, indexes: Sequence[Index]) -> list[Artifact]:
     found: dict[int, Artifact] = {}
     nodes = [entry.node for entry in images.entries]
-    nodes += [child.node for index in _indexes(images) for child in index.children]
+    nodes += [child.node for index in indexes for child in index.children]
     for node in nodes:
         if isinstance(node, Artifact):
             found[id(node)] = node
     return list(found.values())
 
 
-def _names_of(node: Node, images: ImageSet) -> list[str]:
-    texts = (entry_text(entry) for entry in images.entries if entry.node is node)
-    return list(dict.fromkeys(text for text in texts if text))
+def _names_by_node(images: ImageSet) -> dict[int, list[str]]:
+    """Return the names of everything that has some, by `id()` of the node."""
+    found: dict[int, dict[str, None]] = {}
+    for entry in images.entries:
+        text = entry_text(entry)
+        if text:
+            found.setdefault(id(entry.node), {})[text] = None
+    return {node: list(texts) for node, texts in found.items()}
 
 
-def _index(index: Index, images: ImageSet) -> Document:
+def _index(index: Index, names: Mapping[int, list[str]]) -> Document:
     return {
-        "names": _names_of(index, images),
+        "names": names.get(id(index), []),
         "digest": str(index.digest),
         "media_type": index.media_type,
         "size": len(index.raw),
@@ -385,10 +389,10 @@ def _descriptor(descriptor: Descriptor) -> Document:
     }
 
 
-def _artifact(artifact: Artifact, images: ImageSet) -> Document:
+def _artifact(artifact: Artifact, names: Mapping[int, list[str]]) -> Document:
     manifest = artifact.manifest
     return {
-        "names": _names_of(artifact, images),
+        "names": names.get(id(artifact), []),
         "digest": str(manifest.digest),
         "media_type": manifest.media_type,
         "size": len(manifest.raw),

@@ -145,6 +145,7 @@ class _Finisher:
             # Rule 5: images and normalised names alone decide, not what the source wrote around them.
             found = {_identity(entry): entry for entry in reversed([_normalised(entry) for entry in entries])}
             entries = sorted(found.values(), key=_full_order)
+            self._drop("index.json", images.index_annotations)
             images = dataclasses.replace(images, index_annotations={})
         return dataclasses.replace(images, entries=tuple(entries))
 
@@ -170,7 +171,7 @@ class _Finisher:
             plain = sum(mediatypes.layer_compression(layer.media_type) == "" for layer in old.layers)
             if plain:
                 self._ledger.hints.append(
-                    f"manifest {old.digest} keeps {plain} uncompressed layers; --recompress would compress them"
+                    f"manifest {old.digest} keeps {counted(plain, 'uncompressed layer')}; --recompress would compress"
                 )
             return dataclasses.replace(image, layers=layers)
         manifest = self._made(image, layers)
@@ -186,11 +187,13 @@ class _Finisher:
         for before, after in zip(old.layers, new.layers, strict=True):
             if before.digest != after.digest:
                 self._ledger.layers.append(Change("layer", str(before.digest), str(after.digest), why))
-        dropped = len(old.annotations) + sum(len(layer.annotations) for layer in old.layers)
+        self._drop(f"manifest {old.digest}", old.annotations, *(layer.annotations for layer in old.layers))
+
+    def _drop(self, what: str, *annotations: Mapping[str, str]) -> None:
+        """Say that the annotations of something are not in what was made of it."""
+        dropped = sum(map(len, annotations))
         if dropped:
-            self._ledger.left_out.append(
-                f"left out {dropped} annotations of manifest {old.digest}, which was made anew"
-            )
+            self._ledger.left_out.append(f"left out {counted(dropped, 'annotation')} of {what}, which was made anew")
 
     def _fits(self, manifest: Manifest) -> bool:
         wanted = self._recipe.manifest_type
@@ -236,6 +239,7 @@ class _Finisher:
             self._ledger.left_out.append(f"left out index {index.digest}: none of its images is in the source")
             return None
         made = indexes.rebuilt(index, tuple(kept), media_type=media_type)
+        self._drop(f"index {index.digest}", index.annotations)
         if made.digest != index.digest:
             why = "its manifests changed"
             self._ledger.changes.append(Change("index", str(index.digest), str(made.digest), why))
@@ -265,6 +269,11 @@ class _Finisher:
             return False
         self._ledger.left_out.append(f"left out {entry_label(entry)}: it speaks of {about}, which was made anew")
         return True
+
+
+def counted(count: int, what: str) -> str:
+    """Return `1 layer` or `2 layers`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _bare(child: Child) -> Descriptor:

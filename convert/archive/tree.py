@@ -93,8 +93,9 @@ class Tree(ABC):
         nothing twice.
 
         Raises:
-            UnsafeInputError: the name or a link leaves the archive, links go in a
-                circle or on for too long, or it is a device.
+            UnsafeInputError: the name or a link leaves the archive, the name is
+                longer than any, links go in a circle or on for too long, or it is
+                a device.
             FormatError: it is a folder, or several members with that name differ.
             UnsupportedError: it is a sparse member.
         """
@@ -140,6 +141,10 @@ class Tree(ABC):
         path = clean(name)
         if path is None:
             msg = "a name that is absolute, empty or has '..' names nothing in an archive"
+            raise UnsafeInputError(msg, file=self.where, member=name)
+        if len(path) > MAX_MEMBER_NAME:
+            # No member has such a name, and each folder in it would be looked for.
+            msg = f"a name of more than {MAX_MEMBER_NAME} characters"
             raise UnsafeInputError(msg, file=self.where, member=name)
         for _ in range(MAX_LINK_HOPS + 1):
             step = self._step(path, name)
