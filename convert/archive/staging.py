@@ -152,7 +152,11 @@ class Staging:
 
 def _make_folder(path: str) -> int:
     os.mkdir(path)
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        os.rmdir(path)
+        raise
 
 
 class BlobWriter:

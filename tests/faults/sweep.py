@@ -1,0 +1,190 @@
+"""Runs one conversion again and again, each time with a fault one call later, and looks at what is left.
+
+    python sweep.py MODE FORM BEFORE SOURCE FOLDER [STEP]
+
+BEFORE is what lies at the destination: `new` (nothing), `force` (an older
+result), `fill` (an empty folder) or `append` (a layout). Prints one JSON
+document: how many faults there were and what was wrong after them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import injected
+import support
+
+# Whatever is imported later would be counted.
+import convert
+import convert.amending
+import convert.archive.layout_output
+import convert.cli.convert
+import convert.compression.gzip
+import convert.legacy
+import convert.pipeline
+import convert.proving
+from convert.archive.atomic import is_temporary
+from convert.cli.main import run
+
+MOST = 2000
+#: The image that an older result holds.
+OLD = ("--image", "fmt-scr:1")
+
+
+def forked(action):
+    """Run `action` in a child; return its status (or minus the signal) and what it printed."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = 70
+        try:
+            os.close(reader)
+            os.dup2(writer, 1)
+            os.dup2(writer, 2)
+            code = action()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        printed = file.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), printed
+
+
+class Sweep:
+    def __init__(self, mode, form, before, source, folder):
+        self.mode, self.form, self.before = mode, form, before
+        self.source, self.folder = source, Path(folder)
+        self.out = self.folder / "out"
+        self.wrong = []
+        self.faults = 0
+
+    def arguments(self):
+        extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
+        return [str(self.source), "--to", self.form, str(self.out), "--jobs", "1", "-q", *extra]
+
+    def prepare(self):
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir()
+        if self.before == "fill":
+            self.out.mkdir()
+        elif self.before != "new":
+            convert.convert(str(self.source), str(self.out), to=self.form, images=[OLD[1]], jobs=1)
+
+    def state(self):
+        """Return what lies at the destination, None if nothing does."""
+        if not self.out.exists():
+            return None
+        found = support.contents(self.out)
+        if isinstance(found, dict):
+            found = {name: data for name, data in found.items() if not is_temporary(name.split("/")[0])}
+        return found
+
+    def go(self, step=1):
+        self.prepare()
+        old = self.state()
+        status, printed = forked(lambda: run(self.arguments()))
+        if status:
+            raise SystemExit(f"the conversion itself fails: {printed}")
+        new = self.state()
+        for number in range(1, MOST, step):
+            self.prepare()
+            fault = injected.Fault(self.mode, number)
+
+            def faulty(fault=fault):
+                fault.install()
+                code = run(self.arguments())
+                # Told by the pipe, for the parent has another counter.
+                sys.stdout.write(f"calls {fault.count}\n")
+                return code
+
+            status, printed = forked(faulty)
+            calls = [int(line.split()[1]) for line in printed.splitlines() if line.startswith("calls ")]
+            if calls and calls[0] < number:
+                return
+            self.faults += 1
+            self.check(number, status, printed, old, new)
+        raise SystemExit(f"more than {MOST} calls")
+
+    def say(self, number, text):
+        self.wrong.append(f"{self.mode} {self.form} {self.before} at {number}: {text}")
+
+    def check(self, number, status, printed, old, new):
+        lines = [line for line in printed.splitlines() if not line.startswith("calls ")]
+        wanted = {"kill": {-9}, "int": {130, 0}, "term": {143, 0}, "short": {0}}.get(self.mode, {4, 0})
+        if status not in wanted:
+            self.say(number, f"status {status}: {printed[-300:]}")
+        if any("Traceback" in line for line in lines) or len(lines) > (status != 0):
+            self.say(number, f"printed {lines}")
+        found = self.state()
+        if not self.sound(found, old, new):
+            self.say(number, "what lies at the destination is neither the old nor the new")
+        if status == 0 and found != new:
+            self.say(number, "done, and the result is not there")
+        left = [name for name in os.listdir(self.folder) if name != "out"]
+        left += [name for name in os.listdir(self.out) if is_temporary(name)] if self.out.is_dir() else []
+        if self.mode == "kill":
+            if any(not is_temporary(name) for name in left):
+                self.say(number, f"left {left}")
+            self.again(number, new, found)
+        elif self.mode == "eio" and all(is_temporary(name) for name in left):
+            self.again(number, new, found)  # it may have been the cleaning up that failed
+        elif left:
+            self.say(number, f"left {left}")
+
+    def sound(self, found, old, new):
+        if found in (old, new):
+            return True
+        if self.before == "append":
+            return self.whole(found)
+        if self.before == "fill":
+            # Blobs come first; without index.json nobody takes it for a layout.
+            return "index.json" not in found and all(new.get(name) == data for name, data in found.items())
+        return False
+
+    def whole(self, found):
+        """Whether a layout names nothing that it lacks; blobs that nothing names yet are well."""
+        documents = [json.loads(found["index.json"])]
+        while documents:
+            document = documents.pop()
+            parts = [*document.get("manifests", ()), *document.get("layers", ())]
+            for part in [*parts, document["config"]] if "config" in document else parts:
+                data = found.get("blobs/" + part["digest"].replace(":", "/"))
+                if data is None or support.sha256(data) != part["digest"]:
+                    return False
+                if "manifest" in part["mediaType"] or "index" in part["mediaType"]:
+                    documents.append(json.loads(data))
+        return True
+
+    def again(self, number, new, found):
+        """Whatever a kill left, the next run does its work and cleans up."""
+        arguments = self.arguments()
+        if self.before in {"new", "fill"} and found == new:
+            arguments.append("--force")
+        status, printed = forked(lambda: run(arguments))
+        if status or self.state() != new:
+            self.say(number, f"the next run: status {status}, {printed[-300:]}")
+        left = [name for name in os.listdir(self.folder) if name != "out"]
+        left += [name for name in os.listdir(self.out) if is_temporary(name)] if self.out.is_dir() else []
+        if left:
+            self.say(number, f"the next run left {left}")
+
+
+def main():
+    mode, form, before, source, folder, *step = sys.argv[1:]
+    sweep = Sweep(mode, form, before, source, folder)
+    sweep.go(int(step[0]) if step else 1)
+    sys.stdout.write(json.dumps({"faults": sweep.faults, "wrong": sweep.wrong}))
+
+
+if __name__ == "__main__":
+    main()

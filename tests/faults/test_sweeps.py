@@ -1,0 +1,59 @@
+"""A fault at each call into the system: the old state or the whole new one, and nothing beside (CONTRACT, rule 6)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
+FORMATS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"]
+MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
+#: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
+QUICK = [
+    ("kill", "docker-save", "new", 5),
+    ("kill", "docker-save", "force", 5),
+    ("kill", "oci", "new", 9),
+    ("kill", "oci", "fill", 9),
+    ("kill", "oci", "append", 9),
+    ("int", "oci", "force", 23),
+    ("term", "crane", "new", 17),
+    ("enospc", "docker-oci", "new", 13),
+    ("enospc", "oci", "append", 13),
+    ("eio", "oci-archive", "new", 13),
+    ("read-eio", "docker-save@25", "new", 7),
+    ("short", "crane", "new", 29),
+]
+
+
+def swept(tmp_path, mode, form, before, step=1):
+    source = tmp_path / "in.tar"
+    source.write_bytes(gzip.decompress(SOURCE.read_bytes()))
+    command = [sys.executable, HERE / "sweep.py", mode, form, before, source, tmp_path / "place", str(step)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(("mode", "form", "before", "step"), QUICK)
+def test_faults_here_and_there_leave_the_old_or_the_whole_new(tmp_path, mode, form, before, step):
+    result = swept(tmp_path, mode, form, before, step)
+    assert result["wrong"] == []
+    assert result["faults"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("before", ["new", "force", "fill", "append"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_every_call_leaves_the_old_or_the_whole_new(tmp_path, mode, form, before):
+    if before in {"fill", "append"} and form != "oci":
+        pytest.skip("only a layout is a folder")
+    result = swept(tmp_path, mode, form, before)
+    assert result["wrong"] == []
+    assert result["faults"] > 20

@@ -1,0 +1,57 @@
+"""v1 `json` files and configs: every v1 ID scheme takes them, or says why not."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fuzzing import fuzz, one_line
+
+from convert import config, documents, gojson, gostruct, gotime, legacy, v1image
+from convert.config import Config
+from convert.digest import Digest
+from convert.errors import InputError
+
+DIFF_ID = Digest.of(b"")
+# The package gives functions of the same names.
+docker, skopeo, chain_free = (
+    importlib.import_module(f"convert.v1ids.{name}") for name in ("docker", "skopeo", "chain_free")
+)
+
+
+def one(data: bytes) -> None:
+    _legacy(data)
+    try:
+        parsed = Config.parse(data, where="x", member="y")
+    except InputError:
+        return
+    for make in (
+        lambda: docker.docker(parsed),
+        lambda: skopeo.skopeo(parsed),
+        lambda: chain_free.chain_free(parsed, list(parsed.diff_ids)),
+    ):
+        try:
+            entries = make()
+        except InputError as error:
+            one_line(error)
+            continue
+        for entry in entries:
+            assert len(entry.v1_id) == 64
+            json.loads(entry.json)
+
+
+def _legacy(data: bytes) -> None:
+    try:
+        raw = legacy.config_from_v1([data, data], [DIFF_ID, DIFF_ID], where="x", members=["a", "b"])
+    except InputError as error:
+        one_line(error)
+        return
+    assert Config.parse(raw, where="x", member="y").diff_ids == (DIFF_ID, DIFF_ID)
+
+
+if __name__ == "__main__":
+    fuzz(one, config, documents, gojson, gostruct, gotime, legacy, v1image, docker, skopeo, chain_free)
