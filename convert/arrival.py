@@ -7,20 +7,26 @@ wanted so, is settled when manifest and config arrive.
 
 from __future__ import annotations
 
+import io
+from collections import deque
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.source import Prefixed
 from convert.archive.spool import SpoolKeeper
 from convert.compression import streams
-from convert.content import HashingStream
+from convert.content import CountingStream, HashingStream
+from convert.limits import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor, Future
 
     from convert.archive.tar_read import Member
     from convert.digest import Digest
     from convert.model import Blob, Descriptor, Extent
+    from convert.progress import Progress
 
 #: Where a tar header says so (POSIX ustar interchange format); v7 tars, which do
 #: not, are spooled and worked on later.
@@ -28,29 +34,47 @@ _MAGIC_OFFSET: Final = 257
 _MAGIC: Final = b"ustar"
 _HEAD: Final = 512
 
+#: A layer up to this size is held in memory and worked on by another thread, while the
+#: next one arrives; so much is held of all of them.
+_SMALL: Final = 4 * MIB
+_MAX_HELD: Final = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What was made of a layer: the sha256 of its plain bytes, and those compressed."""
+
+    diff_id: Digest
+    encoded: Descriptor
+    kept: Blob
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrivedBlob:
     """A plain layer that is kept compressed: its own bytes come back by unpacking.
 
-    `diff_id` is the sha256 of the plain bytes, learnt while they passed; `encoded`
-    describes and `kept` holds what `profile` made of them.
+    `made` is, once done, what `profile` made of it.
     """
 
     where: str
     size: int
-    diff_id: Digest
     profile: str
-    encoded: Descriptor
-    kept: Blob
+    made: Arrival | Future[Arrival]
+
+    @property
+    def arrival(self) -> Arrival:
+        """What was made of it; waits until it is.
+
+        Raises:
+            StorageError: there was no room for it.
+        """
+        return self.made if isinstance(self.made, Arrival) else self.made.result()
 
     def open(self) -> BinaryIO:
         """Start reading the plain bytes."""
-        return streams.decompress(self.kept.open(), streams.sniff(self._head()), where=self.where)
-
-    def _head(self) -> bytes:
-        with self.kept.open() as stream:
-            return stream.read(streams.SNIFF_SIZE)
+        with self.arrival.kept.open() as stream:
+            head = stream.read(streams.SNIFF_SIZE)
+        return streams.decompress(self.arrival.kept.open(), streams.sniff(head), where=self.where)
 
     def extent(self) -> Extent | None:
         """The plain bytes lie nowhere."""
@@ -61,13 +85,27 @@ class EncodingKeeper:
     """Takes members as they come: plain layers are encoded, all else is spooled."""
 
     def __init__(
-        self, encode: Callable[[BinaryIO], tuple[Descriptor, Blob]], profile: str, *, limit: int, where: str
+        self,
+        encode: Callable[[BinaryIO, int], tuple[Descriptor, Blob]],
+        executor: Executor,
+        profile: str,
+        *,
+        limit: int,
+        where: str,
+        progress: Progress,
     ) -> None:
-        """`encode` compresses a plain stream with `profile`; `limit` bounds one layer in bytes."""
+        """`encode` compresses a plain stream of a size with `profile`; `limit` bounds one layer in bytes.
+
+        Small layers are encoded in `executor`.
+        """
         self._encode = encode
+        self._executor = executor
         self._profile = profile
         self._limit = limit
+        self._progress = progress
         self._spool = SpoolKeeper(where)
+        self._running: deque[tuple[int, Future[Arrival]]] = deque()
+        self._held = 0
 
     def keep(self, member: Member, stream: BinaryIO) -> Blob:
         """Take one member.
@@ -78,14 +116,28 @@ class EncodingKeeper:
         """
         head = stream.read(min(_HEAD, member.size))
         whole = cast("BinaryIO", Prefixed(head, stream))
-        if member.size < _HEAD or head[_MAGIC_OFFSET:].startswith(_MAGIC) is False:
+        if member.size < _HEAD or not head[_MAGIC_OFFSET:].startswith(_MAGIC):
             return self._spool.keep(member, whole)
+        counted = cast("BinaryIO", CountingStream(whole, self._progress.begin(member.name, member.size)))
+        if member.size > _SMALL:
+            return ArrivedBlob(member.name, member.size, self._profile, self._arrive(member, counted))
+        while self._running and self._held + member.size > _MAX_HELD:
+            size, oldest = self._running.popleft()
+            wait([oldest])
+            self._held -= size
+        data = io.BytesIO(counted.read())
+        made = self._executor.submit(self._arrive, member, data)
+        self._running.append((member.size, made))
+        self._held += member.size
+        return ArrivedBlob(member.name, member.size, self._profile, made)
+
+    def _arrive(self, member: Member, plain: BinaryIO) -> Arrival:
         learnt: list[Digest] = []
-        plain = HashingStream(
-            whole, "sha256", lambda digest, _: learnt.append(digest), limit=self._limit, where=member.name
+        hashed = HashingStream(
+            plain, "sha256", lambda digest, _: learnt.append(digest), limit=self._limit, where=member.name
         )
-        encoded, kept = self._encode(cast("BinaryIO", plain))
-        return ArrivedBlob(member.name, member.size, learnt[0], self._profile, encoded, kept)
+        encoded, kept = self._encode(cast("BinaryIO", hashed), member.size)
+        return Arrival(learnt[0], encoded, kept)
 
     def close(self) -> None:
         """Let go of what was spooled."""

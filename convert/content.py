@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.compression import streams
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, NotRepresentableError, UnsafeInputError
 from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +24,27 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from convert.model import Blob, Descriptor, Extent, Layer
+    from convert.progress import Progress
+
+#: Compressed bytes from which on unpacking and hashing are worth a thread each.
+_OVERLAP_SIZE: Final = CHUNK
 
 
 @dataclass(slots=True)
 class Proofs:
-    """What this run has proved: blobs (by identity) and the digest each matched."""
+    """What this run has proved: blobs (by identity) and the digest each matched.
+
+    It also holds how the run reads: the limit of one layer, the name of the file,
+    who is told of each blob's bytes, and whether one layer may use several cores
+    (`overlap`).
+    """
 
     max_layer_size: int = MAX_LAYER_SIZE
     file: str | None = None
+    progress: Progress = field(default_factory=Silent)
+    overlap: bool = False
     _proved: set[tuple[int, Digest]] = field(default_factory=set)
+    _counted: set[int] = field(default_factory=set)
     # Identity is only a key while the object lives.
     _alive: list[Blob] = field(default_factory=list)
 
@@ -43,6 +56,46 @@ class Proofs:
     def has(self, blob: Blob, digest: Digest) -> bool:
         """Tell whether that was proved already."""
         return (id(blob), digest) in self._proved
+
+    def open(self, blob: Blob, name: Digest) -> BinaryIO:
+        """Start reading a blob as it lies; the first reading of each is counted under `name`."""
+        raw = blob.open()
+        if isinstance(self.progress, Silent) or id(blob) in self._counted:
+            return raw
+        self._alive.append(blob)
+        self._counted.add(id(blob))
+        return cast("BinaryIO", CountingStream(raw, self.progress.begin(name.hex[:12], blob.size or 0)))
+
+
+class CountingStream(io.RawIOBase):
+    """A stream that tells how many bytes pass."""
+
+    def __init__(self, inner: BinaryIO, tell: Callable[[int], None]) -> None:
+        """Read from `inner`, which is closed with this stream."""
+        self._inner = inner
+        self._tell = tell
+
+    def readable(self) -> bool:
+        """It reads."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer`."""
+        count = streams.read_into(self._inner, buffer)
+        self._tell(count)
+        return count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        data = self._inner.read(-1 if size is None else size)
+        self._tell(len(data))
+        return data
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        if not self.closed:
+            self._inner.close()
+        super().close()
 
 
 class HashingStream(io.RawIOBase):
@@ -78,20 +131,31 @@ class HashingStream(io.RawIOBase):
             UnsafeInputError: more bytes than the limit.
         """
         view = memoryview(buffer).cast("B")
-        count = cast("io.RawIOBase", self._inner).readinto(view) or 0
-        if count:
-            self._size += count
+        count = streams.read_into(self._inner, view)
+        self._passed(view[:count], asked=len(view))
+        return count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes, without a copy where the stream below makes none; as `readinto`."""
+        if size is None or size < 0:
+            return self.readall()
+        data = self._inner.read(size)
+        self._passed(data, asked=size)
+        return data
+
+    def _passed(self, data: bytes | memoryview, *, asked: int) -> None:
+        if data:
+            self._size += len(data)
             if self._limit is not None and self._size > self._limit:
                 raise UnsafeInputError(
                     f"unpacks to more than {self._limit} bytes",
                     member=self._where,
                     hint="--max-layer-size raises the limit",
                 )
-            self._hasher.update(view[:count])
-        elif self._done is not None and len(view):
+            self._hasher.update(data)
+        elif self._done is not None and asked:
             done, self._done = self._done, None
             done(Digest(self._algorithm, self._hasher.hexdigest()), self._size)
-        return count
 
     def close(self) -> None:
         """Close the stream below too."""
@@ -166,7 +230,7 @@ class StoredContent:
 
     def open(self) -> BinaryIO:
         """Start reading; the end of the stream proves digest and size."""
-        raw = self._blob.open()
+        raw = self._proofs.open(self._blob, self._stored.digest)
         if self.proved:
             return raw
         return cast(
@@ -224,23 +288,37 @@ class PlainContent:
 
     def open(self) -> BinaryIO:
         """Start reading; the end of the stream proves the DiffID."""
-        raw = self._blob.open()
+        raw = self._proofs.open(self._blob, self._layer.diff_id)
         try:
-            if not self.compression:
-                if self.proved:
-                    return raw
-                return self.proving(raw)
             stored = self._layer.stored
-            if stored is not None and not self._proofs.has(self._blob, stored.digest):
-                raw = cast(
-                    "BinaryIO",
-                    HashingStream(raw, stored.digest.algorithm, self._prove_stored, where=self._blob.where),
-                )
+            if self.compression and stored is not None and not self._proofs.has(self._blob, stored.digest):
+                raw = self._hashing(raw, stored.digest.algorithm, self._prove_stored)
             # The decompressor reads `raw` to its end, trailing bytes included.
-            return self.proving(streams.decompress(raw, self.compression, where=self._blob.where))
+            plain = self._unpacked(raw)
+            return plain if self.proved else self.proving(plain)
         except BaseException:
             raw.close()
             raise
+
+    def open_described(self, done: Callable[[Digest, int], None]) -> BinaryIO:
+        """As `open`; before the end of the stream, `done` is told digest and size of the bytes as they lie."""
+        raw = self._hashing(self._proofs.open(self._blob, self._layer.diff_id), "sha256", done)
+        try:
+            return self.proving(self._unpacked(raw))
+        except BaseException:
+            raw.close()
+            raise
+
+    def _hashing(self, raw: BinaryIO, algorithm: str, done: Callable[[Digest, int], None]) -> BinaryIO:
+        return cast("BinaryIO", HashingStream(raw, algorithm, done, where=self._blob.where))
+
+    def _unpacked(self, raw: BinaryIO) -> BinaryIO:
+        plain = streams.decompress(raw, self.compression, where=self._blob.where)
+        if not self.compression or not self._proofs.overlap or (self._blob.size or 0) < _OVERLAP_SIZE:
+            return plain
+        from convert.compression.ahead import read_ahead  # noqa: PLC0415 - only where used
+
+        return read_ahead(plain)
 
     def proving(self, plain: BinaryIO) -> BinaryIO:
         """Return a stream of plain bytes from elsewhere that proves this layer's DiffID."""
@@ -278,12 +356,9 @@ class PlainContent:
 
 def drain(stream: BinaryIO, sink: Callable[[memoryview], object] | None = None) -> int:
     """Read a stream to its end in chunks, hand each to `sink`, return the bytes read."""
-    buffer = bytearray(CHUNK)
-    view = memoryview(buffer)
-    raw = cast("io.RawIOBase", stream)
     total = 0
-    while count := raw.readinto(view):
-        total += count
+    for chunk in streams.read_chunks(stream, CHUNK):
+        total += len(chunk)
         if sink is not None:
-            sink(view[:count])
+            sink(memoryview(chunk))
     return total

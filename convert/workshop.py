@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
-from convert.content import HashingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
+from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
+from convert.limits import MIB
 from convert.model import Descriptor, Entry, Image, Layer
 from convert.transform import Form, Recipe, layer_form, layers_of
 
@@ -24,9 +26,20 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convert.archive.output import Content
-    from convert.compression.profiles import Profile
+    from convert.compression.profiles import Encoder, Profile
     from convert.content import Proofs
     from convert.model import Blob, ImageSet
+
+
+#: Memory for encoders that split their layer over the cores, all of them together. One
+#: stays below 64 MB (compression/gzip.py), so one layer at a time is split; an encoder
+#: that works in order needs little, so as many of those as there are jobs may run beside it.
+ENCODING_MEMORY: Final = 64 * MIB
+_ENCODER_MEMORY: Final = 64 * MIB
+#: Cores that one split layer keeps busy: reading, hashing and joining run in order.
+_SPLIT_CORES: Final = 3
+#: Bytes of a layer from which on it is worth splitting.
+SPLIT_SIZE: Final = 4 * MIB
 
 
 class BlobWriter(Protocol):
@@ -129,9 +142,12 @@ _Key = tuple[int, Digest, "Digest | None", "Form | None"]
 class Workshop:
     """Finishes layers with `jobs` threads; results never depend on how many.
 
-    Two pools: threads that read, hash and write whole layers, and threads that
-    run the codec's leaf tasks. The first wait for the second, never the other
-    way round, so they cannot lock each other out.
+    Small layers run side by side, each in one thread. A large one that is to be
+    compressed is split over all cores, one such layer at a time; where there are
+    more cores than that keeps busy, other large layers run beside it in order.
+
+    Threads that read, hash and write whole layers wait for those that run the
+    codec's leaf tasks, never the other way round, so they cannot lock each other out.
     """
 
     def __init__(
@@ -141,21 +157,17 @@ class Workshop:
         profile: Profile,
         proofs: Proofs,
         verify_full: bool = False,
-        progress: Callable[[int], None] | None = None,
         known: Callable[[str, Digest], tuple[Digest, int] | None] | None = None,
     ) -> None:
-        """`progress` is told the plain bytes of each chunk, from any thread.
-
-        `known` tells what a profile makes of a DiffID where the target holds that
-        blob already.
-        """
+        """`known` tells what a profile makes of a DiffID where the target holds that blob already."""
         self._known = known
         self._jobs = max(1, jobs)
         self._profile = profile
         self._proofs = proofs
         self._verify_full = verify_full
-        self._progress = progress
+        self._may_split = threading.BoundedSemaphore(max(1, ENCODING_MEMORY // _ENCODER_MEMORY))
         self.layers = ThreadPoolExecutor(self._jobs, thread_name_prefix="layer")
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
         self._codec = ThreadPoolExecutor(self._jobs, thread_name_prefix="codec")
 
     def __enter__(self) -> Self:
@@ -166,6 +178,7 @@ class Workshop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for running tasks; drop those not begun."""
+        self._large.shutdown(wait=True, cancel_futures=True)
         self.layers.shutdown(wait=True, cancel_futures=True)
         self._codec.shutdown(wait=True, cancel_futures=True)
 
@@ -190,10 +203,13 @@ class Workshop:
             key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None, form)
             size = layer.blob.size if layer.blob is not None else None
             wanted.append((size or 0, key, image, layer))
-        # The largest first: a small one never waits behind the last big one.
-        for _, key, image, layer in sorted(wanted, key=lambda item: -item[0]):
+        # The largest first: none is left to run alone at the end.
+        for size, key, image, layer in sorted(wanted, key=lambda item: -item[0]):
             if key not in running:
-                running[key] = self.layers.submit(self._one, image, layer, recipe, staging, key[-1])
+                compression = compression_of(layer.blob) if layer.blob is not None else ""
+                form = key[-1] or layer_form(image, layer, recipe, compression)
+                threads = self._large if self._waits(form, size) else self.layers
+                running[key] = threads.submit(self._one, layer, form, compression, recipe, staging)
             order.append((layer, running[key]))
         wait_all(list(running.values()))
         for layer, future in order:
@@ -203,6 +219,11 @@ class Workshop:
             if content is not None:
                 finished.contents[id(made)] = content
         return finished
+
+    def _waits(self, form: Form, size: int) -> bool:
+        """Whether a layer has to wait for other large ones: one of them keeps all cores busy."""
+        made = form in {Form.ENCODED, Form.AGAIN} and self._profile.splits
+        return made and size >= SPLIT_SIZE and 1 < self._jobs <= _SPLIT_CORES
 
     def digests(self, images: ImageSet) -> LayerDigests:
         """Return the digest of each layer as a registry would store it; nothing is kept.
@@ -223,11 +244,8 @@ class Workshop:
     # -- one layer -----------------------------------------------------------------
 
     def _one(
-        self, image: Image, layer: Layer, recipe: Recipe, staging: Staging, form: Form | None
+        self, layer: Layer, form: Form, compression: str, recipe: Recipe, staging: Staging
     ) -> tuple[Layer, Content | None, Form]:
-        compression = compression_of(layer.blob) if layer.blob is not None else ""
-        if form is None:
-            form = layer_form(image, layer, recipe, compression)
         if form is Form.PLAIN:
             content = PlainContent(layer, self._proofs)
             if recipe.sized and content.size is None:
@@ -251,7 +269,7 @@ class Workshop:
         """Compress a layer's bytes as they lie, though they are compressed already."""
         self._prove(layer)
         with present(layer, self._proofs.file).open() as stream:
-            descriptor, blob = self.encode(stream, staging)
+            descriptor, blob = self.encode(stream, staging, _size(layer))
         self._proofs.add(blob, descriptor.digest)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.AGAIN
@@ -264,24 +282,23 @@ class Workshop:
             if self._verify_full:
                 self._prove(layer)
             return layer, StoredContent(layer.blob, layer.stored, self._proofs), Form.STORED
+        if not compression:
+            return self._plain(layer)
         descriptor = self._described(layer, compression)
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(layer.blob, descriptor, self._proofs), Form.STORED
 
     def _prove(self, layer: Layer) -> None:
         with PlainContent(layer, self._proofs).open() as plain:
-            drain(plain, self._count)
+            drain(plain)
 
     def _described(self, layer: Layer, compression: str) -> Descriptor:
         """Prove a compressed layer's DiffID and learn its digest in the same pass."""
-        from convert.compression import streams  # noqa: PLC0415
-
         blob = present(layer, self._proofs.file)
         learnt: list[tuple[Digest, int]] = []
-        raw = HashingStream(blob.open(), "sha256", lambda digest, size: learnt.append((digest, size)), where=blob.where)
         content = PlainContent(layer, self._proofs)
-        with content.proving(streams.decompress(raw, compression, where=blob.where)) as plain:  # type: ignore[arg-type] # a RawIOBase reads as a BinaryIO does
-            drain(plain, self._count)
+        with content.open_described(lambda digest, size: learnt.append((digest, size))) as plain:
+            drain(plain)
         ((digest, size),) = learnt
         self._proofs.add(blob, digest)
         return Descriptor(mediatypes.layer_type(compression, docker=False), digest, size)
@@ -293,13 +310,14 @@ class Workshop:
         if there is not None:
             return self._there(layer, *there)
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
-            if layer.blob.diff_id != layer.diff_id:
-                raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, layer.blob.diff_id, layer.blob.size)
-            descriptor, blob = layer.blob.encoded, layer.blob.kept
+            arrival = layer.blob.arrival
+            if arrival.diff_id != layer.diff_id:
+                raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, arrival.diff_id, layer.blob.size)
+            descriptor, blob = arrival.encoded, arrival.kept
             self._proofs.add(layer.blob, layer.diff_id)
         else:
             with PlainContent(layer, self._proofs).open() as plain:
-                descriptor, blob = self.encode(plain, staging)
+                descriptor, blob = self.encode(plain, staging, _size(layer))
         self._proofs.add(blob, descriptor.digest)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
@@ -311,14 +329,25 @@ class Workshop:
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
 
-    def encode(self, plain: BinaryIO, staging: Staging) -> tuple[Descriptor, Blob]:
-        """Compress a stream with the profile into the staging area, on all cores.
+    def encode(self, plain: BinaryIO, staging: Staging, size: int) -> tuple[Descriptor, Blob]:
+        """Compress a stream with the profile into the staging area.
+
+        `size` is about how many bytes come; a large stream is split over all cores
+        if no other is being split.
 
         Raises:
             InputError: what reading `plain` raises.
             StorageError: the staging area cannot be written.
         """
-        encoder = self._profile.encoder(self._codec, self._jobs)
+        worth = self._profile.splits and size >= SPLIT_SIZE and self._jobs > 1
+        if not worth or not self._may_split.acquire(blocking=False):
+            return self._encode(plain, self._profile.encoder(), staging)
+        try:
+            return self._encode(plain, self._profile.encoder(self._codec, self._jobs), staging)
+        finally:
+            self._may_split.release()
+
+    def _encode(self, plain: BinaryIO, encoder: Encoder, staging: Staging) -> tuple[Descriptor, Blob]:
         out = staging.new_blob()
         try:
             hasher = hashlib.sha256()
@@ -331,11 +360,7 @@ class Workshop:
                     out.write(data)
                     size += len(data)
 
-            def take(chunk: memoryview) -> None:
-                put(encoder.write(chunk))
-                self._count(chunk)
-
-            drain(plain, take)
+            drain(plain, lambda chunk: put(encoder.write(chunk)))
             put(encoder.finish())
             digest = Digest("sha256", hasher.hexdigest())
             blob = out.finish(digest)
@@ -354,7 +379,6 @@ class Workshop:
                 nonlocal size
                 size += len(chunk)
                 out.write(chunk)
-                self._count(chunk)
 
             with content.open() as plain:
                 drain(plain, take)
@@ -370,11 +394,11 @@ class Workshop:
     def _plain(self, layer: Layer) -> tuple[Layer, Content, Form]:
         """Take a layer that lies uncompressed as it is: its digest is its DiffID."""
         with PlainContent(layer, self._proofs).open() as plain:
-            size = drain(plain, self._count)
+            size = drain(plain)
         descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
 
-    def _count(self, chunk: memoryview) -> None:
-        if self._progress is not None:
-            self._progress(len(chunk))
+
+def _size(layer: Layer) -> int:
+    return (layer.blob.size or 0) if layer.blob is not None else 0

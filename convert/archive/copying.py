@@ -12,9 +12,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from convert.compression.streams import read_into
+from convert.compression.streams import read_chunks
 from convert.errors import InputError
-from convert.limits import CHUNK, MIB
+from convert.limits import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,9 +113,8 @@ def copy_content(content: Content, sink: Sink) -> int:
     if extent is not None and copy_extent(extent, sink):
         return extent.size
     with content.open() as stream:
-        buffer = memoryview(bytearray(CHUNK))
-        while count := read_into(stream, buffer):
-            sink.write(buffer[:count])
+        for chunk in read_chunks(stream):
+            sink.write(chunk)
     return sink.count
 
 
@@ -123,9 +122,8 @@ def drain(content: Content, stopped: Callable[[], bool] | None = None) -> int:
     """Read all of `content` for the sake of its verification; return its size."""
     size = 0
     with content.open() as stream:
-        buffer = memoryview(bytearray(CHUNK))
-        while count := read_into(stream, buffer):
-            size += count
+        for chunk in read_chunks(stream):
+            size += len(chunk)
             if stopped is not None and stopped():
                 raise Stopped
     return size

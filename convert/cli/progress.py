@@ -1,37 +1,83 @@
-"""Progress on a terminal, as plain lines, or not at all."""
+"""Progress: a table on a terminal, plain lines elsewhere, or nothing.
+
+The working threads only add numbers; a thread of its own draws, a few times a
+second, and not before the work has shown to be long: rich is imported then.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
+from convert.errors import printable
 from convert.progress import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import TaskID
+
     from convert.progress import Progress
 
-_MIB: Final = 1 << 20
-#: Seconds between two looks, and before the first: short work shows nothing.
-_INTERVAL: Final = 0.2
-_PLAIN_INTERVAL: Final = 5.0
+_MB: Final = 10**6
+#: Seconds before the first look at the work, and between two.
+_LIVE_FIRST: Final = 1.5
+_LIVE_INTERVAL: Final = 0.3
+_PLAIN_INTERVAL: Final = 10.0
+#: Layers that are shown at a time.
+_MOST_ROWS: Final = 8
 
 
-class Shown:
+@dataclass(slots=True)
+class Part:
+    """One layer being worked on."""
+
+    name: str
+    size: int
+    begin: float
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How far the work is; `total` is None as long as nobody knows."""
+
+    seconds: float
+    done: int
+    total: int | None
+    parts: tuple[Part, ...]
+
+
+class Display(Protocol):
+    """Where snapshots are drawn; called from one thread."""
+
+    first: float
+    interval: float
+
+    def draw(self, now: Snapshot) -> None:
+        """Show how far the work is."""
+
+    def close(self) -> None:
+        """Leave the screen as it was."""
+
+
+class Counted:
     """Counts in the working threads, draws in its own: drawing never slows them."""
 
-    def __init__(self, *, live: bool) -> None:
-        """`live` redraws one line, else a line is printed now and then."""
-        self._live = live
+    def __init__(self, display: Display) -> None:
+        """Begin the clock and the drawing."""
+        self._display = display
         self._total = 0
         self._done = 0
+        self._parts: list[Part] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._begin = time.monotonic()
-        self._drawn = False
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
@@ -40,36 +86,129 @@ class Shown:
         with self._lock:
             self._total += size
 
+    def begin(self, name: str, size: int) -> Callable[[int], None]:
+        """Start a layer; it leaves the screen with its last byte."""
+        part = Part(name, size, time.monotonic())
+        with self._lock:
+            self._parts.append(part)
+
+        def advance(count: int) -> None:
+            with self._lock:
+                self._done += count
+                part.done += count
+                if part.done >= part.size and part in self._parts:
+                    self._parts.remove(part)
+
+        return advance
+
     def advance(self, size: int) -> None:
         """Count bytes that are done."""
         with self._lock:
             self._done += size
 
     def close(self) -> None:
-        """End the line."""
+        """End the display."""
         self._stop.set()
         self._thread.join()
-        if self._live and self._drawn:
-            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def snapshot(self) -> Snapshot:
+        """Return how far the work is now."""
+        with self._lock:
+            parts = tuple(Part(part.name, part.size, part.begin, part.done) for part in self._parts)
+            total = self._total if self._total >= self._done else None
+            return Snapshot(time.monotonic() - self._begin, self._done, total, parts)
 
     def _run(self) -> None:
-        interval = _INTERVAL if self._live else _PLAIN_INTERVAL
-        while not self._stop.wait(interval):
-            self._draw()
+        wait = self._display.first
+        try:
+            while not self._stop.wait(wait):
+                self._display.draw(self.snapshot())
+                wait = self._display.interval
+        finally:
+            self._display.close()
 
-    def _draw(self) -> None:
-        seconds = max(time.monotonic() - self._begin, 1e-9)
-        done, total = self._done, max(self._total, self._done)
-        share = f" of {total / _MIB:,.0f}" if total else ""
-        text = f"{done / _MIB:,.0f}{share} MiB, {done / _MIB / seconds:,.0f} MiB/s"
-        self._drawn = True
-        click.echo(f"\r\x1b[K{text}" if self._live else f"imgconv: {text}", nl=not self._live, err=True)
+
+class Lines:
+    """A line now and then, for logs."""
+
+    first = _PLAIN_INTERVAL
+    interval = _PLAIN_INTERVAL
+
+    def draw(self, now: Snapshot) -> None:
+        """Print one line: the whole, then the layers being worked on."""
+        texts = [_text("", now.done, now.total, now.seconds)]
+        clock = time.monotonic()
+        texts += [_text(f"{part.name} ", part.done, part.size, clock - part.begin) for part in now.parts[:_MOST_ROWS]]
+        click.echo(printable(f"imgconv: {'; '.join(texts)}"), err=True)
+
+    def close(self) -> None:
+        """Leave the lines."""
+
+
+class Table:
+    """Bars on a terminal, redrawn in place and gone at the end."""
+
+    first = _LIVE_FIRST
+    interval = _LIVE_INTERVAL
+
+    def __init__(self) -> None:
+        """Nothing is shown, and rich not imported, before the first drawing."""
+        self._bars: _Bars | None = None
+
+    def draw(self, now: Snapshot) -> None:
+        """Draw one row for the whole and one for each layer being worked on."""
+        if self._bars is None:
+            self._bars = _Bars()
+        self._bars.draw(now)
+
+    def close(self) -> None:
+        """Remove the table."""
+        if self._bars is not None:
+            self._bars.close()
+
+
+class _Bars:
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        self._shown = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+        )
+        self._whole = self._shown.add_task("in all", total=None)
+        self._rows: dict[tuple[str, float], TaskID] = {}
+        self._shown.start()
+
+    def draw(self, now: Snapshot) -> None:
+        self._shown.update(self._whole, completed=now.done, total=now.total)
+        parts = {(part.name, part.begin): part for part in now.parts[:_MOST_ROWS]}
+        for key in [key for key in self._rows if key not in parts]:
+            self._shown.remove_task(self._rows.pop(key))
+        for key, part in parts.items():
+            if key not in self._rows:
+                self._rows[key] = self._shown.add_task(printable(part.name), total=part.size)
+            self._shown.update(self._rows[key], completed=part.done)
+        self._shown.refresh()
+
+    def close(self) -> None:
+        self._shown.stop()
+
+
+def _text(name: str, done: int, total: int | None, seconds: float) -> str:
+    whole = f" of {total / _MB:,.0f}" if total is not None else ""
+    return f"{name}{done / _MB:,.0f}{whole} MB, {done / _MB / max(seconds, 1e-3):,.0f} MB/s"
 
 
 def choose(kind: str) -> Progress:
-    """Return what `--progress` asks for; `auto` is live on a terminal and silent elsewhere."""
+    """Return what `--progress` asks for: `auto` is a table on a terminal, plain lines elsewhere."""
     if kind == "none":
         return Silent()
-    if kind == "auto":
-        return Shown(live=True) if sys.stderr.isatty() else Silent()
-    return Shown(live=False)
+    if kind == "auto" and sys.stderr.isatty():
+        return Counted(Table())
+    return Counted(Lines())

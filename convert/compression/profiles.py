@@ -47,6 +47,11 @@ class Profile:
     aliases: tuple[str, ...] = ()
     made_by: str = ""
 
+    @property
+    def splits(self) -> bool:
+        """Whether one stream can use several cores: the numbered levels of Go's encoders can."""
+        return self.compression == "gzip" and self.name.rpartition("-")[2].isdigit()
+
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream; `executor` lets one stream use `workers` cores."""
         # Encoders are imported where one is needed: `id` and `inspect` need none.

@@ -46,10 +46,15 @@ class _Lying(io.BytesIO):
     """Fails at its end, as a stream does that was verified."""
 
     def readinto(self, buffer):
-        count = super().readinto(buffer)
-        if not count:
+        return self._passed(super().readinto(buffer))
+
+    def read(self, size=-1):
+        return self._passed(super().read(size))
+
+    def _passed(self, what):
+        if not what:
             raise DigestMismatchError("content is not what it should be", member="layer")
-        return count
+        return what
 
 
 class InFile(Data):
