@@ -103,9 +103,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         noise = Path(scratch) / "noise"
         noise.write_bytes(os.urandom(64 << 20))
-        print(
-            f"best of {options.runs}, {options.workers} workers, {os.cpu_count()} processors; load {os.getloadavg()[0]:.1f}"
-        )
+        load = os.getloadavg()[0]
+        print(f"best of {options.runs}, {options.workers} workers, {os.cpu_count()} processors; load {load:.1f}")
         print("                              MB/s:  Go  1 core  workers  1 core/Go     workers/1     repaired")
         print("                                                          wall  cpu     wall  bound")
         for generation, go in (("go1.26", options.go126), ("go1.27", options.go127)):

@@ -30,6 +30,9 @@ _IN_FLIGHT_BLOCKS: Final = 6 << 20
 _IN_FLIGHT_TOKENS: Final = 3 << 20
 _LARGEST_SEGMENT: Final = 4 << 20
 _MOST_WORKERS: Final = 16
+# Repairs at go1.27-1 are long and done by the caller: with more, smaller segments it would be
+# all there is to do (docs/encoders.md).
+_MOST_WORKERS_GO127_1: Final = 4
 
 
 class GoGzipEncoder:
@@ -139,7 +142,8 @@ class _Parallel:
     ) -> None:
         unit, self._before, self._after = geometry
         self._executor = executor
-        workers = min(workers, _MOST_WORKERS)
+        workers = min(workers, _MOST_WORKERS_GO127_1 if (generation, level) == (127, 1) else _MOST_WORKERS)
+        self._workers = workers
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
         in_flight = _IN_FLIGHT_LEVEL_1 if level == 1 else _IN_FLIGHT_BLOCKS if unit > 1 else _IN_FLIGHT_TOKENS

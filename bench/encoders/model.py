@@ -1,0 +1,144 @@
+"""What more cores than there are would give: a model of one stream, fed with measured costs.
+
+    python bench/encoders/model.py FILE [PROFILE...]
+
+Every part of a parallel stream is run here by itself, one after the other, and its processor
+time taken: filling buffers and CRC, working on each segment, joining it (comparing, repairing,
+copying, cutting), coding, appending. A schedule is then computed for N workers with the
+rules of convert/compression/gzip.py (segment size and number in flight for that many, joins
+and appends in order on the calling thread), and compared with the measured time in order.
+Memory bandwidth and shared caches are not in the model.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from isal import isal_zlib
+
+from convert._native import Coding, Encoder, Joiner, segment_geometry
+from convert.compression import gzip
+
+CORES = (2, 8, 32)
+CHUNK = 1 << 20
+
+
+def plan(generation: int, level: int, workers: int) -> tuple[int, int, int]:
+    """Return segment size, segments in flight and workers used, as the product chooses them."""
+    geometry = segment_geometry(generation, level)
+    assert geometry is not None
+    parallel = gzip._Parallel(generation, level, geometry, None, workers)  # noqa: SLF001 - the rule itself
+    return parallel._segment_size, parallel._most, parallel._workers  # noqa: SLF001
+
+
+def in_order(generation: int, level: int, data: memoryview) -> float:
+    began = time.thread_time()
+    encoder = Encoder(generation, level)
+    for i in range(0, len(data), CHUNK):
+        isal_zlib.crc32(data[i : i + CHUNK])
+        encoder.write(data[i : i + CHUNK])
+    encoder.finish()
+    return time.thread_time() - began
+
+
+def costs(generation: int, level: int, data: memoryview, step: int) -> tuple[list[list[float]], int]:
+    """Return fill, run, join, code and append seconds of each segment, and what was repaired."""
+    geometry = segment_geometry(generation, level)
+    assert geometry is not None
+    _, before, after = geometry
+    joiner = Joiner(generation, level)
+    result = []
+    position = 0
+    last = False
+    while not last:
+        last = len(data) - position < step + after
+        size = len(data) - position if last else step
+        start = max(0, position - before)
+        times = [time.thread_time()]
+        held = bytearray(data[start : position + size + (0 if last else after)])
+        isal_zlib.crc32(data[position : position + size])
+        segment = joiner.segment(held, position - start, size, position, last)
+        times.append(time.thread_time())
+        segment.run()
+        times.append(time.thread_time())
+        joined = joiner.join(segment)
+        times.append(time.thread_time())
+        if isinstance(joined, Coding):
+            joined.run()
+            times.append(time.thread_time())
+            joiner.append(joined)
+        else:
+            times.append(times[-1])
+        times.append(time.thread_time())
+        result.append([b - a for a, b in pairwise(times)])
+        position += size
+    return result, joiner.repaired
+
+
+def schedule(segments: list[list[float]], workers: int, most: int) -> float:
+    """Return the time at which the calling thread is done."""
+    free = [0.0] * workers
+    now = 0.0
+    running: list[tuple[float, list[float]]] = []
+    codings: list[tuple[float, float]] = []
+
+    def submit(cost: float) -> float:
+        end = max(heapq.heappop(free), now) + cost
+        heapq.heappush(free, end)
+        return end
+
+    def join() -> None:
+        nonlocal now
+        end, (_, _, join_cost, code, append) = running.pop(0)
+        now = max(now, end) + join_cost
+        codings.append((submit(code) if code else now, append))
+        while len(codings) > max(1, most // 4) or (codings and codings[0][0] <= now):
+            take()
+
+    def take() -> None:
+        nonlocal now
+        end, append = codings.pop(0)
+        now = max(now, end) + append
+
+    for segment in segments:
+        while len(running) >= most:
+            join()
+        now += segment[0]
+        running.append((submit(segment[1]), segment))
+    while running:
+        join()
+    while codings:
+        take()
+    return now
+
+
+def main() -> None:
+    data = memoryview(Path(sys.argv[1]).read_bytes())
+    print("profile    cores  segments  MiB each  repaired  work/in order  on the caller  model")
+    for profile in sys.argv[2:] or ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"]:
+        generation, level = 100 + int(profile[4:6]), int(profile[7:])
+        alone = min(in_order(generation, level, data) for _ in range(3))
+        for cores in CORES:
+            step, most, workers = plan(generation, level, cores)
+            runs = [costs(generation, level, data, step) for _ in range(3)]
+            # The best of each part: another program's noise is no part of the model.
+            segments = [
+                [min(parts) for parts in zip(*same, strict=True)]
+                for same in zip(*(run[0] for run in runs), strict=True)
+            ]
+            work = sum(map(sum, segments))
+            caller = sum(segment[0] + segment[2] + segment[4] for segment in segments)
+            modelled = schedule(segments, workers, most)
+            print(
+                f"{profile:<10} {cores:5}  {len(segments):8}  {step / 2**20:8.2f}  {runs[0][1]:8}"
+                f"  {work / alone:13.2f}  {caller / work:12.1%}  {alone / modelled:5.2f}x",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
