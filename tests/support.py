@@ -156,16 +156,29 @@ def docker_images(files):
             image.v1_ids = [posixpath.dirname(name) for name in layers]
         images.append(image)
     if "repositories" in files:
-        tops = {}
-        for image in images:
-            for name in image.names if image.diff_ids else ():
-                repository, _, tag = name.rpartition(":")
-                top = image.v1_ids[-1] if image.v1_ids else image.diff_ids[-1].removeprefix("sha256:")
-                tops.setdefault(repository, {})[tag] = top
-        assert json.loads(files["repositories"]) == tops
+        tops = json.loads(files["repositories"])
+        names = {name: image for image in images if image.diff_ids for name in image.names}
+        assert {f"{name}:{tag}" for name, tags in tops.items() for tag in tags} == names.keys()
+        for name, image in names.items():
+            repository, _, tag = name.rpartition(":")
+            _check_top(files, image, tops[repository][tag])
     for image in images:
         _check_v1(files, image)
     return images
+
+
+def _check_top(files, image, top):
+    """From Docker 25 on the top DiffID; before, the top of the chain of v1 directories."""
+    if any(name.startswith("blobs/") for name in files):
+        assert top == image.diff_ids[-1].removeprefix("sha256:")
+        return
+    chain = []
+    while top:
+        assert files[f"{top}/VERSION"] == b"1.0"
+        assert json.loads(files[f"{top}/json"])["id"] == top
+        chain.append(sha256(unpacked(files[f"{top}/layer.tar"])))
+        top = json.loads(files[f"{top}/json"]).get("parent")
+    assert chain[::-1] == image.diff_ids
 
 
 def _check_v1(files, image):
