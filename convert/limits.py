@@ -21,8 +21,6 @@ MAX_DOCUMENT_DEPTH: Final = 64
 MAX_DOCUMENT_VALUES: Final = 300_000
 #: Digits of one number in a document (a longer one costs quadratic time).
 MAX_NUMBER_DIGITS: Final = 64
-#: A compressed document may grow by this factor and no more.
-MAX_DOCUMENT_RATIO: Final = 1000
 
 #: Default of `--max-layer-size`: one layer, uncompressed.
 MAX_LAYER_SIZE: Final = 64 * GIB

@@ -10,7 +10,6 @@ from typing import Final
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
-OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
 OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP: Final = OCI_LAYER + "+gzip"
 OCI_LAYER_ZSTD: Final = OCI_LAYER + "+zstd"
@@ -27,14 +26,6 @@ DOCKER_FOREIGN: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar"
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 IMAGE_CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
-
-#: Schema 1 has no config: it cannot be kept or converted, only recognised.
-DOCKER_SCHEMA1: Final = frozenset(
-    {
-        "application/vnd.docker.distribution.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v1+prettyjws",
-    }
-)
 
 #: Layer media type -> compression that it claims ("" is none).
 _LAYERS: Final = {

@@ -149,8 +149,8 @@ def _inventory(images: ImageSet, most: int = 8) -> str:
         if label not in labels:
             labels.append(label)
     if not labels:
-        return "there is none"
-    return "there are " + ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
+        return "it holds none"
+    return "it holds " + ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
 
 
 def _by_ref_name(images: ImageSet, text: str) -> Iterator[_Hit]:

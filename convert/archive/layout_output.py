@@ -42,13 +42,13 @@ class FolderOutput:
     ) -> None:
         """Look at the destination and begin.
 
-        What is there may be an empty folder (filled), a layout to be replaced
-        (`force`) or one to be added to (`append`, which keeps it locked against
-        another append until the end).
+        What is there may be nothing or an empty folder (filled), a layout to be
+        replaced (`force`) or one to be added to (`append`, which keeps it locked
+        against another append until the end; where nothing is, it begins one).
 
         Raises:
             DestinationExistsError: something else is there.
-            UsageError: it is the source or inside it, or there is no layout to append to.
+            UsageError: it is the source or inside it, or another imgconv writes to it.
             StorageError: it cannot be written to.
         """
         self.destination = destination

@@ -49,6 +49,7 @@ _HELP: Final = """Convert an image archive or layout into another format.
 
 @click.command(
     help=_HELP,
+    short_help="Convert an archive or layout into another format.",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="SOURCE is a file, a folder or - for standard input; DEST - is standard output.",
 )
@@ -57,11 +58,13 @@ _HELP: Final = """Convert an image archive or layout into another format.
 @click.option("--to", metavar="FORMAT", help="docker-save, docker-save@25, docker-oci, crane, oci or oci-archive.")
 @click.option("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
-@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Name the one image so; may be repeated.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Name the one image this; may be repeated.")
 @click.option("--as", "pusher", metavar="PUSHER", help="Write the manifest and blobs that this tool would push.")
 @click.option("--compress", metavar="PROFILE", help="How layers are compressed; `imgconv profiles` lists them.")
 @click.option("--recompress", is_flag=True, help="Put every layer through the profile, make manifests anew.")
-@click.option("--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Their kind.")
+@click.option(
+    "--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Kind of manifests."
+)
 @click.option(
     "--v1-ids",
     type=click.Choice(["docker", "chain-free", "skopeo", "keep"]),

@@ -36,7 +36,7 @@ _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 
 
-@click.command("diff", help=_HELP)
+@click.command("diff", help=_HELP, short_help="Compare the images of two archives.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--by", "by_", type=click.Choice(["id", "layers", "digest"]), default="id", help="What counts (id).")

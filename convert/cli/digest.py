@@ -21,7 +21,7 @@ _STDOUT: Final = "-"
 _WIDE: Final = 110
 
 
-@click.command("digest")
+@click.command("digest", short_help="Print the manifest digests that pushes would give.")
 @click.argument("source")
 @click.option(
     "--as", "tool", metavar="PUSHER", help="crane, crane@go1.27, docker, docker@go1.27 or imgconv (default: all)."

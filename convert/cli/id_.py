@@ -21,7 +21,7 @@ _ENGINES: Final = ("docker", "docker-containerd", "podman", "cri-o", "containerd
 _UNKNOWN: Final = "-"
 
 
-@click.command("id")
+@click.command("id", short_help="Print the ID and the names of each image.")
 @click.argument("source")
 @click.argument("refs", metavar="[REF]...", nargs=-1)
 @click.option(

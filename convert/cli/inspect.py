@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from convert.model import ImageSet
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show names, IDs, platforms and layers.")
 @click.argument("source")
 @click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
 @click.option("--encoders", is_flag=True, help="Tell which encoder compressed each layer, proved over all its bytes.")

@@ -27,8 +27,8 @@ COMMANDS: Final = {
     "diff": "diff",
     "digest": "digest",
     "id": "id_",
-    "match": "match",
     "inspect": "inspect",
+    "match": "match",
     "profiles": "profiles",
     "validate": "validate",
 }

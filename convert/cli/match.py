@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NO: Final = 1
 
 
-@click.command("match")
+@click.command("match", short_help="Find the encoders behind a registry's layers.")
 @click.argument("source")
 @click.argument("manifest")
 @click.argument("dest", required=False)

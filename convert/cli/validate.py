@@ -33,7 +33,7 @@ Examples:
 """
 
 
-@click.command("validate", help=_HELP)
+@click.command("validate", help=_HELP, short_help="Check archives, for people and for CI.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option(
     "--format",

@@ -523,7 +523,7 @@ def test_only_the_names_asked_for_stay(imgconv, archive):
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
-        ("nothing:1", "no image 'nothing:1' in the source (there are fmt-scr:1"),
+        ("nothing:1", "no image 'nothing:1' in the source (it holds fmt-scr:1"),
         ("fmt-imp", "no image 'fmt-imp' in the source"),
         ("787", "no image '787' in the source"),
         ("sha256:" + "0" * 64, "no image 'sha256:000"),

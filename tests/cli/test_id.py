@@ -116,7 +116,7 @@ def test_an_unknown_ref_lists_those_that_are_there(imgconv, archive):
     assert (done.status, done.out) == (2, "")
     assert done.err == (
         "imgconv: docker20-html.tar: no image 'busybox' in the source "
-        "(there are fmt-html:1, example.com:5000/ns/html:v1, fmt-html:zz)\n"
+        "(it holds fmt-html:1, example.com:5000/ns/html:v1, fmt-html:zz)\n"
     )
 
 
