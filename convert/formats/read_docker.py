@@ -128,6 +128,10 @@ def _layer(
             )
     except InputError as error:
         reading.problem(error)
+    if source is not None and blob is not None and blob.size is not None and blob.size != source.size:
+        # Windows engines save a foreign layer unpacked beside its registry descriptor:
+        # that speaks of other bytes, the DiffID of these.
+        source = None
     return Layer(diff_id, blob, source)
 
 
