@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
-from convert.digest import Digest
-from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
+from convert.errors import FormatError, InputError, UnsafeInputError
 from convert.formats import parsing
-from convert.formats.reading import Document, Fields, absent_layers
+from convert.formats.reading import Document, Fields, absent_layers, check
 from convert.formats.v1_folders import V1Folders
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
@@ -23,6 +22,7 @@ from convert.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.digest import Digest
     from convert.formats.reading import Reading
     from convert.model import Descriptor
 
@@ -81,11 +81,9 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: 
     if not config_name:
         fields.fail("Config", "is empty")
     raw = reading.read(config_name)
-    if config_name.startswith("sha256:") and (wanted := Digest.parse(config_name)) != (got := Digest.of(raw)):
+    if config_name.startswith("sha256:"):
         # crane names the config by its digest and reads it by that name.
-        raise DigestMismatchError(
-            f"content is {got}", wanted=str(wanted), got=str(got), size=len(raw), file=reading.file, member=config_name
-        )
+        check(raw, fields.as_digest("Config", config_name), None, file=reading.file, member=config_name)
     config = reading.config(raw, config_name)
     reading.count_layers(len(config.diff_ids))
     paths = fields.strings("Layers") or []
@@ -111,7 +109,7 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: 
         config=config,
         layers=layers,
         v1_ids=folders.ids(paths, layers, fields.strings("RepoTags") or ()),
-        parent=Digest.parse(parent) if parent else None,
+        parent=fields.digest("Parent") if parent else None,
     )
     return Item(image, tuple(_names(reading, fields)))
 
@@ -144,7 +142,7 @@ def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descrip
     for key, entry in sources.all_objects():
         if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
-        found[Digest.parse(key)] = parsing.descriptor(entry)
+        found[sources.as_digest(key, key)] = parsing.descriptor(entry)
     return found
 
 

@@ -290,7 +290,10 @@ class Fields:
 
     def digest(self, key: str) -> Digest:
         """Return a digest that must be there."""
-        text = self.required_text(key)
+        return self.as_digest(key, self.required_text(key))
+
+    def as_digest(self, key: str, text: str) -> Digest:
+        """Return a text that stands at `key`, or is that key, as a digest."""
         try:
             return Digest.parse(text)
         except FormatError as error:
@@ -299,10 +302,6 @@ class Fields:
                 file=self._document.reading.file,
                 member=self._document.member,
             ) from None
-
-    def keys(self) -> Iterator[str]:
-        """Yield the keys as they are spelled."""
-        yield from self._value
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield the keys as they are spelled, and their raw values."""
