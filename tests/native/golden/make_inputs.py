@@ -97,5 +97,34 @@ recipes["cycle-65535"] = [["packed", 18, 65535], ["cycle", 400000]]
 recipes["cycle-65536"] = [["packed", 19, 65536], ["cycle", 400000]]
 recipes["cycle-9001"] = [["code", 20, 9001], ["cycle", 700001]]
 
+# Each of these notices a decision of go1.27 that nothing above depends on; found by changing
+# the encoder and looking for an input whose output changes with it.
+recipes["history-left-32766"] = [["text", 783, 622581]]
+recipes["history-left-32767"] = [
+    ["noise", 764, 195, 17],
+    ["code", 24, 65535],
+    ["noise", 176, 70, 256],
+    ["text", 138, 556782],
+]
+recipes["reach-of-the-older"] = [
+    ["code", 921, 2800],
+    ["text", 623, 2585],
+    ["text", 723, 65535],
+    ["text", 200, 2323],
+    ["edit", 32767, 65535, 186],
+    ["noise", 520, 119471, 256],
+]
+recipes["entered-at-the-end"] = [
+    ["code", 446, 65535],
+    ["fill", 164, 65535],
+    ["noise", 388, 1123, 200],
+    ["fill", 198, 72966],
+]
+recipes["flat-1026"] = [["fill", 173, 65535], ["noise", 540, 1026, 256]]
+recipes["nearly-flat"] = [["noise", 253, 26245, 256], ["noise", 531, 40316, 180]]
+recipes["rest-of-33"] = [["fill", 169, 2805], ["fill", 246, 62763]]
+recipes["matchless"] = [["text", 714, 1957], ["noise", 832, 65535, 252], ["noise", 221, 156360, 256]]
+recipes["guessed-header"] = [["noise", 852, 105, 8]]
+
 lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(recipe)}" for name, recipe in recipes.items())
 Path(__file__).with_name("inputs.json").write_text("{\n" + lines + "\n}\n")
