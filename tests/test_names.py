@@ -58,6 +58,11 @@ class CountingStream(io.BytesIO):
         self.blob.ends += not count
         return count
 
+    def read(self, size=-1):
+        data = super().read(size)
+        self.blob.ends += not data
+        return data
+
 
 def image(*raws, plains=None, manifest=None, stored=None):
     plains = plains or [PLAIN] * len(raws)
