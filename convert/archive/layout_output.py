@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from convert.archive import atomic
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 #: Written first and last of the documents (image-spec image-layout.md).
 _FIRST: Final = "oci-layout"
 _LAST: Final = "index.json"
+
+#: What stands at the top of a layout that is filled in place, before `index.json` does.
+_OURS: Final = frozenset({"blobs", _FIRST, ".imgconv-layers.json"})
+_HEX: Final = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{64})?\Z")
 
 _How = Literal["new", "fill", "replace", "append"]
 
@@ -63,6 +68,8 @@ class FolderOutput:
         try:
             if self._how in {"append", "fill"}:
                 self._lock_target()
+            if self._how == "fill":
+                self._clear_half_filled()
             atomic.remove_stale(parent)
             if self._how == "fill" and os.listdir(self._target):
                 raise self._exists()
@@ -77,7 +84,8 @@ class FolderOutput:
 
     def _look(self, *, force: bool, append: bool) -> _How:
         try:
-            entries = [name for name in os.listdir(self._target) if not atomic.is_temporary(name)]
+            names = os.listdir(self._target)
+            entries = [name for name in names if not atomic.is_temporary(name)]
         except FileNotFoundError:
             if os.path.lexists(self._target):
                 raise self._exists() from None
@@ -87,7 +95,7 @@ class FolderOutput:
             raise DestinationExistsError(msg, file=self.destination) from error
         except OSError as error:
             raise self._failed(error) from error
-        if not entries:
+        if not entries or (len(entries) < len(names) and _half_filled(entries)):
             return "fill"
         if not os.path.isfile(os.path.join(self._target, _FIRST)):
             msg = "the destination is a folder that holds something else than an image layout"
@@ -118,6 +126,18 @@ class FolderOutput:
         if not free:
             msg = "another imgconv is writing to it"
             raise UsageError(msg, file=self.destination, hint="try again when it is done")
+
+    def _clear_half_filled(self) -> None:
+        """Remove what a run that was killed in `_fill` had moved into place; its staging folder is still there."""
+        top = os.path.join(self._target, "blobs")
+        for folder, _, names in os.walk(top, topdown=False):
+            for name in names:
+                if _HEX.match(name):
+                    os.unlink(os.path.join(folder, name))
+            os.rmdir(folder)
+        for name in os.listdir(self._target):
+            if name in _OURS and name != "blobs":
+                os.unlink(os.path.join(self._target, name))
 
     def _unlock(self) -> None:
         if self._lock >= 0:
@@ -171,8 +191,16 @@ class FolderOutput:
             self.staging.sync()
             if self._how in {"new", "replace"}:
                 self._appear(folder)
-            else:
+            elif self._how == "append":
                 self._fill(folder)
+            else:
+                try:
+                    self._fill(folder)
+                except OSError:
+                    if not os.path.lexists(os.path.join(self._target, _LAST)):  # it was empty, and shall be again
+                        with contextlib.suppress(OSError):
+                            self._clear_half_filled()
+                    raise
         except FileExistsError as error:
             raise self._exists() from error
         except OSError as error:
@@ -230,6 +258,11 @@ class FolderOutput:
         """Remove what is not committed, and unlock."""
         self.staging.remove()
         self._unlock()
+
+
+def _half_filled(entries: list[str]) -> bool:
+    """Whether these are parts of a layout that came before its index."""
+    return set(entries) <= _OURS and _LAST not in entries
 
 
 def _write_synced(path: str, data: bytes) -> None:

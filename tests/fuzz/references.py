@@ -25,7 +25,10 @@ def one(data: bytes) -> None:
         assert parsed.full.isprintable()
         assert parsed.full.isascii()
         assert Reference.parse(parsed.full) == parsed
-        assert Reference.parse(parsed.familiar) == parsed
+        # docker.io/a.b/c loses its domain in Docker's familiar form, and so in ours.
+        first = parsed.path.partition("/")[0]
+        if parsed.domain != "docker.io" or not ("." in first or first == "localhost"):
+            assert Reference.parse(parsed.familiar) == parsed
         assert parsed.with_default_tag().with_default_tag() == parsed.with_default_tag()
     try:
         named = Digest.parse(text)
