@@ -192,7 +192,7 @@ def convert(
         else:
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
-        out.commit(_check_of(out, wanted, result, shop) if verify_output else None)
+        out.commit(_check_of(out, wanted, result, shop, proofs) if verify_output else None)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -345,11 +345,15 @@ def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, sho
     out.write("index.json", index)
 
 
-def _check_of(out: TarOutput | FolderOutput, wanted: Target, images: ImageSet, shop: Workshop) -> Callable[[str], None]:
+def _check_of(
+    out: TarOutput | FolderOutput, wanted: Target, images: ImageSet, shop: Workshop, proofs: Proofs
+) -> Callable[[str], None]:
     """Return what reads a result back before it appears."""
     if isinstance(out, FolderOutput) and out.appends:
         return proving.prove_blobs
-    return lambda path: proving.prove_archive(path, images, shop.layers, manifests=wanted.manifests)
+    return lambda path: proving.prove_archive(
+        path, images, shop.layers, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
+    )
 
 
 def _known_in(out: TarOutput | FolderOutput) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:

@@ -11,7 +11,7 @@ from convert.content import PlainContent, Proofs, StoredContent, drain
 from convert.digest import Digest
 from convert.errors import InputError, StorageError
 from convert.formats.read import read
-from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.limits import CHUNK
 from convert.select import node_digest
 from convert.transform import layers_of
 from convert.workshop import wait_all
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from convert.model import Blob, ImageSet, Layer
 
 
-def prove_archive(
-    path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int = MAX_LAYER_SIZE
-) -> None:
+def prove_archive(path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int) -> None:
     """Prove that what lies at `path` holds just the images that were to be written.
 
     Every document, every layer's digest and every DiffID is checked.
