@@ -1,0 +1,54 @@
+"""The fuzz target over seeds made here, under AddressSanitizer and UBSan, without a fuzzer.
+
+To fuzz (Debian: clang libclang-rt-dev zlib1g-dev), from this folder:
+
+    clang -std=c11 -g -O2 -ffp-contract=off -fsanitize=fuzzer,address,undefined \
+        fuzz_encoder.c $(ls ../../../convert/_native/*.c | grep -v _binding) -lz -o fuzzer
+    ./fuzzer corpus -max_len=2048 -timeout=1200
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CORE = HERE.parents[2] / "convert/_native"
+
+
+def seed(number: int) -> bytes:
+    """An input for fuzz_encoder.c: generation and level, cut, segment size, then steps."""
+    chance = random.Random(number)
+    out = bytes([number & 1 | (number >> 1) % 11 << 1, *(chance.randrange(256) for _ in range(3))])
+    for _ in range(chance.randrange(1, 40)):
+        step = chance.randrange(256)
+        length = min(65535, int(2 ** chance.uniform(0, 16.2)))
+        out += struct.pack("<BHH", step, length, chance.choice([chance.randrange(65536), chance.randrange(1, 300)]))
+        if step % 6 == 0:
+            out += bytes(chance.choice(b"abcdefg \n") for _ in range(length % 300))
+    return out
+
+
+def test_seeds_leave_the_sanitizers_silent(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no cc on PATH")
+    program = tmp_path / "replay"
+    sources = [path for path in sorted(CORE.glob("*.c")) if path.name != "_binding.c"]
+    flags = ["-std=c11", "-g", "-O1", "-ffp-contract=off", "-fsanitize=address,undefined"]
+    command = [compiler, *flags, "-fno-sanitize-recover=all", HERE / "fuzz_encoder.c", HERE / "replay.c", *sources]
+    built = subprocess.run([*command, "-lz", "-o", program], capture_output=True, text=True, check=False)
+    if built.returncode != 0 and ("zlib.h" in built.stderr or "-lz" in built.stderr or "asan" in built.stderr):
+        pytest.skip("needs zlib's header and the sanitizers' libraries")
+    assert built.returncode == 0, built.stderr
+    inputs = []
+    for number in range(110):
+        inputs.append(tmp_path / f"seed-{number}")
+        inputs[-1].write_bytes(seed(number))
+    ran = subprocess.run([program, *inputs], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "110 inputs\n"), ran.stderr
