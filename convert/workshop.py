@@ -208,7 +208,7 @@ class Workshop:
             if key not in running:
                 compression = compression_of(layer.blob) if layer.blob is not None else ""
                 form = key[-1] or layer_form(image, layer, recipe, compression)
-                threads = self._large if self._waits(form, size) else self.layers
+                threads = self._large if self._waits(layer, form, size) else self.layers
                 running[key] = threads.submit(self._one, layer, form, compression, recipe, staging)
             order.append((layer, running[key]))
         wait_all(list(running.values()))
@@ -220,10 +220,16 @@ class Workshop:
                 finished.contents[id(made)] = content
         return finished
 
-    def _waits(self, form: Form, size: int) -> bool:
-        """Whether a layer has to wait for other large ones: one of them keeps all cores busy."""
-        made = form in {Form.ENCODED, Form.AGAIN} and self._profile.splits
-        return made and size >= SPLIT_SIZE and 1 < self._jobs <= _SPLIT_CORES
+    def _waits(self, layer: Layer, form: Form, size: int) -> bool:
+        """Whether a layer has to wait for other large ones: encoding one keeps all cores busy."""
+        if form not in {Form.ENCODED, Form.AGAIN} or not self._profile.splits or size < SPLIT_SIZE:
+            return False
+        is_made = isinstance(layer.blob, ArrivedBlob) or self._known_blob(layer) is not None
+        return not is_made and 1 < self._jobs <= _SPLIT_CORES
+
+    def _known_blob(self, layer: Layer) -> tuple[Digest, int] | None:
+        """Return what the profile makes of a layer where the target holds that blob."""
+        return self._known(self._profile.name, layer.diff_id) if self._known else None
 
     def digests(self, images: ImageSet) -> LayerDigests:
         """Return the digest of each layer as a registry would store it; nothing is kept.
@@ -306,7 +312,7 @@ class Workshop:
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
             return self._plain(layer)
-        there = self._known(self._profile.name, layer.diff_id) if self._known else None
+        there = self._known_blob(layer)
         if there is not None:
             return self._there(layer, *there)
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
