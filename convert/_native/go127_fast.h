@@ -214,8 +214,7 @@ void go127_tables_load(fast_parser *parser, const uint16_t *distances);
 
 /* ---- The match finders --------------------------------------------------------------- */
 
-/* Parse a block of at least 128 bytes. A level's tables are as large as
- * its file and the list in go127_fast.c say. */
+/* Parse a block of at least 128 bytes. */
 fast_parse go127_parse1(fast_parser *parser, const block_input *block);
 fast_parse go127_parse2(fast_parser *parser, const block_input *block);
 fast_parse go127_parse3(fast_parser *parser, const block_input *block);

@@ -108,7 +108,7 @@ static size_t warmup_blocks(int level) {
 static bool has_tables(int level, size_t after, size_t blocks) {
     if (after == blocks || (after & (after - 1)) == 0)
         return true;
-    return level == 1 && (after < 8 || (after < 16 && after % 2 == 0) || after % 4 == 0);
+    return level == 1 && (after < 8 || (after < 16 && after % 4 == 0) || after % 8 == 0);
 }
 
 /* The how manieth of those kept they are. */
