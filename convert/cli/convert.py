@@ -132,6 +132,6 @@ def _report(result: Result, dest: str | None, *, quiet: bool, verbose: bool, as_
     if quiet:
         return
     for image in result.images:
-        names = " ".join(image.names) or "<untagged>"
+        names = " ".join(image.names) or "<none>"
         parts = [names, str(image.image_id or "-"), str(image.manifest_digest or "-")]
         click.echo(printable("  ".join(parts)), err=to_error)

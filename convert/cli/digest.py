@@ -40,7 +40,7 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    r"""Print the manifest digest that pushing SOURCE would give, offline.
+    """Print the manifest digest that pushing SOURCE would give, offline.
 
     It depends on the tool, on the generation of Go that built it and on how the
     tool reads SOURCE: crane takes manifest.json and compresses plain layers at
@@ -58,7 +58,7 @@ def command(
       imgconv digest image.tar
       imgconv digest image.tar --as crane
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
-    """
+    """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.cli import progress
     from convert.digesting import digests, report
 
@@ -113,7 +113,7 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
     """Return the digest alone for one image, with its names for several."""
     if len(pushed) == 1:
         return [str(pushed[0].digest)]
-    return [f"{each.digest}  {printable(' '.join(each.names) or '<untagged>')}" for each in pushed]
+    return [f"{each.digest}  {printable(' '.join(each.names) or '<none>')}" for each in pushed]
 
 
 def _write(path: str, pushed: Pushed) -> None:
@@ -170,7 +170,7 @@ def _show(answer: Answer) -> None:
 def _untagged(pushed: Pushed) -> str:
     from convert.model import Image
 
-    return f"<untagged> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
+    return f"<none> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
 
 
 def _which(row: Pushed, rows: Sequence[Pushed]) -> list[str]:

@@ -38,7 +38,7 @@ def command(
     as_json: bool,
     **given: int | None,
 ) -> int:
-    r"""Find the encoder that gives each layer digest in a registry's MANIFEST.
+    """Find the encoder that gives each layer digest in a registry's MANIFEST.
 
     SOURCE is an archive that lost its compressed layers, as docker save writes
     it; MANIFEST a file (or - ) with the registry's manifest as crane manifest or
@@ -53,7 +53,7 @@ def command(
     Examples:
       crane manifest example.com/app:1 | imgconv match app.tar -
       imgconv match app.tar manifest.json --to oci layout
-    """
+    """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.cli import progress
     from convert.rebuilding import match
 
@@ -88,7 +88,7 @@ def command(
 
 def _show(outcome: Outcome, *, to_error: bool) -> None:
     """Print a line for the image and one a layer."""
-    names = " ".join(outcome.names) or "<untagged>"
+    names = " ".join(outcome.names) or "<none>"
     digest = str(outcome.manifest.digest) if outcome.manifest else "-"
     image_id = str(outcome.image.image_id) if outcome.image else "-"
     click.echo(printable(f"{names}  {image_id}  {digest}"), err=to_error)
