@@ -12,6 +12,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from convert.archive.copying import Stopped
 from convert.compression import streams
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, NotRepresentableError, UnsafeInputError
@@ -43,10 +44,24 @@ class Proofs:
     file: str | None = None
     progress: Progress = field(default_factory=Silent)
     overlap: bool = False
+    stopped: bool = False
     _proved: set[tuple[int, Digest]] = field(default_factory=set)
     _counted: set[int] = field(default_factory=set)
     # Identity is only a key while the object lives.
     _alive: list[Blob] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """End all reading at its next chunk: the run is over, and nobody waits for a large layer."""
+        self.stopped = True
+
+    def check_stopped(self) -> None:
+        """Say whether the run goes on.
+
+        Raises:
+            Stopped: it does not.
+        """
+        if self.stopped:
+            raise Stopped
 
     def add(self, blob: Blob, digest: Digest) -> None:
         """Remember that `blob`, or what it unpacks to, is `digest`."""
@@ -109,9 +124,11 @@ class HashingStream(io.RawIOBase):
         *,
         limit: int | None = None,
         where: str = "",
+        check_stopped: Callable[[], None] | None = None,
     ) -> None:
         """Read from `inner`, which is closed with this stream."""
         self._inner = inner
+        self._check_stopped = check_stopped
         self._hasher = hashlib.new(algorithm)
         self._algorithm = algorithm
         self._done: Callable[[Digest, int], None] | None = done
@@ -153,6 +170,8 @@ class HashingStream(io.RawIOBase):
                     hint="--max-layer-size raises the limit",
                 )
             self._hasher.update(data)
+            if self._check_stopped is not None:
+                self._check_stopped()
         elif self._done is not None and asked:
             done, self._done = self._done, None
             done(Digest(self._algorithm, self._hasher.hexdigest()), self._size)
@@ -236,7 +255,12 @@ class StoredContent:
         return cast(
             "BinaryIO",
             HashingStream(
-                raw, self._stored.digest.algorithm, self._prove, limit=self._stored.size, where=self._blob.where
+                raw,
+                self._stored.digest.algorithm,
+                self._prove,
+                limit=self._stored.size,
+                where=self._blob.where,
+                check_stopped=self._proofs.check_stopped,
             ),
         )
 
@@ -330,6 +354,7 @@ class PlainContent:
                 self._prove_plain,
                 limit=self._proofs.max_layer_size,
                 where=self._blob.where,
+                check_stopped=self._proofs.check_stopped,
             ),
         )
 

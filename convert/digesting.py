@@ -200,7 +200,7 @@ class Survey:
         running: dict[_Key, Future[dict[_Want, Layer]]] = {
             key: self._layers.submit(self._one, jobs[key].layer, jobs[key].wants) for key in order
         }
-        wait_all(list(running.values()))
+        wait_all(list(running.values()), self._proofs.stop)
         return {key: future.result() for key, future in running.items()}
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:

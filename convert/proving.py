@@ -52,7 +52,7 @@ def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: 
         if layer.blob is not None:
             stored = layer.stored.digest if layer.stored is not None else None
             work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
-    wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()])
+    wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()], proofs.stop)
 
 
 def prove_blobs(folder: str) -> None:

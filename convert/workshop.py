@@ -123,12 +123,17 @@ class LayerDigests:
         return stored.digest
 
 
-def wait_all(futures: Sequence[Future[Any]]) -> None:
-    """Wait for all; the first failure cancels those not begun and is raised when the rest is done."""
+def wait_all(futures: Sequence[Future[Any]], stop: Callable[[], object] | None = None) -> None:
+    """Wait for all; the first failure cancels those not begun and is raised when the rest is done.
+
+    `stop` makes the rest end sooner; it is called on a signal, too.
+    """
     try:
         for future in as_completed(futures):
             future.result()
     except BaseException:
+        if stop is not None:
+            stop()
         for future in futures:
             future.cancel()
         wait(futures)
@@ -211,7 +216,7 @@ class Workshop:
                 threads = self._large if self._waits(layer, form, size) else self.layers
                 running[key] = threads.submit(self._one, layer, form, compression, recipe, staging)
             order.append((layer, running[key]))
-        wait_all(list(running.values()))
+        wait_all(list(running.values()), self._proofs.stop)
         for layer, future in order:
             made, content, form = future.result()
             finished.layers[id(layer)] = made

@@ -84,6 +84,8 @@ def run(arguments: list[str]) -> int:
         arguments = ["convert", *arguments]
     debug = "--debug" in arguments
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, _terminated)
     try:
         status = _command(arguments)
         sys.stdout.flush()
@@ -179,5 +181,5 @@ def _mute() -> None:
 
 
 def _terminated(number: int, _: FrameType | None) -> None:
-    """Unwind on SIGTERM, so that temporary files are removed."""
+    """Unwind on SIGTERM and SIGHUP, so that temporary files are removed."""
     sys.exit(128 + number)

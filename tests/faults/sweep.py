@@ -1,6 +1,9 @@
 """Runs one conversion again and again, each time with a fault one call later, and looks at what is left.
 
     python sweep.py MODE FORM BEFORE SOURCE FOLDER [STEP]
+    python sweep.py random FORM BEFORE SOURCE FOLDER TIMES
+
+The second kills each run at a random moment instead.
 
 BEFORE is what lies at the destination: `new` (nothing), `force` (an older
 result), `fill` (an empty folder) or `append` (a layout). Prints one JSON
@@ -11,8 +14,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -66,6 +72,7 @@ class Sweep:
         self.out = self.folder / "out"
         self.wrong = []
         self.faults = 0
+        self.random = mode == "random"
 
     def arguments(self):
         extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
@@ -115,12 +122,44 @@ class Sweep:
             self.check(number, status, printed, old, new)
         raise SystemExit(f"more than {MOST} calls")
 
+    def go_at_random(self, times):
+        """Kill `times` runs, each at a moment between its begin and its usual end."""
+        self.prepare()
+        old = self.state()
+        begin = time.monotonic()
+        status, printed = forked(lambda: run(self.arguments()))
+        if status:
+            raise SystemExit(f"the conversion itself fails: {printed}")
+        took, new = time.monotonic() - begin, self.state()
+        self.mode = "kill"
+        chance = random.Random(0)
+        for number in range(times):
+            self.prepare()
+            delay = chance.uniform(0, took)
+            begin = time.monotonic()
+
+            def doomed(delay=delay):
+                # A timer of the process itself: no race with its end.
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.setitimer(signal.ITIMER_REAL, max(delay, 1e-6))
+                return run(self.arguments())
+
+            status, printed = forked(doomed)
+            if status == -signal.SIGALRM:
+                status = -signal.SIGKILL  # as sudden: nobody handles it
+                self.faults += 1
+            else:
+                took = 0.7 * took + 0.3 * (time.monotonic() - begin)
+            self.check(number, status, printed, old, new)
+
     def say(self, number, text):
         self.wrong.append(f"{self.mode} {self.form} {self.before} at {number}: {text}")
 
     def check(self, number, status, printed, old, new):
         lines = [line for line in printed.splitlines() if not line.startswith("calls ")]
-        wanted = {"kill": {-9}, "int": {130, 0}, "term": {143, 0}, "short": {0}}.get(self.mode, {4, 0})
+        wanted = {"kill": {-9, 0} if self.random else {-9}, "int": {130, 0}, "term": {143, 0}, "short": {0}}.get(
+            self.mode, {4, 0}
+        )
         if status not in wanted:
             self.say(number, f"status {status}: {printed[-300:]}")
         if any("Traceback" in line for line in lines) or len(lines) > (status != 0):
@@ -182,7 +221,11 @@ class Sweep:
 def main():
     mode, form, before, source, folder, *step = sys.argv[1:]
     sweep = Sweep(mode, form, before, source, folder)
-    sweep.go(int(step[0]) if step else 1)
+    number = int(step[0]) if step else 1
+    if sweep.random:
+        sweep.go_at_random(number)
+    else:
+        sweep.go(number)
     sys.stdout.write(json.dumps({"faults": sweep.faults, "wrong": sweep.wrong}))
 
 

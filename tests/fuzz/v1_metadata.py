@@ -14,7 +14,7 @@ from fuzzing import fuzz, one_line
 from convert import config, documents, gojson, gostruct, gotime, legacy, v1image
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import InputError
+from convert.errors import InputError, NotRepresentableError
 
 DIFF_ID = Digest.of(b"")
 # The package gives functions of the same names.
@@ -36,7 +36,7 @@ def one(data: bytes) -> None:
     ):
         try:
             entries = make()
-        except InputError as error:
+        except (InputError, NotRepresentableError) as error:
             one_line(error)
             continue
         for entry in entries:
