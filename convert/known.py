@@ -56,7 +56,7 @@ def read(layout: str) -> KnownLayers:
         with open(os.path.join(layout, NAME), "rb") as file:
             raw = file.read(MAX_DOCUMENT_SIZE + 1)
         return KnownLayers(dict(_entries(documents.parse(raw, where=layout, member=NAME))))
-    except (OSError, InputError, TypeError, KeyError):
+    except (OSError, InputError, TypeError, KeyError, AttributeError):
         return KnownLayers()
 
 

@@ -8,21 +8,22 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from convert import known, proving, pushers, pushing
+from convert import known, mediatypes, proving, pushers, pushing
 from convert.archive import output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
 from convert.arrival import ArrivedBlob, EncodingKeeper
 from convert.compression import profiles
-from convert.content import Proofs, StoredContent
+from convert.content import PlainContent, Proofs, StoredContent, drain
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
 from convert.formats import oci
 from convert.formats._images import single_images
+from convert.formats._layout import blob_name
 from convert.formats.read import read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.limits import MAX_LAYER_SIZE
-from convert.model import Entry, Image, Name
+from convert.model import Descriptor, Entry, Image, Layer, Name
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from convert.digest import Digest
     from convert.formats.targets import Target
     from convert.formats.writing import V1Scheme
-    from convert.model import ImageSet, Layer
+    from convert.model import ImageSet
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.transform import ManifestType
@@ -100,7 +101,7 @@ def formats() -> list[str]:
 
 
 def convert(
-    source: str,
+    source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
     *,
     to: str,
@@ -132,6 +133,11 @@ def convert(
         InputError: the source is damaged, hostile, unsupported or no image.
         StorageError: reading or writing failed.
     """
+    if verify not in {"digests", "full"}:
+        raise UsageError(f"verify is digests or full, not {verify!r}")
+    if manifest_type not in {"oci", "docker", "keep"}:
+        raise UsageError(f"manifest_type is oci, docker or keep, not {manifest_type!r}")
+    source = os.fspath(source)
     wanted = target(to)
     pushes = pushers.get(pusher) if pusher is not None else None
     profile = profiles.get(pushes.profile if pushes is not None else compress or profiles.DEFAULT)
@@ -161,7 +167,7 @@ def convert(
                 profile=profile,
                 proofs=proofs,
                 verify_full=verify == "full",
-                known=_known_in(out),
+                known=_known_in(out, stack, proofs),
             )
         )
         opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
@@ -197,7 +203,8 @@ def convert(
         said(line)
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
-    return Result(opened.path, found.format, path, to, _written(result), ledger, opened.wrapper, tuple(said.lines))
+    rows = written_rows(result, manifests=wanted.manifests)
+    return Result(opened.path, found.format, path, to, rows, ledger, opened.wrapper, tuple(said.lines))
 
 
 @contextlib.contextmanager
@@ -356,15 +363,32 @@ def _check_of(
     )
 
 
-def _known_in(out: TarOutput | FolderOutput) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:
-    """Return what tells which encoded layers a layout that is appended to holds."""
+def _known_in(
+    out: TarOutput | FolderOutput, stack: contextlib.ExitStack, proofs: Proofs
+) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:
+    """Return what tells which encoded layers a layout that is appended to holds.
+
+    The layout may be a stranger's: its list is a hint, and each blob is proved
+    to be that layer before an image names it. One that is not is made anew.
+    """
     if not isinstance(out, FolderOutput) or not out.appends:
         return None
     there = known.read(out.destination)
+    tree = stack.enter_context(open_source(out.destination)).tree
 
     def find(profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        blob = there.find(profile, diff_id)
-        return blob if blob is not None and out.has_blob(*blob) else None
+        listed = there.find(profile, diff_id)
+        blob = tree.find(blob_name(listed[0])) if listed is not None and out.has_blob(*listed) else None
+        if listed is None or blob is None:
+            return None
+        compression = profiles.get(profile).compression
+        named = Descriptor(mediatypes.layer_type(compression, docker=False), *listed)
+        try:
+            with PlainContent(Layer(diff_id, blob, named), proofs).open() as plain:
+                drain(plain)
+        except InputError:
+            return None
+        return listed
 
     return find
 
@@ -384,7 +408,8 @@ def _there(out: FolderOutput, digest: Digest, content: bytes | Content) -> bool:
     return size is not None and out.has_blob(digest, size)
 
 
-def _written(images: ImageSet) -> tuple[Written, ...]:
+def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:
+    """Return what the result lines show; `manifests` tells whether the target carries any."""
     rows: dict[int, Written] = {}
     for entry in images.entries:
         node = entry.node
@@ -398,7 +423,8 @@ def _written(images: ImageSet) -> tuple[Written, ...]:
             continue
         named = entry.descriptor.digest if entry.descriptor else None
         digest = node_digest(node) if node is not None else named
-        rows[id(node)] = Written(label, node.image_id if isinstance(node, Image) else None, digest)
+        identity = node.image_id if isinstance(node, Image) else None
+        rows[id(node)] = Written(label, identity, digest if manifests else None)
     return tuple(rows.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,35 +95,55 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
     remark = (lambda _: None) if quiet else options.note
     try:
         if to is None:
-            _add_only(source, dest, given, remark)
-            return
-        if dest is None:
+            result = _add_only(source, dest, given, remark)
+        elif dest is None:
             raise UsageError("a destination is missing", hint="imgconv SOURCE --to FORMAT DEST")
-        result = pipeline.convert(
-            source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
-        )
+        else:
+            result = pipeline.convert(
+                source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
+            )
     finally:
         shown.close()
-    _report(result, dest, quiet=quiet, verbose=verbose, as_json=as_json)
+    _report(result, result.destination, quiet=quiet, verbose=verbose, as_json=as_json)
 
 
-def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Callable[[str], None]) -> None:
+def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Callable[[str], None]) -> Result:
     """Run `--add-repositories` without `--to`."""
     from convert.amending import add_repositories
+    from convert.pipeline import Result, written_rows
+    from convert.transform import Ledger
 
     taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify"}
     unfit = sorted(name for name, value in given.items() if value and value != "keep" and name not in taken)
     if unfit:
         option = _OPTIONS.get(unfit[0], unfit[0].replace("_", "-"))
         raise UsageError(f"--{option} needs --to; --add-repositories alone changes nothing else")
-    add_repositories(source, dest, remark=remark, **{name: given[name] for name in taken})
+    remarks: list[str] = []
+
+    def said(text: str) -> None:
+        remarks.append(text)
+        remark(text)
+
+    images = add_repositories(source, dest, remark=said, **{name: given[name] for name in taken})
+    rows = written_rows(images, manifests=True)
+    return Result(source, images.format, dest or source, images.format, rows, Ledger(), "", tuple(remarks))
 
 
-def _report(result: Result, dest: str | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+def _is_standard_output(dest: str) -> bool:
+    """Tell whether the archive went to standard output, by whatever name."""
+    if dest == "-":
+        return True
+    try:
+        return os.path.samestat(os.stat(dest), os.fstat(1))
+    except (OSError, ValueError):
+        return False
+
+
+def _report(result: Result, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
     """Print one line an image, or the ledger; on standard error where the archive went to the other."""
     from convert.errors import printable
 
-    to_error = dest == "-"
+    to_error = _is_standard_output(dest)
     if as_json:
         click.echo(json.dumps(result.report(), indent=2, ensure_ascii=True), err=to_error)
         return
