@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import tar_write
-from convert.archive.atomic import AtomicFile, refuse_overlap
+from convert.archive.atomic import AtomicFile, refuse_overlap, remove_stale
 from convert.archive.copying import Sink, copy_content, drain
 from convert.archive.direct import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
 from convert.archive.direct import names_descriptor, open_stream
@@ -295,6 +295,7 @@ class StreamTar:
             import tempfile  # noqa: PLC0415 - only where used
 
             folder = self._spool_folder or tempfile.gettempdir()
+            remove_stale(folder)
             self._staging = Staging(folder, self._destination)
         return self._staging
 

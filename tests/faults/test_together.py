@@ -182,3 +182,17 @@ def test_a_signal_in_the_midst_of_a_large_layer_ends_it_soon(tmp_path, number):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (128 + number, b"", b"")
     assert not list(place.iterdir())
+
+
+def test_what_a_killed_stream_left_in_the_folder_for_temporary_files_goes_with_the_next(tmp_path, source):
+    """With DEST `-` there is no folder beside the result, so blobs wait in TMPDIR."""
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    left = spool / ".imgconv-1-00112233aabbccdd.tmp"
+    left.mkdir()
+    (left / "new-1").write_bytes(b"half a layer")
+    other = spool / "somebody's"
+    other.write_bytes(b"")
+    done = run(source, "--to", "oci-archive", "-", env={**os.environ, "TMPDIR": str(spool)})
+    assert done.returncode == 0
+    assert list(spool.iterdir()) == [other]
