@@ -114,7 +114,7 @@ class _InOrder:
 class _Task:
     """Something to run on the executor, or here if nobody there has begun it."""
 
-    def __init__(self, work: Segment | Coding, source: bytearray, executor: Executor) -> None:
+    def __init__(self, work: Segment | Coding, source: memoryview, executor: Executor) -> None:
         self.work = work
         self.source = source  # the input it looks at
         self._future: Future[None] = executor.submit(work.run)
@@ -152,9 +152,9 @@ class _Parallel:
         self._joiner = Joiner(generation, level)
         self._segments: deque[_Task] = deque()
         self._codings: deque[_Task] = deque()
-        self._spare: list[bytearray] = []
+        self._spare: list[memoryview] = []
         # Input not yet in a segment, behind what the next segment wants before it.
-        self._buffer = bytearray(self._before + self._segment_size + self._after)
+        self._buffer = memoryview(bytearray(self._before + self._segment_size + self._after))
         self._begin = 0
         self._end = 0
         self._position = 0
@@ -190,7 +190,7 @@ class _Parallel:
         while len(self._segments) >= self._most:
             self._join(out)
         # The segment keeps the buffer; the next one gets a new one with the end of it.
-        used = memoryview(self._buffer)[: self._end]
+        used = self._buffer[: self._end]
         segment = self._joiner.segment(used, self._begin, size, self._position, last)
         self._segments.append(_Task(segment, self._buffer, self._executor))
         self._position += size
@@ -198,7 +198,7 @@ class _Parallel:
             return
         following = self._begin + size
         keep = max(0, following - self._before)
-        self._buffer = self._spare.pop() if self._spare else bytearray(len(self._buffer))
+        self._buffer = self._spare.pop() if self._spare else memoryview(bytearray(len(self._buffer)))
         self._buffer[: self._end - keep] = used[keep:]
         self._begin = following - keep
         self._end -= keep
