@@ -25,16 +25,20 @@ enum {
     /* Codes for literals alone are made by a guess of their header's size; by no more than
      * this does a block get larger than stored. */
     BLOCK_OVERHEAD = 512,
+    /* What a block is parsed into: as many sequences and literals as there can be of each. */
+    SEQUENCE_ROOM = FAST_SEQUENCES * sizeof(sequence),
+    PARSE_ROOM = SEQUENCE_ROOM + FAST_BLOCK + FAST_COPY,
+    /* What is kept of one: four bytes of input are a sequence or four literals. */
+    KEPT_MAX = SEQUENCE_ROOM + sizeof(sequence),
 };
 
-/* Parsed blocks and where they are kept. */
+/* Parsed blocks, and their sequences and literals one block behind the other, so that no more
+ * memory is touched than there are of both together. */
 typedef struct {
     parsed_block *parsed;
     block_plan *plans;
-    sequence *sequences;
-    uint8_t *literals;
-    size_t used_sequences;
-    size_t used_literals;
+    uint8_t *arena;
+    size_t used;
 } block_store;
 
 typedef struct {
@@ -91,11 +95,8 @@ static size_t take_store(block_store *store, uint8_t **p, size_t size) {
     size_t total = 0, blocks = block_count(size);
     store->parsed = take(p, &total, blocks * sizeof *store->parsed);
     store->plans = take(p, &total, blocks * sizeof *store->plans);
-    /* One block's parse must fit even where nothing is kept of it. */
-    size_t rooms = blocks > 0 ? blocks : 1;
-    store->sequences = take(p, &total, rooms * FAST_SEQUENCES * sizeof *store->sequences);
-    store->literals = take(p, &total, rooms * FAST_BLOCK + FAST_COPY);
-    store->used_sequences = store->used_literals = 0;
+    store->arena = take(p, &total, blocks * KEPT_MAX + PARSE_ROOM);
+    store->used = 0;
     return total;
 }
 
@@ -178,17 +179,27 @@ static block_input block_at(const segment_input *input, size_t i) {
     };
 }
 
+static void parse_at(fast_parser *parser, uint8_t *room) {
+    parser->sequences = (sequence *)(void *)room;
+    parser->literals = room + SEQUENCE_ROOM;
+}
+
 /* Parse block i of the segment into the store, and get its coding ready. */
 static void parse_into(block_store *store, size_t i, fast_parser *parser,
                        const segment_input *input) {
     block_input block = block_at(input, i);
-    parser->sequences = store->sequences + store->used_sequences;
-    parser->literals = store->literals + store->used_literals;
+    parse_at(parser, store->arena + store->used);
     go127_parse_block(parser, &block, &store->parsed[i], &store->plans[i]);
     go127_plan_complete(&store->plans[i]);
     if (store->plans[i].kind == PLAN_TOKENS) {
-        store->used_sequences += store->parsed[i].count;
-        store->used_literals += store->parsed[i].literal_count;
+        parsed_block *parsed = &store->parsed[i];
+        uint8_t *literals =
+            store->arena + store->used + parsed->count * sizeof *parsed->sequences;
+        memmove(literals, parsed->literals, parsed->literal_count);
+        parsed->literals = literals;
+        store->used += parsed->count * sizeof *parsed->sequences;
+        store->used += (parsed->literal_count + sizeof(sequence) - 1) / sizeof(sequence) *
+                       sizeof(sequence);
     }
 }
 
@@ -200,8 +211,7 @@ static void segment_run(void *segment) {
         warmup = (size_t)earlier;
 
     go127_parser_init(s->parser, s->level);
-    s->parser->sequences = s->store.sequences;
-    s->parser->literals = s->store.literals;
+    parse_at(s->parser, s->store.arena);
     for (; warmup > 0; warmup--) {
         size_t back = warmup * FAST_BLOCK;
         block_input block = {s->input.data - back, FAST_BLOCK, s->input.position - back, false};
