@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convert import known, mediatypes, proving, pushers, pushing
-from convert.archive import output
+from convert.archive import atomic, output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
 from convert.arrival import ArrivedBlob, EncodingKeeper
@@ -159,8 +159,9 @@ def convert(
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), progress=shown, overlap=workers > 1)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_naming(path_of(source)))
-        out = open_destination(wanted, path, path_of(source), force=force, append=append)
-        stack.enter_context(out)
+        with atomic.held_back():
+            out = open_destination(wanted, path, path_of(source), force=force, append=append)
+            stack.enter_context(out)
         shop = stack.enter_context(
             Workshop(
                 jobs=workers,
@@ -340,10 +341,11 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
 
 def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop) -> None:
     """Write a layout folder: all blobs in parallel, then the documents."""
-    index, layout, blobs = oci.documents(images, options)
+    there = None
     if out.appends:
         with open_source(out.destination) as opened:
-            index = oci.merged_index(read(opened.tree), images)
+            there = read(opened.tree)
+    index, layout, blobs = oci.documents(images, options, there)
     missing = [(digest, content) for digest, content in blobs.items() if not _there(out, digest, content)]
     wait_all([shop.layers.submit(out.put, digest, content) for digest, content in missing])
     # A pipe's layers were made before anyone knew which are wanted.

@@ -50,19 +50,23 @@ def index_json(descriptors: Sequence[Descriptor], annotations: Mapping[str, str]
 
 
 def documents(
-    images: ImageSet, options: WriteOptions, spelling: str
+    images: ImageSet,
+    options: WriteOptions,
+    spelling: str,
+    there: Sequence[Descriptor] = (),
+    annotations: Mapping[str, str] | None = None,
 ) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
     """Return `index.json`, `oci-layout` and the blobs of a layout, each blob once.
 
     `spelling` is skopeo's word for the form, to say how one of several names is
-    addressed.
+    addressed. `there` and `annotations` are what the index has already.
 
     Every image must have a manifest. Artifacts, attestations and children that are
     absent are carried as they are.
     """
-    descriptors = named_descriptors(images)
+    descriptors = named_descriptors(images, there)
     tell_address(spelling, ref_names(descriptors), options.warn)
-    index = index_json(descriptors, images.index_annotations)
+    index = index_json([*there, *descriptors], {**(annotations or {}), **images.index_annotations})
     return index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options)
 
 

@@ -19,26 +19,24 @@ if TYPE_CHECKING:
 NAME: Final = "oci"
 
 
-def documents(images: ImageSet, options: WriteOptions) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
-    """Return `index.json`, `oci-layout`, and the blobs by digest.
+def documents(
+    images: ImageSet, options: WriteOptions, there: ImageSet | None = None
+) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
+    """Return `index.json`, `oci-layout`, and the blobs of `images` by digest.
 
     Every image must have a manifest. Nothing is left out: artifacts, attestations
     and what an index names without having it are carried as they are.
+
+    `there` is what a layout holds that gets more images. It stays as it is; but a
+    name moves to the image that has it now, as skopeo does, and what had it stays
+    only under its other names. Where a new image would share a ref.name with one
+    that is there, it gets its full name instead.
     """
-    return _layout.documents(images, options, NAME)
-
-
-def merged_index(there: ImageSet, new: ImageSet) -> bytes:
-    """Return the `index.json` of a layout that gets more images.
-
-    What is there stays as it is; but a name moves to the image that has it now, as
-    skopeo does, and what had it stays only under its other names. Where a new image
-    would share a ref.name with one that is there, it gets its full name instead.
-    """
-    names = {_key(entry) for entry in new.entries}
+    if there is None:
+        return _layout.documents(images, options, NAME)
+    names = {_key(entry) for entry in images.entries}
     old = [_layout.node_descriptor(entry) for entry in there.entries if _key(entry) not in names]
-    descriptors = [*old, *_layout.named_descriptors(new, old)]
-    return _layout.index_json(descriptors, {**there.index_annotations, **new.index_annotations})
+    return _layout.documents(images, options, NAME, old, there.index_annotations)
 
 
 def _key(entry: Entry) -> object:

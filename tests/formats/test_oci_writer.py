@@ -11,7 +11,7 @@ import pytest
 from convert import mediatypes
 from convert.archive.blobs import MemoryBlob
 from convert.digest import Digest
-from convert.formats import oci
+from convert.formats import _layout, oci
 from convert.model import Descriptor, Other
 
 LAYER = b"layer".ljust(1024, b"\0")
@@ -215,3 +215,18 @@ def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
 def test_a_layout_folder_is_addressed_as_one(bench):
     oci.documents(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2")), bench.options())
     assert bench.warnings == ["2 names written; address one as oci:PATH:1"]
+
+
+def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_there(bench):
+    """`1` is the first image's there, and stays it."""
+    first = bench.image(LAYER)
+    (described,) = _layout.named_descriptors(bench.named((first, "a:1"), form="docker-save"))
+    there = bench.named((first, "a:1", described))
+    new = bench.named((bench.image(OTHER), "b:1"), (bench.image(OTHER), "b:2"), form="docker-save")
+    index = json.loads(oci.documents(new, bench.options(), there)[0])
+    assert [each["annotations"][REF_NAME] for each in index["manifests"]] == [
+        "1",
+        "docker.io/library/b:1",
+        "docker.io/library/b:2",
+    ]
+    assert bench.warnings == ["2 names written; address one as oci:PATH:docker.io/library/b:1"]
