@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convert.archive.source import open_source
+from convert.archive.source import open_source, path_of
 from convert.errors import FormatError, InputError, StorageError, UnknownFormatError
 from convert.formats.read import read
 from convert.validate.both import check_both
@@ -57,7 +57,9 @@ def validate(source: str, *, jobs: int = 1) -> Verdict:
     except StorageError:
         raise
     except InputError as error:
-        findings.add("damaged", error.message, member=error.member)
+        # A wrapper's damage is in the file itself, not in a member.
+        member = error.member if error.member != path_of(source) else None
+        findings.add("damaged", error.message, member=member)
         return Verdict(source, None, findings.all(), InputError.exit_status)
     found = findings.all()
     return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)

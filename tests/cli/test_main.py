@@ -24,6 +24,7 @@ def test_version_and_help_go_to_standard_output(imgconv):
         done = imgconv(*arguments)
         assert (done.status, done.err) == (0, "")
         assert done.out.startswith("Usage: imgconv")
+        assert "\\b" not in done.out  # click's mark for lines that stay as they are
 
 
 def test_no_arguments_show_the_help(imgconv):

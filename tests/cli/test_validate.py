@@ -1,5 +1,6 @@
 """`imgconv validate`: exact output and exit status in each format."""
 
+import gzip
 import io
 import json
 import re
@@ -47,6 +48,14 @@ def test_a_finding_is_one_line(imgconv, damaged, layer):
     message = f"is {ZEROS}, {CONFIG} at rootfs.diff_ids[0] has the DiffID {DIFF_ID}"
     assert done.out == f"{damaged}: {layer}: {message} [diff-id]\n"
     assert (done.status, done.err) == (1, "")
+
+
+def test_damage_of_a_wrapper_names_the_file_once(imgconv, tmp_path):
+    path = tmp_path / "cut.tar.gz"
+    path.write_bytes(gzip.compress(bytes(4096))[:-9])
+    done = imgconv("validate", path)
+    assert (done.status, done.err) == (3, "")
+    assert done.out == f"{path}: the gzip stream ends too early [damaged]\n"
 
 
 def test_notes_are_shown_when_asked_for(imgconv, archive):
