@@ -137,7 +137,12 @@ def _missing(path: str, text: str) -> StorageError:
     from convert.reference import looks_like_image_name  # noqa: PLC0415 - only for the hint
 
     hint = None
-    if looks_like_image_name(text):
+    transport, _, name = text.partition(":")
+    if transport == "docker" and name.startswith("//"):
+        hint = f"registries are not read; fetch it first: crane pull {name[2:]} image.tar"
+    elif transport == "docker-daemon":
+        hint = f"for an image of a local engine: docker save {name} | imgconv - ..."
+    elif path == text and looks_like_image_name(text):
         hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
     return StorageError("no such file or folder", file=path, hint=hint)
 

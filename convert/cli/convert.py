@@ -85,12 +85,15 @@ _HELP: Final = """Convert an image archive or layout into another format.
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
     """Run it."""
     from convert import pipeline
+    from convert.archive.source import path_of
     from convert.cli import progress
 
     quiet, verbose, as_json = given.pop("quiet"), given.pop("verbose"), given.pop("as_json")
     shown = progress.choose("none" if quiet else given.pop("progress"))
     given.pop("progress", None)
     if to is None and not add_repositories:
+        if source != "-" and not os.path.lexists(path_of(source)):
+            raise UsageError(f"{source!r} is no command, file or folder", hint="imgconv --help lists the commands")
         raise UsageError("--to FORMAT says what to make of it", hint="formats: " + ", ".join(pipeline.formats()))
     remark = (lambda _: None) if quiet else options.note
     try:

@@ -155,9 +155,23 @@ def test_what_does_not_exist_is_said_with_a_hint_for_image_names(tmp_path):
         "busybox:1.36: no such file or folder "
         "(for an image of a local engine: docker save busybox:1.36 | imgconv - ...)"
     )
+    for without in (str(tmp_path / "x.tar"), "oci:nothing:1", "docker-archive:nothing"):
+        with pytest.raises(StorageError) as caught:
+            open_source(without)
+        assert caught.value.hint is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("docker://alpine:3", "registries are not read; fetch it first: crane pull alpine:3 image.tar"),
+        ("docker-daemon:a:1", "for an image of a local engine: docker save a:1 | imgconv - ..."),
+    ],
+)
+def test_skopeo_spellings_for_what_is_no_archive_get_the_way_to_one(text, hint):
     with pytest.raises(StorageError) as caught:
-        open_source(str(tmp_path / "x.tar"))
-    assert caught.value.hint is None
+        open_source(text)
+    assert caught.value.hint == hint
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])

@@ -95,6 +95,7 @@ def test_a_destination_named_like_a_command_is_nothing_special(imgconv, archive)
     ("arguments", "message"),
     [
         (["SOURCE", "out"], "--to FORMAT says what to make of it"),
+        (["inspekt", "SOURCE"], "'inspekt' is no command, file or folder (imgconv --help lists the commands)"),
         (["SOURCE", "--to", "oci"], "a destination is missing"),
         (["SOURCE", "--to", "docker", "out"], "there is no format 'docker'"),
         (["SOURCE", "--to", "OCI", "out"], "there is no format 'OCI'"),
