@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from convert.archive import amend
-from convert.archive.atomic import AtomicFile
+from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.direct import STDOUT, open_stream
 from convert.archive.source import STDIN, open_whole_tar
 from convert.content import Proofs, compression_of, present
@@ -153,7 +153,9 @@ def _write(tree: TarTree, destination: str | None, changes: Additions, *, force:
     if in_place and destination is not None and not force:
         raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
     like = os.fstat(tree.fd) if in_place else None
-    with AtomicFile(target, replace=in_place or force, like=like) as out:
+    with contextlib.ExitStack() as stack:
+        with held_back():
+            out = stack.enter_context(AtomicFile(target, replace=in_place or force, like=like))
         with _writing(target):
             amend.write_to_file(out.fd, tree, changes.drop, changes.append)
         tree.check_unchanged()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import documents, mediatypes, pipeline
+from convert.archive import atomic
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import STDIN, open_source, path_of
 from convert.compression import makers, profiles
@@ -139,8 +140,9 @@ def match(
     with contextlib.ExitStack() as stack:
         out: TarOutput | FolderOutput | None = None
         if to is not None and path is not None:
-            out = pipeline.open_destination(target(to), path, path_of(source), force=force)
-            stack.enter_context(out)
+            with atomic.held_back():
+                out = pipeline.open_destination(target(to), path, path_of(source), force=force)
+                stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
         asked = _read(reading, manifest)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Self
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PREFIX: Final = ".imgconv-"
 _SUFFIX: Final = ".tmp"
@@ -117,6 +117,33 @@ def remove(path: str) -> None:
         shutil.rmtree(path)
     else:
         os.unlink(path)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back for a moment, until what was made is in safe hands.
+
+    Python turns them into exceptions between any two steps: also between making a
+    temporary file and giving it to the `with` that removes it.
+    """
+    import signal  # noqa: PLC0415 - only where an output begins
+    import threading  # noqa: PLC0415 - as above
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    if threading.current_thread() is not threading.main_thread() or None in handlers.values():
+        yield  # no handler of Python's runs here
+        return
+    came: list[int] = []
+    try:
+        for number in numbers:
+            signal.signal(number, lambda which, _: came.append(which))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for which in came:
+            signal.raise_signal(which)
 
 
 def make_locked(folder: str, create: Callable[[str], int]) -> tuple[str, int]:

@@ -46,7 +46,8 @@ class Staging:
         with self._guard:
             if not self._path:
                 try:
-                    self._path, self._fd = atomic.make_locked(self._parent, _make_folder)
+                    with atomic.held_back():
+                        self._path, self._fd = atomic.make_locked(self._parent, _make_folder)
                 except OSError as error:
                     raise self.failed(error) from error
             return self._path
