@@ -110,7 +110,19 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 def remove(path: str) -> None:
-    """Remove a file or a folder with all it holds; links are not followed."""
+    """Remove a file or a folder with all it holds; links are not followed.
+
+    A signal meanwhile is obeyed when all is gone.
+    """
+    try:
+        _remove(path)
+    except (KeyboardInterrupt, SystemExit):
+        with contextlib.suppress(FileNotFoundError):
+            _remove(path)
+        raise
+
+
+def _remove(path: str) -> None:
     if stat.S_ISDIR(os.lstat(path).st_mode):
         import shutil  # noqa: PLC0415 - only where used
 
@@ -338,7 +350,7 @@ class AtomicFile:
         """Remove what is not committed; harmless after `commit`."""
         if self._path:
             with contextlib.suppress(OSError):
-                os.unlink(self._path)
+                remove(self._path)
             self._path = ""
         if self.fd >= 0:
             os.close(self.fd)
