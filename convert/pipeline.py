@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from convert.archive.output import Content, TarOutput
     from convert.archive.source import Source
     from convert.archive.staging import Staging
+    from convert.archive.tree import Tree
     from convert.compression.profiles import Profile
     from convert.digest import Digest
     from convert.formats.targets import Target
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.transform import ManifestType
-    from convert.workshop import Finished
+    from convert.workshop import Finished, KnownBlobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,34 +366,44 @@ def _check_of(
     )
 
 
-def _known_in(
-    out: TarOutput | FolderOutput, stack: contextlib.ExitStack, proofs: Proofs
-) -> Callable[[str, Digest], tuple[Digest, int] | None] | None:
-    """Return what tells which encoded layers a layout that is appended to holds.
+def _known_in(out: TarOutput | FolderOutput, stack: contextlib.ExitStack, proofs: Proofs) -> KnownBlobs | None:
+    """Return what tells which encoded layers a layout that is appended to holds."""
+    if not isinstance(out, FolderOutput) or not out.appends:
+        return None
+    return _Held(out, stack.enter_context(open_source(out.destination)).tree, proofs)
+
+
+class _Held:
+    """The layers that a layout holds and lists.
 
     The layout may be a stranger's: its list is a hint, and each blob is proved
     to be that layer before an image names it. One that is not is made anew.
     """
-    if not isinstance(out, FolderOutput) or not out.appends:
-        return None
-    there = known.read(out.destination)
-    tree = stack.enter_context(open_source(out.destination)).tree
 
-    def find(profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        listed = there.find(profile, diff_id)
-        blob = tree.find(blob_name(listed[0])) if listed is not None and out.has_blob(*listed) else None
+    def __init__(self, out: FolderOutput, tree: Tree, proofs: Proofs) -> None:
+        self._listed = known.read(out.destination)
+        self._out = out
+        self._tree = tree
+        # Not the source's bytes: they are not counted.
+        self._proofs = Proofs(proofs.max_layer_size, overlap=proofs.overlap)
+
+    def is_listed(self, profile: str, diff_id: Digest) -> bool:
+        listed = self._listed.find(profile, diff_id)
+        return listed is not None and self._out.has_blob(*listed)
+
+    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
+        listed = self._listed.find(profile, diff_id)
+        blob = self._tree.find(blob_name(listed[0])) if listed is not None and self._out.has_blob(*listed) else None
         if listed is None or blob is None:
             return None
         compression = profiles.get(profile).compression
         named = Descriptor(mediatypes.layer_type(compression, docker=False), *listed)
         try:
-            with PlainContent(Layer(diff_id, blob, named), proofs).open() as plain:
+            with PlainContent(Layer(diff_id, blob, named), self._proofs).open() as plain:
                 drain(plain)
         except InputError:
             return None
         return listed
-
-    return find
 
 
 def _remember(out: FolderOutput, images: ImageSet, done: Finished, profile: Profile) -> None:

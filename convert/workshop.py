@@ -62,6 +62,16 @@ class Staging(Protocol):
         """Start a blob whose name its content will tell."""
 
 
+class KnownBlobs(Protocol):
+    """What the target holds of the layers that a profile makes."""
+
+    def is_listed(self, profile: str, diff_id: Digest) -> bool:
+        """Whether the target claims to hold it; nothing is read."""
+
+    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
+        """Return digest and size of a blob that is proved to be that layer."""
+
+
 class NoStaging:
     """For commands that only want digests: bytes are counted and thrown away."""
 
@@ -162,7 +172,7 @@ class Workshop:
         profile: Profile,
         proofs: Proofs,
         verify_full: bool = False,
-        known: Callable[[str, Digest], tuple[Digest, int] | None] | None = None,
+        known: KnownBlobs | None = None,
     ) -> None:
         """`known` tells what a profile makes of a DiffID where the target holds that blob already."""
         self._known = known
@@ -229,12 +239,8 @@ class Workshop:
         """Whether a layer has to wait for other large ones: encoding one keeps all cores busy."""
         if form not in {Form.ENCODED, Form.AGAIN} or not self._profile.splits or size < SPLIT_SIZE:
             return False
-        is_made = isinstance(layer.blob, ArrivedBlob) or self._known_blob(layer) is not None
-        return not is_made and 1 < self._jobs <= _SPLIT_CORES
-
-    def _known_blob(self, layer: Layer) -> tuple[Digest, int] | None:
-        """Return what the profile makes of a layer where the target holds that blob."""
-        return self._known(self._profile.name, layer.diff_id) if self._known else None
+        listed = self._known is not None and self._known.is_listed(self._profile.name, layer.diff_id)
+        return not listed and not isinstance(layer.blob, ArrivedBlob) and 1 < self._jobs <= _SPLIT_CORES
 
     def digests(self, images: ImageSet) -> LayerDigests:
         """Return the digest of each layer as a registry would store it; nothing is kept.
@@ -317,7 +323,7 @@ class Workshop:
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
             return self._plain(layer)
-        there = self._known_blob(layer)
+        there = self._known.find(self._profile.name, layer.diff_id) if self._known else None
         if there is not None:
             return self._there(layer, *there)
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
