@@ -34,7 +34,8 @@ class Staging:
         """Make it inside `parent`; `destination` names it in errors."""
         self._parent = parent
         self._destination = destination
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
+        self._over = False
         self._path = ""
         self._fd = -1
         self._count = 0
@@ -44,6 +45,8 @@ class Staging:
     def path(self) -> str:
         """Where the folder is; it is made if need be."""
         with self._guard:
+            if self._over:
+                raise StorageError("writing: it was given up", file=self._destination)
             if not self._path:
                 try:
                     with atomic.held_back():
@@ -62,14 +65,12 @@ class Staging:
         Raises:
             StorageError: the file cannot be made.
         """
-        folder = self.path
         with self._guard:
             self._count += 1
-            number = self._count
-        try:
-            return BlobWriter(self, os.path.join(folder, f"new-{number}"))
-        except OSError as error:
-            raise self.failed(error) from error
+            try:
+                return BlobWriter(self, os.path.join(self.path, f"new-{self._count}"))
+            except OSError as error:
+                raise self.failed(error) from error
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
         """Make `content` a blob named `digest`, which its stream proves; once is enough.
@@ -98,8 +99,8 @@ class Staging:
     def place(self, path: str, digest: Digest) -> FolderBlob:
         """Give a finished file its name; the one that came first stays."""
         parts = ("blobs", digest.algorithm, digest.hex)
-        folder = os.path.join(self.path, *parts[:2])
         with self._guard:
+            folder = os.path.join(self.path, *parts[:2])
             there = self.blobs.get(digest)
             if there is not None:
                 os.unlink(path)
@@ -137,8 +138,12 @@ class Staging:
             self._close()
 
     def remove(self) -> None:
-        """Remove the folder and what is left in it; harmless if there is none."""
+        """Remove the folder and what is left in it; harmless if there is none.
+
+        A thread that an interrupt cut loose may still be at work: it makes no more.
+        """
         with self._guard:
+            self._over = True
             if self._path:
                 with contextlib.suppress(OSError):
                     atomic.remove(self._path)
