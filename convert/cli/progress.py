@@ -70,7 +70,7 @@ class Counted:
     """Counts in the working threads, draws in its own: drawing never slows them."""
 
     def __init__(self, display: Display) -> None:
-        """Begin the clock and the drawing."""
+        """Begin the clock; drawing begins with the first bytes that are announced or done."""
         self._display = display
         self._total = 0
         self._done = 0
@@ -78,19 +78,20 @@ class Counted:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._begin = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def expect(self, size: int) -> None:
         """Count bytes to be done."""
         with self._lock:
             self._total += size
+            self._start()
 
     def begin(self, name: str, size: int) -> Callable[[int], None]:
         """Start a layer; it leaves the screen with its last byte."""
         part = Part(name, size, time.monotonic())
         with self._lock:
             self._parts.append(part)
+            self._start()
 
         def advance(count: int) -> None:
             with self._lock:
@@ -105,11 +106,13 @@ class Counted:
         """Count bytes that are done."""
         with self._lock:
             self._done += size
+            self._start()
 
     def close(self) -> None:
         """End the display."""
         self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def snapshot(self) -> Snapshot:
         """Return how far the work is now."""
@@ -117,6 +120,11 @@ class Counted:
             parts = tuple(Part(part.name, part.size, part.begin, part.done) for part in self._parts)
             total = self._total if self._total >= self._done else None
             return Snapshot(time.monotonic() - self._begin, self._done, total, parts)
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         wait = self._display.first

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 
 import pytest
 
@@ -73,9 +74,19 @@ def test_bytes_of_no_layer_count_in_the_whole(counted):
     assert counted.snapshot().done == 3
 
 
+def test_work_that_never_begins_starts_no_thread():
+    before = threading.active_count()
+    drawn = Drawn()
+    progress.Counted(drawn)
+    assert threading.active_count() == before
+    progress.Counted(drawn).close()
+    assert (drawn.snapshots, drawn.closed) == ([], 0)
+
+
 def test_the_display_is_closed_once_and_then_left_alone():
     drawn = Drawn()
     shown = progress.Counted(drawn)
+    shown.expect(1)
     shown.close()
     number = len(drawn.snapshots)
     shown.advance(1)
