@@ -35,15 +35,15 @@ def commands(folder):
     for blob in (folder / "layout" / "blobs" / "sha256").iterdir():
         if b'"layers"' in blob.read_bytes()[:4096]:
             manifest.write_bytes(blob.read_bytes())
-    yield "--help",
-    yield "--version",
+    yield ("--help",)
+    yield ("--version",)
     yield "id", SOURCE
     yield "inspect", SOURCE, "--verify"
     yield "digest", SOURCE
     yield "validate", SOURCE
     yield "diff", SOURCE, folder / "layout"
     yield "match", SOURCE, manifest
-    yield "profiles",
+    yield ("profiles",)
     yield "--add-repositories", SOURCE, folder / "named.tar"
     for form in ("docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"):
         yield SOURCE, "--to", form, folder / f"out-{form}"
@@ -54,7 +54,10 @@ def commands(folder):
 def isolated():
     """Return what runs a command in a network namespace without interfaces, None if not permitted."""
     for words in (["unshare", "-n"], ["unshare", "-r", "-n"]):
-        if shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0
+        ):
             return words
     return None
 

@@ -137,9 +137,9 @@ def _layer_sources(view: View, config: Config | None) -> dict[Digest, View]:
     if sources is None or config is None:
         return {}
     found = {}
-    for key in sources.keys():  # noqa: SIM118 - no mapping
-        source = sources.object(key)
-        if key not in map(str, config.diff_ids):
+    named = {str(diff_id) for diff_id in config.diff_ids}
+    for key, source in sources.all_objects():
+        if key not in named:
             sources.checked.findings.add(
                 "layer-sources", f"{key} is no DiffID of {config.member}", member=MEMBER, place=sources.at
             )

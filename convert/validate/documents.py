@@ -192,6 +192,11 @@ class View:
         found = self.get(key)
         return View(found, self.checked, self.member, self.place(key)) if isinstance(found, dict) else None
 
+    def all_objects(self) -> Iterator[tuple[str, View | None]]:
+        """Yield every key, which is data here, and the object under it, None if it is none."""
+        for key, value in self.value.items():
+            yield key, View(value, self.checked, self.member, self.place(key)) if isinstance(value, dict) else None
+
     def keys(self) -> list[str]:
         """Return the keys as they are spelled."""
         return list(self.value)
