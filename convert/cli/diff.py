@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -173,9 +174,21 @@ def _show_files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> None:
             _line("    the same; the tars differ in order, padding or form of their headers")
 
 
+def _value(name: str, text: str | None) -> str:
+    """Return an attribute as people read it: a time since 1970 as a date."""
+    seconds, dot, fraction = (text or "").partition(".")
+    if name != "mtime" or not seconds.isdecimal():
+        return text or "none"
+    try:
+        date = dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+    except (ValueError, OverflowError, OSError):  # after the year 9999
+        return seconds + dot + fraction
+    return f"{date:%Y-%m-%dT%H:%M:%S}{dot}{fraction}Z"
+
+
 def _file(found: FileDifference) -> str:
     if found.change == "changed":
-        told = [f"{name} {a or 'none'} here, {b or 'none'} there" for name, a, b in found.attributes]
+        told = [f"{name} {_value(name, a)} here, {_value(name, b)} there" for name, a, b in found.attributes]
         return f"{_SIGNS[found.change]} {found.path}: {'; '.join(told)}"
     values = {name: (a if a is not None else b) for name, a, b in found.attributes}
     told = [values.get("type") or ""]

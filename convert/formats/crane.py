@@ -43,6 +43,8 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
         UsageError: `repositories` was asked for and no image has a name.
     """
     named = single_images(images, NAME, options.warn)
+    if any(_is_zstd(layer) for one in named for layer in one.image.layers):
+        options.warn("it has zstd layers, which crane pushes as gzip and Docker reads from 23 on (--recompress)")
     written: set[str] = set()
     for one in named:
         yield Item(_config_name(one), "file", _MODE, content=one.image.config.raw)
@@ -77,6 +79,10 @@ def _config_name(one: NamedImage) -> str:
 def _layer_name(layer: Layer) -> str:
     stored = _stored(layer)
     return stored.digest.hex + _SUFFIXES.get(stored.media_type, ".tar.gz")
+
+
+def _is_zstd(layer: Layer) -> bool:
+    return mediatypes.layer_compression(_stored(layer).media_type) == "zstd"
 
 
 def _stored(layer: Layer) -> Descriptor:

@@ -13,6 +13,8 @@ import jsonschema
 import pytest
 
 from convert import schema
+from convert.cli import diff as diff_command
+from convert.diff import FileDifference
 
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 NAMES = "fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz"
@@ -154,3 +156,20 @@ def test_two_sources_without_images_cannot_be_compared_by_id(imgconv, tmp_path):
     assert (done.status, done.out) == (2, "")
     assert "neither has an image" in done.err
     assert imgconv("diff", "--by", "digest", tmp_path / "a", tmp_path / "b").status == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ("0", "1970-01-01T00:00:00Z"),
+        ("1795227658", "2026-11-21T02:20:58Z"),
+        ("1.5", "1970-01-01T00:00:01.5Z"),
+        ("-1", "-1"),
+        (str(1 << 40), str(1 << 40)),
+        (None, "none"),
+    ],
+)
+def test_times_of_files_are_told_as_dates(seconds, told):
+    """`date -u -d @1795227658` says the same."""
+    change = FileDifference("changed", "a", (("mtime", seconds, "7"),))
+    assert diff_command._file(change) == f"~ a: mtime {told} here, 1970-01-01T00:00:07Z there"
