@@ -122,7 +122,20 @@ def test_only_the_command_line_reads_the_environment_prints_or_exits():
 
 
 def test_no_code_path_reaches_for_network_shell_pickle_or_extraction():
-    banned = {"socket", "ssl", "http", "urllib", "ftplib", "requests", "subprocess", "pickle", "marshal", "shelve", "tarfile", "zipfile"}
+    banned = {
+        "socket",
+        "ssl",
+        "http",
+        "urllib",
+        "ftplib",
+        "requests",
+        "subprocess",
+        "pickle",
+        "marshal",
+        "shelve",
+        "tarfile",
+        "zipfile",
+    }
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             names = []
