@@ -106,7 +106,7 @@ RULES: Final = {
             v1_version="Each v1 folder has a `VERSION` that says 1.0.",
             layer_sources="`LayerSources` speaks of layers of the image, and truly.",
             platform="A descriptor's platform is that of the config.",
-            no_images="The documents at the top name an image.",
+            no_images="The documents at the top name an image; null in their place is an error.",
         ),
         *_rules(
             Severity.NOTE,
