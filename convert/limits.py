@@ -50,8 +50,8 @@ MAX_LAYERS: Final = 10_000
 #: DiffIDs. They bound time and memory where a small archive names one large
 #: document a hundred thousand times. Ten thousand usual images have fewer.
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
-MAX_ALL_VALUES: Final = 2_000_000
-MAX_ALL_LAYERS: Final = 500_000
+MAX_ALL_VALUES: Final = 1_500_000
+MAX_ALL_LAYERS: Final = 200_000
 #: Faults collected before nobody wants to know of more.
 MAX_PROBLEMS: Final = 1000
 

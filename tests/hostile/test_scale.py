@@ -55,7 +55,7 @@ def fifteen_thousand_sources_of_layers():
 
 def large_repositories_for_each_image():
     table = {f"r/{number:05}": {"t": "a" * 64} for number in range(30_000)}
-    manifest = [{"Config": "config.json", "RepoTags": [f"x/y:{n}"], "Layers": ["layer.tar"]} for n in range(10_000)]
+    manifest = [{"Config": "config.json", "RepoTags": [f"x/y:{n}"], "Layers": ["layer.tar"]} for n in range(2000)]
     return Docker(manifest=manifest, extra=(("repositories", dump(table)),)).build()
 
 
@@ -67,7 +67,7 @@ def many_folders_for_images_without_names():
             (f"{v1_id}/json", dump({"id": v1_id, "parent": f"{number - 1:064x}"} if number else {"id": v1_id}))
         )
         extra.append(member(f"{v1_id}/layer.tar".encode(), flag=b"2", link=b"../layer.tar"))
-    manifest = [{"Config": "config.json", "Layers": ["layer.tar"]} for _ in range(20_000)]
+    manifest = [{"Config": "config.json", "Layers": ["layer.tar"]} for _ in range(2000)]
     return Docker(manifest=manifest, extra=tuple(extra)).build()
 
 
