@@ -298,16 +298,17 @@ def selected(
     """
     wanted = [Platform.parse(text) for text in platforms]
     names = [_tag(text) for text in tags]
-    found = read(opened.tree) if pusher is None else pushing.read_as(pusher, opened, said)
-    for warning in found.warnings:
-        said(warning)
-    if opened.reference_text:
-        found = by_spelling(found, opened.reference_text)
-    found = by_platform(by_image(found, images), wanted, said)
-    if found.entries and all(entry.node is None for entry in found.entries):
-        absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
-        raise SelectionError(f"no image is in the source: index.json names only what is absent ({absent})")
-    return retag(found, names)
+    with _naming(opened.path):
+        found = read(opened.tree) if pusher is None else pushing.read_as(pusher, opened, said)
+        for warning in found.warnings:
+            said(warning)
+        if opened.reference_text:
+            found = by_spelling(found, opened.reference_text)
+        found = by_platform(by_image(found, images), wanted, said)
+        if found.entries and all(entry.node is None for entry in found.entries):
+            absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
+            raise SelectionError(f"no image is in the source: index.json names only what is absent ({absent})")
+        return retag(found, names)
 
 
 def _tag(text: str) -> Reference:

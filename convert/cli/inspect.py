@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convert.cli.options import debug, note, out, selection
-from convert.errors import InputError
+from convert.errors import InputError, SelectionError
 
 if TYPE_CHECKING:
     from convert.archive.source import Source
@@ -59,9 +59,13 @@ def command(
     problems: list[InputError] = []
     with open_source(source) as opened:
         found = read(opened.tree, problems=problems)
-        if opened.reference_text:
-            found = by_spelling(found, opened.reference_text)
-        found = by_platform(by_image(found, images), wanted, note)
+        try:
+            if opened.reference_text:
+                found = by_spelling(found, opened.reference_text)
+            found = by_platform(by_image(found, images), wanted, note)
+        except SelectionError as error:
+            error.file = error.file or opened.path
+            raise
         document = _document(opened, found, problems, verify=verify, encoders=encoders)
     if graph is not None and draw is not None:
         _write(graph, draw(document))

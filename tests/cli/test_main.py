@@ -71,6 +71,14 @@ def test_every_command_has_status_3_for_what_is_no_image(imgconv, name, tmp_path
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("name", ["diff", "digest", "inspect"])
+def test_an_image_that_is_not_there_is_said_of_the_source(imgconv, name):
+    source = MATCH / "docker20-html.tar.gz"
+    done = imgconv(name, source, *([source] if name == "diff" else []), "--image", "nope")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines()[-1].startswith(f"imgconv: {source}: no image 'nope' in the source (it holds ")
+
+
 def test_a_traceback_only_with_debug(imgconv):
     done = run("nothing.tar", "--to", "oci", "out")
     assert (done.returncode, done.stderr.count(b"\n")) == (4, 1)
