@@ -139,6 +139,10 @@ class EncodingKeeper:
         encoded, kept = self._encode(cast("BinaryIO", hashed), member.size)
         return Arrival(learnt[0], encoded, kept)
 
+    def settle(self) -> None:
+        """Wait for every layer: one that nobody wants must not come into a result later."""
+        wait([made for _, made in self._running])
+
     def close(self) -> None:
         """Let go of what was spooled."""
         self._spool.close()

@@ -80,12 +80,12 @@ def test_every_command_works_in_a_network_namespace_without_interfaces(tmp_path)
 def test_no_command_opens_a_socket_or_starts_a_process(tmp_path):
     """CPython reports each to its audit hooks (PEP 578), whoever asks for it."""
     for words in commands(tmp_path):
-        done = subprocess.run([sys.executable, "-c", WATCHED, *map(str, words)], capture_output=True, check=False)
+        done = subprocess.run([sys.executable, "-P", "-c", WATCHED, *map(str, words)], capture_output=True, check=False)
         ends_well(done, words)
 
 
 def test_the_watch_itself_sees_a_socket():
     """A test that cannot fail proves nothing."""
     watched = WATCHED.replace("from convert.cli import main\nmain()", "import socket; socket.socket()")
-    done = subprocess.run([sys.executable, "-c", watched], capture_output=True, check=False, env=dict(os.environ))
+    done = subprocess.run([sys.executable, "-P", "-c", watched], capture_output=True, check=False, env=dict(os.environ))
     assert done.returncode == 99

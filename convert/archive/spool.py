@@ -32,6 +32,9 @@ class Keeper(Protocol):
         What is left unread is skipped. `member.name` is as written in the tar.
         """
 
+    def settle(self) -> None:
+        """All members are there: end what is still at work."""
+
     def close(self) -> None:
         """Let go of what was kept."""
 
@@ -70,6 +73,9 @@ class SpoolKeeper:
             write_all(self._fd, buffer[:count], self._size)
             self._size += count
         return SliceBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where)
+
+    def settle(self) -> None:
+        """Do nothing: each member was kept before the next one came."""
 
     def close(self) -> None:
         """Free the spooled bytes."""
@@ -118,6 +124,7 @@ class SpooledTree(MemberTree):
                 with cast("BinaryIO", _MemberStream(cursor, member, self.where)) as content:
                     self._kept[member.start] = self._keeper.keep(member, content)
         reader.finish()
+        self._keeper.settle()
         self.warnings += reader.warnings
 
     def _content(self, name: str, member: Member) -> Blob:

@@ -236,12 +236,16 @@ class Hoard:
 
     def __init__(self):
         self.kept = []
+        self.settled = False
         self.closed = False
 
     def keep(self, member, stream):
         data = stream.read(2)
         self.kept.append((member.name, member.size, data))
         return MemoryBlob(data, member.name)
+
+    def settle(self):
+        self.settled = len(self.kept)
 
     def close(self):
         self.closed = True
@@ -253,6 +257,7 @@ def test_a_keeper_sees_regular_members_and_may_leave_them_unread():
     with open_source("-", stdin=io.BytesIO(data), keeper=keeper) as source:
         assert keeper.kept == [("a", 5, b"sm"), ("b", len(BIG), b"\0\1")]
         assert source.tree.read("l") == b"sm"
+        assert keeper.settled == len(keeper.kept)
         assert not keeper.closed
     assert keeper.closed
 
