@@ -126,11 +126,18 @@ def _layer(
             )
     except InputError as error:
         reading.problem(error)
-    if source is not None and blob is not None and blob.size is not None and blob.size != source.size:
+    if source is not None and blob is not None and _is_unpacked(blob, source):
         # Windows engines save a foreign layer unpacked beside its registry descriptor:
         # that speaks of other bytes, the DiffID of these.
         source = None
     return Layer(diff_id, blob, source)
+
+
+def _is_unpacked(blob: Blob, source: Descriptor) -> bool:
+    """Tell whether a blob lies plain where its descriptor speaks of a compressed one."""
+    from convert.content import compression_of  # noqa: PLC0415 - foreign layers are rare
+
+    return bool(mediatypes.layer_compression(source.media_type)) and not compression_of(blob)
 
 
 def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:

@@ -116,9 +116,27 @@ CASES = [
         ).build(),
         "",
     ),
+    # As Windows engines save one: the descriptor is the registry's, the DiffID proves the bytes.
+    accepted(
+        "LayerSources of a foreign layer that lies unpacked",
+        lambda: Docker(
+            item={
+                "LayerSources": {
+                    DIFF_ID: {
+                        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                        "size": 1,
+                        "digest": "sha256:" + "0" * 64,
+                        "urls": ["http://x"],
+                    }
+                }
+            }
+        ).build(),
+        "",
+    ),
     refused(
         "LayerSources of a foreign layer that lie",
         lambda: Docker(
+            layers={"layer.tar": squeezed(PLAIN)},
             item={
                 "LayerSources": {
                     DIFF_ID: {
