@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from convert.digest import Digest
     from convert.formats.reading import Reading
-    from convert.model import Descriptor
+    from convert.model import Blob, Descriptor
 
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
