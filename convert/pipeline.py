@@ -28,7 +28,7 @@ from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
 from convert.select import by_image, by_platform, by_spelling, node_digest, retag
-from convert.transform import Form, Ledger, Recipe, finished, layers_of
+from convert.transform import Form, Ledger, Made, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Result:
                 for image in self.images
             ],
             "kept": self.ledger.kept,
+            "made": [{"what": made.subject, "digest": made.digest, "of": made.of} for made in self.ledger.made],
             "changed": [
                 {"what": change.subject, "from": change.before, "to": change.after, "why": change.why}
                 for change in (*self.ledger.changes, *self.ledger.layers)
@@ -185,6 +186,7 @@ def convert(
             result = pushers.pushed(pushes, found, done.layers)
         else:
             result = finished(found, done.layers, recipe, ledger)
+        _account(result, done, wanted, ledger)
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
@@ -207,6 +209,22 @@ def convert(
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
     rows = written_rows(result, manifests=wanted.manifests)
     return Result(opened.path, found.format, path, to, rows, ledger, opened.wrapper, tuple(said.lines))
+
+
+def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
+    """Enter what becomes of each manifest and layer that the target carries."""
+    kept, made = dict.fromkeys(ledger.kept), dict.fromkeys(ledger.made)
+    for _, layer in layers_of(images):
+        if layer.stored is None or wanted.plain:
+            continue
+        if done.forms.get(id(layer)) is Form.ENCODED:
+            made[Made("layer", str(layer.stored.digest), str(layer.diff_id))] = None
+        else:
+            kept[str(layer.stored.digest)] = None
+    for image in images.images():
+        if wanted.manifests and image.manifest is not None and str(image.manifest.digest) not in kept:
+            made[Made("manifest", str(image.manifest.digest), str(image.image_id))] = None
+    ledger.kept, ledger.made = list(kept), list(made)
 
 
 @contextlib.contextmanager

@@ -68,15 +68,27 @@ class Change:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A blob that the source did not have: a manifest of an image ID, a layer of a DiffID."""
+
+    subject: str
+    digest: str
+    of: str
+
+
 @dataclass(slots=True)
 class Ledger:
     """What was kept, what was made anew, what was left out.
 
+    `kept` and `made` speak of manifests and layers, `changes` of digests that
+    named something before.
     `layers` are the changes of layer digests that follow from those of manifests,
     `hints` what the user may want to do next.
     """
 
     kept: list[str] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     layers: list[Change] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)

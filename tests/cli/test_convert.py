@@ -151,7 +151,15 @@ def test_json_is_the_ledger_of_what_was_kept_and_made_anew(imgconv, archive):
     assert ledger["source"] == {"path": "a", "format": "oci", "wrapper": None}
     assert ledger["destination"] == {"path": "b", "format": "oci"}
     meets_schema(ledger)
-    assert (ledger["kept"], ledger["changed"], ledger["left_out"]) == ([MANIFEST], [], [])
+    layers = [layer["digest"] for layer in json.loads(Path("b/blobs/sha256", MANIFEST[7:]).read_text())["layers"]]
+    assert (ledger["kept"], ledger["made"]) == ([MANIFEST, *layers], [])
+    assert (ledger["changed"], ledger["left_out"]) == ([], [])
+    first = imgconv(archive("docker20-html"), "--to", "oci", "first", "--json").json
+    assert [(made["what"], made["digest"]) for made in first["made"]] == [
+        *[("layer", digest) for digest in layers],
+        ("manifest", MANIFEST),
+    ]
+    assert first["kept"] == []
     report = imgconv("b", "--to", "oci", "c", "--json", "--recompress", "--compress", "docker").json
     meets_schema(report)
     changed = report["changed"]
