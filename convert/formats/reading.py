@@ -55,7 +55,8 @@ class Reading:
             raise error
         if len(self.problems) > MAX_PROBLEMS:
             raise UnsafeInputError(f"more than {MAX_PROBLEMS} faults; the rest was not looked at", file=self.file)
-        self.problems.append(error)
+        # Its frames would hold the documents that were at fault: megabytes for each.
+        self.problems.append(_bare(error))
 
     def read(self, member: str) -> bytes:
         """Return a document's bytes.
@@ -83,6 +84,7 @@ class Reading:
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return the JSON value of a document, strictly read."""
+        self._count_values(b"")
         value = documents.parse(raw, where=self.file, member=member)
         self._count_values(raw)
         return value
@@ -102,6 +104,7 @@ class Reading:
         known = self._configs.get(digest)
         if known is not None:
             return known
+        self._count_values(b"")
         config = Config.parse(raw, where=self.file, member=member)
         self._count_values(raw)
         self._configs[digest] = config
@@ -121,6 +124,12 @@ class Reading:
         """Return the typed view of a document that must be an object."""
         value = self.parse(raw, member)
         return Fields(value, Document(self, member, value, schema))
+
+
+def _bare(error: InputError) -> InputError:
+    """Return an error without what it came through."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def absent_layers(diff_ids: Sequence[Digest]) -> tuple[Layer, ...]:

@@ -146,7 +146,7 @@ CASES = [
                         "urls": ["http://x"],
                     }
                 }
-            }
+            },
         ).build(),
         "layer.tar: ",
     ),

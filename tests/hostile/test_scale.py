@@ -86,12 +86,12 @@ def many_links_to_one_blob():
 
 
 def a_v1_chain_under_many_names():
-    layers = [(f"{n:064x}", f"{n - 1:064x}" if n else None, END) for n in range(1000)]
+    layers = [(f"{n:064x}", f"{n - 1:064x}" if n else None, END) for n in range(200)]
     return v1(
         *layers,
         repositories={
-            "a/b": {f"t{n}": f"{999:064x}" for n in range(10)},
-            "c": {f"t{n}": f"{n:064x}" for n in range(1000)},
+            "a/b": {f"t{n}": f"{199:064x}" for n in range(10)},
+            "c": {f"t{n}": f"{n:064x}" for n in range(200)},
         },
     )
 
