@@ -484,9 +484,10 @@ class _Remarks:
 
     def __init__(self, remark: Callable[[str], None]) -> None:
         self._remark = remark
-        self.lines: list[str] = []
+        # Ordered, and asked for each line whether it was said: never searched.
+        self.lines: dict[str, None] = {}
 
     def __call__(self, text: str) -> None:
         if text not in self.lines:
-            self.lines.append(text)
+            self.lines[text] = None
             self._remark(text)

@@ -109,7 +109,6 @@ class _Answer:
 
         self._lines: dict[tuple[str, tuple[str, ...], str], None] = {}
         self._reasons: list[str] = []
-        self._engine = engine
         self._asked = items
         for item in items:
             if not is_image(item):

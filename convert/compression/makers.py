@@ -50,11 +50,6 @@ class Maker:
     made_by: str
     headers: tuple[Header, ...] = ()
 
-    @property
-    def is_profile(self) -> bool:
-        """Whether `--compress` takes the name."""
-        return not self.name.startswith(tuple(f"{family}-" for family in _CLASSIC))
-
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> profiles.Encoder:
         """Start a stream, in gzip behind the first of `headers`.
 

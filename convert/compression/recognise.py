@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 #: Plain bytes fed at a time: a block of most encoders, so that wrong ones go early.
 _CHUNK: Final = 64 << 10
 _HEADER_SIZE: Final = 10
-_TRAILER_SIZE: Final = 8
 #: Longest gzip header that is looked through for name and comment.
 _LONGEST_HEADER: Final = 64 << 10
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
-_UNKNOWN_SYSTEM: Final = 255
 _UNIX: Final = 3
 
 
