@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 from typing import TYPE_CHECKING, Final, Self
@@ -52,7 +51,7 @@ def refuse_overlap(destination: str, source: str) -> None:
 
 def temporary_name() -> str:
     """Return a new name that `remove_stale` recognises."""
-    return f"{_PREFIX}{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
+    return f"{_PREFIX}{os.getpid()}-{os.urandom(8).hex()}{_SUFFIX}"
 
 
 def is_temporary(name: str) -> bool:
