@@ -7,8 +7,8 @@
  * entries within the last 32 KiB can ever be used: that is the snapshot.
  *
  * Go keeps the four bytes beside each position; here they are read from the input, which
- * says the same. Go's renumbering of positions near 2^31 changes nothing that can be seen
- * (what it drops is out of reach), so positions here are renumbered when it suits us.
+ * says the same, and positions have 16 bits, so that the table fits into a core's nearest
+ * cache: see renumber(). Go's own renumbering near 2^31 drops what is out of reach anyway.
  */
 #include <string.h>
 
@@ -32,16 +32,15 @@ enum {
     STORED_REST = 16,
     LITERALS_REST = 127,
     LITERAL_SLACK = 16, /* short runs are copied 16 bytes at a time */
+    OUT_OF_REACH = WINDOW_SIZE + 1,
+    /* Two calls of renumber() may lie 65,535 - OUT_OF_REACH bytes apart, the longest match or
+     * step between two looks at this included. */
+    RENUMBER_EVERY = BLOCK_SIZE / 3,
 };
 
-/* A coordinate for positions: anything at or below NOWHERE is out of reach of the first
- * block, which starts at FIRST. */
-enum { NOWHERE = 0, FIRST = NOWHERE + WINDOW_SIZE + 1 };
-static const uint32_t RENUMBER_AT = UINT32_C(1) << 31;
-
 typedef struct {
-    uint32_t table[TABLE_SIZE];
-    uint32_t here; /* coordinate of the next block's first byte */
+    uint16_t table[TABLE_SIZE]; /* positions modulo 65,536 */
+    size_t here; /* the next block's first byte, as the table counts */
     sequence sequences[BLOCK_SIZE / MIN_MATCH + 1];
     uint8_t literals[BLOCK_SIZE + LITERAL_SLACK];
 } fast_state;
@@ -53,15 +52,25 @@ static inline uint32_t hash(uint32_t four) {
 static void fast_init(void *state, int level) {
     fast_state *f = state;
     (void)level;
-    memset(f->table, 0, sizeof f->table);
-    f->here = FIRST;
+    for (size_t i = 0; i < TABLE_SIZE; i++)
+        f->table[i] = (uint16_t)-OUT_OF_REACH;
+    f->here = 0;
 }
 
-static void renumber(fast_state *f) {
-    uint32_t down = f->here - FIRST;
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        f->table[i] = f->table[i] > down ? f->table[i] - down : NOWHERE;
-    f->here = FIRST;
+/*
+ * Make `origin` position 0, and hold back the age of entries that are out of reach at `here`:
+ * left alone it would come round to 0 and look like a distance that is within reach.
+ */
+static void renumber(uint16_t *table, size_t origin, size_t here) {
+    const uint16_t before = (uint16_t)(here - 1);
+    for (size_t i = 0; i < TABLE_SIZE; i++) {
+        /* The distance less 1: its highest bit is set from OUT_OF_REACH on, and then the
+         * others are cleared. Without a comparison, so that compilers vectorise it. */
+        uint16_t distance = (uint16_t)(before - table[i]);
+        uint16_t far = (uint16_t)(0 - (distance >> 15));
+        distance &= (uint16_t)~(far & 0x7fff);
+        table[i] = (uint16_t)(before - distance - origin);
+    }
 }
 
 static inline uint8_t *copy_literals(uint8_t *to, const uint8_t *from, size_t n) {
@@ -72,61 +81,83 @@ static inline uint8_t *copy_literals(uint8_t *to, const uint8_t *from, size_t n)
     return to + n;
 }
 
+/* Is there a match so far back? That a distance is out of reach is worked into the
+ * comparison, in arithmetic that no compiler makes a branch of: nobody could predict it. */
+static inline bool matches(const uint8_t *p, uint32_t four, uint32_t distance) {
+    uint32_t in_reach = 0 - ((distance - OUT_OF_REACH) >> 31); /* all ones or 0 */
+    return ((load32(p - (distance & in_reach)) ^ four) | ~in_reach) == 0;
+}
+
+/* Where to renumber next, or, near its end, to leave the block. */
+static inline size_t next_stop(size_t s, size_t limit) {
+    return limit - s < RENUMBER_EVERY ? limit : s + RENUMBER_EVERY;
+}
+
 /* Find the matches of one block, of more than MARGIN bytes. */
 static void parse(fast_state *f, const uint8_t *data, size_t length, token_block *tokens) {
-    uint32_t *const table = f->table;
-    const uint32_t here = f->here;
+    uint16_t *const table = f->table;
     sequence *next_sequence = f->sequences;
     uint8_t *next_literal = f->literals;
-    uint32_t limit = (uint32_t)(length - MARGIN);
-    uint32_t emitted = 0; /* everything before is in sequences */
-    uint32_t s = 0;
+    const size_t limit = length - MARGIN;
+    size_t stop = next_stop(0, limit);
+    size_t emitted = 0; /* everything before is in sequences */
+    size_t s = 0;
     uint32_t four = load32(data);
     uint32_t h = hash(four);
+    renumber(table, f->here, f->here);
 
     for (;;) {
-        uint32_t skip = SKIP_START;
-        uint32_t ahead = s;
+        size_t skip = SKIP_START;
+        size_t ahead = s;
         uint32_t distance;
         for (;;) {
             s = ahead;
-            uint32_t step = skip >> SKIP_SHIFT;
+            size_t step = skip >> SKIP_SHIFT;
             ahead = s + step;
             skip += step;
-            if (ahead > limit)
-                goto done;
-            distance = here + s - table[h];
-            table[h] = here + s;
+            if (ahead > stop) {
+                if (ahead > limit)
+                    goto done;
+                renumber(table, 0, s);
+                stop = next_stop(s, limit);
+            }
+            distance = (uint16_t)(s - table[h]);
+            table[h] = (uint16_t)s;
             uint32_t next_four = load32(data + ahead);
             h = hash(next_four);
-            if (distance <= WINDOW_SIZE && load32(data + s - distance) == four)
+            if (matches(data + s, four, distance))
                 break;
             four = next_four;
         }
 
-        uint32_t literals = s - emitted;
+        size_t literals = s - emitted;
         /* MARGIN bytes at least follow s, so 16 from a run before it are there. */
         next_literal = copy_literals(next_literal, data + emitted, literals);
         for (;;) {
             size_t most = length - s < MAX_MATCH ? length - s : MAX_MATCH;
-            uint32_t n = MIN_MATCH + (uint32_t)match_length(data + s + MIN_MATCH,
-                                                            data + s + MIN_MATCH - distance,
-                                                            most - MIN_MATCH);
-            *next_sequence++ = (sequence){literals, (uint16_t)(n - 3), (uint16_t)(distance - 1)};
+            size_t n = MIN_MATCH + match_length(data + s + MIN_MATCH,
+                                                data + s + MIN_MATCH - distance,
+                                                most - MIN_MATCH);
+            *next_sequence++ = (sequence){(uint32_t)literals, (uint16_t)(n - 3),
+                                          (uint16_t)(distance - 1)};
             s += n;
             emitted = s;
-            if (s >= limit)
-                goto done;
+            if (s >= stop) {
+                if (s >= limit)
+                    goto done;
+                renumber(table, 0, s);
+                stop = next_stop(s, limit);
+            }
 
             /* Enter the last byte of the match and the one behind it; if that one matches
              * again, go on without looking at literals. */
             uint64_t around = load64(data + s - 1);
-            table[hash((uint32_t)around)] = here + s - 1;
+            table[hash((uint32_t)around)] = (uint16_t)(s - 1);
             uint32_t current = (uint32_t)(around >> 8);
             h = hash(current);
-            distance = here + s - table[h];
-            table[h] = here + s;
-            if (distance > WINDOW_SIZE || load32(data + s - distance) != current) {
+            distance = (uint16_t)(s - table[h]);
+            table[h] = (uint16_t)s;
+            if (!matches(data + s, current, distance)) {
                 four = (uint32_t)(around >> 16);
                 h = hash(four);
                 s++;
@@ -137,7 +168,8 @@ static void parse(fast_state *f, const uint8_t *data, size_t length, token_block
     }
 
 done:
-    tokens->tail = (uint32_t)length - emitted;
+    f->here = length;
+    tokens->tail = (uint32_t)(length - emitted);
     memcpy(next_literal, data + emitted, tokens->tail);
     tokens->literals = f->literals;
     tokens->literal_count = (size_t)(next_literal - f->literals) + tokens->tail;
@@ -158,11 +190,8 @@ static void fast_encode(void *state, const block_input *block, bit_writer *out) 
         return;
     }
 
-    if (f->here > RENUMBER_AT)
-        renumber(f);
     token_block tokens = {.data = block->data, .size = length};
     parse(f, block->data, length, &tokens);
-    f->here += (uint32_t)length;
     if (out == NULL)
         return;
 
@@ -183,8 +212,8 @@ static void fast_save(const void *state, void *snapshot) {
     const fast_state *f = state;
     uint16_t *distances = snapshot;
     for (size_t i = 0; i < TABLE_SIZE; i++) {
-        uint32_t d = f->here - f->table[i];
-        distances[i] = (uint16_t)(d <= WINDOW_SIZE ? d : 0);
+        uint16_t distance = (uint16_t)(f->here - f->table[i]);
+        distances[i] = distance < OUT_OF_REACH ? distance : 0;
     }
 }
 
@@ -193,9 +222,9 @@ static void fast_load(void *state, int level, const void *snapshot, uint64_t pos
     const uint16_t *distances = snapshot;
     (void)level;
     (void)position;
-    f->here = FIRST;
     for (size_t i = 0; i < TABLE_SIZE; i++)
-        f->table[i] = distances[i] != 0 ? FIRST - distances[i] : NOWHERE;
+        f->table[i] = (uint16_t)-(distances[i] != 0 ? distances[i] : OUT_OF_REACH);
+    f->here = 0;
 }
 
 const block_encoder go126_fast = {

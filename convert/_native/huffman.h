@@ -58,14 +58,15 @@ extern const huffman_code fixed_offset_code[OFFSET_CODES];
 extern const uint8_t length_code_of[256];     /* 0..28 */
 extern const uint8_t length_extra_bits[29];
 extern const uint8_t length_base[29];         /* less 3 */
-extern const uint8_t offset_code_small[256];  /* code of offset-1 below 256 */
-extern const uint8_t offset_code_large[256];  /* code of (offset-1)>>7 otherwise */
+/* The code of offset-1: at that place below 256, else at 256 + (offset-1)/128. */
+extern const uint8_t offset_codes[512];
 extern const uint8_t offset_extra_bits[OFFSET_CODES];
 extern const uint16_t offset_base[OFFSET_CODES]; /* less 1 */
 
 static inline unsigned offset_code_of(uint32_t offset_less_1) {
-    return offset_less_1 < 256 ? offset_code_small[offset_less_1]
-                               : offset_code_large[offset_less_1 >> 7];
+    /* One load for both cases: near and far offsets come in no order that a processor
+     * could predict. */
+    return offset_codes[offset_less_1 < 256 ? offset_less_1 : 256 + (offset_less_1 >> 7)];
 }
 
 #endif

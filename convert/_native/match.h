@@ -23,11 +23,13 @@ static inline unsigned trailing_zero_bytes(uint64_t v) {
 /* How many bytes at a and b are equal, at most `limit`; neither is read beyond it. */
 static inline size_t match_length(const uint8_t *a, const uint8_t *b, size_t limit) {
     size_t n = 0;
-    while (limit - n >= 8) {
-        uint64_t difference = load64(a + n) ^ load64(b + n);
-        if (difference != 0)
-            return n + trailing_zero_bytes(difference);
-        n += 8;
+    while (limit - n >= 16) {
+        /* Two words at once: most matches end in one of them, in which no one can predict. */
+        uint64_t low = load64(a + n) ^ load64(b + n);
+        uint64_t high = load64(a + n + 8) ^ load64(b + n + 8);
+        if ((low | high) != 0)
+            return n + (low != 0 ? 0 : 8) + trailing_zero_bytes(low != 0 ? low : high);
+        n += 16;
     }
     while (n < limit && a[n] == b[n])
         n++;

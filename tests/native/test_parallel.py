@@ -171,11 +171,29 @@ def test_bytes_do_not_depend_on_workers_or_chunks(profile: str, workers: int) ->
 
 def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
     data = bytes(range(256)) * 65535
-    segment = Joiner(126, 6).segment(data, 0, len(data), 0, last=True)
-    worker = threading.Thread(target=segment.run)
-    worker.start()
-    turns = 0
-    while worker.is_alive():
-        turns += 1
-    worker.join()
-    assert turns > 1
+    joiner = Joiner(126, 6)
+
+    def seen_at_work() -> bool:
+        segment = joiner.segment(data, 0, len(data), 0, last=True)
+        began, ended = threading.Event(), threading.Event()
+
+        def work() -> None:
+            began.set()
+            segment.run()
+            ended.set()
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        began.wait()
+        seen = not ended.is_set()
+        worker.join()
+        return seen
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # nobody else runs before the worker lets them
+    try:
+        # A busy machine may give this thread no processor until the work is done.
+        assert any(seen_at_work() for _ in range(50))
+    finally:
+        sys.setswitchinterval(before)
+
