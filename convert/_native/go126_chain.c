@@ -29,6 +29,9 @@ enum {
     FAR = 4096,
     /* Links are positions modulo this. */
     LINK_RANGE = 1 << 16,
+    /* A link that leads nowhere leads so far back: out of reach as seen from any position that
+     * can see the link, for a whole window later it has come round to 0, which is no distance. */
+    NO_LINK = WINDOW_SIZE,
     /* Coordinates start here, so that 0 is out of reach of everything. */
     FIRST = WINDOW_SIZE + 1,
 };
@@ -80,22 +83,31 @@ void chain_slide(chain_parser *p, size_t n) {
     }
 }
 
-/* Enter the four bytes at index i; answer the distance to the latest with the same hash,
- * or something greater than the window. */
-static inline uint32_t enter(chain_parser *p, const uint8_t *data, size_t i) {
+/* What is known of a position before it is entered. */
+typedef struct {
+    uint64_t link;    /* to be kept for it */
+    uint32_t nearest; /* the distance to the latest with the same hash, or more than the window */
+} entry;
+
+/* Make index i the latest position with its hash. Its link is not kept yet: the place belongs
+ * to the position a window before, which a search from here may still pass. */
+static inline entry enter_head(chain_parser *p, const uint8_t *data, size_t i) {
     uint32_t here = (uint32_t)i + p->bias;
     uint32_t *head = &p->head[hash(data + i)];
     uint32_t before = *head;
     uint32_t distance = here - before;
     *head = here;
-    uint32_t first = here;
-    uint32_t second = here;
-    if (distance <= WINDOW_SIZE) {
-        first = before;
-        second = p->links[before & WINDOW_MASK];
-    }
-    p->links[here & WINDOW_MASK] = (first & 0xffff) | second << 16;
-    return distance;
+    if (distance > WINDOW_SIZE)
+        return (entry){(here - NO_LINK) & 0xffff, distance};
+    return (entry){(before & 0xffff) | p->links[before & WINDOW_MASK] << 16, distance};
+}
+
+static inline void keep_link(chain_parser *p, size_t i, uint64_t link) {
+    p->links[((uint32_t)i + p->bias) & WINDOW_MASK] = link;
+}
+
+static inline void enter(chain_parser *p, const uint8_t *data, size_t i) {
+    keep_link(p, i, enter_head(p, data, i).link);
 }
 
 static bool is_entered(const entered_set *set, uint64_t position) {
@@ -132,10 +144,8 @@ static inline void set_best(search *m, uint32_t length) {
     m->want = load32(m->tail);
 }
 
-/* Try one candidate; true if it ends the search. */
-static inline bool try_match(search *m, uint32_t distance) {
-    if (load32(m->tail - distance) != m->want)
-        return false;
+/* A candidate that agrees with `want`: take it if it is longer; true if it ends the search. */
+static NEVER_INLINE bool improve(search *m, uint32_t distance) {
     uint32_t n = (uint32_t)match_length(m->s, m->s - distance, m->most);
     if (n <= m->best || (n == MIN_MATCH && distance > FAR))
         return false;
@@ -149,36 +159,38 @@ static inline bool try_match(search *m, uint32_t distance) {
 }
 
 /*
- * Look for a match that is longer than m->best among the level's number of candidates, from
- * the one at `distance` back to `reach`. Ties go to the nearer one.
+ * Look for a match that is longer than m->best among the level's number of candidates, those
+ * that `link`, the link of `here`, leads to, back to `reach`. Ties go to the nearer one.
  *
  * Walking a chain means waiting for one load after the other, so each link knows the next
- * two. The first of a chain links to itself. What lies a whole window back shares its link
- * with `here`, whose step leads out of reach.
+ * four, each of which is at most a window further back than the one before: the first that
+ * is out of reach ends the chain. Distances are negative here, as then one comparison finds
+ * both what is out of reach and what came round to 0.
  */
-static inline void find_match(const chain_parser *p, search *m, uint32_t here, uint32_t distance,
-                              uint32_t reach) {
-    const uint32_t *const links = p->links;
-    uint32_t tries = p->rules.chain; /* even at every level */
-    uint16_t at = (uint16_t)(here - distance);
+static void find_match(const chain_parser *p, search *m, uint32_t here, uint64_t link,
+                       uint32_t reach) {
+    const uint8_t *tail = m->tail;
+    uint32_t want = m->want;
+    uint32_t tries = p->rules.chain; /* a multiple of four at every level */
+    const uint32_t furthest = 0 - reach;
     for (;;) {
-        uint32_t link = links[at & WINDOW_MASK];
-        uint16_t first = (uint16_t)link;
-        uint16_t second = (uint16_t)(link >> 16);
-        if (try_match(m, distance))
+        uint64_t next = p->links[link >> 48 & WINDOW_MASK];
+        for (int i = 0; i < 4; i++) {
+            int32_t back = (int16_t)(uint16_t)(link - here);
+            link >>= 16;
+            if ((uint32_t)back < furthest)
+                return;
+            if (load32(tail + back) == want) {
+                if (improve(m, (uint32_t)-back))
+                    return;
+                tail = m->tail;
+                want = m->want;
+            }
+        }
+        tries -= 4;
+        if (tries == 0)
             return;
-        uint16_t step = (uint16_t)(at - first);
-        if ((uint16_t)(step - 1) >= reach - distance)
-            return;
-        distance += step;
-        if (try_match(m, distance))
-            return;
-        tries -= 2;
-        step = (uint16_t)(first - second);
-        if ((uint16_t)(step - 1) >= reach - distance || tries == 0)
-            return;
-        distance += step;
-        at = second;
+        link = next;
     }
 }
 
@@ -201,7 +213,7 @@ static inline uint32_t reach_at(window *w, const chain_input *in, size_t i) {
 
 /* The length of the best match longer than `length`, whose distance is set; or `length`. */
 static inline uint32_t longest_match(const chain_parser *p, const uint8_t *s, uint32_t here,
-                                     uint32_t nearest, uint32_t reach, uint32_t length,
+                                     uint64_t link, uint32_t reach, uint32_t length,
                                      size_t ahead, uint32_t *distance) {
     search m;
     m.s = s;
@@ -209,7 +221,7 @@ static inline uint32_t longest_match(const chain_parser *p, const uint8_t *s, ui
     m.enough = p->rules.nice < m.most ? p->rules.nice : m.most;
     m.best_distance = 0;
     set_best(&m, length);
-    find_match(p, &m, here, nearest, reach);
+    find_match(p, &m, here, link, reach);
     if (m.best > length)
         *distance = m.best_distance;
     return m.best;
@@ -265,9 +277,10 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
                 break;
             }
         }
-        uint32_t nearest = WINDOW_SIZE + 1;
+        entry entered = {0, WINDOW_SIZE + 1};
         if (s < enter_end)
-            nearest = enter(p, data, s);
+            entered = enter_head(p, data, s);
+        uint32_t nearest = entered.nearest;
         uint32_t old_length = length, old_distance = distance;
         length = NO_MATCH;
         if (nearest <= WINDOW_SIZE && old_length < p->rules.lazy && ahead > old_length) {
@@ -275,10 +288,14 @@ static void parse_lazy(chain_parser *p, const chain_input *in, size_t stop, toke
              * used, and cannot end the search either: what waits is shorter than `lazy`,
              * which is at most `nice`. */
             uint32_t reach = reach_at(&w, in, s);
+            if (ahead > MIN_MATCH)
+                PREFETCH(&p->head[hash(data + s + 1)]);
             if (nearest <= reach)
-                length = longest_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
+                length = longest_match(p, data + s, (uint32_t)s + p->bias, entered.link, reach,
                                        old_length, ahead, &distance);
         }
+        if (s < enter_end)
+            keep_link(p, s, entered.link);
         if (old_length >= MIN_MATCH && length <= old_length) {
             add_match(&out, old_length, old_distance);
             size_t match_end = s + old_length - 1;
@@ -322,13 +339,15 @@ static void parse_greedy(chain_parser *p, const chain_input *in, size_t stop, to
             break;
         uint32_t length = NO_MATCH, distance = 0;
         if (s < enter_end) {
-            uint32_t nearest = enter(p, data, s);
+            entry entered = enter_head(p, data, s);
+            uint32_t nearest = entered.nearest;
             if (nearest <= WINDOW_SIZE) {
                 uint32_t reach = reach_at(&w, in, s);
                 if (nearest <= reach)
-                    length = longest_match(p, data + s, (uint32_t)s + p->bias, nearest, reach,
+                    length = longest_match(p, data + s, (uint32_t)s + p->bias, entered.link, reach,
                                            NO_MATCH, ahead, &distance);
             }
+            keep_link(p, s, entered.link);
         }
         if (length < MIN_MATCH) {
             add_literal(&out, data[s++]);

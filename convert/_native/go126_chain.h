@@ -53,9 +53,10 @@ typedef struct {
     uint32_t distance;
     bool literal_waits; /* lazy: the byte at next-1 is not yet in a token */
     uint32_t head[1 << CHAIN_HASH_BITS]; /* latest position with this hash */
-    /* By position modulo the window: the positions before with the same hash, modulo 2^16,
-     * the latest in the lower half, the one before that in the upper; itself: there is none. */
-    uint32_t links[WINDOW_SIZE];
+    /* By position modulo the window: the four latest positions before it with the same hash,
+     * modulo 2^16, the latest lowest. Behind the first of a chain comes one out of reach, and
+     * behind that anything. */
+    uint64_t links[WINDOW_SIZE];
 } chain_parser;
 
 /* A view of the stream: `data[0]` lies at stream position `origin`, `size` bytes are known;

@@ -1,4 +1,4 @@
-/* Comparing two places in the input, eight bytes at a time. */
+/* Comparing two places in the input, a word at a time, and what else matching wants of compilers. */
 #ifndef IMGCONV_MATCH_H
 #define IMGCONV_MATCH_H
 
@@ -6,6 +6,14 @@
 #include <stdint.h>
 
 #include "bits.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define NEVER_INLINE __attribute__((noinline))
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define NEVER_INLINE
+#define PREFETCH(address) ((void)(address))
+#endif
 
 static inline unsigned trailing_zero_bytes(uint64_t v) {
 #if defined(__GNUC__) || defined(__clang__)
