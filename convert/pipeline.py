@@ -280,6 +280,7 @@ def _keeper(
         limit=proofs.max_layer_size,
         where=proofs.file or "-",
         progress=proofs.progress,
+        hashing=proofs.hashing,
     )
 
 
