@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from convert.archive.tar_read import Member
     from convert.digest import Digest
-    from convert.hashing import Hashing
     from convert.model import Blob, Descriptor, Extent
     from convert.progress import Progress
 
@@ -94,7 +93,6 @@ class EncodingKeeper:
         limit: int,
         where: str,
         progress: Progress,
-        hashing: Hashing,
     ) -> None:
         """`encode` compresses a plain stream of a size with `profile`; `limit` bounds one layer in bytes.
 
@@ -105,7 +103,6 @@ class EncodingKeeper:
         self._profile = profile
         self._limit = limit
         self._progress = progress
-        self._hashing = hashing
         self._spool = SpoolKeeper(where)
         self._running: deque[tuple[int, Future[Arrival]]] = deque()
         self._held = 0
@@ -137,12 +134,7 @@ class EncodingKeeper:
     def _arrive(self, member: Member, plain: BinaryIO) -> Arrival:
         learnt: list[Digest] = []
         hashed = HashingStream(
-            plain,
-            "sha256",
-            lambda digest, _: learnt.append(digest),
-            limit=self._limit,
-            where=member.name,
-            hashing=self._hashing,
+            plain, "sha256", lambda digest, _: learnt.append(digest), limit=self._limit, where=member.name
         )
         encoded, kept = self._encode(cast("BinaryIO", hashed), member.size)
         return Arrival(learnt[0], encoded, kept)

@@ -7,6 +7,7 @@ was proved once in a run is not proved again.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -15,7 +16,6 @@ from convert.archive.copying import Stopped
 from convert.compression import streams
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, NotRepresentableError, UnsafeInputError
-from convert.hashing import Hashing
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.progress import Silent
 
@@ -36,15 +36,14 @@ class Proofs:
     """What this run has proved: blobs (by identity) and the digest each matched.
 
     It also holds how the run reads: the limit of one layer, the name of the file,
-    who is told of each blob's bytes, whether one layer may use several cores
-    (`overlap`), and what is hashed side by side (`hashing`).
+    who is told of each blob's bytes, and whether one layer may use several cores
+    (`overlap`).
     """
 
     max_layer_size: int = MAX_LAYER_SIZE
     file: str | None = None
     progress: Progress = field(default_factory=Silent)
     overlap: bool = False
-    hashing: Hashing = field(default_factory=Hashing)
     stopped: bool = False
     _proved: set[tuple[int, Digest]] = field(default_factory=set)
     _counted: set[int] = field(default_factory=set)
@@ -126,12 +125,11 @@ class HashingStream(io.RawIOBase):
         limit: int | None = None,
         where: str = "",
         check_stopped: Callable[[], None] | None = None,
-        hashing: Hashing | None = None,
     ) -> None:
-        """Read from `inner`, which is closed with this stream; `hashing` hashes it beside others."""
+        """Read from `inner`, which is closed with this stream."""
         self._inner = inner
         self._check_stopped = check_stopped
-        self._hasher = (hashing or Hashing()).begin(algorithm)
+        self._hasher = hashlib.new(algorithm)
         self._algorithm = algorithm
         self._done: Callable[[Digest, int], None] | None = done
         self._limit = limit
@@ -171,10 +169,7 @@ class HashingStream(io.RawIOBase):
                     member=self._where,
                     hint="--max-layer-size raises the limit",
                 )
-            if isinstance(data, bytes):
-                self._hasher.update(data)
-            else:
-                self._hasher.update_from(data)
+            self._hasher.update(data)
             if self._check_stopped is not None:
                 self._check_stopped()
         elif self._done is not None and asked:
@@ -184,7 +179,6 @@ class HashingStream(io.RawIOBase):
     def close(self) -> None:
         """Close the stream below too."""
         if not self.closed:
-            self._hasher.close()
             self._inner.close()
         super().close()
 
@@ -267,7 +261,6 @@ class StoredContent:
                 limit=self._stored.size,
                 where=self._blob.where,
                 check_stopped=self._proofs.check_stopped,
-                hashing=self._proofs.hashing,
             ),
         )
 
@@ -341,8 +334,7 @@ class PlainContent:
             raise
 
     def _hashing(self, raw: BinaryIO, algorithm: str, done: Callable[[Digest, int], None]) -> BinaryIO:
-        stream = HashingStream(raw, algorithm, done, where=self._blob.where, hashing=self._proofs.hashing)
-        return cast("BinaryIO", stream)
+        return cast("BinaryIO", HashingStream(raw, algorithm, done, where=self._blob.where))
 
     def _unpacked(self, raw: BinaryIO) -> BinaryIO:
         plain = streams.decompress(raw, self.compression, where=self._blob.where)
@@ -363,7 +355,6 @@ class PlainContent:
                 limit=self._proofs.max_layer_size,
                 where=self._blob.where,
                 check_stopped=self._proofs.check_stopped,
-                hashing=self._proofs.hashing,
             ),
         )
 

@@ -7,6 +7,7 @@ each of them on all cores.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
-    from convert.hashing import Hasher
     from convert.model import Blob, Node
     from convert.progress import Progress
     from convert.pushers import Pusher
@@ -233,10 +233,10 @@ def _want(load: Load, image: Image, layer: Layer) -> _Want:
 class _Tally:
     """What an encoder makes: its digest and size, and nothing kept."""
 
-    def __init__(self, encoder: profiles.Encoder, compression: str, hasher: Hasher) -> None:
+    def __init__(self, encoder: profiles.Encoder, compression: str) -> None:
         self._encoder = encoder
         self._compression = compression
-        self._hasher = hasher
+        self._hasher = hashlib.sha256()
         self._size = 0
 
     def take(self, chunk: memoryview) -> None:
@@ -267,7 +267,7 @@ class _Pass:
         self._blob = blob
         self._proofs = proofs
         self._tallies = {
-            want: _Tally(encoder(want[1]), profiles.get(want[1]).compression, proofs.hashing.begin("sha256"))
+            want: _Tally(encoder(want[1]), profiles.get(want[1]).compression)
             for want in sorted(wants, key=lambda want: want[1])
             if want[0] in {Form.ENCODED, Form.AGAIN}
         }

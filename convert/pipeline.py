@@ -280,7 +280,6 @@ def _keeper(
         limit=proofs.max_layer_size,
         where=proofs.file or "-",
         progress=proofs.progress,
-        hashing=proofs.hashing,
     )
 
 

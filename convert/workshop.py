@@ -7,6 +7,7 @@ the destination, so memory depends on chunk and jobs, never on the image.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
@@ -365,8 +366,8 @@ class Workshop:
 
     def _encode(self, plain: BinaryIO, encoder: Encoder, staging: Staging) -> tuple[Descriptor, Blob]:
         out = staging.new_blob()
-        hasher = self._proofs.hashing.begin("sha256")
         try:
+            hasher = hashlib.sha256()
             size = 0
 
             def put(data: bytes) -> None:
@@ -381,7 +382,6 @@ class Workshop:
             digest = Digest("sha256", hasher.hexdigest())
             blob = out.finish(digest)
         except BaseException:
-            hasher.close()
             out.abort()
             raise
         return Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size), blob

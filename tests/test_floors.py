@@ -23,7 +23,6 @@ FLOORS = {
     "convert.remarks": 0,
     "convert.schemas": 0,
     "convert._native": 1,
-    "convert.hashing": 1,
     "convert.compression": 1,
     "convert.schema": 1,
     "convert.archive": 2,

@@ -1,8 +1,7 @@
 """The C core: encoders whose bytes equal those of Go's compress/flate.
 
 `encoder.h` says what an encoder is, `docs/encoders.md` how one stream is encoded on many
-cores. `convert.compression.gzip` is the only user. Beside them `_lanes`, SHA-256 of several
-streams at once (`sha256.h`), for `convert.hashing`.
+cores. `convert.compression.gzip` is the only user.
 """
 
 from convert._native._binding import (
