@@ -40,22 +40,39 @@ static void sum_bytes(const byte_counts *c, uint32_t *frequency) {
         frequency[i] = c->lane[0][i] + c->lane[1][i] + c->lane[2][i] + c->lane[3][i];
 }
 
+/* Likewise for lengths and the codes of offsets. */
+typedef struct {
+    uint32_t length[2][256];
+    uint32_t offset[2][OFFSET_CODES];
+} match_counts;
+
+static inline void count_match(match_counts *c, size_t lane, sequence s) {
+    c->length[lane][s.length]++;
+    c->offset[lane][offset_code_of(s.offset)]++;
+}
+
 static void count_tokens(const token_block *block, block_code *code) {
     byte_counts bytes;
-    uint32_t lengths[256] = {0};
+    match_counts matches;
     memset(&bytes, 0, sizeof bytes);
+    memset(&matches, 0, sizeof matches);
     memset(code->literal_frequency, 0, sizeof code->literal_frequency);
-    memset(code->offset_frequency, 0, sizeof code->offset_frequency);
 
     count_bytes(&bytes, block->literals, block->literal_count);
-    for (size_t i = 0; i < block->count; i++) {
-        const sequence *s = &block->sequences[i];
-        lengths[s->length]++;
-        code->offset_frequency[offset_code_of(s->offset)]++;
+    size_t i = 0;
+    for (; i + 2 <= block->count; i += 2) {
+        count_match(&matches, 0, block->sequences[i]);
+        count_match(&matches, 1, block->sequences[i + 1]);
     }
+    if (i < block->count)
+        count_match(&matches, 0, block->sequences[i]);
+
     sum_bytes(&bytes, code->literal_frequency);
-    for (size_t i = 0; i < 256; i++)
-        code->literal_frequency[LENGTH_CODE_0 + length_code_of[i]] += lengths[i];
+    for (size_t n = 0; n < 256; n++)
+        code->literal_frequency[LENGTH_CODE_0 + length_code_of[n]] +=
+            matches.length[0][n] + matches.length[1][n];
+    for (size_t c = 0; c < OFFSET_CODES; c++)
+        code->offset_frequency[c] = matches.offset[0][c] + matches.offset[1][c];
     code->literal_frequency[END_OF_BLOCK] = 1;
 }
 
@@ -112,11 +129,13 @@ static void write_tokens(const token_block *block, const huffman_code *literal,
                          (uint32_t)(h.length + length_extra_bits[c]) << 24;
     }
 
-    bit_writer out = *target; /* in registers */
+    /* In registers: the compiler must take it that writing bytes changes everything else. */
+    bit_writer out = *target;
     const uint8_t *p = block->literals;
+    const sequence *const end = block->sequences + block->count;
     uint32_t skip = block->skip;
-    for (size_t i = 0; i < block->count; i++) {
-        sequence s = block->sequences[i];
+    for (const sequence *next = block->sequences; next < end; next++) {
+        sequence s = *next;
         uint32_t run = s.literals - skip;
         skip = 0;
         write_literals(&out, literal, p, run);
