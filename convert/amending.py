@@ -7,6 +7,7 @@ Every other member stays byte for byte; no layer is copied twice (CONTRACT.md,
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,24 +16,27 @@ from convert.archive import amend
 from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.direct import STDOUT, open_stream
 from convert.archive.source import STDIN, open_whole_tar
-from convert.content import Proofs, compression_of, present
-from convert.digest import Digest
+from convert.compression import profiles
+from convert.content import Proofs, present
 from convert.errors import InputError, StorageError, UsageError
 from convert.formats.read import read
 from convert.formats.repositories import MEMBER, additions_to
 from convert.formats.writing import WriteOptions
-from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.limits import MAX_LAYER_SIZE
 from convert.pipeline import cores
 from convert.proving import prove_layers
+from convert.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convert.archive.tar_write import Content
     from convert.archive.tree import TarTree
+    from convert.digest import Digest
     from convert.formats.repositories import Additions
     from convert.formats.writing import V1Scheme
     from convert.model import Blob, Descriptor, ImageSet, Layer
+    from convert.workshop import LayerDigests
 
 
 def add_repositories(
@@ -82,13 +86,20 @@ def add_repositories(
         images = read(tree)
         for warning in images.warnings:
             remark(warning)
-        changes = _changes(tree, images, v1_ids or "keep", compress, remark)
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
+
+        @functools.cache
+        def layer_digests() -> LayerDigests:
+            profile = profiles.get(compress or profiles.DEFAULT)
+            with Workshop(jobs=jobs or cores(), profile=profile, proofs=proofs) as shop:
+                return shop.digests(images)
+
+        changes = _changes(tree, images, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
         if changes.replaced:
             remark(f"{MEMBER}: {changes.replaced}; replaced")
         if target is None and not changes.append and not changes.drop:
             remark(f"{MEMBER}: already there and right, nothing written")
             return images
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
         try:
             with ThreadPoolExecutor(jobs or cores()) as executor:
                 prove_layers(images, proofs, executor, full=verify == "full")
@@ -100,7 +111,11 @@ def add_repositories(
 
 
 def _changes(
-    tree: TarTree, images: ImageSet, v1_ids: V1Scheme, compress: str | None, remark: Callable[[str], None]
+    tree: TarTree,
+    images: ImageSet,
+    v1_ids: V1Scheme,
+    layer_digest: Callable[[Layer], Digest],
+    remark: Callable[[str], None],
 ) -> Additions:
     def member_of(layer: Layer) -> str:
         return present(layer, tree.where).where
@@ -108,31 +123,12 @@ def _changes(
     options = WriteOptions(
         content=_unused_content,
         blob=_unused_blob,
-        layer_digest=lambda layer: _layer_digest(layer, compress),
+        layer_digest=layer_digest,
         warn=remark,
         v1_ids=v1_ids,
     )
     existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None
     return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of)
-
-
-def _layer_digest(layer: Layer, compress: str | None) -> Digest:
-    """Return a layer's digest as a registry would store it, for `chain-free` v1 IDs."""
-    import hashlib  # noqa: PLC0415 - only for that scheme
-
-    from convert.compression import profiles  # noqa: PLC0415
-
-    if layer.stored is not None:
-        return layer.stored.digest
-    blob = present(layer)
-    hasher = hashlib.sha256()
-    encoder = None if compression_of(blob) else profiles.get(compress or profiles.DEFAULT).encoder()
-    with blob.open() as stream:
-        while data := stream.read(CHUNK):
-            hasher.update(encoder.write(data) if encoder else data)
-    if encoder:
-        hasher.update(encoder.finish())
-    return Digest("sha256", hasher.hexdigest())
 
 
 def _unused_content(_: Layer) -> Content:
