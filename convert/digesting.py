@@ -17,9 +17,9 @@ from convert.archive.source import open_source
 from convert.compression import profiles
 from convert.content import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.digest import Digest
-from convert.errors import UsageError
+from convert.errors import NotRepresentableError, UsageError
 from convert.limits import MAX_LAYER_SIZE
-from convert.model import Artifact, Descriptor, Image, Index, Layer
+from convert.model import Artifact, Descriptor, Image, Index, Layer, Other
 from convert.names import entry_text, manifest_digest
 from convert.progress import Silent
 from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
-    from convert.model import Blob, Node
+    from convert.model import Blob, Manifest, Node
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.pushing import Load
@@ -59,13 +59,37 @@ class Pushed:
         return digest
 
     @property
+    def media_type(self) -> str:
+        """What the registry is told that it is."""
+        if isinstance(self.node, Index):
+            return self.node.media_type
+        if isinstance(self.node, Other):
+            return self.node.descriptor.media_type
+        return self._manifest().media_type
+
+    @property
+    def size(self) -> int:
+        """Bytes of what has the digest."""
+        return self.node.descriptor.size if isinstance(self.node, Other) else len(self.raw)
+
+    @property
     def raw(self) -> bytes:
-        """The manifest's or index's bytes."""
+        """The manifest's or index's bytes.
+
+        Raises:
+            NotRepresentableError: of a media type that may be anything.
+        """
         if isinstance(self.node, Index):
             return self.node.raw
-        if isinstance(self.node, Image | Artifact) and self.node.manifest is not None:
-            return self.node.manifest.raw
-        raise ValueError("nothing is pushed without a manifest")
+        if isinstance(self.node, Other):
+            raise NotRepresentableError(f"{self.digest} is {self.media_type}, which is no manifest that imgconv knows")
+        return self._manifest().raw
+
+    def _manifest(self) -> Manifest:
+        manifest = self.node.manifest if isinstance(self.node, Image | Artifact) else None
+        if manifest is None:
+            raise ValueError("nothing is pushed without a manifest")
+        return manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +379,6 @@ def report(answer: Answer) -> dict[str, Any]:
 def _row(pushed: Pushed) -> dict[str, Any]:
     node = pushed.node
     manifest = node.manifest if isinstance(node, Image | Artifact) else None
-    media_type = manifest.media_type if manifest is not None else node.media_type if isinstance(node, Index) else None
     return {
         "pusher": pushed.pusher.name,
         "go": pushed.pusher.go or None,
@@ -363,8 +386,8 @@ def _row(pushed: Pushed) -> dict[str, Any]:
         "image_id": str(node.image_id) if isinstance(node, Image) else None,
         "platform": str(node.platform) if isinstance(node, Image) else None,
         "digest": str(pushed.digest),
-        "media_type": media_type,
-        "size": len(pushed.raw),
+        "media_type": pushed.media_type,
+        "size": pushed.size,
         "layers": [
             {"digest": str(layer.digest), "media_type": layer.media_type, "size": layer.size}
             for layer in (manifest.layers if manifest is not None else ())

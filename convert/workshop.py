@@ -233,7 +233,20 @@ class Workshop:
             finished.forms[id(made)] = form
             if content is not None:
                 finished.contents[id(made)] = content
+        self._prove_twins(finished)
         return finished
+
+    def _prove_twins(self, finished: Finished) -> None:
+        """Prove layers of one name that lie twice: a writer takes the bytes of one for all, and reads no other."""
+        named: dict[Digest, dict[int, Content]] = {}
+        for layer in finished.layers.values():
+            content = finished.contents.get(id(layer))
+            if content is not None:
+                stored = layer.stored if finished.forms[id(layer)] is not Form.PLAIN else None
+                name = stored.digest if stored is not None else layer.diff_id
+                named.setdefault(name, {})[id(layer.blob)] = content
+        twins = [content for same in named.values() if len(same) > 1 for content in same.values() if not content.proved]
+        wait_all([self.layers.submit(_read, content) for content in twins], self._proofs.stop)
 
     def _waits(self, layer: Layer, form: Form, size: int) -> bool:
         """Whether a layer has to wait for other large ones: encoding one keeps all cores busy."""
@@ -296,9 +309,13 @@ class Workshop:
             # Not distributable: the descriptor goes on, the bytes live elsewhere.
             return layer, None, Form.STORED
         if layer.stored is not None:
+            kept = StoredContent(layer.blob, layer.stored, self._proofs)
             if self._verify_full:
                 self._prove(layer)
-            return layer, StoredContent(layer.blob, layer.stored, self._proofs), Form.STORED
+            elif mediatypes.is_nondistributable(layer.stored.media_type):
+                # docker-oci leaves these bytes out, so that nobody would read them.
+                _read(kept)
+            return layer, kept, Form.STORED
         if not compression:
             return self._plain(layer)
         descriptor = self._described(layer, compression)
@@ -415,6 +432,11 @@ class Workshop:
         descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
+
+
+def _read(content: Content) -> None:
+    with content.open() as stream:
+        drain(stream)
 
 
 def _size(layer: Layer) -> int:

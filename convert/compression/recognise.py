@@ -8,6 +8,7 @@ that of the right one. Whoever is left at the end made these very bytes.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -28,6 +29,8 @@ _HEADER_SIZE: Final = 10
 _LONGEST_HEADER: Final = 64 << 10
 _FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
 _UNIX: Final = 3
+#: A stream of zstd's highest level takes 90 MB, however short it is: so many at a time.
+_ZSTD_AT_ONCE: Final = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,25 @@ def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
         head = stream.read(_LONGEST_HEADER)
     compression = streams.sniff(head)
     if compression == "zstd":
-        return _Race(open_blob, compression, b"", makers("zstd")).run()
+        left = []
+        for maker in makers("zstd"):
+            with _ZSTD_AT_ONCE:
+                left += _Race(open_blob, compression, 0, [maker]).run()
+        return _origin(left, b"")
     length = header_size(head) if compression == "gzip" else None
     if length is None:
         return None
-    return _Race(open_blob, compression, head[:length], _likely(head[:length])).run()
+    header = head[:length]
+    return _origin(_Race(open_blob, compression, length, _likely(header)).run(), header)
+
+
+def _origin(left: Sequence[Maker], header: bytes) -> Origin | None:
+    if not left:
+        return None
+    best, *others = left
+    fixed = header[:_HEADER_SIZE]
+    by = next((known.by for known in best.headers if known.raw == fixed and fixed == header), "")
+    return Origin(best, header, by, tuple(maker.name for maker in others))
 
 
 def header_size(head: bytes) -> int | None:
@@ -118,15 +135,16 @@ class _Runner:
 
 class _Race:
     def __init__(
-        self, open_blob: Callable[[], BinaryIO], compression: str, header: bytes, candidates: Sequence[Maker]
+        self, open_blob: Callable[[], BinaryIO], compression: str, begin: int, candidates: Sequence[Maker]
     ) -> None:
+        """`begin` is where the body begins in the stream."""
         self._open = open_blob
         self._compression = compression
-        self._header = header
         skip = _HEADER_SIZE if compression == "gzip" else 0
-        self._runners = [_Runner(maker, len(header), skip) for maker in candidates]
+        self._runners = [_Runner(maker, begin, skip) for maker in candidates]
 
-    def run(self) -> Origin | None:
+    def run(self) -> list[Maker]:
+        """Return who made these bytes, nobody where they are damaged."""
         with self._open() as raw:
             window = _Window(raw)
             try:
@@ -135,15 +153,9 @@ class _Race:
                     while self._runners and (count := streams.read_into(plain, buffer)):
                         self._advance(window, buffer[:count])
             except InputError:
-                return None
+                return []
             self._advance(window, None)
-            left = [runner.maker for runner in self._runners if window.ends_at(runner.offset)]
-        if not left:
-            return None
-        best = left[0]
-        fixed = self._header[:_HEADER_SIZE]
-        by = next((known.by for known in best.headers if known.raw == fixed and fixed == self._header), "")
-        return Origin(best, self._header, by, tuple(maker.name for maker in left[1:]))
+            return [runner.maker for runner in self._runners if window.ends_at(runner.offset)]
 
     def _advance(self, window: _Window, plain: memoryview | None) -> None:
         """Feed plain bytes, or the end of them, to all, and keep those whose output fits."""

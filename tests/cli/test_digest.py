@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hostile.building import Layout
 
 from convert import schema
 
@@ -87,6 +88,21 @@ def test_the_json_fits_its_schema(imgconv, archive):
     assert findings(done.json, "report-digest") == []
     assert [row["pusher"] for row in done.json["refused"]] == PUSHERS[:2]
     assert {row["digest"] for row in done.json["pushes"] if row["pusher"] == "imgconv"}
+
+
+def test_a_blob_of_unknown_type_at_the_top_has_the_digest_of_its_descriptor(imgconv):
+    """It was taken for a manifest, and its bytes asked for."""
+    Path("in.tar").write_bytes(Layout(entry={"mediaType": "application/x-unknown"}).build())
+    done = imgconv("digest", "in.tar", "--json")
+    ((row, document),) = [(row, done.json) for row in done.json["pushes"]]
+    assert findings(document, "report-digest") == []
+    ((name, data),) = [each for each in Layout().parts().items() if b'"layers":' in each[1]]
+    assert (row["digest"], row["size"]) == (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+    assert name.endswith(row["digest"][7:])
+    assert row["media_type"] == "application/x-unknown"
+    refused = imgconv("digest", "in.tar", "--as", "imgconv", "--manifest", "-")
+    assert (refused.status, refused.out) == (2, "")
+    assert "no manifest that imgconv knows" in refused.err
 
 
 def test_imgconv_stands_for_what_to_oci_writes(imgconv, archive):

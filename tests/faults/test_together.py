@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -178,9 +179,13 @@ def test_a_signal_in_the_midst_of_a_large_layer_ends_it_soon(tmp_path, number):
     )
     while not list(place.iterdir()) and process.poll() is None:
         time.sleep(0.01)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (process.returncode, out, err) == (128 + number, b"", b"")
+    # Seconds of a processor: the whole layer takes 13.
+    assert after.ru_utime - before.ru_utime < 5
     assert not list(place.iterdir())
 
 

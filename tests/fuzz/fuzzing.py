@@ -6,7 +6,7 @@ else is a finding. As a script it fuzzes with coverage (pip install atheris):
     python tests/fuzz/references.py -max_total_time=600 CORPUS testdata/fuzz/references
 
 CORPUS receives what is new; testdata/fuzz/<target> holds the seeds that plain
-pytest replays (tests/fuzz/test_seeds.py).
+pytest replays (tests/fuzz/test_seeds.py). tests/fuzz/long.py runs them all.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "testdata" / "fuzz"
+#: Seconds of a processor for one input. Not of a clock: a machine that does other work is no finding.
+MOST_TIME = 5.0
 
 
 def fuzz(one, *modules):
@@ -25,7 +28,9 @@ def fuzz(one, *modules):
     import atheris
 
     def traced(data):
+        begin = time.process_time()
         one(data)
+        assert time.process_time() - begin < MOST_TIME
 
     # Instrumented after import, so that the targets stay plain modules for pytest.
     for module in modules:

@@ -47,10 +47,12 @@ def one(data: bytes) -> None:
 def _legacy(data: bytes) -> None:
     try:
         raw = legacy.config_from_v1([data, data], [DIFF_ID, DIFF_ID], where="x", members=["a", "b"])
+        # Refused where the `json` file has a `rootFS` beside the one that is added.
+        made = Config.parse(raw, where="x", member="y")
     except InputError as error:
         one_line(error)
         return
-    assert Config.parse(raw, where="x", member="y").diff_ids == (DIFF_ID, DIFF_ID)
+    assert made.diff_ids == (DIFF_ID, DIFF_ID)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,18 @@ CASES = [
         f"b.tar: layer's DiffID is {sha256(_OTHER)}",
     ),
     refused(
+        "a layer of a second image that is not its DiffID, where the first has the right one",
+        lambda: Docker(
+            layers={"a.tar": PLAIN, "b.tar": b""},
+            manifest=[
+                {"Config": "config.json", "RepoTags": ["x:1"], "Layers": ["a.tar"]},
+                {"Config": "other.json", "RepoTags": ["x:2"], "Layers": ["b.tar"]},
+            ],
+            extra=(("other.json", dump(config(author="another"))),),
+        ).build(),
+        "b.tar: layer's DiffID is sha256:e3b0c442",
+    ),
+    refused(
         "layers in the wrong order",
         lambda: Docker(config=config(sha256(_OTHER), DIFF_ID), layers={"a.tar": PLAIN, "b.tar": _OTHER}).build(),
         "layer's DiffID is",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hostile import cases_compression, cases_docker, cases_documents, cases_links, cases_oci, cases_tar
 from hostile.building import Docker, Layout
+from support import FORMATS
 
 from convert.cli.main import run
 
@@ -46,6 +47,16 @@ class _Saying:
         return f"<text with {self.part!r}>"
 
     __hash__ = None
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "oci"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.status == 3], ids=lambda case: case.name)
+def test_what_one_target_refuses_no_target_takes(case, form, tmp_path, capsys):
+    """Also where a target leaves the bytes at fault out, or writes those of another layer of that name."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    assert run([str(source), "--to", form, str(tmp_path / "out"), "--jobs", "1", *case.options]) == 3
+    assert case.says in capsys.readouterr().err
 
 
 COMMANDS = (
