@@ -90,17 +90,18 @@ def test_the_json_fits_its_schema(imgconv, archive):
     assert {row["digest"] for row in done.json["pushes"] if row["pusher"] == "imgconv"}
 
 
-def test_a_blob_of_unknown_type_at_the_top_has_the_digest_of_its_descriptor(imgconv):
+def test_a_blob_of_unknown_type_at_the_top_has_the_digest_of_its_descriptor(imgconv, tmp_path):
     """It was taken for a manifest, and its bytes asked for."""
-    Path("in.tar").write_bytes(Layout(entry={"mediaType": "application/x-unknown"}).build())
-    done = imgconv("digest", "in.tar", "--json")
+    source = tmp_path / "in.tar"
+    source.write_bytes(Layout(entry={"mediaType": "application/x-unknown"}).build())
+    done = imgconv("digest", source, "--json")
     ((row, document),) = [(row, done.json) for row in done.json["pushes"]]
     assert findings(document, "report-digest") == []
     ((name, data),) = [each for each in Layout().parts().items() if b'"layers":' in each[1]]
     assert (row["digest"], row["size"]) == (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
     assert name.endswith(row["digest"][7:])
     assert row["media_type"] == "application/x-unknown"
-    refused = imgconv("digest", "in.tar", "--as", "imgconv", "--manifest", "-")
+    refused = imgconv("digest", source, "--as", "imgconv", "--manifest", "-")
     assert (refused.status, refused.out) == (2, "")
     assert "no manifest that imgconv knows" in refused.err
 
