@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from convert.cli import options
-from convert.errors import UsageError
+from convert.errors import DestinationExistsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +105,10 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
             result = pipeline.convert(
                 source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
             )
+    except DestinationExistsError as error:
+        if source != "-" and not os.path.lexists(path_of(source)):
+            error.hint = f"SOURCE comes before DEST, and there is no {source}"
+        raise
     finally:
         shown.close()
     _report(result, result.destination, quiet=quiet, verbose=verbose, as_json=as_json)

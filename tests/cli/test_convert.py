@@ -292,6 +292,16 @@ def test_a_fifo_as_source_and_as_destination(tmp_path):
 # -- destinations -----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("form", ["oci", "crane"])
+def test_destination_before_source_is_told_so(imgconv, archive, form):
+    source = archive("docker20-html")
+    before = Path(source).read_bytes()
+    done = imgconv("--to", form, "new", source)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.endswith("(SOURCE comes before DEST, and there is no new)\n")
+    assert Path(source).read_bytes() == before
+
+
 def test_an_existing_result_stays_unless_forced(imgconv, archive):
     source = archive("docker20-html")
     imgconv(source, "--to", "oci", "layout", "-q")
