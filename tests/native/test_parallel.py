@@ -196,4 +196,3 @@ def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
         assert any(seen_at_work() for _ in range(50))
     finally:
         sys.setswitchinterval(before)
-
