@@ -6,24 +6,24 @@ import contextlib
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from convert import known, mediatypes, proving, pushers, pushing
+from convert import proving, pushers, pushing
 from convert.archive import atomic, output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
 from convert.arrival import ArrivedBlob, EncodingKeeper
 from convert.compression import profiles
-from convert.content import PlainContent, Proofs, StoredContent, drain
+from convert.content import Proofs, StoredContent, drain
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
 from convert.formats import oci
 from convert.formats._images import single_images
-from convert.formats._layout import blob_name
 from convert.formats.read import read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
+from convert.holding import Held, remember
 from convert.limits import MAX_LAYER_SIZE
-from convert.model import Descriptor, Entry, Image, Layer, Name
+from convert.model import Entry, Image, Layer, Name
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from convert.archive.output import Content, TarOutput
     from convert.archive.source import Source
     from convert.archive.staging import Staging
-    from convert.archive.tree import Tree
     from convert.compression.profiles import Profile
     from convert.digest import Digest
     from convert.formats.targets import Target
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.transform import ManifestType
-    from convert.workshop import Finished, KnownBlobs
+    from convert.workshop import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +163,14 @@ def convert(
         with atomic.held_back():
             out = open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
+        held = Held(out, stack.enter_context(open_source(path)).tree, proofs) if _appends(out) else None
         shop = stack.enter_context(
             Workshop(
                 jobs=workers,
                 profile=profile,
                 proofs=proofs,
                 verify_full=verify == "full",
-                known=_known_in(out, stack, proofs),
+                known=held,
             )
         )
         opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
@@ -197,8 +197,8 @@ def convert(
             add_repositories=add_repositories,
         )
         if isinstance(out, FolderOutput):
-            write_layout(out, result, options, shop)
-            _remember(out, result, done, profile)
+            write_layout(out, result, options, shop, held)
+            remember(out, held, result, done, profile.name)
         else:
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
@@ -359,17 +359,31 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
 # -- writing -----------------------------------------------------------------------
 
 
-def write_layout(out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop) -> None:
-    """Write a layout folder: all blobs in parallel, then the documents."""
+def write_layout(
+    out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop, held: Held | None = None
+) -> None:
+    """Write a layout folder: all blobs in parallel, then the documents; `held` are not written again."""
     there = None
     if out.appends:
         with open_source(out.destination) as opened:
             there = read(opened.tree)
     index, layout, blobs = oci.documents(images, options, there)
-    missing = [(digest, content) for digest, content in blobs.items() if not _there(out, digest, content)]
-    wait_all([shop.layers.submit(out.put, digest, content) for digest, content in missing])
+    proved = held.proved if held is not None else set()
+    # What was made here goes where it belongs even if something of its name and size is there.
+    missing = {
+        digest: content
+        for digest, content in blobs.items()
+        if digest not in proved and (digest in out.staging.blobs or not _there(out, digest, content))
+    }
+    wait_all(
+        [
+            shop.layers.submit(out.put, digest, content) if digest in missing else shop.layers.submit(_check, content)
+            for digest, content in blobs.items()
+            if digest not in proved
+        ]
+    )
     # A pipe's layers were made before anyone knew which are wanted.
-    out.staging.retain({digest for digest, _ in missing})
+    out.staging.retain(missing)
     out.write("oci-layout", layout)
     out.write("index.json", index)
 
@@ -385,54 +399,15 @@ def _check_of(
     )
 
 
-def _known_in(out: TarOutput | FolderOutput, stack: contextlib.ExitStack, proofs: Proofs) -> KnownBlobs | None:
-    """Return what tells which encoded layers a layout that is appended to holds."""
-    if not isinstance(out, FolderOutput) or not out.appends:
-        return None
-    return _Held(out, stack.enter_context(open_source(out.destination)).tree, proofs)
+def _appends(out: TarOutput | FolderOutput) -> TypeGuard[FolderOutput]:
+    return isinstance(out, FolderOutput) and out.appends
 
 
-class _Held:
-    """The layers that a layout holds and lists.
-
-    The layout may be a stranger's: its list is a hint, and each blob is proved
-    to be that layer before an image names it. One that is not is made anew.
-    """
-
-    def __init__(self, out: FolderOutput, tree: Tree, proofs: Proofs) -> None:
-        self._listed = known.read(out.destination)
-        self._out = out
-        self._tree = tree
-        # Not the source's bytes: they are not counted.
-        self._proofs = Proofs(proofs.max_layer_size, overlap=proofs.overlap)
-
-    def is_listed(self, profile: str, diff_id: Digest) -> bool:
-        listed = self._listed.find(profile, diff_id)
-        return listed is not None and self._out.has_blob(*listed)
-
-    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        listed = self._listed.find(profile, diff_id)
-        blob = self._tree.find(blob_name(listed[0])) if listed is not None and self._out.has_blob(*listed) else None
-        if listed is None or blob is None:
-            return None
-        compression = profiles.get(profile).compression
-        named = Descriptor(mediatypes.layer_type(compression, docker=False), *listed)
-        try:
-            with PlainContent(Layer(diff_id, blob, named), self._proofs).open() as plain:
-                drain(plain)
-        except InputError:
-            return None
-        return listed
-
-
-def _remember(out: FolderOutput, images: ImageSet, done: Finished, profile: Profile) -> None:
-    """Write down which layers the profile made, for the next `--append`."""
-    layers = known.read(out.destination) if out.appends else known.KnownLayers()
-    for _, layer in layers_of(images):
-        if layer.stored is not None and done.forms.get(id(layer)) is Form.ENCODED:
-            layers.add(profile.name, layer.diff_id, layer.stored.digest, layer.stored.size)
-    if layers.layers:
-        out.write(known.NAME, layers.document())
+def _check(content: bytes | Content) -> None:
+    """Prove what need not be written, for the source is held to its word either way (CONTRACT.md, rule 3)."""
+    if not isinstance(content, bytes) and not content.proved:
+        with content.open() as stream:
+            drain(stream)
 
 
 def _there(out: FolderOutput, digest: Digest, content: bytes | Content) -> bool:

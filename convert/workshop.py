@@ -340,15 +340,17 @@ class Workshop:
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
             return self._plain(layer)
+        arrived = None
+        if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
+            arrived = layer.blob.arrival
+            if arrived.diff_id != layer.diff_id:
+                raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, arrived.diff_id, layer.blob.size)
+            self._proofs.add(layer.blob, layer.diff_id)
         there = self._known.find(self._profile.name, layer.diff_id) if self._known else None
         if there is not None:
             return self._there(layer, *there)
-        if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
-            arrival = layer.blob.arrival
-            if arrival.diff_id != layer.diff_id:
-                raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, arrival.diff_id, layer.blob.size)
-            descriptor, blob = arrival.encoded, arrival.kept
-            self._proofs.add(layer.blob, layer.diff_id)
+        if arrived is not None:
+            descriptor, blob = arrived.encoded, arrived.kept
         else:
             with PlainContent(layer, self._proofs).open() as plain:
                 descriptor, blob = self.encode(plain, staging, _size(layer))
@@ -358,7 +360,8 @@ class Workshop:
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
         """Take the blob that the target holds, once the layer is proved to be what it says."""
-        self._prove(layer)
+        if not PlainContent(layer, self._proofs).proved:
+            self._prove(layer)
         descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED

@@ -42,6 +42,7 @@ FLOORS = {
     "convert.diff": 4,
     "convert.arrival": 5,
     "convert.known": 5,
+    "convert.holding": 5,
     "convert.proving": 5,
     "convert.workshop": 5,
     "convert.digesting": 5,

@@ -11,17 +11,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from convert.archive import atomic
+from convert.archive import atomic, settled
 from convert.archive.staging import BlobWriter, Staging
+from convert.digest import Digest
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from convert.archive.tar_write import Content
-    from convert.digest import Digest
 
 #: Written first and last of the documents (image-spec image-layout.md).
 _FIRST: Final = "oci-layout"
@@ -32,6 +31,8 @@ _OURS: Final = frozenset({"blobs", _FIRST, ".imgconv-layers.json"})
 _HEX: Final = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{64})?\Z")
 
 _How = Literal["new", "fill", "replace", "append"]
+#: A document, its extended attribute, and what makes that of the status of each new blob.
+_Marking = tuple[str, str, Callable[[Mapping[Digest, os.stat_result]], bytes]]
 
 
 class FolderOutput:
@@ -80,6 +81,7 @@ class FolderOutput:
             self._unlock()
             raise
         self._documents: dict[str, bytes] = {}
+        self._marking: _Marking | None = None
         self.staging = Staging(parent, destination)
 
     def _look(self, *, force: bool, append: bool) -> _How:
@@ -151,13 +153,29 @@ class FolderOutput:
 
     def has_blob(self, digest: Digest, size: int) -> bool:
         """Whether a layout that is appended to holds a blob of this name and size already."""
+        status = self.status(digest)
+        return status is not None and status.st_size == size
+
+    def status(self, digest: Digest) -> os.stat_result | None:
+        """Return what the file system says of a blob that a layout which is appended to holds, if it does."""
         if not self.appends:
-            return False
+            return None
         try:
             status = os.lstat(os.path.join(self._target, "blobs", digest.algorithm, digest.hex))
         except OSError:
-            return False
-        return status.st_size == size and atomic.is_regular(status)
+            return None
+        return status if atomic.is_regular(status) else None
+
+    def now(self) -> int:
+        """Return the time by which the destination's file system stamps changes (`settled.py`).
+
+        Raises:
+            StorageError: the destination cannot be written to.
+        """
+        try:
+            return settled.now(self.staging.path)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def new_blob(self) -> BlobWriter:
         """Start a blob whose name its content will tell."""
@@ -170,6 +188,14 @@ class FolderOutput:
     def write(self, name: str, data: bytes) -> None:
         """Store a document at the top of the folder."""
         self._documents[name] = data
+
+    def mark(self, name: str, attribute: str, make: Callable[[Mapping[Digest, os.stat_result]], bytes]) -> None:
+        """Give a document an extended attribute, where the file system has such.
+
+        `make` returns it, once every blob that was made is durable and lies where it
+        stays. It is told the status of those in which any later change would show.
+        """
+        self._marking = (name, attribute, make)
 
     def commit(self, check: Callable[[str], None] | None = None) -> None:
         """Make everything durable, then let it appear, once `check` has seen the staged folder.
@@ -211,6 +237,7 @@ class FolderOutput:
 
     def _appear(self, folder: str) -> None:
         """Rename the staged folder to its destination."""
+        self._mark(folder, folder)
         for path, _, _ in os.walk(folder):
             atomic.sync_folder(path)
         if self._how == "new":
@@ -245,10 +272,24 @@ class FolderOutput:
             atomic.sync_folder(os.path.join(top, algorithm))
         atomic.sync_folder(top)
         atomic.sync_folder(self._target)
+        self._mark(folder, self._target)
         for name in self._order():
             os.replace(os.path.join(folder, name), os.path.join(self._target, name))
         atomic.sync_folder(self._target)
         self.staging.remove()
+
+    def _mark(self, documents: str, top: str) -> None:
+        """Set the attribute of a document in the folder `documents`; the blobs lie below `top`."""
+        if self._marking is None or not hasattr(os, "setxattr"):
+            return
+        name, attribute, make = self._marking
+        paths = {digest: os.path.join(top, "blobs", digest.algorithm, digest.hex) for digest in self.staging.blobs}
+        # It only saves work: where it cannot be set, the work is done.
+        with contextlib.suppress(OSError):
+            since = settled.wait(documents, [os.lstat(path) for path in paths.values()])
+            found = {digest: os.lstat(path) for digest, path in paths.items()}
+            told = {digest: status for digest, status in found.items() if settled.shows_changes(status, since)}
+            os.setxattr(os.path.join(documents, name), attribute, make(told))
 
     def __enter__(self) -> Self:
         """Return itself."""
