@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
+from convert.compression.ahead import read_ahead
 from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.limits import MIB
@@ -352,11 +353,19 @@ class Workshop:
         if arrived is not None:
             descriptor, blob = arrived.encoded, arrived.kept
         else:
-            with PlainContent(layer, self._proofs).open() as plain:
+            with self._coming(layer) as plain:
                 descriptor, blob = self.encode(plain, staging, _size(layer))
         self._proofs.add(blob, descriptor.digest)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
+
+    def _coming(self, layer: Layer) -> BinaryIO:
+        """Open a layer's plain bytes; those of a large one are read and hashed in a thread of its own.
+
+        Who cuts the stream into parts and joins what was made of them has no time to hash.
+        """
+        plain = PlainContent(layer, self._proofs).open()
+        return read_ahead(plain) if self._jobs > 1 and _size(layer) >= SPLIT_SIZE else plain
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
         """Take the blob that the target holds, once the layer is proved to be what it says."""
