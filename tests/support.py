@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tarfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from pathlib import Path
 
 import zstandard
@@ -107,10 +108,10 @@ def contents(path):
 class Image:
     image_id: str
     diff_ids: list
-    names: list = field(default_factory=list)
+    names: list = made(default_factory=list)
     manifest: str | None = None
-    layers: list = field(default_factory=list)
-    v1_ids: list = field(default_factory=list)
+    layers: list = made(default_factory=list)
+    v1_ids: list = made(default_factory=list)
 
 
 def members(raw):
@@ -143,6 +144,16 @@ def files_of(path):
     return members(path.read_bytes())
 
 
+def field(document, name):
+    """Return a field of a Go struct, whatever the letter case of its key."""
+    return next((value for key, value in (document or {}).items() if key.lower() == name), None)
+
+
+def diff_ids_of(raw):
+    """Return the DiffIDs that a config lists."""
+    return field(field(json.loads(raw), "rootfs"), "diff_ids") or []
+
+
 def docker_images(files, kept=()):
     """Return the images that `manifest.json` lists, every layer held against its DiffID.
 
@@ -153,7 +164,7 @@ def docker_images(files, kept=()):
     for item in listed:
         assert set(item) <= {"Config", "RepoTags", "Layers", "Parent", "LayerSources"}
         raw = files[item["Config"]]
-        diff_ids = json.loads(raw)["rootfs"].get("diff_ids") or []
+        diff_ids = diff_ids_of(raw)
         layers = item["Layers"] or []
         for name, diff_id in zip(layers, diff_ids, strict=True):
             assert sha256(files[name]) in kept or sha256(unpacked(files[name])) == diff_id
@@ -256,18 +267,16 @@ def layout(files, kept=()):
                 reached.add(part["digest"])
         if document["config"]["mediaType"] not in CONFIG_TYPES or not all("tar" in x["mediaType"] for x in parts[1:]):
             return
-        config = json.loads(blobs[document["config"]["digest"]])
-        if "rootfs" not in config:
+        raw = blobs[document["config"]["digest"]]
+        if field(json.loads(raw), "rootfs") is None:
             return
-        for part, diff_id in zip(parts[1:], config["rootfs"].get("diff_ids") or [], strict=True):
+        for part, diff_id in zip(parts[1:], diff_ids_of(raw), strict=True):
             if part["digest"] in blobs:
                 assert part["digest"] in kept or sha256(unpacked(blobs[part["digest"]])) == diff_id
             else:
                 assert part.get("urls") or "nondistributable" in part["mediaType"] or "foreign" in part["mediaType"]
         image_id = document["config"]["digest"]
-        images[digest] = Image(
-            image_id, config["rootfs"].get("diff_ids") or [], manifest=digest, layers=[x["digest"] for x in parts[1:]]
-        )
+        images[digest] = Image(image_id, diff_ids_of(raw), manifest=digest, layers=[x["digest"] for x in parts[1:]])
 
     for entry in index["manifests"]:
         visit(entry)

@@ -4,7 +4,7 @@
 
 goes on where FOLDER/counts.json ended until the targets for parsers together, and
 the whole archives, have had so many runs. FOLDER also holds the corpora, what was
-found (a target with a finding is not run on) and the last output of each target.
+found (a parser with a finding is not run on) and the last output of each target.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PARSERS = sorted(path.stem for path in HERE.glob("*.py") if "fuzz(one" in path.r
 PARSERS.remove(Path(__file__).stem)
 ARCHIVES = "archives"
 #: Seconds after which a target makes room for the next.
-SLICE = 60
+SLICE = 120
 STATS = {
     "runs": re.compile(r"stat::number_of_executed_units: +(\d+)"),
     "peak_mib": re.compile(r"stat::peak_rss_mb: +(\d+)"),
@@ -90,9 +90,9 @@ def main():
     parsers = [target for target in targets if target != ARCHIVES]
     while True:
         todo = [target for target in parsers if counts.runs(parsers) < given.parsers]
+        todo = [target for target in todo if not counts.of(target)["findings"]]
         if ARCHIVES in targets and counts.runs([ARCHIVES]) < given.archives:
             todo.append(ARCHIVES)
-        todo = [target for target in todo if not counts.of(target)["findings"]]
         if not todo:
             break
         target = min(todo, key=lambda target: counts.of(target)["seconds"])
