@@ -31,8 +31,8 @@ WRAPPER_FREE_SIZE: Final = 1 * GIB
 #: Largest ratio of a wrapper after that.
 MAX_WRAPPER_RATIO: Final = 200
 
-#: Members of one archive, and the bytes of all their names and PAX records.
-MAX_MEMBERS: Final = 1_000_000
+#: Members of one archive, each of which takes 400 bytes of memory, and the bytes of a name and of PAX records.
+MAX_MEMBERS: Final = 300_000
 MAX_MEMBER_NAME: Final = 4096
 MAX_PAX_SIZE: Final = 1 * MIB
 #: Links followed from a name to a regular member.
@@ -48,12 +48,18 @@ MAX_LISTED: Final = 1_000_000
 MAX_LAYERS: Final = 10_000
 #: All documents of one source together: bytes (each reading counts), values, and
 #: DiffIDs. They bound time and memory where a small archive names one large
-#: document a hundred thousand times. Ten thousand usual images have fewer.
+#: document a hundred thousand times. Five thousand usual images have fewer; an archive
+#: with a folder for each layer has four members for one.
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
-MAX_ALL_LAYERS: Final = 200_000
+MAX_ALL_LAYERS: Final = 60_000
 #: Faults collected before nobody wants to know of more.
 MAX_PROBLEMS: Final = 1000
+
+#: Images and the like that `inspect` shows a person, and the lines of all their tables;
+#: `--json` has the rest.
+MAX_SHOWN: Final = 1000
+MAX_SHOWN_LINES: Final = 2000
 
 #: Remarks about one source: a terminal full of them helps nobody.
 MAX_REMARKS: Final = 1000

@@ -37,7 +37,8 @@ def clean(name: str) -> str | None:
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if not parts or ".." in parts:
         return None
-    return "/".join(parts)
+    found = "/".join(parts)
+    return name if found == name else found  # one text for a million members, not two
 
 
 class Tree(ABC):
@@ -258,7 +259,9 @@ class MemberTree(Tree):
                 other.link,
                 other.sparse,
             )
-            if not same or (first.kind == "file" and not self._same_bytes(name, first, other)):
+            # Sparse ones are refused whatever their bytes are, so a pipe's are not kept.
+            read = first.kind == "file" and not first.sparse
+            if not same or (read and not self._same_bytes(name, first, other)):
                 msg = f"the archive has {len(members)} members of this name, and they differ"
                 raise FormatError(msg, file=self.where, member=name)
         del self._repeated[name]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from convert.cli.options import debug, note, out
+from convert.cli.options import debug, note, out, out_json
 from convert.errors import ImgconvError, InputError, SelectionError, printable
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         try:
             items = _picked(images, asked)
             if as_json:
-                out(_json(id_document(opened, images, items, layers, problems)))
+                out_json(id_document(opened, images, items, layers, problems))
             answer = _Answer(items, chosen, images.format, layers, damaged=bool(problems))
             if not as_json:
                 answer.show(alone=len(asked) == 1)
@@ -80,12 +80,6 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
             raise failure
         note(str(failure))
     return InputError.exit_status if problems else 0
-
-
-def _json(document: object) -> str:
-    import json
-
-    return json.dumps(document, indent=2)
 
 
 def _picked(images: ImageSet, asked: Sequence[str]) -> list[Named]:

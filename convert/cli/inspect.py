@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convert.cli.options import debug, note, out, selection
+from convert.cli.options import debug, note, out_json, selection
 from convert.errors import InputError, SelectionError
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def command(
     if graph is not None and draw is not None:
         _write(graph, draw(document))
     if as_json:
-        import json
-
-        out(json.dumps(document, indent=2))
+        out_json(document)
     else:
         from convert.cli.tables import show
 

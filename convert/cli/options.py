@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+#: Of a JSON text, printed at a time.
+_PIECES: Final = 4096
 
 
 def selection(command: F) -> F:
@@ -54,6 +57,19 @@ def note(text: str) -> None:
 def out(text: str) -> None:
     """Print a line of the answer on standard output."""
     click.echo(text)
+
+
+def out_json(document: object) -> None:
+    """Print a JSON document on standard output, in pieces: all of its text may be hundreds of megabytes."""
+    import json
+
+    pieces: list[str] = []
+    for piece in json.JSONEncoder(indent=2).iterencode(document):
+        pieces.append(piece)
+        if len(pieces) >= _PIECES:
+            click.echo("".join(pieces), nl=False)
+            pieces.clear()
+    click.echo("".join(pieces))
 
 
 def is_terminal() -> bool:

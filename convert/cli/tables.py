@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from convert.errors import printable
+from convert.limits import MAX_SHOWN, MAX_SHOWN_LINES
 from convert.report import size_text, step_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -47,24 +48,41 @@ class _Printer:
         self._console = console
         self._verified = verified
         self._encoders = encoders
+        self._lines_left = MAX_SHOWN_LINES
 
     def show(self, document: Document) -> None:
         self._head(document["source"])
-        for index in document["indexes"]:
+        for index in self._first(document["indexes"], "indexes"):
             self._index(index)
-        for image in document["images"]:
+        for image in self._first(document["images"], "images"):
             self._image(image)
-        self._artifacts(document["artifacts"])
+        for artifact in self._first(document["artifacts"], "artifacts"):
+            self._artifact(artifact)
         absent = [name for name in document["names"] if not name["present"]]
         if absent:
             self._title("Not in the source", "")
-            for name in absent:
+            for name in self._first(absent, "names"):
                 self._line(_text(name["name"] or "<none>"), _text("  "), _text(name["digest"], "dim"))
         for text in document["notes"]:
             self._console.print()
             self._line(_text(text, "dim"))
 
     # -- pieces --------------------------------------------------------------------
+
+    def _first(self, things: Sequence[Document], what: str) -> Iterator[Document]:
+        """Yield as many as a person can look at, and say how many more there are."""
+        yield from things[:MAX_SHOWN]
+        self._more(len(things) - MAX_SHOWN, what)
+
+    def _lines(self, rows: Sequence[Document]) -> Sequence[Document]:
+        """Return what there is still room for."""
+        shown = rows[: self._lines_left]
+        self._lines_left -= len(shown)
+        return shown
+
+    def _more(self, count: int, what: str) -> None:
+        if count > 0:
+            self._line(_text(f"{count} more {what} (--json has them all)", "dim"))
 
     def _print(self, what: RenderableType) -> None:
         """Print without the blanks that rich fills lines up with."""
@@ -134,12 +152,16 @@ class _Printer:
         kinds = dict.fromkeys(layer["media_type"] for layer in layers if layer["media_type"])
         count = "1 layer" if len(layers) == 1 else f"{len(layers)} layers"
         self._fact("layers", f"{count}, {size_text(stored)}" + "".join(f"\n{kind}" for kind in kinds))
-        if self._console.width >= _WIDE:
-            self._table(layers, (*_DIGESTS, *_SIZES, *self._checks(), _MADE_BY))
+        shown = self._lines(layers)
+        if not shown:
+            pass
+        elif self._console.width >= _WIDE:
+            self._table(shown, (*_DIGESTS, *_SIZES, *self._checks(), _MADE_BY))
         else:
-            self._table(layers, _DIGESTS)
+            self._table(shown, _DIGESTS)
             self._console.print()
-            self._table(layers, (*_SIZES, *self._checks(), _MADE_BY))
+            self._table(shown, (*_SIZES, *self._checks(), _MADE_BY))
+        self._more(len(layers) - len(shown), "layers")
         if image["v1_ids"] == "docker":
             self._line(_text("v1 IDs as Docker computes them; the source has none.", "dim"))
         empty = sum(step["empty_layer"] for step in image["history"])
@@ -175,7 +197,8 @@ class _Printer:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="dim")
         for title in ("platform", "kind", "manifest", "image ID", "in the source"):
             table.add_column(title, no_wrap=True)
-        for child in index["children"]:
+        shown = self._lines(index["children"])
+        for child in shown:
             table.add_row(
                 _text(child["platform"] or _NONE),
                 _text(child["kind"]),
@@ -183,17 +206,18 @@ class _Printer:
                 _text(_short(child["image_id"])),
                 _text("yes" if child["present"] else "no", "" if child["present"] else "dim"),
             )
-        self._print(table)
+        if shown:
+            self._print(table)
+        self._more(len(index["children"]) - len(shown), "children")
 
-    def _artifacts(self, artifacts: Sequence[Document]) -> None:
-        for artifact in artifacts:
-            self._title("artifact", "  ".join(artifact["names"]))
-            self._fact("digest", artifact["digest"], "bold cyan")
-            self._fact("type", artifact["type"])
-            if artifact["subject"]:
-                self._fact("about", artifact["subject"])
-            if artifact["image_id"]:
-                self._fact("image ID", artifact["image_id"], "cyan")
+    def _artifact(self, artifact: Document) -> None:
+        self._title("artifact", "  ".join(artifact["names"]))
+        self._fact("digest", artifact["digest"], "bold cyan")
+        self._fact("type", artifact["type"])
+        if artifact["subject"]:
+            self._fact("about", artifact["subject"])
+        if artifact["image_id"]:
+            self._fact("image ID", artifact["image_id"], "cyan")
 
 
 class _Column:

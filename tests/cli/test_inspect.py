@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hostile.building import DIFF_ID, PLAIN, Docker, config, dump
 
 from convert import schema
 
@@ -344,3 +345,25 @@ def findings(document):
 
 def only_warnings(done):
     return bool(done.out) and not json.loads(done.out)["problems"]
+
+
+def test_a_person_is_shown_so_many_layers_and_told_of_the_rest(imgconv, tmp_path, monkeypatch):
+    """Drawing tables takes a millisecond a line; a hostile archive has 60,000."""
+    monkeypatch.setattr("convert.cli.tables.MAX_SHOWN", 2)
+    monkeypatch.setattr("convert.cli.tables.MAX_SHOWN_LINES", 3)
+    source = tmp_path / "in.tar"
+    layers = {"a.tar": PLAIN, "b.tar": PLAIN}
+    names = [f"c{number}.json" for number in range(4)]
+    source.write_bytes(
+        Docker(
+            layers=layers,
+            manifest=[{"Config": name, "RepoTags": [f"x/y:{name[1]}"], "Layers": [*layers]} for name in names],
+            extra=tuple((name, dump(config(DIFF_ID, DIFF_ID, author=name))) for name in names),
+        ).build()
+    )
+    shown = imgconv("inspect", source).out.splitlines()
+    assert [line for line in shown if "more" in line] == [
+        "1 more layers (--json has them all)",
+        "2 more images (--json has them all)",
+    ]
+    assert len(imgconv("inspect", "--json", source).json["images"]) == 4

@@ -233,6 +233,11 @@ CASES = [
         "layer.tar: it is a sparse tar member",
     ),
     refused(
+        "an old GNU sparse layer, twice",
+        lambda: Docker(layers={"layer.tar": None}, extra=(member(b"layer.tar", PLAIN, flag=b"S"),) * 2).build(),
+        "layer.tar: it is a sparse tar member",
+    ),
+    refused(
         "a PAX sparse layer",
         _layer(
             pax(

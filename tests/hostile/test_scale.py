@@ -15,6 +15,8 @@ import pytest
 from hostile.building import DIFF_ID, END, LAYER, MANIFEST, Docker, Layout, blob, config, dump, header, member, v1
 from support import COMMAND
 
+from convert.limits import MAX_ALL_LAYERS, MAX_LAYERS
+
 MIB = 1 << 20
 #: Seconds of a processor, and bytes resident. Most need a tenth.
 MOST_TIME = 20
@@ -96,6 +98,16 @@ def a_v1_chain_under_many_names():
     )
 
 
+def as_many_layers_as_an_archive_may_have():
+    """One that holds no config: each layer is three members and two documents."""
+    layers, names = [], {}
+    for number in range(MAX_ALL_LAYERS):
+        first = number % MAX_LAYERS == 0
+        layers.append((f"{number:064x}", None if first else f"{number - 1:064x}", END))
+        names[f"t{number // MAX_LAYERS}"] = f"{number:064x}"
+    return v1(*layers, repositories={"a/b": names})
+
+
 def configs_of_many_values():
     items, files = [], []
     for number in range(50):
@@ -117,7 +129,7 @@ def a_config_that_is_a_gigabyte():
 CASES = [
     many_bad_names, one_large_config_many_times, ten_thousand_diff_ids_many_times, a_name_of_a_million_folders,
     fifteen_thousand_sources_of_layers, large_repositories_for_each_image, many_folders_for_images_without_names,
-    one_damaged_manifest_many_times, many_links_to_one_blob, a_v1_chain_under_many_names, configs_of_many_values,
+    as_many_layers_as_an_archive_may_have, one_damaged_manifest_many_times, many_links_to_one_blob, a_v1_chain_under_many_names, configs_of_many_values,
     a_layer_that_unpacks_to_a_gigabyte, a_config_that_is_a_gigabyte,
 ]  # fmt: skip
 COMMANDS = {
