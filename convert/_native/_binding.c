@@ -252,12 +252,16 @@ static PyType_Spec encoder_spec = {
 typedef struct {
     PyObject_HEAD
     busy_flag busy;
+    bool guessable; /* there is enough before it to warm up in */
     bool has_run;
+    bool joined;
     const void *joiner; /* that it was made for: only compared */
     Py_buffer view; /* the input, held for as long as anyone may look at it */
-    block_segment *blocks; /* one of the two ways, the other NULL */
+    segment_input input;
+    int level;
+    const block_encoder *block; /* one of the two ways, the other NULL */
     const two_step_encoder *steps;
-    void *two_step;
+    void *part; /* block_segment or the other way's segment: NULL unless it is being run */
     memory_pool *pool;
     void *memory;
     size_t memory_size;
@@ -270,7 +274,8 @@ static bool find_geometry(int generation, int level, two_step_geometry *geometry
     if (steps != NULL)
         *geometry = steps->geometry(level);
     else if (blocks != NULL) /* one byte behind tells a full block from the last one */
-        *geometry = (two_step_geometry){blocks->block_size, block_segment_before(blocks), 1};
+        *geometry = (two_step_geometry){blocks->block_size, block_segment_before(blocks), 1,
+                                        blocks->history};
     else
         return false;
     return true;
@@ -286,21 +291,48 @@ static void segment_dealloc(PyObject *object) {
     free_object(object);
 }
 
+/* The memory goes to whoever wants it next. */
+static void segment_forget(segment_object *self) {
+    pool_give(self->pool, self->memory, self->memory_size);
+    self->memory = NULL;
+    self->part = NULL;
+}
+
+static int segment_prepare(segment_object *self) {
+    if (!self->guessable) {
+        PyErr_SetString(PyExc_ValueError, "there is too little before the segment to guess at it");
+        return -1;
+    }
+    self->memory_size = self->steps != NULL
+                            ? self->steps->segment_memory(self->level, self->input.size)
+                            : block_segment_memory(self->block, self->input.size);
+    self->memory = pool_take(self->pool, &self->memory_size);
+    if (self->memory == NULL)
+        return -1;
+    self->part = self->steps != NULL
+                     ? self->steps->segment_init(self->memory, self->level, &self->input)
+                     : block_segment_init(self->memory, self->block, self->level, &self->input);
+    return 0;
+}
+
 static PyObject *segment_run(PyObject *object, PyObject *unused) {
     segment_object *self = (segment_object *)object;
     (void)unused;
     if (take(&self->busy) < 0)
         return NULL;
-    if (!self->has_run) {
+    bool failed = false;
+    if (!self->has_run && !self->joined && !(failed = segment_prepare(self) < 0)) {
         Py_BEGIN_ALLOW_THREADS
-        if (self->blocks != NULL)
-            block_segment_run(self->blocks);
+        if (self->steps != NULL)
+            self->steps->segment_run(self->part);
         else
-            self->steps->segment_run(self->two_step);
+            block_segment_run(self->part);
         Py_END_ALLOW_THREADS
         self->has_run = true;
     }
     give_back(&self->busy);
+    if (failed)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -330,11 +362,12 @@ typedef struct {
     PyObject_HEAD
     busy_flag busy;
     bool has_run;
-    PyObject *segment; /* its input is still needed */
+    PyObject *segment; /* its input, and perhaps more, is still needed; or NULL */
     const void *joiner; /* that made it: only compared */
     unsigned long long number; /* among its codings */
+    bool last; /* the stream ends with it */
+    bit_piece piece; /* when it has run */
     const two_step_encoder *steps;
-    void *two_step;
     memory_pool *pool;
     void *memory;
     size_t memory_size;
@@ -356,8 +389,9 @@ static PyObject *coding_run(PyObject *object, PyObject *unused) {
         return NULL;
     if (!self->has_run) {
         Py_BEGIN_ALLOW_THREADS
-        self->steps->coding_run(self->two_step);
+        self->steps->coding_run(self->memory);
         Py_END_ALLOW_THREADS
+        self->piece = ((const coding_bits *)self->memory)->piece;
         self->has_run = true;
     }
     give_back(&self->busy);
@@ -395,12 +429,14 @@ typedef struct {
     unsigned long long joined;   /* codings made */
     unsigned long long appended; /* codings taken */
     bool finished;
-    PyObject *latest; /* the latest coding: what it left over goes into the next */
-    block_joiner *blocks; /* one of the two ways, the other NULL */
+    bit_tail tail; /* of the stream */
+    const block_encoder *block; /* one of the two ways, the other NULL */
     const two_step_encoder *steps;
-    void *two_step;
-    memory_pool *pool; /* for all but the joiner itself */
+    void *whole; /* block_joiner or the other way's joiner */
+    memory_pool *pool; /* for segments and codings */
     void *memory;
+    uint8_t *out; /* where output is made, before its size is known */
+    size_t out_size;
 } joiner_object;
 
 static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -421,28 +457,38 @@ static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     atomic_flag_clear(&self->busy);
     self->generation = generation;
     self->level = level;
-    const block_encoder *blocks = find_block_encoder(generation, level);
     self->steps = find_two_step_encoder(generation, level);
+    self->block = self->steps == NULL ? find_block_encoder(generation, level) : NULL;
     self->memory = malloc(self->steps != NULL ? self->steps->joiner_memory(level)
-                                              : block_joiner_memory(blocks));
+                                              : block_joiner_memory(self->block));
     self->pool = pool_new();
     if (self->memory == NULL || self->pool == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    if (self->steps != NULL)
-        self->two_step = self->steps->joiner_init(self->memory, level);
-    else
-        self->blocks = block_joiner_init(self->memory, blocks, level);
+    self->whole = self->steps != NULL ? self->steps->joiner_init(self->memory, level)
+                                      : block_joiner_init(self->memory, self->block, level);
     return (PyObject *)self;
 }
 
 static void joiner_dealloc(PyObject *object) {
     joiner_object *self = (joiner_object *)object;
     free(self->memory);
+    free(self->out);
     pool_leave(self->pool);
-    Py_XDECREF(self->latest);
     free_object(object);
+}
+
+/* Room for so much output, until the next call; or NULL with an exception. */
+static uint8_t *room_for_output(joiner_object *self, size_t size) {
+    if (self->out_size < size) {
+        free(self->out);
+        self->out = malloc(size);
+        self->out_size = self->out != NULL ? size : 0;
+        if (self->out == NULL)
+            PyErr_NoMemory();
+    }
+    return self->out;
 }
 
 static module_state *state_of(PyObject *object) {
@@ -473,13 +519,16 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
     if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
         goto failed;
 
-    two_step_geometry wanted = {1, 0, 0};
+    two_step_geometry wanted = {1, 0, 0, 0};
     find_geometry(self->generation, self->level, &wanted);
+    if (position < wanted.history)
+        wanted.history = (size_t)position;
     if (position < wanted.before)
         wanted.before = (size_t)position;
+    segment->guessable = before >= 0 && (size_t)before >= wanted.before;
     Py_ssize_t length = segment->view.len;
     if (before < 0 || size < 0 || before > length || size > length - before ||
-        (size_t)before < wanted.before || (unsigned long long)before > position) {
+        (size_t)before < wanted.history || (unsigned long long)before > position) {
         PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
         goto failed;
     }
@@ -493,20 +542,17 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
         PyErr_SetString(PyExc_ValueError, "the data do not hold what is behind the segment");
         goto failed;
     }
-    segment_input input = {(const uint8_t *)segment->view.buf + before, (size_t)before,
-                           (size_t)size, position, last != 0};
-    const block_encoder *blocks = find_block_encoder(self->generation, self->level);
-    segment->memory_size = self->steps != NULL
-                               ? self->steps->segment_memory(self->level, (size_t)size)
-                               : block_segment_memory(blocks, (size_t)size);
-    segment->memory = pool_take(self->pool, &segment->memory_size);
-    if (segment->memory == NULL)
-        goto failed;
+    segment->input = (segment_input){
+        .data = (const uint8_t *)segment->view.buf + before,
+        .before = (size_t)before,
+        .after = after,
+        .size = (size_t)size,
+        .position = position,
+        .last = last != 0,
+    };
+    segment->level = self->level;
+    segment->block = self->block;
     segment->steps = self->steps;
-    if (self->steps != NULL)
-        segment->two_step = self->steps->segment_init(segment->memory, self->level, &input, after);
-    else
-        segment->blocks = block_segment_init(segment->memory, blocks, self->level, &input);
     return (PyObject *)segment;
 
 failed:
@@ -514,7 +560,7 @@ failed:
     return NULL;
 }
 
-/* The segment `object` is, if it may be joined now; else NULL with an exception. Borrowed. */
+/* The segment `object` is, taken, if it comes next; else NULL with an exception. Borrowed. */
 static segment_object *next_segment(joiner_object *self, PyObject *object) {
     module_state *state = state_of((PyObject *)self);
     if (state == NULL)
@@ -526,79 +572,146 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     segment_object *segment = (segment_object *)object;
     if (take(&segment->busy) < 0)
         return NULL;
+    if (segment->joiner == self && segment->input.position == self->position &&
+        !segment->joined && !self->finished)
+        return segment;
     give_back(&segment->busy);
-    if (!segment->has_run || segment->joiner != self || self->finished) {
-        PyErr_SetString(PyExc_ValueError, "not a segment of this joiner, or it has not run");
-        return NULL;
-    }
-    return segment;
+    PyErr_SetString(PyExc_ValueError, "not this joiner's next segment");
+    return NULL;
 }
 
-static PyObject *join_blocks(joiner_object *self, segment_object *segment) {
-    size_t room = block_joiner_bound(self->blocks, segment->blocks);
-    uint8_t *out = pool_take(self->pool, &room);
-    if (out == NULL)
-        return NULL;
-    size_t size;
-    Py_BEGIN_ALLOW_THREADS
-    size = block_joiner_join(self->blocks, segment->blocks, out);
-    Py_END_ALLOW_THREADS
-    PyObject *bytes = bytes_of(out, size);
-    pool_give(self->pool, out, room);
-    return bytes;
-}
-
-static PyObject *join_two_step(joiner_object *self, segment_object *segment) {
+/* A coding with memory, to be made of the segment. */
+static coding_object *new_coding(joiner_object *self, segment_object *segment, size_t size) {
     PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     coding_object *coding = (coding_object *)allocate(type, 0);
     if (coding == NULL)
         return NULL;
     atomic_flag_clear(&coding->busy);
-    coding->segment = Py_NewRef((PyObject *)segment);
+    coding->joiner = self;
+    coding->last = segment->input.last;
     coding->steps = self->steps;
     coding->pool = pool_share(self->pool);
-    coding->memory_size = self->steps->coding_memory(self->two_step, segment->two_step);
+    coding->memory_size = size;
     coding->memory = pool_take(self->pool, &coding->memory_size);
     if (coding->memory == NULL) {
         Py_DECREF(coding);
         return NULL;
     }
-    /* What the coding before left over is read out of it: it lives until then. */
-    coding->two_step =
-        self->steps->coding_init(coding->memory, self->two_step, segment->two_step);
+    return coding;
+}
+
+/* Write the segment behind the stream, all of which is written: with what it has made, or
+ * without. */
+static PyObject *join_to_bytes(joiner_object *self, segment_object *segment) {
+    size_t size = segment->input.size;
+    size_t room = BITS_SLACK + (self->steps != NULL ? self->steps->encode_size(size)
+                                                    : block_joiner_bound(self->whole, size));
+    uint8_t *out = room_for_output(self, room);
+    if (out == NULL)
+        return NULL;
     Py_BEGIN_ALLOW_THREADS
-    self->steps->join(self->two_step, segment->two_step, coding->two_step);
+    bit_writer w = bits_from_tail(&self->tail, out);
+    if (self->steps != NULL) {
+        self->steps->encode(self->whole, &segment->input, &w);
+        if (segment->input.last)
+            self->steps->end(self->whole, &w);
+    } else if (segment->has_run) {
+        block_joiner_join(self->whole, segment->part, &w);
+    } else {
+        block_joiner_encode(self->whole, &segment->input, &w);
+    }
+    size = bits_to_tail(&w, &self->tail);
     Py_END_ALLOW_THREADS
+    return bytes_of(out, size);
+}
+
+/* A coding of the segment, with memory for it. */
+static coding_object *coding_new(joiner_object *self, segment_object *segment, size_t size) {
+    PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    coding_object *coding = (coding_object *)allocate(type, 0);
+    if (coding == NULL)
+        return NULL;
+    atomic_flag_clear(&coding->busy);
     coding->joiner = self;
+    coding->last = segment->input.last;
+    coding->steps = self->steps;
+    coding->pool = pool_share(self->pool);
+    coding->memory_size = size;
+    coding->memory = pool_take(self->pool, &coding->memory_size);
+    if (coding->memory == NULL) {
+        Py_DECREF(coding);
+        return NULL;
+    }
+    return coding;
+}
+
+static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
+    coding_object *coding = coding_new(
+        self, segment, self->steps->coding_memory(self->level, segment->input.size));
+    if (coding == NULL)
+        return NULL;
+    coding->segment = Py_NewRef((PyObject *)segment);
+    Py_BEGIN_ALLOW_THREADS
+    self->steps->join(self->whole, &segment->input, segment->part, coding->memory);
+    Py_END_ALLOW_THREADS
     coding->number = self->joined++;
-    Py_XDECREF(self->latest);
-    self->latest = Py_NewRef((PyObject *)coding);
     return (PyObject *)coding;
 }
 
-static PyObject *joiner_join(PyObject *object, PyObject *argument) {
-    joiner_object *self = (joiner_object *)object;
+/* What join_to_bytes() does, to be put behind codings that are not appended yet. */
+static PyObject *join_to_bits(joiner_object *self, segment_object *segment) {
+    coding_object *coding =
+        coding_new(self, segment, self->steps->encode_size(segment->input.size));
+    if (coding == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    bit_writer w;
+    bits_init(&w, coding->memory);
+    self->steps->encode(self->whole, &segment->input, &w);
+    coding->piece = bits_piece(&w);
+    Py_END_ALLOW_THREADS
+    coding->has_run = true;
+    coding->number = self->joined++;
+    return (PyObject *)coding;
+}
+
+/* What join() and encode() have in common; `at_once`: the latter. */
+static PyObject *take_segment(joiner_object *self, PyObject *argument, bool at_once) {
     if (take(&self->busy) < 0)
         return NULL;
     PyObject *result = NULL;
     segment_object *segment = next_segment(self, argument);
     if (segment != NULL) {
-        const segment_input *input = segment->blocks != NULL
-                                         ? block_segment_input(segment->blocks)
-                                         : self->steps->segment_input(segment->two_step);
-        if (input->position != self->position) {
-            PyErr_SetString(PyExc_ValueError, "segments must be joined in order");
+        if (self->steps != NULL && !at_once) {
+            result = join_to_coding(self, segment);
+        } else if (self->steps != NULL && (self->steps->encode == NULL || segment->has_run)) {
+            PyErr_SetString(PyExc_ValueError, "this cannot be written at once");
+        } else if (self->joined != self->appended) {
+            result = join_to_bits(self, segment);
         } else {
-            result = self->blocks != NULL ? join_blocks(self, segment) : join_two_step(self, segment);
-            if (result != NULL) {
-                self->position += input->size;
-                self->finished = input->last;
-            }
+            result = join_to_bytes(self, segment);
         }
+        if (result != NULL) {
+            segment->joined = true;
+            self->position += segment->input.size;
+            self->finished = segment->input.last;
+            if (self->steps == NULL || !self->steps->codes_from_segment)
+                segment_forget(segment);
+        }
+        give_back(&segment->busy);
     }
     give_back(&self->busy);
     return result;
+}
+
+static PyObject *joiner_join(PyObject *object, PyObject *argument) {
+    return take_segment((joiner_object *)object, argument, false);
+}
+
+static PyObject *joiner_encode(PyObject *object, PyObject *argument) {
+    return take_segment((joiner_object *)object, argument, true);
 }
 
 static PyObject *joiner_append(PyObject *object, PyObject *argument) {
@@ -621,17 +734,20 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
         give_back(&self->busy);
         return NULL;
     }
-    self->appended++;
     PyObject *result = NULL;
-    size_t room = self->steps->coding_bound(coding->two_step);
-    uint8_t *out = pool_take(self->pool, &room);
+    size_t room = bits_append_bound(&coding->piece) + 2 * BITS_SLACK;
+    uint8_t *out = room_for_output(self, room);
     if (out != NULL) {
         size_t size;
         Py_BEGIN_ALLOW_THREADS
-        size = self->steps->append(self->two_step, coding->two_step, out);
+        bit_writer w = bits_from_tail(&self->tail, out);
+        bits_append(&w, &coding->piece);
+        if (coding->last)
+            self->steps->end(self->whole, &w);
+        size = bits_to_tail(&w, &self->tail);
         Py_END_ALLOW_THREADS
         result = bytes_of(out, size);
-        pool_give(self->pool, out, room);
+        self->appended++;
     }
     give_back(&self->busy);
     return result;
@@ -640,9 +756,9 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
 static PyObject *joiner_repaired(PyObject *object, void *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
-    return PyLong_FromUnsignedLongLong(self->blocks != NULL
-                                           ? block_joiner_repaired(self->blocks)
-                                           : self->steps->repaired(self->two_step));
+    return PyLong_FromUnsignedLongLong(self->steps != NULL
+                                           ? self->steps->repaired(self->whole)
+                                           : block_joiner_repaired(self->whole));
 }
 
 static PyMethodDef joiner_methods[] = {
@@ -651,7 +767,12 @@ static PyMethodDef joiner_methods[] = {
                "A part of the stream to run and join.")},
     {"join", joiner_join, METH_O,
      PyDoc_STR("join($self, segment, /)\n--\n\n"
-               "Check and take the next segment; return bytes, or a Coding to run and append.")},
+               "Take the next segment: what it guessed is checked; if it has not run, it is worked\n"
+               "on from where the stream stands. Return bytes, or a Coding to run and append.")},
+    {"encode", joiner_encode, METH_O,
+     PyDoc_STR("encode($self, segment, /)\n--\n\n"
+               "Write the next segment, which has not run, in one step. For encoders that cut the\n"
+               "input into blocks. Return bytes, or a Coding if another must be appended before.")},
     {"append", joiner_append, METH_O,
      PyDoc_STR("append($self, coding, /)\n--\n\nTake the next coding that has run; return bytes.")},
     {NULL, NULL, 0, NULL},
@@ -690,16 +811,16 @@ static PyObject *segment_geometry(PyObject *module, PyObject *args) {
         return NULL;
     two_step_geometry geometry;
     if (find_geometry(generation, level, &geometry))
-        return Py_BuildValue("(nnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
-                             (Py_ssize_t)geometry.after);
+        return Py_BuildValue("(nnnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
+                             (Py_ssize_t)geometry.after, (Py_ssize_t)geometry.history);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef module_methods[] = {
     {"segment_geometry", segment_geometry, METH_VARARGS,
      PyDoc_STR("segment_geometry(generation, level, /)\n--\n\n"
-               "(unit, before, after) in bytes of input, or None if the encoder works in order\n"
-               "only: segments are multiples of unit, and need that much input around them.")},
+               "(unit, before, after, history) in bytes of input, or None if the encoder works in\n"
+               "order only: segments are multiples of unit, and need that much around them.")},
     {NULL, NULL, 0, NULL},
 };
 

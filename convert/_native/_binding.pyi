@@ -7,11 +7,12 @@ from typing_extensions import Buffer
 LEVEL_HUFFMAN: int
 LEVEL_STORE: int
 
-def segment_geometry(generation: int, level: int, /) -> tuple[int, int, int] | None:
-    """Return (unit, before, after) in bytes, or None if the encoder works in order only.
+def segment_geometry(generation: int, level: int, /) -> tuple[int, int, int, int] | None:
+    """Return (unit, before, after, history) in bytes, or None if the encoder works in order only.
 
-    Segments are multiples of `unit` and need that much input before and (but for the last)
-    after them, as far as the stream has it. Raises ValueError for an unknown encoder.
+    Segments are multiples of `unit`. They need `after` bytes after them, but for the last;
+    `history` before them to be joined, and `before` to be run, as far as the stream has it.
+    Raises ValueError for an unknown encoder.
     """
 
 @final
@@ -56,7 +57,18 @@ class Joiner:
         """
 
     def join(self, segment: Segment, /) -> bytes | Coding:
-        """Check and take the next segment, which has run."""
+        """Take the next segment.
+
+        If it has run, what it guessed is checked and repaired; else it is worked on here
+        and now, from the state in which the stream stands.
+        """
+
+    def encode(self, segment: Segment, /) -> bytes | Coding:
+        """Write the next segment, which has not run, in one step.
+
+        For encoders that cut the input into blocks. A Coding, which has run, is what comes
+        of it while others are not appended.
+        """
 
     def append(self, coding: Coding, /) -> bytes:
         """Take the next coding, in the order `join` made them, which has run."""

@@ -21,12 +21,14 @@ struct block_segment {
 struct block_joiner {
     const block_encoder *encoder;
     int level;
+    /* What everything joined so far leads to, as a state or a snapshot of it or both. */
     void *state;
-    uint8_t *truth;   /* snapshot of the state that everything joined so far leads to */
-    uint8_t *scratch; /* another, to compare */
+    uint8_t *truth;
+    bool has_state;
+    bool has_truth;
+    uint64_t position;
+    uint8_t *scratch; /* another snapshot, to compare */
     uint64_t repaired;
-    uint64_t word;
-    unsigned count;
 };
 
 static size_t aligned(size_t n) {
@@ -97,12 +99,12 @@ const segment_input *block_segment_input(const block_segment *s) {
     return &s->input;
 }
 
-static block_input block_at(const block_segment *s, size_t i) {
-    size_t at = i * s->encoder->block_size;
-    size_t left = s->input.size - at;
-    bool last = s->input.last && i + 1 == s->blocks;
-    size_t length = left < s->encoder->block_size ? left : s->encoder->block_size;
-    return (block_input){s->input.data + at, length, s->input.position + at, last};
+static block_input block_at(const block_encoder *e, const segment_input *input, size_t i) {
+    size_t at = i * e->block_size;
+    size_t left = input->size - at;
+    bool last = input->last && left <= e->block_size;
+    size_t length = left < e->block_size ? left : e->block_size;
+    return (block_input){input->data + at, length, input->position + at, last};
 }
 
 void block_segment_run(block_segment *s) {
@@ -129,7 +131,7 @@ void block_segment_run(block_segment *s) {
     bit_writer w;
     bits_init(&w, s->bits);
     for (size_t i = 0; i < s->blocks; i++) {
-        block_input b = block_at(s, i);
+        block_input b = block_at(e, &s->input, i);
         w.first_stored = BITS_NO_STORED;
         e->encode(s->state, &b, &w);
         bits_flush(&w);
@@ -139,8 +141,7 @@ void block_segment_run(block_segment *s) {
             e->save(s->state, snapshot_after(s, i + 1));
     }
     /* The end of the stream is made when joining, from the state that is true then. */
-    store64(w.next, w.word);
-    memset(w.next + 8, 0, 8);
+    bits_piece(&w);
 }
 
 size_t block_joiner_memory(const block_encoder *e) {
@@ -158,11 +159,11 @@ block_joiner *block_joiner_init(void *memory, const block_encoder *e, int level)
     j->truth = p;
     p += aligned(e->snapshot_size);
     j->scratch = p;
+    j->position = 0;
     j->repaired = 0;
-    j->word = 0;
-    j->count = 0;
+    j->has_state = true;
+    j->has_truth = false;
     e->init(j->state, level);
-    e->save(j->state, j->truth);
     return j;
 }
 
@@ -170,8 +171,43 @@ uint64_t block_joiner_repaired(const block_joiner *j) {
     return j->repaired;
 }
 
-size_t block_joiner_bound(const block_joiner *j, const block_segment *s) {
-    return bits_size(j->encoder, s->input.size, s->blocks);
+size_t block_joiner_bound(const block_joiner *j, size_t size) {
+    return bits_size(j->encoder, size, block_count(j->encoder, size));
+}
+
+static const uint8_t *true_snapshot(block_joiner *j) {
+    if (!j->has_truth)
+        j->encoder->save(j->state, j->truth);
+    j->has_truth = true;
+    return j->truth;
+}
+
+/* Code one block from the true state. */
+static void encode_next(block_joiner *j, const segment_input *input, size_t i, bit_writer *out) {
+    block_input b = block_at(j->encoder, input, i);
+    if (!j->has_state)
+        j->encoder->load(j->state, j->level, j->truth, j->position);
+    j->has_state = true;
+    j->has_truth = false;
+    j->encoder->encode(j->state, &b, out);
+    j->position += b.length;
+}
+
+static void end_if_last(block_joiner *j, const segment_input *input, bit_writer *out) {
+    if (!input->last)
+        return;
+    if (!j->has_state)
+        j->encoder->load(j->state, j->level, j->truth, j->position);
+    j->has_state = true;
+    j->encoder->finish(j->state, out);
+    bits_align(out);
+}
+
+void block_joiner_encode(block_joiner *j, const segment_input *input, bit_writer *out) {
+    size_t blocks = block_count(j->encoder, input->size);
+    for (size_t i = 0; i < blocks; i++)
+        encode_next(j, input, i, out);
+    end_if_last(j, input, out);
 }
 
 /* Append what the segment made of the blocks from `block` on. */
@@ -185,18 +221,12 @@ static void append_blocks(bit_writer *w, const block_segment *s, size_t block) {
     bits_append(w, &piece);
 }
 
-size_t block_joiner_join(block_joiner *j, const block_segment *s, uint8_t *out) {
+void block_joiner_join(block_joiner *j, const block_segment *s, bit_writer *out) {
     const block_encoder *e = j->encoder;
-    bit_writer w;
-    bits_resume(&w, out, j->word, j->count);
-
     size_t done = 0;
-    bool met = memcmp(j->truth, s->snapshots, e->snapshot_size) == 0;
-    if (!met)
-        e->load(j->state, j->level, j->truth, s->input.position);
+    bool met = memcmp(true_snapshot(j), s->snapshots, e->snapshot_size) == 0;
     while (!met && done < s->blocks) {
-        block_input b = block_at(s, done++);
-        e->encode(j->state, &b, &w);
+        encode_next(j, &s->input, done++, out);
         j->repaired++;
         if (has_snapshot(done, s->blocks)) {
             e->save(j->state, j->scratch);
@@ -204,19 +234,11 @@ size_t block_joiner_join(block_joiner *j, const block_segment *s, uint8_t *out) 
         }
     }
     if (met) {
-        append_blocks(&w, s, done);
+        append_blocks(out, s, done);
         memcpy(j->truth, snapshot_after(s, s->blocks), e->snapshot_size);
-    } else {
-        e->save(j->state, j->truth);
+        j->has_truth = true;
+        j->has_state = false;
+        j->position = s->input.position + s->input.size;
     }
-
-    if (s->input.last) {
-        e->load(j->state, j->level, j->truth, s->input.position + s->input.size);
-        e->finish(j->state, &w);
-        bits_align(&w);
-    }
-    bits_flush(&w);
-    j->word = w.word;
-    j->count = w.count;
-    return (size_t)(w.next - w.start);
+    end_if_last(j, &s->input, out);
 }

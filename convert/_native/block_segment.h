@@ -2,7 +2,8 @@
  * A block encoder on many cores: segments of a stream are coded apart, each from a guess of
  * the state it starts in, and joined in order. The join compares the guess with the state
  * that the stream before really ended in; where they differ, blocks are coded again from the
- * real state until it meets a state that the segment passed through. The result is always
+ * real state until it meets a state that the segment passed through. A segment that nobody
+ * has begun when its turn comes is coded from the real state at once. The result is always
  * that of the encoder run in order.
  */
 #ifndef IMGCONV_BLOCK_SEGMENT_H
@@ -32,11 +33,14 @@ typedef struct block_joiner block_joiner;
 size_t block_joiner_memory(const block_encoder *encoder);
 block_joiner *block_joiner_init(void *memory, const block_encoder *encoder, int level);
 
-/* Room for what the next join can give. */
-size_t block_joiner_bound(const block_joiner *joiner, const block_segment *segment);
+/* Room that joining or encoding the next `size` bytes can need. */
+size_t block_joiner_bound(const block_joiner *joiner, size_t size);
 
 /* Join the next segment of the stream, which has run and whose input still exists. */
-size_t block_joiner_join(block_joiner *joiner, const block_segment *segment, uint8_t *out);
+void block_joiner_join(block_joiner *joiner, const block_segment *segment, bit_writer *out);
+
+/* Or encode what would have been the next segment, from the true state: nothing is guessed. */
+void block_joiner_encode(block_joiner *joiner, const segment_input *input, bit_writer *out);
 
 /* How many blocks had to be coded again so far. */
 uint64_t block_joiner_repaired(const block_joiner *joiner);

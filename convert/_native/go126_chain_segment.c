@@ -5,6 +5,9 @@
  * whether the tokens of the stream so far end where a token of the next segment ends, with
  * the parser in the same state (go126_chain.c says what that is); if not, input is parsed
  * again from there until they meet. Blocks are then cut from the joined tokens.
+ *
+ * What was not parsed apart is parsed from where a token of the stream ends, which is as good
+ * a place to start as any.
  */
 #include <stdalign.h>
 #include <string.h>
@@ -31,7 +34,6 @@ enum {
 typedef struct {
     int level;
     segment_input input;
-    size_t after;
     uint64_t first; /* stream position of the first token kept: at or behind the segment's start */
     uint64_t end;   /* and behind the last: likewise for the segment's end */
     token_list tokens;
@@ -40,30 +42,23 @@ typedef struct {
 } chain_segment;
 
 typedef struct {
-    const chain_segment *segment;
+    coding_bits made; /* first of all: see there */
+    segment_input input;
     chain_cutter cutter; /* as it stood before the first block */
     token_list tokens;
-    bool last;
-    uint64_t known_end; /* of the stream, when this was joined */
-    /* what is left for the next coding: set when joined */
-    size_t rest_first;
-    size_t rest_literals;
-    uint32_t rest_skip;
     uint8_t *bits;
-    uint64_t bit_count;
-    uint64_t first_stored;
 } chain_coding;
 
 typedef struct {
     int level;
     chain_cutter cutter;
     uint64_t position; /* tokens are known up to here */
+    token_list tokens; /* the last of them, that are in no block yet */
+    sequence sequences[CHAIN_BLOCK_TOKENS];
+    uint8_t literals[CHAIN_BLOCK_TOKENS];
     uint64_t repaired;
-    const chain_coding *latest;
     entered_set entered; /* greedy: at `position` */
-    uint64_t word;
-    unsigned count;
-    chain_parser parser; /* for repairs */
+    chain_parser parser; /* for repairs, and without a guess */
 } chain_joiner;
 
 static size_t aligned(size_t n) {
@@ -128,6 +123,12 @@ static void walk_step(token_walk *w, uint64_t limit, entered_set *set, uint32_t 
     }
 }
 
+static void clear_tokens(token_list *list) {
+    list->count = 0;
+    list->literal_count = 0;
+    list->tail = 0;
+}
+
 /* ---- Segments --------------------------------------------------------------------------- */
 
 static size_t max_sequences(size_t size) {
@@ -144,12 +145,11 @@ static size_t segment_memory(int level, size_t size) {
            aligned(max_literals(size));
 }
 
-static void *segment_init(void *memory, int level, const segment_input *input, size_t after) {
+static void *segment_init(void *memory, int level, const segment_input *input) {
     uint8_t *p = memory;
     chain_segment *s = memory;
     s->level = level;
     s->input = *input;
-    s->after = after;
     p += aligned(sizeof *s);
     s->tokens = (token_list){.sequences = (sequence *)(void *)p};
     p += aligned(max_sequences(input->size) * sizeof(sequence));
@@ -157,17 +157,13 @@ static void *segment_init(void *memory, int level, const segment_input *input, s
     return s;
 }
 
-static const segment_input *input_of(const void *segment) {
-    return &((const chain_segment *)segment)->input;
-}
-
 /* The input as the parser sees it, from the first byte there is. */
-static chain_input whole_input(const chain_segment *s) {
+static chain_input whole_input(const segment_input *input) {
     return (chain_input){
-        .data = s->input.data - s->input.before,
-        .size = s->input.before + s->input.size + s->after,
-        .origin = s->input.position - s->input.before,
-        .final = s->input.last,
+        .data = input->data - input->before,
+        .size = input->before + input->size + input->after,
+        .origin = input->position - input->before,
+        .final = input->last,
     };
 }
 
@@ -179,7 +175,7 @@ static uint64_t settled(const chain_parser *p, const chain_input *in) {
 static void segment_run(void *segment) {
     chain_segment *s = segment;
     chain_parser *p = &s->parser;
-    chain_input in = whole_input(s);
+    chain_input in = whole_input(&s->input);
     bool greedy;
     size_t begin = s->input.before;
     size_t stop = begin + s->input.size;
@@ -202,9 +198,7 @@ static void segment_run(void *segment) {
             while (!walk_done(&walk))
                 walk_step(&walk, UINT64_MAX, &s->entered, p->rules.skip);
         }
-        s->tokens.count = 0;
-        s->tokens.literal_count = 0;
-        s->tokens.tail = 0;
+        clear_tokens(&s->tokens);
     }
     if (s->first < in.origin + stop)
         chain_parse(p, &in, s->input.last ? SIZE_MAX : stop, &s->tokens);
@@ -221,6 +215,8 @@ static size_t joiner_memory(int level) {
 static void *joiner_init(void *memory, int level) {
     chain_joiner *j = memory;
     memset(j, 0, sizeof *j);
+    j->tokens.sequences = j->sequences;
+    j->tokens.literals = j->literals;
     j->level = level;
     chain_init(&j->parser, level);
     j->cutter.lazy = j->parser.rules.lazy != 0;
@@ -232,40 +228,38 @@ static uint64_t repaired(const void *joiner) {
 }
 
 /* Tokens that a coding can get: the segment's, or as many from a repair, and fewer than a
- * block's that the coding before left over. */
-static size_t coding_sequences(const chain_segment *s) {
-    return max_sequences(s->input.size) + CHAIN_BLOCK_TOKENS + 1;
+ * block's that were left before. */
+static size_t coding_sequences(size_t size) {
+    return max_sequences(size) + CHAIN_BLOCK_TOKENS + 1;
 }
 
-static size_t coding_literals(const chain_segment *s) {
-    return max_literals(s->input.size) + CHAIN_BLOCK_TOKENS;
+static size_t coding_literals(size_t size) {
+    return max_literals(size) + CHAIN_BLOCK_TOKENS;
 }
 
-static size_t coding_bits(const chain_segment *s) {
+static size_t bits_size(size_t size) {
     /* No block is larger than in the fixed code: 9 bits for a literal, 31 for a match. */
-    size_t bytes = s->input.size + OVERHANG;
+    size_t bytes = size + OVERHANG;
     return CHAIN_BLOCK_TOKENS * FIXED_TOKEN_BYTES + bytes / 8 * 9 + 16 +
            (bytes / CHAIN_BLOCK_TOKENS + 3) * BLOCK_OVERHEAD + BITS_SLACK;
 }
 
-static size_t coding_memory(const void *joiner, const void *segment) {
-    const chain_segment *s = segment;
-    (void)joiner;
-    return aligned(sizeof(chain_coding)) + aligned(coding_sequences(s) * sizeof(sequence)) +
-           aligned(coding_literals(s)) + coding_bits(s);
+static size_t coding_memory(int level, size_t size) {
+    (void)level;
+    return aligned(sizeof(chain_coding)) + aligned(coding_sequences(size) * sizeof(sequence)) +
+           aligned(coding_literals(size)) + bits_size(size);
 }
 
-static void *coding_init(void *memory, const void *joiner, const void *segment) {
-    const chain_segment *s = segment;
+static chain_coding *coding_init(void *memory, const segment_input *input) {
     uint8_t *p = memory;
     chain_coding *c = memory;
-    (void)joiner;
     memset(c, 0, sizeof *c);
+    c->input = *input;
     p += aligned(sizeof *c);
     c->tokens.sequences = (sequence *)(void *)p;
-    p += aligned(coding_sequences(s) * sizeof(sequence));
+    p += aligned(coding_sequences(input->size) * sizeof(sequence));
     c->tokens.literals = p;
-    p += aligned(coding_literals(s));
+    p += aligned(coding_literals(input->size));
     c->bits = p;
     return c;
 }
@@ -291,6 +285,18 @@ static bool same_set(const entered_set *a, const entered_set *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
+/* Parse on until a token ends at or behind index `stop`, and keep count of what is entered. */
+static void parse_on(chain_joiner *j, const chain_input *in, size_t stop, token_list *tokens) {
+    token_walk walk = {.list = tokens,
+                       .index = tokens->count,
+                       .skip = tokens->tail,
+                       .position = j->position};
+    chain_parse(&j->parser, in, stop, tokens);
+    j->position = settled(&j->parser, in);
+    while (!j->cutter.lazy && !walk_done(&walk))
+        walk_step(&walk, UINT64_MAX, &j->entered, j->parser.rules.skip);
+}
+
 /*
  * Bring the walk over the segment's tokens to a place where the true stream stands too and
  * from where both go on alike, adding true tokens to the coding until there is one, or to
@@ -302,7 +308,7 @@ static void meet(chain_joiner *j, const chain_segment *s, token_walk *walk, chai
     if (walk->position == j->position && (!greedy || same_set(&j->entered, &s->entered)))
         return;
 
-    chain_input in = whole_input(s);
+    chain_input in = whole_input(&s->input);
     entered_set guess = s->entered;
     uint64_t began = j->position;
     size_t stop = s->input.last ? in.size : s->input.before + s->input.size;
@@ -325,137 +331,113 @@ static void meet(chain_joiner *j, const chain_segment *s, token_walk *walk, chai
         if (j->position >= in.origin + stop)
             break;
         /* ... and the truth one token on, or more. */
-        token_walk truth = {.list = &c->tokens,
-                            .index = c->tokens.count,
-                            .skip = c->tokens.tail,
-                            .position = j->position};
-        chain_parse(&j->parser, &in, (size_t)(j->position - in.origin) + 1, &c->tokens);
-        j->position = settled(&j->parser, &in);
-        while (greedy && !walk_done(&truth))
-            walk_step(&truth, UINT64_MAX, &j->entered, skip);
+        parse_on(j, &in, (size_t)(j->position - in.origin) + 1, &c->tokens);
     }
     j->repaired += j->position - began;
 }
 
-static void join(void *joiner, const void *segment, void *coding) {
-    chain_joiner *j = joiner;
-    const chain_segment *s = segment;
-    chain_coding *c = coding;
-    const chain_coding *before = j->latest;
-    c->segment = s;
-    c->last = s->input.last;
-    c->known_end = s->input.position + s->input.size + s->after;
-    if (before != NULL) {
-        token_walk rest = {.list = &before->tokens,
-                           .index = before->rest_first,
-                           .skip = before->rest_skip,
-                           .literals = before->rest_literals};
-        append_tokens(&c->tokens, &rest);
+/*
+ * Cut off all whole blocks, at the end of the stream what is left behind them too, and code
+ * them if `out` is not NULL. Gives a walk that stands behind them.
+ */
+static token_walk take_blocks(chain_cutter *cutter, const token_list *list,
+                              const segment_input *input, bit_writer *out) {
+    uint64_t origin = input->position - input->before;
+    uint64_t end = input->position + input->size + input->after;
+    token_walk at = {.list = list, .position = cutter->position};
+    chain_block block;
+    while (chain_cut(cutter, list, at.index, at.skip, input->last, end, &block)) {
+        /* Blocks begun further back than the input at hand are too large to be stored. */
+        bool storable = block.storable && at.position >= origin;
+        token_block tokens = {
+            .data = storable ? input->data - input->before + (at.position - origin) : NULL,
+            .size = block.size,
+            .literals = list->literals + at.literals,
+            .literal_count = block.literals,
+            .sequences = list->sequences + at.index,
+            .count = block.sequences,
+            .skip = at.skip,
+            .tail = block.tail,
+        };
+        if (out != NULL)
+            go126_code_smallest(&tokens, out);
+        at.position = cutter->position;
+        at.literals += block.literals;
+        at.skip = block.tail + (block.sequences == 0 ? at.skip : 0);
+        at.index += block.sequences;
     }
-    c->cutter = j->cutter;
+    return at;
+}
 
+/* Add the true tokens up to the end of the input. */
+static void parse_here(chain_joiner *j, const segment_input *input, chain_coding *c) {
+    chain_input in = whole_input(input);
+    size_t at = (size_t)(j->position - in.origin);
+    size_t stop = input->before + input->size;
+    if (at >= stop)
+        return;
+    chain_start(&j->parser, j->level, &in, at, j->cutter.lazy ? NULL : &j->entered);
+    parse_on(j, &in, input->last ? SIZE_MAX : stop, &c->tokens);
+}
+
+/* The same where a segment has most of them already. */
+static void take_tokens(chain_joiner *j, const chain_segment *s, chain_coding *c) {
     token_walk walk = {.list = &s->tokens, .position = s->first};
     meet(j, s, &walk, c);
-    if (walk.position == j->position) {
-        token_walk taken = walk;
-        append_tokens(&c->tokens, &taken);
-        if (!j->cutter.lazy) {
-            /* Only the last window of it can matter later, but it is all cheap. */
-            while (!walk_done(&walk))
-                walk_step(&walk, UINT64_MAX, &j->entered, j->parser.rules.skip);
-        }
-        j->position = s->end;
-    }
+    if (walk.position != j->position)
+        return;
+    append_tokens(&c->tokens, &walk);
+    /* Only the last window of it can matter later, but it is all cheap. */
+    while (!j->cutter.lazy && !walk_done(&walk))
+        walk_step(&walk, UINT64_MAX, &j->entered, j->parser.rules.skip);
+    j->position = s->end;
+}
 
-    size_t first = 0, literals = 0;
-    uint32_t skip = 0;
-    chain_block block;
-    while (chain_cut(&j->cutter, &c->tokens, first, skip, c->last, c->known_end, &block)) {
-        literals += block.literals;
-        skip = block.tail + (block.sequences == 0 ? skip : 0);
-        first += block.sequences;
-    }
-    c->rest_first = first;
-    c->rest_literals = literals;
-    c->rest_skip = skip;
-    j->latest = c;
+static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+    chain_joiner *j = joiner;
+    chain_coding *c = coding_init(coding, input);
+    c->cutter = j->cutter;
+    append_tokens(&c->tokens, &(token_walk){.list = &j->tokens});
+    if (segment != NULL)
+        take_tokens(j, segment, c);
+    else
+        parse_here(j, input, c);
+
+    token_walk left = take_blocks(&j->cutter, &c->tokens, input, NULL);
+    clear_tokens(&j->tokens);
+    append_tokens(&j->tokens, &left);
+}
+
+static void end(void *joiner, bit_writer *out) {
+    (void)joiner;
+    go126_code_end(out);
 }
 
 /* ---- Coding ----------------------------------------------------------------------------- */
 
 static void coding_run(void *coding) {
     chain_coding *c = coding;
-    const segment_input *input = &c->segment->input;
-    uint64_t origin = input->position - input->before;
-    size_t first = 0, literals = 0;
-    uint32_t skip = 0;
-    uint64_t position = c->cutter.position;
-    chain_block block;
     bit_writer w;
     bits_init(&w, c->bits);
-    while (first < c->rest_first || literals < c->rest_literals) {
-        chain_cut(&c->cutter, &c->tokens, first, skip, c->last, c->known_end, &block);
-        /* Blocks begun further back than the input at hand are too large to be stored. */
-        bool storable = block.storable && position >= origin;
-        token_block tokens = {
-            .data = storable ? input->data - input->before + (position - origin) : NULL,
-            .size = block.size,
-            .literals = c->tokens.literals + literals,
-            .literal_count = block.literals,
-            .sequences = c->tokens.sequences + first,
-            .count = block.sequences,
-            .skip = skip,
-            .tail = block.tail,
-        };
-        go126_code_smallest(&tokens, &w);
-        position = c->cutter.position;
-        literals += block.literals;
-        skip = block.tail + (block.sequences == 0 ? skip : 0);
-        first += block.sequences;
-    }
-    bits_flush(&w);
-    c->bit_count = bits_position(&w);
-    c->first_stored = w.first_stored;
-    store64(w.next, w.word);
-}
-
-static size_t coding_bound(const void *coding) {
-    return (size_t)(((const chain_coding *)coding)->bit_count / 8) + 3 * BITS_SLACK;
-}
-
-static size_t append(void *joiner, const void *coding, uint8_t *out) {
-    chain_joiner *j = joiner;
-    const chain_coding *c = coding;
-    bit_writer w;
-    bits_resume(&w, out, j->word, j->count);
-    bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
-    bits_append(&w, &piece);
-    if (c->last)
-        go126_code_end(&w);
-    bits_flush(&w);
-    j->word = w.word;
-    j->count = w.count;
-    return (size_t)(w.next - w.start);
+    take_blocks(&c->cutter, &c->tokens, &c->input, &w);
+    c->made.piece = bits_piece(&w);
 }
 
 static two_step_geometry geometry(int level) {
     (void)level;
-    return (two_step_geometry){.unit = 1, .before = BEFORE, .after = AFTER};
+    return (two_step_geometry){.unit = 1, .before = BEFORE, .after = AFTER, .history = BEFORE};
 }
 
 const two_step_encoder go126_chain_two_step = {
     .geometry = geometry,
     .segment_memory = segment_memory,
     .segment_init = segment_init,
-    .segment_input = input_of,
     .segment_run = segment_run,
     .joiner_memory = joiner_memory,
     .joiner_init = joiner_init,
     .coding_memory = coding_memory,
-    .coding_init = coding_init,
     .join = join,
     .coding_run = coding_run,
-    .coding_bound = coding_bound,
-    .append = append,
+    .end = end,
     .repaired = repaired,
 };

@@ -230,7 +230,7 @@ static void fast_load(void *state, int level, const void *snapshot, uint64_t pos
 const block_encoder go126_fast = {
     .block_size = BLOCK_SIZE,
     .history = WINDOW_SIZE,
-    .warmup_blocks = 3,
+    .warmup_blocks = 2,
     .state_size = sizeof(fast_state),
     .snapshot_size = TABLE_SIZE * sizeof(uint16_t),
     .init = fast_init,

@@ -54,31 +54,27 @@ typedef struct {
 } cut_block;
 
 typedef struct {
-    const chain_segment *segment;
-    chain_tokens tokens; /* what the coding before left over, then the segment's true ones */
+    coding_bits made; /* first of all: see there */
+    chain_tokens tokens; /* what was left before, then the segment's true ones */
     step_mark *marks;    /* of each of the segment's steps in them */
     cut_block *blocks;
     size_t block_count;
-    /* What is left for the next coding. */
-    size_t rest_sequence;
-    size_t rest_literal;
     go127_coder coder; /* before the first block */
     uint8_t *bits;
-    uint64_t bit_count;
-    uint64_t first_stored;
 } chain_coding;
 
 typedef struct {
     int level;
-    go127_coder coder;   /* behind the last block cut */
+    go127_coder coder;    /* behind the last block cut */
     uint64_t block_start; /* stream position of the next block */
-    const chain_coding *latest;
+    chain_tokens tokens;  /* the last, that are in no block yet */
     uint64_t repaired;
-    uint64_t word; /* bits not yet given out */
-    unsigned count;
-    chain_snapshot *truth; /* the parser behind everything joined */
-    chain_snapshot *scratch;
-    chain_parser *parser; /* for repairs */
+    /* The parser behind everything joined, itself or as a snapshot or both. */
+    chain_parser *parser;
+    chain_snapshot *truth;
+    bool has_parser;
+    bool has_truth;
+    chain_snapshot *scratch; /* another, to compare */
 } chain_joiner;
 
 /* ---- Memory -------------------------------------------------------------------------- */
@@ -146,23 +142,18 @@ static chain_snapshot *snapshot_after(const chain_segment *s, size_t after) {
     return s->snapshots + snapshot_index(after, s->steps);
 }
 
-/* Where the segment's first step stands in the stream: the window's first byte. */
-static uint64_t first_window(const chain_segment *s) {
-    return window_of_step(s->input.position);
-}
-
 static const uint8_t *data_at(const segment_input *input, uint64_t position) {
     return input->data - input->before + (position - (input->position - input->before));
 }
 
-/* Take step i of the segment, and move on unless it was the last of the stream. */
-static step_mark take_step(chain_parser *parser, const chain_segment *s, size_t i) {
-    uint64_t window = first_window(s) + i * CHAIN_HALF;
-    bool closing = s->input.last && i + 1 == s->steps;
+/* Take step i of a segment's, and move on unless it was the last of the stream. */
+static step_mark take_step(chain_parser *parser, const segment_input *input, size_t i) {
+    uint64_t window = window_of_step(input->position) + i * CHAIN_HALF;
+    bool closing = input->last && i + 1 == step_count(input);
     uint64_t end = window + CHAIN_WINDOW;
     if (closing)
-        end = s->input.position + s->input.size;
-    parser->window = data_at(&s->input, window);
+        end = input->position + input->size;
+    parser->window = data_at(input, window);
     parser->end = (int32_t)(end - window);
     go127_chain_step(parser, closing);
     if (!closing)
@@ -179,6 +170,7 @@ static two_step_geometry geometry(int level) {
         .unit = CHAIN_HALF,
         .before = (WARMUP_STEPS + 1) * CHAIN_HALF,
         .after = 1, /* whether a full window's step is the last depends on it */
+        .history = (WARMUP_STEPS + 1) * CHAIN_HALF,
     };
 }
 
@@ -198,10 +190,9 @@ static size_t segment_memory(int level, size_t size) {
     return aligned(sizeof s) + take_segment(&s, &nowhere, size);
 }
 
-static void *segment_init(void *memory, int level, const segment_input *input, size_t after) {
+static void *segment_init(void *memory, int level, const segment_input *input) {
     chain_segment *s = memory;
     uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
-    (void)after;
     memset(s, 0, sizeof *s);
     s->level = level;
     s->input = *input;
@@ -210,13 +201,9 @@ static void *segment_init(void *memory, int level, const segment_input *input, s
     return s;
 }
 
-static const segment_input *input_of(const void *segment) {
-    return &((const chain_segment *)segment)->input;
-}
-
 static void warm_up(chain_segment *s) {
     chain_parser *parser = s->parser;
-    uint64_t to = first_window(s);
+    uint64_t to = window_of_step(s->input.position);
     uint64_t from = to > WARMUP_STEPS * CHAIN_HALF ? to - WARMUP_STEPS * CHAIN_HALF : 0;
 
     if (from == 0) {
@@ -240,7 +227,7 @@ static void segment_run(void *segment) {
     warm_up(s);
     go127_chain_save(s->parser, s->snapshots);
     for (size_t i = 0; i < s->steps; i++) {
-        s->marks[i] = take_step(s->parser, s, i);
+        s->marks[i] = take_step(s->parser, &s->input, i);
         if (has_snapshot(i + 1, s->steps))
             go127_chain_save(s->parser, snapshot_after(s, i + 1));
     }
@@ -254,7 +241,7 @@ static size_t take_joiner(chain_joiner *j, uint8_t **p) {
     j->parser = take(p, &total, sizeof *j->parser);
     j->truth = take(p, &total, sizeof *j->truth);
     j->scratch = take(p, &total, sizeof *j->scratch);
-    return total;
+    return total + take_tokens(&j->tokens, p, 0, CHAIN_BLOCK_TOKENS);
 }
 
 static size_t joiner_memory(int level) {
@@ -272,8 +259,24 @@ static void *joiner_init(void *memory, int level) {
     j->level = level;
     go127_coder_init(&j->coder, CHAIN_PENALTY);
     go127_chain_init(j->parser, level);
-    go127_chain_save(j->parser, j->truth);
+    j->has_parser = true;
     return j;
+}
+
+static const chain_snapshot *true_snapshot(chain_joiner *j) {
+    if (!j->has_truth)
+        go127_chain_save(j->parser, j->truth);
+    j->has_truth = true;
+    return j->truth;
+}
+
+/* The true parser, to take steps with. */
+static chain_parser *true_parser(chain_joiner *j) {
+    if (!j->has_parser)
+        go127_chain_load(j->parser, j->truth);
+    j->has_parser = true;
+    j->has_truth = false;
+    return j->parser;
 }
 
 /* Bytes that a coding's tokens may stand for: the segment's, and fewer tokens than a block's
@@ -295,21 +298,11 @@ static size_t take_coding(chain_coding *c, uint8_t **p, size_t size) {
     return total + take_tokens(&c->tokens, p, size + OVERHANG, CHAIN_BLOCK_TOKENS);
 }
 
-static size_t coding_memory(const void *joiner, const void *segment) {
+static size_t coding_memory(int level, size_t size) {
     chain_coding c;
     uint8_t *nowhere = NULL;
-    (void)joiner;
-    return aligned(sizeof c) + take_coding(&c, &nowhere, input_of(segment)->size);
-}
-
-static void *coding_init(void *memory, const void *joiner, const void *segment) {
-    chain_coding *c = memory;
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof *c);
-    (void)joiner;
-    memset(c, 0, sizeof *c);
-    take_coding(c, &p, input_of(segment)->size);
-    c->segment = segment;
-    return c;
+    (void)level;
+    return aligned(sizeof c) + take_coding(&c, &nowhere, size);
 }
 
 /* Add tokens of another list from a place on, where `run` literals of a sequence, or of the
@@ -331,37 +324,38 @@ static void append_tokens(chain_tokens *to, const chain_tokens *from, size_t seq
     to->literal_count += literals;
 }
 
-/* Take the segment's steps again until the parser is what it was there; the tokens and
- * marks go to the coding. Gives the number of steps. */
-static size_t repair(chain_joiner *j, const chain_segment *s, chain_coding *c) {
-    size_t i = 0;
-    bool met = memcmp(j->truth, s->snapshots, sizeof *j->truth) == 0;
-    if (!met) {
-        go127_chain_load(j->parser, j->truth);
-        j->parser->tokens = c->tokens;
-    }
-    while (!met && i < s->steps) {
-        c->marks[i] = take_step(j->parser, s, i);
+/* Take steps from where the stream stands until the parser is what the segment's was there;
+ * the tokens and marks go to the coding. Gives the number of steps. */
+static size_t repair(chain_joiner *j, const segment_input *input, const chain_segment *s,
+                     chain_coding *c) {
+    size_t i = 0, steps = step_count(input);
+    bool met = s != NULL && memcmp(true_snapshot(j), s->snapshots, sizeof *j->truth) == 0;
+    while (!met && i < steps) {
+        chain_parser *parser = true_parser(j);
+        parser->tokens = c->tokens;
+        c->marks[i] = take_step(parser, input, i);
+        c->tokens = parser->tokens;
         i++;
-        c->tokens = j->parser->tokens;
-        if (has_snapshot(i, s->steps)) {
-            go127_chain_save(j->parser, j->scratch);
+        if (s != NULL && has_snapshot(i, steps)) {
+            go127_chain_save(parser, j->scratch);
             met = memcmp(j->scratch, snapshot_after(s, i), sizeof *j->scratch) == 0;
         }
     }
-    if (met)
-        memcpy(j->truth, snapshot_after(s, s->steps), sizeof *j->truth);
-    else
-        go127_chain_save(j->parser, j->truth);
+    if (met) {
+        memcpy(j->truth, snapshot_after(s, steps), sizeof *j->truth);
+        j->has_truth = true;
+        j->has_parser = false;
+    }
     return i;
 }
 
 /* All tokens that are true, with the places where steps ended among them. */
-static void gather(chain_joiner *j, const chain_segment *s, chain_coding *c) {
-    const chain_coding *before = j->latest;
-    if (before != NULL)
-        append_tokens(&c->tokens, &before->tokens, before->rest_sequence, before->rest_literal, 0);
-    size_t again = repair(j, s, c);
+static void gather(chain_joiner *j, const segment_input *input, const chain_segment *s,
+                   chain_coding *c) {
+    append_tokens(&c->tokens, &j->tokens, 0, 0, 0);
+    size_t again = repair(j, input, s, c);
+    if (s == NULL)
+        return;
     j->repaired += again * CHAIN_HALF;
 
     step_mark from = {0};
@@ -376,65 +370,83 @@ static void gather(chain_joiner *j, const chain_segment *s, chain_coding *c) {
     }
 }
 
-/* Cut off the block that begins with the given sequence and literal, up to so many tokens;
- * leaves both behind it. */
-static void cut(chain_coding *c, cut_block *block, size_t tokens, size_t *sequence_index,
-                size_t *literal_index, uint64_t *size) {
-    parsed_block *parsed = &block->parsed;
-    size_t i = *sequence_index;
+/* How far blocks have been cut from a list of tokens. */
+typedef struct {
+    size_t sequences;
+    size_t literals;
+} token_place;
+
+/* Cut a block of so many tokens off the list at a place, which moves behind it. Go wrote it
+ * in the step of the mark. */
+static void cut(chain_joiner *j, chain_tokens *list, token_place *at, size_t tokens,
+                const segment_input *input, const step_mark *step, cut_block *block) {
+    size_t i = at->sequences;
     size_t left = tokens, literals = 0;
     uint64_t bytes = 0;
-    while (i < c->tokens.count && left > c->tokens.sequences[i].literals) {
-        literals += c->tokens.sequences[i].literals;
-        left -= c->tokens.sequences[i].literals + 1;
-        bytes += c->tokens.sequences[i].length + 3u;
+    while (i < list->count && left > list->sequences[i].literals) {
+        literals += list->sequences[i].literals;
+        left -= list->sequences[i].literals + 1;
+        bytes += list->sequences[i].length + 3u;
         i++;
     }
     /* What is left of the block are literals of a sequence that goes into the next. */
-    if (i < c->tokens.count)
-        c->tokens.sequences[i].literals -= (uint32_t)left;
+    if (i < list->count)
+        list->sequences[i].literals -= (uint32_t)left;
     else
-        c->tokens.run -= (uint32_t)left;
+        list->run -= (uint32_t)left;
     literals += left;
-    *parsed = (parsed_block){
-        .sequences = c->tokens.sequences + *sequence_index,
-        .count = i - *sequence_index,
-        .literals = c->tokens.literals + *literal_index,
+    block->parsed = (parsed_block){
+        .sequences = list->sequences + at->sequences,
+        .count = i - at->sequences,
+        .literals = list->literals + at->literals,
         .literal_count = literals,
         .tail = left,
     };
-    *size = bytes + literals;
-    *sequence_index = i;
-    *literal_index += literals;
+    *at = (token_place){i, at->literals + literals};
+    block->plain = (plain_block){NULL, 0};
+    if (j->block_start >= step->window)
+        block->plain = (plain_block){data_at(input, j->block_start), (size_t)(bytes + literals)};
+    j->block_start += bytes + literals;
+    go127_plan_tokens(&block->plan, &block->parsed, step->closing);
 }
 
-static void join(void *joiner, const void *segment, void *coding) {
-    chain_joiner *j = joiner;
-    const chain_segment *s = segment;
-    chain_coding *c = coding;
-    size_t total, done = 0, step = 0;
+/* The tokens of the next block: all of a whole one, at the end of the stream what there is,
+ * or none. */
+static size_t next_tokens(const chain_tokens *list, const token_place *at, bool rest) {
+    size_t tokens =
+        list->count - at->sequences + list->literal_count - at->literals;
+    if (tokens >= CHAIN_BLOCK_TOKENS)
+        return CHAIN_BLOCK_TOKENS;
+    return rest ? tokens : 0;
+}
 
-    gather(j, s, c);
+static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+    chain_joiner *j = joiner;
+    chain_coding *c = coding;
+    uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
+    memset(c, 0, sizeof *c);
+    take_coding(c, &p, input->size);
+
+    gather(j, input, segment, c);
     c->coder = j->coder;
-    total = c->tokens.count + c->tokens.literal_count;
-    while (done + CHAIN_BLOCK_TOKENS <= total || (s->input.last && done < total)) {
+    token_place at = {0, 0};
+    size_t tokens, done = 0, step = 0, steps = step_count(input);
+    while ((tokens = next_tokens(&c->tokens, &at, input->last)) != 0) {
         cut_block *block = &c->blocks[c->block_count++];
-        size_t tokens = total - done < CHAIN_BLOCK_TOKENS ? total - done : CHAIN_BLOCK_TOKENS;
-        uint64_t size;
-        cut(c, block, tokens, &c->rest_sequence, &c->rest_literal, &size);
         done += tokens;
         /* The step in which Go wrote it: that of its last token. */
-        while (step + 1 < s->steps &&
-               c->marks[step].count + c->marks[step].literal_count < done)
+        while (step + 1 < steps && c->marks[step].count + c->marks[step].literal_count < done)
             step++;
-        block->plain = (plain_block){NULL, 0};
-        if (j->block_start >= c->marks[step].window)
-            block->plain = (plain_block){data_at(&s->input, j->block_start), (size_t)size};
-        j->block_start += size;
-        go127_plan_tokens(&block->plan, &block->parsed, c->marks[step].closing);
+        cut(j, &c->tokens, &at, tokens, input, &c->marks[step], block);
         go127_code(&j->coder, &block->plan, NULL, block->plain, NULL);
     }
-    j->latest = c;
+    j->tokens.count = j->tokens.literal_count = j->tokens.run = 0;
+    append_tokens(&j->tokens, &c->tokens, at.sequences, at.literals, 0);
+}
+
+static void end(void *joiner, bit_writer *out) {
+    chain_joiner *j = joiner;
+    go127_code_end(&j->coder, out);
 }
 
 /* ---- Coding -------------------------------------------------------------------------- */
@@ -447,31 +459,7 @@ static void coding_run(void *coding) {
         cut_block *block = &c->blocks[i];
         go127_code(&c->coder, &block->plan, &block->parsed, block->plain, &w);
     }
-    bits_flush(&w);
-    c->bit_count = bits_position(&w);
-    c->first_stored = w.first_stored;
-    store64(w.next, w.word);
-    memset(w.next + 8, 0, BITS_SLACK - 8);
-}
-
-static size_t coding_bound(const void *coding) {
-    const chain_coding *c = coding;
-    return (size_t)(c->bit_count / 8) + 3 * BITS_SLACK;
-}
-
-static size_t append(void *joiner, const void *coding, uint8_t *out) {
-    chain_joiner *j = joiner;
-    const chain_coding *c = coding;
-    bit_writer w;
-    bits_resume(&w, out, j->word, j->count);
-    bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
-    bits_append(&w, &piece);
-    if (c->segment->input.last)
-        go127_code_end(&j->coder, &w);
-    bits_flush(&w);
-    j->word = w.word;
-    j->count = w.count;
-    return (size_t)(w.next - w.start);
+    c->made.piece = bits_piece(&w);
 }
 
 static uint64_t repaired(const void *joiner) {
@@ -482,15 +470,12 @@ const two_step_encoder go127_chain_two_step = {
     .geometry = geometry,
     .segment_memory = segment_memory,
     .segment_init = segment_init,
-    .segment_input = input_of,
     .segment_run = segment_run,
     .joiner_memory = joiner_memory,
     .joiner_init = joiner_init,
     .coding_memory = coding_memory,
-    .coding_init = coding_init,
     .join = join,
     .coding_run = coding_run,
-    .coding_bound = coding_bound,
-    .append = append,
+    .end = end,
     .repaired = repaired,
 };

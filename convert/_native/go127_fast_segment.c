@@ -53,22 +53,24 @@ typedef struct {
 typedef struct {
     int level;
     go127_coder coder; /* behind everything joined */
-    uint16_t *truth;   /* the tables there */
-    uint16_t *scratch;
+    /* The tables there, in a parser or as a snapshot or both. */
+    fast_parser *parser;
+    uint16_t *truth;
+    bool has_parser;
+    bool has_truth;
+    uint16_t *scratch; /* another snapshot, to compare */
+    uint8_t *room; /* for a block parsed and coded here, and its plan */
+    block_plan plan;
     uint64_t repaired;
-    uint64_t word; /* bits not yet given out */
-    unsigned count;
-    fast_parser *parser; /* for repairs */
 } fast_joiner;
 
 typedef struct {
+    coding_bits made; /* first of all: see there */
     const fast_segment *segment;
-    size_t replaced; /* blocks that were parsed again: their true form is in `store` */
-    block_store store;
-    go127_coder coder; /* before the first block */
-    uint8_t *bits;
-    uint64_t bit_count;
-    uint64_t first_stored;
+    size_t coded; /* blocks that are coded when it is made: their guess was wrong */
+    go127_coder coder; /* behind them */
+    bit_writer out;
+    uint8_t bits[];
 } fast_coding;
 
 /* ---- Memory -------------------------------------------------------------------------- */
@@ -102,13 +104,14 @@ static size_t take_store(block_store *store, uint8_t **p, size_t size) {
 
 /* At level 1 what a longer warm-up saves in repairs it costs itself. */
 static size_t warmup_blocks(int level) {
-    return level == 1 ? 1 : 3;
+    return level == 1 ? 1 : 2;
 }
 
 /* Whether a segment keeps the tables as they were after so many of its blocks. */
 static bool has_tables(int level, size_t after, size_t blocks) {
-    if (after == blocks || (after & (after - 1)) == 0)
+    if (after == blocks || after == 0 || after == 1 || after == 4 || after % 16 == 0)
         return true;
+    /* Level 1 meets later, and its tables are small. */
     return level == 1 && (after < 8 || (after < 16 && after % 4 == 0) || after % 8 == 0);
 }
 
@@ -136,6 +139,7 @@ static two_step_geometry geometry(int level) {
         .unit = FAST_BLOCK,
         .before = warmup_blocks(level) * FAST_BLOCK + history,
         .after = 1, /* a full block is coded otherwise if it is the stream's last */
+        .history = history,
     };
 }
 
@@ -155,17 +159,12 @@ static size_t segment_memory(int level, size_t size) {
     return aligned(sizeof s) + take_segment(&s, &nowhere, level, size);
 }
 
-static void *segment_init(void *memory, int level, const segment_input *input, size_t after) {
+static void *segment_init(void *memory, int level, const segment_input *input) {
     fast_segment *s = memory;
     uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
-    (void)after;
     s->input = *input;
     take_segment(s, &p, level, input->size);
     return s;
-}
-
-static const segment_input *input_of(const void *segment) {
-    return &((const fast_segment *)segment)->input;
 }
 
 static block_input block_at(const segment_input *input, size_t i) {
@@ -233,6 +232,7 @@ static size_t take_joiner(fast_joiner *j, uint8_t **p, int level) {
     j->parser = take(p, &total, go127_parser_size(level));
     j->truth = take(p, &total, tables_size(level));
     j->scratch = take(p, &total, tables_size(level));
+    j->room = take(p, &total, PARSE_ROOM);
     return total;
 }
 
@@ -250,110 +250,110 @@ static void *joiner_init(void *memory, int level) {
     j->level = level;
     go127_coder_init(&j->coder, FAST_PENALTY);
     go127_parser_init(j->parser, level);
-    go127_tables_save(j->parser, j->truth);
+    j->has_parser = true;
     return j;
 }
 
-static size_t bits_size(const fast_segment *s) {
-    return s->input.size + (s->blocks + 1) * BLOCK_OVERHEAD + BITS_SLACK;
+static size_t encode_size(size_t size) {
+    return size + (block_count(size) + 1) * BLOCK_OVERHEAD + BITS_SLACK;
 }
 
-static size_t take_coding(fast_coding *c, uint8_t **p, const fast_segment *s) {
-    size_t total = 0;
-    c->bits = take(p, &total, bits_size(s));
-    return total + take_store(&c->store, p, s->input.size);
+static const uint16_t *true_tables(fast_joiner *j) {
+    if (!j->has_truth)
+        go127_tables_save(j->parser, j->truth);
+    j->has_truth = true;
+    return j->truth;
 }
 
-static size_t coding_memory(const void *joiner, const void *segment) {
-    fast_coding c;
-    uint8_t *nowhere = NULL;
-    (void)joiner;
-    return aligned(sizeof c) + take_coding(&c, &nowhere, segment);
-}
-
-static void *coding_init(void *memory, const void *joiner, const void *segment) {
-    fast_coding *c = memory;
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof *c);
-    (void)joiner;
-    memset(c, 0, sizeof *c);
-    take_coding(c, &p, segment);
-    c->segment = segment;
-    return c;
-}
-
-/* Parse the segment's first blocks again until the tables are those it had. */
-static void repair(fast_joiner *j, const fast_segment *s, fast_coding *c) {
-    bool met = memcmp(j->truth, s->tables, tables_size(j->level)) == 0;
-    if (!met)
+/* The true parser, to parse on with. */
+static fast_parser *true_parser(fast_joiner *j) {
+    if (!j->has_parser)
         go127_tables_load(j->parser, j->truth);
-    while (!met && c->replaced < s->blocks) {
-        parse_into(&c->store, c->replaced, j->parser, &s->input);
-        c->replaced++;
-        if (has_tables(j->level, c->replaced, s->blocks)) {
+    j->has_parser = true;
+    j->has_truth = false;
+    return j->parser;
+}
+
+/* Parse and code one block from where the stream stands. */
+static void encode_block(fast_joiner *j, const block_input *block, bit_writer *out) {
+    plain_block plain = {block->data, block->length};
+    parsed_block parsed;
+    fast_parser *parser = true_parser(j);
+    parse_at(parser, j->room);
+    go127_parse_block(parser, block, &parsed, &j->plan);
+    go127_code(&j->coder, &j->plan, &parsed, plain, out);
+}
+
+static void encode(void *joiner, const segment_input *input, bit_writer *out) {
+    size_t blocks = block_count(input->size);
+    for (size_t i = 0; i < blocks; i++) {
+        block_input block = block_at(input, i);
+        encode_block(joiner, &block, out);
+    }
+}
+
+static size_t coding_memory(int level, size_t size) {
+    (void)level;
+    return sizeof(fast_coding) + encode_size(size);
+}
+
+/* Encode from where the stream stands until the tables are those that the segment had there.
+ * Gives the number of blocks. */
+static size_t repair(fast_joiner *j, const fast_segment *s, bit_writer *out) {
+    size_t done = 0;
+    bool met = memcmp(true_tables(j), s->tables, tables_size(j->level)) == 0;
+    while (!met && done < s->blocks) {
+        block_input block = block_at(&s->input, done++);
+        encode_block(j, &block, out);
+        j->repaired += block.length;
+        if (has_tables(j->level, done, s->blocks)) {
             go127_tables_save(j->parser, j->scratch);
-            met = memcmp(j->scratch, tables_after(s, c->replaced), tables_size(j->level)) == 0;
+            met = memcmp(j->scratch, tables_after(s, done), tables_size(j->level)) == 0;
         }
     }
-    if (met)
+    if (met) {
         memcpy(j->truth, tables_after(s, s->blocks), tables_size(j->level));
-    else
-        go127_tables_save(j->parser, j->truth);
+        j->has_truth = true;
+        j->has_parser = false;
+    }
+    return done;
 }
 
-/* Code block i, from where its true form is. */
-static void code_block(const fast_coding *c, size_t i, go127_coder *coder, bit_writer *out) {
-    const block_store *store = i < c->replaced ? &c->store : &c->segment->store;
-    block_input block = block_at(&c->segment->input, i);
+static void code_block(const fast_segment *s, size_t i, go127_coder *coder, bit_writer *out) {
+    block_input block = block_at(&s->input, i);
     plain_block plain = {block.data, block.length};
-    go127_code(coder, &store->plans[i], &store->parsed[i], plain, out);
+    go127_code(coder, &s->store.plans[i], &s->store.parsed[i], plain, out);
 }
 
-static void join(void *joiner, const void *segment, void *coding) {
+static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
     fast_joiner *j = joiner;
     const fast_segment *s = segment;
     fast_coding *c = coding;
-
-    repair(j, s, c);
-    for (size_t i = 0; i < c->replaced; i++)
-        j->repaired += block_at(&s->input, i).length;
+    c->segment = s;
+    bits_init(&c->out, c->bits);
+    if (s == NULL) {
+        encode(j, input, &c->out);
+        return;
+    }
+    c->coded = repair(j, s, &c->out);
     c->coder = j->coder;
-    for (size_t i = 0; i < s->blocks; i++)
-        code_block(c, i, &j->coder, NULL);
+    for (size_t i = c->coded; i < s->blocks; i++)
+        code_block(s, i, &j->coder, NULL);
+}
+
+static void end(void *joiner, bit_writer *out) {
+    fast_joiner *j = joiner;
+    go127_code_end(&j->coder, out);
 }
 
 /* ---- Coding -------------------------------------------------------------------------- */
 
 static void coding_run(void *coding) {
     fast_coding *c = coding;
-    bit_writer w;
-    bits_init(&w, c->bits);
-    for (size_t i = 0; i < c->segment->blocks; i++)
-        code_block(c, i, &c->coder, &w);
-    bits_flush(&w);
-    c->bit_count = bits_position(&w);
-    c->first_stored = w.first_stored;
-    store64(w.next, w.word);
-    memset(w.next + 8, 0, BITS_SLACK - 8);
-}
-
-static size_t coding_bound(const void *coding) {
-    const fast_coding *c = coding;
-    return (size_t)(c->bit_count / 8) + 3 * BITS_SLACK;
-}
-
-static size_t append(void *joiner, const void *coding, uint8_t *out) {
-    fast_joiner *j = joiner;
-    const fast_coding *c = coding;
-    bit_writer w;
-    bits_resume(&w, out, j->word, j->count);
-    bit_piece piece = {c->bits, 0, c->bit_count, c->first_stored};
-    bits_append(&w, &piece);
-    if (c->segment->input.last)
-        go127_code_end(&j->coder, &w);
-    bits_flush(&w);
-    j->word = w.word;
-    j->count = w.count;
-    return (size_t)(w.next - w.start);
+    const fast_segment *s = c->segment;
+    for (size_t i = c->coded; s != NULL && i < s->blocks; i++)
+        code_block(s, i, &c->coder, &c->out);
+    c->made.piece = bits_piece(&c->out);
 }
 
 static uint64_t repaired(const void *joiner) {
@@ -361,18 +361,18 @@ static uint64_t repaired(const void *joiner) {
 }
 
 const two_step_encoder go127_fast_two_step = {
+    .codes_from_segment = true,
     .geometry = geometry,
     .segment_memory = segment_memory,
     .segment_init = segment_init,
-    .segment_input = input_of,
     .segment_run = segment_run,
     .joiner_memory = joiner_memory,
     .joiner_init = joiner_init,
     .coding_memory = coding_memory,
-    .coding_init = coding_init,
     .join = join,
     .coding_run = coding_run,
-    .coding_bound = coding_bound,
-    .append = append,
+    .encode_size = encode_size,
+    .encode = encode,
+    .end = end,
     .repaired = repaired,
 };

@@ -3,6 +3,10 @@
  * parsed apart; joining them in order settles which tokens are true and what each block
  * will be; then the blocks are coded apart, and their bits put behind each other.
  *
+ * The joiner parses in order: where nobody has parsed ahead, it goes on from where the stream
+ * stands. What is parsed apart is a short cut that is taken if it is proved to lead to the
+ * same place.
+ *
  * Segments, joiners and codings live in memory of the caller, aligned for any type.
  */
 #ifndef IMGCONV_TWO_STEP_H
@@ -11,38 +15,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bit_piece.h"
 #include "segment_input.h"
 
 /* What a level asks of the cutting of its input. */
 typedef struct {
     size_t unit;   /* segments, but for the last, are a multiple of this long */
-    size_t before; /* input wanted before a segment's first byte */
+    size_t before; /* input wanted before a segment's first byte to guess at it */
     size_t after;  /* and behind its last, but for the last segment */
+    size_t history; /* input that must be there before it in any case */
 } two_step_geometry;
 
+/* What every coding begins with: its bits, when it has run. */
 typedef struct {
+    bit_piece piece;
+} coding_bits;
+
+typedef struct {
+    /* Codings look at their segment's tokens; else its memory is free once it is joined. */
+    bool codes_from_segment;
+
     two_step_geometry (*geometry)(int level);
 
+    /* A segment to be parsed from a guess. */
     size_t (*segment_memory)(int level, size_t size);
-    /* `after` bytes behind the segment are readable. The input must exist until the
-     * segment's coding has run. */
-    void *(*segment_init)(void *memory, int level, const segment_input *input, size_t after);
-    const segment_input *(*segment_input)(const void *segment);
+    void *(*segment_init)(void *memory, int level, const segment_input *input);
     void (*segment_run)(void *segment); /* on any core, in any order */
 
     size_t (*joiner_memory)(int level);
     void *(*joiner_init)(void *memory, int level);
 
-    /* What the next segment completes is put into a coding. */
-    size_t (*coding_memory)(const void *joiner, const void *segment);
-    void *(*coding_init)(void *memory, const void *joiner, const void *segment);
-    /* Join the next segment, which has run. The coding before must still exist. */
-    void (*join)(void *joiner, const void *segment, void *coding);
+    /* Join the next part of the stream: a segment that has run, or NULL, and then the input
+     * is parsed here and now. What it completes is the coding. The input must exist until
+     * the coding has run. */
+    size_t (*coding_memory)(int level, size_t size);
+    void (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
     void (*coding_run)(void *coding); /* on any core, in any order */
 
-    /* Put the bits of the next coding, which has run, behind the stream. */
-    size_t (*coding_bound)(const void *coding);
-    size_t (*append)(void *joiner, const void *coding, uint8_t *out);
+    /* Or write the next part at once; NULL if there is no such way. Needs room of encode_size. */
+    size_t (*encode_size)(size_t size);
+    void (*encode)(void *joiner, const segment_input *input, bit_writer *out);
+
+    /* End the stream, of which everything is joined, and fill its last byte. */
+    void (*end)(void *joiner, bit_writer *out);
 
     /* Bytes of input that were parsed again because a guess was wrong. */
     uint64_t (*repaired)(const void *joiner);

@@ -6,6 +6,7 @@ order: see `docs/encoders.md`.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,7 +16,7 @@ from convert._native import LEVEL_HUFFMAN, LEVEL_STORE, Coding, Encoder, Joiner,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from typing_extensions import Buffer
 
@@ -23,12 +24,20 @@ _GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
 # Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
-# to six times as much, and every segment has an encoder's state; all of it is to stay
-# below 64 MB. Level 1 gets the most because its sparse table makes wrong guesses long.
-_IN_FLIGHT_LEVEL_1: Final = 9 << 20
+# to four times as much; with what a conversion needs beside it, all is to stay below 64 MB.
+# Encoders that cut their input get more, because they warm up for longer. That of go1.26
+# keeps no tokens.
+_IN_FLIGHT_BITS: Final = 8 << 20
 _IN_FLIGHT_BLOCKS: Final = 6 << 20
-_IN_FLIGHT_TOKENS: Final = 3 << 20
-_LARGEST_SEGMENT: Final = 4 << 20
+_IN_FLIGHT_TOKENS: Final = 4 << 20
+# Left to the caller of every part that others get: joining and appending is its work too, and
+# at go1.27-1, where guesses are often wrong for long, repairs.
+_SHARE_GO127_1: Final = 7 / 8
+# Encoders that cut their input do so by more than this; the others cut tokens.
+_WINDOW: Final = 32 << 10
+# In order, this much at a time; and the first time, to see whether it compresses.
+_ALONE: Final = 1 << 20
+_PROBE: Final = 1 << 18
 _MOST_WORKERS: Final = 16
 # Repairs at go1.27-1 are long and done by the caller: with more, smaller segments it would be
 # all there is to do (docs/encoders.md).
@@ -39,9 +48,10 @@ class GoGzipEncoder:
     """One gzip stream with the bytes of Go's compress/gzip.
 
     The bytes depend on generation, level and input alone: not on how the input is cut,
-    on `executor` or on `workers`. With an executor, up to `workers` tasks of about
-    1 MiB of input are in it at a time, none of which waits for another; memory stays
-    below 64 MB whatever the input and the workers. Not for use by two threads at once.
+    on `executor` or on `workers`. With an executor, up to `workers` - 1 calls are in it at
+    a time, each for one task of 2 MiB of input at most, none of which waits for another;
+    the calling thread is a worker too. Memory stays below 40 MB whatever the input and the
+    workers. Not for use by two threads at once.
 
     Args:
         generation: "go1.26" (Go up to 1.26) or "go1.27".
@@ -49,7 +59,7 @@ class GoGzipEncoder:
         executor: where parts of the stream may be worked on, or None. Its threads may all
             be busy, or even be waiting for this encoder: what nobody has begun when it
             is needed is done by the caller.
-        workers: how many of its threads to use.
+        workers: how many threads to keep busy, the caller's included.
 
     Raises:
         ValueError: there is no such generation or level.
@@ -112,56 +122,170 @@ class _InOrder:
 
 
 class _Task:
-    """Something to run on the executor, or here if nobody there has begun it."""
+    """Something to be done once, by whoever comes first."""
 
-    def __init__(self, work: Segment | Coding, source: memoryview, executor: Executor) -> None:
-        self.work = work
-        self.source = source  # the input it looks at
-        self._future: Future[None] = executor.submit(work.run)
+    def __init__(self, work: Segment | Coding) -> None:
+        self._work: Segment | Coding | None = work
+        self._done = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        assert self._work is not None
+        try:
+            self._work.run()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the task raises it
+            self._error = error
+        # Who holds the task from now on does not hold what it worked on.
+        self._work = None
+        self._done.set()
 
     def done(self) -> bool:
-        return self._future.done()
+        return self._done.is_set()
 
     def wait(self) -> None:
-        if self._future.cancel():
-            self.work.run()
-        else:
-            self._future.result()
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+
+class _Crew:
+    """Hands tasks to threads of an executor, or back to the stream that made them.
+
+    The executor is asked for help, not given a task: a thread that comes takes the most
+    urgent task that nobody has begun. So the stream can do itself what would come too
+    late, and a full executor keeps nothing of it but a few calls.
+    """
+
+    def __init__(self, executor: Executor, helpers: int) -> None:
+        self._executor = executor
+        self._lock = threading.Lock()
+        self._urgent: deque[_Task] = deque()
+        self._others: deque[_Task] = deque()
+        self._free = helpers  # that may still be asked for
+
+    def add(self, task: _Task, *, urgent: bool) -> None:
+        with self._lock:
+            (self._urgent if urgent else self._others).append(task)
+            if self._free == 0:
+                return
+            self._free -= 1
+        self._executor.submit(self._help)
+
+    def take_back(self, task: _Task) -> bool:
+        """Whether nobody has begun it; then nobody will."""
+        with self._lock:
+            if task not in self._others:
+                return False
+            self._others.remove(task)
+            return True
+
+    def wait(self, task: _Task) -> None:
+        """Return when it is done, working on what nobody has begun."""
+        while not task.done() and (other := self._next()) is not None:
+            other.run()
+        task.wait()
+
+    def _next(self) -> _Task | None:
+        with self._lock:
+            if self._urgent:
+                return self._urgent.popleft()
+            return self._others.popleft() if self._others else None
+
+    def _help(self) -> None:
+        task = self._next()
+        if task is not None:
+            task.run()
+        with self._lock:
+            if not self._urgent and not self._others:
+                self._free += 1
+                return
+        # One task a call: other streams that use the executor get their turn.
+        self._executor.submit(self._help)
+
+
+class _Part:
+    """A segment in flight: where its input is, and the guess at it if one was asked for."""
+
+    def __init__(self, segment: Segment, size: int, source: memoryview) -> None:
+        self.segment = segment
+        self.size = size
+        self.source: memoryview | None = source
+        self.guess: _Task | None = None
+
+
+class _Made:
+    """A joined segment whose bits are being coded, or made already but not yet their turn."""
+
+    def __init__(self, coding: Coding, part: _Part, task: _Task | None) -> None:
+        self.coding = coding
+        self.part = part
+        self.task = task
+
+    def done(self) -> bool:
+        return self.task is None or self.task.done()
 
 
 class _Parallel:
-    """The stream cut into segments that are worked on apart and joined in order."""
+    """The stream cut into segments that are joined in order, some of them worked on ahead.
+
+    The calling thread is one of the workers. It goes through the stream from where it
+    stands; others guess at segments that lie ahead, and code what has been parsed. What
+    nobody has begun when it is needed the caller does itself.
+
+    Encoders that cut the input into blocks skip over noise as fast as it can be copied,
+    and there is nothing to share out. They start in order, go on so while nothing
+    compresses, and come back to it when a segment did not.
+    """
 
     def __init__(
         self,
         generation: int,
         level: int,
-        geometry: tuple[int, int, int],
+        geometry: tuple[int, int, int, int],
         executor: Executor,
         workers: int,
     ) -> None:
-        unit, self._before, self._after = geometry
-        self._executor = executor
-        workers = min(workers, _MOST_WORKERS_GO127_1 if (generation, level) == (127, 1) else _MOST_WORKERS)
-        self._workers = workers
+        self._unit, self._before, self._after, self._history = geometry
+        sparse = (generation, level) == (127, 1)
+        workers = min(workers, _MOST_WORKERS_GO127_1 if sparse else _MOST_WORKERS)
+        # Encoders that cut the input skip over noise.
+        self._skips = self._unit > _WINDOW
+        # Every so many segments one is left to the caller. With many workers, joining and
+        # appending are work enough for it.
+        self._turns = workers if workers < 4 else 2 * workers
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
-        in_flight = _IN_FLIGHT_LEVEL_1 if level == 1 else _IN_FLIGHT_BLOCKS if unit > 1 else _IN_FLIGHT_TOKENS
-        wanted = min(in_flight // self._most, _LARGEST_SEGMENT)
-        self._segment_size = max(1, wanted // unit) * unit
+        self._most_codings = max(2, self._most // 4)
+        in_blocks = _IN_FLIGHT_BITS if generation == 126 else _IN_FLIGHT_BLOCKS
+        size = (in_blocks if self._skips else _IN_FLIGHT_TOKENS) // (self._most + 1)
+        self._guess_size = max(1, size // self._unit) * self._unit
+        self._true_size = self._units(int(size * _SHARE_GO127_1) if sparse else size)
         self._joiner = Joiner(generation, level)
-        self._segments: deque[_Task] = deque()
-        self._codings: deque[_Task] = deque()
+        self._crew = _Crew(executor, workers - 1)
+        self._parts: deque[_Part] = deque()
+        self._codings: deque[_Made] = deque()
         self._spare: list[memoryview] = []
         # Input not yet in a segment, behind what the next segment wants before it.
-        self._buffer = memoryview(bytearray(self._before + self._segment_size + self._after))
+        self._buffer = memoryview(bytearray(self._before + self._guess_size + self._after))
         self._begin = 0
         self._end = 0
         self._position = 0
+        self._turn = 0
+        self._alone = self._skips
+        self._wanted = self._units(_PROBE if self._alone else self._true_size)
+        # Of parts that were written: whether they compressed. Which of them is looked at must
+        # not depend on how fast others are, so it is the latest that is sure to be there.
+        self._compressed: deque[bool] = deque()
+        self._unknown = self._most + self._most_codings
+        self._ebbing = False
 
     @property
     def repaired(self) -> int:
         return self._joiner.repaired
+
+    def _units(self, size: int) -> int:
+        """Round down to what a segment can be."""
+        return max(1, min(size, self._guess_size) // self._unit) * self._unit
 
     def write(self, data: memoryview) -> bytes:
         out: list[bytes] = []
@@ -169,66 +293,119 @@ class _Parallel:
         while taken < len(data):
             # All but the last segment need what follows them; until more than that is
             # there, this may be the last one.
-            part = min(len(data) - taken, len(self._buffer) - self._end)
+            part = min(len(data) - taken, self._begin + self._wanted + self._after - self._end)
             self._buffer[self._end : self._end + part] = data[taken : taken + part]
             self._end += part
             taken += part
-            if self._end - self._begin >= self._segment_size + self._after:
-                self._submit(self._segment_size, out, last=False)
-        return b"".join(out)
+            if self._end - self._begin == self._wanted + self._after:
+                (self._go_on_alone if self._alone else self._hand_out)(out)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def finish(self) -> bytes:
         out: list[bytes] = []
-        self._submit(self._end - self._begin, out, last=True)
-        while self._segments:
-            self._join(out)
-        while self._codings:
-            self._append(out)
+        self._wanted = self._end - self._begin
+        self._parts.append(_Part(self._segment(last=True), self._wanted, self._buffer))
+        self._join_all(out)
         return b"".join(out)
 
-    def _submit(self, size: int, out: list[bytes], *, last: bool) -> None:
-        while len(self._segments) >= self._most:
+    def _segment(self, *, last: bool) -> Segment:
+        segment = self._joiner.segment(self._buffer[: self._end], self._begin, self._wanted, self._position, last)
+        self._position += self._wanted
+        return segment
+
+    def _move_on(self, buffer: memoryview, keep: int) -> None:
+        """Go on behind the segment in a buffer, the same or another, with so much of what was before."""
+        following = self._begin + self._wanted
+        kept = max(0, following - keep)
+        buffer[: self._end - kept] = self._buffer[kept : self._end]
+        self._buffer = buffer
+        self._begin = following - kept
+        self._end -= kept
+
+    def _go_on_alone(self, out: list[bytes]) -> None:
+        made = self._joiner.encode(self._segment(last=False))
+        assert isinstance(made, bytes)
+        out.append(made)
+        self._move_on(self._buffer, self._history)
+        if len(made) >= self._wanted:
+            self._stay_alone()
+        else:
+            self._alone = False
+            self._wanted = self._true_size
+
+    def _stay_alone(self) -> None:
+        self._alone = True
+        self._wanted = self._units(_ALONE)
+        self._turn = 0
+        self._ebbing = False
+        self._compressed.clear()
+        self._unknown = self._most + self._most_codings
+
+    def _hand_out(self, out: list[bytes]) -> None:
+        """Make a segment, have others guess at it unless it is the caller's turn, and join the oldest."""
+        part = _Part(self._segment(last=False), self._wanted, self._buffer)
+        self._parts.append(part)
+        if self._turn != 0 and not self._ebbing:
+            part.guess = _Task(part.segment)
+            self._crew.add(part.guess, urgent=False)
+        self._turn = (self._turn + 1) % self._turns
+        # Before going on alone: two for one, so that little comes out at a time.
+        keep = max(0, len(self._parts) - 2) if self._ebbing else self._most
+        while len(self._parts) > keep:
             self._join(out)
-        # The segment keeps the buffer; the next one gets a new one with the end of it.
-        used = self._buffer[: self._end]
-        segment = self._joiner.segment(used, self._begin, size, self._position, last)
-        self._segments.append(_Task(segment, self._buffer, self._executor))
-        self._position += size
-        if last:
+        if self._skips and not self._ebbing:
+            self._unknown -= 1
+            self._ebbing = self._unknown < 0 and not self._compressed.popleft()
+        if not self._parts:
+            self._join_all(out)
+            self._move_on(self._buffer, self._history)
+            self._stay_alone()
             return
-        following = self._begin + size
-        keep = max(0, following - self._before)
-        self._buffer = self._spare.pop() if self._spare else memoryview(bytearray(len(self._buffer)))
-        self._buffer[: self._end - keep] = used[keep:]
-        self._begin = following - keep
-        self._end -= keep
-        while self._segments[0].done() and len(self._segments) > 1:
-            self._join(out)
+        buffer = self._spare.pop() if self._spare else memoryview(bytearray(len(self._buffer)))
+        self._move_on(buffer, self._history if self._turn == 0 else self._before)
+        self._wanted = self._true_size if self._turn == 0 else self._guess_size
 
     def _join(self, out: list[bytes]) -> None:
-        task = self._segments.popleft()
-        task.wait()
-        joined = self._joiner.join(_segment(task.work))
+        part = self._parts.popleft()
+        guessed = part.guess is not None and not self._crew.take_back(part.guess)
+        if guessed:
+            assert part.guess is not None
+            self._crew.wait(part.guess)
+        at_once = self._skips and not guessed
+        joined = self._joiner.encode(part.segment) if at_once else self._joiner.join(part.segment)
         if isinstance(joined, bytes):
-            out.append(joined)
-            self._spare.append(task.source)
+            self._settle(joined, part, out)
             return
-        self._codings.append(_Task(joined, task.source, self._executor))
-        while len(self._codings) > max(1, self._most // 4) or (self._codings and self._codings[0].done()):
+        if at_once:
+            self._codings.append(_Made(joined, part, None))
+            self._release(part)
+        else:
+            task = _Task(joined)
+            self._crew.add(task, urgent=True)
+            self._codings.append(_Made(joined, part, task))
+        while self._codings and (len(self._codings) > self._most_codings or self._codings[0].done()):
             self._append(out)
 
     def _append(self, out: list[bytes]) -> None:
-        task = self._codings.popleft()
-        task.wait()
-        out.append(self._joiner.append(_coding(task.work)))
-        self._spare.append(task.source)
+        made = self._codings.popleft()
+        if made.task is not None:
+            self._crew.wait(made.task)
+        self._settle(self._joiner.append(made.coding), made.part, out)
 
+    def _settle(self, made: bytes, part: _Part, out: list[bytes]) -> None:
+        out.append(made)
+        self._compressed.append(len(made) < part.size)
+        self._release(part)
 
-def _segment(work: Segment | Coding) -> Segment:
-    assert isinstance(work, Segment)
-    return work
+    def _release(self, part: _Part) -> None:
+        """Use its memory again, if nobody looks at it any more."""
+        if part.source is not None and part.source is not self._buffer:
+            self._spare.append(part.source)
+        part.source = None
 
-
-def _coding(work: Segment | Coding) -> Coding:
-    assert isinstance(work, Coding)
-    return work
+    def _join_all(self, out: list[bytes]) -> None:
+        while self._parts:
+            self._join(out)
+            self._spare.clear()
+        while self._codings:
+            self._append(out)

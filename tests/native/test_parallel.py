@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -45,40 +46,64 @@ def in_order(generation: int, level: int, data: bytes) -> bytes:
     return encoder.write(data) + encoder.finish()
 
 
-def apart(generation: int, level: int, data: bytes, step: int) -> tuple[bytes, int]:
-    """Encode in segments of about `step` bytes, each run by itself; return bytes and repairs."""
+#: Which segments are run, by number, over and over: the others are joined without a guess.
+ALL = (True,)
+TURNS = [ALL, (False,), (False, True), (True, False), (True, False, False, True, True)]
+
+
+def apart(
+    generation: int, level: int, data: bytes, step: int, guessed: tuple[bool, ...] = ALL, waiting: int = 0
+) -> tuple[bytes, int]:
+    """Encode in segments of about `step` bytes; return bytes and repairs.
+
+    Those that are `guessed` are run apart; `waiting` codings are left behind the join.
+    """
     geometry = segment_geometry(generation, level)
     assert geometry is not None
-    unit, before, after = geometry
+    unit, before, after, _ = geometry
     step = max(1, step // unit) * unit
     joiner = Joiner(generation, level)
     out = []
+    codings: list[Coding] = []
     position = 0
-    last = False
-    while not last:
+    at_once = unit > 32768 or level < 1
+    for turn in itertools.cycle(guessed):
         last = len(data) - position < step + after
         size = len(data) - position if last else step
         start = max(0, position - before)
         held = data[start : position + size + (0 if last else after)]
         segment = joiner.segment(held, position - start, size, position, last)
-        segment.run()
-        joined = joiner.join(segment)
+        if turn:
+            segment.run()
+        joined = joiner.encode(segment) if at_once and not turn else joiner.join(segment)
         if isinstance(joined, Coding):
-            joined.run()
-            joined = joiner.append(joined)
-        out.append(joined)
+            codings.append(joined)
+        else:
+            out.append(joined)
+        while len(codings) > (0 if last else waiting):
+            coding = codings.pop(0)
+            coding.run()
+            out.append(joiner.append(coding))
         position += size
+        if last:
+            break
     return b"".join(out), joiner.repaired
 
 
-@settings(max_examples=60, deadline=None)
-@given(recipe=RECIPES, profile=st.sampled_from(PARALLEL), step=st.integers(1, 200000))
+@settings(max_examples=100, deadline=None)
+@given(
+    recipe=RECIPES,
+    profile=st.sampled_from(PARALLEL),
+    step=st.integers(1, 200000),
+    guessed=st.sampled_from(TURNS),
+    waiting=st.integers(0, 2),
+)
 def test_segments_join_to_the_bytes_in_order(
-    recipe: list[list[str | int]], profile: tuple[int, int], step: int
+    recipe: list[list[str | int]], profile: tuple[int, int], step: int, guessed: tuple[bool, ...], waiting: int
 ) -> None:
     data = recipes.make(recipe)
     step = max(step, len(data) // 50)
-    assert apart(*profile, data, step)[0] == in_order(*profile, data)
+    assert apart(*profile, data, step, guessed, waiting)[0] == in_order(*profile, data)
 
 
 # Noise repeated is matched from wherever one came in: what stands in a sparse table depends
@@ -116,15 +141,18 @@ def test_adversaries_of_guessing_change_nothing(profile: tuple[int, int], recipe
     data = recipes.make(recipe)
     expected = in_order(*profile, data)
     for step in (5000, 65535, 140000):
-        assert apart(*profile, data, max(step, len(data) // 60))[0] == expected
+        for guessed in (ALL, (False,), (False, True)):
+            assert apart(*profile, data, max(step, len(data) // 60), guessed, 1)[0] == expected
 
 
 @pytest.mark.parametrize("size_off", [-1, 0, 1])
 @pytest.mark.parametrize("profile", PARALLEL)
 def test_a_stream_may_end_anywhere_near_the_end_of_a_segment(profile: tuple[int, int], size_off: int) -> None:
     data = recipes.make([["code", 1, 3 * 65535 + size_off]])
+    expected = in_order(*profile, data)
     for step in (65535, 2 * 65535, len(data), 40000):
-        assert apart(*profile, data, step)[0] == in_order(*profile, data)
+        for guessed in TURNS:
+            assert apart(*profile, data, step, guessed, 1)[0] == expected
 
 
 class Stuck(Executor):

@@ -1,12 +1,13 @@
 /*
  * Fuzz target for the encoders: libFuzzer's entry point, also called by replay.c.
  *
- * The input picks a generation and level, then says how to make the data to be encoded (see
+ * The input picks a generation, a level and a cutting, then says how to make the data to be encoded (see
  * build_data), so that a short input can reach across blocks, windows and segments. Held to be
  * true of every input, besides the sanitizers' silence:
  *   - the output inflates (zlib) to the data;
  *   - however the data are cut, the output is the same;
- *   - segments coded apart and joined give the output of the encoder run in order.
+ *   - segments worked on apart, or left to the joiner, and joined give the output of the
+ *     encoder run in order.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -155,79 +156,122 @@ static uint8_t *around(const uint8_t *data, size_t n, size_t at, size_t before, 
     after = last ? 0 : after;
     uint8_t *copy = allocate(before + size + after);
     memcpy(copy, data + at - before, before + size + after);
-    *input = (segment_input){copy + before, before, size, at, last};
+    *input = (segment_input){copy + before, before, after, size, at, last};
     return copy;
 }
 
+/* Whether the segment of this number is run apart: a bit of eight says so, over and over. */
+static bool is_run(unsigned turns, size_t number) {
+    return (turns >> number % 8 & 1) != 0;
+}
+
+static void grow_by(buffer *result, bit_writer *w, bit_tail *tail, uint8_t *out, size_t bound) {
+    size_t made = bits_to_tail(w, tail);
+    CHECK(made <= bound);
+    grow(result, out, made);
+    free(out);
+}
+
 static buffer blocks_in_parallel(const block_encoder *e, int level, const uint8_t *data, size_t n,
-                                 size_t blocks) {
+                                 size_t blocks, unsigned turns) {
     buffer result = {NULL, 0};
+    bit_tail tail = {0, 0};
     void *memory = allocate(block_joiner_memory(e));
     block_joiner *joiner = block_joiner_init(memory, e, level);
     size_t at = 0;
-    bool last;
-    do {
+    bool last = false;
+    for (size_t number = 0; !last; number++) {
+        bool run = is_run(turns, number);
         size_t size = blocks * e->block_size;
         if (size + 1 > n - at)
             size = n - at;
         segment_input input;
-        uint8_t *copy = around(data, n, at, block_segment_before(e), size, 0, &input);
+        size_t before = run ? block_segment_before(e) : e->history;
+        uint8_t *copy = around(data, n, at, before, size, 0, &input);
         void *segment_memory = allocate(block_segment_memory(e, size));
-        block_segment *segment = block_segment_init(segment_memory, e, level, &input);
-        block_segment_run(segment);
-        size_t bound = block_joiner_bound(joiner, segment);
+        size_t bound = block_joiner_bound(joiner, size);
         uint8_t *out = allocate(bound);
-        size_t made = block_joiner_join(joiner, segment, out);
-        CHECK(made <= bound);
-        grow(&result, out, made);
+        bit_writer w = bits_from_tail(&tail, out);
+        if (run) {
+            block_segment *segment = block_segment_init(segment_memory, e, level, &input);
+            block_segment_run(segment);
+            block_joiner_join(joiner, segment, &w);
+        } else {
+            block_joiner_encode(joiner, &input, &w);
+        }
+        grow_by(&result, &w, &tail, out, bound);
         last = input.last;
         at += size;
-        free(out);
         free(segment_memory);
         free(copy);
-    } while (!last);
+    }
     free(memory);
     return result;
 }
 
+/* Parse or encode the next part of the stream; the coding, or what was encoded, is appended. */
+static void join_part(const two_step_encoder *e, void *joiner, int level,
+                      const segment_input *input, bool run, bool at_once, buffer *result,
+                      bit_tail *tail) {
+    void *segment_memory = allocate(e->segment_memory(level, input->size));
+    void *segment = NULL;
+    if (run) {
+        segment = e->segment_init(segment_memory, level, input);
+        e->segment_run(segment);
+    }
+    void *coding = allocate(at_once ? e->encode_size(input->size)
+                                    : e->coding_memory(level, input->size));
+    bit_piece piece;
+    if (at_once) {
+        bit_writer apart;
+        bits_init(&apart, coding);
+        e->encode(joiner, input, &apart);
+        piece = bits_piece(&apart);
+        CHECK(piece.end / 8 + BITS_SLACK <= e->encode_size(input->size));
+    } else {
+        e->join(joiner, input, segment, coding);
+        if (!e->codes_from_segment) {
+            free(segment_memory);
+            segment_memory = NULL;
+        }
+        e->coding_run(coding);
+        piece = ((const coding_bits *)coding)->piece;
+    }
+    size_t bound = bits_append_bound(&piece) + 2 * BITS_SLACK;
+    uint8_t *out = allocate(bound);
+    bit_writer w = bits_from_tail(tail, out);
+    bits_append(&w, &piece);
+    if (input->last)
+        e->end(joiner, &w);
+    grow_by(result, &w, tail, out, bound);
+    free(coding);
+    free(segment_memory);
+}
+
 static buffer two_step_in_parallel(const two_step_encoder *e, int level, const uint8_t *data,
-                                   size_t n, size_t step) {
+                                   size_t n, size_t step, unsigned turns) {
     buffer result = {NULL, 0};
+    bit_tail tail = {0, 0};
     two_step_geometry wants = e->geometry(level);
     step = (step + wants.unit - 1) / wants.unit * wants.unit;
     void *memory = allocate(e->joiner_memory(level));
     void *joiner = e->joiner_init(memory, level);
-    void *latest = NULL;
     size_t at = 0;
-    bool last;
-    do {
+    bool last = false;
+    for (size_t number = 0; !last; number++) {
+        bool run = is_run(turns, number);
         size_t size = step;
         if (n - at < size + wants.after + 1)
             size = n - at;
         segment_input input;
-        uint8_t *copy = around(data, n, at, wants.before, size, wants.after, &input);
-        void *segment_memory = allocate(e->segment_memory(level, size));
-        void *segment =
-            e->segment_init(segment_memory, level, &input, input.last ? 0 : wants.after);
-        e->segment_run(segment);
-        void *coding_memory = allocate(e->coding_memory(joiner, segment));
-        void *coding = e->coding_init(coding_memory, joiner, segment);
-        e->join(joiner, segment, coding);
-        free(latest);
-        latest = coding_memory;
-        e->coding_run(coding);
-        size_t bound = e->coding_bound(coding);
-        uint8_t *out = allocate(bound);
-        size_t made = e->append(joiner, coding, out);
-        CHECK(made <= bound);
-        grow(&result, out, made);
+        uint8_t *copy = around(data, n, at, run ? wants.before : wants.history, size, wants.after,
+                               &input);
+        bool at_once = !run && e->encode != NULL && is_run(turns, number + 3);
+        join_part(e, joiner, level, &input, run, at_once, &result, &tail);
         last = input.last;
         at += size;
-        free(out);
-        free(segment_memory);
         free(copy);
-    } while (!last);
-    free(latest);
+    }
     free(memory);
     return result;
 }
@@ -265,6 +309,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     int level = (input[0] >> 1) % 11; /* 0 store, 1..9, 10 huffman */
     if (level == 10)
         level = LEVEL_HUFFMAN;
+    /* In a quarter of the inputs every segment is guessed at. */
+    unsigned turns = input[2] < 64 ? 255 : input[2];
     size_t cut = 1 + (size_t)input[1] * (1 + input[2]);
     size_t n = build_data(input + 4, size - 4, data);
 
@@ -275,10 +321,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     const block_encoder *blocks = find_block_encoder(generation, level);
     const two_step_encoder *steps = find_two_step_encoder(generation, level);
     if (blocks != NULL && n > blocks->block_size)
-        check_same(&whole, blocks_in_parallel(blocks, level, data, n, 1 + input[3] % 4));
+        check_same(&whole, blocks_in_parallel(blocks, level, data, n, 1 + input[3] % 4, turns));
     if (steps != NULL && n > 1024)
         check_same(&whole,
-                   two_step_in_parallel(steps, level, data, n, 512 + 128 * (size_t)input[3]));
+                   two_step_in_parallel(steps, level, data, n, 512 + 128 * (size_t)input[3], turns));
     free(whole.bytes);
     return 0;
 }
