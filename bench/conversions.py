@@ -1,6 +1,7 @@
 """imgconv against its peers: paired runs, medians, ratios, answers checked.
 
     python bench/conversions.py                        make the corpus if need be, measure, print the table
+    python bench/conversions.py --only crane           only the cases whose name holds that; the day's other rows stay
     python bench/conversions.py --grow                 how cost grows with bytes, layers and jobs
     python bench/conversions.py --archive SAVE.tar --single ONE.tar     measure these instead
 
@@ -23,6 +24,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import corpus
 import growth
@@ -149,6 +151,7 @@ class Row:
 
     case: str
     peer: str
+    pairs: int
     mine: Cost
     theirs: Cost
     wall: float
@@ -156,6 +159,12 @@ class Row:
     memory: float
     reach: float | None
     reach_cpu: float | None
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Row:
+        """Take it from a record."""
+        costs = {name: Cost(**fields[name]) for name in ("mine", "theirs")}
+        return cls(**(fields | costs))
 
 
 def command(template: str, words: dict[str, str]) -> list[str]:
@@ -196,6 +205,7 @@ def measure(case: Case, words: dict[str, str], runs: int) -> Row:
     return Row(
         case.name,
         case.peer,
+        runs,
         median(costs[True]),
         median(costs[False]),
         ratio("wall"),
@@ -206,10 +216,11 @@ def measure(case: Case, words: dict[str, str], runs: int) -> Row:
     )
 
 
-def table(rows: list[Row], about: dict[str, object], runs: int) -> str:
+def table(rows: list[Row], about: dict[str, object]) -> str:
     """Return the rows as Markdown."""
+    pairs = sorted({row.pairs for row in rows})
     lines = [
-        f"{heading(about)}; {runs} pairs each, warm cache.",
+        f"{heading(about)}; {' or '.join(map(str, pairs))} pairs each, warm cache.",
         "",
         "| conversion | against | imgconv wall, CPU, memory | peer wall, CPU, memory | speed | CPU | memory | reach |",
         "|---|---|---|---|---|---|---|---|",
@@ -258,6 +269,12 @@ def record(folder: Path, kind: str, text: str, document: dict[str, object]) -> N
     base.with_suffix(".json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
+def earlier(folder: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the rows of the day's record, if there is one."""
+    path = folder / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{kind}.json"
+    return list(json.loads(path.read_bytes())["rows"]) if path.exists() else []
+
+
 def versions(words: dict[str, str]) -> dict[str, str]:
     """Return what each tool says it is, in one line."""
     ask = {"crane_tool": "version"}
@@ -277,11 +294,10 @@ def main() -> None:
     parser.add_argument("--single", type=Path, help="one of a single layer")
     parser.add_argument("--tree", type=Path, action="append", default=[], help="pack this instead of a Debian")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", help="cases whose name holds this")
+    parser.add_argument("--only", help="cases whose name holds this; the other rows of the day's record stay")
     for name in ("imgconv", "skopeo", "crane", "umoci", "docker"):
         parser.add_argument(f"--{name}", metavar="PATH")
     parser.add_argument("--grow", action="store_true", help="sweep bytes, layers and jobs")
-    parser.add_argument("--most", type=int, default=10_000, metavar="MB", help="largest size of the sweep")
     parser.add_argument("--records", type=Path, default=Path(__file__).parent / "records")
     given = parser.parse_args()
     there = tools(given)
@@ -298,10 +314,12 @@ def main() -> None:
     words["name"] = names["io.containerd.image.name"]
     about = machine() | {"tools": versions(words), "bytes": forms["several"].stat().st_size}
     if given.grow:
-        text, document = growth.sweep(given.folder, there["imgconv"], forms["single"], given.most, given.runs)
-        text = f"{heading(about)}.\n\n{text}"
+        points = list(growth.sweep(given.folder, there["imgconv"], forms["single"], given.runs, given.only or ""))
+        if given.only:
+            points = growth.merged(points, [growth.Point.of(row) for row in earlier(given.records, "growth")])
+        text = f"{heading(about)}.\n\n{growth.table(points)}"
         print(text)
-        record(given.records, "growth", text, {"machine": about, **document})
+        record(given.records, "growth", text, {"machine": about, "rows": [asdict(point) for point in points]})
         return
     rows = []
     for case in CASES:
@@ -313,10 +331,14 @@ def main() -> None:
             continue
         rows.append(measure(case, words, given.runs))
         print(f"{case.name}: {rows[-1].wall:.2f}x", file=sys.stderr)
-    text = table(rows, about, given.runs)
+    if given.only:
+        measured = {row.case for row in rows}
+        rows += [Row.of(row) for row in earlier(given.records, "conversions") if row["case"] not in measured]
+    order = [case.name for case in CASES]
+    rows = sorted((row for row in rows if row.case in order), key=lambda row: order.index(row.case))
+    text = table(rows, about)
     print(text)
-    if not given.only:
-        record(given.records, "conversions", text, {"machine": about, "rows": [asdict(row) for row in rows]})
+    record(given.records, "conversions", text, {"machine": about, "rows": [asdict(row) for row in rows]})
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import io
 import json
 import shutil
 import tarfile
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import corpus
 from measuring import Cost, median, remove, run
@@ -23,48 +23,86 @@ LAYERS = (1, 8, 32, 127)
 WHOLE = 127
 JOBS = (1, 2, 4)
 JOBS_SIZE = 400
+#: Above so many megabytes, once is enough.
+ONCE = 1000
+DIRECTIONS = ("docker-save → oci", "oci → docker-save")
+HEADING = "| | direction | wall | CPU | memory | wall for each MB, by the first |"
 
 
-def sweep(folder: Path, imgconv: str, single: Path, most: int, runs: int) -> tuple[str, dict[str, object]]:
-    """Measure docker-save to OCI and back; return Markdown and the figures."""
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured: one archive, converted one way."""
+
+    section: str
+    case: str
+    direction: str
+    megabytes: int
+    cost: Cost
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Point:
+        """Take it from a record."""
+        return cls(**(fields | {"cost": Cost(**fields["cost"])}))
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the same would be measured under."""
+        return self.section, self.case, self.direction
+
+
+def _cases() -> Iterator[tuple[str, str, int, int, int | None]]:
+    """Yield section, case, megabytes, layers and jobs."""
+    for size in SIZES:
+        yield "bytes, one layer", f"{size} MB", size, 1, None
+    for count in LAYERS:
+        yield f"layers, {WHOLE} MB in all", f"{count} layers", WHOLE, count, None
+    for jobs in JOBS:
+        yield f"jobs, {JOBS_SIZE} MB, one layer", f"--jobs {jobs}", JOBS_SIZE, 1, jobs
+
+
+def sweep(folder: Path, imgconv: str, single: Path, runs: int, only: str) -> Iterator[Point]:
+    """Measure docker-save to OCI and back; of the cases whose section or name holds `only`."""
     source = folder / "grow.tar"
-    rows: list[tuple[str, str, float, Cost]] = []
-    texts = []
-    for title, points in (
-        ("bytes, one layer", [(f"{size} MB", size, 1, None) for size in SIZES if size <= most]),
-        (f"layers, {WHOLE} MB in all", [(f"{count} layers", WHOLE, count, None) for count in LAYERS]),
-        (f"jobs, {JOBS_SIZE} MB, one layer", [(f"--jobs {jobs}", JOBS_SIZE, 1, jobs) for jobs in JOBS]),
-    ):
-        lines = [f"**{title}**", "", "| | direction | wall | CPU | memory | wall for each MB, by the first |"]
-        lines.append("|---|---|---|---|---|---|")
-        first: dict[str, float] = {}
-        for label, size, count, jobs in points:
+    for section, case, size, count, jobs in _cases():
+        if only in section or only == case:
             _archive(single, source, size, count)
-            for direction, cost in _both_ways(folder, imgconv, source, jobs, runs if size <= 1000 else 1):
-                each = cost.wall / size
-                first.setdefault(direction, each)
-                rows.append((label, direction, size, cost))
-                lines.append(
-                    f"| {label} | {direction} | {cost.wall:.2f} s | {cost.cpu:.2f} s "
-                    f"| {cost.memory / MB:.0f} MB | {each / first[direction]:.2f}x |"
-                )
+            for direction, cost in _both_ways(folder, imgconv, source, jobs, runs if size <= ONCE else 1):
+                yield Point(section, case, direction, size, cost)
             remove(source)
-        texts.append("\n".join(lines))
-    document: dict[str, object] = {
-        "rows": [
-            {"case": label, "direction": direction, "megabytes": size, **asdict(cost)}
-            for label, direction, size, cost in rows
-        ]
-    }
-    return "\n\n".join(texts), document
+
+
+def table(points: list[Point]) -> str:
+    """Return the points as Markdown, a table for each section."""
+    texts: dict[str, list[str]] = {}
+    first: dict[tuple[str, str], float] = {}
+    found = {point.key: point for point in points}
+    for section, case, size, _, _ in _cases():
+        for direction in DIRECTIONS:
+            point = found.get((section, case, direction))
+            if point is None:
+                continue
+            lines = texts.setdefault(section, [f"**{section}**", "", HEADING, "|---|---|---|---|---|---|"])
+            cost, each = point.cost, point.cost.wall / size
+            growth = each / first.setdefault((section, direction), each)
+            lines.append(
+                f"| {case} | {direction} | {cost.wall:.2f} s | {cost.cpu:.2f} s "
+                f"| {cost.memory / MB:.0f} MB | {growth:.2f}x |"
+            )
+    return "\n\n".join("\n".join(lines) for lines in texts.values())
+
+
+def merged(points: list[Point], earlier: list[Point]) -> list[Point]:
+    """Return the points, and those earlier ones that were not measured again."""
+    keys = {point.key for point in points}
+    return points + [point for point in earlier if point.key not in keys]
 
 
 def _both_ways(folder: Path, imgconv: str, source: Path, jobs: int | None, runs: int) -> Iterator[tuple[str, Cost]]:
     layout, back = folder / "grow-layout", folder / "grow-back.tar"
     base = [imgconv, "--progress", "none", "-q", *(("--jobs", str(jobs)) if jobs else ())]
     for direction, begin, command in (
-        ("docker-save → oci", layout, [*base, str(source), "--to", "oci", str(layout)]),
-        ("oci → docker-save", back, [*base, str(layout), "--to", "docker-save", str(back)]),
+        (DIRECTIONS[0], layout, [*base, str(source), "--to", "oci", str(layout)]),
+        (DIRECTIONS[1], back, [*base, str(layout), "--to", "docker-save", str(back)]),
     ):
         costs = []
         for _ in range(runs):
