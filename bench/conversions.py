@@ -54,6 +54,8 @@ class Case:
     once: str = ""
     #: The corpus that both must have turned into the same DiffIDs; "" where nothing is written.
     same: str = "several"
+    #: Whether the peer's command only asks another process to do it: then its cost says nothing but the wall clock.
+    asks: bool = False
 
 
 SKOPEO = "{skopeo} --insecure-policy copy -q"
@@ -125,6 +127,7 @@ CASES = (
         "docker",
         "{docker} save -o {out} {name}",
         once="{docker} load -q -i {several}",
+        asks=True,
     ),
     Case(
         "second tag: --append against the first",
@@ -155,8 +158,8 @@ class Row:
     mine: Cost
     theirs: Cost
     wall: float
-    cpu: float
-    memory: float
+    cpu: float | None
+    memory: float | None
     reach: float | None
     reach_cpu: float | None
 
@@ -209,8 +212,8 @@ def measure(case: Case, words: dict[str, str], runs: int) -> Row:
         median(costs[True]),
         median(costs[False]),
         ratio("wall"),
-        ratio("cpu"),
-        ratio("memory"),
+        None if case.asks else ratio("cpu"),
+        None if case.asks else ratio("memory"),
         case.reach,
         case.reach_cpu,
     )
@@ -230,8 +233,9 @@ def table(rows: list[Row], about: dict[str, object]) -> str:
         if row.reach_cpu:
             reach += f", CPU {row.reach_cpu:g}x"
         lines.append(
-            f"| {row.case} | {row.peer} | {_cost(row.mine)} | {_cost(row.theirs)} "
-            f"| {row.wall:.2f}x | {row.cpu:.2f}x | {row.memory:.2f}x | {reach} |"
+            f"| {row.case} | {row.peer} | {_cost(row.mine)} "
+            f"| {_cost(row.theirs) if row.cpu else f'{row.theirs.wall:.2f} s'} "
+            f"| {row.wall:.2f}x | {_ratio(row.cpu)} | {_ratio(row.memory)} | {reach} |"
         )
     return "\n".join(lines)
 
@@ -240,6 +244,10 @@ def heading(about: dict[str, object]) -> str:
     """Return one line about the machine."""
     what = "{cores} cores of {processor} ({architecture}), {system}, Python {python}, load {load} at the start"
     return what.format_map(about)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"
 
 
 def _cost(cost: Cost) -> str:
