@@ -193,7 +193,9 @@ class Workshop:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for running tasks; drop those not begun."""
+        """Wait for running tasks; drop those not begun, and end the others sooner after an error."""
+        if error is not None:
+            self._proofs.stop()
         self._large.shutdown(wait=True, cancel_futures=True)
         self.layers.shutdown(wait=True, cancel_futures=True)
         self._codec.shutdown(wait=True, cancel_futures=True)

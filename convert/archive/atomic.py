@@ -132,7 +132,7 @@ def _remove(path: str) -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back for a moment, until what was made is in safe hands.
+    """Hold signals that end a run back for a moment, until what was made is in safe hands.
 
     Python turns them into exceptions between any two steps: also between making a
     temporary file and giving it to the `with` that removes it.
@@ -140,14 +140,15 @@ def held_back() -> Iterator[None]:
     import signal  # noqa: PLC0415 - only where an output begins
     import threading  # noqa: PLC0415 - as above
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     if threading.current_thread() is not threading.main_thread() or None in handlers.values():
         yield  # no handler of Python's runs here
         return
     came: list[int] = []
     try:
-        for number in numbers:
+        for number in handlers:
             signal.signal(number, lambda which, _: came.append(which))
         yield
     finally:

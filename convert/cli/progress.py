@@ -123,8 +123,9 @@ class Counted:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="progress", daemon=True)
+            thread.start()  # a signal may end this; what has not begun cannot be joined
+            self._thread = thread
 
     def _run(self) -> None:
         wait = self._display.first
