@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import io
@@ -19,7 +20,7 @@ import click
 from convert.errors import ImgconvError, StorageError, UsageError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 #: Command -> module under `convert.cli` that holds it, imported when it is run.
@@ -33,6 +34,8 @@ COMMANDS: Final = {
     "profiles": "profiles",
     "validate": "validate",
 }
+#: Seconds between two looks for a signal.
+_WAKE: Final = 0.25
 #: Objects that may be new before the first look for unreachable loops.
 _COLLECT_AFTER: Final = 50_000
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
@@ -81,9 +84,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # still found, later; at the end nothing is looked for.
     gc.set_threshold(_COLLECT_AFTER)
     _prepare_standard_streams()
-    status = run(list(sys.argv[1:] if arguments is None else arguments))
+    with _woken():
+        status = run(list(sys.argv[1:] if arguments is None else arguments))
     gc.freeze()
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def _woken() -> Iterator[None]:
+    """Wake the main thread now and then, so that it sees a signal it has slept through.
+
+    CPython notes a signal and acts on it in the main thread; one that comes while that
+    thread hands the interpreter to another, to sleep until a layer is done, is
+    noted but does not end the sleep.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, _WAKE, _WAKE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def run(arguments: list[str]) -> int:
