@@ -129,7 +129,8 @@ def a_config_that_is_a_gigabyte():
 CASES = [
     many_bad_names, one_large_config_many_times, ten_thousand_diff_ids_many_times, a_name_of_a_million_folders,
     fifteen_thousand_sources_of_layers, large_repositories_for_each_image, many_folders_for_images_without_names,
-    as_many_layers_as_an_archive_may_have, one_damaged_manifest_many_times, many_links_to_one_blob, a_v1_chain_under_many_names, configs_of_many_values,
+    as_many_layers_as_an_archive_may_have,
+    one_damaged_manifest_many_times, many_links_to_one_blob, a_v1_chain_under_many_names, configs_of_many_values,
     a_layer_that_unpacks_to_a_gigabyte, a_config_that_is_a_gigabyte,
 ]  # fmt: skip
 COMMANDS = {
