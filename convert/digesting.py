@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes, pipeline, pushers, pushing
@@ -18,12 +19,12 @@ from convert.compression import profiles
 from convert.content import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.digest import Digest
 from convert.errors import NotRepresentableError, UsageError
-from convert.limits import MAX_LAYER_SIZE
+from convert.limits import KIB, MAX_LAYER_SIZE
 from convert.model import Artifact, Descriptor, Image, Index, Layer, Other
 from convert.names import entry_text, manifest_digest
 from convert.progress import Silent
 from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
-from convert.workshop import wait_all
+from convert.workshop import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,8 @@ VERSION: Final = 1
 _RECIPE: Final = Recipe(plain=False, manifests=True)
 #: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
 _ABREAST: Final = 2
+#: Bytes of a layer, which may be compressed, from which on its encoders use all cores.
+_SPLIT_SIZE: Final = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +224,8 @@ class Survey:
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
         # The largest first: a small one never waits behind the last big one.
         order = sorted(jobs, key=lambda key: -((blob.size or 0) if (blob := jobs[key].layer.blob) else 0))
-        running: dict[_Key, Future[dict[_Want, Layer]]] = {
-            key: self._layers.submit(self._one, jobs[key].layer, jobs[key].wants) for key in order
-        }
-        wait_all(list(running.values()), self._proofs.stop)
-        return {key: future.result() for key, future in running.items()}
+        work = ((key, partial(self._layers.submit, self._one, jobs[key].layer, jobs[key].wants)) for key in order)
+        return results_of(work, self._proofs.stop)
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
         done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, Form.DESCRIBED}}
@@ -237,13 +237,20 @@ class Survey:
             with StoredContent(blob, layer.stored, self._proofs).open() as stream:
                 drain(stream, self._count)
             return dict.fromkeys(wants, layer)
-        return done | _Pass(layer, blob, rest, self._encoder, self._proofs).run(self._count)
+        # What splits a stream takes megabytes: thousands of small layers need none of it.
+        large = blob.size is None or blob.size >= _SPLIT_SIZE
+        encoder = self._encoder if large else _alone
+        return done | _Pass(layer, blob, rest, encoder, self._proofs).run(self._count)
 
     def _encoder(self, profile: str) -> profiles.Encoder:
         return profiles.get(profile).encoder(self._codec, self._jobs)
 
     def _count(self, chunk: memoryview) -> None:
         self._progress.advance(len(chunk))
+
+
+def _alone(profile: str) -> profiles.Encoder:
+    return profiles.get(profile).encoder()
 
 
 def _want(load: Load, image: Image, layer: Layer) -> _Want:

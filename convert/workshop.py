@@ -10,7 +10,9 @@ import dataclasses
 import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeVar
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
@@ -22,7 +24,7 @@ from convert.model import Descriptor, Entry, Image, Layer
 from convert.transform import Form, Recipe, layer_form, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -151,6 +153,25 @@ def wait_all(futures: Sequence[Future[Any]], stop: Callable[[], object] | None =
         raise
 
 
+_K = TypeVar("_K")
+_R = TypeVar("_R")
+#: A future takes a kilobyte, so not one for each of 45,000 layers is made at once.
+_AT_ONCE: Final = 4096
+
+
+def results_of(
+    work: Iterable[tuple[_K, Callable[[], Future[_R]]]], stop: Callable[[], object] | None = None
+) -> dict[_K, _R]:
+    """Begin each piece of work, in order; return the results under their keys. Errors as `wait_all`."""
+    found: dict[_K, _R] = {}
+    rest = iter(work)
+    while batch := list(islice(rest, _AT_ONCE)):
+        running = {key: begin() for key, begin in batch}
+        wait_all(list(running.values()), stop)
+        found.update((key, future.result()) for key, future in running.items())
+    return found
+
+
 #: A layer's bytes, the digests that name them, and what shall become of them.
 _Key = tuple[int, Digest, "Digest | None", "Form | None"]
 
@@ -213,8 +234,6 @@ class Workshop:
             StorageError: the staging area cannot be written.
         """
         finished = Finished()
-        running: dict[_Key, Future[tuple[Layer, Content | None, Form]]] = {}
-        order: list[tuple[Layer, Future[tuple[Layer, Content | None, Form]]]] = []
         wanted: list[tuple[int, _Key, Image, Layer]] = []
         for image, layer in layers_of(images):
             form = forms[id(layer)] if forms is not None else None
@@ -222,16 +241,18 @@ class Workshop:
             size = layer.blob.size if layer.blob is not None else None
             wanted.append((size or 0, key, image, layer))
         # The largest first: none is left to run alone at the end.
-        for size, key, image, layer in sorted(wanted, key=lambda item: -item[0]):
-            if key not in running:
-                compression = compression_of(layer.blob) if layer.blob is not None else ""
-                form = key[-1] or layer_form(image, layer, recipe, compression)
-                threads = self._large if self._waits(layer, form, size) else self.layers
-                running[key] = threads.submit(self._one, layer, form, compression, recipe, staging)
-            order.append((layer, running[key]))
-        wait_all(list(running.values()), self._proofs.stop)
-        for layer, future in order:
-            made, content, form = future.result()
+        wanted.sort(key=lambda item: -item[0])
+
+        def begin(size: int, key: _Key, image: Image, layer: Layer) -> Future[tuple[Layer, Content | None, Form]]:
+            compression = compression_of(layer.blob) if layer.blob is not None else ""
+            form = key[-1] or layer_form(image, layer, recipe, compression)
+            threads = self._large if self._waits(layer, form, size) else self.layers
+            return threads.submit(self._one, layer, form, compression, recipe, staging)
+
+        work = {item[1]: item for item in reversed(wanted)}
+        done = results_of(((key, partial(begin, *work[key])) for key in reversed(work)), self._proofs.stop)
+        for _, key, _, layer in wanted:
+            made, content, form = done[key]
             finished.layers[id(layer)] = made
             finished.forms[id(made)] = form
             if content is not None:
