@@ -3,11 +3,13 @@
     python bench/encoders/model.py FILE [PROFILE...]
 
 Every part of a parallel stream is run here by itself, one after the other, and its processor
-time taken: filling buffers and CRC, working on each segment, joining it (comparing, repairing,
-copying, cutting), coding, appending. A schedule is then computed for N workers with the
-rules of convert/compression/gzip.py (segment size and number in flight for that many, joins
-and appends in order on the calling thread), and compared with the measured time in order.
-Memory bandwidth and shared caches are not in the model.
+time taken: filling buffers and CRC, working on each segment that others get, joining it
+(comparing, repairing, copying, cutting) or encoding it without a guess, coding, appending. A
+schedule is then computed for N workers, the calling thread one of them, with the rules of
+convert/compression/gzip.py (segment size and number in flight for that many, which segments
+are the caller's, joins and appends in order), and compared with the measured time in order.
+That the caller does what others have not begun, memory bandwidth and shared caches are not
+in the model.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import heapq
 import sys
 import time
+from concurrent.futures import Executor
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,12 +30,23 @@ CORES = (2, 8, 32)
 CHUNK = 1 << 20
 
 
-def plan(generation: int, level: int, workers: int) -> tuple[int, int, int]:
-    """Return segment size, segments in flight and workers used, as the product chooses them."""
-    geometry = segment_geometry(generation, level)
-    assert geometry is not None
-    parallel = gzip._Parallel(generation, level, geometry, None, workers)  # noqa: SLF001 - the rule itself
-    return parallel._segment_size, parallel._most, parallel._workers  # noqa: SLF001
+class Plan:
+    """How the product would cut a stream for so many workers."""
+
+    def __init__(self, generation: int, level: int, workers: int) -> None:
+        geometry = segment_geometry(generation, level)
+        assert geometry is not None
+        self.geometry = geometry
+        rules = gzip._Parallel(generation, level, geometry, _Nobody(), workers)  # noqa: SLF001 - the rules themselves
+        self.guessed, self.left = rules._guess_size, rules._true_size  # noqa: SLF001
+        self.most, self.most_codings = rules._most, rules._most_codings  # noqa: SLF001
+        self.turns = rules._turns  # noqa: SLF001
+        self.workers = rules._turns if rules._turns < 4 else rules._turns // 2  # noqa: SLF001
+        self.at_once = rules._skips  # noqa: SLF001
+
+
+class _Nobody(Executor):
+    pass
 
 
 def in_order(generation: int, level: int, data: memoryview) -> float:
@@ -45,16 +59,19 @@ def in_order(generation: int, level: int, data: memoryview) -> float:
     return time.thread_time() - began
 
 
-def costs(generation: int, level: int, data: memoryview, step: int) -> tuple[list[list[float]], int]:
-    """Return fill, run, join, code and append seconds of each segment, and what was repaired."""
-    geometry = segment_geometry(generation, level)
-    assert geometry is not None
-    _, before, after = geometry
+def costs(generation: int, level: int, data: memoryview, plan: Plan) -> tuple[list[list[float]], int]:
+    """Return fill, run, join, code and append seconds of each segment, and what was repaired.
+
+    No time to run: it is the caller's, and joining it is all there is.
+    """
+    _, before, after, _ = plan.geometry
     joiner = Joiner(generation, level)
-    result = []
+    result: list[list[float]] = []
     position = 0
     last = False
     while not last:
+        own = len(result) % plan.turns == 0
+        step = plan.left if own else plan.guessed
         last = len(data) - position < step + after
         size = len(data) - position if last else step
         start = max(0, position - before)
@@ -63,9 +80,10 @@ def costs(generation: int, level: int, data: memoryview, step: int) -> tuple[lis
         isal_zlib.crc32(data[position : position + size])
         segment = joiner.segment(held, position - start, size, position, last)
         times.append(time.thread_time())
-        segment.run()
+        if not own:
+            segment.run()
         times.append(time.thread_time())
-        joined = joiner.join(segment)
+        joined = joiner.encode(segment) if own and plan.at_once else joiner.join(segment)
         times.append(time.thread_time())
         if isinstance(joined, Coding):
             joined.run()
@@ -74,14 +92,17 @@ def costs(generation: int, level: int, data: memoryview, step: int) -> tuple[lis
         else:
             times.append(times[-1])
         times.append(time.thread_time())
-        result.append([b - a for a, b in pairwise(times)])
+        parts = [b - a for a, b in pairwise(times)]
+        if own:
+            parts[1] = 0.0
+        result.append(parts)
         position += size
     return result, joiner.repaired
 
 
-def schedule(segments: list[list[float]], workers: int, most: int) -> float:
+def schedule(segments: list[list[float]], plan: Plan) -> float:
     """Return the time at which the calling thread is done."""
-    free = [0.0] * workers
+    free = [0.0] * (plan.workers - 1)
     now = 0.0
     running: list[tuple[float, list[float]]] = []
     codings: list[tuple[float, float]] = []
@@ -96,7 +117,7 @@ def schedule(segments: list[list[float]], workers: int, most: int) -> float:
         end, (_, _, join_cost, code, append) = running.pop(0)
         now = max(now, end) + join_cost
         codings.append((submit(code) if code else now, append))
-        while len(codings) > max(1, most // 4) or (codings and codings[0][0] <= now):
+        while codings and (len(codings) > plan.most_codings or codings[0][0] <= now):
             take()
 
     def take() -> None:
@@ -105,10 +126,10 @@ def schedule(segments: list[list[float]], workers: int, most: int) -> float:
         now = max(now, end) + append
 
     for segment in segments:
-        while len(running) >= most:
-            join()
         now += segment[0]
-        running.append((submit(segment[1]), segment))
+        running.append((submit(segment[1]) if segment[1] else 0.0, segment))
+        while len(running) > plan.most:
+            join()
     while running:
         join()
     while codings:
@@ -123,8 +144,8 @@ def main() -> None:
         generation, level = 100 + int(profile[4:6]), int(profile[7:])
         alone = min(in_order(generation, level, data) for _ in range(3))
         for cores in CORES:
-            step, most, workers = plan(generation, level, cores)
-            runs = [costs(generation, level, data, step) for _ in range(3)]
+            plan = Plan(generation, level, cores)
+            runs = [costs(generation, level, data, plan) for _ in range(3)]
             # The best of each part: another program's noise is no part of the model.
             segments = [
                 [min(parts) for parts in zip(*same, strict=True)]
@@ -132,9 +153,9 @@ def main() -> None:
             ]
             work = sum(map(sum, segments))
             caller = sum(segment[0] + segment[2] + segment[4] for segment in segments)
-            modelled = schedule(segments, workers, most)
+            modelled = schedule(segments, plan)
             print(
-                f"{profile:<10} {cores:5}  {len(segments):8}  {step / 2**20:8.2f}  {runs[0][1]:8}"
+                f"{profile:<10} {cores:5}  {len(segments):8}  {plan.guessed / 2**20:8.2f}  {runs[0][1]:8}"
                 f"  {work / alone:13.2f}  {caller / work:12.1%}  {alone / modelled:5.2f}x",
                 flush=True,
             )

@@ -33,8 +33,8 @@ _IN_FLIGHT_TOKENS: Final = 4 << 20
 # Left to the caller of every part that others get: joining and appending is its work too, and
 # at go1.27-1, where guesses are often wrong for long, repairs.
 _SHARE_GO127_1: Final = 7 / 8
-# Encoders that cut their input do so by more than this; the others cut tokens.
-_WINDOW: Final = 32 << 10
+# Levels up to which blocks are cut from the input; above, from the tokens.
+_LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
 # In order, this much at a time; and the first time, to see whether it compresses.
 _ALONE: Final = 1 << 20
 _PROBE: Final = 1 << 18
@@ -245,11 +245,11 @@ class _Parallel:
         executor: Executor,
         workers: int,
     ) -> None:
-        self._unit, self._before, self._after, self._history = geometry
+        self._unit, self._before, self._after, history = geometry
         sparse = (generation, level) == (127, 1)
         workers = min(workers, _MOST_WORKERS_GO127_1 if sparse else _MOST_WORKERS)
-        # Encoders that cut the input skip over noise.
-        self._skips = self._unit > _WINDOW
+        # Encoders that cut the input, not the tokens, skip over noise.
+        self._skips = level <= _LAST_CUTTING_INPUT[generation]
         # Every so many segments one is left to the caller. With many workers, joining and
         # appending are work enough for it.
         self._turns = workers if workers < 4 else 2 * workers
@@ -260,6 +260,8 @@ class _Parallel:
         size = (in_blocks if self._skips else _IN_FLIGHT_TOKENS) // (self._most + 1)
         self._guess_size = max(1, size // self._unit) * self._unit
         self._true_size = self._units(int(size * _SHARE_GO127_1) if sparse else size)
+        # What is before the caller's segment and the segment itself are before the next one.
+        self._before_own = max(history, self._before - self._true_size)
         self._joiner = Joiner(generation, level)
         self._crew = _Crew(executor, workers - 1)
         self._parts: deque[_Part] = deque()
@@ -326,7 +328,7 @@ class _Parallel:
         made = self._joiner.encode(self._segment(last=False))
         assert isinstance(made, bytes)
         out.append(made)
-        self._move_on(self._buffer, self._history)
+        self._move_on(self._buffer, self._before_own)
         if len(made) >= self._wanted:
             self._stay_alone()
         else:
@@ -358,11 +360,11 @@ class _Parallel:
             self._ebbing = self._unknown < 0 and not self._compressed.popleft()
         if not self._parts:
             self._join_all(out)
-            self._move_on(self._buffer, self._history)
+            self._move_on(self._buffer, self._before_own)
             self._stay_alone()
             return
         buffer = self._spare.pop() if self._spare else memoryview(bytearray(len(self._buffer)))
-        self._move_on(buffer, self._history if self._turn == 0 else self._before)
+        self._move_on(buffer, self._before_own if self._turn == 0 else self._before)
         self._wanted = self._true_size if self._turn == 0 else self._guess_size
 
     def _join(self, out: list[bytes]) -> None:

@@ -105,6 +105,31 @@ def test_segments_are_joined_in_order_and_once() -> None:
     assert (out, rest) == (encoder.write(data[: BLOCK + 1]), encoder.write(data[BLOCK + 1 :]) + encoder.finish())
 
 
+def test_a_segment_with_little_before_it_can_only_be_encoded() -> None:
+    unit, before, _, history = segment_geometry(127, 6) or (0, 0, 0, 0)
+    data = bytes(range(256)) * 4000
+    joiner = Joiner(127, 6)
+    encoder = Encoder(127, 6)
+    out = [joiner.encode(joiner.segment(data, 0, 5 * unit, 0, last=False))]
+    assert history < before < 5 * unit
+    rest = joiner.segment(data[5 * unit - history :], history, len(data) - 5 * unit, 5 * unit, last=True)
+    with pytest.raises(ValueError, match="too little before"):
+        rest.run()
+    out.append(joiner.encode(rest))
+    assert out[0] + out[1] == encoder.write(data) + encoder.finish()  # type: ignore[operator]
+
+
+def test_encoders_that_cut_tokens_write_nothing_at_once() -> None:
+    joiner = Joiner(126, 6)
+    with pytest.raises(ValueError, match="at once"):
+        joiner.encode(joiner.segment(bytes(3000), 0, 3000, 0, last=True))
+    joiner = Joiner(127, 6)
+    segment = joiner.segment(bytes(3000), 0, 3000, 0, last=True)
+    segment.run()
+    with pytest.raises(ValueError, match="at once"):
+        joiner.encode(segment)
+
+
 def test_an_encoder_in_use_refuses_a_second_thread() -> None:
     encoder = Encoder(126, 9)
     data = bytes(4 << 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import sys
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from convert._native import Coding, Encoder, Joiner, segment_geometry
+from convert.compression import gzip
 from convert.compression.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -66,7 +68,7 @@ def apart(
     out = []
     codings: list[Coding] = []
     position = 0
-    at_once = unit > 32768 or level < 1
+    at_once = level <= (1 if generation == 126 else 6)
     for turn in itertools.cycle(guessed):
         last = len(data) - position < step + after
         size = len(data) - position if last else step
@@ -158,16 +160,120 @@ def test_a_stream_may_end_anywhere_near_the_end_of_a_segment(profile: tuple[int,
 class Stuck(Executor):
     """Takes work and never begins it, like a pool whose threads all wait for us."""
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.asked += 1
         return Future()
 
 
-def test_a_saturated_executor_cannot_stop_a_stream() -> None:
+class AtOnce(Executor):
+    """Begins and ends work before anything else happens."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_a_saturated_executor_cannot_stop_a_stream_nor_fill_up_with_it() -> None:
     data = recipes.make([["code", 1, 200000], ["cycle", 12000000]])
     for level in (1, 6):
-        encoder = GoGzipEncoder("go1.26", level, Stuck(), workers=4)
+        executor = Stuck()
+        encoder = GoGzipEncoder("go1.26", level, executor, workers=4)
         alone = GoGzipEncoder("go1.26", level)
         assert encoder.write(data) + encoder.finish() == alone.write(data) + alone.finish()
+        assert executor.asked == 3
+
+
+@pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
+def test_what_does_not_compress_is_not_shared_out(profile: str) -> None:
+    generation, level = profile.split("-")
+    data = random.Random(1).randbytes(12000000)
+    executor = Stuck()
+    encoder = GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers=4)
+    for i in range(0, len(data), 1 << 20):
+        encoder.write(data[i : i + (1 << 20)])
+    encoder.finish()
+    assert executor.asked == 0
+
+
+BLOCK = 65535
+PIECES = st.lists(
+    st.tuples(
+        st.sampled_from(["noise", "text", "zeros", "again"]), st.integers(0, 9), st.sampled_from([-1, 0, 1, 300])
+    ),
+    max_size=8,
+)
+TEXT = recipes.make([["text", 1, 9 * BLOCK + 300]])
+
+
+def mixed(pieces: list[tuple[str, int, int]]) -> bytes:
+    """Blocks of noise, of text and of zeros, and of what came before, or nearly whole blocks."""
+    out = bytearray()
+    chance = random.Random(len(pieces))
+    for kind, blocks, off in pieces:
+        size = max(0, blocks * BLOCK + off)
+        if kind == "noise":
+            out += chance.randbytes(size)
+        elif kind == "text":
+            out += TEXT[:size]
+        elif kind == "zeros":
+            out += bytes(size)
+        else:
+            out += out[-size:]
+    return bytes(out)
+
+
+@pytest.mark.parametrize("executor", ["pool", "at once", "stuck"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=PIECES,
+    profile=st.sampled_from([*PARALLEL, (126, 1), (127, 1), (127, 6)]),
+    workers=st.sampled_from([2, 3, 5]),
+    chunk=st.sampled_from([BLOCK, 100001, 1 << 22]),
+)
+@example(
+    pieces=[("text", 9, 0), ("noise", 9, 0), ("noise", 9, 1), ("text", 9, 0), ("noise", 9, 0)],
+    profile=(127, 1),
+    workers=2,
+    chunk=BLOCK,
+)
+@example(
+    pieces=[("text", 9, 1), ("noise", 9, -1), ("noise", 9, 0), ("text", 9, 0), ("noise", 9, 0)],
+    profile=(126, 1),
+    workers=3,
+    chunk=100001,
+)
+@example(
+    pieces=[("noise", 9, 0), ("text", 1, 0), ("noise", 9, 0), ("noise", 9, 0), ("zeros", 9, 1)],
+    profile=(127, 6),
+    workers=2,
+    chunk=1 << 22,
+)
+def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+    executor: str,
+    pieces: list[tuple[str, int, int]],
+    profile: tuple[int, int],
+    workers: int,
+    chunk: int,
+) -> None:
+    """With segments of a block or two, so that all turns are taken on little data."""
+    for name in ("_IN_FLIGHT_BITS", "_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS"):
+        monkeypatch.setattr(gzip, name, 8 * BLOCK)
+    monkeypatch.setattr(gzip, "_ALONE", 2 * BLOCK)
+    monkeypatch.setattr(gzip, "_PROBE", BLOCK)
+    data = mixed(pieces)
+    generation, number = profile
+    level: int | str = {-2: "huffman", 0: "store"}.get(number, number)
+    with ThreadPoolExecutor(2) as pool:
+        where = {"pool": pool, "at once": AtOnce(), "stuck": Stuck()}[executor]
+        encoder = GoGzipEncoder(f"go1.{generation - 100}", level, where, workers)
+        out = [encoder.write(data[i : i + chunk]) for i in range(0, len(data), chunk)]
+        out.append(encoder.finish())
+    assert b"".join(out)[10:-8] == in_order(*profile, data)
 
 
 def test_streams_inside_the_pool_they_use_all_end() -> None:
