@@ -1,0 +1,66 @@
+"""A full disk, after any number of bytes: the old state or the whole new one, status 4 and nothing beside."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import FORMATS, MATCH
+
+HERE = Path(__file__).parent
+#: Its results have 4 to 10 kB.
+SMALL = HERE.parents[1] / "testdata" / "fuzz" / "archives" / "docker"
+
+
+def filled(kind, form, before, source, place, *step):
+    command = [sys.executable, HERE / "full.py", kind, form, before, source, place, *map(str, step)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_limit_on_the_size_of_files_is_met_here_and_there(tmp_path, form):
+    """tests/faults/full.py does it at every byte: docs/trust.md has the figure."""
+    result = filled("limit", form, "new", SMALL, tmp_path / "place", 307)
+    assert result["wrong"] == []
+    assert result["faults"] > (0 if form == "oci" else 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("before", ["new", "force"])
+def test_a_limit_on_the_size_of_files_is_met_at_every_byte(tmp_path, form, before):
+    source = SMALL
+    if before == "force":  # an older result of one of its images is needed
+        source = tmp_path / "in.tar"
+        source.write_bytes(gzip.decompress((MATCH / "docker20-multi.tar.gz").read_bytes()))
+    result = filled("limit", form, before, source, tmp_path / "place", 1 if before == "new" else 101)
+    assert result["wrong"] == []
+    assert result["faults"] > 100
+
+
+@pytest.fixture
+def mounting(tmp_path):
+    """A folder on which file systems may be mounted."""
+    place = tmp_path / "place"
+    place.mkdir()
+    tried = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False, text=True)
+    if tried.returncode:
+        pytest.skip(f"a file system cannot be mounted here: {tried.stderr.strip()}")
+    subprocess.run(["umount", place], check=True)
+    return place
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_system_of_few_pages_or_inodes_holds_the_whole_or_nothing(tmp_path, mounting, form):
+    source = tmp_path / "in.tar"
+    source.write_bytes(gzip.decompress((MATCH / "docker20-html.tar.gz").read_bytes()))
+    result = filled("tmpfs", form, "new", source, mounting)
+    assert result["wrong"] == []
+    assert result["faults"] > 3
