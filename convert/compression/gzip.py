@@ -71,6 +71,8 @@ class GoGzipEncoder:
         level: int | str,
         executor: Executor | None = None,
         workers: int = 1,
+        *,
+        busy: bool = False,
     ) -> None:
         number = _GENERATIONS.get(generation)
         native = _NAMED_LEVELS.get(level) if isinstance(level, str) else level if 1 <= level <= 9 else None
@@ -81,7 +83,7 @@ class GoGzipEncoder:
         if executor is None or workers < 2 or geometry is None:
             self._stream = _InOrder(number, native)
         else:
-            self._stream = _Parallel(number, native, geometry, executor, workers)
+            self._stream = _Parallel(number, native, geometry, executor, workers, busy=busy)
         self._header = _header(native)
         self._crc = 0
         self._size = 0
@@ -244,6 +246,8 @@ class _Parallel:
         geometry: tuple[int, int, int, int],
         executor: Executor,
         workers: int,
+        *,
+        busy: bool,
     ) -> None:
         self._unit, self._before, self._after, history = geometry
         sparse = (generation, level) == (127, 1)
@@ -252,7 +256,7 @@ class _Parallel:
         self._skips = level <= _LAST_CUTTING_INPUT[generation]
         # Every so many segments one is left to the caller. With many workers, joining and
         # appending are work enough for it.
-        self._turns = workers if workers < 4 else 2 * workers
+        self._turns = workers if workers < 4 and not busy else max(6, 2 * workers)
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
         self._most_codings = max(2, self._most // 4)
