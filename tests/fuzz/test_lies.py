@@ -25,5 +25,8 @@ def test_an_archive_with_one_lie_is_read_rightly_or_refused(archive):
 
 
 if __name__ == "__main__":
-    many = settings(max_examples=int(sys.argv[1]), database=None)
-    many(test_an_archive_with_one_lie_is_read_rightly_or_refused)()
+    body = test_an_archive_with_one_lie_is_read_rightly_or_refused.hypothesis.inner_test
+    many = settings(
+        max_examples=int(sys.argv[1]), database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    many(given(archive=archives())(body))()

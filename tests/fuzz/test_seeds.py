@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SEEDS = HERE.parents[1] / "testdata" / "fuzz"
-TARGETS = ["tar_index", "references", "json_documents", "v1_metadata", "archives"]
+TARGETS = ["tar_index", "references", "json_documents", "v1_metadata", "image_documents", "archives"]
 
 
 def target(name):

@@ -1,0 +1,119 @@
+"""The documents that say what an image is, each inside an archive that is sound otherwise.
+
+The first byte says which one the rest is: `index.json`, a manifest, a config,
+`manifest.json`, `repositories`, a v1 `json`, the list of known layers, a platform or
+what `--image` is given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fuzzing import fuzz, in_memory, one_line
+from hostile.building import END, Docker, Layout, v1
+
+from convert import gojson, known, names, platform, select
+from convert.archive.tree import TarTree
+from convert.errors import InputError, UsageError
+from convert.formats import manifests, parsing, read_docker, read_layout, read_v1, reading, repositories
+from convert.formats.read import read
+from convert.platform import Platform
+
+ID = "1" * 64
+_FOLDER = []
+
+
+def one(data: bytes) -> None:
+    kind, rest = data[:1], data[1:]
+    number = kind[0] % 9 if kind else 0
+    if number == 6:
+        _known(rest)
+    elif number == 7:
+        _platform(rest)
+    elif number == 8:
+        _selected(Docker().build(), rest.decode("utf-8", "surrogateescape"))
+    else:
+        _read(_archive(number, rest))
+
+
+def _archive(number, rest):
+    match number:
+        case 0:
+            return Layout(raw_index=rest).build()
+        case 1:
+            return Layout(raw_manifest=rest).build()
+        case 2:
+            return Layout(config=rest).build()
+        case 3:
+            return Docker(manifest=rest).build()
+        case 4:
+            return Docker(extra=(("repositories", rest),)).build()
+        case _:
+            archive = v1((ID, None, END), repositories={"a": {"b": ID}})
+            # The same member again is refused, so it takes the place of the first.
+            begin = archive.index(b'{"id"')
+            size = len(rest)
+            head = bytearray(archive[begin - 512 : begin])
+            head[124:136] = b"%011o\0" % size
+            head[148:156] = b" " * 8
+            head[148:156] = b"%06o\0 " % sum(head)
+            return archive[: begin - 512] + bytes(head) + rest + bytes(-size % 512) + archive[begin + 512 :]
+
+
+def _read(data):
+    fd = in_memory(data)
+    with TarTree(fd, "x") as tree:
+        problems: list[InputError] = []
+        try:
+            images = read(tree, problems=problems)
+        except InputError as error:
+            one_line(error)
+            return
+        for error in problems:
+            one_line(error)
+        for item in names.named(images):
+            names.image_id(item.node)
+            names.manifest_digest(item.node)
+
+
+def _known(data):
+    if not _FOLDER:
+        _FOLDER.append(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    Path(_FOLDER[0], known.NAME).write_bytes(data)
+    found = known.read(_FOLDER[0])
+    for (profile, diff_id), (digest, size) in found.layers.items():
+        assert found.find(profile, diff_id) == (digest, size)
+
+
+def _platform(data):
+    try:
+        found = Platform.parse(data.decode("utf-8", "surrogateescape"))
+    except (InputError, UsageError) as error:
+        one_line(error)
+    else:
+        assert Platform.parse(str(found)) == found
+
+
+def _selected(data, text):
+    fd = in_memory(data)
+    with TarTree(fd, "x") as tree:
+        try:
+            found = select.by_image(read(tree), [text])
+        except (InputError, UsageError) as error:
+            one_line(error)
+        else:
+            assert len(found.entries) == 1
+
+
+if __name__ == "__main__":
+    fuzz(
+        one,
+        *(gojson, known, names, platform, select),
+        *(manifests, parsing, read_docker, read_layout, read_v1, reading, repositories),
+    )
