@@ -15,7 +15,7 @@ from convert import documents, legacy
 from convert.compression import streams
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import FormatError, InputError, UnsafeInputError
+from convert.errors import FormatError, InputError, UnknownFormatError, UnsafeInputError
 from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
@@ -96,6 +96,11 @@ class _V1Reader:
         suffix = "/json"
         ids = [name.removesuffix(suffix) for name in self._reading.tree.names() if name.endswith(suffix)]
         ids = [v1_id for v1_id in ids if _V1_ID.match(v1_id)]
+        if not ids:
+            raise UnknownFormatError(
+                "no container image: no manifest.json, index.json or repositories, and no folder of a v1 image",
+                file=self._reading.file,
+            )
         parents = {self._v1_image(v1_id).parent for v1_id in ids}
         return [v1_id for v1_id in ids if v1_id not in parents]
 

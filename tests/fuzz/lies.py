@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -38,7 +38,7 @@ from mutation import blocks_of, mend
 class Archive:
     """`data`, and whether it must be refused (True), must be taken (False), or may be either (None)."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     refused: bool | None
     lie: str = ""
 

@@ -32,6 +32,11 @@ CASES = [
         f"layer.tar: layer's DiffID is {sha256(_OTHER)}, expected {DIFF_ID}",
     ),
     refused(
+        "layers in folders, and nothing that says of which image",
+        lambda: tar(("a/layer.tar", PLAIN), ("config.json", dump(config()))),
+        "no container image: no manifest.json, index.json or repositories, and no folder of a v1 image",
+    ),
+    refused(
         "an empty layer",
         lambda: Docker(layers={"layer.tar": b""}).build(),
         "layer.tar: layer's DiffID is sha256:e3b0c442",
