@@ -37,11 +37,11 @@ class Plan:
         geometry = segment_geometry(generation, level)
         assert geometry is not None
         self.geometry = geometry
-        rules = gzip._Parallel(generation, level, geometry, _Nobody(), workers)  # noqa: SLF001 - the rules themselves
+        rules = gzip._Parallel(generation, level, geometry, _Nobody(), workers, busy=False)  # noqa: SLF001 - the rules themselves
         self.guessed, self.left = rules._guess_size, rules._true_size  # noqa: SLF001
         self.most, self.most_codings = rules._most, rules._most_codings  # noqa: SLF001
         self.turns = rules._turns  # noqa: SLF001
-        self.workers = rules._turns if rules._turns < 4 else rules._turns // 2  # noqa: SLF001
+        self.helpers = rules._crew._free  # noqa: SLF001
         self.at_once = rules._skips  # noqa: SLF001
 
 
@@ -102,7 +102,7 @@ def costs(generation: int, level: int, data: memoryview, plan: Plan) -> tuple[li
 
 def schedule(segments: list[list[float]], plan: Plan) -> float:
     """Return the time at which the calling thread is done."""
-    free = [0.0] * (plan.workers - 1)
+    free = [0.0] * plan.helpers
     now = 0.0
     running: list[tuple[float, list[float]]] = []
     codings: list[tuple[float, float]] = []

@@ -6,6 +6,7 @@ order: see `docs/encoders.md`.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal
@@ -25,9 +26,10 @@ _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
 # Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
 # to four times as much; with what a conversion needs beside it, all is to stay below 64 MB.
-# Encoders that cut their input get more, because they warm up for longer. That of go1.26
-# keeps no tokens.
+# Encoders that cut their input get more, because they warm up for longer, and most those that
+# keep no tokens (go1.26) or are wrong for longest (go1.27-1).
 _IN_FLIGHT_BITS: Final = 8 << 20
+_IN_FLIGHT_GO127_1: Final = 7 << 20
 _IN_FLIGHT_BLOCKS: Final = 6 << 20
 _IN_FLIGHT_TOKENS: Final = 4 << 20
 # Left to the caller of every part that others get: joining and appending is its work too, and
@@ -38,6 +40,8 @@ _LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
 # In order, this much at a time; and the first time, to see whether it compresses.
 _ALONE: Final = 1 << 20
 _PROBE: Final = 1 << 18
+_BUSY_TURNS: Final = 6
+_NEVER: Final = sys.maxsize
 _MOST_WORKERS: Final = 16
 # Repairs at go1.27-1 are long and done by the caller: with more, smaller segments it would be
 # all there is to do (docs/encoders.md).
@@ -48,7 +52,7 @@ class GoGzipEncoder:
     """One gzip stream with the bytes of Go's compress/gzip.
 
     The bytes depend on generation, level and input alone: not on how the input is cut,
-    on `executor` or on `workers`. With an executor, up to `workers` - 1 calls are in it at
+    on `executor` or on `workers`. With an executor, up to `workers` calls are in it at
     a time, each for one task of 2 MiB of input at most, none of which waits for another;
     the calling thread is a worker too. Memory stays below 40 MB whatever the input and the
     workers. Not for use by two threads at once.
@@ -255,19 +259,19 @@ class _Parallel:
         # Encoders that cut the input, not the tokens, skip over noise.
         self._skips = level <= _LAST_CUTTING_INPUT[generation]
         # Every so many segments one is left to the caller. With many workers, joining and
-        # appending are work enough for it.
-        self._turns = workers if workers < 4 and not busy else max(6, 2 * workers)
+        # appending are work enough for it: all others are helpers then.
+        self._turns, helpers = (_BUSY_TURNS if busy else workers, workers - 1) if workers < 4 else (_NEVER, workers)
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
         self._most_codings = max(2, self._most // 4)
-        in_blocks = _IN_FLIGHT_BITS if generation == 126 else _IN_FLIGHT_BLOCKS
+        in_blocks = _IN_FLIGHT_BITS if generation == 126 else _IN_FLIGHT_GO127_1 if sparse else _IN_FLIGHT_BLOCKS
         size = (in_blocks if self._skips else _IN_FLIGHT_TOKENS) // (self._most + 1)
         self._guess_size = max(1, size // self._unit) * self._unit
         self._true_size = self._units(int(size * _SHARE_GO127_1) if sparse else size)
         # What is before the caller's segment and the segment itself are before the next one.
         self._before_own = max(history, self._before - self._true_size)
         self._joiner = Joiner(generation, level)
-        self._crew = _Crew(executor, workers - 1)
+        self._crew = _Crew(executor, helpers)
         self._parts: deque[_Part] = deque()
         self._codings: deque[_Made] = deque()
         self._spare: list[memoryview] = []

@@ -184,7 +184,7 @@ def test_a_saturated_executor_cannot_stop_a_stream_nor_fill_up_with_it() -> None
         encoder = GoGzipEncoder("go1.26", level, executor, workers=4)
         alone = GoGzipEncoder("go1.26", level)
         assert encoder.write(data) + encoder.finish() == alone.write(data) + alone.finish()
-        assert executor.asked == 3
+        assert executor.asked <= 4
 
 
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
@@ -261,7 +261,7 @@ def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
     chunk: int,
 ) -> None:
     """With segments of a block or two, so that all turns are taken on little data."""
-    for name in ("_IN_FLIGHT_BITS", "_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS"):
+    for name in ("_IN_FLIGHT_BITS", "_IN_FLIGHT_GO127_1", "_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS"):
         monkeypatch.setattr(gzip, name, 8 * BLOCK)
     monkeypatch.setattr(gzip, "_ALONE", 2 * BLOCK)
     monkeypatch.setattr(gzip, "_PROBE", BLOCK)
