@@ -20,6 +20,7 @@ from convert.compression.ahead import read_ahead
 from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.limits import MIB
+from convert.loads import fill_cores
 from convert.model import Descriptor, Entry, Image, Layer
 from convert.transform import Form, Recipe, layer_form, layers_of
 
@@ -179,8 +180,9 @@ _Key = tuple[int, Digest, "Digest | None", "Form | None"]
 class Workshop:
     """Finishes layers with `jobs` threads; results never depend on how many.
 
-    Small layers run side by side, each in one thread. A large one that is to be
-    compressed is split over all cores, one such layer at a time; where there are
+    Small layers run side by side, each in one thread, and so do large ones that are even
+    enough. Else a large one that is to be compressed is split over all cores, one such
+    layer at a time; where there are
     more cores than that keeps busy, other large layers run beside it in order.
 
     Threads that read, hash and write whole layers wait for those that run the
@@ -202,6 +204,7 @@ class Workshop:
         self._profile = profile
         self._proofs = proofs
         self._verify_full = verify_full
+        self._side_by_side = False  # what is large is so even that nothing need be split
         self._may_split = threading.BoundedSemaphore(max(1, ENCODING_MEMORY // _ENCODER_MEMORY))
         self.layers = ThreadPoolExecutor(self._jobs, thread_name_prefix="layer")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
@@ -243,13 +246,19 @@ class Workshop:
         # The largest first: none is left to run alone at the end.
         wanted.sort(key=lambda item: -item[0])
 
-        def begin(size: int, key: _Key, image: Image, layer: Layer) -> Future[tuple[Layer, Content | None, Form]]:
+        def becomes(key: _Key, image: Image, layer: Layer) -> tuple[Form, str]:
             compression = compression_of(layer.blob) if layer.blob is not None else ""
-            form = key[-1] or layer_form(image, layer, recipe, compression)
+            return key[-1] or layer_form(image, layer, recipe, compression), compression
+
+        def begin(size: int, key: _Key, image: Image, layer: Layer) -> Future[tuple[Layer, Content | None, Form]]:
+            form, compression = becomes(key, image, layer)
             threads = self._large if self._waits(layer, form, size) else self.layers
             return threads.submit(self._one, layer, form, compression, recipe, staging)
 
         work = {item[1]: item for item in reversed(wanted)}
+        large = [item for item in work.values() if item[0] >= SPLIT_SIZE]
+        encoded = [item[0] for item in large if self._is_encoded(item[3], becomes(*item[1:])[0])]
+        self._side_by_side = len(encoded) > 1 and fill_cores(encoded, self._jobs)
         done = results_of(((key, partial(begin, *work[key])) for key in reversed(work)), self._proofs.stop)
         for _, key, _, layer in wanted:
             made, content, form = done[key]
@@ -272,12 +281,16 @@ class Workshop:
         twins = [content for same in named.values() if len(same) > 1 for content in same.values() if not content.proved]
         wait_all([self.layers.submit(_read, content) for content in twins], self._proofs.stop)
 
+    def _is_encoded(self, layer: Layer, form: Form) -> bool:
+        """Whether a layer goes through the encoder now; else the layout has it, or it was when it arrived."""
+        listed = self._known is not None and self._known.is_listed(self._profile.name, layer.diff_id)
+        return form in {Form.ENCODED, Form.AGAIN} and not listed and not isinstance(layer.blob, ArrivedBlob)
+
     def _waits(self, layer: Layer, form: Form, size: int) -> bool:
         """Whether a layer has to wait for other large ones: encoding one keeps all cores busy."""
-        if form not in {Form.ENCODED, Form.AGAIN} or not self._profile.splits or size < SPLIT_SIZE:
+        if self._side_by_side or not self._profile.splits or size < SPLIT_SIZE:
             return False
-        listed = self._known is not None and self._known.is_listed(self._profile.name, layer.diff_id)
-        return not listed and not isinstance(layer.blob, ArrivedBlob) and 1 < self._jobs <= _SPLIT_CORES
+        return self._is_encoded(layer, form) and 1 < self._jobs <= _SPLIT_CORES
 
     def digests(self, images: ImageSet) -> LayerDigests:
         """Return the digest of each layer as a registry would store it; nothing is kept.
@@ -388,7 +401,8 @@ class Workshop:
         Who cuts the stream into parts and joins what was made of them has no time to hash.
         """
         plain = PlainContent(layer, self._proofs).open()
-        return read_ahead(plain) if self._jobs > 1 and _size(layer) >= SPLIT_SIZE else plain
+        apart = self._jobs > 1 and _size(layer) >= SPLIT_SIZE and not self._side_by_side
+        return read_ahead(plain) if apart else plain
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
         """Take the blob that the target holds, once the layer is proved to be what it says."""
@@ -408,7 +422,7 @@ class Workshop:
             InputError: what reading `plain` raises.
             StorageError: the staging area cannot be written.
         """
-        worth = self._profile.splits and size >= SPLIT_SIZE and self._jobs > 1
+        worth = self._profile.splits and size >= SPLIT_SIZE and self._jobs > 1 and not self._side_by_side
         if not worth or not self._may_split.acquire(blocking=False):
             return self._encode(plain, self._profile.encoder(), staging)
         try:

@@ -43,6 +43,7 @@ FLOORS = {
     "convert.arrival": 5,
     "convert.known": 5,
     "convert.holding": 5,
+    "convert.loads": 5,
     "convert.proving": 5,
     "convert.workshop": 5,
     "convert.digesting": 5,

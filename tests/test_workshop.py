@@ -17,6 +17,7 @@ from convert.content import PlainContent, Proofs, drain
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, TruncatedError, UnsafeInputError
 from convert.limits import CHUNK, MIB
+from convert.loads import fill_cores
 from convert.model import Layer
 from convert.workshop import SPLIT_SIZE, NoStaging, Workshop
 
@@ -314,3 +315,37 @@ def test_many_small_layers_of_a_pipe_become_what_they_become_from_a_file(tmp_pat
     for name in names:
         if (tmp_path / "filed" / name).is_file():
             assert (tmp_path / "piped" / name).read_bytes() == (tmp_path / "filed" / name).read_bytes()
+
+
+# -- large layers: side by side, or split ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "cores", "even"),
+    [
+        ([225, 204], 2, True),
+        ([100], 1, True),
+        ([100], 2, False),
+        ([300, 60, 60], 2, False),
+        ([16] * 8, 2, True),
+        ([16] * 8, 3, False),
+        ([50, 30, 20], 2, True),
+        ([100, 100, 100], 2, False),
+    ],
+)
+def test_layers_are_split_where_a_core_would_wait_for_the_last_of_them(sizes, cores, even):
+    assert fill_cores(sizes, cores) is even
+    assert fill_cores(sizes[::-1], cores) is even
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (9, 5)])
+def test_even_and_uneven_layers_have_the_bytes_that_one_core_makes(tmp_path, sizes):
+    layers = [plain_bytes(size * MIB, seed) for seed, size in enumerate(sizes)]
+    source = tmp_path / "image.tar"
+    archive(source, layers)
+    results = []
+    for jobs in (1, 2, 3):
+        out = tmp_path / f"out-{jobs}"
+        pipeline.convert(str(source), str(out), to="oci", jobs=jobs)
+        results.append({path.name: path.read_bytes() for path in (out / "blobs/sha256").iterdir()})
+    assert results[0] == results[1] == results[2]
