@@ -266,6 +266,9 @@ class _Parallel:
         self._most_codings = max(2, self._most // 4)
         in_blocks = _IN_FLIGHT_BITS if generation == 126 else _IN_FLIGHT_GO127_1 if sparse else _IN_FLIGHT_BLOCKS
         size = (in_blocks if self._skips else _IN_FLIGHT_TOKENS) // (self._most + 1)
+        if busy and (generation, level) != (126, 1):
+            # Nearly all segments are guessed at then, and wait with their tokens.
+            size = size * 4 // 7
         self._guess_size = max(1, size // self._unit) * self._unit
         self._true_size = self._units(int(size * _SHARE_GO127_1) if sparse else size)
         # What is before the caller's segment and the segment itself are before the next one.
