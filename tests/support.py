@@ -50,9 +50,9 @@ def plain(path):
 
 def unpacked(raw):
     """Return bytes without their compression, told by their first ones."""
-    if raw.startswith(b"\x1f\x8b"):
+    if raw.startswith(b"\x1f\x8b\x08"):
         parts = []
-        while raw.startswith(b"\x1f\x8b"):
+        while raw.startswith(b"\x1f\x8b\x08"):
             member = zlib.decompressobj(31)
             parts += [member.decompress(raw), member.flush()]
             assert member.eof

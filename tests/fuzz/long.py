@@ -19,8 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SEEDS = HERE.parents[1] / "testdata" / "fuzz"
-PARSERS = sorted(path.stem for path in HERE.glob("*.py") if "fuzz(one" in path.read_text())
-PARSERS.remove(Path(__file__).stem)
+PARSERS = ["image_documents", "json_documents", "references", "tar_index", "v1_metadata"]
 ARCHIVES = "archives"
 #: Seconds after which a target makes room for the next.
 SLICE = 120
