@@ -52,7 +52,7 @@ MAX_LAYERS: Final = 10_000
 #: with a folder for each layer has four members for one.
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
-MAX_ALL_LAYERS: Final = 45_000
+MAX_ALL_LAYERS: Final = 40_000
 #: Faults collected before nobody wants to know of more.
 MAX_PROBLEMS: Final = 1000
 

@@ -156,7 +156,7 @@ def wait_all(futures: Sequence[Future[Any]], stop: Callable[[], object] | None =
 
 _K = TypeVar("_K")
 _R = TypeVar("_R")
-#: A future takes a kilobyte, so not one for each of 45,000 layers is made at once.
+#: A future takes a kilobyte, so not one for each of 40,000 layers is made at once.
 _AT_ONCE: Final = 4096
 
 
