@@ -93,6 +93,13 @@ def full(text):
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
+def without_reserved_flags(content):
+    """Return a gzip stream as zlib takes it: Go and ISA-L look past the reserved flags of a header."""
+    if content.startswith(b"\x1f\x8b\x08") and len(content) > 3:
+        return content[:3] + bytes((content[3] & 0x1F,)) + content[4:]
+    return content
+
+
 class Truth:
     """`digests` names every content, as it lies and unpacked; `named` holds (full name, image ID)."""
 
@@ -122,10 +129,10 @@ class Truth:
             self._unpacked.add("")
             for content in {*self.files.values()}:
                 try:
-                    plain = support.unpacked(content)
+                    plain = support.unpacked(without_reserved_flags(content))
                 except Exception:  # noqa: BLE001 - damaged: whatever the codec says
                     continue
-                if plain is not content:
+                if plain != content:
                     self._unpacked.add(support.sha256(plain))
         return digest in self._unpacked
 
@@ -162,6 +169,10 @@ class Truth:
             for key in (NAME_KEY, REF_KEY):
                 if notes.get(key):
                     found.setdefault(full(notes[key]), set()).update(ids)
+                    # Where a name takes no digest, one that is the manifest's own says nothing more.
+                    name, _, digest = notes[key].partition("@")
+                    if digest == entry.get("digest"):
+                        found.setdefault(full(name), set()).update(ids)
         return found
 
     def _images(self, descriptor, depth):
