@@ -580,27 +580,6 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     return NULL;
 }
 
-/* A coding with memory, to be made of the segment. */
-static coding_object *new_coding(joiner_object *self, segment_object *segment, size_t size) {
-    PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
-    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    coding_object *coding = (coding_object *)allocate(type, 0);
-    if (coding == NULL)
-        return NULL;
-    atomic_flag_clear(&coding->busy);
-    coding->joiner = self;
-    coding->last = segment->input.last;
-    coding->steps = self->steps;
-    coding->pool = pool_share(self->pool);
-    coding->memory_size = size;
-    coding->memory = pool_take(self->pool, &coding->memory_size);
-    if (coding->memory == NULL) {
-        Py_DECREF(coding);
-        return NULL;
-    }
-    return coding;
-}
-
 /* Write the segment behind the stream, all of which is written: with what it has made, or
  * without. */
 static PyObject *join_to_bytes(joiner_object *self, segment_object *segment) {

@@ -6,19 +6,10 @@ ones beside the repository where they are).
 
 from __future__ import annotations
 
-import gzip
-import io
-import lzma
-import tarfile
-from pathlib import Path
-
 import pytest
+from support import MATCH, PUBLISHED, nameless, plain
 
 import convert
-
-ROOT = Path(__file__).parents[2]
-MATCH = ROOT / "testdata" / "match" / "archives"
-PUBLISHED = ROOT.parent / "shared" / "images"
 
 OWN = {
     "docker20-html": "docker-save",
@@ -53,25 +44,6 @@ OWN_PUBLISHED = {
     "docker-save-unnamed.tar.xz": "docker-save",
     "containerd-busybox-attestation.tar": "docker-oci",
 }
-
-
-def plain(path):
-    raw = path.read_bytes()
-    if raw.startswith(b"\x1f\x8b"):
-        return gzip.decompress(raw)
-    return lzma.decompress(raw) if raw.startswith(b"\xfd7zXZ") else raw
-
-
-def nameless(raw):
-    """Empty the user and group names: Debian's build of the engine writes root there."""
-    result = bytearray(raw)
-    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-        for member in archive:
-            header = memoryview(result)[member.offset : member.offset + 512]
-            header[265:329] = bytes(64)
-            header[148:156] = b" " * 8
-            header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(result)
 
 
 def there_and_back(source, tmp_path, form):

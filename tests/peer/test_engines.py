@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import MATCH, check, docker_images, members
-from tools import engine, nameless  # noqa: F401 - a fixture
+from support import MATCH, check, docker_images, members, nameless
+from tools import engine  # noqa: F401 - a fixture
 
 import convert
 
