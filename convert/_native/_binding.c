@@ -11,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "block_segment.h"
 #include "block_stream.h"
 #include "encoder.h"
 #include "two_step.h"
@@ -258,28 +257,13 @@ typedef struct {
     const void *joiner; /* that it was made for: only compared */
     Py_buffer view; /* the input, held for as long as anyone may look at it */
     segment_input input;
-    int level;
-    const block_encoder *block; /* one of the two ways, the other NULL */
+    encoder_profile profile;
     const two_step_encoder *steps;
-    void *part; /* block_segment or the other way's segment: NULL unless it is being run */
+    void *part; /* the encoder's segment: NULL unless it is being run or has run */
     memory_pool *pool;
     void *memory;
     size_t memory_size;
 } segment_object;
-
-/* What a segment of an encoder wants around it; false if it works in order only. */
-static bool find_geometry(int generation, int level, two_step_geometry *geometry) {
-    const two_step_encoder *steps = find_two_step_encoder(generation, level);
-    const block_encoder *blocks = find_block_encoder(generation, level);
-    if (steps != NULL)
-        *geometry = steps->geometry(level);
-    else if (blocks != NULL) /* one byte behind tells a full block from the last one */
-        *geometry = (two_step_geometry){blocks->block_size, block_segment_before(blocks), 1,
-                                        blocks->history};
-    else
-        return false;
-    return true;
-}
 
 static void segment_dealloc(PyObject *object) {
     segment_object *self = (segment_object *)object;
@@ -303,15 +287,11 @@ static int segment_prepare(segment_object *self) {
         PyErr_SetString(PyExc_ValueError, "there is too little before the segment to guess at it");
         return -1;
     }
-    self->memory_size = self->steps != NULL
-                            ? self->steps->segment_memory(self->level, self->input.size)
-                            : block_segment_memory(self->block, self->input.size);
+    self->memory_size = self->steps->segment_memory(self->profile, self->input.size);
     self->memory = pool_take(self->pool, &self->memory_size);
     if (self->memory == NULL)
         return -1;
-    self->part = self->steps != NULL
-                     ? self->steps->segment_init(self->memory, self->level, &self->input)
-                     : block_segment_init(self->memory, self->block, self->level, &self->input);
+    self->part = self->steps->segment_init(self->memory, self->profile, &self->input);
     return 0;
 }
 
@@ -323,10 +303,7 @@ static PyObject *segment_run(PyObject *object, PyObject *unused) {
     bool failed = false;
     if (!self->has_run && !self->joined && !(failed = segment_prepare(self) < 0)) {
         Py_BEGIN_ALLOW_THREADS
-        if (self->steps != NULL)
-            self->steps->segment_run(self->part);
-        else
-            block_segment_run(self->part);
+        self->steps->segment_run(self->part);
         Py_END_ALLOW_THREADS
         self->has_run = true;
     }
@@ -423,16 +400,14 @@ static PyType_Spec coding_spec = {
 typedef struct {
     PyObject_HEAD
     busy_flag busy;
-    int generation;
-    int level;
+    encoder_profile profile;
     unsigned long long position; /* that the next segment must start at */
     unsigned long long joined;   /* codings made */
     unsigned long long appended; /* codings taken */
     bool finished;
     bit_tail tail; /* of the stream */
-    const block_encoder *block; /* one of the two ways, the other NULL */
     const two_step_encoder *steps;
-    void *whole; /* block_joiner or the other way's joiner */
+    void *whole; /* the encoder's joiner */
     memory_pool *pool; /* for segments and codings */
     void *memory;
     uint8_t *out; /* where output is made, before its size is known */
@@ -441,12 +416,13 @@ typedef struct {
 
 static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     static char *names[] = {"generation", "level", NULL};
-    int generation, level;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Joiner", names, &generation, &level) ||
-        check_profile(generation, level) < 0)
+    encoder_profile profile;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Joiner", names, &profile.generation,
+                                     &profile.level) ||
+        check_profile(profile.generation, profile.level) < 0)
         return NULL;
-    two_step_geometry geometry;
-    if (!find_geometry(generation, level, &geometry)) {
+    const two_step_encoder *steps = find_two_step_encoder(profile);
+    if (steps == NULL) {
         PyErr_SetString(PyExc_ValueError, "this encoder works in order only");
         return NULL;
     }
@@ -455,19 +431,15 @@ static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (self == NULL)
         return NULL;
     atomic_flag_clear(&self->busy);
-    self->generation = generation;
-    self->level = level;
-    self->steps = find_two_step_encoder(generation, level);
-    self->block = self->steps == NULL ? find_block_encoder(generation, level) : NULL;
-    self->memory = malloc(self->steps != NULL ? self->steps->joiner_memory(level)
-                                              : block_joiner_memory(self->block));
+    self->profile = profile;
+    self->steps = steps;
+    self->memory = malloc(steps->joiner_memory(profile));
     self->pool = pool_new();
     if (self->memory == NULL || self->pool == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    self->whole = self->steps != NULL ? self->steps->joiner_init(self->memory, level)
-                                      : block_joiner_init(self->memory, self->block, level);
+    self->whole = steps->joiner_init(self->memory, profile);
     return (PyObject *)self;
 }
 
@@ -519,8 +491,7 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
     if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
         goto failed;
 
-    two_step_geometry wanted = {1, 0, 0, 0};
-    find_geometry(self->generation, self->level, &wanted);
+    two_step_geometry wanted = self->steps->geometry(self->profile);
     if (position < wanted.history)
         wanted.history = (size_t)position;
     if (position < wanted.before)
@@ -550,8 +521,7 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
         .position = position,
         .last = last != 0,
     };
-    segment->level = self->level;
-    segment->block = self->block;
+    segment->profile = self->profile;
     segment->steps = self->steps;
     return (PyObject *)segment;
 
@@ -580,78 +550,44 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     return NULL;
 }
 
-/* Write the segment behind the stream, all of which is written: with what it has made, or
- * without. */
-static PyObject *join_to_bytes(joiner_object *self, segment_object *segment) {
-    size_t size = segment->input.size;
-    size_t room = BITS_SLACK + (self->steps != NULL ? self->steps->encode_size(size)
-                                                    : block_joiner_bound(self->whole, size));
-    uint8_t *out = room_for_output(self, room);
+/* Write the segment behind the stream, all of which is written. */
+static PyObject *encode_to_bytes(joiner_object *self, segment_object *segment) {
+    size_t size = self->steps->encode_size(self->profile, segment->input.size);
+    uint8_t *out = room_for_output(self, size + BITS_SLACK);
     if (out == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     bit_writer w = bits_from_tail(&self->tail, out);
-    if (self->steps != NULL) {
-        self->steps->encode(self->whole, &segment->input, &w);
-        if (segment->input.last)
-            self->steps->end(self->whole, &w);
-    } else if (segment->has_run) {
-        block_joiner_join(self->whole, segment->part, &w);
-    } else {
-        block_joiner_encode(self->whole, &segment->input, &w);
-    }
+    self->steps->encode(self->whole, &segment->input, &w);
+    if (segment->input.last)
+        self->steps->end(self->whole, &w);
     size = bits_to_tail(&w, &self->tail);
     Py_END_ALLOW_THREADS
     return bytes_of(out, size);
 }
 
-/* A coding of the segment, with memory for it. */
-static coding_object *coding_new(joiner_object *self, segment_object *segment, size_t size) {
+/* What the segment completes, to be coded. */
+static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
     PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     coding_object *coding = (coding_object *)allocate(type, 0);
     if (coding == NULL)
         return NULL;
     atomic_flag_clear(&coding->busy);
+    coding->segment = Py_NewRef((PyObject *)segment);
     coding->joiner = self;
     coding->last = segment->input.last;
     coding->steps = self->steps;
     coding->pool = pool_share(self->pool);
-    coding->memory_size = size;
+    coding->memory_size = self->steps->coding_memory(self->profile, segment->input.size);
     coding->memory = pool_take(self->pool, &coding->memory_size);
     if (coding->memory == NULL) {
         Py_DECREF(coding);
         return NULL;
     }
-    return coding;
-}
-
-static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
-    coding_object *coding = coding_new(
-        self, segment, self->steps->coding_memory(self->level, segment->input.size));
-    if (coding == NULL)
-        return NULL;
-    coding->segment = Py_NewRef((PyObject *)segment);
     Py_BEGIN_ALLOW_THREADS
     self->steps->join(self->whole, &segment->input, segment->part, coding->memory);
     Py_END_ALLOW_THREADS
-    coding->number = self->joined++;
-    return (PyObject *)coding;
-}
-
-/* What join_to_bytes() does, to be put behind codings that are not appended yet. */
-static PyObject *join_to_bits(joiner_object *self, segment_object *segment) {
-    coding_object *coding =
-        coding_new(self, segment, self->steps->encode_size(segment->input.size));
-    if (coding == NULL)
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    bit_writer w;
-    bits_init(&w, coding->memory);
-    self->steps->encode(self->whole, &segment->input, &w);
-    coding->piece = bits_piece(&w);
-    Py_END_ALLOW_THREADS
-    coding->has_run = true;
     coding->number = self->joined++;
     return (PyObject *)coding;
 }
@@ -663,20 +599,20 @@ static PyObject *take_segment(joiner_object *self, PyObject *argument, bool at_o
     PyObject *result = NULL;
     segment_object *segment = next_segment(self, argument);
     if (segment != NULL) {
-        if (self->steps != NULL && !at_once) {
+        if (!at_once) {
             result = join_to_coding(self, segment);
-        } else if (self->steps != NULL && (self->steps->encode == NULL || segment->has_run)) {
+        } else if (self->steps->encode == NULL || segment->has_run) {
             PyErr_SetString(PyExc_ValueError, "this cannot be written at once");
         } else if (self->joined != self->appended) {
-            result = join_to_bits(self, segment);
+            PyErr_SetString(PyExc_ValueError, "there are codings to append before");
         } else {
-            result = join_to_bytes(self, segment);
+            result = encode_to_bytes(self, segment);
         }
         if (result != NULL) {
             segment->joined = true;
             self->position += segment->input.size;
             self->finished = segment->input.last;
-            if (self->steps == NULL || !self->steps->codes_from_segment)
+            if (!self->steps->codes_from_segment)
                 segment_forget(segment);
         }
         give_back(&segment->busy);
@@ -691,6 +627,34 @@ static PyObject *joiner_join(PyObject *object, PyObject *argument) {
 
 static PyObject *joiner_encode(PyObject *object, PyObject *argument) {
     return take_segment((joiner_object *)object, argument, true);
+}
+
+/* The bytes that the coding completes. */
+static PyObject *append_bits(joiner_object *self, const coding_object *coding) {
+    size_t size = bits_join_size(&self->tail, &coding->piece);
+    PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (result == NULL)
+        return NULL;
+    uint8_t *out = (uint8_t *)PyBytes_AsString(result);
+    Py_BEGIN_ALLOW_THREADS
+    bits_join(&self->tail, &coding->piece, out);
+    Py_END_ALLOW_THREADS
+    return result;
+}
+
+/* The same with the end of the stream behind it. */
+static PyObject *append_last(joiner_object *self, const coding_object *coding) {
+    size_t size = bits_join_size(&self->tail, &coding->piece);
+    uint8_t *out = room_for_output(self, size + block_bound(0));
+    if (out == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    bits_join(&self->tail, &coding->piece, out);
+    bit_writer w = bits_from_tail(&self->tail, out + size);
+    self->steps->end(self->whole, &w);
+    size += bits_to_tail(&w, &self->tail);
+    Py_END_ALLOW_THREADS
+    return bytes_of(out, size);
 }
 
 static PyObject *joiner_append(PyObject *object, PyObject *argument) {
@@ -713,21 +677,9 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
         give_back(&self->busy);
         return NULL;
     }
-    PyObject *result = NULL;
-    size_t room = bits_append_bound(&coding->piece) + 2 * BITS_SLACK;
-    uint8_t *out = room_for_output(self, room);
-    if (out != NULL) {
-        size_t size;
-        Py_BEGIN_ALLOW_THREADS
-        bit_writer w = bits_from_tail(&self->tail, out);
-        bits_append(&w, &coding->piece);
-        if (coding->last)
-            self->steps->end(self->whole, &w);
-        size = bits_to_tail(&w, &self->tail);
-        Py_END_ALLOW_THREADS
-        result = bytes_of(out, size);
+    PyObject *result = coding->last ? append_last(self, coding) : append_bits(self, coding);
+    if (result != NULL)
         self->appended++;
-    }
     give_back(&self->busy);
     return result;
 }
@@ -735,9 +687,7 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
 static PyObject *joiner_repaired(PyObject *object, void *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
-    return PyLong_FromUnsignedLongLong(self->steps != NULL
-                                           ? self->steps->repaired(self->whole)
-                                           : block_joiner_repaired(self->whole));
+    return PyLong_FromUnsignedLongLong(self->steps->repaired(self->whole));
 }
 
 static PyMethodDef joiner_methods[] = {
@@ -746,12 +696,12 @@ static PyMethodDef joiner_methods[] = {
                "A part of the stream to run and join.")},
     {"join", joiner_join, METH_O,
      PyDoc_STR("join($self, segment, /)\n--\n\n"
-               "Take the next segment: what it guessed is checked; if it has not run, it is worked\n"
-               "on from where the stream stands. Return bytes, or a Coding to run and append.")},
+               "Take the next segment: what it guessed is checked; if it has not run, it is parsed\n"
+               "from where the stream stands. Return a Coding to run and append.")},
     {"encode", joiner_encode, METH_O,
      PyDoc_STR("encode($self, segment, /)\n--\n\n"
-               "Write the next segment, which has not run, in one step. For encoders that cut the\n"
-               "input into blocks. Return bytes, or a Coding if another must be appended before.")},
+               "Write the next segment, which has not run, in one step, behind a stream all of which\n"
+               "is appended. For encoders that cut the input into blocks. Return bytes.")},
     {"append", joiner_append, METH_O,
      PyDoc_STR("append($self, coding, /)\n--\n\nTake the next coding that has run; return bytes.")},
     {NULL, NULL, 0, NULL},
@@ -759,7 +709,7 @@ static PyMethodDef joiner_methods[] = {
 
 static PyGetSetDef joiner_attributes[] = {
     {"repaired", joiner_repaired, NULL,
-     PyDoc_STR("What was coded again because a guess was wrong: blocks, or bytes of input."), NULL},
+     PyDoc_STR("Bytes of input that were parsed again because a guess was wrong."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -783,16 +733,17 @@ static PyType_Spec joiner_spec = {
 /* ---- The module ---------------------------------------------------------------------------- */
 
 static PyObject *segment_geometry(PyObject *module, PyObject *args) {
-    int generation, level;
+    encoder_profile profile;
     (void)module;
-    if (!PyArg_ParseTuple(args, "ii:segment_geometry", &generation, &level) ||
-        check_profile(generation, level) < 0)
+    if (!PyArg_ParseTuple(args, "ii:segment_geometry", &profile.generation, &profile.level) ||
+        check_profile(profile.generation, profile.level) < 0)
         return NULL;
-    two_step_geometry geometry;
-    if (find_geometry(generation, level, &geometry))
-        return Py_BuildValue("(nnnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
-                             (Py_ssize_t)geometry.after, (Py_ssize_t)geometry.history);
-    Py_RETURN_NONE;
+    const two_step_encoder *steps = find_two_step_encoder(profile);
+    if (steps == NULL)
+        Py_RETURN_NONE;
+    two_step_geometry geometry = steps->geometry(profile);
+    return Py_BuildValue("(nnnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
+                         (Py_ssize_t)geometry.after, (Py_ssize_t)geometry.history);
 }
 
 static PyMethodDef module_methods[] = {

@@ -56,18 +56,17 @@ class Joiner:
         follows; it must not change while the segment, or a coding made of it, exists.
         """
 
-    def join(self, segment: Segment, /) -> bytes | Coding:
+    def join(self, segment: Segment, /) -> Coding:
         """Take the next segment.
 
-        If it has run, what it guessed is checked and repaired; else it is worked on here
-        and now, from the state in which the stream stands.
+        If it has run, what it guessed is checked and repaired; else it is parsed here and
+        now, from the state in which the stream stands.
         """
 
-    def encode(self, segment: Segment, /) -> bytes | Coding:
-        """Write the next segment, which has not run, in one step.
+    def encode(self, segment: Segment, /) -> bytes:
+        """Write the next segment, which has not run, in one step, behind all that was joined.
 
-        For encoders that cut the input into blocks. A Coding, which has run, is what comes
-        of it while others are not appended.
+        For encoders that cut the input into blocks, and when every coding is appended.
         """
 
     def append(self, coding: Coding, /) -> bytes:
@@ -75,4 +74,4 @@ class Joiner:
 
     @property
     def repaired(self) -> int:
-        """What was done again because a guess was wrong: blocks, or bytes of input."""
+        """Bytes of input that were parsed again because a guess was wrong."""

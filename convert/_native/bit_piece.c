@@ -9,42 +9,67 @@
 
 enum { STORED_HEADER = 3 };
 
-static void append_shifted(bit_writer *to, const uint8_t *bits, uint64_t begin, uint64_t end) {
-    bits_flush(to);
-    while (end - begin >= 56) {
-        /* Of eight bytes 57 bits at least are ours; 56 of them go beside 7 pending ones. */
-        uint64_t v = load64(bits + (begin >> 3)) >> (begin & 7);
-        bits_put(to, v & ((UINT64_C(1) << 56) - 1), 56);
-        begin += 56;
-    }
-    if (begin < end) {
-        unsigned rest = (unsigned)(end - begin);
-        uint64_t v = load64(bits + (begin >> 3)) >> (begin & 7);
-        bits_put(to, v & ((UINT64_C(1) << rest) - 1), rest);
-    }
+/* The bits of the piece up to where the first stored block's padding begins. */
+static uint64_t shifted_size(const bit_piece *piece) {
+    return piece->first_stored == BITS_NO_STORED ? piece->size
+                                                 : piece->first_stored + STORED_HEADER;
 }
 
-static void append_bytes(bit_writer *to, const uint8_t *bits, uint64_t begin, uint64_t end) {
-    size_t whole = (size_t)((end - begin) >> 3);
-    memcpy(to->next, bits + (begin >> 3), whole);
-    to->next += whole;
-    if ((end & 7) != 0)
-        bits_put(to, bits[end >> 3] & ((1u << (end & 7)) - 1), end & 7);
+/* The byte of the piece that a stored block's length begins with. */
+static uint64_t aligned_begin(const bit_piece *piece) {
+    return (shifted_size(piece) + 7) >> 3;
 }
 
-void bits_append(bit_writer *to, const bit_piece *piece) {
-    uint64_t begin = piece->begin;
-    bits_flush(to);
-    if (to->count == (begin & 7) && to->count == 0) {
-        append_bytes(to, piece->bits, begin, piece->end);
+size_t bits_join_size(const bit_tail *tail, const bit_piece *piece) {
+    uint64_t shifted = tail->count + shifted_size(piece);
+    if (piece->first_stored == BITS_NO_STORED)
+        return (size_t)(shifted >> 3);
+    return (size_t)(((shifted + 7) >> 3) + (piece->size >> 3) - aligned_begin(piece));
+}
+
+/* Write so many words of the bits at `from`, each `shift` (1 to 7) bits later than it stands
+ * there, the bits before them those of `before`. */
+static void shift_words(uint8_t *restrict to, const uint8_t *restrict from, size_t words,
+                        unsigned shift, uint64_t before) {
+    if (words == 0)
         return;
+    store64(to, load64(from) << shift | before);
+    /* Words depend on input alone, so that compilers can vectorise. */
+    for (size_t i = 8; i < 8 * words; i += 8)
+        store64(to + i, load64(from + i) << shift | load64(from + i - 8) >> (64 - shift));
+}
+
+/* Append the first n bits at `from`; returns where to go on writing. */
+static uint8_t *append_shifted(bit_tail *tail, const uint8_t *from, uint64_t n, uint8_t *out) {
+    size_t words = (size_t)(n >> 6);
+    unsigned shift = tail->count, rest = n & 63;
+    uint64_t last = load64(from + 8 * words) & ((UINT64_C(1) << rest) - 1);
+    uint64_t before = tail->word; /* of the last word */
+    if (shift == 0) {
+        memcpy(out, from, 8 * words);
+    } else {
+        shift_words(out, from, words, shift, before);
+        if (words > 0)
+            before = load64(from + 8 * words - 8) >> (64 - shift);
     }
-    if (piece->first_stored == BITS_NO_STORED) {
-        append_shifted(to, piece->bits, begin, piece->end);
+    out += 8 * words;
+    uint64_t word = last << shift | before;
+    unsigned count = shift + rest; /* up to 70 */
+    for (unsigned i = 0; i < count >> 3; i++)
+        *out++ = (uint8_t)(word >> (8 * i));
+    tail->word = count < 64 ? word >> (count & ~7u) : last >> (64 - shift);
+    tail->count = count & 7;
+    return out;
+}
+
+void bits_join(bit_tail *tail, const bit_piece *piece, uint8_t *out) {
+    out = append_shifted(tail, piece->bits, shifted_size(piece), out);
+    if (piece->first_stored == BITS_NO_STORED)
         return;
-    }
-    uint64_t header_end = piece->first_stored + STORED_HEADER;
-    append_shifted(to, piece->bits, begin, header_end);
-    bits_align(to);
-    append_bytes(to, piece->bits, (header_end + 7) & ~UINT64_C(7), piece->end);
+    if (tail->count != 0)
+        *out++ = (uint8_t)tail->word;
+    uint64_t begin = aligned_begin(piece), end = piece->size >> 3;
+    memcpy(out, piece->bits + begin, (size_t)(end - begin));
+    tail->count = piece->size & 7;
+    tail->word = piece->bits[end] & ((1u << tail->count) - 1);
 }

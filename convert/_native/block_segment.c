@@ -1,244 +1,384 @@
-/* See block_segment.h. */
-#include "block_segment.h"
-
+/*
+ * Encoders that cut their input into blocks, on many cores; see two_step.h.
+ *
+ * A segment is parsed from a parser that has seen some blocks before it and nothing else, and
+ * joining compares the snapshot it then had with the true one. If they differ, blocks are
+ * parsed again from the true state until the two are the same at one place.
+ *
+ * How a block is coded may depend on all blocks before. But what such a decision takes
+ * (counts, codes, estimates) depends on the block alone and is planned with the parse; deciding
+ * is then so cheap that joining does it in order for the whole stream. Nothing about the
+ * coder is ever guessed. Writing the bits is what is left, and is done apart.
+ */
 #include <stdalign.h>
 #include <string.h>
 
-struct block_segment {
+#include "bit_piece.h"
+#include "encoder.h"
+#include "two_step.h"
+
+/* Parsed blocks. Their sequences, and their literals, lie one block behind the other: there is
+ * memory for the most that can be, and no more of it is touched than there are. */
+typedef struct {
+    parsed_block *parsed;
+    uint8_t *plans;
+    block_room free; /* behind what is kept */
+} block_store;
+
+typedef struct {
     const block_encoder *encoder;
     int level;
     segment_input input;
     size_t blocks;
-    void *state;
-    /* The state before block 0 (the guess), and after 1, 2, 4, 8 ... blocks and the last:
-     * where a repair may find its way back. */
-    uint8_t *snapshots;
-    uint64_t *block_end;    /* bit offset behind block i */
-    uint64_t *first_stored; /* in block i */
-    uint8_t *bits;
-};
+    block_store store;
+    uint8_t *snapshots; /* at each has_snapshot() boundary, the first included */
+    void *parser;
+} block_segment;
 
-struct block_joiner {
+typedef struct {
     const block_encoder *encoder;
     int level;
-    /* What everything joined so far leads to, as a state or a snapshot of it or both. */
-    void *state;
+    void *coder; /* behind everything joined */
+    /* What the parser is there: as a parser or a snapshot or both. */
+    void *parser;
     uint8_t *truth;
-    bool has_state;
+    bool has_parser;
     bool has_truth;
-    uint64_t position;
     uint8_t *scratch; /* another snapshot, to compare */
+    uint8_t *room;    /* for a block parsed and coded at once, and its plan */
+    uint8_t *plan;
     uint64_t repaired;
-};
+} block_joiner;
+
+typedef struct {
+    coding_bits made; /* first of all: see there */
+    const block_encoder *encoder;
+    segment_input input;
+    size_t blocks;
+    size_t own;         /* so many blocks, the first, were parsed while joining ... */
+    block_store store;  /* ... into this */
+    const block_store *rest; /* and the others by the segment */
+    void *coder; /* before the first block */
+    uint8_t *bits;
+} block_coding;
+
+/* ---- Memory ---------------------------------------------------------------------------- */
 
 static size_t aligned(size_t n) {
     return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
+/* Cut n bytes off the memory at *p. With *p NULL nothing is cut, and it can be used to find
+ * out how much memory there has to be. */
+static void *take(uint8_t **p, size_t *total, size_t n) {
+    void *taken = *p;
+    if (*p != NULL)
+        *p += aligned(n);
+    *total += aligned(n);
+    return taken;
 }
 
 static size_t block_count(const block_encoder *e, size_t size) {
     return (size + e->block_size - 1) / e->block_size;
 }
 
-static bool has_snapshot(size_t after, size_t blocks) {
-    return after == blocks || (after & (after - 1)) == 0;
+static size_t plan_size(const block_encoder *e) {
+    return aligned(e->plan_size);
 }
 
-/* Which of the kept snapshots is the one after so many blocks. */
-static size_t snapshot_index(size_t after, size_t blocks) {
+static void take_store(block_store *store, uint8_t **p, size_t *total, const block_encoder *e,
+                       size_t blocks) {
+    store->parsed = take(p, total, blocks * sizeof *store->parsed);
+    store->plans = take(p, total, blocks * plan_size(e));
+    /* One block more: to warm up, and because parsers write further than they keep. */
+    store->free.sequences = take(p, total, (blocks + 1) * block_sequences(e) * sizeof(sequence));
+    store->free.literals = take(p, total, (blocks + 1) * e->block_size + BLOCK_COPY);
+}
+
+/* Whether a segment keeps a snapshot after so many of its blocks. */
+static bool has_snapshot(const block_encoder *e, size_t after, size_t blocks) {
+    if (after == blocks || after == 0 || after == 1 || after == 4 || after % 16 == 0)
+        return true;
+    return e->meets_late && (after < 8 || (after < 16 && after % 4 == 0) || after % 8 == 0);
+}
+
+/* The how manieth of those kept it is. */
+static size_t snapshot_index(const block_encoder *e, size_t after, size_t blocks) {
     size_t index = 0;
     for (size_t i = 0; i < after; i++)
-        index += has_snapshot(i, blocks);
+        index += has_snapshot(e, i, blocks);
     return index;
 }
 
 static uint8_t *snapshot_after(const block_segment *s, size_t after) {
-    return s->snapshots + snapshot_index(after, s->blocks) * aligned(s->encoder->snapshot_size);
+    return s->snapshots +
+           snapshot_index(s->encoder, after, s->blocks) * aligned(s->encoder->snapshot_size);
 }
 
-static size_t snapshots_size(const block_encoder *e, size_t blocks) {
-    return (snapshot_index(blocks, blocks) + 1) * aligned(e->snapshot_size);
+/* ---- Segments -------------------------------------------------------------------------- */
+
+static two_step_geometry geometry(encoder_profile profile) {
+    const block_encoder *e = find_block_encoder(profile.generation, profile.level);
+    return (two_step_geometry){
+        .unit = e->block_size,
+        .before = e->warmup_blocks * e->block_size + e->history,
+        .after = 1, /* a full block is coded otherwise if it is the stream's last */
+        .history = e->history,
+    };
 }
 
-static size_t bits_size(const block_encoder *e, size_t size, size_t blocks) {
-    return 2 * size + (blocks + 1) * block_bound(0) + BITS_SLACK + e->block_size / 8;
-}
-
-size_t block_segment_before(const block_encoder *e) {
-    return e->snapshot_size == 0 ? e->history : e->warmup_blocks * e->block_size + e->history;
-}
-
-size_t block_segment_memory(const block_encoder *e, size_t size) {
+static size_t take_segment(block_segment *s, uint8_t **p, const block_encoder *e, size_t size) {
+    size_t total = aligned(sizeof *s);
     size_t blocks = block_count(e, size);
-    return aligned(sizeof(block_segment)) + aligned(e->state_size) +
-           snapshots_size(e, blocks) + 2 * aligned(blocks * sizeof(uint64_t)) +
-           bits_size(e, size, blocks);
-}
-
-block_segment *block_segment_init(void *memory, const block_encoder *e, int level,
-                                  const segment_input *input) {
-    uint8_t *p = memory;
-    block_segment *s = memory;
     s->encoder = e;
-    s->level = level;
-    s->input = *input;
-    s->blocks = block_count(e, input->size);
-    p += aligned(sizeof *s);
-    s->state = p;
-    p += aligned(e->state_size);
-    s->snapshots = p;
-    p += snapshots_size(e, s->blocks);
-    s->block_end = (uint64_t *)(void *)p;
-    p += aligned(s->blocks * sizeof(uint64_t));
-    s->first_stored = (uint64_t *)(void *)p;
-    p += aligned(s->blocks * sizeof(uint64_t));
-    s->bits = p;
-    return s;
+    s->blocks = blocks;
+    s->parser = take(p, &total, e->parser_size);
+    s->snapshots =
+        take(p, &total, (snapshot_index(e, blocks, blocks) + 1) * aligned(e->snapshot_size));
+    take_store(&s->store, p, &total, e, blocks);
+    return total;
 }
 
-const segment_input *block_segment_input(const block_segment *s) {
-    return &s->input;
+static size_t segment_memory(encoder_profile profile, size_t size) {
+    block_segment s;
+    uint8_t *nowhere = NULL;
+    return take_segment(&s, &nowhere, find_block_encoder(profile.generation, profile.level), size);
+}
+
+static void *segment_init(void *memory, encoder_profile profile, const segment_input *input) {
+    block_segment *s = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
+    s->level = profile.level;
+    s->input = *input;
+    take_segment(s, &p, find_block_encoder(profile.generation, profile.level), input->size);
+    return s;
 }
 
 static block_input block_at(const block_encoder *e, const segment_input *input, size_t i) {
     size_t at = i * e->block_size;
     size_t left = input->size - at;
-    bool last = input->last && left <= e->block_size;
-    size_t length = left < e->block_size ? left : e->block_size;
-    return (block_input){input->data + at, length, input->position + at, last};
+    return (block_input){
+        .data = input->data + at,
+        .length = left < e->block_size ? left : e->block_size,
+        .position = input->position + at,
+        .last = input->last && left <= e->block_size,
+    };
 }
 
-void block_segment_run(block_segment *s) {
+static void *plan_at(const block_encoder *e, const block_store *store, size_t i) {
+    return store->plans + i * plan_size(e);
+}
+
+/* Parse block i of the input into the store, and plan its coding. */
+static void parse_into(block_store *store, size_t i, const block_encoder *e, void *parser,
+                       const segment_input *input) {
+    block_input block = block_at(e, input, i);
+    parsed_block *parsed = &store->parsed[i];
+    e->parse(parser, &block, store->free, parsed);
+    if (e->plan != NULL)
+        e->plan(&block, parsed, plan_at(e, store, i));
+    if (parsed->kind == BLOCK_TOKENS) {
+        store->free.sequences += parsed->count;
+        store->free.literals += parsed->literal_count;
+    }
+}
+
+static void segment_run(void *segment) {
+    block_segment *s = segment;
     const block_encoder *e = s->encoder;
-    e->init(s->state, s->level);
     if (e->snapshot_size != 0) {
         uint64_t earlier = s->input.position / e->block_size;
         size_t warmup = earlier < e->warmup_blocks ? (size_t)earlier : e->warmup_blocks;
-        if (earlier > warmup) {
-            /* A state that has seen nothing but stands at the warm-up's start. */
-            uint64_t start = s->input.position - warmup * e->block_size;
-            e->save(s->state, s->snapshots);
-            e->load(s->state, s->level, s->snapshots, start);
-        }
+        e->parser_init(s->parser, s->level);
         for (; warmup > 0; warmup--) {
             size_t back = warmup * e->block_size;
-            block_input b = {s->input.data - back, e->block_size, s->input.position - back,
-                             false};
-            e->encode(s->state, &b, NULL);
+            block_input block = {s->input.data - back, e->block_size, s->input.position - back,
+                                 false};
+            parsed_block unused;
+            e->parse(s->parser, &block, s->store.free, &unused);
         }
-        e->save(s->state, s->snapshots);
+        e->save(s->parser, s->snapshots);
     }
-
-    bit_writer w;
-    bits_init(&w, s->bits);
     for (size_t i = 0; i < s->blocks; i++) {
-        block_input b = block_at(e, &s->input, i);
-        w.first_stored = BITS_NO_STORED;
-        e->encode(s->state, &b, &w);
-        bits_flush(&w);
-        s->block_end[i] = bits_position(&w);
-        s->first_stored[i] = w.first_stored;
-        if (has_snapshot(i + 1, s->blocks))
-            e->save(s->state, snapshot_after(s, i + 1));
+        parse_into(&s->store, i, e, s->parser, &s->input);
+        if (e->complete != NULL)
+            e->complete(plan_at(e, &s->store, i));
+        if (e->snapshot_size != 0 && has_snapshot(e, i + 1, s->blocks))
+            e->save(s->parser, snapshot_after(s, i + 1));
     }
-    /* The end of the stream is made when joining, from the state that is true then. */
-    bits_piece(&w);
 }
 
-size_t block_joiner_memory(const block_encoder *e) {
-    return aligned(sizeof(block_joiner)) + aligned(e->state_size) + 2 * aligned(e->snapshot_size);
-}
+/* ---- Joining --------------------------------------------------------------------------- */
 
-block_joiner *block_joiner_init(void *memory, const block_encoder *e, int level) {
-    uint8_t *p = memory;
-    block_joiner *j = memory;
+static size_t take_joiner(block_joiner *j, uint8_t **p, const block_encoder *e) {
+    size_t total = aligned(sizeof *j);
     j->encoder = e;
-    j->level = level;
-    p += aligned(sizeof *j);
-    j->state = p;
-    p += aligned(e->state_size);
-    j->truth = p;
-    p += aligned(e->snapshot_size);
-    j->scratch = p;
-    j->position = 0;
-    j->repaired = 0;
-    j->has_state = true;
-    j->has_truth = false;
-    e->init(j->state, level);
+    j->coder = take(p, &total, e->coder_size);
+    j->parser = take(p, &total, e->parser_size);
+    j->truth = take(p, &total, e->snapshot_size);
+    j->scratch = take(p, &total, e->snapshot_size);
+    j->plan = take(p, &total, e->plan_size);
+    j->room = take(p, &total, block_room_size(e));
+    return total;
+}
+
+static size_t joiner_memory(encoder_profile profile) {
+    block_joiner j;
+    uint8_t *nowhere = NULL;
+    return take_joiner(&j, &nowhere, find_block_encoder(profile.generation, profile.level));
+}
+
+static void *joiner_init(void *memory, encoder_profile profile) {
+    block_joiner *j = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *j);
+    memset(j, 0, sizeof *j);
+    take_joiner(j, &p, find_block_encoder(profile.generation, profile.level));
+    j->level = profile.level;
+    if (j->encoder->coder_size != 0)
+        j->encoder->coder_init(j->coder, j->level);
+    if (j->encoder->parser_size != 0)
+        j->encoder->parser_init(j->parser, j->level);
+    j->has_parser = true;
     return j;
-}
-
-uint64_t block_joiner_repaired(const block_joiner *j) {
-    return j->repaired;
-}
-
-size_t block_joiner_bound(const block_joiner *j, size_t size) {
-    return bits_size(j->encoder, size, block_count(j->encoder, size));
 }
 
 static const uint8_t *true_snapshot(block_joiner *j) {
     if (!j->has_truth)
-        j->encoder->save(j->state, j->truth);
+        j->encoder->save(j->parser, j->truth);
     j->has_truth = true;
     return j->truth;
 }
 
-/* Code one block from the true state. */
-static void encode_next(block_joiner *j, const segment_input *input, size_t i, bit_writer *out) {
-    block_input b = block_at(j->encoder, input, i);
-    if (!j->has_state)
-        j->encoder->load(j->state, j->level, j->truth, j->position);
-    j->has_state = true;
+/* The true parser, to parse on with. */
+static void *true_parser(block_joiner *j) {
+    if (!j->has_parser)
+        j->encoder->load(j->parser, j->level, j->truth);
+    j->has_parser = true;
     j->has_truth = false;
-    j->encoder->encode(j->state, &b, out);
-    j->position += b.length;
+    return j->parser;
 }
 
-static void end_if_last(block_joiner *j, const segment_input *input, bit_writer *out) {
-    if (!input->last)
-        return;
-    if (!j->has_state)
-        j->encoder->load(j->state, j->level, j->truth, j->position);
-    j->has_state = true;
-    j->encoder->finish(j->state, out);
+static size_t bits_size(const block_encoder *e, size_t size) {
+    return 2 * size + (block_count(e, size) + 1) * block_bound(0) + BITS_SLACK;
+}
+
+static size_t encode_size(encoder_profile profile, size_t size) {
+    return bits_size(find_block_encoder(profile.generation, profile.level), size);
+}
+
+static void encode(void *joiner, const segment_input *input, bit_writer *out) {
+    block_joiner *j = joiner;
+    const block_encoder *e = j->encoder;
+    size_t blocks = block_count(e, input->size);
+    void *parser = true_parser(j);
+    for (size_t i = 0; i < blocks; i++) {
+        block_input block = block_at(e, input, i);
+        parsed_block parsed;
+        e->parse(parser, &block, block_room_at(e, j->room), &parsed);
+        if (e->plan != NULL)
+            e->plan(&block, &parsed, j->plan);
+        e->code(j->coder, j->plan, &block, &parsed, out);
+    }
+}
+
+static size_t take_coding(block_coding *c, uint8_t **p, const block_encoder *e, size_t size) {
+    size_t total = aligned(sizeof *c);
+    c->encoder = e;
+    c->blocks = block_count(e, size);
+    c->coder = take(p, &total, e->coder_size);
+    take_store(&c->store, p, &total, e, c->blocks);
+    c->bits = take(p, &total, bits_size(e, size));
+    return total;
+}
+
+static size_t coding_memory(encoder_profile profile, size_t size) {
+    block_coding c;
+    uint8_t *nowhere = NULL;
+    return take_coding(&c, &nowhere, find_block_encoder(profile.generation, profile.level), size);
+}
+
+/* Parse from where the stream stands until the snapshot is the one that the segment had there,
+ * or to the end of the input if there is no segment. Gives the number of blocks. */
+static size_t parse_true(block_joiner *j, const segment_input *input, const block_segment *s,
+                         block_coding *c) {
+    const block_encoder *e = j->encoder;
+    size_t size = e->snapshot_size, done = 0;
+    bool met = s != NULL && (size == 0 || memcmp(true_snapshot(j), s->snapshots, size) == 0);
+    while (!met && done < c->blocks) {
+        parse_into(&c->store, done++, e, true_parser(j), input);
+        if (s != NULL && has_snapshot(e, done, c->blocks)) {
+            e->save(j->parser, j->scratch);
+            met = memcmp(j->scratch, snapshot_after(s, done), size) == 0;
+        }
+    }
+    if (met && size != 0) {
+        memcpy(j->truth, snapshot_after(s, s->blocks), size);
+        j->has_truth = true;
+        j->has_parser = false;
+    }
+    return done;
+}
+
+static void code_blocks(const block_coding *c, void *coder, bit_writer *out) {
+    const block_encoder *e = c->encoder;
+    for (size_t i = 0; i < c->blocks; i++) {
+        const block_store *store = i < c->own ? &c->store : c->rest;
+        block_input block = block_at(e, &c->input, i);
+        e->code(coder, plan_at(e, store, i), &block, &store->parsed[i], out);
+    }
+}
+
+static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+    block_joiner *j = joiner;
+    const block_segment *s = segment;
+    block_coding *c = coding;
+    uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
+    size_t coder_size = j->encoder->coder_size;
+    take_coding(c, &p, j->encoder, input->size);
+    c->input = *input;
+    c->rest = s != NULL ? &s->store : NULL;
+    c->own = parse_true(j, input, s, c);
+    if (s != NULL)
+        j->repaired += c->own < c->blocks ? c->own * j->encoder->block_size : input->size;
+    if (coder_size != 0) {
+        memcpy(c->coder, j->coder, coder_size);
+        code_blocks(c, j->coder, NULL);
+    }
+}
+
+static void end(void *joiner, bit_writer *out) {
+    block_joiner *j = joiner;
+    j->encoder->end(j->coder, out);
     bits_align(out);
 }
 
-void block_joiner_encode(block_joiner *j, const segment_input *input, bit_writer *out) {
-    size_t blocks = block_count(j->encoder, input->size);
-    for (size_t i = 0; i < blocks; i++)
-        encode_next(j, input, i, out);
-    end_if_last(j, input, out);
+/* ---- Coding ---------------------------------------------------------------------------- */
+
+static void coding_run(void *coding) {
+    block_coding *c = coding;
+    bit_writer w;
+    bits_init(&w, c->bits);
+    code_blocks(c, c->coder, &w);
+    c->made.piece = bits_piece(&w);
 }
 
-/* Append what the segment made of the blocks from `block` on. */
-static void append_blocks(bit_writer *w, const block_segment *s, size_t block) {
-    if (block == s->blocks)
-        return;
-    bit_piece piece = {s->bits, block == 0 ? 0 : s->block_end[block - 1],
-                       s->block_end[s->blocks - 1], BITS_NO_STORED};
-    for (size_t i = block; i < s->blocks && piece.first_stored == BITS_NO_STORED; i++)
-        piece.first_stored = s->first_stored[i];
-    bits_append(w, &piece);
+static uint64_t repaired(const void *joiner) {
+    return ((const block_joiner *)joiner)->repaired;
 }
 
-void block_joiner_join(block_joiner *j, const block_segment *s, bit_writer *out) {
-    const block_encoder *e = j->encoder;
-    size_t done = 0;
-    bool met = memcmp(true_snapshot(j), s->snapshots, e->snapshot_size) == 0;
-    while (!met && done < s->blocks) {
-        encode_next(j, &s->input, done++, out);
-        j->repaired++;
-        if (has_snapshot(done, s->blocks)) {
-            e->save(j->state, j->scratch);
-            met = memcmp(j->scratch, snapshot_after(s, done), e->snapshot_size) == 0;
-        }
-    }
-    if (met) {
-        append_blocks(out, s, done);
-        memcpy(j->truth, snapshot_after(s, s->blocks), e->snapshot_size);
-        j->has_truth = true;
-        j->has_state = false;
-        j->position = s->input.position + s->input.size;
-    }
-    end_if_last(j, &s->input, out);
-}
+const two_step_encoder block_two_step = {
+    .codes_from_segment = true,
+    .geometry = geometry,
+    .segment_memory = segment_memory,
+    .segment_init = segment_init,
+    .segment_run = segment_run,
+    .joiner_memory = joiner_memory,
+    .joiner_init = joiner_init,
+    .coding_memory = coding_memory,
+    .join = join,
+    .coding_run = coding_run,
+    .encode_size = encode_size,
+    .encode = encode,
+    .end = end,
+    .repaired = repaired,
+};

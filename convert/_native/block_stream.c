@@ -9,8 +9,11 @@ enum { BUFFER_BLOCKS = 4 };
 
 struct block_stream {
     const block_encoder *encoder;
-    void *state;
-    uint8_t *buffer; /* history, then input not yet encoded */
+    void *parser;
+    void *coder;
+    void *plan;
+    block_room room;
+    uint8_t *buffer; /* history, then input not yet encoded: at most a block between two calls */
     size_t capacity;
     size_t begin; /* of the next block in the buffer */
     size_t end;   /* of the input in the buffer */
@@ -23,30 +26,39 @@ static size_t aligned(size_t n) {
     return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
 }
 
-static size_t buffer_capacity(const block_encoder *encoder) {
+static size_t buffer_capacity(const block_encoder *e) {
     /* One byte more: a full block is only encoded once it is known not to be the last. */
-    return encoder->history + BUFFER_BLOCKS * encoder->block_size + 1;
+    return e->history + BUFFER_BLOCKS * e->block_size + 1;
 }
 
-size_t block_stream_size(const block_encoder *encoder) {
-    return aligned(sizeof(block_stream)) + aligned(encoder->state_size) +
-           buffer_capacity(encoder);
+size_t block_stream_size(const block_encoder *e) {
+    return aligned(sizeof(block_stream)) + aligned(e->parser_size) + aligned(e->coder_size) +
+           aligned(e->plan_size) + aligned(block_room_size(e)) + buffer_capacity(e);
 }
 
-block_stream *block_stream_init(void *memory, const block_encoder *encoder, int level) {
+block_stream *block_stream_init(void *memory, const block_encoder *e, int level) {
     uint8_t *p = memory;
     block_stream *s = memory;
-    s->encoder = encoder;
+    s->encoder = e;
     p += aligned(sizeof *s);
-    s->state = p;
-    p += aligned(encoder->state_size);
+    s->parser = p;
+    p += aligned(e->parser_size);
+    s->coder = p;
+    p += aligned(e->coder_size);
+    s->plan = p;
+    p += aligned(e->plan_size);
+    s->room = block_room_at(e, p);
+    p += aligned(block_room_size(e));
     s->buffer = p;
-    s->capacity = buffer_capacity(encoder);
+    s->capacity = buffer_capacity(e);
     s->begin = s->end = 0;
     s->position = 0;
     s->word = 0;
     s->count = 0;
-    encoder->init(s->state, level);
+    if (e->parser_size != 0)
+        e->parser_init(s->parser, level);
+    if (e->coder_size != 0)
+        e->coder_init(s->coder, level);
     return s;
 }
 
@@ -58,36 +70,65 @@ size_t block_stream_bound(const block_stream *s, size_t n) {
     return blocks * block_bound(block) + block_bound(0) + BITS_SLACK;
 }
 
-static void encode_block(block_stream *s, size_t length, bool last, bit_writer *out) {
-    block_input block = {s->buffer + s->begin, length, s->position, last};
-    s->encoder->encode(s->state, &block, out);
-    s->begin += length;
+static void encode_block(block_stream *s, const uint8_t *data, size_t length, bool last,
+                         bit_writer *out) {
+    const block_encoder *e = s->encoder;
+    block_input block = {data, length, s->position, last};
+    parsed_block parsed;
+    e->parse(s->parser, &block, s->room, &parsed);
+    if (e->plan != NULL)
+        e->plan(&block, &parsed, s->plan);
+    e->code(s->coder, s->plan, &block, &parsed, out);
     s->position += length;
 }
 
-/* Drop what no later block can refer to. */
-static void slide(block_stream *s) {
-    size_t keep = s->begin < s->encoder->history ? s->begin : s->encoder->history;
-    size_t from = s->begin - keep;
-    memmove(s->buffer, s->buffer + from, s->end - from);
-    s->begin -= from;
-    s->end -= from;
+/* How much of what was before a later block can refer to. */
+static size_t history(const block_stream *s) {
+    return s->position < s->encoder->history ? (size_t)s->position : s->encoder->history;
+}
+
+/* Add to the buffer, moving down what of it is still needed if there is no room. */
+static void fill(block_stream *s, const uint8_t *data, size_t n) {
+    if (s->capacity - s->end < n) {
+        size_t from = s->begin - history(s);
+        memmove(s->buffer, s->buffer + from, s->end - from);
+        s->begin -= from;
+        s->end -= from;
+    }
+    memcpy(s->buffer + s->end, data, n);
+    s->end += n;
+}
+
+/* Encode whole blocks where they lie, as long as more follows, and keep the rest. The next block
+ * begins at data[at], and what is before it is there too. */
+static void encode_in_place(block_stream *s, const uint8_t *data, size_t at, size_t n,
+                            bit_writer *out) {
+    size_t block = s->encoder->block_size;
+    for (; n - at > block; at += block)
+        encode_block(s, data + at, block, false, out);
+    s->begin = history(s);
+    s->end = s->begin + n - at;
+    memcpy(s->buffer, data + at - s->begin, s->end);
 }
 
 size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, uint8_t *out) {
-    size_t block = s->encoder->block_size;
+    const size_t block = s->encoder->block_size;
+    size_t taken = 0; /* of the data, into the buffer */
     bit_writer w;
     bits_resume(&w, out, s->word, s->count);
-    while (n > 0) {
-        if (s->end == s->capacity)
-            slide(s);
-        size_t part = s->capacity - s->end < n ? s->capacity - s->end : n;
-        memcpy(s->buffer + s->end, data, part);
-        s->end += part;
-        data += part;
-        n -= part;
-        while (s->end - s->begin > block)
-            encode_block(s, block, false, &w);
+    while (taken < n) {
+        size_t held = s->end - s->begin;
+        if (n - taken > block && taken >= held + history(s)) {
+            encode_in_place(s, data, taken - held, n, &w);
+            break;
+        }
+        size_t part = block + 1 - held < n - taken ? block + 1 - held : n - taken;
+        fill(s, data + taken, part);
+        taken += part;
+        if (s->end - s->begin > block) {
+            encode_block(s, s->buffer + s->begin, block, false, &w);
+            s->begin += block;
+        }
     }
     bits_flush(&w);
     s->word = w.word;
@@ -99,8 +140,8 @@ size_t block_stream_finish(block_stream *s, uint8_t *out) {
     bit_writer w;
     bits_resume(&w, out, s->word, s->count);
     if (s->end > s->begin)
-        encode_block(s, s->end - s->begin, true, &w);
-    s->encoder->finish(s->state, &w);
+        encode_block(s, s->buffer + s->begin, s->end - s->begin, true, &w);
+    s->encoder->end(s->coder, &w);
     bits_align(&w);
     return (size_t)(w.next - w.start);
 }

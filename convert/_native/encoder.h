@@ -7,7 +7,7 @@
  *
  *   block encoders   cut the *input* every `block_size` bytes (levels 1 of go1.26, levels
  *                    1-6 of go1.27, and every "huffman" and "store"). What crosses a block
- *                    boundary is small and can be written down as a snapshot.
+ *                    boundary can be written down as a snapshot.
  *   token encoders   cut the *token stream*, so a block's start is known only when
  *                    everything before it has been parsed (levels 2-9 of go1.26, 7-9 of
  *                    go1.27).
@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "bits.h"
+#include "tokens.h"
 
 enum {
     LEVEL_HUFFMAN = -2, /* numbers as Go names them */
@@ -42,41 +43,79 @@ typedef struct {
     bool last;           /* no input follows: Go codes this block out of Close */
 } block_input;
 
+enum {
+    BLOCK_MIN_MATCH = 4, /* of every encoder that cuts its input and looks for matches */
+    BLOCK_COPY = 16,     /* short runs of literals are copied so many bytes at a time */
+};
+
+/* Where a block is parsed into: block_sequences() sequences, and the block's length and
+ * BLOCK_COPY bytes. */
+typedef struct {
+    sequence *sequences;
+    uint8_t *literals;
+} block_room;
+
 /*
- * A block encoder as a table of functions on a caller-owned state of `state_size` bytes
- * (aligned for any type).
+ * A block encoder in its two parts, as tables of functions on states of the caller (aligned
+ * for any type).
  *
- * A snapshot is what the state *means* at a block boundary and nothing else: two states
- * that would code every possible continuation alike have bytewise equal snapshots, or at
- * least: equal snapshots imply equal continuations. Positions in it are therefore relative
- * to the boundary, and entries out of reach are written as one canonical "nothing".
- * Snapshots are what makes parallel encoding exact instead of hopeful.
+ * The parser finds matches. What it carries from block to block is much, but what that
+ * *means* at a boundary can be written down as a snapshot: two parsers with equal snapshots
+ * parse every possible continuation alike. Positions in it are therefore relative to the
+ * boundary, and entries out of reach are written as one canonical "nothing". Snapshots are
+ * what makes parallel encoding exact instead of hopeful.
+ *
+ * The coder turns parsed blocks into bits. What it carries is little, and all that takes time
+ * can be planned apart from the blocks before; so it always runs in order, and is never guessed.
  */
 typedef struct {
     size_t block_size;
     size_t history;       /* earlier input that a block may refer to */
-    size_t warmup_blocks; /* blocks to run, output thrown away, before a guess is good */
-    size_t state_size;
+    size_t warmup_blocks; /* blocks to parse, result thrown away, before a guess is good */
+    bool meets_late;      /* parsers that began apart stay apart for many blocks */
+
+    size_t parser_size;
     size_t snapshot_size; /* 0: nothing crosses a boundary */
+    void (*parser_init)(void *parser, int level);
+    void (*parse)(void *parser, const block_input *block, block_room room, parsed_block *parsed);
+    void (*save)(const void *parser, void *snapshot);
+    /* After load() the parser goes on exactly as the saved one. */
+    void (*load)(void *parser, int level, const void *snapshot);
 
-    void (*init)(void *state, int level);
-
-    /* Code one block. Writes at most block_bound(length) bytes; leaves bits pending in
-     * `out`. Stored data goes through bits_stored() and through nothing else. With `out`
-     * NULL only the state advances (warming up): no bit need be made. */
-    void (*encode)(void *state, const block_input *block, bit_writer *out);
-
+    size_t coder_size; /* 0: every block is coded for itself */
+    size_t plan_size;
+    void (*coder_init)(void *coder, int level);
+    /* What of a block's coding does not depend on other blocks; NULL: there is no such thing. */
+    void (*plan)(const block_input *block, const parsed_block *parsed, void *plan);
+    /* Add to the plan what coding may want of it, and would else make then; or NULL. */
+    void (*complete)(void *plan);
+    /* Code the block. Writes at most block_bound(length) bytes; leaves bits pending in `out`.
+     * Stored data goes through bits_stored() and through nothing else. With `out` NULL (only if
+     * there is a coder) the coder advances, and neither data nor tokens are looked at. */
+    void (*code)(void *coder, void *plan, const block_input *block, const parsed_block *parsed,
+                 bit_writer *out);
     /* End the stream after its last block (or with no block at all) and fill the last byte. */
-    void (*finish)(void *state, bit_writer *out);
-
-    void (*save)(const void *state, void *snapshot);
-    /* After load() the state continues exactly as the saved one; `position` is the boundary. */
-    void (*load)(void *state, int level, const void *snapshot, uint64_t position);
+    void (*end)(void *coder, bit_writer *out);
 } block_encoder;
 
-/* Room that encode() plus finish() can need for a block of n bytes (see bits.h for slack). */
+/* Room that code() can need for a block of n bytes, and end() for n = 0 (see bits.h for slack). */
 static inline size_t block_bound(size_t n) {
     return 2 * n + 1024;
+}
+
+/* The most sequences that a block can have. */
+static inline size_t block_sequences(const block_encoder *encoder) {
+    return encoder->block_size / BLOCK_MIN_MATCH + 1;
+}
+
+/* How much memory a block is parsed into; and that as a room. */
+static inline size_t block_room_size(const block_encoder *encoder) {
+    return block_sequences(encoder) * sizeof(sequence) + encoder->block_size + BLOCK_COPY;
+}
+
+static inline block_room block_room_at(const block_encoder *encoder, uint8_t *memory) {
+    return (block_room){(sequence *)(void *)memory,
+                        memory + block_sequences(encoder) * sizeof(sequence)};
 }
 
 /* The block encoder of a generation (126 or 127) and level, NULL if that has another kind. */

@@ -53,11 +53,12 @@ const token_encoder *find_token_encoder(int generation, int level) {
     return NULL;
 }
 
-const two_step_encoder *find_two_step_encoder(int generation, int level) {
+const two_step_encoder *find_two_step_encoder(encoder_profile profile) {
+    int generation = profile.generation, level = profile.level;
+    if (find_block_encoder(generation, level) != NULL)
+        return &block_two_step;
     if (generation == 126 && level >= 2 && level <= LEVEL_MAX)
         return &go126_chain_two_step;
-    if (generation == 127 && level >= 1 && level <= 6)
-        return &go127_fast_two_step;
     if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
         return &go127_chain_two_step;
     return NULL;

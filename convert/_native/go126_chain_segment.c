@@ -139,16 +139,16 @@ static size_t max_literals(size_t size) {
     return size + WARMUP_GREEDY + OVERHANG;
 }
 
-static size_t segment_memory(int level, size_t size) {
-    (void)level;
+static size_t segment_memory(encoder_profile profile, size_t size) {
+    (void)profile;
     return aligned(sizeof(chain_segment)) + aligned(max_sequences(size) * sizeof(sequence)) +
            aligned(max_literals(size));
 }
 
-static void *segment_init(void *memory, int level, const segment_input *input) {
+static void *segment_init(void *memory, encoder_profile profile, const segment_input *input) {
     uint8_t *p = memory;
     chain_segment *s = memory;
-    s->level = level;
+    s->level = profile.level;
     s->input = *input;
     p += aligned(sizeof *s);
     s->tokens = (token_list){.sequences = (sequence *)(void *)p};
@@ -207,18 +207,18 @@ static void segment_run(void *segment) {
 
 /* ---- Joining ---------------------------------------------------------------------------- */
 
-static size_t joiner_memory(int level) {
-    (void)level;
+static size_t joiner_memory(encoder_profile profile) {
+    (void)profile;
     return sizeof(chain_joiner);
 }
 
-static void *joiner_init(void *memory, int level) {
+static void *joiner_init(void *memory, encoder_profile profile) {
     chain_joiner *j = memory;
     memset(j, 0, sizeof *j);
     j->tokens.sequences = j->sequences;
     j->tokens.literals = j->literals;
-    j->level = level;
-    chain_init(&j->parser, level);
+    j->level = profile.level;
+    chain_init(&j->parser, j->level);
     j->cutter.lazy = j->parser.rules.lazy != 0;
     return j;
 }
@@ -244,8 +244,8 @@ static size_t bits_size(size_t size) {
            (bytes / CHAIN_BLOCK_TOKENS + 3) * BLOCK_OVERHEAD + BITS_SLACK;
 }
 
-static size_t coding_memory(int level, size_t size) {
-    (void)level;
+static size_t coding_memory(encoder_profile profile, size_t size) {
+    (void)profile;
     return aligned(sizeof(chain_coding)) + aligned(coding_sequences(size) * sizeof(sequence)) +
            aligned(coding_literals(size)) + bits_size(size);
 }
@@ -410,7 +410,7 @@ static void join(void *joiner, const segment_input *input, const void *segment, 
 
 static void end(void *joiner, bit_writer *out) {
     (void)joiner;
-    go126_code_end(out);
+    go126_code_end(NULL, out);
 }
 
 /* ---- Coding ----------------------------------------------------------------------------- */
@@ -423,8 +423,8 @@ static void coding_run(void *coding) {
     c->made.piece = bits_piece(&w);
 }
 
-static two_step_geometry geometry(int level) {
-    (void)level;
+static two_step_geometry geometry(encoder_profile profile) {
+    (void)profile;
     return (two_step_geometry){.unit = 1, .before = BEFORE, .after = AFTER, .history = BEFORE};
 }
 

@@ -127,7 +127,7 @@ static size_t stream_finish(void *state, uint8_t *out) {
     bit_writer w;
     bits_resume(&w, out, s->word, s->count);
     parse_and_code(s, true, &w);
-    go126_code_end(&w);
+    go126_code_end(NULL, &w);
     return (size_t)(w.next - w.start);
 }
 

@@ -155,7 +155,8 @@ static void write_tokens(const token_block *block, const huffman_code *literal,
 
 /* ---- The ways to code a block ---------------------------------------------------------- */
 
-void go126_code_dynamic(const token_block *block, bit_writer *out) {
+/* Level 1: dynamic code, or stored if that is not at least about 1/16 larger. */
+static void code_dynamic(const token_block *block, bit_writer *out) {
     block_code code;
     count_tokens(block, &code);
     make_code(&code);
@@ -205,7 +206,8 @@ void go126_code_smallest(const token_block *block, bit_writer *out) {
     }
 }
 
-void go126_code_literals(const uint8_t *data, size_t size, bit_writer *out) {
+/* Literals only, or stored: "huffman", and what does not pay to match at level 1. */
+static void code_literals(const uint8_t *data, size_t size, bit_writer *out) {
     block_code code;
     byte_counts bytes;
     memset(&bytes, 0, sizeof bytes);
@@ -232,6 +234,34 @@ void go126_code_literals(const uint8_t *data, size_t size, bit_writer *out) {
     *out = local;
 }
 
-void go126_code_end(bit_writer *out) {
+void go126_code_block(void *coder, void *plan, const block_input *block,
+                      const parsed_block *parsed, bit_writer *out) {
+    (void)coder;
+    (void)plan;
+    switch (parsed->kind) {
+    case BLOCK_STORED:
+        bits_stored(out, block->data, block->length, false);
+        break;
+    case BLOCK_LITERALS:
+        code_literals(block->data, block->length, out);
+        break;
+    case BLOCK_TOKENS: {
+        token_block tokens = {
+            .data = block->data,
+            .size = block->length,
+            .literals = parsed->literals,
+            .literal_count = parsed->literal_count,
+            .sequences = parsed->sequences,
+            .count = parsed->count,
+            .tail = (uint32_t)parsed->tail,
+        };
+        code_dynamic(&tokens, out);
+        break;
+    }
+    }
+}
+
+void go126_code_end(void *coder, bit_writer *out) {
+    (void)coder;
     bits_stored(out, NULL, 0, true);
 }

@@ -10,15 +10,9 @@
 #include <stdint.h>
 
 #include "bits.h"
+#include "encoder.h"
 #include "huffman.h"
-
-/* A run of literals and the match behind it: `literals + 1` tokens. The values of the
- * literals are kept apart, all in one row, because that is quick to count. */
-typedef struct {
-    uint32_t literals;
-    uint16_t length; /* less 3 */
-    uint16_t offset; /* less 1 */
-} sequence;
+#include "tokens.h"
 
 /* The tokens of a block: sequences, then a tail of literals. */
 typedef struct {
@@ -32,16 +26,15 @@ typedef struct {
     uint32_t tail; /* literals after the last sequence */
 } token_block;
 
-/* Level 1: dynamic code, or stored if that is not at least about 1/16 larger. */
-void go126_code_dynamic(const token_block *block, bit_writer *out);
-
 /* Levels 2 to 9: the smallest of fixed, dynamic and (if it may be) stored. */
 void go126_code_smallest(const token_block *block, bit_writer *out);
 
-/* Literals only, or stored: "huffman", and what does not pay to match at level 1. */
-void go126_code_literals(const uint8_t *data, size_t size, bit_writer *out);
+/* Level 1, "huffman" and "store", as block encoders want it. Every block is coded for itself:
+ * there is no coder and no plan. */
+void go126_code_block(void *coder, void *plan, const block_input *block,
+                      const parsed_block *parsed, bit_writer *out);
 
 /* Every stream of this generation ends with an empty stored block. */
-void go126_code_end(bit_writer *out);
+void go126_code_end(void *coder, bit_writer *out);
 
 #endif

@@ -20,7 +20,7 @@ enum {
     BLOCK_SIZE = 65535,
     TABLE_BITS = 14,
     TABLE_SIZE = 1 << TABLE_BITS,
-    MIN_MATCH = 4,
+    MIN_MATCH = BLOCK_MIN_MATCH,
     MAX_MATCH = 258,
     /* No match starts in the last 15 bytes of a block: the rules come from Snappy, whose
      * copies of 16 bytes needed that room. */
@@ -31,7 +31,6 @@ enum {
     /* At the end of the stream short rests are not matched at all. */
     STORED_REST = 16,
     LITERALS_REST = 127,
-    LITERAL_SLACK = 16, /* short runs are copied 16 bytes at a time */
     OUT_OF_REACH = WINDOW_SIZE + 1,
     /* Two calls of renumber() may lie 65,535 - OUT_OF_REACH bytes apart, the longest match or
      * step between two looks at this included. */
@@ -41,16 +40,14 @@ enum {
 typedef struct {
     uint16_t table[TABLE_SIZE]; /* positions modulo 65,536 */
     size_t here; /* the next block's first byte, as the table counts */
-    sequence sequences[BLOCK_SIZE / MIN_MATCH + 1];
-    uint8_t literals[BLOCK_SIZE + LITERAL_SLACK];
-} fast_state;
+} fast_parser;
 
 static inline uint32_t hash(uint32_t four) {
     return four * UINT32_C(0x1e35a7bd) >> (32 - TABLE_BITS);
 }
 
-static void fast_init(void *state, int level) {
-    fast_state *f = state;
+static void fast_init(void *parser, int level) {
+    fast_parser *f = parser;
     (void)level;
     for (size_t i = 0; i < TABLE_SIZE; i++)
         f->table[i] = (uint16_t)-OUT_OF_REACH;
@@ -74,8 +71,8 @@ static void renumber(uint16_t *table, size_t origin, size_t here) {
 }
 
 static inline uint8_t *copy_literals(uint8_t *to, const uint8_t *from, size_t n) {
-    if (n <= LITERAL_SLACK)
-        memcpy(to, from, LITERAL_SLACK);
+    if (n <= BLOCK_COPY)
+        memcpy(to, from, BLOCK_COPY);
     else
         memcpy(to, from, n);
     return to + n;
@@ -94,10 +91,11 @@ static inline size_t next_stop(size_t s, size_t limit) {
 }
 
 /* Find the matches of one block, of more than MARGIN bytes. */
-static void parse(fast_state *f, const uint8_t *data, size_t length, token_block *tokens) {
+static void find_matches(fast_parser *f, const uint8_t *data, size_t length, block_room room,
+                         parsed_block *parsed) {
     uint16_t *const table = f->table;
-    sequence *next_sequence = f->sequences;
-    uint8_t *next_literal = f->literals;
+    sequence *next_sequence = room.sequences;
+    uint8_t *next_literal = room.literals;
     const size_t limit = length - MARGIN;
     size_t stop = next_stop(0, limit);
     size_t emitted = 0; /* everything before is in sequences */
@@ -169,47 +167,33 @@ static void parse(fast_state *f, const uint8_t *data, size_t length, token_block
 
 done:
     f->here = length;
-    tokens->tail = (uint32_t)(length - emitted);
-    memcpy(next_literal, data + emitted, tokens->tail);
-    tokens->literals = f->literals;
-    tokens->literal_count = (size_t)(next_literal - f->literals) + tokens->tail;
-    tokens->sequences = f->sequences;
-    tokens->count = (size_t)(next_sequence - f->sequences);
+    size_t tail = length - emitted;
+    memcpy(next_literal, data + emitted, tail);
+    *parsed = (parsed_block){
+        .sequences = room.sequences,
+        .count = (size_t)(next_sequence - room.sequences),
+        .literals = room.literals,
+        .literal_count = (size_t)(next_literal - room.literals) + tail,
+        .tail = tail,
+    };
 }
 
-static void fast_encode(void *state, const block_input *block, bit_writer *out) {
-    fast_state *f = state;
+static void fast_parse(void *parser, const block_input *block, block_room room,
+                       parsed_block *parsed) {
     size_t length = block->length;
     if (length <= LITERALS_REST) { /* only ever the last block */
-        if (out == NULL)
-            return;
-        if (length <= STORED_REST)
-            bits_stored(out, block->data, length, false);
-        else
-            go126_code_literals(block->data, length, out);
+        parsed->kind = length <= STORED_REST ? BLOCK_STORED : BLOCK_LITERALS;
         return;
     }
-
-    token_block tokens = {.data = block->data, .size = length};
-    parse(f, block->data, length, &tokens);
-    if (out == NULL)
-        return;
-
+    find_matches(parser, block->data, length, room, parsed);
     /* Less than a sixteenth gained by matching: not worth it. */
-    if (tokens.literal_count + tokens.count > length - (length >> 4))
-        go126_code_literals(block->data, length, out);
-    else
-        go126_code_dynamic(&tokens, out);
-}
-
-static void fast_finish(void *state, bit_writer *out) {
-    (void)state;
-    go126_code_end(out);
+    parsed->kind =
+        parsed_tokens(parsed) > length - (length >> 4) ? BLOCK_LITERALS : BLOCK_TOKENS;
 }
 
 /* Each entry as its distance from the boundary, 0 if that is out of reach. */
-static void fast_save(const void *state, void *snapshot) {
-    const fast_state *f = state;
+static void fast_save(const void *parser, void *snapshot) {
+    const fast_parser *f = parser;
     uint16_t *distances = snapshot;
     for (size_t i = 0; i < TABLE_SIZE; i++) {
         uint16_t distance = (uint16_t)(f->here - f->table[i]);
@@ -217,11 +201,10 @@ static void fast_save(const void *state, void *snapshot) {
     }
 }
 
-static void fast_load(void *state, int level, const void *snapshot, uint64_t position) {
-    fast_state *f = state;
+static void fast_load(void *parser, int level, const void *snapshot) {
+    fast_parser *f = parser;
     const uint16_t *distances = snapshot;
     (void)level;
-    (void)position;
     for (size_t i = 0; i < TABLE_SIZE; i++)
         f->table[i] = (uint16_t)-(distances[i] != 0 ? distances[i] : OUT_OF_REACH);
     f->here = 0;
@@ -231,11 +214,12 @@ const block_encoder go126_fast = {
     .block_size = BLOCK_SIZE,
     .history = WINDOW_SIZE,
     .warmup_blocks = 2,
-    .state_size = sizeof(fast_state),
+    .parser_size = sizeof(fast_parser),
     .snapshot_size = TABLE_SIZE * sizeof(uint16_t),
-    .init = fast_init,
-    .encode = fast_encode,
-    .finish = fast_finish,
+    .parser_init = fast_init,
+    .parse = fast_parse,
     .save = fast_save,
     .load = fast_load,
+    .code = go126_code_block,
+    .end = go126_code_end,
 };

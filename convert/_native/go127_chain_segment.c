@@ -98,7 +98,7 @@ static size_t take_tokens(chain_tokens *tokens, uint8_t **p, size_t bytes, size_
     memset(tokens, 0, sizeof *tokens);
     tokens->sequences =
         take(p, &total, (bytes / CHAIN_MIN_MATCH + more + 1) * sizeof *tokens->sequences);
-    tokens->literals = take(p, &total, bytes + more + CODER_LITERAL_SLACK);
+    tokens->literals = take(p, &total, bytes + more + LITERAL_SLACK);
     return total;
 }
 
@@ -164,8 +164,8 @@ static step_mark take_step(chain_parser *parser, const segment_input *input, siz
 
 /* ---- Segments ------------------------------------------------------------------------ */
 
-static two_step_geometry geometry(int level) {
-    (void)level;
+static two_step_geometry geometry(encoder_profile profile) {
+    (void)profile;
     return (two_step_geometry){
         .unit = CHAIN_HALF,
         .before = (WARMUP_STEPS + 1) * CHAIN_HALF,
@@ -183,18 +183,18 @@ static size_t take_segment(chain_segment *s, uint8_t **p, size_t size) {
     return total + take_tokens(&s->tokens, p, size + OVERHANG, 0);
 }
 
-static size_t segment_memory(int level, size_t size) {
+static size_t segment_memory(encoder_profile profile, size_t size) {
     chain_segment s;
     uint8_t *nowhere = NULL;
-    (void)level;
+    (void)profile;
     return aligned(sizeof s) + take_segment(&s, &nowhere, size);
 }
 
-static void *segment_init(void *memory, int level, const segment_input *input) {
+static void *segment_init(void *memory, encoder_profile profile, const segment_input *input) {
     chain_segment *s = memory;
     uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
     memset(s, 0, sizeof *s);
-    s->level = level;
+    s->level = profile.level;
     s->input = *input;
     s->steps = step_count(input);
     take_segment(s, &p, input->size);
@@ -244,21 +244,21 @@ static size_t take_joiner(chain_joiner *j, uint8_t **p) {
     return total + take_tokens(&j->tokens, p, 0, CHAIN_BLOCK_TOKENS);
 }
 
-static size_t joiner_memory(int level) {
+static size_t joiner_memory(encoder_profile profile) {
     chain_joiner j;
     uint8_t *nowhere = NULL;
-    (void)level;
+    (void)profile;
     return aligned(sizeof j) + take_joiner(&j, &nowhere);
 }
 
-static void *joiner_init(void *memory, int level) {
+static void *joiner_init(void *memory, encoder_profile profile) {
     chain_joiner *j = memory;
     uint8_t *p = (uint8_t *)memory + aligned(sizeof *j);
     memset(j, 0, sizeof *j);
     take_joiner(j, &p);
-    j->level = level;
+    j->level = profile.level;
     go127_coder_init(&j->coder, CHAIN_PENALTY);
-    go127_chain_init(j->parser, level);
+    go127_chain_init(j->parser, j->level);
     j->has_parser = true;
     return j;
 }
@@ -298,10 +298,10 @@ static size_t take_coding(chain_coding *c, uint8_t **p, size_t size) {
     return total + take_tokens(&c->tokens, p, size + OVERHANG, CHAIN_BLOCK_TOKENS);
 }
 
-static size_t coding_memory(int level, size_t size) {
+static size_t coding_memory(encoder_profile profile, size_t size) {
     chain_coding c;
     uint8_t *nowhere = NULL;
-    (void)level;
+    (void)profile;
     return aligned(sizeof c) + take_coding(&c, &nowhere, size);
 }
 

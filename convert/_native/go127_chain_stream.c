@@ -11,7 +11,7 @@ typedef struct {
     int32_t block_start; /* in the window; negative: the window has lost it */
     uint8_t window[CHAIN_WINDOW];
     sequence sequences[CHAIN_BLOCK_TOKENS];
-    uint8_t literals[CHAIN_BLOCK_TOKENS + CODER_LITERAL_SLACK];
+    uint8_t literals[CHAIN_BLOCK_TOKENS + LITERAL_SLACK];
     chain_parser parser;
 } stream_state;
 

@@ -172,7 +172,7 @@ static bool is_flat(const uint32_t *frequency, size_t length) {
 }
 
 void go127_plan_stored(block_plan *plan) {
-    plan->kind = PLAN_STORED;
+    plan->kind = BLOCK_STORED;
 }
 
 void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
@@ -182,10 +182,10 @@ void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
     count_bytes(&counters, plain.data, plain.length);
     sum_counters(&counters, plan->literal_frequency);
     if (plain.length > FLAT_TEST_LENGTH && is_flat(plan->literal_frequency, plain.length)) {
-        plan->kind = PLAN_STORED;
+        plan->kind = BLOCK_STORED;
         return;
     }
-    plan->kind = PLAN_LITERALS;
+    plan->kind = BLOCK_LITERALS;
     plan->closing = closing;
     plan->literal_frequency[END_OF_BLOCK] = 1;
     memset(plan->literal, 0, sizeof plan->literal);
@@ -198,7 +198,7 @@ void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
 }
 
 void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing) {
-    plan->kind = PLAN_TOKENS;
+    plan->kind = BLOCK_TOKENS;
     plan->closing = closing;
     plan->has_estimate = plan->has_tables = false;
     plan->matchless = block->count == 0;
@@ -228,7 +228,7 @@ static void add_tables(block_plan *plan) {
     if (plan->has_tables)
         return;
     plan->has_tables = true;
-    if (plan->kind == PLAN_LITERALS) {
+    if (plan->kind == BLOCK_LITERALS) {
         dynamic_header_make(&plan->header, plan->literal, END_OF_BLOCK + 1, plan->offset, 1);
         return;
     }
@@ -241,7 +241,7 @@ static void add_tables(block_plan *plan) {
 }
 
 void go127_plan_complete(block_plan *plan) {
-    if (plan->kind == PLAN_STORED)
+    if (plan->kind == BLOCK_STORED)
         return;
     add_estimate(plan);
     add_tables(plan);
@@ -303,7 +303,7 @@ static inline huffman_code code_if(bool wanted, huffman_code code) {
 
 /* The literals before a match. Most runs are short, but how short is as good as random: up
  * to RUN_AT_ONCE are written without a branch. That many bytes must be readable. */
-enum { RUN_AT_ONCE = CODER_LITERAL_SLACK };
+enum { RUN_AT_ONCE = LITERAL_SLACK };
 
 static inline void put_run(fast_writer *w, const huffman_code *codes, const uint8_t *p, size_t n) {
     if (n > RUN_AT_ONCE) {
@@ -398,7 +398,7 @@ static void open_tables(go127_coder *coder, block_plan *plan, bit_writer *out) {
     memcpy(coder->literal, plan->literal, sizeof coder->literal);
     memcpy(coder->offset, plan->offset, sizeof coder->offset);
     coder->header_size = (uint32_t)plan->header.size;
-    coder->literals_only = plan->kind == PLAN_LITERALS;
+    coder->literals_only = plan->kind == BLOCK_LITERALS;
 }
 
 static bool can_reuse(const go127_coder *coder, const block_plan *plan) {
@@ -488,13 +488,13 @@ static void code_literals(go127_coder *coder, block_plan *plan, plain_block plai
 void go127_code(go127_coder *coder, block_plan *plan, const parsed_block *tokens,
                 plain_block plain, bit_writer *out) {
     switch (plan->kind) {
-    case PLAN_STORED:
+    case BLOCK_STORED:
         write_stored(coder, plain, out);
         break;
-    case PLAN_LITERALS:
+    case BLOCK_LITERALS:
         code_literals(coder, plan, plain, out);
         break;
-    case PLAN_TOKENS:
+    case BLOCK_TOKENS:
         code_tokens(coder, plan, tokens, plain, out);
         break;
     }
@@ -506,44 +506,31 @@ void go127_code_end(go127_coder *coder, bit_writer *out) {
     bits_align(out);
 }
 
-/* ---- Snapshots ----------------------------------------------------------------------- */
+/* ---- For block encoders -------------------------------------------------------------- */
 
-void go127_coder_save(const go127_coder *coder, go127_coder_snapshot *snapshot) {
-    memset(snapshot, 0, sizeof *snapshot);
-    if (coder->header_size == 0)
-        return;
-    snapshot->header_size = coder->header_size;
-    snapshot->literals_only = coder->literals_only;
-    for (int i = 0; i < LITERAL_CODES; i++)
-        snapshot->literal_length[i] = (uint8_t)coder->literal[i].length;
-    /* Tables for literals alone leave those for offsets as they were, unused for good. */
-    if (!coder->literals_only)
-        for (int i = 0; i < OFFSET_CODES; i++)
-            snapshot->offset_length[i] = (uint8_t)coder->offset[i].length;
-}
-
-/* Codes from their lengths, as RFC 1951, 3.2.2 defines them. */
-static void codes_from_lengths(huffman_code *codes, const uint8_t *lengths, size_t n) {
-    uint32_t next = 0;
-    for (unsigned length = 1; length <= 15; length++) {
-        next <<= 1;
-        for (size_t i = 0; i < n; i++) {
-            if (lengths[i] != length)
-                continue;
-            uint32_t reversed = 0;
-            for (unsigned bit = 0; bit < length; bit++)
-                reversed |= (next >> bit & 1) << (length - 1 - bit);
-            codes[i].bits = (uint16_t)reversed;
-            codes[i].length = (uint16_t)length;
-            next++;
-        }
+void go127_block_plan(const block_input *block, const parsed_block *parsed, void *plan) {
+    switch (parsed->kind) {
+    case BLOCK_STORED:
+        go127_plan_stored(plan);
+        break;
+    case BLOCK_LITERALS:
+        go127_plan_literals(plan, (plain_block){block->data, block->length}, block->last);
+        break;
+    case BLOCK_TOKENS:
+        go127_plan_tokens(plan, parsed, block->last);
+        break;
     }
 }
 
-void go127_coder_load(go127_coder *coder, unsigned penalty, const go127_coder_snapshot *snapshot) {
-    go127_coder_init(coder, penalty);
-    coder->header_size = snapshot->header_size;
-    coder->literals_only = snapshot->literals_only != 0;
-    codes_from_lengths(coder->literal, snapshot->literal_length, LITERAL_CODES);
-    codes_from_lengths(coder->offset, snapshot->offset_length, OFFSET_CODES);
+void go127_block_complete(void *plan) {
+    go127_plan_complete(plan);
+}
+
+void go127_block_code(void *coder, void *plan, const block_input *block,
+                      const parsed_block *parsed, bit_writer *out) {
+    go127_code(coder, plan, parsed, (plain_block){block->data, block->length}, out);
+}
+
+void go127_block_end(void *coder, bit_writer *out) {
+    go127_code_end(coder, out);
 }

@@ -15,32 +15,9 @@
 #include <stdint.h>
 
 #include "bits.h"
+#include "encoder.h"
 #include "huffman.h"
-
-/* Literals, then one match. */
-typedef struct {
-    uint32_t literals; /* how many literals stand before the match */
-    uint16_t length;   /* less 3 */
-    uint16_t offset;   /* less 1 */
-} sequence;
-
-/* Bytes that must be readable behind literals that come before matches. */
-enum { CODER_LITERAL_SLACK = 3 };
-
-/* What a match finder has made of one block. Literals are gathered apart from the matches
- * between them, so that they can be counted in one go. */
-typedef struct {
-    const sequence *sequences;
-    size_t count;
-    const uint8_t *literals; /* of all sequences, and then the tail */
-    size_t literal_count;
-    size_t tail; /* literals behind the last sequence */
-} parsed_block;
-
-/* Go counts a match as one token, as it does a literal. */
-static inline size_t parsed_tokens(const parsed_block *block) {
-    return block->count + block->literal_count;
-}
+#include "tokens.h"
 
 /* The input that a block stands for; data is NULL where Go no longer has it at hand, and
  * may then not store it. */
@@ -54,7 +31,7 @@ typedef struct {
  * the work of a decision, and may be done apart from the decision.
  */
 typedef struct {
-    enum { PLAN_STORED, PLAN_LITERALS, PLAN_TOKENS } kind;
+    block_kind kind;
     bool closing;   /* Go is in Close, and leaves no table open */
     bool matchless; /* of tokens: there are literals only */
     bool has_estimate;
@@ -90,16 +67,6 @@ typedef struct {
     huffman_code offset[OFFSET_CODES];
 } go127_coder;
 
-/* The same, small enough to be kept and compared. A prefix code of DEFLATE is known by its
- * lengths; tables that are not open are no part of the meaning and are all zero. */
-typedef struct {
-    uint32_t header_size;
-    uint8_t literals_only;
-    uint8_t literal_length[LITERAL_CODES];
-    uint8_t offset_length[OFFSET_CODES];
-    uint8_t zero[3]; /* no unnamed padding: snapshots are compared bytewise */
-} go127_coder_snapshot;
-
 void go127_coder_init(go127_coder *coder, unsigned penalty);
 
 /* Code a block as planned. `tokens` is used for plans of tokens only. With `out` NULL, the
@@ -110,7 +77,12 @@ void go127_code(go127_coder *coder, block_plan *plan, const parsed_block *tokens
 /* The end of the stream: an empty final block. */
 void go127_code_end(go127_coder *coder, bit_writer *out);
 
-void go127_coder_save(const go127_coder *coder, go127_coder_snapshot *snapshot);
-void go127_coder_load(go127_coder *coder, unsigned penalty, const go127_coder_snapshot *snapshot);
+/* ---- The same for block encoders ------------------------------------------------------- */
+
+void go127_block_plan(const block_input *block, const parsed_block *parsed, void *plan);
+void go127_block_complete(void *plan);
+void go127_block_code(void *coder, void *plan, const block_input *block,
+                      const parsed_block *parsed, bit_writer *out);
+void go127_block_end(void *coder, bit_writer *out);
 
 #endif

@@ -1,4 +1,10 @@
-/* The parser of Go 1.27's levels 1 to 6 around its match finders; see go127_fast.h. */
+/*
+ * Go 1.27's levels 1 to 6 around their match finders; see go127_fast.h.
+ *
+ * Parallel: a parse leaves nothing behind but its tables, of which entries older than 32 KiB
+ * are dead. Levels 2 to 6 enter so much that nearly all guesses fit at once; level 1 enters so
+ * little that two parses can stay apart for a long time.
+ */
 #include "go127_fast.h"
 
 enum {
@@ -29,19 +35,16 @@ static table_sizes sizes_of(int level) {
     }
 }
 
-size_t go127_tables_entries(int level) {
+static size_t table_entries(int level) {
     table_sizes sizes = sizes_of(level);
     return sizes.singles + 2 * sizes.pairs;
 }
 
-size_t go127_parser_size(int level) {
-    return sizeof(fast_parser) + go127_tables_entries(level) * sizeof(uint32_t);
-}
-
-void go127_parser_init(fast_parser *parser, int level) {
+static void parser_init(void *memory, int level) {
+    fast_parser *parser = memory;
     parser->level = level;
     parser->origin = FAST_FIRST_ORIGIN;
-    memset(parser->tables, 0, go127_tables_entries(level) * sizeof(uint32_t));
+    memset(parser->tables, 0, table_entries(level) * sizeof(uint32_t));
 }
 
 static entry_pair *pairs_of(fast_parser *parser) {
@@ -69,41 +72,41 @@ static fast_parse find_matches(fast_parser *parser, const block_input *block) {
 
 static void renumber(fast_parser *parser, uint32_t to_origin);
 
-void go127_parse_block(fast_parser *parser, const block_input *block, parsed_block *parsed,
-                       block_plan *plan) {
-    plain_block plain = {block->data, block->length};
-
-    *parsed = (parsed_block){.sequences = parser->sequences, .literals = parser->literals};
-    if (block->length <= STORED_BLOCK) {
-        go127_plan_stored(plan);
-        return;
-    }
-    if (block->length < SHORT_BLOCK) {
-        go127_plan_literals(plan, plain, block->last);
+static void parse(void *memory, const block_input *block, block_room room,
+                  parsed_block *parsed) {
+    fast_parser *parser = memory;
+    if (block->length < SHORT_BLOCK) { /* only ever the last block */
+        parsed->kind = block->length <= STORED_BLOCK ? BLOCK_STORED : BLOCK_LITERALS;
         return;
     }
     if (parser->origin >= FAST_LAST_ORIGIN)
         renumber(parser, FAST_FIRST_ORIGIN);
+    parser->room = room;
     fast_parse p = find_matches(parser, block);
     parser->origin += (uint32_t)block->length;
 
     size_t tail = (size_t)(p.length - p.emitted);
-    memcpy(parser->literals + p.literals, block->data + p.emitted, tail);
-    parsed->count = p.count;
-    parsed->literal_count = p.literals + tail;
-    parsed->tail = tail;
-    if (plan == NULL)
-        return;
-    if (parsed->count == 0)
-        go127_plan_stored(plan);
+    memcpy(room.literals + p.literals, block->data + p.emitted, tail);
+    *parsed = (parsed_block){
+        .sequences = room.sequences,
+        .count = p.count,
+        .literals = room.literals,
+        .literal_count = p.literals + tail,
+        .tail = tail,
+    };
+    if (p.count == 0)
+        parsed->kind = BLOCK_STORED;
     else if (parsed_tokens(parsed) > block->length - (block->length >> 4))
         /* Matches save less than a sixteenth of the tokens: they are not worth it. */
-        go127_plan_literals(plan, plain, block->last);
+        parsed->kind = BLOCK_LITERALS;
     else
-        go127_plan_tokens(plan, parsed, block->last);
+        parsed->kind = BLOCK_TOKENS;
 }
 
 /* ---- Tables -------------------------------------------------------------------------- */
+
+/* As a snapshot: distances from the end of the last block, 0 for entries that no later block
+ * can reach. */
 
 /* The distance from the boundary at `origin`, or 0 if that is out of reach from there on. */
 static inline uint32_t reachable_distance(uint32_t entry, uint32_t origin) {
@@ -124,7 +127,9 @@ static inline entry_pair reachable_pair(entry_pair pair, uint32_t origin) {
     return distance;
 }
 
-void go127_tables_save(const fast_parser *parser, uint16_t *distances) {
+static void tables_save(const void *memory, void *snapshot) {
+    const fast_parser *parser = memory;
+    uint16_t *distances = snapshot;
     table_sizes sizes = sizes_of(parser->level);
     const entry_pair *pairs = (const entry_pair *)(parser->tables + sizes.singles);
 
@@ -138,8 +143,11 @@ void go127_tables_save(const fast_parser *parser, uint16_t *distances) {
     }
 }
 
-void go127_tables_load(fast_parser *parser, const uint16_t *distances) {
-    size_t n = go127_tables_entries(parser->level);
+static void tables_load(void *memory, int level, const void *snapshot) {
+    fast_parser *parser = memory;
+    const uint16_t *distances = snapshot;
+    size_t n = table_entries(level);
+    parser->level = level;
     parser->origin = FAST_FIRST_ORIGIN;
     for (size_t i = 0; i < n; i++)
         parser->tables[i] = entry_at_distance(distances[i], parser->origin);
@@ -160,3 +168,34 @@ static void renumber(fast_parser *parser, uint32_t to_origin) {
     }
     parser->origin = to_origin;
 }
+
+/* ---- The encoders -------------------------------------------------------------------- */
+
+static void coder_init(void *coder, int level) {
+    (void)level;
+    go127_coder_init(coder, FAST_PENALTY);
+}
+
+/* `entries` as table_entries() counts them. At level 1 what a longer warm-up would save in
+ * repairs it would cost itself. */
+#define FAST_ENCODER(entries, input_kept, warmup, late)                                          \
+    {                                                                                            \
+        .block_size = FAST_BLOCK, .history = (input_kept), .warmup_blocks = (warmup),            \
+        .meets_late = (late),                                                                    \
+        .parser_size = sizeof(fast_parser) + (entries) * sizeof(uint32_t),                       \
+        .snapshot_size = (entries) * sizeof(uint16_t), .parser_init = parser_init,               \
+        .parse = parse, .save = tables_save, .load = tables_load,                                \
+        .coder_size = sizeof(go127_coder), .plan_size = sizeof(block_plan),                      \
+        .coder_init = coder_init, .plan = go127_block_plan, .complete = go127_block_complete,    \
+        .code = go127_block_code, .end = go127_block_end,                                        \
+    }
+
+const block_encoder go127_fast1 = FAST_ENCODER(1 << TABLE_BITS_1, FAST_REACH, 1, true);
+const block_encoder go127_fast2 = FAST_ENCODER(1 << TABLE_BITS_2, FAST_REACH, 2, false);
+const block_encoder go127_fast3 = FAST_ENCODER(2 << PAIRS_BITS_3, FAST_REACH, 2, false);
+const block_encoder go127_fast4 =
+    FAST_ENCODER((1 << TABLE_BITS_4) + (1 << LONG_BITS_4), FAST_HISTORY_4, 2, false);
+const block_encoder go127_fast5 =
+    FAST_ENCODER((1 << TABLE_BITS_5) + (2 << PAIRS_BITS_5), FAST_REACH, 2, false);
+const block_encoder go127_fast6 =
+    FAST_ENCODER((1 << TABLE_BITS_6) + (2 << PAIRS_BITS_6), FAST_REACH, 2, false);

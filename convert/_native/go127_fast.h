@@ -33,10 +33,8 @@ enum {
     /* When origins get here, tables are renumbered. Go does so near 2^31; nothing but
      * entries out of reach is lost by it, so the bytes do not depend on when. */
     FAST_LAST_ORIGIN = 1 << 26,
-    /* A match takes four bytes at least, and one cut in pieces of up to 258 has fewer
-     * pieces than that. */
-    FAST_SEQUENCES = FAST_BLOCK / 4 + 1,
-    FAST_COPY = 16,
+    /* A match takes four bytes at least (BLOCK_MIN_MATCH), and one cut in pieces of up to 258
+     * has fewer pieces than that. */
     /* Level 4 looks at older input than it can refer to: see there. */
     FAST_HISTORY_4 = FAST_REACH + 4 * FAST_BLOCK,
 };
@@ -51,9 +49,7 @@ typedef struct {
 typedef struct {
     int level;
     uint32_t origin; /* of the next block */
-    /* Where the next block's parse goes: FAST_SEQUENCES, and its length and FAST_COPY bytes. */
-    sequence *sequences;
-    uint8_t *literals;
+    block_room room; /* where the next block's parse goes */
     uint32_t tables[];
 } fast_parser;
 
@@ -155,12 +151,12 @@ static inline void extend_back(const fast_parse *p, fast_match *m) {
     m->length += n;
 }
 
-/* Most runs are short: copying FAST_COPY bytes at once saves counting them. */
+/* Most runs are short: copying BLOCK_COPY bytes at once saves counting them. */
 static inline void copy_literals(fast_parse *p, size_t n) {
     const uint8_t *from = p->data + p->emitted;
     uint8_t *to = p->literal_bytes + p->literals;
-    if (n <= FAST_COPY && p->length - p->emitted >= FAST_COPY)
-        memcpy(to, from, FAST_COPY);
+    if (n <= BLOCK_COPY && p->length - p->emitted >= BLOCK_COPY)
+        memcpy(to, from, BLOCK_COPY);
     else
         memcpy(to, from, n);
     p->literals += n;
@@ -191,26 +187,10 @@ static inline fast_parse begin_parse(fast_parser *parser, const block_input *blo
         .length = (int32_t)block->length,
         .floor = block->position < FAST_REACH ? -(int32_t)block->position : -FAST_REACH,
         .origin = parser->origin,
-        .sequences = parser->sequences,
-        .literal_bytes = parser->literals,
+        .sequences = parser->room.sequences,
+        .literal_bytes = parser->room.literals,
     };
 }
-
-/* ---- The parser ---------------------------------------------------------------------- */
-
-size_t go127_parser_size(int level);
-void go127_parser_init(fast_parser *parser, int level);
-
-/* Parse a block, and plan what can be planned of its coding. `parsed` is of use if that is a
- * plan for tokens. With `plan` NULL (warming up; only whole blocks) only the tables change. */
-void go127_parse_block(fast_parser *parser, const block_input *block, parsed_block *parsed,
-                       block_plan *plan);
-
-/* The tables as a snapshot: distances from the end of the last block, 0 for entries that no
- * later block can reach. Equal snapshots mean that all later blocks are parsed alike. */
-size_t go127_tables_entries(int level);
-void go127_tables_save(const fast_parser *parser, uint16_t *distances);
-void go127_tables_load(fast_parser *parser, const uint16_t *distances);
 
 /* ---- The match finders --------------------------------------------------------------- */
 

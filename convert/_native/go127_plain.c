@@ -1,9 +1,6 @@
 /*
- * Go 1.27 without matches: "huffman" (HuffmanOnly) and "store" (NoCompression).
- *
- * Parallel: stored blocks remember nothing. Of Huffman-only blocks the open table is all
- * that crosses a boundary; a worker that starts without one is in step from the first block
- * on that opens a new table, and comparing snapshots shows it.
+ * Go 1.27 without matches: "huffman" (HuffmanOnly) and "store" (NoCompression). Of Huffman-only
+ * blocks the open table crosses a boundary, and that is the coder's.
  */
 #include "encoder.h"
 #include "go127_coder.h"
@@ -14,77 +11,39 @@ enum {
     STORE_BLOCK = 65535,
 };
 
-static void huffman_init(void *state, int level) {
+static void huffman_init(void *coder, int level) {
     (void)level;
-    go127_coder_init(state, HUFFMAN_PENALTY);
+    go127_coder_init(coder, HUFFMAN_PENALTY);
 }
 
-static void huffman_encode(void *state, const block_input *block, bit_writer *out) {
-    plain_block plain = {block->data, block->length};
-    block_plan plan;
-    go127_plan_literals(&plan, plain, block->last);
-    go127_code(state, &plan, NULL, plain, out);
+static void huffman_parse(void *parser, const block_input *block, block_room room,
+                          parsed_block *parsed) {
+    (void)parser;
+    (void)block;
+    (void)room;
+    parsed->kind = BLOCK_LITERALS;
 }
 
-static void huffman_save(const void *state, void *snapshot) {
-    go127_coder_save(state, snapshot);
-}
-
-static void huffman_load(void *state, int level, const void *snapshot, uint64_t position) {
+static void store_init(void *coder, int level) {
     (void)level;
-    (void)position;
-    go127_coder_load(state, HUFFMAN_PENALTY, snapshot);
+    go127_coder_init(coder, 0);
 }
 
-static void store_init(void *state, int level) {
-    (void)level;
-    go127_coder_init(state, 0);
+static void store_parse(void *parser, const block_input *block, block_room room,
+                        parsed_block *parsed) {
+    (void)parser;
+    (void)block;
+    (void)room;
+    parsed->kind = BLOCK_STORED;
 }
 
-static void store_encode(void *state, const block_input *block, bit_writer *out) {
-    plain_block plain = {block->data, block->length};
-    block_plan plan;
-    go127_plan_stored(&plan);
-    go127_code(state, &plan, NULL, plain, out);
-}
+#define PLAIN_ENCODER(size, init, parser)                                                        \
+    {                                                                                            \
+        .block_size = (size), .parse = (parser), .coder_size = sizeof(go127_coder),              \
+        .plan_size = sizeof(block_plan), .coder_init = (init), .plan = go127_block_plan,         \
+        .complete = go127_block_complete, .code = go127_block_code, .end = go127_block_end,      \
+    }
 
-static void store_save(const void *state, void *snapshot) {
-    (void)state;
-    (void)snapshot;
-}
-
-static void store_load(void *state, int level, const void *snapshot, uint64_t position) {
-    (void)snapshot;
-    (void)position;
-    store_init(state, level);
-}
-
-static void finish(void *state, bit_writer *out) {
-    go127_code_end(state, out);
-}
-
-const block_encoder go127_huffman_only = {
-    .block_size = HUFFMAN_BLOCK,
-    .history = 0,
-    .warmup_blocks = 2,
-    .state_size = sizeof(go127_coder),
-    .snapshot_size = sizeof(go127_coder_snapshot),
-    .init = huffman_init,
-    .encode = huffman_encode,
-    .finish = finish,
-    .save = huffman_save,
-    .load = huffman_load,
-};
-
-const block_encoder go127_store = {
-    .block_size = STORE_BLOCK,
-    .history = 0,
-    .warmup_blocks = 0,
-    .state_size = sizeof(go127_coder),
-    .snapshot_size = 0,
-    .init = store_init,
-    .encode = store_encode,
-    .finish = finish,
-    .save = store_save,
-    .load = store_load,
-};
+const block_encoder go127_huffman_only =
+    PLAIN_ENCODER(HUFFMAN_BLOCK, huffman_init, huffman_parse);
+const block_encoder go127_store = PLAIN_ENCODER(STORE_BLOCK, store_init, store_parse);

@@ -18,6 +18,12 @@
 #include "bit_piece.h"
 #include "segment_input.h"
 
+/* Which encoder: generation 126 or 127, and level. */
+typedef struct {
+    int generation;
+    int level;
+} encoder_profile;
+
 /* What a level asks of the cutting of its input. */
 typedef struct {
     size_t unit;   /* segments, but for the last, are a multiple of this long */
@@ -35,39 +41,39 @@ typedef struct {
     /* Codings look at their segment's tokens; else its memory is free once it is joined. */
     bool codes_from_segment;
 
-    two_step_geometry (*geometry)(int level);
+    two_step_geometry (*geometry)(encoder_profile profile);
 
     /* A segment to be parsed from a guess. */
-    size_t (*segment_memory)(int level, size_t size);
-    void *(*segment_init)(void *memory, int level, const segment_input *input);
+    size_t (*segment_memory)(encoder_profile profile, size_t size);
+    void *(*segment_init)(void *memory, encoder_profile profile, const segment_input *input);
     void (*segment_run)(void *segment); /* on any core, in any order */
 
-    size_t (*joiner_memory)(int level);
-    void *(*joiner_init)(void *memory, int level);
+    size_t (*joiner_memory)(encoder_profile profile);
+    void *(*joiner_init)(void *memory, encoder_profile profile);
 
     /* Join the next part of the stream: a segment that has run, or NULL, and then the input
      * is parsed here and now. What it completes is the coding. The input must exist until
      * the coding has run. */
-    size_t (*coding_memory)(int level, size_t size);
+    size_t (*coding_memory)(encoder_profile profile, size_t size);
     void (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
     void (*coding_run)(void *coding); /* on any core, in any order */
 
     /* Or write the next part at once; NULL if there is no such way. Needs room of encode_size. */
-    size_t (*encode_size)(size_t size);
+    size_t (*encode_size)(encoder_profile profile, size_t size);
     void (*encode)(void *joiner, const segment_input *input, bit_writer *out);
 
-    /* End the stream, of which everything is joined, and fill its last byte. */
+    /* End the stream, of which everything is joined and coded, and fill its last byte. */
     void (*end)(void *joiner, bit_writer *out);
 
     /* Bytes of input that were parsed again because a guess was wrong. */
     uint64_t (*repaired)(const void *joiner);
 } two_step_encoder;
 
-/* The one for a generation and level, or NULL. */
-const two_step_encoder *find_two_step_encoder(int generation, int level);
+/* The one for a profile, or NULL if it works in order only. */
+const two_step_encoder *find_two_step_encoder(encoder_profile profile);
 
+extern const two_step_encoder block_two_step;       /* all that cut their input (encoder.h) */
 extern const two_step_encoder go126_chain_two_step; /* levels 2 to 9 */
-extern const two_step_encoder go127_fast_two_step;  /* levels 1 to 6 */
 extern const two_step_encoder go127_chain_two_step; /* levels 7 to 9 */
 
 #endif

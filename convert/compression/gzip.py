@@ -108,7 +108,7 @@ class GoGzipEncoder:
 
     @property
     def repaired(self) -> int:
-        """What had to be done twice on many cores: blocks or, for some levels, bytes."""
+        """Bytes of input that had to be parsed twice on many cores."""
         return self._stream.repaired
 
 
@@ -186,16 +186,16 @@ class _Crew:
             return True
 
     def wait(self, task: _Task) -> None:
-        """Return when it is done, working on what nobody has begun."""
-        while not task.done() and (other := self._next()) is not None:
+        """Return when it is done, working on what is urgent and nobody has begun."""
+        while not task.done() and (other := self._next(urgent=True)) is not None:
             other.run()
         task.wait()
 
-    def _next(self) -> _Task | None:
+    def _next(self, *, urgent: bool = False) -> _Task | None:
         with self._lock:
             if self._urgent:
                 return self._urgent.popleft()
-            return self._others.popleft() if self._others else None
+            return self._others.popleft() if self._others and not urgent else None
 
     def _help(self) -> None:
         task = self._next()
@@ -215,20 +215,17 @@ class _Part:
     def __init__(self, segment: Segment, size: int, source: memoryview) -> None:
         self.segment = segment
         self.size = size
-        self.source: memoryview | None = source
+        self.source = source
         self.guess: _Task | None = None
 
 
 class _Made:
     """A joined segment whose bits are being coded, or made already but not yet their turn."""
 
-    def __init__(self, coding: Coding, part: _Part, task: _Task | None) -> None:
+    def __init__(self, coding: Coding, part: _Part, task: _Task) -> None:
         self.coding = coding
         self.part = part
         self.task = task
-
-    def done(self) -> bool:
-        return self.task is None or self.task.done()
 
 
 class _Parallel:
@@ -315,9 +312,12 @@ class _Parallel:
         return out[0] if len(out) == 1 else b"".join(out)
 
     def finish(self) -> bytes:
-        out: list[bytes] = []
         self._wanted = self._end - self._begin
-        self._parts.append(_Part(self._segment(last=True), self._wanted, self._buffer))
+        segment = self._segment(last=True)
+        if self._alone:
+            return self._joiner.encode(segment)
+        out: list[bytes] = []
+        self._parts.append(_Part(segment, self._wanted, self._buffer))
         self._join_all(out)
         return b"".join(out)
 
@@ -337,7 +337,6 @@ class _Parallel:
 
     def _go_on_alone(self, out: list[bytes]) -> None:
         made = self._joiner.encode(self._segment(last=False))
-        assert isinstance(made, bytes)
         out.append(made)
         self._move_on(self._buffer, self._before_own)
         if len(made) >= self._wanted:
@@ -380,41 +379,22 @@ class _Parallel:
 
     def _join(self, out: list[bytes]) -> None:
         part = self._parts.popleft()
-        guessed = part.guess is not None and not self._crew.take_back(part.guess)
-        if guessed:
-            assert part.guess is not None
+        if part.guess is not None and not self._crew.take_back(part.guess):
             self._crew.wait(part.guess)
-        at_once = self._skips and not guessed
-        joined = self._joiner.encode(part.segment) if at_once else self._joiner.join(part.segment)
-        if isinstance(joined, bytes):
-            self._settle(joined, part, out)
-            return
-        if at_once:
-            self._codings.append(_Made(joined, part, None))
-            self._release(part)
-        else:
-            task = _Task(joined)
-            self._crew.add(task, urgent=True)
-            self._codings.append(_Made(joined, part, task))
-        while self._codings and (len(self._codings) > self._most_codings or self._codings[0].done()):
+        coding = self._joiner.join(part.segment)
+        task = _Task(coding)
+        self._crew.add(task, urgent=True)
+        self._codings.append(_Made(coding, part, task))
+        while self._codings and (len(self._codings) > self._most_codings or self._codings[0].task.done()):
             self._append(out)
 
     def _append(self, out: list[bytes]) -> None:
         made = self._codings.popleft()
-        if made.task is not None:
-            self._crew.wait(made.task)
-        self._settle(self._joiner.append(made.coding), made.part, out)
-
-    def _settle(self, made: bytes, part: _Part, out: list[bytes]) -> None:
-        out.append(made)
-        self._compressed.append(len(made) < part.size)
-        self._release(part)
-
-    def _release(self, part: _Part) -> None:
-        """Use its memory again, if nobody looks at it any more."""
-        if part.source is not None and part.source is not self._buffer:
-            self._spare.append(part.source)
-        part.source = None
+        self._crew.wait(made.task)
+        out.append(self._joiner.append(made.coding))
+        self._compressed.append(len(out[-1]) < made.part.size)
+        if made.part.source is not self._buffer:
+            self._spare.append(made.part.source)
 
     def _join_all(self, out: list[bytes]) -> None:
         while self._parts:

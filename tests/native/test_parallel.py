@@ -77,11 +77,10 @@ def apart(
         segment = joiner.segment(held, position - start, size, position, last)
         if turn:
             segment.run()
-        joined = joiner.encode(segment) if at_once and not turn else joiner.join(segment)
-        if isinstance(joined, Coding):
-            codings.append(joined)
+        if at_once and not turn and not codings:
+            out.append(joiner.encode(segment))
         else:
-            out.append(joined)
+            codings.append(joiner.join(segment))
         while len(codings) > (0 if last else waiting):
             coding = codings.pop(0)
             coding.run()

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "../../../convert/_native/block_segment.h"
 #include "../../../convert/_native/block_stream.h"
 #include "../../../convert/_native/encoder.h"
 #include "../../../convert/_native/two_step.h"
@@ -165,70 +164,19 @@ static bool is_run(unsigned turns, size_t number) {
     return (turns >> number % 8 & 1) != 0;
 }
 
-static void grow_by(buffer *result, bit_writer *w, bit_tail *tail, uint8_t *out, size_t bound) {
-    size_t made = bits_to_tail(w, tail);
-    CHECK(made <= bound);
-    grow(result, out, made);
-    free(out);
-}
-
-static buffer blocks_in_parallel(const block_encoder *e, int level, const uint8_t *data, size_t n,
-                                 size_t blocks, unsigned turns) {
-    buffer result = {NULL, 0};
-    bit_tail tail = {0, 0};
-    void *memory = allocate(block_joiner_memory(e));
-    block_joiner *joiner = block_joiner_init(memory, e, level);
-    size_t at = 0;
-    bool last = false;
-    for (size_t number = 0; !last; number++) {
-        bool run = is_run(turns, number);
-        size_t size = blocks * e->block_size;
-        if (size + 1 > n - at)
-            size = n - at;
-        segment_input input;
-        size_t before = run ? block_segment_before(e) : e->history;
-        uint8_t *copy = around(data, n, at, before, size, 0, &input);
-        void *segment_memory = allocate(block_segment_memory(e, size));
-        size_t bound = block_joiner_bound(joiner, size);
-        uint8_t *out = allocate(bound);
-        bit_writer w = bits_from_tail(&tail, out);
-        if (run) {
-            block_segment *segment = block_segment_init(segment_memory, e, level, &input);
-            block_segment_run(segment);
-            block_joiner_join(joiner, segment, &w);
-        } else {
-            block_joiner_encode(joiner, &input, &w);
-        }
-        grow_by(&result, &w, &tail, out, bound);
-        last = input.last;
-        at += size;
-        free(segment_memory);
-        free(copy);
-    }
-    free(memory);
-    return result;
-}
-
-/* Parse or encode the next part of the stream; the coding, or what was encoded, is appended. */
-static void join_part(const two_step_encoder *e, void *joiner, int level,
+/* Parse the next part of the stream and code it apart, or both at once; put it into the stream. */
+static void join_part(const two_step_encoder *e, void *joiner, encoder_profile profile,
                       const segment_input *input, bool run, bool at_once, buffer *result,
                       bit_tail *tail) {
-    void *segment_memory = allocate(e->segment_memory(level, input->size));
+    void *segment_memory = allocate(e->segment_memory(profile, input->size));
+    void *coding = allocate(e->coding_memory(profile, input->size));
     void *segment = NULL;
+    bit_piece piece = {NULL, 0, BITS_NO_STORED};
     if (run) {
-        segment = e->segment_init(segment_memory, level, input);
+        segment = e->segment_init(segment_memory, profile, input);
         e->segment_run(segment);
     }
-    void *coding = allocate(at_once ? e->encode_size(input->size)
-                                    : e->coding_memory(level, input->size));
-    bit_piece piece;
-    if (at_once) {
-        bit_writer apart;
-        bits_init(&apart, coding);
-        e->encode(joiner, input, &apart);
-        piece = bits_piece(&apart);
-        CHECK(piece.end / 8 + BITS_SLACK <= e->encode_size(input->size));
-    } else {
+    if (!at_once) {
         e->join(joiner, input, segment, coding);
         if (!e->codes_from_segment) {
             free(segment_memory);
@@ -237,25 +185,32 @@ static void join_part(const two_step_encoder *e, void *joiner, int level,
         e->coding_run(coding);
         piece = ((const coding_bits *)coding)->piece;
     }
-    size_t bound = bits_append_bound(&piece) + 2 * BITS_SLACK;
+    size_t joined = at_once ? 0 : bits_join_size(tail, &piece);
+    size_t bound = joined + (at_once ? e->encode_size(profile, input->size) : 0) + block_bound(0);
     uint8_t *out = allocate(bound);
-    bit_writer w = bits_from_tail(tail, out);
-    bits_append(&w, &piece);
+    if (!at_once)
+        bits_join(tail, &piece, out);
+    bit_writer w = bits_from_tail(tail, out + joined);
+    if (at_once)
+        e->encode(joiner, input, &w);
     if (input->last)
         e->end(joiner, &w);
-    grow_by(result, &w, tail, out, bound);
+    joined += bits_to_tail(&w, tail);
+    CHECK(joined <= bound);
+    grow(result, out, joined);
+    free(out);
     free(coding);
     free(segment_memory);
 }
 
-static buffer two_step_in_parallel(const two_step_encoder *e, int level, const uint8_t *data,
-                                   size_t n, size_t step, unsigned turns) {
+static buffer in_parallel(const two_step_encoder *e, encoder_profile profile, const uint8_t *data,
+                          size_t n, size_t step, unsigned turns) {
     buffer result = {NULL, 0};
     bit_tail tail = {0, 0};
-    two_step_geometry wants = e->geometry(level);
+    two_step_geometry wants = e->geometry(profile);
     step = (step + wants.unit - 1) / wants.unit * wants.unit;
-    void *memory = allocate(e->joiner_memory(level));
-    void *joiner = e->joiner_init(memory, level);
+    void *memory = allocate(e->joiner_memory(profile));
+    void *joiner = e->joiner_init(memory, profile);
     size_t at = 0;
     bool last = false;
     for (size_t number = 0; !last; number++) {
@@ -267,7 +222,7 @@ static buffer two_step_in_parallel(const two_step_encoder *e, int level, const u
         uint8_t *copy = around(data, n, at, run ? wants.before : wants.history, size, wants.after,
                                &input);
         bool at_once = !run && e->encode != NULL && is_run(turns, number + 3);
-        join_part(e, joiner, level, &input, run, at_once, &result, &tail);
+        join_part(e, joiner, profile, &input, run, at_once, &result, &tail);
         last = input.last;
         at += size;
         free(copy);
@@ -318,13 +273,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     check_inflates(&whole, data, n);
     if (cut < n && n / cut < 5000)
         check_same(&whole, in_order(generation, level, data, n, cut));
-    const block_encoder *blocks = find_block_encoder(generation, level);
-    const two_step_encoder *steps = find_two_step_encoder(generation, level);
-    if (blocks != NULL && n > blocks->block_size)
-        check_same(&whole, blocks_in_parallel(blocks, level, data, n, 1 + input[3] % 4, turns));
-    if (steps != NULL && n > 1024)
-        check_same(&whole,
-                   two_step_in_parallel(steps, level, data, n, 512 + 128 * (size_t)input[3], turns));
+    encoder_profile profile = {generation, level};
+    const two_step_encoder *steps = find_two_step_encoder(profile);
+    if (steps != NULL && n > 1024) {
+        /* Small ones where any size will do; else it is rounded up to blocks. */
+        size_t step = steps->geometry(profile).unit == 1 ? 512 + 128 * (size_t)input[3]
+                                                         : 1 + (size_t)input[3] % 4 * 65535;
+        check_same(&whole, in_parallel(steps, profile, data, n, step, turns));
+    }
     free(whole.bytes);
     return 0;
 }
