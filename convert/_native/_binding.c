@@ -134,6 +134,7 @@ typedef struct {
     bool finished;
     const token_encoder *tokens; /* one of the two ways, the other NULL */
     block_stream *blocks;
+    bit_tail tail; /* of blocks */
     void *memory;
 } encoder_object;
 
@@ -177,10 +178,10 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     size_t size;
     Py_BEGIN_ALLOW_THREADS
     if (data == NULL)
-        size = self->blocks != NULL ? block_stream_finish(self->blocks, out)
+        size = self->blocks != NULL ? block_stream_finish(self->blocks, &self->tail, out)
                                     : self->tokens->finish(self->memory, out);
     else
-        size = self->blocks != NULL ? block_stream_write(self->blocks, data, n, out)
+        size = self->blocks != NULL ? block_stream_write(self->blocks, data, n, &self->tail, out)
                                     : self->tokens->write(self->memory, data, n, out);
     Py_END_ALLOW_THREADS
     PyObject *bytes = bytes_of(out, size);
@@ -295,15 +296,38 @@ static int segment_prepare(segment_object *self) {
     return 0;
 }
 
-static PyObject *segment_run(PyObject *object, PyObject *unused) {
+/* The encoder's part of the segment right before this one, NULL if `object` is None or there is
+ * nothing of it any more; or -1 with an exception. Nobody writes to what has run. */
+static int part_before(const segment_object *self, PyObject *object, const void **part) {
+    *part = NULL;
+    if (object == Py_None)
+        return 0;
+    const segment_object *previous = (const segment_object *)object;
+    if (!Py_IS_TYPE(object, Py_TYPE((PyObject *)self))) {
+        PyErr_SetString(PyExc_TypeError, "a Segment is wanted");
+        return -1;
+    }
+    if (previous->joiner != self->joiner || !previous->has_run ||
+        previous->input.position + previous->input.size != self->input.position) {
+        PyErr_SetString(PyExc_ValueError, "not the segment before, or it has not run");
+        return -1;
+    }
+    if (self->steps->codes_from_segment)
+        *part = previous->part;
+    return 0;
+}
+
+static PyObject *segment_run(PyObject *object, PyObject *args) {
     segment_object *self = (segment_object *)object;
-    (void)unused;
-    if (take(&self->busy) < 0)
+    PyObject *before = Py_None;
+    const void *previous;
+    if (!PyArg_ParseTuple(args, "|O:run", &before) || part_before(self, before, &previous) < 0 ||
+        take(&self->busy) < 0)
         return NULL;
     bool failed = false;
     if (!self->has_run && !self->joined && !(failed = segment_prepare(self) < 0)) {
         Py_BEGIN_ALLOW_THREADS
-        self->steps->segment_run(self->part);
+        self->steps->segment_run(self->part, previous);
         Py_END_ALLOW_THREADS
         self->has_run = true;
     }
@@ -314,8 +338,9 @@ static PyObject *segment_run(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef segment_methods[] = {
-    {"run", segment_run, METH_NOARGS,
-     PyDoc_STR("run($self, /)\n--\n\nDo the work, on whichever thread.")},
+    {"run", segment_run, METH_VARARGS,
+     PyDoc_STR("run($self, previous=None, /)\n--\n\n"
+               "Do the work, on whichever thread: from where `previous` has ended, if that is given.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -401,7 +426,8 @@ typedef struct {
     PyObject_HEAD
     busy_flag busy;
     encoder_profile profile;
-    unsigned long long position; /* that the next segment must start at */
+    bool in_order;               /* written to, and not handed over since */
+    unsigned long long position; /* of the next segment or, in order, write */
     unsigned long long joined;   /* codings made */
     unsigned long long appended; /* codings taken */
     bool finished;
@@ -543,27 +569,11 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     if (take(&segment->busy) < 0)
         return NULL;
     if (segment->joiner == self && segment->input.position == self->position &&
-        !segment->joined && !self->finished)
+        !segment->joined && !self->finished && !self->in_order)
         return segment;
     give_back(&segment->busy);
     PyErr_SetString(PyExc_ValueError, "not this joiner's next segment");
     return NULL;
-}
-
-/* Write the segment behind the stream, all of which is written. */
-static PyObject *encode_to_bytes(joiner_object *self, segment_object *segment) {
-    size_t size = self->steps->encode_size(self->profile, segment->input.size);
-    uint8_t *out = room_for_output(self, size + BITS_SLACK);
-    if (out == NULL)
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    bit_writer w = bits_from_tail(&self->tail, out);
-    self->steps->encode(self->whole, &segment->input, &w);
-    if (segment->input.last)
-        self->steps->end(self->whole, &w);
-    size = bits_to_tail(&w, &self->tail);
-    Py_END_ALLOW_THREADS
-    return bytes_of(out, size);
 }
 
 /* What the segment completes, to be coded. */
@@ -592,23 +602,15 @@ static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
     return (PyObject *)coding;
 }
 
-/* What join() and encode() have in common; `at_once`: the latter. */
-static PyObject *take_segment(joiner_object *self, PyObject *argument, bool at_once) {
+static PyObject *joiner_join(PyObject *object, PyObject *argument) {
+    joiner_object *self = (joiner_object *)object;
     if (take(&self->busy) < 0)
         return NULL;
-    PyObject *result = NULL;
+    PyObject *coding = NULL;
     segment_object *segment = next_segment(self, argument);
     if (segment != NULL) {
-        if (!at_once) {
-            result = join_to_coding(self, segment);
-        } else if (self->steps->encode == NULL || segment->has_run) {
-            PyErr_SetString(PyExc_ValueError, "this cannot be written at once");
-        } else if (self->joined != self->appended) {
-            PyErr_SetString(PyExc_ValueError, "there are codings to append before");
-        } else {
-            result = encode_to_bytes(self, segment);
-        }
-        if (result != NULL) {
+        coding = join_to_coding(self, segment);
+        if (coding != NULL) {
             segment->joined = true;
             self->position += segment->input.size;
             self->finished = segment->input.last;
@@ -618,15 +620,7 @@ static PyObject *take_segment(joiner_object *self, PyObject *argument, bool at_o
         give_back(&segment->busy);
     }
     give_back(&self->busy);
-    return result;
-}
-
-static PyObject *joiner_join(PyObject *object, PyObject *argument) {
-    return take_segment((joiner_object *)object, argument, false);
-}
-
-static PyObject *joiner_encode(PyObject *object, PyObject *argument) {
-    return take_segment((joiner_object *)object, argument, true);
+    return coding;
 }
 
 /* The bytes that the coding completes. */
@@ -684,6 +678,135 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     return result;
 }
 
+/* Whether the stream can be worked on in order from here on; if not, with an exception. */
+static bool may_go_in_order(const joiner_object *self) {
+    if (self->steps->write == NULL)
+        PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
+    else if (self->finished)
+        PyErr_SetString(PyExc_ValueError, "the stream is finished");
+    else if (!self->in_order && self->position != 0)
+        PyErr_SetString(PyExc_ValueError, "take_over() must come before");
+    else
+        return true;
+    return false;
+}
+
+static PyObject *write_to_bytes(joiner_object *self, const Py_buffer *view) {
+    size_t n = (size_t)view->len;
+    uint8_t *out = room_for_output(self, self->steps->write_bound(self->whole, n));
+    if (out == NULL)
+        return NULL;
+    size_t size;
+    Py_BEGIN_ALLOW_THREADS
+    size = self->steps->write(self->whole, view->buf, n, &self->tail, out);
+    Py_END_ALLOW_THREADS
+    self->in_order = true;
+    self->position += n;
+    return bytes_of(out, size);
+}
+
+static PyObject *joiner_write(PyObject *object, PyObject *data) {
+    joiner_object *self = (joiner_object *)object;
+    Py_buffer view;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    if (take(&self->busy) == 0) {
+        if (may_go_in_order(self))
+            result = view.len == 0 ? bytes_of(NULL, 0) : write_to_bytes(self, &view);
+        give_back(&self->busy);
+    }
+    PyBuffer_Release(&view);
+    return result;
+}
+
+static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
+    joiner_object *self = (joiner_object *)object;
+    (void)unused;
+    if (take(&self->busy) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    uint8_t *out;
+    if (may_go_in_order(self) &&
+        (out = room_for_output(self, self->steps->write_bound(self->whole, 0))) != NULL) {
+        size_t size;
+        Py_BEGIN_ALLOW_THREADS
+        size = self->steps->finish(self->whole, &self->tail, out);
+        Py_END_ALLOW_THREADS
+        self->finished = true;
+        result = bytes_of(out, size);
+    }
+    give_back(&self->busy);
+    return result;
+}
+
+static PyObject *joiner_hand_over(PyObject *object, PyObject *unused) {
+    joiner_object *self = (joiner_object *)object;
+    (void)unused;
+    if (take(&self->busy) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    if (!self->in_order || self->finished) {
+        PyErr_SetString(PyExc_ValueError, "the stream is not worked on in order");
+    } else {
+        held_input held = self->steps->held(self->whole);
+        result = Py_BuildValue("(y#n)", (const char *)held.data - held.before,
+                               (Py_ssize_t)(held.before + held.size), (Py_ssize_t)held.before);
+        if (result != NULL) {
+            self->in_order = false;
+            self->position -= held.size;
+        }
+    }
+    give_back(&self->busy);
+    return result;
+}
+
+/* What take_over() is given, checked. */
+static bool can_hold(const joiner_object *self, Py_ssize_t length, Py_ssize_t before) {
+    if (self->steps->write == NULL) {
+        PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
+        return false;
+    }
+    if (self->in_order || self->finished || self->joined != self->appended) {
+        PyErr_SetString(PyExc_ValueError, "there are codings to append before, or no need");
+        return false;
+    }
+    two_step_geometry wanted = self->steps->geometry(self->profile);
+    if (self->position < wanted.history)
+        wanted.history = (size_t)self->position;
+    /* One byte at least, because a block is coded otherwise if nothing follows. */
+    if (before < (Py_ssize_t)wanted.history || before >= length ||
+        (size_t)(length - before) > wanted.unit) {
+        PyErr_SetString(PyExc_ValueError, "not what is before, and up to a unit of what follows");
+        return false;
+    }
+    return true;
+}
+
+static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
+    joiner_object *self = (joiner_object *)object;
+    Py_buffer view;
+    Py_ssize_t before;
+    if (!PyArg_ParseTuple(args, "y*n:take_over", &view, &before))
+        return NULL;
+    bool taken = false;
+    if (take(&self->busy) == 0) {
+        taken = can_hold(self, view.len, before);
+        if (taken) {
+            held_input held = {(const uint8_t *)view.buf + before, (size_t)before,
+                               (size_t)(view.len - before)};
+            self->steps->hold(self->whole, &held, self->position);
+            self->in_order = true;
+            self->position += held.size;
+        }
+        give_back(&self->busy);
+    }
+    PyBuffer_Release(&view);
+    if (!taken)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *joiner_repaired(PyObject *object, void *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
@@ -698,12 +821,21 @@ static PyMethodDef joiner_methods[] = {
      PyDoc_STR("join($self, segment, /)\n--\n\n"
                "Take the next segment: what it guessed is checked; if it has not run, it is parsed\n"
                "from where the stream stands. Return a Coding to run and append.")},
-    {"encode", joiner_encode, METH_O,
-     PyDoc_STR("encode($self, segment, /)\n--\n\n"
-               "Write the next segment, which has not run, in one step, behind a stream all of which\n"
-               "is appended. For encoders that cut the input into blocks. Return bytes.")},
     {"append", joiner_append, METH_O,
      PyDoc_STR("append($self, coding, /)\n--\n\nTake the next coding that has run; return bytes.")},
+    {"write", joiner_write, METH_O,
+     PyDoc_STR("write($self, data, /)\n--\n\n"
+               "Take input in order, as Encoder does; return the output that is complete. For encoders\n"
+               "that cut the input into blocks.")},
+    {"finish", joiner_finish, METH_NOARGS,
+     PyDoc_STR("finish($self, /)\n--\n\nEnd a stream in order; return the rest of the output.")},
+    {"hand_over", joiner_hand_over, METH_NOARGS,
+     PyDoc_STR("hand_over($self, /)\n--\n\n"
+               "Leave off working in order. Return the input that no output is complete of, behind what\n"
+               "is before it, and the size of the latter: for segments to begin with.")},
+    {"take_over", joiner_take_over, METH_VARARGS,
+     PyDoc_STR("take_over($self, data, before, /)\n--\n\n"
+               "Go on in order behind a stream all of which is appended.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -34,8 +34,12 @@ class Encoder:
 class Segment:
     """Part of a stream, to be worked on apart from the rest. Made by `Joiner.segment`."""
 
-    def run(self) -> None:
-        """Do the work, on whichever thread."""
+    def run(self, previous: Segment | None = None, /) -> None:
+        """Do the work, on whichever thread.
+
+        `previous`, the segment right before, has run: the guess is that the stream ends there as
+        that has, which needs no warming up. Encoders that do not cut their input do not look at it.
+        """
 
 @final
 class Coding:
@@ -63,14 +67,31 @@ class Joiner:
         now, from the state in which the stream stands.
         """
 
-    def encode(self, segment: Segment, /) -> bytes:
-        """Write the next segment, which has not run, in one step, behind all that was joined.
-
-        For encoders that cut the input into blocks, and when every coding is appended.
-        """
-
     def append(self, coding: Coding, /) -> bytes:
         """Take the next coding, in the order `join` made them, which has run."""
+
+    def write(self, data: Buffer, /) -> bytes:
+        """Take input in order, as `Encoder` does; return the output that is complete.
+
+        For encoders that cut the input into blocks; for the others ValueError.
+        """
+
+    def finish(self) -> bytes:
+        """End a stream in order; return the rest of the output. Once."""
+
+    def hand_over(self) -> tuple[bytes, int]:
+        """Leave off working in order: the stream goes on with segments.
+
+        Return the input of which no output was made, at most a unit, behind the `history` before
+        it, and the size of the latter.
+        """
+
+    def take_over(self, data: Buffer, before: int, /) -> None:
+        """Go on in order, when every coding is appended.
+
+        `data` holds `history` before the first byte that was in no segment, and then 1 to
+        `unit` bytes.
+        """
 
     @property
     def repaired(self) -> int:

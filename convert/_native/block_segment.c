@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "bit_piece.h"
+#include "block_stream.h"
 #include "encoder.h"
 #include "two_step.h"
 
@@ -31,22 +32,21 @@ typedef struct {
     segment_input input;
     size_t blocks;
     block_store store;
-    uint8_t *snapshots; /* at each has_snapshot() boundary, the first included */
-    void *parser;
+    uint8_t *snapshots; /* at each has_snapshot() boundary before the last */
+    void *parser;       /* behind the last block, when it has run */
 } block_segment;
 
 typedef struct {
     const block_encoder *encoder;
     int level;
-    void *coder; /* behind everything joined */
+    block_stream *stream; /* of which parser and coder are used, or all of it */
+    void *coder;          /* behind everything joined */
     /* What the parser is there: as a parser or a snapshot or both. */
     void *parser;
     uint8_t *truth;
     bool has_parser;
     bool has_truth;
     uint8_t *scratch; /* another snapshot, to compare */
-    uint8_t *room;    /* for a block parsed and coded at once, and its plan */
-    uint8_t *plan;
     uint64_t repaired;
 } block_joiner;
 
@@ -95,24 +95,25 @@ static void take_store(block_store *store, uint8_t **p, size_t *total, const blo
     store->free.literals = take(p, total, (blocks + 1) * e->block_size + BLOCK_COPY);
 }
 
-/* Whether a segment keeps a snapshot after so many of its blocks. */
-static bool has_snapshot(const block_encoder *e, size_t after, size_t blocks) {
-    if (after == blocks || after == 0 || after == 1 || after == 4 || after % 16 == 0)
+/* Whether a segment keeps a snapshot after so many of its blocks. Each is large; and what there is
+ * after the last block its parser knows. */
+static bool has_snapshot(const block_encoder *e, size_t after) {
+    if (after % 16 == 0 || after == 4)
         return true;
-    return e->meets_late && (after < 8 || (after < 16 && after % 4 == 0) || after % 8 == 0);
+    return e->meeting == MEETING_SOON ? after <= 2
+                                      : e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0);
 }
 
 /* The how manieth of those kept it is. */
-static size_t snapshot_index(const block_encoder *e, size_t after, size_t blocks) {
+static size_t snapshot_index(const block_encoder *e, size_t after) {
     size_t index = 0;
     for (size_t i = 0; i < after; i++)
-        index += has_snapshot(e, i, blocks);
+        index += has_snapshot(e, i);
     return index;
 }
 
 static uint8_t *snapshot_after(const block_segment *s, size_t after) {
-    return s->snapshots +
-           snapshot_index(s->encoder, after, s->blocks) * aligned(s->encoder->snapshot_size);
+    return s->snapshots + snapshot_index(s->encoder, after) * aligned(s->encoder->snapshot_size);
 }
 
 /* ---- Segments -------------------------------------------------------------------------- */
@@ -133,8 +134,7 @@ static size_t take_segment(block_segment *s, uint8_t **p, const block_encoder *e
     s->encoder = e;
     s->blocks = blocks;
     s->parser = take(p, &total, e->parser_size);
-    s->snapshots =
-        take(p, &total, (snapshot_index(e, blocks, blocks) + 1) * aligned(e->snapshot_size));
+    s->snapshots = take(p, &total, snapshot_index(e, blocks != 0 ? blocks : 1) * aligned(e->snapshot_size));
     take_store(&s->store, p, &total, e, blocks);
     return total;
 }
@@ -183,27 +183,35 @@ static void parse_into(block_store *store, size_t i, const block_encoder *e, voi
     }
 }
 
-static void segment_run(void *segment) {
+/* Bring the parser into a state like the one the stream will have at the segment. */
+static void warm_up(block_segment *s) {
+    const block_encoder *e = s->encoder;
+    uint64_t earlier = s->input.position / e->block_size;
+    size_t warmup = earlier < e->warmup_blocks ? (size_t)earlier : e->warmup_blocks;
+    e->parser_init(s->parser, s->level);
+    for (; warmup > 0; warmup--) {
+        size_t back = warmup * e->block_size;
+        block_input block = {s->input.data - back, e->block_size, s->input.position - back, false};
+        parsed_block unused;
+        e->parse(s->parser, &block, s->store.free, &unused);
+    }
+}
+
+static void segment_run(void *segment, const void *previous) {
     block_segment *s = segment;
     const block_encoder *e = s->encoder;
     if (e->snapshot_size != 0) {
-        uint64_t earlier = s->input.position / e->block_size;
-        size_t warmup = earlier < e->warmup_blocks ? (size_t)earlier : e->warmup_blocks;
-        e->parser_init(s->parser, s->level);
-        for (; warmup > 0; warmup--) {
-            size_t back = warmup * e->block_size;
-            block_input block = {s->input.data - back, e->block_size, s->input.position - back,
-                                 false};
-            parsed_block unused;
-            e->parse(s->parser, &block, s->store.free, &unused);
-        }
+        if (previous != NULL)
+            memcpy(s->parser, ((const block_segment *)previous)->parser, e->parser_size);
+        else
+            warm_up(s);
         e->save(s->parser, s->snapshots);
     }
     for (size_t i = 0; i < s->blocks; i++) {
         parse_into(&s->store, i, e, s->parser, &s->input);
         if (e->complete != NULL)
             e->complete(plan_at(e, &s->store, i));
-        if (e->snapshot_size != 0 && has_snapshot(e, i + 1, s->blocks))
+        if (e->snapshot_size != 0 && i + 1 < s->blocks && has_snapshot(e, i + 1))
             e->save(s->parser, snapshot_after(s, i + 1));
     }
 }
@@ -213,12 +221,9 @@ static void segment_run(void *segment) {
 static size_t take_joiner(block_joiner *j, uint8_t **p, const block_encoder *e) {
     size_t total = aligned(sizeof *j);
     j->encoder = e;
-    j->coder = take(p, &total, e->coder_size);
-    j->parser = take(p, &total, e->parser_size);
+    j->stream = take(p, &total, block_stream_size(e));
     j->truth = take(p, &total, e->snapshot_size);
     j->scratch = take(p, &total, e->snapshot_size);
-    j->plan = take(p, &total, e->plan_size);
-    j->room = take(p, &total, block_room_size(e));
     return total;
 }
 
@@ -234,10 +239,9 @@ static void *joiner_init(void *memory, encoder_profile profile) {
     memset(j, 0, sizeof *j);
     take_joiner(j, &p, find_block_encoder(profile.generation, profile.level));
     j->level = profile.level;
-    if (j->encoder->coder_size != 0)
-        j->encoder->coder_init(j->coder, j->level);
-    if (j->encoder->parser_size != 0)
-        j->encoder->parser_init(j->parser, j->level);
+    j->stream = block_stream_init(j->stream, j->encoder, j->level);
+    j->coder = block_stream_coder(j->stream);
+    j->parser = block_stream_parser(j->stream);
     j->has_parser = true;
     return j;
 }
@@ -260,25 +264,6 @@ static void *true_parser(block_joiner *j) {
 
 static size_t bits_size(const block_encoder *e, size_t size) {
     return 2 * size + (block_count(e, size) + 1) * block_bound(0) + BITS_SLACK;
-}
-
-static size_t encode_size(encoder_profile profile, size_t size) {
-    return bits_size(find_block_encoder(profile.generation, profile.level), size);
-}
-
-static void encode(void *joiner, const segment_input *input, bit_writer *out) {
-    block_joiner *j = joiner;
-    const block_encoder *e = j->encoder;
-    size_t blocks = block_count(e, input->size);
-    void *parser = true_parser(j);
-    for (size_t i = 0; i < blocks; i++) {
-        block_input block = block_at(e, input, i);
-        parsed_block parsed;
-        e->parse(parser, &block, block_room_at(e, j->room), &parsed);
-        if (e->plan != NULL)
-            e->plan(&block, &parsed, j->plan);
-        e->code(j->coder, j->plan, &block, &parsed, out);
-    }
 }
 
 static size_t take_coding(block_coding *c, uint8_t **p, const block_encoder *e, size_t size) {
@@ -306,13 +291,13 @@ static size_t parse_true(block_joiner *j, const segment_input *input, const bloc
     bool met = s != NULL && (size == 0 || memcmp(true_snapshot(j), s->snapshots, size) == 0);
     while (!met && done < c->blocks) {
         parse_into(&c->store, done++, e, true_parser(j), input);
-        if (s != NULL && has_snapshot(e, done, c->blocks)) {
+        if (s != NULL && done < c->blocks && has_snapshot(e, done)) {
             e->save(j->parser, j->scratch);
             met = memcmp(j->scratch, snapshot_after(s, done), size) == 0;
         }
     }
     if (met && size != 0) {
-        memcpy(j->truth, snapshot_after(s, s->blocks), size);
+        e->save(s->parser, j->truth);
         j->has_truth = true;
         j->has_parser = false;
     }
@@ -352,6 +337,36 @@ static void end(void *joiner, bit_writer *out) {
     bits_align(out);
 }
 
+/* ---- In order -------------------------------------------------------------------------- */
+
+static block_stream *stream(void *joiner) {
+    return ((block_joiner *)joiner)->stream;
+}
+
+static size_t write_bound(void *joiner, size_t n) {
+    return block_stream_bound(stream(joiner), n);
+}
+
+static size_t write(void *joiner, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out) {
+    block_joiner *j = joiner;
+    true_parser(j);
+    return block_stream_write(j->stream, data, n, tail, out);
+}
+
+static held_input held(void *joiner) {
+    return block_stream_held(stream(joiner));
+}
+
+static void hold(void *joiner, const held_input *input, uint64_t position) {
+    block_stream_hold(stream(joiner), input, position);
+}
+
+static size_t finish(void *joiner, bit_tail *tail, uint8_t *out) {
+    block_joiner *j = joiner;
+    true_parser(j);
+    return block_stream_finish(j->stream, tail, out);
+}
+
 /* ---- Coding ---------------------------------------------------------------------------- */
 
 static void coding_run(void *coding) {
@@ -377,8 +392,11 @@ const two_step_encoder block_two_step = {
     .coding_memory = coding_memory,
     .join = join,
     .coding_run = coding_run,
-    .encode_size = encode_size,
-    .encode = encode,
+    .write_bound = write_bound,
+    .write = write,
+    .finish = finish,
+    .held = held,
+    .hold = hold,
     .end = end,
     .repaired = repaired,
 };

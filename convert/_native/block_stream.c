@@ -17,9 +17,7 @@ struct block_stream {
     size_t capacity;
     size_t begin; /* of the next block in the buffer */
     size_t end;   /* of the input in the buffer */
-    uint64_t position;
-    uint64_t word; /* bits that do not fill a byte yet */
-    unsigned count;
+    uint64_t position; /* of `begin` */
 };
 
 static size_t aligned(size_t n) {
@@ -53,8 +51,6 @@ block_stream *block_stream_init(void *memory, const block_encoder *e, int level)
     s->capacity = buffer_capacity(e);
     s->begin = s->end = 0;
     s->position = 0;
-    s->word = 0;
-    s->count = 0;
     if (e->parser_size != 0)
         e->parser_init(s->parser, level);
     if (e->coder_size != 0)
@@ -111,11 +107,11 @@ static void encode_in_place(block_stream *s, const uint8_t *data, size_t at, siz
     memcpy(s->buffer, data + at - s->begin, s->end);
 }
 
-size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, uint8_t *out) {
+size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, bit_tail *tail,
+                          uint8_t *out) {
     const size_t block = s->encoder->block_size;
     size_t taken = 0; /* of the data, into the buffer */
-    bit_writer w;
-    bits_resume(&w, out, s->word, s->count);
+    bit_writer w = bits_from_tail(tail, out);
     while (taken < n) {
         size_t held = s->end - s->begin;
         if (n - taken > block && taken >= held + history(s)) {
@@ -130,18 +126,33 @@ size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, uint8_
             s->begin += block;
         }
     }
-    bits_flush(&w);
-    s->word = w.word;
-    s->count = w.count;
-    return (size_t)(w.next - w.start);
+    return bits_to_tail(&w, tail);
 }
 
-size_t block_stream_finish(block_stream *s, uint8_t *out) {
-    bit_writer w;
-    bits_resume(&w, out, s->word, s->count);
+size_t block_stream_finish(block_stream *s, bit_tail *tail, uint8_t *out) {
+    bit_writer w = bits_from_tail(tail, out);
     if (s->end > s->begin)
         encode_block(s, s->buffer + s->begin, s->end - s->begin, true, &w);
     s->encoder->end(s->coder, &w);
     bits_align(&w);
-    return (size_t)(w.next - w.start);
+    return bits_to_tail(&w, tail);
+}
+
+void *block_stream_parser(block_stream *s) {
+    return s->parser;
+}
+
+void *block_stream_coder(block_stream *s) {
+    return s->coder;
+}
+
+held_input block_stream_held(const block_stream *s) {
+    return (held_input){s->buffer + s->begin, history(s), s->end - s->begin};
+}
+
+void block_stream_hold(block_stream *s, const held_input *input, uint64_t position) {
+    s->position = position;
+    s->begin = history(s);
+    s->end = s->begin + input->size;
+    memcpy(s->buffer, input->data - s->begin, s->end);
 }

@@ -55,6 +55,13 @@ typedef struct {
     uint8_t *literals;
 } block_room;
 
+/* When parsers that began apart are in the same state, as a rule. */
+typedef enum {
+    MEETING_AT_ONCE,
+    MEETING_SOON, /* after a block or two */
+    MEETING_LATE, /* after many */
+} block_meeting;
+
 /*
  * A block encoder in its two parts, as tables of functions on states of the caller (aligned
  * for any type).
@@ -72,7 +79,7 @@ typedef struct {
     size_t block_size;
     size_t history;       /* earlier input that a block may refer to */
     size_t warmup_blocks; /* blocks to parse, result thrown away, before a guess is good */
-    bool meets_late;      /* parsers that began apart stay apart for many blocks */
+    block_meeting meeting;
 
     size_t parser_size;
     size_t snapshot_size; /* 0: nothing crosses a boundary */

@@ -172,7 +172,8 @@ static uint64_t settled(const chain_parser *p, const chain_input *in) {
     return in->origin + p->next - (p->literal_waits ? 1 : 0);
 }
 
-static void segment_run(void *segment) {
+static void segment_run(void *segment, const void *previous) {
+    (void)previous; /* what is before a segment says all */
     chain_segment *s = segment;
     chain_parser *p = &s->parser;
     chain_input in = whole_input(&s->input);

@@ -214,6 +214,7 @@ const block_encoder go126_fast = {
     .block_size = BLOCK_SIZE,
     .history = WINDOW_SIZE,
     .warmup_blocks = 2,
+    .meeting = MEETING_SOON,
     .parser_size = sizeof(fast_parser),
     .snapshot_size = TABLE_SIZE * sizeof(uint16_t),
     .parser_init = fast_init,

@@ -222,7 +222,8 @@ static void warm_up(chain_segment *s) {
     }
 }
 
-static void segment_run(void *segment) {
+static void segment_run(void *segment, const void *previous) {
+    (void)previous; /* what is before a segment says all */
     chain_segment *s = segment;
     warm_up(s);
     go127_chain_save(s->parser, s->snapshots);

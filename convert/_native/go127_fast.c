@@ -178,10 +178,10 @@ static void coder_init(void *coder, int level) {
 
 /* `entries` as table_entries() counts them. At level 1 what a longer warm-up would save in
  * repairs it would cost itself. */
-#define FAST_ENCODER(entries, input_kept, warmup, late)                                          \
+#define FAST_ENCODER(entries, input_kept, warmup, meets)                                         \
     {                                                                                            \
         .block_size = FAST_BLOCK, .history = (input_kept), .warmup_blocks = (warmup),            \
-        .meets_late = (late),                                                                    \
+        .meeting = (meets),                                                                      \
         .parser_size = sizeof(fast_parser) + (entries) * sizeof(uint32_t),                       \
         .snapshot_size = (entries) * sizeof(uint16_t), .parser_init = parser_init,               \
         .parse = parse, .save = tables_save, .load = tables_load,                                \
@@ -190,12 +190,12 @@ static void coder_init(void *coder, int level) {
         .code = go127_block_code, .end = go127_block_end,                                        \
     }
 
-const block_encoder go127_fast1 = FAST_ENCODER(1 << TABLE_BITS_1, FAST_REACH, 1, true);
-const block_encoder go127_fast2 = FAST_ENCODER(1 << TABLE_BITS_2, FAST_REACH, 2, false);
-const block_encoder go127_fast3 = FAST_ENCODER(2 << PAIRS_BITS_3, FAST_REACH, 2, false);
+const block_encoder go127_fast1 = FAST_ENCODER(1 << TABLE_BITS_1, FAST_REACH, 1, MEETING_LATE);
+const block_encoder go127_fast2 = FAST_ENCODER(1 << TABLE_BITS_2, FAST_REACH, 2, MEETING_AT_ONCE);
+const block_encoder go127_fast3 = FAST_ENCODER(2 << PAIRS_BITS_3, FAST_REACH, 2, MEETING_AT_ONCE);
 const block_encoder go127_fast4 =
-    FAST_ENCODER((1 << TABLE_BITS_4) + (1 << LONG_BITS_4), FAST_HISTORY_4, 2, false);
+    FAST_ENCODER((1 << TABLE_BITS_4) + (1 << LONG_BITS_4), FAST_HISTORY_4, 2, MEETING_AT_ONCE);
 const block_encoder go127_fast5 =
-    FAST_ENCODER((1 << TABLE_BITS_5) + (2 << PAIRS_BITS_5), FAST_REACH, 2, false);
+    FAST_ENCODER((1 << TABLE_BITS_5) + (2 << PAIRS_BITS_5), FAST_REACH, 2, MEETING_AT_ONCE);
 const block_encoder go127_fast6 =
-    FAST_ENCODER((1 << TABLE_BITS_6) + (2 << PAIRS_BITS_6), FAST_REACH, 2, false);
+    FAST_ENCODER((1 << TABLE_BITS_6) + (2 << PAIRS_BITS_6), FAST_REACH, 2, MEETING_AT_ONCE);

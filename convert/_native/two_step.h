@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "bit_piece.h"
+#include "block_stream.h"
 #include "segment_input.h"
 
 /* Which encoder: generation 126 or 127, and level. */
@@ -43,10 +44,11 @@ typedef struct {
 
     two_step_geometry (*geometry)(encoder_profile profile);
 
-    /* A segment to be parsed from a guess. */
+    /* A segment to be parsed from a guess: from input before it or, if that is given and there is
+     * such a way, from where the segment right before it, which has run, has ended. */
     size_t (*segment_memory)(encoder_profile profile, size_t size);
     void *(*segment_init)(void *memory, encoder_profile profile, const segment_input *input);
-    void (*segment_run)(void *segment); /* on any core, in any order */
+    void (*segment_run)(void *segment, const void *previous); /* on any core */
 
     size_t (*joiner_memory)(encoder_profile profile);
     void *(*joiner_init)(void *memory, encoder_profile profile);
@@ -58,12 +60,17 @@ typedef struct {
     void (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
     void (*coding_run)(void *coding); /* on any core, in any order */
 
-    /* Or write the next part at once; NULL if there is no such way. Needs room of encode_size. */
-    size_t (*encode_size)(encoder_profile profile, size_t size);
-    void (*encode)(void *joiner, const segment_input *input, bit_writer *out);
-
     /* End the stream, of which everything is joined and coded, and fill its last byte. */
     void (*end)(void *joiner, bit_writer *out);
+
+    /* Or work in order, from the first byte on or when everything is joined and coded, as a
+     * block_stream does; NULL if there is no such way. hold() comes before the first write()
+     * behind a segment, and whoever goes on with segments does so with what is held(). */
+    size_t (*write_bound)(void *joiner, size_t n);
+    size_t (*write)(void *joiner, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out);
+    size_t (*finish)(void *joiner, bit_tail *tail, uint8_t *out);
+    held_input (*held)(void *joiner);
+    void (*hold)(void *joiner, const held_input *input, uint64_t position);
 
     /* Bytes of input that were parsed again because a guess was wrong. */
     uint64_t (*repaired)(const void *joiner);

@@ -6,7 +6,6 @@ order: see `docs/encoders.md`.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal
@@ -24,24 +23,18 @@ if TYPE_CHECKING:
 _GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
-# Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
-# to four times as much; with what a conversion needs beside it, all is to stay below 64 MB.
-# Encoders that cut their input get more, because they warm up for longer, and most those that
-# keep no tokens (go1.26) or are wrong for longest (go1.27-1).
-_IN_FLIGHT_BITS: Final = 8 << 20
-_IN_FLIGHT_GO127_1: Final = 7 << 20
-_IN_FLIGHT_BLOCKS: Final = 6 << 20
-_IN_FLIGHT_TOKENS: Final = 4 << 20
-# Left to the caller of every part that others get: joining and appending is its work too, and
-# at go1.27-1, where guesses are often wrong for long, repairs.
-_SHARE_GO127_1: Final = 7 / 8
 # Levels up to which blocks are cut from the input; above, from the tokens.
 _LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
-# In order, this much at a time; and the first time, to see whether it compresses.
-_ALONE: Final = 1 << 20
+# Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
+# to six times as much, and all is to stay below 64 MB. Encoders that cut their input get more,
+# because they warm up for longer.
+_IN_FLIGHT_BLOCKS: Final = 6 << 20
+_IN_FLIGHT_TOKENS: Final = 4 << 20
+# So few workers take turns with the caller; of more, it joins what they have guessed.
+_FEW: Final = 3
+# In order, so much is looked at together to see whether it compresses; and the first time.
+_IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
-_BUSY_TURNS: Final = 6
-_NEVER: Final = sys.maxsize
 _MOST_WORKERS: Final = 16
 # Repairs at go1.27-1 are long and done by the caller: with more, smaller segments it would be
 # all there is to do (docs/encoders.md).
@@ -75,8 +68,6 @@ class GoGzipEncoder:
         level: int | str,
         executor: Executor | None = None,
         workers: int = 1,
-        *,
-        busy: bool = False,
     ) -> None:
         number = _GENERATIONS.get(generation)
         native = _NAMED_LEVELS.get(level) if isinstance(level, str) else level if 1 <= level <= 9 else None
@@ -87,7 +78,7 @@ class GoGzipEncoder:
         if executor is None or workers < 2 or geometry is None:
             self._stream = _InOrder(number, native)
         else:
-            self._stream = _Parallel(number, native, geometry, executor, workers, busy=busy)
+            self._stream = _Parallel(number, native, geometry, executor, workers)
         self._header = _header(native)
         self._crc = 0
         self._size = 0
@@ -130,15 +121,15 @@ class _InOrder:
 class _Task:
     """Something to be done once, by whoever comes first."""
 
-    def __init__(self, work: Segment | Coding) -> None:
-        self._work: Segment | Coding | None = work
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work: Callable[[], None] | None = work
         self._done = threading.Event()
         self._error: BaseException | None = None
 
     def run(self) -> None:
         assert self._work is not None
         try:
-            self._work.run()
+            self._work()
         except BaseException as error:  # noqa: BLE001 - whoever waits for the task raises it
             self._error = error
         # Who holds the task from now on does not hold what it worked on.
@@ -154,69 +145,122 @@ class _Task:
             raise self._error
 
 
+class _Part:
+    """A segment in flight."""
+
+    def __init__(self, number: int, segment: Segment, size: int, buffer: memoryview) -> None:
+        self.number = number
+        self.segment = segment
+        self.size = size
+        self.buffer = buffer
+        self.guess: _Task | None = None
+        self._previous: _Part | None = None
+
+    def may_be_guessed(self, previous: _Part | None) -> None:
+        """Have it done by whoever comes, unless that is the stream."""
+        self.guess = _Task(self._run)
+        self._previous = previous
+
+    def will_not_be_guessed(self) -> None:
+        self.guess = self._previous = None
+
+    def follows_a_guess(self) -> bool:
+        """Whether the one before has been guessed at: to go on from there is quicker, and more often right."""
+        guess = self._previous.guess if self._previous is not None else None
+        return guess is not None and guess.done()
+
+    def _run(self) -> None:
+        # What has run is kept by nobody but the stream.
+        previous = self._previous if self.follows_a_guess() else None
+        self._previous = None
+        self.segment.run(previous.segment if previous is not None else None)
+
+
 class _Crew:
     """Hands tasks to threads of an executor, or back to the stream that made them.
 
-    The executor is asked for help, not given a task: a thread that comes takes the most
-    urgent task that nobody has begun. So the stream can do itself what would come too
+    The executor is asked for help, not given a task: a thread that comes takes what is best
+    done next of what nobody has begun. So the stream can do itself what would come too
     late, and a full executor keeps nothing of it but a few calls.
     """
 
-    def __init__(self, executor: Executor, helpers: int) -> None:
+    def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
         self._executor = executor
+        self._few = few
         self._lock = threading.Lock()
-        self._urgent: deque[_Task] = deque()
-        self._others: deque[_Task] = deque()
+        self._codings: deque[_Task] = deque()
+        self._parts: deque[_Part] = deque()
+        self._reached = 0
         self._free = helpers  # that may still be asked for
 
-    def add(self, task: _Task, *, urgent: bool) -> None:
+    def code(self, task: _Task) -> None:
         with self._lock:
-            (self._urgent if urgent else self._others).append(task)
-            if self._free == 0:
+            self._codings.append(task)
+        self._ask()
+
+    def guess(self, part: _Part, previous: _Part | None) -> None:
+        with self._lock:
+            part.may_be_guessed(previous)
+            self._parts.append(part)
+        self._ask()
+
+    def reach(self, part: _Part) -> bool:
+        """Say that the stream has come to the part; return whether somebody guesses or has guessed at it."""
+        with self._lock:
+            self._reached = part.number
+            if part in self._parts:
+                self._parts.remove(part)
+                part.will_not_be_guessed()
+            return part.guess is not None
+
+    def wait(self, task: _Task) -> None:
+        """Return when it is done, coding what nobody has begun to."""
+        while not task.done() and (other := self._next_coding()) is not None:
+            other.run()
+        task.wait()
+
+    def _next_coding(self) -> _Task | None:
+        with self._lock:
+            return self._codings.popleft() if self._codings else None
+
+    def _next(self) -> _Task | None:
+        if self._codings:
+            return self._codings.popleft()
+        part = self._best_part()
+        if part is None:
+            return None
+        self._parts.remove(part)
+        return part.guess
+
+    def _best_part(self) -> _Part | None:
+        """Return the oldest or, for few, what the stream will not have come to before it is done.
+
+        That is what follows a guess, or a place half the way to the end of what is known.
+        """
+        if not self._few:
+            return self._parts[0] if self._parts else None
+        ahead = [part for part in self._parts if part.number > self._reached + 1]
+        for part in ahead:
+            if part.follows_a_guess():
+                return part
+        return ahead[len(ahead) // 2] if ahead else None
+
+    def _ask(self) -> None:
+        with self._lock:
+            if self._free == 0 or not (self._codings or self._best_part()):
                 return
             self._free -= 1
         self._executor.submit(self._help)
 
-    def take_back(self, task: _Task) -> bool:
-        """Whether nobody has begun it; then nobody will."""
-        with self._lock:
-            if task not in self._others:
-                return False
-            self._others.remove(task)
-            return True
-
-    def wait(self, task: _Task) -> None:
-        """Return when it is done, working on what is urgent and nobody has begun."""
-        while not task.done() and (other := self._next(urgent=True)) is not None:
-            other.run()
-        task.wait()
-
-    def _next(self, *, urgent: bool = False) -> _Task | None:
-        with self._lock:
-            if self._urgent:
-                return self._urgent.popleft()
-            return self._others.popleft() if self._others and not urgent else None
-
     def _help(self) -> None:
-        task = self._next()
+        with self._lock:
+            task = self._next()
         if task is not None:
             task.run()
         with self._lock:
-            if not self._urgent and not self._others:
-                self._free += 1
-                return
+            self._free += 1
         # One task a call: other streams that use the executor get their turn.
-        self._executor.submit(self._help)
-
-
-class _Part:
-    """A segment in flight: where its input is, and the guess at it if one was asked for."""
-
-    def __init__(self, segment: Segment, size: int, source: memoryview) -> None:
-        self.segment = segment
-        self.size = size
-        self.source = source
-        self.guess: _Task | None = None
+        self._ask()
 
 
 class _Made:
@@ -232,8 +276,8 @@ class _Parallel:
     """The stream cut into segments that are joined in order, some of them worked on ahead.
 
     The calling thread is one of the workers. It goes through the stream from where it
-    stands; others guess at segments that lie ahead, and code what has been parsed. What
-    nobody has begun when it is needed the caller does itself.
+    stands; others code what it has parsed and, when there is too little of that, guess at
+    segments that lie ahead. What nobody has begun when it is needed the caller does itself.
 
     Encoders that cut the input into blocks skip over noise as fast as it can be copied,
     and there is nothing to share out. They start in order, go on so while nothing
@@ -241,149 +285,163 @@ class _Parallel:
     """
 
     def __init__(
-        self,
-        generation: int,
-        level: int,
-        geometry: tuple[int, int, int, int],
-        executor: Executor,
-        workers: int,
-        *,
-        busy: bool,
+        self, generation: int, level: int, geometry: tuple[int, int, int, int], executor: Executor, workers: int
     ) -> None:
-        self._unit, self._before, self._after, history = geometry
+        self._unit, self._before, self._after, self._history = geometry
         sparse = (generation, level) == (127, 1)
         workers = min(workers, _MOST_WORKERS_GO127_1 if sparse else _MOST_WORKERS)
         # Encoders that cut the input, not the tokens, skip over noise.
         self._skips = level <= _LAST_CUTTING_INPUT[generation]
-        # Every so many segments one is left to the caller. With many workers, joining and
-        # appending are work enough for it: all others are helpers then.
-        self._turns, helpers = (_BUSY_TURNS if busy else workers, workers - 1) if workers < 4 else (_NEVER, workers)
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
-        self._most_codings = max(2, self._most // 4)
-        in_blocks = _IN_FLIGHT_BITS if generation == 126 else _IN_FLIGHT_GO127_1 if sparse else _IN_FLIGHT_BLOCKS
-        size = (in_blocks if self._skips else _IN_FLIGHT_TOKENS) // (self._most + 1)
-        if busy and (generation, level) != (126, 1):
-            # Nearly all segments are guessed at then, and wait with their tokens.
-            size = size * 4 // 7
-        self._guess_size = max(1, size // self._unit) * self._unit
-        self._true_size = self._units(int(size * _SHARE_GO127_1) if sparse else size)
-        # What is before the caller's segment and the segment itself are before the next one.
-        self._before_own = max(history, self._before - self._true_size)
+        self._most_codings = max(1, self._most // 4)
+        in_flight = _IN_FLIGHT_BLOCKS if self._skips else _IN_FLIGHT_TOKENS
+        self._full = max(1, in_flight // (self._most + 1) // self._unit) * self._unit
         self._joiner = Joiner(generation, level)
-        self._crew = _Crew(executor, helpers)
+        few = workers <= _FEW
+        self._crew = _Crew(executor, workers - 1 if few else workers, few=few)
         self._parts: deque[_Part] = deque()
         self._codings: deque[_Made] = deque()
         self._spare: list[memoryview] = []
-        # Input not yet in a segment, behind what the next segment wants before it.
-        self._buffer = memoryview(bytearray(self._before + self._guess_size + self._after))
+        # The next segment, behind what it wants before it, as far as it is there.
+        self._number = 0
+        self._size = self._full
+        self._buffer = memoryview(b"")
         self._begin = 0
         self._end = 0
         self._position = 0
-        self._turn = 0
-        self._alone = self._skips
-        self._wanted = self._units(_PROBE if self._alone else self._true_size)
-        # Of parts that were written: whether they compressed. Which of them is looked at must
-        # not depend on how fast others are, so it is the latest that is sure to be there.
-        self._compressed: deque[bool] = deque()
-        self._unknown = self._most + self._most_codings
+        # In order: so much, and what it gave, since it was last looked at.
+        self._in_order = self._skips
+        self._taken = 0
+        self._given = 0
+        self._enough = _PROBE
         self._ebbing = False
+        if not self._in_order:
+            self._buffer = self._room()
 
     @property
     def repaired(self) -> int:
         return self._joiner.repaired
 
-    def _units(self, size: int) -> int:
-        """Round down to what a segment can be."""
-        return max(1, min(size, self._guess_size) // self._unit) * self._unit
-
     def write(self, data: memoryview) -> bytes:
         out: list[bytes] = []
         taken = 0
         while taken < len(data):
-            # All but the last segment need what follows them; until more than that is
-            # there, this may be the last one.
-            part = min(len(data) - taken, self._begin + self._wanted + self._after - self._end)
-            self._buffer[self._end : self._end + part] = data[taken : taken + part]
-            self._end += part
-            taken += part
-            if self._end - self._begin == self._wanted + self._after:
-                (self._go_on_alone if self._alone else self._hand_out)(out)
+            rest = data[taken:] if taken else data
+            taken += self._go_on_in_order(rest, out) if self._in_order else self._fill(rest, out)
         return out[0] if len(out) == 1 else b"".join(out)
 
     def finish(self) -> bytes:
-        self._wanted = self._end - self._begin
-        segment = self._segment(last=True)
-        if self._alone:
-            return self._joiner.encode(segment)
+        if self._in_order:
+            return self._joiner.finish()
+        self._size = self._end - self._begin
+        self._parts.append(_Part(self._number, self._segment(last=True), self._size, self._buffer))
         out: list[bytes] = []
-        self._parts.append(_Part(segment, self._wanted, self._buffer))
-        self._join_all(out)
+        while self._parts:
+            self._join(out)
+        while self._codings:
+            self._append(out)
         return b"".join(out)
 
+    # -- in order --------------------------------------------------------------------
+
+    def _go_on_in_order(self, data: memoryview, out: list[bytes]) -> int:
+        part = data[: self._enough] if len(data) > self._enough else data
+        out.append(self._joiner.write(part))
+        self._taken += len(part)
+        self._given += len(out[-1])
+        if self._taken >= self._enough:
+            # What is not settled yet, less than a unit, is counted with the next.
+            settled = (self._taken - 1) // self._unit * self._unit
+            if self._given < settled:
+                self._share_out()
+            else:
+                self._taken -= settled
+                self._position += settled
+                self._given = 0
+                self._enough = _IN_ORDER
+        return len(part)
+
+    def _share_out(self) -> None:
+        held, before = self._joiner.hand_over()
+        self._position += self._taken - (len(held) - before)
+        self._in_order = False
+        self._buffer = self._room()
+        self._buffer[: len(held)] = held
+        self._begin, self._end = before, len(held)
+
+    def _take_over(self, following: int, out: list[bytes]) -> None:
+        while self._codings:
+            self._append(out)
+        begin = min(following, self._history)
+        self._joiner.take_over(self._buffer[following - begin : self._end], begin)
+        self._in_order = True
+        self._ebbing = False
+        self._spare.clear()
+        self._taken = self._end - following
+        self._given = 0
+        self._enough = _IN_ORDER
+
+    # -- shared out ------------------------------------------------------------------
+
+    def _room(self) -> memoryview:
+        """Return a buffer for the next segment and what is around it."""
+        return self._spare.pop() if self._spare else memoryview(bytearray(self._before + self._full + self._after))
+
     def _segment(self, *, last: bool) -> Segment:
-        segment = self._joiner.segment(self._buffer[: self._end], self._begin, self._wanted, self._position, last)
-        self._position += self._wanted
+        segment = self._joiner.segment(self._buffer[: self._end], self._begin, self._size, self._position, last)
+        self._position += self._size
         return segment
 
-    def _move_on(self, buffer: memoryview, keep: int) -> None:
-        """Go on behind the segment in a buffer, the same or another, with so much of what was before."""
-        following = self._begin + self._wanted
-        kept = max(0, following - keep)
-        buffer[: self._end - kept] = self._buffer[kept : self._end]
-        self._buffer = buffer
-        self._begin = following - kept
-        self._end -= kept
-
-    def _go_on_alone(self, out: list[bytes]) -> None:
-        made = self._joiner.encode(self._segment(last=False))
-        out.append(made)
-        self._move_on(self._buffer, self._before_own)
-        if len(made) >= self._wanted:
-            self._stay_alone()
-        else:
-            self._alone = False
-            self._wanted = self._true_size
-
-    def _stay_alone(self) -> None:
-        self._alone = True
-        self._wanted = self._units(_ALONE)
-        self._turn = 0
-        self._ebbing = False
-        self._compressed.clear()
-        self._unknown = self._most + self._most_codings
+    def _fill(self, data: memoryview, out: list[bytes]) -> int:
+        # All but the last segment need what follows them; until more than that is
+        # there, this may be the last one.
+        full = self._begin + self._size + self._after
+        part = min(len(data), full - self._end)
+        self._buffer[self._end : self._end + part] = data[:part]
+        self._end += part
+        if self._end == full:
+            self._hand_out(out)
+        return part
 
     def _hand_out(self, out: list[bytes]) -> None:
-        """Make a segment, have others guess at it unless it is the caller's turn, and join the oldest."""
-        part = _Part(self._segment(last=False), self._wanted, self._buffer)
+        """Make a segment, have others guess at it if they have nothing better to do, and join the oldest."""
+        # What was worked on in order before is not all there any more.
+        known = self._begin >= min(self._position, self._before)
+        part = _Part(self._number, self._segment(last=False), self._size, self._buffer)
+        self._number += 1
+        if known and not self._ebbing:
+            self._crew.guess(part, self._parts[-1] if self._parts else None)
         self._parts.append(part)
-        if self._turn != 0 and not self._ebbing:
-            part.guess = _Task(part.segment)
-            self._crew.add(part.guess, urgent=False)
-        self._turn = (self._turn + 1) % self._turns
-        # Before going on alone: two for one, so that little comes out at a time.
-        keep = max(0, len(self._parts) - 2) if self._ebbing else self._most
-        while len(self._parts) > keep:
-            self._join(out)
-        if self._skips and not self._ebbing:
-            self._unknown -= 1
-            self._ebbing = self._unknown < 0 and not self._compressed.popleft()
-        if not self._parts:
-            self._join_all(out)
-            self._move_on(self._buffer, self._before_own)
-            self._stay_alone()
-            return
-        buffer = self._spare.pop() if self._spare else memoryview(bytearray(len(self._buffer)))
-        self._move_on(buffer, self._before_own if self._turn == 0 else self._before)
-        self._wanted = self._true_size if self._turn == 0 else self._guess_size
+        if self._ebbing:
+            # Before going on in order: two for one, so that little comes out at a time.
+            for _ in range(min(2, len(self._parts))):
+                self._join(out)
+        else:
+            while len(self._parts) > self._most:
+                self._join(out)
+        following = self._begin + self._size
+        if self._ebbing and not self._parts:
+            self._take_over(following, out)
+        else:
+            self._begin_next(following)
+
+    def _begin_next(self, following: int) -> None:
+        """Go on behind the segment in the buffer, with as much of what was before as is wanted."""
+        begin = min(following, self._before)
+        buffer = self._room()
+        end = begin + self._end - following
+        buffer[:end] = self._buffer[following - begin : self._end]
+        self._buffer, self._begin, self._end = buffer, begin, end
 
     def _join(self, out: list[bytes]) -> None:
         part = self._parts.popleft()
-        if part.guess is not None and not self._crew.take_back(part.guess):
+        if self._crew.reach(part):
+            assert part.guess is not None
             self._crew.wait(part.guess)
         coding = self._joiner.join(part.segment)
-        task = _Task(coding)
-        self._crew.add(task, urgent=True)
+        task = _Task(coding.run)
+        self._crew.code(task)
         self._codings.append(_Made(coding, part, task))
         while self._codings and (len(self._codings) > self._most_codings or self._codings[0].task.done()):
             self._append(out)
@@ -392,13 +450,7 @@ class _Parallel:
         made = self._codings.popleft()
         self._crew.wait(made.task)
         out.append(self._joiner.append(made.coding))
-        self._compressed.append(len(out[-1]) < made.part.size)
-        if made.part.source is not self._buffer:
-            self._spare.append(made.part.source)
-
-    def _join_all(self, out: list[bytes]) -> None:
-        while self._parts:
-            self._join(out)
-            self._spare.clear()
-        while self._codings:
-            self._append(out)
+        if self._skips and len(out[-1]) >= made.part.size:
+            self._ebbing = True
+        if made.part.buffer is not self._buffer:
+            self._spare.append(made.part.buffer)

@@ -62,7 +62,7 @@ class Profile:
         from convert.compression.gzip import GoGzipEncoder  # noqa: PLC0415
 
         generation, _, level = self.name.partition("-")
-        return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers, busy=True)
+        return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
 
 
 class _Plain:

@@ -108,29 +108,87 @@ def test_segments_are_joined_in_order_and_once() -> None:
     assert out == (encoder.write(data[: BLOCK + 1]), encoder.write(data[BLOCK + 1 :]) + encoder.finish())
 
 
-def test_a_segment_with_little_before_it_can_only_be_encoded() -> None:
+def test_a_segment_with_little_before_it_can_only_be_joined() -> None:
     unit, before, _, history = segment_geometry(127, 6) or (0, 0, 0, 0)
     data = bytes(range(256)) * 4000
     joiner = Joiner(127, 6)
     encoder = Encoder(127, 6)
-    out = [joiner.encode(joiner.segment(data, 0, 5 * unit, 0, last=False))]
     assert history < before < 5 * unit
+    codings = [joiner.join(joiner.segment(data, 0, 5 * unit, 0, last=False))]
     rest = joiner.segment(data[5 * unit - history :], history, len(data) - 5 * unit, 5 * unit, last=True)
     with pytest.raises(ValueError, match="too little before"):
         rest.run()
-    out.append(joiner.encode(rest))
-    assert out[0] + out[1] == encoder.write(data) + encoder.finish()
+    codings.append(joiner.join(rest))
+    for coding in codings:
+        coding.run()
+    assert b"".join(map(joiner.append, codings)) == encoder.write(data) + encoder.finish()
 
 
-def test_encoders_that_cut_tokens_write_nothing_at_once() -> None:
+def test_a_segment_runs_behind_the_one_before_it_and_no_other() -> None:
+    data = bytes(4 * BLOCK)
+    joiner = Joiner(126, 1)
+    first, second, third = (joiner.segment(data, at * BLOCK, BLOCK, at * BLOCK, last=False) for at in range(3))
+    with pytest.raises(ValueError, match="has not run"):
+        second.run(first)
+    first.run()
+    with pytest.raises(ValueError, match="not the segment before"):
+        third.run(first)
+    with pytest.raises(ValueError, match="not the segment before"):
+        Joiner(126, 1).segment(data, BLOCK, BLOCK, BLOCK, last=False).run(first)
+    with pytest.raises(TypeError):
+        second.run(data)  # type: ignore[arg-type]
+    second.run(first)
+
+
+def test_encoders_that_cut_tokens_write_nothing_in_order_between_segments() -> None:
     joiner = Joiner(126, 6)
-    with pytest.raises(ValueError, match="at once"):
-        joiner.encode(joiner.segment(bytes(3000), 0, 3000, 0, last=True))
-    joiner = Joiner(127, 6)
-    segment = joiner.segment(bytes(3000), 0, 3000, 0, last=True)
-    segment.run()
-    with pytest.raises(ValueError, match="at once"):
-        joiner.encode(segment)
+    with pytest.raises(ValueError, match="does not cut its input"):
+        joiner.write(bytes(3000))
+    with pytest.raises(ValueError, match="does not cut its input"):
+        joiner.take_over(bytes(3000), 0)
+    with pytest.raises(ValueError, match="does not cut its input"):
+        joiner.finish()
+    with pytest.raises(ValueError, match="not worked on in order"):
+        joiner.hand_over()
+
+
+def test_a_stream_is_in_segments_or_in_order_and_knows_which() -> None:
+    data = bytes(range(256)) * 1024
+    joiner = Joiner(127, 1)
+    out = [joiner.write(data[: 2 * BLOCK + 1])]
+    with pytest.raises(ValueError, match="next segment"):
+        joiner.join(joiner.segment(data, 2 * BLOCK, BLOCK, 2 * BLOCK, last=False))
+    with pytest.raises(ValueError, match="no need"):
+        joiner.take_over(data, 0)
+    held, before = joiner.hand_over()
+    assert held == data[2 * BLOCK - before : 2 * BLOCK + 1]
+    with pytest.raises(ValueError, match="not worked on in order"):
+        joiner.hand_over()
+    with pytest.raises(ValueError, match="take_over"):
+        joiner.write(data)
+    with pytest.raises(ValueError, match="take_over"):
+        joiner.finish()
+    coding = joiner.join(joiner.segment(data, 2 * BLOCK, BLOCK, 2 * BLOCK, last=False))
+    with pytest.raises(ValueError, match="codings to append"):
+        joiner.take_over(data[2 * BLOCK : 3 * BLOCK + 1], BLOCK)
+    coding.run()
+    out.append(joiner.append(coding))
+    for data_given, before_given in [
+        (data[3 * BLOCK - 100 : 3 * BLOCK + 1], 100),  # too little before
+        (data[2 * BLOCK : 3 * BLOCK], BLOCK),  # nothing of what follows
+        (data[: 3 * BLOCK], BLOCK),  # more than a block of it
+        (data, -1),
+        (data, 1 << 62),
+    ]:
+        with pytest.raises(ValueError, match="what is before"):
+            joiner.take_over(data_given, before_given)
+    joiner.take_over(data[2 * BLOCK : 3 * BLOCK + 1], BLOCK)
+    out += [joiner.write(data[3 * BLOCK + 1 :]), joiner.write(b""), joiner.finish()]
+    for call in (joiner.finish, joiner.hand_over, lambda: joiner.write(data), lambda: joiner.take_over(data, 0)):
+        with pytest.raises(ValueError, match=r"finished|in order|no need"):
+            call()
+    encoder = Encoder(127, 1)
+    assert b"".join(out) == encoder.write(data) + encoder.finish()
 
 
 def test_an_encoder_in_use_refuses_a_second_thread() -> None:

@@ -6,8 +6,8 @@
  * true of every input, besides the sanitizers' silence:
  *   - the output inflates (zlib) to the data;
  *   - however the data are cut, the output is the same;
- *   - segments worked on apart, or left to the joiner, and joined give the output of the
- *     encoder run in order.
+ *   - segments worked on apart, each for itself or one behind the other, or left to the joiner,
+ *     and joined, with parts written in order between, give the output of the encoder run in order.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -113,6 +113,7 @@ static buffer in_order(int generation, int level, const uint8_t *data, size_t n,
     void *memory =
         allocate(blocks != NULL ? block_stream_size(blocks) : tokens->state_size);
     block_stream *stream = NULL;
+    bit_tail tail = {0, 0};
     if (blocks != NULL)
         stream = block_stream_init(memory, blocks, level);
     else
@@ -129,10 +130,10 @@ static buffer in_order(int generation, int level, const uint8_t *data, size_t n,
         uint8_t *out = allocate(bound);
         size_t size;
         if (end)
-            size = blocks != NULL ? block_stream_finish(stream, out)
+            size = blocks != NULL ? block_stream_finish(stream, &tail, out)
                                   : tokens->finish(memory, out);
         else
-            size = blocks != NULL ? block_stream_write(stream, in, part, out)
+            size = blocks != NULL ? block_stream_write(stream, in, part, &tail, out)
                                   : tokens->write(memory, in, part, out);
         CHECK(size <= bound);
         grow(&result, out, size);
@@ -164,53 +165,111 @@ static bool is_run(unsigned turns, size_t number) {
     return (turns >> number % 8 & 1) != 0;
 }
 
-/* Parse the next part of the stream and code it apart, or both at once; put it into the stream. */
-static void join_part(const two_step_encoder *e, void *joiner, encoder_profile profile,
-                      const segment_input *input, bool run, bool at_once, buffer *result,
-                      bit_tail *tail) {
-    void *segment_memory = allocate(e->segment_memory(profile, input->size));
-    void *coding = allocate(e->coding_memory(profile, input->size));
-    void *segment = NULL;
-    bit_piece piece = {NULL, 0, BITS_NO_STORED};
-    if (run) {
-        segment = e->segment_init(segment_memory, profile, input);
-        e->segment_run(segment);
-    }
-    if (!at_once) {
-        e->join(joiner, input, segment, coding);
-        if (!e->codes_from_segment) {
-            free(segment_memory);
-            segment_memory = NULL;
-        }
-        e->coding_run(coding);
-        piece = ((const coding_bits *)coding)->piece;
-    }
-    size_t joined = at_once ? 0 : bits_join_size(tail, &piece);
-    size_t bound = joined + (at_once ? e->encode_size(profile, input->size) : 0) + block_bound(0);
-    uint8_t *out = allocate(bound);
-    if (!at_once)
-        bits_join(tail, &piece, out);
-    bit_writer w = bits_from_tail(tail, out + joined);
-    if (at_once)
-        e->encode(joiner, input, &w);
-    if (input->last)
-        e->end(joiner, &w);
-    joined += bits_to_tail(&w, tail);
-    CHECK(joined <= bound);
-    grow(result, out, joined);
+/* A stream put together of segments, or written in order where that is possible. */
+typedef struct {
+    const two_step_encoder *steps;
+    encoder_profile profile;
+    void *joiner;
+    void *segment_memory; /* of the last segment that was run, and it itself, or NULL */
+    void *segment;
+    bit_tail tail;
+    buffer result;
+} parallel_stream;
+
+static void grow_by(parallel_stream *s, uint8_t *out, size_t size, size_t bound) {
+    CHECK(size <= bound);
+    grow(&s->result, out, size);
     free(out);
+}
+
+static void forget_segment(parallel_stream *s) {
+    free(s->segment_memory);
+    s->segment_memory = s->segment = NULL;
+}
+
+/* Guess at the segment: from where the one before has ended if `follow` and it was run. */
+static void run_segment(parallel_stream *s, const segment_input *input, bool follow) {
+    const two_step_encoder *e = s->steps;
+    void *memory = allocate(e->segment_memory(s->profile, input->size));
+    void *segment = e->segment_init(memory, s->profile, input);
+    e->segment_run(segment, follow ? s->segment : NULL);
+    forget_segment(s);
+    s->segment_memory = memory;
+    s->segment = segment;
+}
+
+/* Join the next part of the stream, guessed at or not, and code it. */
+static void join_part(parallel_stream *s, const segment_input *input, bool run, bool follow) {
+    const two_step_encoder *e = s->steps;
+    void *coding = allocate(e->coding_memory(s->profile, input->size));
+    if (run)
+        run_segment(s, input, follow);
+    else
+        forget_segment(s);
+    e->join(s->joiner, input, s->segment, coding);
+    if (!e->codes_from_segment)
+        forget_segment(s);
+    e->coding_run(coding);
+    const bit_piece *piece = &((const coding_bits *)coding)->piece;
+    size_t joined = bits_join_size(&s->tail, piece);
+    size_t bound = joined + block_bound(0);
+    uint8_t *out = allocate(bound);
+    bits_join(&s->tail, piece, out);
+    if (input->last) {
+        bit_writer w = bits_from_tail(&s->tail, out + joined);
+        e->end(s->joiner, &w);
+        joined += bits_to_tail(&w, &s->tail);
+    }
+    grow_by(s, out, joined, bound);
     free(coding);
-    free(segment_memory);
+}
+
+/* Write the part in order, in two pieces. What is held when it ends goes to the next part. Gives
+ * how much is settled. */
+static size_t write_part(parallel_stream *s, const uint8_t *data, const segment_input *input,
+                         size_t after) {
+    const two_step_encoder *e = s->steps;
+    size_t history = e->geometry(s->profile).history;
+    size_t before = input->position < history ? (size_t)input->position : history;
+    uint8_t *held = allocate(before + 1);
+    memcpy(held, data + input->position - before, before + 1);
+    forget_segment(s);
+    e->hold(s->joiner, &(held_input){held + before, before, 1}, input->position);
+    free(held);
+    size_t rest = input->size + after - 1, position = (size_t)input->position + 1;
+    for (size_t part = rest / 3; rest > 0; part = rest) {
+        uint8_t *in = allocate(part);
+        memcpy(in, data + position, part);
+        size_t bound = e->write_bound(s->joiner, part);
+        uint8_t *out = allocate(bound);
+        if (part != 0)
+            grow_by(s, out, e->write(s->joiner, in, part, &s->tail, out), bound);
+        else
+            free(out);
+        free(in);
+        position += part;
+        rest -= part;
+    }
+    if (input->last) {
+        size_t bound = e->write_bound(s->joiner, 0);
+        uint8_t *out = allocate(bound);
+        grow_by(s, out, e->finish(s->joiner, &s->tail, out), bound);
+        return input->size;
+    }
+    held_input rests = e->held(s->joiner);
+    CHECK(rests.size == after);
+    CHECK(rests.before <= position - rests.size);
+    CHECK(memcmp(rests.data - rests.before, data + position - rests.size - rests.before,
+                 rests.before + rests.size) == 0);
+    return position - rests.size - (size_t)input->position;
 }
 
 static buffer in_parallel(const two_step_encoder *e, encoder_profile profile, const uint8_t *data,
                           size_t n, size_t step, unsigned turns) {
-    buffer result = {NULL, 0};
-    bit_tail tail = {0, 0};
     two_step_geometry wants = e->geometry(profile);
     step = (step + wants.unit - 1) / wants.unit * wants.unit;
     void *memory = allocate(e->joiner_memory(profile));
-    void *joiner = e->joiner_init(memory, profile);
+    parallel_stream s = {.steps = e, .profile = profile, .joiner = e->joiner_init(memory, profile)};
     size_t at = 0;
     bool last = false;
     for (size_t number = 0; !last; number++) {
@@ -221,14 +280,17 @@ static buffer in_parallel(const two_step_encoder *e, encoder_profile profile, co
         segment_input input;
         uint8_t *copy = around(data, n, at, run ? wants.before : wants.history, size, wants.after,
                                &input);
-        bool at_once = !run && e->encode != NULL && is_run(turns, number + 3);
-        join_part(e, joiner, profile, &input, run, at_once, &result, &tail);
+        if (!run && e->write != NULL && is_run(turns, number + 3))
+            CHECK(write_part(&s, data, &input, input.last ? 0 : wants.after) == size);
+        else
+            join_part(&s, &input, run, is_run(turns, number + 5));
         last = input.last;
         at += size;
         free(copy);
     }
+    forget_segment(&s);
     free(memory);
-    return result;
+    return s.result;
 }
 
 static void check_inflates(const buffer *deflated, const uint8_t *data, size_t n) {
