@@ -1,162 +1,145 @@
-"""What more cores than there are would give: a model of one stream, fed with measured costs.
+"""What more cores than there are would give: the product's own scheduling, in simulated time.
 
     python bench/encoders/model.py FILE [PROFILE...]
 
-Every part of a parallel stream is run here by itself, one after the other, and its processor
-time taken: filling buffers and CRC, working on each segment that others get, joining it
-(comparing, repairing, copying, cutting) or encoding it without a guess, coding, appending. A
-schedule is then computed for N workers, the calling thread one of them, with the rules of
-convert/compression/gzip.py (segment size and number in flight for that many, which segments
-are the caller's, joins and appends in order), and compared with the measured time in order.
-That the caller does what others have not begun, memory bandwidth and shared caches are not
-in the model.
+One thread runs everything: the stream of convert/compression/gzip.py as it is, and each task
+that a helper would have taken at the moment the helper would have come for it. What every step
+takes is its processor time here; who would have waited for whom is computed. So the work is
+real, warm-ups and repairs included, and in the order that so many workers would have done it
+in. Memory bandwidth, shared caches and the interpreter's lock are not in the model.
 """
 
 from __future__ import annotations
 
-import heapq
+import math
 import sys
 import time
 from concurrent.futures import Executor
-from itertools import pairwise
 from pathlib import Path
 
-from isal import isal_zlib
-
-from convert._native import Coding, Encoder, Joiner, segment_geometry
 from convert.compression import gzip
+from convert.compression.gzip import GoGzipEncoder
 
 CORES = (2, 8, 32)
 CHUNK = 1 << 20
 
 
-class Plan:
-    """How the product would cut a stream for so many workers."""
+class Clock:
+    """The caller's time: the processor's, less what was spent on helpers, and waiting."""
 
-    def __init__(self, generation: int, level: int, workers: int) -> None:
-        geometry = segment_geometry(generation, level)
-        assert geometry is not None
-        self.geometry = geometry
-        rules = gzip._Parallel(generation, level, geometry, _Nobody(), workers, busy=False)  # noqa: SLF001 - the rules themselves
-        self.guessed, self.left = rules._guess_size, rules._true_size  # noqa: SLF001
-        self.most, self.most_codings = rules._most, rules._most_codings  # noqa: SLF001
-        self.turns = rules._turns  # noqa: SLF001
-        self.helpers = rules._crew._free  # noqa: SLF001
-        self.at_once = rules._skips  # noqa: SLF001
+    def __init__(self) -> None:
+        self.began = time.thread_time()
+        self.helped = 0.0
+        self.simulating = 0.0
+        self.waited = 0.0
+        self.elsewhere: float | None = None  # the time of the helper that is being simulated
 
+    def caller(self) -> float:
+        return time.thread_time() - self.began - self.simulating + self.waited
 
-class _Nobody(Executor):
-    pass
+    def now(self) -> float:
+        return self.caller() if self.elsewhere is None else self.elsewhere
 
 
-def in_order(generation: int, level: int, data: memoryview) -> float:
-    began = time.thread_time()
-    encoder = Encoder(generation, level)
+clock = Clock()
+
+
+class Task(gzip._Task):  # noqa: SLF001 - the scheduler itself is what is simulated
+    """A task that is done when its helper's time says so."""
+
+    done_at = math.inf
+
+    def run(self) -> None:
+        super().run()
+        if clock.elsewhere is None:
+            self.done_at = clock.caller()
+
+    def done(self) -> bool:
+        return self.done_at <= clock.now()
+
+    def wait(self) -> None:
+        clock.waited += max(0.0, self.done_at - clock.caller())
+        super().wait()
+
+
+class Crew(gzip._Crew):  # noqa: SLF001
+    """Helpers that have worked on, each in its own time, whenever the caller looks."""
+
+    def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
+        super().__init__(executor, helpers, few=few)
+        self._free_at = [0.0] * helpers
+
+    def _ask(self) -> None:
+        self._catch_up()
+
+    def reach(self, part: gzip._Part) -> bool:
+        self._catch_up()
+        return super().reach(part)
+
+    def wait(self, task: gzip._Task) -> None:
+        self._catch_up()
+        super().wait(task)
+
+    def _catch_up(self) -> None:
+        entered = time.thread_time()
+        self._work_until(clock.caller())
+        clock.simulating += time.thread_time() - entered
+
+    def _work_until(self, until: float) -> None:
+        while (at := min(self._free_at)) <= until:
+            helper = self._free_at.index(at)
+            clock.elsewhere = at
+            task = self._next()
+            if isinstance(task, Task):
+                began = time.thread_time()
+                task.run()
+                took = time.thread_time() - began
+                clock.helped += took
+                task.done_at = self._free_at[helper] = at + took
+            clock.elsewhere = None
+            if task is None:
+                # Those who find nothing can begin no earlier than with what comes next.
+                self._free_at = [max(free, until) for free in self._free_at]
+                return
+
+
+class Nobody(Executor):
+    """Is never asked."""
+
+
+def stream(generation: str, level: int, data: memoryview, workers: int) -> int:
+    """Encode; return what was repaired."""
+    encoder = GoGzipEncoder(generation, level, Nobody() if workers > 1 else None, workers)
     for i in range(0, len(data), CHUNK):
-        isal_zlib.crc32(data[i : i + CHUNK])
         encoder.write(data[i : i + CHUNK])
     encoder.finish()
-    return time.thread_time() - began
-
-
-def costs(generation: int, level: int, data: memoryview, plan: Plan) -> tuple[list[list[float]], int]:
-    """Return fill, run, join, code and append seconds of each segment, and what was repaired.
-
-    No time to run: it is the caller's, and joining it is all there is.
-    """
-    _, before, after, _ = plan.geometry
-    joiner = Joiner(generation, level)
-    result: list[list[float]] = []
-    position = 0
-    last = False
-    while not last:
-        own = len(result) % plan.turns == 0
-        step = plan.left if own else plan.guessed
-        last = len(data) - position < step + after
-        size = len(data) - position if last else step
-        start = max(0, position - before)
-        times = [time.thread_time()]
-        held = bytearray(data[start : position + size + (0 if last else after)])
-        isal_zlib.crc32(data[position : position + size])
-        segment = joiner.segment(held, position - start, size, position, last)
-        times.append(time.thread_time())
-        if not own:
-            segment.run()
-        times.append(time.thread_time())
-        joined = joiner.encode(segment) if own and plan.at_once else joiner.join(segment)
-        times.append(time.thread_time())
-        if isinstance(joined, Coding):
-            joined.run()
-            times.append(time.thread_time())
-            joiner.append(joined)
-        else:
-            times.append(times[-1])
-        times.append(time.thread_time())
-        parts = [b - a for a, b in pairwise(times)]
-        if own:
-            parts[1] = 0.0
-        result.append(parts)
-        position += size
-    return result, joiner.repaired
-
-
-def schedule(segments: list[list[float]], plan: Plan) -> float:
-    """Return the time at which the calling thread is done."""
-    free = [0.0] * plan.helpers
-    now = 0.0
-    running: list[tuple[float, list[float]]] = []
-    codings: list[tuple[float, float]] = []
-
-    def submit(cost: float) -> float:
-        end = max(heapq.heappop(free), now) + cost
-        heapq.heappush(free, end)
-        return end
-
-    def join() -> None:
-        nonlocal now
-        end, (_, _, join_cost, code, append) = running.pop(0)
-        now = max(now, end) + join_cost
-        codings.append((submit(code) if code else now, append))
-        while codings and (len(codings) > plan.most_codings or codings[0][0] <= now):
-            take()
-
-    def take() -> None:
-        nonlocal now
-        end, append = codings.pop(0)
-        now = max(now, end) + append
-
-    for segment in segments:
-        now += segment[0]
-        running.append((submit(segment[1]) if segment[1] else 0.0, segment))
-        while len(running) > plan.most:
-            join()
-    while running:
-        join()
-    while codings:
-        take()
-    return now
+    return encoder.repaired
 
 
 def main() -> None:
+    global clock  # noqa: PLW0603 - the patched classes look at it
+    gzip._Task, gzip._Crew = Task, Crew  # type: ignore[misc] # noqa: SLF001
     data = memoryview(Path(sys.argv[1]).read_bytes())
-    print("profile    cores  segments  MiB each  repaired  work/in order  on the caller  model")
+    print("profile    cores  repaired  work/in order  caller's work  model")
     for profile in sys.argv[2:] or ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"]:
-        generation, level = 100 + int(profile[4:6]), int(profile[7:])
-        alone = min(in_order(generation, level, data) for _ in range(3))
+        generation, _, level = profile.partition("-")
+        alone = []
+        for _ in range(3):
+            clock = Clock()
+            stream(generation, int(level), data, 1)
+            alone.append(clock.caller())
         for cores in CORES:
-            plan = Plan(generation, level, cores)
-            runs = [costs(generation, level, data, plan) for _ in range(3)]
-            # The best of each part: another program's noise is no part of the model.
-            segments = [
-                [min(parts) for parts in zip(*same, strict=True)]
-                for same in zip(*(run[0] for run in runs), strict=True)
-            ]
-            work = sum(map(sum, segments))
-            caller = sum(segment[0] + segment[2] + segment[4] for segment in segments)
-            modelled = schedule(segments, plan)
+            runs = []
+            for _ in range(3):
+                clock = Clock()
+                repaired = stream(generation, int(level), data, cores)
+                took = clock.caller()
+                runs.append((took, took - clock.waited, clock.helped, repaired))
+            # The best run: another program's noise is no part of the model.
+            took, caller, helped, repaired = min(runs)
             print(
-                f"{profile:<10} {cores:5}  {len(segments):8}  {plan.guessed / 2**20:8.2f}  {runs[0][1]:8}"
-                f"  {work / alone:13.2f}  {caller / work:12.1%}  {alone / modelled:5.2f}x",
+                f"{profile:<10} {cores:5}  {repaired:8}  {(caller + helped) / min(alone):13.2f}"
+                f"  {caller / (caller + helped):13.1%}  {min(alone) / took:5.2f}x",
                 flush=True,
             )
 

@@ -28,16 +28,18 @@ _LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
 # Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
 # to six times as much, and all is to stay below 64 MB. Encoders that cut their input get more,
 # because they warm up for longer.
-_IN_FLIGHT_BLOCKS: Final = 6 << 20
+_IN_FLIGHT_BLOCKS: Final = 5 << 20
 _IN_FLIGHT_TOKENS: Final = 4 << 20
 # So few workers take turns with the caller; of more, it joins what they have guessed.
 _FEW: Final = 3
 # In order, so much is looked at together to see whether it compresses; and the first time.
 _IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
-_MOST_WORKERS: Final = 16
-# Repairs at go1.27-1 are long and done by the caller: with more, smaller segments it would be
-# all there is to do (docs/encoders.md).
+# Each worker's segments have memory of their own, tables above all; those of go1.26 are small.
+_MOST_WORKERS: Final = 8
+_MOST_WORKERS_GO126_TOKENS: Final = 12
+# Repairs at go1.27-1 are long and done by the caller: with more workers they would be all there
+# is to do (docs/encoders.md).
 _MOST_WORKERS_GO127_1: Final = 4
 
 
@@ -47,7 +49,7 @@ class GoGzipEncoder:
     The bytes depend on generation, level and input alone: not on how the input is cut,
     on `executor` or on `workers`. With an executor, up to `workers` calls are in it at
     a time, each for one task of 2 MiB of input at most, none of which waits for another;
-    the calling thread is a worker too. Memory stays below 40 MB whatever the input and the
+    the calling thread is a worker too. Memory stays below 45 MB whatever the input and the
     workers. Not for use by two threads at once.
 
     Args:
@@ -288,10 +290,13 @@ class _Parallel:
         self, generation: int, level: int, geometry: tuple[int, int, int, int], executor: Executor, workers: int
     ) -> None:
         self._unit, self._before, self._after, self._history = geometry
-        sparse = (generation, level) == (127, 1)
-        workers = min(workers, _MOST_WORKERS_GO127_1 if sparse else _MOST_WORKERS)
         # Encoders that cut the input, not the tokens, skip over noise.
         self._skips = level <= _LAST_CUTTING_INPUT[generation]
+        if (generation, level) == (127, 1):
+            most_workers = _MOST_WORKERS_GO127_1
+        else:
+            most_workers = _MOST_WORKERS if self._skips or generation == 127 else _MOST_WORKERS_GO126_TOKENS
+        workers = min(workers, most_workers)
         # Enough for every worker while the oldest is being joined.
         self._most = workers + max(1, workers // 4)
         self._most_codings = max(1, self._most // 4)
