@@ -7,7 +7,7 @@
  * Parallel: a block's parse depends on the table alone, and of that on entries less than
  * 32 KiB old. A parser that starts with an empty table sooner or later enters what the
  * true one does. So little is entered that this takes 6 to 9 blocks on average and
- * sometimes 60; go127_fast_segment.c checks, and repairs, so that it is never taken for granted.
+ * sometimes 60; block_segment.c checks, and repairs, so that it is never taken for granted.
  */
 #include "go127_fast.h"
 

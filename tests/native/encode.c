@@ -2,8 +2,7 @@
  * The core as a filter, without Python: encode LEVEL GENERATION [CUT] < input > raw-deflate
  *
  * LEVEL is 1..9, "huffman" or "store", GENERATION 1.26 or 1.27, CUT the size of the pieces
- * the input is handed over in. Used by the tests on other processors (run-qemu.sh) and by
- * the encoder benchmark.
+ * the input is handed over in. Used by the tests on other processors.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,14 +35,15 @@ int main(int argc, char **argv) {
         uint8_t *out = malloc(t->bound(s, 0));
         fwrite(out, 1, t->finish(s, out), stdout);
     } else {
+        bit_tail tail = {0, 0};
         block_stream *s = block_stream_init(malloc(block_stream_size(e)), e, level);
         while ((n = fread(in, 1, cut, stdin)) > 0) {
             uint8_t *out = malloc(block_stream_bound(s, n));
-            fwrite(out, 1, block_stream_write(s, in, n, out), stdout);
+            fwrite(out, 1, block_stream_write(s, in, n, &tail, out), stdout);
             free(out);
         }
         uint8_t *out = malloc(block_stream_bound(s, 0));
-        fwrite(out, 1, block_stream_finish(s, out), stdout);
+        fwrite(out, 1, block_stream_finish(s, &tail, out), stdout);
     }
     return ferror(stdin) || fflush(stdout) != 0;
 }
