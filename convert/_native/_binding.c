@@ -3,7 +3,7 @@
  *
  * Built for the stable ABI of Python 3.11 on. Each call that works on data releases the
  * GIL; each object is used by one call at a time, and a second one while the first runs
- * raises RuntimeError instead of corrupting it. Memory is taken when an object is made.
+ * raises RuntimeError instead of corrupting it.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -247,7 +247,7 @@ static PyType_Spec encoder_spec = {
     .slots = encoder_slots,
 };
 
-/* ---- Segment: a part of a stream, coded from a guess ------------------------------------- */
+/* ---- Segment: a part of a stream, which may be guessed at ------------------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -255,13 +255,12 @@ typedef struct {
     bool guessable; /* there is enough before it to warm up in */
     bool has_run;
     bool joined;
-    const void *joiner; /* that it was made for: only compared */
     Py_buffer view; /* the input, held for as long as anyone may look at it */
     segment_input input;
     encoder_profile profile;
     const two_step_encoder *steps;
     void *part; /* the encoder's segment: NULL unless it is being run or has run */
-    memory_pool *pool;
+    memory_pool *pool; /* its joiner's, and no other's as long as anyone holds it */
     void *memory;
     size_t memory_size;
 } segment_object;
@@ -283,8 +282,8 @@ static void segment_forget(segment_object *self) {
     self->part = NULL;
 }
 
-static int segment_prepare(segment_object *self) {
-    if (!self->guessable) {
+static int segment_prepare(segment_object *self, const void *previous) {
+    if (!self->guessable && previous == NULL) {
         PyErr_SetString(PyExc_ValueError, "there is too little before the segment to guess at it");
         return -1;
     }
@@ -307,7 +306,7 @@ static int part_before(const segment_object *self, PyObject *object, const void 
         PyErr_SetString(PyExc_TypeError, "a Segment is wanted");
         return -1;
     }
-    if (previous->joiner != self->joiner || !previous->has_run ||
+    if (previous->pool != self->pool || !previous->has_run ||
         previous->input.position + previous->input.size != self->input.position) {
         PyErr_SetString(PyExc_ValueError, "not the segment before, or it has not run");
         return -1;
@@ -325,7 +324,7 @@ static PyObject *segment_run(PyObject *object, PyObject *args) {
         take(&self->busy) < 0)
         return NULL;
     bool failed = false;
-    if (!self->has_run && !self->joined && !(failed = segment_prepare(self) < 0)) {
+    if (!self->has_run && !self->joined && !(failed = segment_prepare(self, previous) < 0)) {
         Py_BEGIN_ALLOW_THREADS
         self->steps->segment_run(self->part, previous);
         Py_END_ALLOW_THREADS
@@ -365,12 +364,11 @@ typedef struct {
     busy_flag busy;
     bool has_run;
     PyObject *segment; /* its input, and perhaps more, is still needed; or NULL */
-    const void *joiner; /* that made it: only compared */
     unsigned long long number; /* among its codings */
     bool last; /* the stream ends with it */
     bit_piece piece; /* when it has run */
     const two_step_encoder *steps;
-    memory_pool *pool;
+    memory_pool *pool; /* its joiner's */
     void *memory;
     size_t memory_size;
 } coding_object;
@@ -427,6 +425,7 @@ typedef struct {
     busy_flag busy;
     encoder_profile profile;
     bool in_order;               /* written to, and not handed over since */
+    bool handed_over;            /* and not taken over since */
     unsigned long long position; /* of the next segment or, in order, write */
     unsigned long long joined;   /* codings made */
     unsigned long long appended; /* codings taken */
@@ -512,7 +511,6 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
     if (segment == NULL)
         return NULL;
     atomic_flag_clear(&segment->busy);
-    segment->joiner = self;
     segment->pool = pool_share(self->pool);
     if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
         goto failed;
@@ -524,7 +522,7 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
         wanted.before = (size_t)position;
     segment->guessable = before >= 0 && (size_t)before >= wanted.before;
     Py_ssize_t length = segment->view.len;
-    if (before < 0 || size < 0 || before > length || size > length - before ||
+    if (position > INT64_MAX || before < 0 || size < 0 || before > length || size > length - before ||
         (size_t)before < wanted.history || (unsigned long long)before > position) {
         PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
         goto failed;
@@ -568,7 +566,7 @@ static segment_object *next_segment(joiner_object *self, PyObject *object) {
     segment_object *segment = (segment_object *)object;
     if (take(&segment->busy) < 0)
         return NULL;
-    if (segment->joiner == self && segment->input.position == self->position &&
+    if (segment->pool == self->pool && segment->input.position == self->position &&
         !segment->joined && !self->finished && !self->in_order)
         return segment;
     give_back(&segment->busy);
@@ -585,7 +583,6 @@ static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
         return NULL;
     atomic_flag_clear(&coding->busy);
     coding->segment = Py_NewRef((PyObject *)segment);
-    coding->joiner = self;
     coding->last = segment->input.last;
     coding->steps = self->steps;
     coding->pool = pool_share(self->pool);
@@ -666,7 +663,7 @@ static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     give_back(&coding->busy);
     if (take(&self->busy) < 0)
         return NULL;
-    if (!coding->has_run || coding->joiner != self || coding->number != self->appended) {
+    if (!coding->has_run || coding->pool != self->pool || coding->number != self->appended) {
         PyErr_SetString(PyExc_ValueError, "not this joiner's next coding, or it has not run");
         give_back(&self->busy);
         return NULL;
@@ -684,7 +681,7 @@ static bool may_go_in_order(const joiner_object *self) {
         PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
     else if (self->finished)
         PyErr_SetString(PyExc_ValueError, "the stream is finished");
-    else if (!self->in_order && self->position != 0)
+    else if (!self->in_order && (self->position != 0 || self->handed_over))
         PyErr_SetString(PyExc_ValueError, "take_over() must come before");
     else
         return true;
@@ -754,6 +751,7 @@ static PyObject *joiner_hand_over(PyObject *object, PyObject *unused) {
                                (Py_ssize_t)(held.before + held.size), (Py_ssize_t)held.before);
         if (result != NULL) {
             self->in_order = false;
+            self->handed_over = true;
             self->position -= held.size;
         }
     }
@@ -767,8 +765,12 @@ static bool can_hold(const joiner_object *self, Py_ssize_t length, Py_ssize_t be
         PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
         return false;
     }
-    if (self->in_order || self->finished || self->joined != self->appended) {
-        PyErr_SetString(PyExc_ValueError, "there are codings to append before, or no need");
+    const char *reason = self->in_order    ? "the stream is worked on in order already"
+                         : self->finished  ? "the stream is finished"
+                         : self->joined != self->appended ? "there are codings to append before"
+                                                          : NULL;
+    if (reason != NULL) {
+        PyErr_SetString(PyExc_ValueError, reason);
         return false;
     }
     two_step_geometry wanted = self->steps->geometry(self->profile);
@@ -797,6 +799,7 @@ static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
                                (size_t)(view.len - before)};
             self->steps->hold(self->whole, &held, self->position);
             self->in_order = true;
+            self->handed_over = false;
             self->position += held.size;
         }
         give_back(&self->busy);
@@ -810,7 +813,11 @@ static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
 static PyObject *joiner_repaired(PyObject *object, void *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
-    return PyLong_FromUnsignedLongLong(self->steps->repaired(self->whole));
+    if (take(&self->busy) < 0)
+        return NULL;
+    uint64_t bytes = self->steps->repaired(self->whole);
+    give_back(&self->busy);
+    return PyLong_FromUnsignedLongLong(bytes);
 }
 
 static PyMethodDef joiner_methods[] = {

@@ -37,8 +37,10 @@ class Segment:
     def run(self, previous: Segment | None = None, /) -> None:
         """Do the work, on whichever thread.
 
-        `previous`, the segment right before, has run: the guess is that the stream ends there as
-        that has, which needs no warming up. Encoders that do not cut their input do not look at it.
+        `previous`, the segment right before, has run: the guess is that the stream's state here is
+        the one that ended in, which needs no warming up. Encoders that do not cut their input do not
+        look at it. Raises ValueError if it is not that segment or has not run, or if neither it nor
+        enough of the input before is there.
         """
 
 @final

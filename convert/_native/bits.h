@@ -23,7 +23,7 @@ typedef struct {
     uint8_t *next;
     /* Where (in bits from start) the header of the first stored block begins, or
      * BITS_NO_STORED. From its length field on, the stream is byte aligned wherever it is
-     * put; before, joining has to shift. Reset by whoever wants to know about one block. */
+     * put; before, joining has to shift. */
     uint64_t first_stored;
 } bit_writer;
 

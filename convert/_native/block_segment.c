@@ -104,7 +104,7 @@ static bool has_snapshot(const block_encoder *e, size_t after) {
                                       : e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0);
 }
 
-/* The how manieth of those kept it is. */
+/* Its index among those kept. */
 static size_t snapshot_index(const block_encoder *e, size_t after) {
     size_t index = 0;
     for (size_t i = 0; i < after; i++)
@@ -334,7 +334,6 @@ static void join(void *joiner, const segment_input *input, const void *segment, 
 static void end(void *joiner, bit_writer *out) {
     block_joiner *j = joiner;
     j->encoder->end(j->coder, out);
-    bits_align(out);
 }
 
 /* ---- In order -------------------------------------------------------------------------- */

@@ -134,7 +134,6 @@ size_t block_stream_finish(block_stream *s, bit_tail *tail, uint8_t *out) {
     if (s->end > s->begin)
         encode_block(s, s->buffer + s->begin, s->end - s->begin, true, &w);
     s->encoder->end(s->coder, &w);
-    bits_align(&w);
     return bits_to_tail(&w, tail);
 }
 

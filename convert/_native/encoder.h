@@ -110,7 +110,8 @@ static inline size_t block_bound(size_t n) {
     return 2 * n + 1024;
 }
 
-/* The most sequences that a block can have. */
+/* The most sequences that a block can have: a match takes four bytes at least, and one cut in
+ * pieces of up to 258 has fewer pieces than that. */
 static inline size_t block_sequences(const block_encoder *encoder) {
     return encoder->block_size / BLOCK_MIN_MATCH + 1;
 }

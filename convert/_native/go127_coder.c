@@ -249,7 +249,7 @@ void go127_plan_complete(block_plan *plan) {
 
 /* ---- Writing ------------------------------------------------------------------------- */
 
-/* Without an output (a worker warming up) everything is decided as ever, nothing written. */
+/* Without an output everything is decided as ever, nothing written. */
 
 static void close_block(go127_coder *coder, bit_writer *out) {
     if (coder->header_size == 0)

@@ -33,8 +33,6 @@ enum {
     /* When origins get here, tables are renumbered. Go does so near 2^31; nothing but
      * entries out of reach is lost by it, so the bytes do not depend on when. */
     FAST_LAST_ORIGIN = 1 << 26,
-    /* A match takes four bytes at least (BLOCK_MIN_MATCH), and one cut in pieces of up to 258
-     * has fewer pieces than that. */
     /* Level 4 looks at older input than it can refer to: see there. */
     FAST_HISTORY_4 = FAST_REACH + 4 * FAST_BLOCK,
 };

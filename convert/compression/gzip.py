@@ -7,6 +7,7 @@ order: see `docs/encoders.md`.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,9 +26,9 @@ _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
 # Levels up to which blocks are cut from the input; above, from the tokens.
 _LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
-# Input in flight, over all segments of a stream. What is made of it (tokens, output) needs up
-# to six times as much, and all is to stay below 64 MB. Encoders that cut their input get more,
-# because they warm up for longer.
+# Input in flight, over all segments of a stream. What is made of it (tokens, tables, output) needs
+# up to six times as much; with the interpreter's 14 MB all is to stay below 64 MB. Encoders that
+# cut their input get more, because they warm up for longer.
 _IN_FLIGHT_BLOCKS: Final = 5 << 20
 _IN_FLIGHT_TOKENS: Final = 4 << 20
 # So few workers take turns with the caller; of more, it joins what they have guessed.
@@ -35,7 +36,8 @@ _FEW: Final = 3
 # In order, so much is looked at together to see whether it compresses; and the first time.
 _IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
-# Each worker's segments have memory of their own, tables above all; those of go1.26 are small.
+# Each worker's segments have memory of their own, and the more there are the shorter they are. Those of
+# levels 2 to 9 of go1.26 need little to warm up in and keep no snapshots.
 _MOST_WORKERS: Final = 8
 _MOST_WORKERS_GO126_TOKENS: Final = 12
 # Repairs at go1.27-1 are long and done by the caller: with more workers they would be all there
@@ -58,7 +60,8 @@ class GoGzipEncoder:
         executor: where parts of the stream may be worked on, or None. Its threads may all
             be busy, or even be waiting for this encoder: what nobody has begun when it
             is needed is done by the caller.
-        workers: how many threads to keep busy, the caller's included.
+        workers: how many threads to keep busy, the caller's included; from four on it has little
+            to do and is not counted.
 
     Raises:
         ValueError: there is no such generation or level.
@@ -141,6 +144,9 @@ class _Task:
     def done(self) -> bool:
         return self._done.is_set()
 
+    def failed(self) -> bool:
+        return self._error is not None
+
     def wait(self) -> None:
         self._done.wait()
         if self._error is not None:
@@ -159,7 +165,7 @@ class _Part:
         self._previous: _Part | None = None
 
     def may_be_guessed(self, previous: _Part | None) -> None:
-        """Have it done by whoever comes, unless that is the stream."""
+        """Let a helper guess at it, until the stream reaches it."""
         self.guess = _Task(self._run)
         self._previous = previous
 
@@ -169,7 +175,7 @@ class _Part:
     def follows_a_guess(self) -> bool:
         """Whether the one before has been guessed at: to go on from there is quicker, and more often right."""
         guess = self._previous.guess if self._previous is not None else None
-        return guess is not None and guess.done()
+        return guess is not None and guess.done() and not guess.failed()
 
     def _run(self) -> None:
         # What has run is kept by nobody but the stream.
@@ -183,7 +189,8 @@ class _Crew:
 
     The executor is asked for help, not given a task: a thread that comes takes what is best
     done next of what nobody has begun. So the stream can do itself what would come too
-    late, and a full executor keeps nothing of it but a few calls.
+    late, and a full executor keeps nothing of it but a few calls, which do nothing when the
+    stream is gone.
     """
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
@@ -252,17 +259,28 @@ class _Crew:
             if self._free == 0 or not (self._codings or self._best_part()):
                 return
             self._free -= 1
-        self._executor.submit(self._help)
+        try:
+            self._executor.submit(_help, weakref.ref(self))
+        except RuntimeError:
+            # It is shut down: there will be no more help, and none is needed.
+            with self._lock:
+                self._free = 0
 
-    def _help(self) -> None:
+    def help(self) -> None:
+        """Do one task: other streams that use the executor get their turn."""
         with self._lock:
             task = self._next()
         if task is not None:
             task.run()
         with self._lock:
             self._free += 1
-        # One task a call: other streams that use the executor get their turn.
         self._ask()
+
+
+def _help(asking: weakref.ref[_Crew]) -> None:
+    crew = asking()
+    if crew is not None:
+        crew.help()
 
 
 class _Made:

@@ -158,7 +158,7 @@ def test_a_stream_is_in_segments_or_in_order_and_knows_which() -> None:
     out = [joiner.write(data[: 2 * BLOCK + 1])]
     with pytest.raises(ValueError, match="next segment"):
         joiner.join(joiner.segment(data, 2 * BLOCK, BLOCK, 2 * BLOCK, last=False))
-    with pytest.raises(ValueError, match="no need"):
+    with pytest.raises(ValueError, match="in order already"):
         joiner.take_over(data, 0)
     held, before = joiner.hand_over()
     assert held == data[2 * BLOCK - before : 2 * BLOCK + 1]
@@ -185,7 +185,7 @@ def test_a_stream_is_in_segments_or_in_order_and_knows_which() -> None:
     joiner.take_over(data[2 * BLOCK : 3 * BLOCK + 1], BLOCK)
     out += [joiner.write(data[3 * BLOCK + 1 :]), joiner.write(b""), joiner.finish()]
     for call in (joiner.finish, joiner.hand_over, lambda: joiner.write(data), lambda: joiner.take_over(data, 0)):
-        with pytest.raises(ValueError, match=r"finished|in order|no need"):
+        with pytest.raises(ValueError, match=r"finished|in order"):
             call()
     encoder = Encoder(127, 1)
     assert b"".join(out) == encoder.write(data) + encoder.finish()
@@ -229,3 +229,43 @@ def test_codings_are_run_before_they_are_appended() -> None:
     assert joiner.append(coding) == encoder.write(b"abc" * 1000) + encoder.finish()
     with pytest.raises(ValueError, match="next coding"):
         joiner.append(coding)
+
+
+def test_segments_and_codings_of_a_joiner_that_is_gone_fit_no_other() -> None:
+    """Even if the other one lies where it lay."""
+    data = b"abc" * 30000
+    for _ in range(50):
+        joiner = Joiner(126, 6)
+        segment, other = (joiner.segment(data, 0, len(data), 0, last=True) for _ in range(2))
+        segment.run()
+        coding = joiner.join(segment)
+        coding.run()
+        other.run()
+        del joiner
+        joiner = Joiner(127, 1)
+        with pytest.raises(ValueError, match="next segment"):
+            joiner.join(other)
+        with pytest.raises(ValueError, match="next coding"):
+            joiner.append(coding)
+        with pytest.raises(ValueError, match="not the segment before"):
+            joiner.segment(data, BLOCK, len(data) - BLOCK, BLOCK, last=True).run(segment)
+
+
+def test_what_was_handed_over_has_to_be_taken_over() -> None:
+    joiner = Joiner(126, 1)
+    assert joiner.write(b"a") == b""
+    assert joiner.hand_over() == (b"a", 0)
+    for call in (joiner.finish, lambda: joiner.write(b"b")):
+        with pytest.raises(ValueError, match="take_over"):
+            call()
+    joiner.take_over(b"a", 0)
+    assert joiner.hand_over() == (b"a", 0)
+    joiner.take_over(b"a", 0)
+    encoder = Encoder(126, 1)
+    assert joiner.write(b"b") + joiner.finish() == encoder.write(b"ab") + encoder.finish()
+
+
+def test_positions_beyond_any_stream_are_refused() -> None:
+    for position in (-BLOCK, (1 << 64) - 1):
+        with pytest.raises(ValueError, match="data do not hold"):
+            Joiner(126, 1).segment(bytes(BLOCK), 0, BLOCK, position, last=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 import sys
 import threading
+import weakref
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,6 +150,16 @@ def test_wrong_guesses_are_repaired(generation: int, level: int, recipe: list[li
     assert out == in_order(generation, level, data)
 
 
+@pytest.mark.parametrize(("generation", "level"), [(126, 1), (127, 1)])
+def test_a_guess_that_becomes_right_is_taken_from_there_on(generation: int, level: int) -> None:
+    """Blocks parsed anew and then those of the segment, in one coding."""
+    data = recipes.make([["noise", 1, 33000, 256], ["edit", 20000, 900000, 300]])
+    segment = 5 * 65535
+    out, repaired = apart(generation, level, data, segment)
+    assert 0 < repaired < segment
+    assert out == in_order(generation, level, data)
+
+
 @pytest.mark.parametrize("profile", PARALLEL)
 @pytest.mark.parametrize(
     "recipe",
@@ -182,13 +194,17 @@ def test_a_stream_may_end_anywhere_near_the_end_of_a_segment(profile: tuple[int,
 
 
 class Stuck(Executor):
-    """Takes work and never begins it, like a pool whose threads all wait for us."""
+    """Takes work and does not begin it, like a pool whose threads all wait for us."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls: list[Callable[[], Any]] = []
+
+    @property
+    def asked(self) -> int:
+        return len(self.calls)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.asked += 1
+        self.calls.append(lambda: fn(*args, **kwargs))
         return Future()
 
 
@@ -211,15 +227,70 @@ def test_a_saturated_executor_cannot_stop_a_stream_nor_fill_up_with_it() -> None
         assert 0 < executor.asked <= 4
 
 
+@pytest.mark.parametrize("level", [1, 6])
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_stream_that_is_gone_leaves_nothing_in_the_executor(
+    monkeypatch: pytest.MonkeyPatch, level: int, finished: bool
+) -> None:
+    held: list[weakref.ref[Any]] = []
+
+    class Part(gzip._Part):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            held.append(weakref.ref(self))
+
+    monkeypatch.setattr(gzip, "_Part", Part)
+    executor = Stuck()
+    encoder = GoGzipEncoder("go1.27", level, executor, workers=4)
+    encoder.write(recipes.make([["code", 1, 200000], ["cycle", 9000000]]))
+    if finished:
+        encoder.finish()
+    del encoder
+    gc.collect()
+    assert held
+    assert not [part for part in held if part() is not None]
+    for call in executor.calls:
+        call()
+    assert executor.asked <= 4
+
+
+def test_an_executor_that_is_shut_down_is_done_without() -> None:
+    data = recipes.make([["code", 1, 200000], ["cycle", 9000000]])
+    executor = ThreadPoolExecutor(2)
+    encoder = GoGzipEncoder("go1.26", 6, executor, workers=2)
+    out = encoder.write(data[:4000000])
+    executor.shutdown()
+    out += encoder.write(data[4000000:]) + encoder.finish()
+    assert out[10:-8] == in_order(126, 6, data)
+
+
+@pytest.mark.parametrize("guessing", [True, False])
+def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch, guessing: bool) -> None:
+    def out_of_memory() -> None:
+        raise MemoryError
+
+    def run(self: gzip._Task) -> None:
+        if isinstance(getattr(self._work, "__self__", None), gzip._Part) == guessing:
+            self._work = out_of_memory
+        as_ever(self)
+
+    as_ever = gzip._Task.run
+    monkeypatch.setattr(gzip._Task, "run", run)
+    encoder = GoGzipEncoder("go1.26", 1, AtOnce(), workers=2)
+    data = recipes.make([["code", 1, 200000], ["cycle", 9000000]])
+    with pytest.raises(MemoryError):
+        encoder.write(data)
+
+
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
 def test_what_does_not_compress_is_not_shared_out(profile: str) -> None:
     generation, level = profile.split("-")
     data = random.Random(1).randbytes(12000000)
     executor = Stuck()
     encoder = GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers=4)
-    for i in range(0, len(data), 1 << 20):
-        encoder.write(data[i : i + (1 << 20)])
-    encoder.finish()
+    alone = GoGzipEncoder(generation, int(level) if level.isdigit() else level)
+    out = [encoder.write(data[i : i + (1 << 20)]) for i in range(0, len(data), 1 << 20)]
+    assert b"".join(out) + encoder.finish() == alone.write(data) + alone.finish()
     assert executor.asked == 0
 
 

@@ -19,7 +19,9 @@
 #include "../../../convert/_native/encoder.h"
 #include "../../../convert/_native/two_step.h"
 
-enum { MAX_DATA = 150000 };
+/* Ten blocks, so that a segment can have several; less for encoders that cut their tokens, which are
+ * slower, and have to be tried with segments as small as can be. */
+enum { MAX_DATA = 700000, MAX_DATA_TOKENS = 150000 };
 
 #define CHECK(condition)                                                                      \
     do {                                                                                      \
@@ -49,16 +51,17 @@ static void grow(buffer *b, const uint8_t *bytes, size_t n) {
 
 /* Programs of five bytes and their arguments: literals, copies from anywhere before, runs,
  * noise, counters. */
-static size_t build_data(const uint8_t *program, size_t n, uint8_t *data) {
+static size_t build_data(const uint8_t *program, size_t n, uint8_t *data, size_t most) {
     size_t size = 0;
     size_t i = 0;
     uint32_t noise = 12345;
-    while (i + 5 <= n && size < MAX_DATA) {
+    while (i + 5 <= n && size < most) {
         uint8_t op = program[i];
-        size_t a = program[i + 1] | (size_t)program[i + 2] << 8;
+        /* Blocks are 65,535 bytes: lengths can be four times that. */
+        size_t a = (program[i + 1] | (size_t)program[i + 2] << 8) << (op & 128 ? 2 : 0);
         size_t b = program[i + 3] | (size_t)program[i + 4] << 8;
         i += 5;
-        size_t room = MAX_DATA - size;
+        size_t room = most - size;
         size_t length = a < room ? a : room;
         switch (op % 6) {
         case 0: /* literals out of the program */
@@ -329,7 +332,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     /* In a quarter of the inputs every segment is guessed at. */
     unsigned turns = input[2] < 64 ? 255 : input[2];
     size_t cut = 1 + (size_t)input[1] * (1 + input[2]);
-    size_t n = build_data(input + 4, size - 4, data);
+    const block_encoder *blocks = find_block_encoder(generation, level);
+    size_t n =
+        build_data(input + 4, size - 4, data, blocks != NULL ? MAX_DATA : MAX_DATA_TOKENS);
 
     buffer whole = in_order(generation, level, data, n, MAX_DATA);
     check_inflates(&whole, data, n);
@@ -338,9 +343,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     encoder_profile profile = {generation, level};
     const two_step_encoder *steps = find_two_step_encoder(profile);
     if (steps != NULL && n > 1024) {
-        /* Small ones where any size will do; else it is rounded up to blocks. */
+        /* Where any size will do, small ones; else it is rounded up to whole blocks. */
         size_t step = steps->geometry(profile).unit == 1 ? 512 + 128 * (size_t)input[3]
-                                                         : 1 + (size_t)input[3] % 4 * 65535;
+                                                         : 1 + (size_t)input[3] % 8 * 65535;
         check_same(&whole, in_parallel(steps, profile, data, n, step, turns));
     }
     free(whole.bytes);
