@@ -33,6 +33,7 @@ _IN_FLIGHT_BLOCKS: Final = 5 << 20
 _IN_FLIGHT_TOKENS: Final = 4 << 20
 # So few workers take turns with the caller; of more, it joins what they have guessed.
 _FEW: Final = 3
+_TASKS_A_CALL: Final = 4
 # In order, so much is looked at together to see whether it compresses; and the first time.
 _IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
@@ -50,7 +51,7 @@ class GoGzipEncoder:
 
     The bytes depend on generation, level and input alone: not on how the input is cut,
     on `executor` or on `workers`. With an executor, up to `workers` calls are in it at
-    a time, each for one task of 2 MiB of input at most, none of which waits for another;
+    a time, each for four tasks of 2 MiB of input at most, none of which waits for another;
     the calling thread is a worker too. Memory stays below 45 MB whatever the input and the
     workers. Not for use by two threads at once.
 
@@ -267,10 +268,12 @@ class _Crew:
                 self._free = 0
 
     def help(self) -> None:
-        """Do one task: other streams that use the executor get their turn."""
-        with self._lock:
-            task = self._next()
-        if task is not None:
+        """Do a few tasks, and no more: other streams that use the executor get their turn."""
+        for _ in range(_TASKS_A_CALL):
+            with self._lock:
+                task = self._next()
+            if task is None:
+                break
             task.run()
         with self._lock:
             self._free += 1
