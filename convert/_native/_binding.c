@@ -247,7 +247,7 @@ static PyType_Spec encoder_spec = {
     .slots = encoder_slots,
 };
 
-/* ---- Segment: a part of a stream, which may be guessed at ------------------------------------- */
+/* ---- Segment: a part of a stream, which may be guessed at -------------------------------- */
 
 typedef struct {
     PyObject_HEAD
@@ -363,7 +363,7 @@ typedef struct {
     PyObject_HEAD
     busy_flag busy;
     bool has_run;
-    PyObject *segment; /* its input, and perhaps more, is still needed; or NULL */
+    PyObject *segment; /* its input, and perhaps more, is still needed */
     unsigned long long number; /* among its codings */
     bool last; /* the stream ends with it */
     bit_piece piece; /* when it has run */
@@ -492,6 +492,16 @@ static module_state *state_of(PyObject *object) {
     return PyType_GetModuleState(Py_TYPE(object));
 }
 
+/* What is wanted around a position, of earlier input no more than there is. */
+static two_step_geometry wanted_at(const joiner_object *self, unsigned long long position) {
+    two_step_geometry wanted = self->steps->geometry(self->profile);
+    if (position < wanted.history)
+        wanted.history = (size_t)position;
+    if (position < wanted.before)
+        wanted.before = (size_t)position;
+    return wanted;
+}
+
 static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"data", "before", "size", "position", "last", NULL};
     joiner_object *self = (joiner_object *)object;
@@ -515,15 +525,12 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
     if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
         goto failed;
 
-    two_step_geometry wanted = self->steps->geometry(self->profile);
-    if (position < wanted.history)
-        wanted.history = (size_t)position;
-    if (position < wanted.before)
-        wanted.before = (size_t)position;
+    two_step_geometry wanted = wanted_at(self, position);
     segment->guessable = before >= 0 && (size_t)before >= wanted.before;
     Py_ssize_t length = segment->view.len;
-    if (position > INT64_MAX || before < 0 || size < 0 || before > length || size > length - before ||
-        (size_t)before < wanted.history || (unsigned long long)before > position) {
+    if (position > INT64_MAX || before < 0 || size < 0 || before > length ||
+        size > length - before || (size_t)before < wanted.history ||
+        (unsigned long long)before > position) {
         PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
         goto failed;
     }
@@ -773,9 +780,7 @@ static bool can_hold(const joiner_object *self, Py_ssize_t length, Py_ssize_t be
         PyErr_SetString(PyExc_ValueError, reason);
         return false;
     }
-    two_step_geometry wanted = self->steps->geometry(self->profile);
-    if (self->position < wanted.history)
-        wanted.history = (size_t)self->position;
+    two_step_geometry wanted = wanted_at(self, self->position);
     /* One byte at least, because a block is coded otherwise if nothing follows. */
     if (before < (Py_ssize_t)wanted.history || before >= length ||
         (size_t)(length - before) > wanted.unit) {

@@ -10,12 +10,12 @@
  * is then so cheap that joining does it in order for the whole stream. Nothing about the
  * coder is ever guessed. Writing the bits is what is left, and is done apart.
  */
-#include <stdalign.h>
 #include <string.h>
 
 #include "bit_piece.h"
 #include "block_stream.h"
 #include "encoder.h"
+#include "layout.h"
 #include "two_step.h"
 
 /* Parsed blocks. Their sequences, and their literals, lie one block behind the other: there is
@@ -64,20 +64,6 @@ typedef struct {
 
 /* ---- Memory ---------------------------------------------------------------------------- */
 
-static size_t aligned(size_t n) {
-    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
-}
-
-/* Cut n bytes off the memory at *p. With *p NULL nothing is cut, and it can be used to find
- * out how much memory there has to be. */
-static void *take(uint8_t **p, size_t *total, size_t n) {
-    void *taken = *p;
-    if (*p != NULL)
-        *p += aligned(n);
-    *total += aligned(n);
-    return taken;
-}
-
 static size_t block_count(const block_encoder *e, size_t size) {
     return (size + e->block_size - 1) / e->block_size;
 }
@@ -100,8 +86,9 @@ static void take_store(block_store *store, uint8_t **p, size_t *total, const blo
 static bool has_snapshot(const block_encoder *e, size_t after) {
     if (after % 16 == 0 || after == 4)
         return true;
-    return e->meeting == MEETING_SOON ? after <= 2
-                                      : e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0);
+    if (e->meeting == MEETING_SOON)
+        return after <= 2;
+    return e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0);
 }
 
 /* Its index among those kept. */
@@ -134,7 +121,9 @@ static size_t take_segment(block_segment *s, uint8_t **p, const block_encoder *e
     s->encoder = e;
     s->blocks = blocks;
     s->parser = take(p, &total, e->parser_size);
-    s->snapshots = take(p, &total, snapshot_index(e, blocks != 0 ? blocks : 1) * aligned(e->snapshot_size));
+    /* One even if there is no block: a guess is always compared with something. */
+    size_t snapshots = snapshot_index(e, blocks != 0 ? blocks : 1);
+    s->snapshots = take(p, &total, snapshots * aligned(e->snapshot_size));
     take_store(&s->store, p, &total, e, blocks);
     return total;
 }

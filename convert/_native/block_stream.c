@@ -1,8 +1,9 @@
 /* See block_stream.h. */
 #include "block_stream.h"
 
-#include <stdalign.h>
 #include <string.h>
+
+#include "layout.h"
 
 /* Blocks per filling of the buffer: the more, the less often history is moved. */
 enum { BUFFER_BLOCKS = 4 };
@@ -12,7 +13,7 @@ struct block_stream {
     void *parser;
     void *coder;
     void *plan;
-    block_room room;
+    uint8_t *room; /* for a parsed block */
     uint8_t *buffer; /* history, then input not yet encoded: at most a block between two calls */
     size_t capacity;
     size_t begin; /* of the next block in the buffer */
@@ -20,35 +21,33 @@ struct block_stream {
     uint64_t position; /* of `begin` */
 };
 
-static size_t aligned(size_t n) {
-    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
-}
-
 static size_t buffer_capacity(const block_encoder *e) {
     /* One byte more: a full block is only encoded once it is known not to be the last. */
     return e->history + BUFFER_BLOCKS * e->block_size + 1;
 }
 
+static size_t take_stream(block_stream *s, uint8_t **p, const block_encoder *e) {
+    size_t total = aligned(sizeof *s);
+    s->encoder = e;
+    s->parser = take(p, &total, e->parser_size);
+    s->coder = take(p, &total, e->coder_size);
+    s->plan = take(p, &total, e->plan_size);
+    s->room = take(p, &total, block_room_size(e));
+    s->capacity = buffer_capacity(e);
+    s->buffer = take(p, &total, s->capacity);
+    return total;
+}
+
 size_t block_stream_size(const block_encoder *e) {
-    return aligned(sizeof(block_stream)) + aligned(e->parser_size) + aligned(e->coder_size) +
-           aligned(e->plan_size) + aligned(block_room_size(e)) + buffer_capacity(e);
+    block_stream s;
+    uint8_t *nowhere = NULL;
+    return take_stream(&s, &nowhere, e);
 }
 
 block_stream *block_stream_init(void *memory, const block_encoder *e, int level) {
-    uint8_t *p = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof(block_stream));
     block_stream *s = memory;
-    s->encoder = e;
-    p += aligned(sizeof *s);
-    s->parser = p;
-    p += aligned(e->parser_size);
-    s->coder = p;
-    p += aligned(e->coder_size);
-    s->plan = p;
-    p += aligned(e->plan_size);
-    s->room = block_room_at(e, p);
-    p += aligned(block_room_size(e));
-    s->buffer = p;
-    s->capacity = buffer_capacity(e);
+    take_stream(s, &p, e);
     s->begin = s->end = 0;
     s->position = 0;
     if (e->parser_size != 0)
@@ -71,7 +70,7 @@ static void encode_block(block_stream *s, const uint8_t *data, size_t length, bo
     const block_encoder *e = s->encoder;
     block_input block = {data, length, s->position, last};
     parsed_block parsed;
-    e->parse(s->parser, &block, s->room, &parsed);
+    e->parse(s->parser, &block, block_room_at(e, s->room), &parsed);
     if (e->plan != NULL)
         e->plan(&block, &parsed, s->plan);
     e->code(s->coder, s->plan, &block, &parsed, out);

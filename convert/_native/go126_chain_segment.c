@@ -9,11 +9,11 @@
  * What was not parsed apart is parsed from where a token of the stream ends, which is as good
  * a place to start as any.
  */
-#include <stdalign.h>
 #include <string.h>
 
 #include "bit_piece.h"
 #include "go126_chain.h"
+#include "layout.h"
 #include "two_step.h"
 
 enum {
@@ -60,10 +60,6 @@ typedef struct {
     entered_set entered; /* greedy: at `position` */
     chain_parser parser; /* for repairs, and without a guess */
 } chain_joiner;
-
-static size_t aligned(size_t n) {
-    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
-}
 
 /* ---- Greedy levels: what is in the chains ---------------------------------------------- */
 

@@ -4,35 +4,20 @@
  */
 #include "encoder.h"
 #include "go126_coder.h"
+#include "plain_parse.h"
 
 enum { BLOCK_SIZE = 65535 };
 
-static void huffman_parse(void *parser, const block_input *block, block_room room,
-                          parsed_block *parsed) {
-    (void)parser;
-    (void)block;
-    (void)room;
-    parsed->kind = BLOCK_LITERALS;
-}
-
-static void store_parse(void *parser, const block_input *block, block_room room,
-                        parsed_block *parsed) {
-    (void)parser;
-    (void)block;
-    (void)room;
-    parsed->kind = BLOCK_STORED;
-}
-
 const block_encoder go126_huffman_only = {
     .block_size = BLOCK_SIZE,
-    .parse = huffman_parse,
+    .parse = parse_as_literals,
     .code = go126_code_block,
     .end = go126_code_end,
 };
 
 const block_encoder go126_store = {
     .block_size = BLOCK_SIZE,
-    .parse = store_parse,
+    .parse = parse_as_stored,
     .code = go126_code_block,
     .end = go126_code_end,
 };

@@ -11,11 +11,11 @@
  * goes into the next coding. Joining also decides, in order, how blocks are coded, for this
  * depends on the tables that the block before has left open.
  */
-#include <stdalign.h>
 #include <string.h>
 
 #include "bit_piece.h"
 #include "go127_chain.h"
+#include "layout.h"
 #include "two_step.h"
 
 enum {
@@ -78,20 +78,6 @@ typedef struct {
 } chain_joiner;
 
 /* ---- Memory -------------------------------------------------------------------------- */
-
-static size_t aligned(size_t n) {
-    return (n + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
-}
-
-/* Cut n bytes off the memory at *p. With *p NULL nothing is cut, and it can be used to find
- * out how much memory there has to be. */
-static void *take(uint8_t **p, size_t *total, size_t n) {
-    void *taken = *p;
-    if (*p != NULL)
-        *p += aligned(n);
-    *total += aligned(n);
-    return taken;
-}
 
 static size_t take_tokens(chain_tokens *tokens, uint8_t **p, size_t bytes, size_t more) {
     size_t total = 0;

@@ -4,6 +4,7 @@
  */
 #include "encoder.h"
 #include "go127_coder.h"
+#include "plain_parse.h"
 
 enum {
     HUFFMAN_BLOCK = 32768,
@@ -16,25 +17,9 @@ static void huffman_init(void *coder, int level) {
     go127_coder_init(coder, HUFFMAN_PENALTY);
 }
 
-static void huffman_parse(void *parser, const block_input *block, block_room room,
-                          parsed_block *parsed) {
-    (void)parser;
-    (void)block;
-    (void)room;
-    parsed->kind = BLOCK_LITERALS;
-}
-
 static void store_init(void *coder, int level) {
     (void)level;
     go127_coder_init(coder, 0);
-}
-
-static void store_parse(void *parser, const block_input *block, block_room room,
-                        parsed_block *parsed) {
-    (void)parser;
-    (void)block;
-    (void)room;
-    parsed->kind = BLOCK_STORED;
 }
 
 #define PLAIN_ENCODER(size, init, parser)                                                        \
@@ -45,5 +30,5 @@ static void store_parse(void *parser, const block_input *block, block_room room,
     }
 
 const block_encoder go127_huffman_only =
-    PLAIN_ENCODER(HUFFMAN_BLOCK, huffman_init, huffman_parse);
-const block_encoder go127_store = PLAIN_ENCODER(STORE_BLOCK, store_init, store_parse);
+    PLAIN_ENCODER(HUFFMAN_BLOCK, huffman_init, parse_as_literals);
+const block_encoder go127_store = PLAIN_ENCODER(STORE_BLOCK, store_init, parse_as_stored);
