@@ -117,7 +117,8 @@ class EncodingKeeper:
         head = stream.read(min(_HEAD, member.size))
         whole = cast("BinaryIO", Prefixed(head, stream))
         if member.size < _HEAD or not head[_MAGIC_OFFSET:].startswith(_MAGIC):
-            return self._spool.keep(member, whole)
+            with whole:
+                return self._spool.keep(member, whole)
         counted = cast("BinaryIO", CountingStream(whole, self._progress.begin(member.name, member.size)))
         if member.size > _SMALL:
             return ArrivedBlob(member.name, member.size, self._profile, self._arrive(member, counted))
@@ -125,7 +126,8 @@ class EncodingKeeper:
             size, oldest = self._running.popleft()
             wait([oldest])
             self._held -= size
-        data = io.BytesIO(counted.read())
+        with counted:
+            data = io.BytesIO(counted.read())
         made = self._executor.submit(self._arrive, member, data)
         self._running.append((member.size, made))
         self._held += member.size
@@ -136,7 +138,8 @@ class EncodingKeeper:
         hashed = HashingStream(
             plain, "sha256", lambda digest, _: learnt.append(digest), limit=self._limit, where=member.name
         )
-        encoded, kept = self._encode(cast("BinaryIO", hashed), member.size)
+        with cast("BinaryIO", hashed) as stream:
+            encoded, kept = self._encode(stream, member.size)
         return Arrival(learnt[0], encoded, kept)
 
     def settle(self) -> None:

@@ -135,12 +135,13 @@ def held_back() -> Iterator[None]:
     """Hold signals that end a run back for a moment, until what was made is in safe hands.
 
     Python turns them into exceptions between any two steps: also between making a
-    temporary file and giving it to the `with` that removes it.
+    temporary file and giving it to the `with` that removes it. SIGALRM is one of
+    them where the command line wakes itself by it to raise what got lost.
     """
     import signal  # noqa: PLC0415 - only where an output begins
     import threading  # noqa: PLC0415 - as above
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     handlers = {number: signal.getsignal(number) for number in numbers}
     handlers = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     if threading.current_thread() is not threading.main_thread() or None in handlers.values():

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import io
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from convert.cli import signals
 from convert.errors import ImgconvError, StorageError, UsageError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
 #: Command -> module under `convert.cli` that holds it, imported when it is run.
 COMMANDS: Final = {
@@ -34,13 +33,12 @@ COMMANDS: Final = {
     "profiles": "profiles",
     "validate": "validate",
 }
-#: Seconds between two looks for a signal.
-_WAKE: Final = 0.25
 #: Objects that may be new before the first look for unreachable loops.
 _COLLECT_AFTER: Final = 50_000
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
-_BROKEN_PIPE: Final = 141
-_INTERRUPTED: Final = 130
+#: Added to the number of the signal that ended a run, as a shell does.
+_SIGNALLED: Final = 128
+_BROKEN_PIPE: Final = _SIGNALLED + signal.SIGPIPE
 #: EX_SOFTWARE of sysexits.h: none of the contract's, because no input may lead here.
 _BUG: Final = 70
 
@@ -84,26 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # still found, later; at the end nothing is looked for.
     gc.set_threshold(_COLLECT_AFTER)
     _prepare_standard_streams()
-    with _woken():
-        status = run(list(sys.argv[1:] if arguments is None else arguments))
+    status = run(list(sys.argv[1:] if arguments is None else arguments))
+    signals.die_at_once()
     gc.freeze()
     sys.exit(status)
-
-
-@contextlib.contextmanager
-def _woken() -> Iterator[None]:
-    """Wake the main thread now and then, so that it sees a signal it has slept through.
-
-    CPython notes a signal and acts on it in the main thread; one that comes while that
-    thread hands the interpreter to another, to sleep until a layer is done, is
-    noted but does not end the sleep.
-    """
-    signal.signal(signal.SIGALRM, lambda *_: None)
-    signal.setitimer(signal.ITIMER_REAL, _WAKE, _WAKE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def run(arguments: list[str]) -> int:
@@ -111,12 +93,15 @@ def run(arguments: list[str]) -> int:
     if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
         arguments = ["convert", *arguments]
     debug = "--debug" in arguments
-    signal.signal(signal.SIGTERM, _terminated)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup leaves it
-        signal.signal(signal.SIGHUP, _terminated)
     try:
-        status = _command(arguments)
-        sys.stdout.flush()
+        with signals.ending() as came:
+            try:
+                status = _command(arguments)
+                sys.stdout.flush()
+            except BaseException:
+                if came.number is not None:  # whatever went wrong then: a pipe's other end got it too
+                    return _SIGNALLED + came.number
+                raise
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else _BUG
     except click.ClickException as error:
@@ -125,8 +110,8 @@ def run(arguments: list[str]) -> int:
         else:
             error.show()  # the help
         return UsageError.exit_status
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    except KeyboardInterrupt as error:  # before or behind all that
+        return _SIGNALLED + (error.number if isinstance(error, signals.Ended) else signal.SIGINT)
     except BrokenPipeError:
         _mute()
         return _BROKEN_PIPE
@@ -206,8 +191,3 @@ def _mute() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
-
-
-def _terminated(number: int, _: FrameType | None) -> None:
-    """Unwind on SIGTERM and SIGHUP, so that temporary files are removed."""
-    sys.exit(128 + number)
