@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 #: Memory for encoders that split their layer over the cores, all of them together. One
-#: stays below 64 MB (compression/gzip.py), so one layer at a time is split; an encoder
+#: stays below 64 MB (compression/parallel.py), so one layer at a time is split; an encoder
 #: that works in order needs little, so as many of those as there are jobs may run beside it.
 ENCODING_MEMORY: Final = 64 * MIB
 _ENCODER_MEMORY: Final = 64 * MIB
@@ -396,12 +396,13 @@ class Workshop:
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
 
     def _coming(self, layer: Layer) -> BinaryIO:
-        """Open a layer's plain bytes; those of a large one are read and hashed in a thread of its own.
+        """Open a layer's plain bytes; with many cores, those of a large one are read and hashed in a thread of its own.
 
-        Who cuts the stream into parts and joins what was made of them has no time to hash.
+        Who joins what so many have made has no time to hash. With few, who cuts the stream
+        into parts takes turns with the others, and reads to where they want it.
         """
         plain = PlainContent(layer, self._proofs).open()
-        apart = self._jobs > 1 and _size(layer) >= SPLIT_SIZE and not self._side_by_side
+        apart = self._jobs > _SPLIT_CORES and _size(layer) >= SPLIT_SIZE and not self._side_by_side
         return read_ahead(plain) if apart else plain
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
@@ -443,7 +444,8 @@ class Workshop:
                     out.write(data)
                     size += len(data)
 
-            drain(plain, lambda chunk: put(encoder.write(chunk)))
+            while (made := encoder.take(plain)) is not None:
+                put(made)
             put(encoder.finish())
             digest = Digest("sha256", hasher.hexdigest())
             blob = out.finish(digest)

@@ -96,10 +96,10 @@ def test_only_one_layer_at_a_time_is_split():
             return profiles.get("crane").encoder(executor, workers)
 
     class Held(io.BytesIO):
-        def read(self, size=-1):
+        def readinto(self, buffer):
             inside.set()
             leave.wait(60)
-            return super().read(size)
+            return super().readinto(buffer)
 
     profile = Watched("go1.26-1", "gzip")
     data = plain_bytes(SPLIT_SIZE)

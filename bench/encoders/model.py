@@ -2,7 +2,7 @@
 
     python bench/encoders/model.py FILE [PROFILE...]
 
-One thread runs everything: the stream of convert/compression/gzip.py as it is, and each task
+One thread runs everything: the stream of convert/compression/parallel.py as it is, and each task
 that a helper would have taken at the moment the helper would have come for it. What every step
 takes is its processor time here; who would have waited for whom is computed. So the work is
 real, warm-ups and repairs included, and in the order that so many workers would have done it
@@ -17,11 +17,10 @@ import time
 from concurrent.futures import Executor
 from pathlib import Path
 
-from convert.compression import gzip
+from convert.compression import crew, parallel
 from convert.compression.gzip import GoGzipEncoder
 
 CORES = (2, 8, 32)
-CHUNK = 1 << 20
 
 
 class Clock:
@@ -44,7 +43,7 @@ class Clock:
 clock = Clock()
 
 
-class Task(gzip._Task):  # noqa: SLF001 - the scheduler itself is what is simulated
+class Task(crew.Task):
     """A task that is done when its helper's time says so."""
 
     done_at = math.inf
@@ -62,7 +61,7 @@ class Task(gzip._Task):  # noqa: SLF001 - the scheduler itself is what is simula
         super().wait()
 
 
-class Crew(gzip._Crew):  # noqa: SLF001
+class Crew(crew.Crew):
     """Helpers that have worked on, each in its own time, whenever the caller looks."""
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
@@ -72,11 +71,11 @@ class Crew(gzip._Crew):  # noqa: SLF001
     def _ask(self) -> None:
         self._catch_up()
 
-    def reach(self, part: gzip._Part) -> bool:
+    def reach(self, part: crew.Part) -> bool:
         self._catch_up()
         return super().reach(part)
 
-    def wait(self, task: gzip._Task) -> None:
+    def wait(self, task: crew.Task) -> None:
         self._catch_up()
         super().wait(task)
 
@@ -107,32 +106,34 @@ class Nobody(Executor):
     """Is never asked."""
 
 
-def stream(generation: str, level: int, data: memoryview, workers: int) -> int:
+def stream(generation: str, level: int, path: Path, workers: int) -> int:
     """Encode; return what was repaired."""
     encoder = GoGzipEncoder(generation, level, Nobody() if workers > 1 else None, workers)
-    for i in range(0, len(data), CHUNK):
-        encoder.write(data[i : i + CHUNK])
+    with path.open("rb", buffering=0) as file:
+        while encoder.take(file) is not None:
+            pass
     encoder.finish()
     return encoder.repaired
 
 
 def main() -> None:
     global clock  # noqa: PLW0603 - the patched classes look at it
-    gzip._Task, gzip._Crew = Task, Crew  # type: ignore[misc] # noqa: SLF001
-    data = memoryview(Path(sys.argv[1]).read_bytes())
+    parallel.Task = crew.Task = Task  # type: ignore[misc]
+    parallel.Crew = Crew  # type: ignore[misc]
+    path = Path(sys.argv[1])
     print("profile    cores  repaired  work/in order  caller's work  model")
     for profile in sys.argv[2:] or ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"]:
         generation, _, level = profile.partition("-")
         alone = []
         for _ in range(3):
             clock = Clock()
-            stream(generation, int(level), data, 1)
+            stream(generation, int(level), path, 1)
             alone.append(clock.caller())
         for cores in CORES:
             runs = []
             for _ in range(3):
                 clock = Clock()
-                repaired = stream(generation, int(level), data, cores)
+                repaired = stream(generation, int(level), path, cores)
                 took = clock.caller()
                 runs.append((took, took - clock.waited, clock.helped, repaired))
             # The best run: another program's noise is no part of the model.

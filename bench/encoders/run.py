@@ -3,11 +3,12 @@
     python bench/encoders/run.py --go126 GO --go127 GO FILE...
 
 GO are go programs of the two generations (either may be left out), FILEs the inputs, a tar
-each. Runs are interleaved, ours and Go's in turn, and the best of each is taken, so that what
-else the machine does hits both. Outputs are compared first. Columns: MB/s of Go, of one core
-and of the workers here (best wall time each), then ratios: one core to Go, workers to
-one core; both also by processor time, which a busy machine disturbs less (for workers:
-what two free cores could give at best). `noise` is an incompressible input made here.
+each, which all read as they go. Runs are interleaved, ours and Go's in turn, and the best of
+each is taken, so that what else the machine does hits both. Outputs are compared first.
+Columns: MB/s of Go, of one core and of the workers here (best wall time each), then ratios:
+one core to Go, workers to one core; both also by processor time, which a busy machine
+disturbs less (for workers: what two free cores could give at best).
+`noise` is an incompressible input made here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from pathlib import Path
 
 from convert.compression.gzip import GoGzipEncoder
 
-CHUNK = 1 << 20
 LEVELS = {"go1.26": (1, 6), "go1.27": (1, 6)}
 
 
@@ -35,12 +35,14 @@ def processor_time(who: int = resource.RUSAGE_SELF) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def ours(data: memoryview, generation: str, level: int, workers: int) -> tuple[float, float, list[bytes], int]:
+def ours(path: Path, generation: str, level: int, workers: int) -> tuple[float, float, list[bytes], int]:
     """Encode; return wall and processor seconds, the output and what was repaired."""
-    with ThreadPoolExecutor(workers) as executor:
+    with ThreadPoolExecutor(workers) as executor, path.open("rb", buffering=0) as file:
         began, used = time.perf_counter(), processor_time()
         encoder = GoGzipEncoder(generation, level, executor if workers > 1 else None, workers)
-        out = [encoder.write(data[i : i + CHUNK]) for i in range(0, len(data), CHUNK)]
+        out = []
+        while (made := encoder.take(file)) is not None:
+            out.append(made)
         out.append(encoder.finish())
         return time.perf_counter() - began, processor_time() - used, out, encoder.repaired
 
@@ -71,16 +73,15 @@ def check(program: Path, path: Path, level: int, out: list[bytes]) -> None:
 
 
 def measure(program: Path, generation: str, path: Path, runs: int, workers: int) -> None:
-    data = memoryview(path.read_bytes())
-    megabytes = len(data) / 1e6
+    megabytes = path.stat().st_size / 1e6
     for level in LEVELS[generation]:
-        check(program, path, level, ours(data, generation, level, 1)[2])
-        check(program, path, level, ours(data, generation, level, workers)[2])
+        check(program, path, level, ours(path, generation, level, 1)[2])
+        check(program, path, level, ours(path, generation, level, workers)[2])
         go, one, many = [], [], []
         for _ in range(runs):
             go.append(theirs(program, path, level))
-            one.append(ours(data, generation, level, 1))
-            many.append(ours(data, generation, level, workers))
+            one.append(ours(path, generation, level, 1))
+            many.append(ours(path, generation, level, workers))
         wall = [min(run[0] for run in kind) for kind in (go, one, many)]
         used = [min(run[1] for run in kind) for kind in (go, one, many)]
         print(
@@ -113,9 +114,7 @@ def main() -> None:
             program = build(go, Path(scratch) / generation)
             for path in [*options.files, noise]:
                 measure(program, generation, path, options.runs, options.workers)
-    print(
-        f"most memory here: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB, inputs and outputs included"
-    )
+    print(f"most memory here: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB, outputs included")
 
 
 if __name__ == "__main__":

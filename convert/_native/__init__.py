@@ -1,7 +1,7 @@
 """The C core: encoders whose bytes equal those of Go's compress/flate.
 
 `encoder.h` says what an encoder is, `docs/encoders.md` how one stream is encoded on many
-cores. `convert.compression.gzip` is the only user.
+cores. `convert.compression` is the only user.
 """
 
 from convert._native._binding import (

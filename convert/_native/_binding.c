@@ -430,7 +430,9 @@ typedef struct {
     unsigned long long joined;   /* codings made */
     unsigned long long appended; /* codings taken */
     bool finished;
-    bit_tail tail; /* of the stream */
+    unsigned long long segments; /* made */
+    PyObject *last;              /* the segment joined last, which the encoder may look at */
+    bit_tail tail;               /* of the stream */
     const two_step_encoder *steps;
     void *whole; /* the encoder's joiner */
     memory_pool *pool; /* for segments and codings */
@@ -472,6 +474,7 @@ static void joiner_dealloc(PyObject *object) {
     joiner_object *self = (joiner_object *)object;
     free(self->memory);
     free(self->out);
+    Py_XDECREF(self->last);
     pool_leave(self->pool);
     free_object(object);
 }
@@ -551,6 +554,7 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
         .size = (size_t)size,
         .position = position,
         .last = last != 0,
+        .number = ++self->segments,
     };
     segment->profile = self->profile;
     segment->steps = self->steps;
@@ -606,6 +610,13 @@ static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
     return (PyObject *)coding;
 }
 
+/* Keep the segment joined last, or nothing, and let the one before go. */
+static void keep_last(joiner_object *self, PyObject *segment) {
+    PyObject *before = self->last;
+    self->last = Py_XNewRef(segment);
+    Py_XDECREF(before);
+}
+
 static PyObject *joiner_join(PyObject *object, PyObject *argument) {
     joiner_object *self = (joiner_object *)object;
     if (take(&self->busy) < 0)
@@ -618,7 +629,9 @@ static PyObject *joiner_join(PyObject *object, PyObject *argument) {
             segment->joined = true;
             self->position += segment->input.size;
             self->finished = segment->input.last;
-            if (!self->steps->codes_from_segment)
+            if (self->steps->codes_from_segment)
+                keep_last(self, argument);
+            else
                 segment_forget(segment);
         }
         give_back(&segment->busy);
@@ -706,6 +719,7 @@ static PyObject *write_to_bytes(joiner_object *self, const Py_buffer *view) {
     Py_END_ALLOW_THREADS
     self->in_order = true;
     self->position += n;
+    keep_last(self, NULL);
     return bytes_of(out, size);
 }
 

@@ -32,6 +32,7 @@ typedef struct {
     segment_input input;
     size_t blocks;
     block_store store;
+    uint64_t follows;   /* the number of the segment that it has gone on from, or 0 */
     uint8_t *snapshots; /* at each has_snapshot() boundary before the last */
     void *parser;       /* behind the last block, when it has run */
 } block_segment;
@@ -41,10 +42,9 @@ typedef struct {
     int level;
     block_stream *stream; /* of which parser and coder are used, or all of it */
     void *coder;          /* behind everything joined */
-    /* What the parser is there: as a parser or a snapshot or both. */
-    void *parser;
-    uint8_t *truth;
-    bool has_parser;
+    void *parser; /* there too, unless the segment joined last has met the truth: then its is */
+    const block_segment *met;
+    uint8_t *truth; /* the same as a snapshot, if it was wanted there */
     bool has_truth;
     uint8_t *scratch; /* another snapshot, to compare */
     uint64_t repaired;
@@ -82,25 +82,33 @@ static void take_store(block_store *store, uint8_t **p, size_t *total, const blo
 }
 
 /* Whether a segment keeps a snapshot after so many of its blocks. Each is large; and what there is
- * after the last block its parser knows. */
-static bool has_snapshot(const block_encoder *e, size_t after) {
-    if (after % 16 == 0 || after == 4)
+ * after the last block its parser knows. One that follows another is hardly ever wrong where that
+ * was not. */
+static bool has_snapshot(const block_encoder *e, size_t after, bool follows) {
+    if (after % 16 == 0)
         return true;
+    if (follows)
+        return e->meeting == MEETING_LATE && after % 4 == 0;
     if (e->meeting == MEETING_SOON)
-        return after <= 2;
-    return e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0);
+        return after <= 2 || after == 4;
+    return after == 4 || (e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0));
 }
 
 /* Its index among those kept. */
-static size_t snapshot_index(const block_encoder *e, size_t after) {
+static size_t snapshot_index(const block_encoder *e, size_t after, bool follows) {
     size_t index = 0;
     for (size_t i = 0; i < after; i++)
-        index += has_snapshot(e, i);
+        index += has_snapshot(e, i, follows);
     return index;
 }
 
+/* The snapshot after so many blocks, NULL if none is kept there. */
 static uint8_t *snapshot_after(const block_segment *s, size_t after) {
-    return s->snapshots + snapshot_index(s->encoder, after) * aligned(s->encoder->snapshot_size);
+    const block_encoder *e = s->encoder;
+    bool follows = s->follows != 0;
+    if (after >= s->blocks || !has_snapshot(e, after, follows))
+        return NULL;
+    return s->snapshots + snapshot_index(e, after, follows) * aligned(e->snapshot_size);
 }
 
 /* ---- Segments -------------------------------------------------------------------------- */
@@ -122,7 +130,7 @@ static size_t take_segment(block_segment *s, uint8_t **p, const block_encoder *e
     s->blocks = blocks;
     s->parser = take(p, &total, e->parser_size);
     /* One even if there is no block: a guess is always compared with something. */
-    size_t snapshots = snapshot_index(e, blocks != 0 ? blocks : 1);
+    size_t snapshots = snapshot_index(e, blocks != 0 ? blocks : 1, false);
     s->snapshots = take(p, &total, snapshots * aligned(e->snapshot_size));
     take_store(&s->store, p, &total, e, blocks);
     return total;
@@ -139,6 +147,7 @@ static void *segment_init(void *memory, encoder_profile profile, const segment_i
     uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
     s->level = profile.level;
     s->input = *input;
+    s->follows = 0;
     take_segment(s, &p, find_block_encoder(profile.generation, profile.level), input->size);
     return s;
 }
@@ -190,18 +199,22 @@ static void segment_run(void *segment, const void *previous) {
     block_segment *s = segment;
     const block_encoder *e = s->encoder;
     if (e->snapshot_size != 0) {
-        if (previous != NULL)
-            memcpy(s->parser, ((const block_segment *)previous)->parser, e->parser_size);
-        else
+        if (previous != NULL) {
+            const block_segment *before = previous;
+            memcpy(s->parser, before->parser, e->parser_size);
+            s->follows = before->input.number;
+        } else {
             warm_up(s);
+        }
         e->save(s->parser, s->snapshots);
     }
     for (size_t i = 0; i < s->blocks; i++) {
         parse_into(&s->store, i, e, s->parser, &s->input);
         if (e->complete != NULL)
             e->complete(plan_at(e, &s->store, i));
-        if (e->snapshot_size != 0 && i + 1 < s->blocks && has_snapshot(e, i + 1))
-            e->save(s->parser, snapshot_after(s, i + 1));
+        uint8_t *snapshot = e->snapshot_size != 0 ? snapshot_after(s, i + 1) : NULL;
+        if (snapshot != NULL)
+            e->save(s->parser, snapshot);
     }
 }
 
@@ -231,22 +244,21 @@ static void *joiner_init(void *memory, encoder_profile profile) {
     j->stream = block_stream_init(j->stream, j->encoder, j->level);
     j->coder = block_stream_coder(j->stream);
     j->parser = block_stream_parser(j->stream);
-    j->has_parser = true;
     return j;
 }
 
 static const uint8_t *true_snapshot(block_joiner *j) {
     if (!j->has_truth)
-        j->encoder->save(j->parser, j->truth);
+        j->encoder->save(j->met != NULL ? j->met->parser : j->parser, j->truth);
     j->has_truth = true;
     return j->truth;
 }
 
 /* The true parser, to parse on with. */
 static void *true_parser(block_joiner *j) {
-    if (!j->has_parser)
-        j->encoder->load(j->parser, j->level, j->truth);
-    j->has_parser = true;
+    if (j->met != NULL)
+        memcpy(j->parser, j->met->parser, j->encoder->parser_size);
+    j->met = NULL;
     j->has_truth = false;
     return j->parser;
 }
@@ -271,24 +283,32 @@ static size_t coding_memory(encoder_profile profile, size_t size) {
     return take_coding(&c, &nowhere, find_block_encoder(profile.generation, profile.level), size);
 }
 
+/* Whether the stream is where the segment began: it has gone on from one that has met it, or
+ * their snapshots are the same. */
+static bool meets(block_joiner *j, const block_segment *s) {
+    size_t size = j->encoder->snapshot_size;
+    return size == 0 || (j->met != NULL && s->follows == j->met->input.number) ||
+           memcmp(true_snapshot(j), s->snapshots, size) == 0;
+}
+
 /* Parse from where the stream stands until the snapshot is the one that the segment had there,
  * or to the end of the input if there is no segment. Gives the number of blocks. */
 static size_t parse_true(block_joiner *j, const segment_input *input, const block_segment *s,
                          block_coding *c) {
     const block_encoder *e = j->encoder;
-    size_t size = e->snapshot_size, done = 0;
-    bool met = s != NULL && (size == 0 || memcmp(true_snapshot(j), s->snapshots, size) == 0);
+    size_t done = 0;
+    bool met = s != NULL && meets(j, s);
     while (!met && done < c->blocks) {
         parse_into(&c->store, done++, e, true_parser(j), input);
-        if (s != NULL && done < c->blocks && has_snapshot(e, done)) {
+        const uint8_t *snapshot = s != NULL ? snapshot_after(s, done) : NULL;
+        if (snapshot != NULL) {
             e->save(j->parser, j->scratch);
-            met = memcmp(j->scratch, snapshot_after(s, done), size) == 0;
+            met = memcmp(j->scratch, snapshot, e->snapshot_size) == 0;
         }
     }
-    if (met && size != 0) {
-        e->save(s->parser, j->truth);
-        j->has_truth = true;
-        j->has_parser = false;
+    if (met && e->snapshot_size != 0) {
+        j->met = s;
+        j->has_truth = false;
     }
     return done;
 }

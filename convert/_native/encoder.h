@@ -81,13 +81,11 @@ typedef struct {
     size_t warmup_blocks; /* blocks to parse, result thrown away, before a guess is good */
     block_meeting meeting;
 
-    size_t parser_size;
+    size_t parser_size; /* of which a copy goes on as the parser does */
     size_t snapshot_size; /* 0: nothing crosses a boundary */
     void (*parser_init)(void *parser, int level);
     void (*parse)(void *parser, const block_input *block, block_room room, parsed_block *parsed);
     void (*save)(const void *parser, void *snapshot);
-    /* After load() the parser goes on exactly as the saved one. */
-    void (*load)(void *parser, int level, const void *snapshot);
 
     size_t coder_size; /* 0: every block is coded for itself */
     size_t plan_size;

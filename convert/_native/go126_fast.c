@@ -201,15 +201,6 @@ static void fast_save(const void *parser, void *snapshot) {
     }
 }
 
-static void fast_load(void *parser, int level, const void *snapshot) {
-    fast_parser *f = parser;
-    const uint16_t *distances = snapshot;
-    (void)level;
-    for (size_t i = 0; i < TABLE_SIZE; i++)
-        f->table[i] = (uint16_t)-(distances[i] != 0 ? distances[i] : OUT_OF_REACH);
-    f->here = 0;
-}
-
 const block_encoder go126_fast = {
     .block_size = BLOCK_SIZE,
     .history = WINDOW_SIZE,
@@ -220,7 +211,6 @@ const block_encoder go126_fast = {
     .parser_init = fast_init,
     .parse = fast_parse,
     .save = fast_save,
-    .load = fast_load,
     .code = go126_code_block,
     .end = go126_code_end,
 };

@@ -143,17 +143,7 @@ static void tables_save(const void *memory, void *snapshot) {
     }
 }
 
-static void tables_load(void *memory, int level, const void *snapshot) {
-    fast_parser *parser = memory;
-    const uint16_t *distances = snapshot;
-    size_t n = table_entries(level);
-    parser->level = level;
-    parser->origin = FAST_FIRST_ORIGIN;
-    for (size_t i = 0; i < n; i++)
-        parser->tables[i] = entry_at_distance(distances[i], parser->origin);
-}
-
-/* What saving and loading would do to the tables, in place. */
+/* Count positions from another origin, and forget what is out of reach. */
 static void renumber(fast_parser *parser, uint32_t to_origin) {
     table_sizes sizes = sizes_of(parser->level);
     entry_pair *pairs = pairs_of(parser);
@@ -184,7 +174,7 @@ static void coder_init(void *coder, int level) {
         .meeting = (meets),                                                                      \
         .parser_size = sizeof(fast_parser) + (entries) * sizeof(uint32_t),                       \
         .snapshot_size = (entries) * sizeof(uint16_t), .parser_init = parser_init,               \
-        .parse = parse, .save = tables_save, .load = tables_load,                                \
+        .parse = parse, .save = tables_save,                                                     \
         .coder_size = sizeof(go127_coder), .plan_size = sizeof(block_plan),                      \
         .coder_init = coder_init, .plan = go127_block_plan, .complete = go127_block_complete,    \
         .code = go127_block_code, .end = go127_block_end,                                        \

@@ -13,6 +13,7 @@ typedef struct {
     size_t size;         /* a multiple of the block size unless last */
     uint64_t position;   /* in the stream; a multiple of the block size */
     bool last;           /* the stream ends with it */
+    uint64_t number;     /* not 0, and no other segment's of its joiner */
 } segment_input;
 
 #endif

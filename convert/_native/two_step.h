@@ -55,7 +55,8 @@ typedef struct {
 
     /* Join the next part of the stream: a segment that has run, or NULL, and then the input
      * is parsed here and now. What it completes is the coding. The input must exist until
-     * the coding has run. */
+     * the coding has run, the segment until then and until the next is joined or the stream
+     * written to. */
     size_t (*coding_memory)(encoder_profile profile, size_t size);
     void (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
     void (*coding_run)(void *coding); /* on any core, in any order */

@@ -61,7 +61,7 @@ class Maker:
         return profiles.get(self.name).encoder(executor, workers)
 
 
-class ClassicGzipEncoder:
+class ClassicGzipEncoder(profiles.Encoder):
     """One gzip stream with the bytes of GNU gzip ("gzip") or zlib ("zlib") behind a header.
 
     zlib is that of releases 1.2 and 1.3 with memLevel 8, as Python, Java and libarchive

@@ -7,9 +7,10 @@ machine, however it is chunked and on however many cores. A fix is a new name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from convert.errors import UsageError
+from convert.limits import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,11 @@ class Encoder(Protocol):
 
     def finish(self) -> bytes:
         """End the stream, return the rest."""
+
+    def take(self, stream: BinaryIO) -> bytes | None:
+        """Take what one read of `stream` gives, return the bytes that are settled; None at its end."""
+        chunk = stream.read(CHUNK)
+        return self.write(chunk) if chunk else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class Profile:
         return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
 
 
-class _Plain:
+class _Plain(Encoder):
     def write(self, data: Buffer, /) -> bytes:
         return bytes(data)
 
@@ -73,7 +79,7 @@ class _Plain:
         return b""
 
 
-class _Zstd:
+class _Zstd(Encoder):
     """One frame, one thread, no content size: the bytes depend on the input alone.
 
     libzstd's worker threads would cut the input into jobs and change the bytes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import itertools
 import random
 import sys
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
-from convert.compression import gzip
+from convert.compression import crew, parallel
 from convert.compression.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,6 +26,8 @@ import recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from typing_extensions import Buffer
 
 LEVELS = [-2, 0, *range(1, 10)]
 PROFILES = [(generation, level) for generation in (126, 127) for level in LEVELS]
@@ -160,6 +163,45 @@ def test_a_guess_that_becomes_right_is_taken_from_there_on(generation: int, leve
     assert out == in_order(generation, level, data)
 
 
+@pytest.mark.parametrize(("generation", "level", "recipe"), [(126, 1, EDITED), (127, 1, CYCLED)])
+def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
+    generation: int, level: int, recipe: list[list[str | int]]
+) -> None:
+    """It went on from where the true one did not end, in memory that the true one may have had since."""
+    data = recipes.make(recipe)
+    unit, before, after, _ = segment_geometry(generation, level) or (0, 0, 0, 0)
+    joiner = Joiner(generation, level)
+
+    def segment(number: int) -> Segment:
+        position = number * unit
+        start = max(0, position - before)
+        end = position + unit + after
+        return joiner.segment(data[start:end], position - start, unit, position, last=False)
+
+    def coded(segment: Segment) -> bytes:
+        coding = joiner.join(segment)
+        coding.run()
+        return joiner.append(coding)
+
+    out = b"".join(coded(segment(number)) for number in range(3))
+    first = segment(3)
+    first.run()
+    wrong = segment(4)
+    wrong.run()  # from nothing but what is right before it
+    follower = segment(5)
+    follower.run(wrong)
+    del wrong
+    out += coded(first)
+    true = segment(4)
+    true.run(first)
+    out += coded(true)
+    repaired = joiner.repaired
+    out += coded(follower)
+    assert len(out) > 10000
+    assert in_order(generation, level, data).startswith(out)
+    assert joiner.repaired > repaired, "an input that does not break the guess shows nothing"
+
+
 @pytest.mark.parametrize("profile", PARALLEL)
 @pytest.mark.parametrize(
     "recipe",
@@ -234,12 +276,12 @@ def test_a_stream_that_is_gone_leaves_nothing_in_the_executor(
 ) -> None:
     held: list[weakref.ref[Any]] = []
 
-    class Part(gzip._Part):
+    class Part(crew.Part):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             held.append(weakref.ref(self))
 
-    monkeypatch.setattr(gzip, "_Part", Part)
+    monkeypatch.setattr(parallel, "Part", Part)
     executor = Stuck()
     encoder = GoGzipEncoder("go1.27", level, executor, workers=4)
     encoder.write(recipes.make([["code", 1, 200000], ["cycle", 9000000]]))
@@ -269,15 +311,15 @@ def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(monkeypatch: pytest
     def out_of_memory() -> None:
         raise MemoryError
 
-    def run(self: gzip._Task) -> None:
-        if isinstance(getattr(self._work, "__self__", None), gzip._Part) == guessing:
+    def run(self: crew.Task) -> None:
+        if isinstance(getattr(self._work, "__self__", None), crew.Part) == guessing:
             self._work = out_of_memory
         as_ever(self)
 
-    as_ever = gzip._Task.run
-    monkeypatch.setattr(gzip._Task, "run", run)
+    as_ever = crew.Task.run
+    monkeypatch.setattr(crew.Task, "run", run)
     encoder = GoGzipEncoder("go1.26", 1, AtOnce(), workers=2)
-    data = recipes.make([["code", 1, 200000], ["cycle", 9000000]])
+    data = recipes.make([["code", 1, 200000], ["cycle", 20000000]])
     with pytest.raises(MemoryError):
         encoder.write(data)
 
@@ -304,6 +346,17 @@ PIECES = st.lists(
 TEXT = recipes.make([["text", 1, 9 * BLOCK + 300]])
 
 
+class Shy(io.BytesIO):
+    """Gives up to so many bytes a read."""
+
+    def __init__(self, data: bytes, most: int) -> None:
+        super().__init__(data)
+        self.most = most
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        return super().readinto(memoryview(buffer)[: self.most])
+
+
 def mixed(pieces: list[tuple[str, int, int]]) -> bytes:
     """Blocks of noise, of text and of zeros, and of what came before, or nearly whole blocks."""
     out = bytearray()
@@ -328,24 +381,28 @@ def mixed(pieces: list[tuple[str, int, int]]) -> bytes:
     profile=st.sampled_from([*PARALLEL, (126, 1), (127, 1), (127, 6)]),
     workers=st.sampled_from([2, 3, 5]),
     chunk=st.sampled_from([BLOCK, 100001, 1 << 22]),
+    taken=st.booleans(),
 )
 @example(
     pieces=[("text", 9, 0), ("noise", 9, 0), ("noise", 9, 1), ("text", 9, 0), ("noise", 9, 0)],
     profile=(127, 1),
     workers=2,
     chunk=BLOCK,
+    taken=False,
 )
 @example(
     pieces=[("text", 9, 1), ("noise", 9, -1), ("noise", 9, 0), ("text", 9, 0), ("noise", 9, 0)],
     profile=(126, 1),
     workers=3,
     chunk=100001,
+    taken=True,
 )
 @example(
     pieces=[("noise", 9, 0), ("text", 1, 0), ("noise", 9, 0), ("noise", 9, 0), ("zeros", 9, 1)],
     profile=(127, 6),
     workers=2,
     chunk=1 << 22,
+    taken=True,
 )
 def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
     monkeypatch: pytest.MonkeyPatch,
@@ -354,19 +411,26 @@ def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
     profile: tuple[int, int],
     workers: int,
     chunk: int,
+    taken: bool,
 ) -> None:
     """With segments of a block or two, so that all turns are taken on little data."""
-    for name in ("_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS"):
-        monkeypatch.setattr(gzip, name, 8 * BLOCK)
-    monkeypatch.setattr(gzip, "_IN_ORDER", 2 * BLOCK)
-    monkeypatch.setattr(gzip, "_PROBE", BLOCK)
+    for name in ("_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS", "_IN_FLIGHT_FEW_1", "_IN_FLIGHT_FEW_BLOCKS"):
+        monkeypatch.setattr(parallel, name, 8 * BLOCK)
+    monkeypatch.setattr(parallel, "_FEW_SEGMENT", BLOCK)
+    monkeypatch.setattr(parallel, "_NOISE", 2 * BLOCK)
+    monkeypatch.setattr(parallel, "_IN_ORDER", 2 * BLOCK)
+    monkeypatch.setattr(parallel, "_PROBE", BLOCK)
     data = mixed(pieces)
     generation, number = profile
     level: int | str = {-2: "huffman", 0: "store"}.get(number, number)
     with ThreadPoolExecutor(2) as pool:
         where = {"pool": pool, "at once": AtOnce(), "stuck": Stuck()}[executor]
         encoder = GoGzipEncoder(f"go1.{generation - 100}", level, where, workers)
-        out = [encoder.write(data[i : i + chunk]) for i in range(0, len(data), chunk)]
+        if taken:
+            stream = Shy(data, chunk)
+            out = [made for made in iter(lambda: encoder.take(stream), None) if made is not None]
+        else:
+            out = [encoder.write(data[i : i + chunk]) for i in range(0, len(data), chunk)]
         out.append(encoder.finish())
     assert b"".join(out)[10:-8] == in_order(*profile, data)
 

@@ -159,7 +159,7 @@ static uint8_t *around(const uint8_t *data, size_t n, size_t at, size_t before, 
     after = last ? 0 : after;
     uint8_t *copy = allocate(before + size + after);
     memcpy(copy, data + at - before, before + size + after);
-    *input = (segment_input){copy + before, before, after, size, at, last};
+    *input = (segment_input){copy + before, before, after, size, at, last, at + 1};
     return copy;
 }
 
@@ -173,8 +173,8 @@ typedef struct {
     const two_step_encoder *steps;
     encoder_profile profile;
     void *joiner;
-    void *segment_memory; /* of the last segment that was run, and it itself, or NULL */
-    void *segment;
+    void *segment_memory; /* of the last segment that was run, as long as it may be looked at */
+    void *segment;        /* it itself, if it is the one before, or NULL */
     bit_tail tail;
     buffer result;
 } parallel_stream;
@@ -196,7 +196,6 @@ static void run_segment(parallel_stream *s, const segment_input *input, bool fol
     void *memory = allocate(e->segment_memory(s->profile, input->size));
     void *segment = e->segment_init(memory, s->profile, input);
     e->segment_run(segment, follow ? s->segment : NULL);
-    forget_segment(s);
     s->segment_memory = memory;
     s->segment = segment;
 }
@@ -205,11 +204,13 @@ static void run_segment(parallel_stream *s, const segment_input *input, bool fol
 static void join_part(parallel_stream *s, const segment_input *input, bool run, bool follow) {
     const two_step_encoder *e = s->steps;
     void *coding = allocate(e->coding_memory(s->profile, input->size));
+    void *before = s->segment_memory;
     if (run)
         run_segment(s, input, follow);
     else
-        forget_segment(s);
+        s->segment_memory = s->segment = NULL;
     e->join(s->joiner, input, s->segment, coding);
+    free(before);
     if (!e->codes_from_segment)
         forget_segment(s);
     e->coding_run(coding);
@@ -236,7 +237,6 @@ static size_t write_part(parallel_stream *s, const uint8_t *data, const segment_
     size_t before = input->position < history ? (size_t)input->position : history;
     uint8_t *held = allocate(before + 1);
     memcpy(held, data + input->position - before, before + 1);
-    forget_segment(s);
     e->hold(s->joiner, &(held_input){held + before, before, 1}, input->position);
     free(held);
     size_t rest = input->size + after - 1, position = (size_t)input->position + 1;
@@ -252,7 +252,10 @@ static size_t write_part(parallel_stream *s, const uint8_t *data, const segment_
         free(in);
         position += part;
         rest -= part;
+        if (part != 0)
+            forget_segment(s);
     }
+    s->segment = NULL;
     if (input->last) {
         size_t bound = e->write_bound(s->joiner, 0);
         uint8_t *out = allocate(bound);
