@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeVar
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
 from convert.compression.ahead import read_ahead
+from convert.compression.profiles import FEW_WORKERS
 from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.limits import MIB
@@ -402,7 +403,7 @@ class Workshop:
         into parts takes turns with the others, and reads to where they want it.
         """
         plain = PlainContent(layer, self._proofs).open()
-        apart = self._jobs > _SPLIT_CORES and _size(layer) >= SPLIT_SIZE and not self._side_by_side
+        apart = self._jobs > FEW_WORKERS and _size(layer) >= SPLIT_SIZE and not self._side_by_side
         return read_ahead(plain) if apart else plain
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:

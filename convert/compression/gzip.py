@@ -69,36 +69,43 @@ class GoGzipEncoder(Encoder):
         self._header = _header(native)
         self._crc = 0
         self._size = 0
+        self._room = memoryview(b"")
 
     def write(self, data: Buffer, /) -> bytes:
         """Take input, return the bytes of the stream that are settled."""
         view = memoryview(data).cast("B")
         self._count(view)
-        header, self._header = self._header, b""
-        return header + self._stream.write(view)
+        return self._headed(self._stream.write(view))
 
     def take(self, stream: BinaryIO) -> bytes | None:
         """Take what one read of `stream` gives, return the bytes that are settled; None at its end.
 
         It reads to where the encoder wants the input.
         """
-        room = self._stream.room()
-        count = read_into(stream, room)
-        if not count:
-            return None
-        self._count(room[:count])
-        header, self._header = self._header, b""
-        return header + self._stream.filled(count)
+        if isinstance(self._stream, Parallel) and (room := self._stream.room()) is not None:
+            count = read_into(stream, room)
+            if not count:
+                return None
+            self._count(room[:count])
+            return self._headed(self._stream.filled(count))
+        if not self._room:
+            self._room = memoryview(bytearray(CHUNK))
+        count = read_into(stream, self._room)
+        return self.write(self._room[:count]) if count else None
+
+    def finish(self) -> bytes:
+        """End the stream, return the rest of its bytes. Nothing may be written after."""
+        trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        return self._headed(self._stream.finish()) + trailer
 
     def _count(self, view: memoryview) -> None:
         self._crc = isal_zlib.crc32(view, self._crc)
         self._size += len(view)
 
-    def finish(self) -> bytes:
-        """End the stream, return the rest of its bytes. Nothing may be written after."""
-        trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+    def _headed(self, made: bytes) -> bytes:
+        """Return the first bytes behind the header, all others as they are."""
         header, self._header = self._header, b""
-        return header + self._stream.finish() + trailer
+        return header + made if header else made
 
     @property
     def repaired(self) -> int:
@@ -119,14 +126,3 @@ class _InOrder:
         encoder = NativeEncoder(generation, level)
         self.write: Callable[[memoryview], bytes] = encoder.write
         self.finish = encoder.finish
-        self._room = memoryview(b"")
-
-    def room(self) -> memoryview:
-        """Return where the next input may be put."""
-        if not self._room:
-            self._room = memoryview(bytearray(CHUNK))
-        return self._room
-
-    def filled(self, count: int) -> bytes:
-        """Take so many bytes that were put into the room; as `write`."""
-        return self.write(self._room[:count])

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from convert._native import Coding, Joiner, Segment
+from convert._native import Coding, Joiner
 from convert.compression.crew import Crew, Part, Slab, Task
-from convert.limits import CHUNK
+from convert.compression.profiles import FEW_WORKERS
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 # Levels up to which blocks are cut from the input; above, from the tokens.
 _LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
-# So few workers take turns with the caller; of more, it joins what they have guessed.
-_FEW: Final = 3
 # Input in flight, over all segments of a stream. What is made of it (tokens, tables, output) needs
 # up to six times as much; with the interpreter's 14 MB all is to stay below 64 MB. Few workers
 # guess at a part of it only, and begin the more rarely the more there is.
@@ -78,10 +76,10 @@ class Parallel:
         else:
             most_workers = _MOST_WORKERS if self._skips or generation == 127 else _MOST_WORKERS_GO126_TOKENS
         workers = min(workers, most_workers)
-        self._few = workers <= _FEW
+        self._few = workers <= FEW_WORKERS
         if self._few:
-            in_flight = _IN_FLIGHT_FEW_1 if level == 1 else _IN_FLIGHT_FEW_BLOCKS
-            in_flight = in_flight if self._skips else _IN_FLIGHT_TOKENS
+            in_flight_blocks = _IN_FLIGHT_FEW_1 if level == 1 else _IN_FLIGHT_FEW_BLOCKS
+            in_flight = in_flight_blocks if self._skips else _IN_FLIGHT_TOKENS
             self._full = max(1, min(_FEW_SEGMENT, in_flight // 2) // self._unit) * self._unit
             self._most = max(1, in_flight // self._full - 1)
             self._most_codings = _FEW_CODINGS
@@ -96,7 +94,6 @@ class Parallel:
         self._parts: deque[Part] = deque()
         self._codings: deque[_Made] = deque()
         self._spare: list[Slab] = []
-        self._room_in_order = memoryview(b"")
         # The next segment, behind what it wants before it, as far as it is there.
         self._number = 0
         self._size = self._full
@@ -126,30 +123,26 @@ class Parallel:
         while taken < len(data):
             rest = data[taken:] if taken else data
             taken += self._go_on_in_order(rest, out) if self._in_order else self._fill(rest, out)
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
-    def room(self) -> memoryview:
-        """Return where the next input may be put."""
-        if not self._in_order:
-            return self._slab.memory[self._end : self._begin + self._size + self._after]
-        if not self._room_in_order:
-            self._room_in_order = memoryview(bytearray(CHUNK))
-        return self._room_in_order
+    def room(self) -> memoryview | None:
+        """Return where the next input is wanted, for `filled`; None where it may lie anywhere, for `write`."""
+        if self._in_order:
+            return None
+        return self._slab.memory[self._end : self._begin + self._size + self._after]
 
     def filled(self, count: int) -> bytes:
         """Take so many bytes that were put into the room; as `write`."""
-        if self._in_order:
-            return self.write(self._room_in_order[:count])
         out: list[bytes] = []
         self._grow(count, out)
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
     def finish(self) -> bytes:
         """End the stream, return the rest of the output."""
         if self._in_order:
             return self._joiner.finish()
         self._size = self._end - self._begin
-        self._parts.append(Part(self._number, self._segment(last=True), self._size, self._slab))
+        self._parts.append(self._next_part(last=True))
         self._crew.end()
         out: list[bytes] = []
         while self._parts:
@@ -204,10 +197,12 @@ class Parallel:
         size = self._before + _SLAB_SEGMENTS * self._full + self._after
         return self._spare.pop() if self._spare else Slab(size)
 
-    def _segment(self, *, last: bool) -> Segment:
+    def _next_part(self, *, last: bool) -> Part:
         segment = self._joiner.segment(self._slab.memory[: self._end], self._begin, self._size, self._position, last)
+        part = Part(self._number, segment, self._size, self._slab)
         self._position += self._size
-        return segment
+        self._number += 1
+        return part
 
     def _fill(self, data: memoryview, out: list[bytes]) -> int:
         # All but the last segment need what follows them; until more than that is
@@ -227,8 +222,7 @@ class Parallel:
         """Make a segment, have others guess at it if they have nothing better to do, and join the oldest."""
         # What was worked on in order before is not all there any more.
         known = self._begin >= min(self._position, self._before)
-        part = Part(self._number, self._segment(last=False), self._size, self._slab)
-        self._number += 1
+        part = self._next_part(last=False)
         if known and not self._ebbing:
             self._crew.guess(part, self._parts[-1] if self._parts else None)
         self._parts.append(part)
@@ -250,7 +244,7 @@ class Parallel:
             self._begin_next(following)
 
     def _begin_next(self, following: int) -> None:
-        """Go on behind the segment in the buffer, with as much of what was before as is wanted."""
+        """Go on behind the segment in the slab, with as much of what was before as is wanted."""
         if following + self._full + self._after <= len(self._slab.memory):
             self._begin = following
             return

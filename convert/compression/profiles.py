@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Levels of zstd that are offered. Above 19 the window needs more memory than
 #: many readers grant (Docker and containerd stop at 2**27 bytes or before).
 _ZSTD_LEVELS: Final = range(1, 20)
+#: So few workers take turns with the caller of an encoder that splits its stream, which also reads and
+#: hashes; with more, joining what they have guessed is enough for it.
+FEW_WORKERS: Final = 3
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
 _GENERATIONS: Final = ("go1.26", "go1.27")
 
