@@ -78,13 +78,6 @@ static inline uint8_t *copy_literals(uint8_t *to, const uint8_t *from, size_t n)
     return to + n;
 }
 
-/* Is there a match so far back? That a distance is out of reach is worked into the
- * comparison, in arithmetic that no compiler makes a branch of: nobody could predict it. */
-static inline bool matches(const uint8_t *p, uint32_t four, uint32_t distance) {
-    uint32_t in_reach = 0 - ((distance - OUT_OF_REACH) >> 31); /* all ones or 0 */
-    return ((load32(p - (distance & in_reach)) ^ four) | ~in_reach) == 0;
-}
-
 /* Where to renumber next, or, near its end, to leave the block. */
 static inline size_t next_stop(size_t s, size_t limit) {
     return limit - s < RENUMBER_EVERY ? limit : s + RENUMBER_EVERY;
@@ -123,7 +116,7 @@ static void find_matches(fast_parser *f, const uint8_t *data, size_t length, blo
             table[h] = (uint16_t)s;
             uint32_t next_four = load32(data + ahead);
             h = hash(next_four);
-            if (matches(data + s, four, distance))
+            if (repeats(data + s, four, distance, WINDOW_SIZE))
                 break;
             four = next_four;
         }
@@ -155,7 +148,7 @@ static void find_matches(fast_parser *f, const uint8_t *data, size_t length, blo
             h = hash(current);
             distance = (uint16_t)(s - table[h]);
             table[h] = (uint16_t)s;
-            if (!matches(data + s, current, distance)) {
+            if (!repeats(data + s, current, distance, WINDOW_SIZE)) {
                 four = (uint32_t)(around >> 16);
                 h = hash(four);
                 s++;

@@ -85,8 +85,8 @@ static void parse(void *memory, const block_input *block, block_room room,
     fast_parse p = find_matches(parser, block);
     parser->origin += (uint32_t)block->length;
 
-    size_t tail = (size_t)(p.length - p.emitted);
-    memcpy(room.literals + p.literals, block->data + p.emitted, tail);
+    size_t tail = p.end - p.emitted;
+    memcpy(room.literals + p.literals, bytes_at(&p, p.emitted), tail);
     *parsed = (parsed_block){
         .sequences = room.sequences,
         .count = p.count,

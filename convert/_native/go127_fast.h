@@ -7,9 +7,9 @@
  * candidates; each has a file of its own. The tables are kept across blocks; a match may
  * begin in an earlier block but never look beyond the end of the present one.
  *
- * Positions are counted from the first byte of the block: negative ones lie before it. In a
- * table they are stored with the block's `origin` added, so that entries need no change
- * when the next block comes. An entry of 0 is always too far away to be used.
+ * Positions are counted through the stream, so that entries need no change when the next block
+ * comes: the first byte is at FAST_FIRST_ORIGIN, and so an entry of 0 is always too far away to
+ * be used.
  */
 #ifndef IMGCONV_GO127_FAST_H
 #define IMGCONV_GO127_FAST_H
@@ -53,16 +53,23 @@ typedef struct {
 
 /* A block being parsed. */
 typedef struct {
-    const uint8_t *data;
-    int32_t length;
-    int32_t floor;   /* the lowest position there is: 0 or negative */
-    uint32_t origin;
-    int32_t emitted; /* everything before is in `sequence`s already */
+    uintptr_t base; /* the address of position 0, where there may be nothing */
+    size_t end;
+    size_t floor;   /* the lowest position there is */
+    size_t emitted; /* everything before is in `sequence`s already */
     sequence *sequences;
     size_t count;
     uint8_t *literal_bytes;
     size_t literals;
 } fast_parse;
+
+static inline const uint8_t *bytes_at(const fast_parse *p, size_t position) {
+    return (const uint8_t *)(p->base + position);
+}
+
+static inline uint64_t load_at(const fast_parse *p, size_t position) {
+    return load64(bytes_at(p, position));
+}
 
 /* Multiplicative hashes of the first 4, 5 or 7 bytes; the factors fix the bytes. */
 static inline uint32_t hash4(uint64_t v, unsigned bits) {
@@ -77,9 +84,9 @@ static inline uint32_t hash7(uint64_t v, unsigned bits) {
     return (uint32_t)((v << 8) * UINT64_C(58295818150454627) >> (64 - bits));
 }
 
-static inline void push(entry_pair *pair, uint32_t entry) {
+static inline void push(entry_pair *pair, size_t position) {
     pair->previous = pair->current;
-    pair->current = entry;
+    pair->current = (uint32_t)position;
 }
 
 /* How many of the eight bytes before a and b are equal, from the last one backwards. */
@@ -96,53 +103,49 @@ static inline unsigned equal_before(const uint8_t *a, const uint8_t *b) {
 }
 
 /* How far `entry` lies before position s. Positions behind s give a huge number. */
-static inline uint32_t distance_to(const fast_parse *p, int32_t s, uint32_t entry) {
-    return p->origin + (uint32_t)s - entry;
+static inline uint32_t distance_to(size_t s, uint32_t entry) {
+    return (uint32_t)s - entry;
 }
 
-/* Whether four bytes equal to the low ones of v stand `distance` before s; only distances up
- * to `reach` may be looked at. */
-static inline bool matches_at(const fast_parse *p, int32_t s, uint64_t v, uint32_t distance,
+/* Whether the low four bytes of v, which stand at s, do so `distance` before; see repeats(). */
+static inline bool repeats_at(const fast_parse *p, size_t s, uint64_t v, uint32_t distance,
                               uint32_t reach) {
-    /* One branch for the caller instead of two: which of the conditions fails is as
-     * unforeseeable as whether one does. */
-    bool near = distance <= reach;
-    uint32_t there = load32(p->data + s - (near ? distance : 0));
-    return near & (there == (uint32_t)v);
+    return repeats(bytes_at(p, s), (uint32_t)v, distance, reach);
 }
 
-/* How long position t repeats at s, not counting beyond the block or `most`. */
-static inline int32_t run_up_to(const fast_parse *p, int32_t s, int32_t t, int32_t most) {
-    int32_t left = p->length - s;
-    return (int32_t)match_length(p->data + s, p->data + t, (size_t)(left < most ? left : most));
+/* How long what is at s is what is at t, not counting beyond the block or `most`. */
+static inline size_t run_up_to(const fast_parse *p, size_t s, size_t t, size_t most) {
+    size_t left = p->end - s;
+    return match_length(bytes_at(p, s), bytes_at(p, t), left < most ? left : most);
 }
 
-static inline int32_t run(const fast_parse *p, int32_t s, int32_t t) {
-    return (int32_t)match_length(p->data + s, p->data + t, (size_t)(p->length - s));
+static inline size_t run(const fast_parse *p, size_t s, size_t t) {
+    return match_length(bytes_at(p, s), bytes_at(p, t), p->end - s);
 }
 
 /* Some levels look at no more than 254 bytes behind the first four to compare candidates. */
 enum { FAST_SHORT_RUN = 254 };
 
 typedef struct {
-    int32_t at;   /* where it is written ... */
-    int32_t from; /* ... what it repeats ... */
-    int32_t length;
+    size_t at;   /* where it is written ... */
+    size_t from; /* ... what it repeats ... */
+    size_t length;
 } fast_match;
 
 /* Let the match begin earlier where the bytes before agree, as far as no sequence has them. */
 static inline void extend_back(const fast_parse *p, fast_match *m) {
-    int32_t room = m->at - p->emitted;
-    if (room > m->from - p->floor)
-        room = m->from - p->floor;
-    int32_t n = 0;
-    if (m->from - p->floor >= 8) {
-        n = (int32_t)equal_before(p->data + m->at, p->data + m->from);
+    size_t room = m->at - p->emitted;
+    size_t before = m->from - p->floor;
+    if (room > before)
+        room = before;
+    size_t n = 0;
+    if (before >= 8) {
+        n = equal_before(bytes_at(p, m->at), bytes_at(p, m->from));
         if (n > room)
             n = room;
     }
-    if (n == 8 || m->from - p->floor < 8)
-        while (n < room && p->data[m->from - n - 1] == p->data[m->at - n - 1])
+    if (n == 8 || before < 8)
+        while (n < room && *bytes_at(p, m->from - n - 1) == *bytes_at(p, m->at - n - 1))
             n++;
     m->at -= n;
     m->from -= n;
@@ -151,9 +154,9 @@ static inline void extend_back(const fast_parse *p, fast_match *m) {
 
 /* Most runs are short: copying BLOCK_COPY bytes at once saves counting them. */
 static inline void copy_literals(fast_parse *p, size_t n) {
-    const uint8_t *from = p->data + p->emitted;
+    const uint8_t *from = bytes_at(p, p->emitted);
     uint8_t *to = p->literal_bytes + p->literals;
-    if (n <= BLOCK_COPY && p->length - p->emitted >= BLOCK_COPY)
+    if (n <= BLOCK_COPY && p->end - p->emitted >= BLOCK_COPY)
         memcpy(to, from, BLOCK_COPY);
     else
         memcpy(to, from, n);
@@ -165,11 +168,11 @@ static inline void copy_literals(fast_parse *p, size_t n) {
 static inline void emit(fast_parse *p, const fast_match *m) {
     uint32_t literals = (uint32_t)(m->at - p->emitted);
     uint16_t offset = (uint16_t)(m->at - m->from - 1);
-    int32_t left = m->length;
+    size_t left = m->length;
 
     copy_literals(p, literals);
     while (left > 258) {
-        int32_t piece = left > 258 + 3 ? 258 : 258 - 3;
+        size_t piece = left > 258 + 3 ? 258 : 258 - 3;
         p->sequences[p->count++] = (sequence){literals, (uint16_t)(piece - 3), offset};
         literals = 0;
         left -= piece;
@@ -179,12 +182,13 @@ static inline void emit(fast_parse *p, const fast_match *m) {
 }
 
 /* What a parse begins with. By value: a parse that has no address can live in registers. */
-static inline fast_parse begin_parse(fast_parser *parser, const block_input *block) {
+static inline fast_parse begin_parse(const fast_parser *parser, const block_input *block) {
+    size_t before = block->position < FAST_REACH ? (size_t)block->position : FAST_REACH;
     return (fast_parse){
-        .data = block->data,
-        .length = (int32_t)block->length,
-        .floor = block->position < FAST_REACH ? -(int32_t)block->position : -FAST_REACH,
-        .origin = parser->origin,
+        .base = (uintptr_t)block->data - parser->origin,
+        .end = parser->origin + block->length,
+        .floor = parser->origin - before,
+        .emitted = parser->origin,
         .sequences = parser->room.sequences,
         .literal_bytes = parser->room.literals,
     };

@@ -20,43 +20,42 @@ static inline uint32_t hash(uint64_t v) {
 fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
     uint32_t *const table = parser->tables;
     fast_parse p = begin_parse(parser, block);
-    const uint8_t *const data = p.data;
-    const int32_t limit = p.length - FAST_MARGIN;
-    int32_t s = 0;
-    uint64_t v = load64(data);
+    const size_t limit = p.end - FAST_MARGIN;
+    size_t s = p.emitted;
+    uint64_t v = load_at(&p, s);
 
     for (;;) {
-        int32_t next;
+        size_t next;
         uint32_t distance;
         for (;;) {
             uint32_t h = hash(v);
             next = s + 2 + ((s - p.emitted) >> SKIP_SHIFT);
             if (next > limit)
                 return p;
-            distance = distance_to(&p, s, table[h]);
-            table[h] = p.origin + (uint32_t)s;
-            uint64_t ahead = load64(data + next);
+            distance = distance_to(s, table[h]);
+            table[h] = (uint32_t)s;
+            uint64_t ahead = load_at(&p, next);
             h = hash(ahead);
-            if (matches_at(&p, s, v, distance, FAST_REACH - 1)) {
-                table[h] = p.origin + (uint32_t)next;
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
+                table[h] = (uint32_t)next;
                 break;
             }
             s = next++;
             v = ahead;
-            distance = distance_to(&p, s, table[h]);
-            if (matches_at(&p, s, v, distance, FAST_REACH - 1)) {
+            distance = distance_to(s, table[h]);
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
                 /* Go enters the position behind under the hash of this one. */
-                table[h] = p.origin + (uint32_t)next;
+                table[h] = (uint32_t)next;
                 break;
             }
-            table[h] = p.origin + (uint32_t)s;
+            table[h] = (uint32_t)s;
             v = ahead >> 8;
             s = next;
         }
 
         /* Matches, as long as each is followed by another at once. */
         for (;;) {
-            fast_match m = {s, s - (int32_t)distance, 4};
+            fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
             extend_back(&p, &m);
             emit(&p, &m);
@@ -64,17 +63,17 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
             if (next >= s)
                 s = next + 1;
             if (s >= limit) {
-                if (s + m.length + 8 < p.length)
-                    table[hash(load64(data + s))] = p.origin + (uint32_t)s;
+                if (s + m.length + 8 < p.end)
+                    table[hash(load_at(&p, s))] = (uint32_t)s;
                 return p;
             }
-            v = load64(data + s - 2);
-            table[hash(v)] = p.origin + (uint32_t)s - 2;
+            v = load_at(&p, s - 2);
+            table[hash(v)] = (uint32_t)s - 2;
             v >>= 16;
             uint32_t h = hash(v);
-            distance = distance_to(&p, s, table[h]);
-            table[h] = p.origin + (uint32_t)s;
-            if (!matches_at(&p, s, v, distance, FAST_REACH))
+            distance = distance_to(s, table[h]);
+            table[h] = (uint32_t)s;
+            if (!repeats_at(&p, s, v, distance, FAST_REACH))
                 break;
         }
         v >>= 8;

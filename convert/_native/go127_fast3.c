@@ -20,13 +20,12 @@ static inline uint32_t hash(uint64_t v) {
 fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
     entry_pair *const pairs = (entry_pair *)parser->tables;
     fast_parse p = begin_parse(parser, block);
-    const uint8_t *const data = p.data;
-    const int32_t limit = p.length - FAST_MARGIN;
-    int32_t s = 0;
-    uint64_t v = load64(data);
+    const size_t limit = p.end - FAST_MARGIN;
+    size_t s = p.emitted;
+    uint64_t v = load_at(&p, s);
 
     for (;;) {
-        int32_t next = s;
+        size_t next = s;
         uint32_t distance;
         for (;;) {
             entry_pair *slot = &pairs[hash(v)];
@@ -35,20 +34,20 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
             if (next > limit)
                 return p;
             entry_pair found = *slot;
-            uint64_t ahead = load64(data + next);
-            push(slot, p.origin + (uint32_t)s);
-            distance = distance_to(&p, s, found.current);
+            uint64_t ahead = load_at(&p, next);
+            push(slot, s);
+            distance = distance_to(s, found.current);
             if (distance <= REACH) {
-                uint32_t other = distance_to(&p, s, found.previous);
-                if (matches_at(&p, s, v, distance, REACH)) {
-                    if (matches_at(&p, s, v, other, REACH) &&
-                        run(&p, s + 4, s + 4 - (int32_t)other) >
-                            run(&p, s + 4, s + 4 - (int32_t)distance))
+                uint32_t other = distance_to(s, found.previous);
+                if (repeats_at(&p, s, v, distance, REACH)) {
+                    if (repeats_at(&p, s, v, other, REACH) &&
+                        run(&p, s + 4, s + 4 - other) >
+                            run(&p, s + 4, s + 4 - distance))
                         distance = other;
                     break;
                 }
                 /* The older one alone has to be nearer by one more. */
-                if (matches_at(&p, s, v, other, REACH - 1)) {
+                if (repeats_at(&p, s, v, other, REACH - 1)) {
                     distance = other;
                     break;
                 }
@@ -58,7 +57,7 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
 
         /* Matches, as long as each is followed by another at once. */
         for (;;) {
-            fast_match m = {s, s - (int32_t)distance, 4};
+            fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
             extend_back(&p, &m);
             emit(&p, &m);
@@ -67,26 +66,26 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
                 s = next + 1;
             if (s >= limit) {
                 /* Go enters the position behind what was repeated, not behind the match. */
-                int32_t t = m.from + m.length;
-                if (t + 8 < p.length)
-                    push(&pairs[hash(load64(data + t))], p.origin + (uint32_t)t);
+                size_t t = m.from + m.length;
+                if (t + 8 < p.end)
+                    push(&pairs[hash(load_at(&p, t))], t);
                 return p;
             }
-            for (int32_t i = s - m.length + 2; i < s - 5; i += ENTER_STEP)
-                push(&pairs[hash(load64(data + i))], p.origin + (uint32_t)i);
-            v = load64(data + s - 2);
-            push(&pairs[hash(v)], p.origin + (uint32_t)s - 2);
-            push(&pairs[hash(v >> 8)], p.origin + (uint32_t)s - 1);
+            for (size_t i = s - m.length + 2; i < s - 5; i += ENTER_STEP)
+                push(&pairs[hash(load_at(&p, i))], i);
+            v = load_at(&p, s - 2);
+            push(&pairs[hash(v)], s - 2);
+            push(&pairs[hash(v >> 8)], s - 1);
             v >>= 16;
             entry_pair *slot = &pairs[hash(v)];
             entry_pair found = *slot;
-            push(slot, p.origin + (uint32_t)s);
-            distance = distance_to(&p, s, found.current);
+            push(slot, s);
+            distance = distance_to(s, found.current);
             if (distance >= REACH)
                 break;
-            if (!matches_at(&p, s, v, distance, REACH - 1)) {
-                distance = distance_to(&p, s, found.previous);
-                if (!matches_at(&p, s, v, distance, REACH - 1))
+            if (!repeats_at(&p, s, v, distance, REACH - 1)) {
+                distance = distance_to(s, found.previous);
+                if (!repeats_at(&p, s, v, distance, REACH - 1))
                     break;
             }
         }

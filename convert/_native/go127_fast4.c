@@ -31,38 +31,37 @@ static inline uint32_t hash_long(uint64_t v) {
 }
 
 /*
- * Where Go's history buffer begins, counted from the block. It takes 5 blocks. A block that
- * does not fit is put behind the last 32 KiB instead, so later fillings have 4 whole ones,
+ * How much of what is before the block Go has in its history buffer. That takes 5 blocks. A block
+ * that does not fit is put behind the last 32 KiB instead, so later fillings have 4 whole ones,
  * and room for the stream's last block behind them if it is no longer than what is left.
  */
-static int32_t history_start(const block_input *block) {
+static size_t history_before(const block_input *block) {
     uint64_t index = block->position / FAST_BLOCK;
     if (index < HISTORY_BLOCKS)
-        return -(int32_t)block->position;
+        return (size_t)block->position;
     uint64_t before = (index - HISTORY_BLOCKS) % (HISTORY_BLOCKS - 1);
     if (before == 0 && index > HISTORY_BLOCKS && block->length <= HISTORY_LEFT)
         before = HISTORY_BLOCKS - 1;
-    return -(int32_t)(FAST_REACH + before * FAST_BLOCK);
+    return FAST_REACH + (size_t)before * FAST_BLOCK;
 }
 
 /* The length that Go takes for a candidate `distance` before s; see above. */
-static inline int32_t slipped_length(const fast_parse *p, int32_t start, int32_t s,
-                                     uint32_t distance) {
-    return run(p, s + 4, start + (int32_t)distance + 4);
+static inline size_t slipped_length(const fast_parse *p, size_t history, size_t s,
+                                    uint32_t distance) {
+    return run(p, s + 4, history + distance + 4);
 }
 
 fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
     uint32_t *const shorts = parser->tables;
     uint32_t *const longs = parser->tables + ((size_t)1 << TABLE_BITS_4);
     fast_parse p = begin_parse(parser, block);
-    const uint8_t *const data = p.data;
-    const int32_t limit = p.length - FAST_MARGIN;
-    const int32_t start = history_start(block);
-    int32_t s = 0;
-    uint64_t v = load64(data);
+    const size_t limit = p.end - FAST_MARGIN;
+    size_t s = p.emitted;
+    const size_t history = s - history_before(block);
+    uint64_t v = load_at(&p, s);
 
     for (;;) {
-        int32_t next = s;
+        size_t next = s;
         uint32_t distance;
         for (;;) {
             uint32_t *by_short = &shorts[hash_short(v)];
@@ -71,18 +70,18 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
             next = s + 1 + ((s - p.emitted) >> SKIP_SHIFT);
             if (next > limit)
                 return p;
-            distance = distance_to(&p, s, *by_long);
-            uint32_t short_distance = distance_to(&p, s, *by_short);
-            uint64_t ahead = load64(data + next);
-            *by_short = *by_long = p.origin + (uint32_t)s;
-            if (matches_at(&p, s, v, distance, FAST_REACH - 1))
+            distance = distance_to(s, *by_long);
+            uint32_t short_distance = distance_to(s, *by_short);
+            uint64_t ahead = load_at(&p, next);
+            *by_short = *by_long = (uint32_t)s;
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1))
                 break;
-            if (matches_at(&p, s, v, short_distance, FAST_REACH - 1)) {
+            if (repeats_at(&p, s, v, short_distance, FAST_REACH - 1)) {
                 distance = short_distance;
-                uint32_t other = distance_to(&p, next, longs[hash_long(ahead)]);
-                if (matches_at(&p, next, ahead, other, FAST_REACH - 1) &&
-                    slipped_length(&p, start, next, other) >
-                        run(&p, s + 4, s + 4 - (int32_t)distance)) {
+                uint32_t other = distance_to(next, longs[hash_long(ahead)]);
+                if (repeats_at(&p, next, ahead, other, FAST_REACH - 1) &&
+                    slipped_length(&p, history, next, other) >
+                        run(&p, s + 4, s + 4 - distance)) {
                     s = next;
                     distance = other;
                 }
@@ -91,7 +90,7 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
             v = ahead;
         }
 
-        fast_match m = {s, s - (int32_t)distance, 4};
+        fast_match m = {s, s - distance, 4};
         m.length += run(&p, m.at + 4, m.from + 4);
         extend_back(&p, &m);
         emit(&p, &m);
@@ -99,20 +98,20 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
         if (next >= s)
             s = next + 1;
         if (s >= limit) {
-            if (s + 8 < p.length) {
-                v = load64(data + s);
-                shorts[hash_short(v)] = longs[hash_long(v)] = p.origin + (uint32_t)s;
+            if (s + 8 < p.end) {
+                v = load_at(&p, s);
+                shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s;
             }
             return p;
         }
-        for (int32_t i = next; i < s - 1; i += ENTER_STEP) {
-            uint64_t w = load64(data + i);
-            longs[hash_long(w)] = p.origin + (uint32_t)i;
-            longs[hash_long(w >> 8)] = p.origin + (uint32_t)i + 1;
-            shorts[hash_short(w >> 8)] = p.origin + (uint32_t)i + 1;
+        for (size_t i = next; i < s - 1; i += ENTER_STEP) {
+            uint64_t w = load_at(&p, i);
+            longs[hash_long(w)] = (uint32_t)i;
+            longs[hash_long(w >> 8)] = (uint32_t)i + 1;
+            shorts[hash_short(w >> 8)] = (uint32_t)i + 1;
         }
-        v = load64(data + s - 1);
-        shorts[hash_short(v)] = longs[hash_long(v)] = p.origin + (uint32_t)s - 1;
+        v = load_at(&p, s - 1);
+        shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s - 1;
         v >>= 8;
     }
 }
