@@ -118,7 +118,7 @@ def stream(generation: str, level: int, path: Path, workers: int) -> int:
 
 def main() -> None:
     global clock  # noqa: PLW0603 - the patched classes look at it
-    parallel.Task = crew.Task = Task  # type: ignore[misc]
+    crew.Task = Task  # type: ignore[misc]
     parallel.Crew = Crew  # type: ignore[misc]
     path = Path(sys.argv[1])
     print("profile    cores  repaired  work/in order  caller's work  model")

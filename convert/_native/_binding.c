@@ -14,6 +14,13 @@
 #include "block_stream.h"
 #include "encoder.h"
 #include "two_step.h"
+#include "upper_halves.h"
+
+/* Around all that works on data: others may run Python meanwhile. */
+#define BEGIN_WORK                                                                               \
+    Py_BEGIN_ALLOW_THREADS                                                                       \
+    clear_upper_halves();
+#define END_WORK Py_END_ALLOW_THREADS
 
 typedef struct {
     PyObject *encoder_type;
@@ -176,14 +183,14 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     if (out == NULL)
         return PyErr_NoMemory();
     size_t size;
-    Py_BEGIN_ALLOW_THREADS
+    BEGIN_WORK
     if (data == NULL)
         size = self->blocks != NULL ? block_stream_finish(self->blocks, &self->tail, out)
                                     : self->tokens->finish(self->memory, out);
     else
         size = self->blocks != NULL ? block_stream_write(self->blocks, data, n, &self->tail, out)
                                     : self->tokens->write(self->memory, data, n, out);
-    Py_END_ALLOW_THREADS
+    END_WORK
     PyObject *bytes = bytes_of(out, size);
     free(out);
     return bytes;
@@ -325,9 +332,9 @@ static PyObject *segment_run(PyObject *object, PyObject *args) {
         return NULL;
     bool failed = false;
     if (!self->has_run && !self->joined && !(failed = segment_prepare(self, previous) < 0)) {
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_WORK
         self->steps->segment_run(self->part, previous);
-        Py_END_ALLOW_THREADS
+        END_WORK
         self->has_run = true;
     }
     give_back(&self->busy);
@@ -362,6 +369,8 @@ static PyType_Spec segment_spec = {
 typedef struct {
     PyObject_HEAD
     busy_flag busy;
+    bool planned;
+    bool settled;
     bool has_run;
     PyObject *segment; /* its input, and perhaps more, is still needed */
     unsigned long long number; /* among its codings */
@@ -382,15 +391,35 @@ static void coding_dealloc(PyObject *object) {
     free_object(object);
 }
 
+static PyObject *coding_plan(PyObject *object, PyObject *unused) {
+    coding_object *self = (coding_object *)object;
+    (void)unused;
+    if (take(&self->busy) < 0)
+        return NULL;
+    if (!self->planned) {
+        BEGIN_WORK
+        self->steps->coding_plan(self->memory);
+        END_WORK
+        self->planned = true;
+    }
+    give_back(&self->busy);
+    Py_RETURN_NONE;
+}
+
 static PyObject *coding_run(PyObject *object, PyObject *unused) {
     coding_object *self = (coding_object *)object;
     (void)unused;
     if (take(&self->busy) < 0)
         return NULL;
+    if (!self->settled) {
+        PyErr_SetString(PyExc_ValueError, "the coding is not settled yet");
+        give_back(&self->busy);
+        return NULL;
+    }
     if (!self->has_run) {
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_WORK
         self->steps->coding_run(self->memory);
-        Py_END_ALLOW_THREADS
+        END_WORK
         self->piece = ((const coding_bits *)self->memory)->piece;
         self->has_run = true;
     }
@@ -398,16 +427,29 @@ static PyObject *coding_run(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *coding_planned(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((coding_object *)object)->planned);
+}
+
 static PyMethodDef coding_methods[] = {
+    {"plan", coding_plan, METH_NOARGS,
+     PyDoc_STR("plan($self, /)\n--\n\nDo the part of the work that needs nothing settled, on whichever thread.")},
     {"run", coding_run, METH_NOARGS,
-     PyDoc_STR("run($self, /)\n--\n\nDo the work, on whichever thread.")},
+     PyDoc_STR("run($self, /)\n--\n\nDo the rest of the work, on whichever thread.")},
     {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef coding_attributes[] = {
+    {"planned", coding_planned, NULL, PyDoc_STR("Whether there is nothing left to plan."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot coding_slots[] = {
     {Py_tp_doc, PyDoc_STR("Blocks of a stream whose tokens are known, to be coded.")},
     {Py_tp_dealloc, coding_dealloc},
     {Py_tp_methods, coding_methods},
+    {Py_tp_getset, coding_attributes},
     {0, NULL},
 };
 
@@ -428,6 +470,7 @@ typedef struct {
     bool handed_over;            /* and not taken over since */
     unsigned long long position; /* of the next segment or, in order, write */
     unsigned long long joined;   /* codings made */
+    unsigned long long settled;  /* and of which it is known how they are coded */
     unsigned long long appended; /* codings taken */
     bool finished;
     unsigned long long segments; /* made */
@@ -603,9 +646,10 @@ static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
         Py_DECREF(coding);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    self->steps->join(self->whole, &segment->input, segment->part, coding->memory);
-    Py_END_ALLOW_THREADS
+    BEGIN_WORK
+    coding->planned =
+        !self->steps->join(self->whole, &segment->input, segment->part, coding->memory);
+    END_WORK
     coding->number = self->joined++;
     return (PyObject *)coding;
 }
@@ -647,9 +691,9 @@ static PyObject *append_bits(joiner_object *self, const coding_object *coding) {
     if (result == NULL)
         return NULL;
     uint8_t *out = (uint8_t *)PyBytes_AsString(result);
-    Py_BEGIN_ALLOW_THREADS
+    BEGIN_WORK
     bits_join(&self->tail, &coding->piece, out);
-    Py_END_ALLOW_THREADS
+    END_WORK
     return result;
 }
 
@@ -659,38 +703,72 @@ static PyObject *append_last(joiner_object *self, const coding_object *coding) {
     uint8_t *out = room_for_output(self, size + block_bound(0));
     if (out == NULL)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
+    BEGIN_WORK
     bits_join(&self->tail, &coding->piece, out);
     bit_writer w = bits_from_tail(&self->tail, out + size);
     self->steps->end(self->whole, &w);
     size += bits_to_tail(&w, &self->tail);
-    Py_END_ALLOW_THREADS
+    END_WORK
     return bytes_of(out, size);
+}
+
+/* The coding that `object` is, taken, if it is this joiner's number `wanted`; else NULL with an
+ * exception. Borrowed. */
+static coding_object *next_coding(joiner_object *self, PyObject *object,
+                                  unsigned long long wanted) {
+    module_state *state = state_of((PyObject *)self);
+    if (state == NULL)
+        return NULL;
+    if (!Py_IS_TYPE(object, (PyTypeObject *)state->coding_type)) {
+        PyErr_SetString(PyExc_TypeError, "a Coding is wanted");
+        return NULL;
+    }
+    coding_object *coding = (coding_object *)object;
+    if (take(&coding->busy) < 0)
+        return NULL;
+    if (coding->pool == self->pool && coding->number == wanted)
+        return coding;
+    give_back(&coding->busy);
+    PyErr_SetString(PyExc_ValueError, "not this joiner's next coding");
+    return NULL;
+}
+
+static PyObject *joiner_settle(PyObject *object, PyObject *argument) {
+    joiner_object *self = (joiner_object *)object;
+    if (take(&self->busy) < 0)
+        return NULL;
+    coding_object *coding = next_coding(self, argument, self->settled);
+    if (coding != NULL) {
+        if (self->steps->settle != NULL) {
+            BEGIN_WORK
+            self->steps->settle(self->whole, coding->memory);
+            END_WORK
+        }
+        coding->planned = coding->settled = true;
+        self->settled++;
+        give_back(&coding->busy);
+    }
+    give_back(&self->busy);
+    if (coding == NULL)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     joiner_object *self = (joiner_object *)object;
-    module_state *state = state_of(object);
-    if (state == NULL)
-        return NULL;
-    if (!Py_IS_TYPE(argument, (PyTypeObject *)state->coding_type)) {
-        PyErr_SetString(PyExc_TypeError, "a Coding is wanted");
-        return NULL;
-    }
-    coding_object *coding = (coding_object *)argument;
-    if (take(&coding->busy) < 0)
-        return NULL;
-    give_back(&coding->busy);
     if (take(&self->busy) < 0)
         return NULL;
-    if (!coding->has_run || coding->pool != self->pool || coding->number != self->appended) {
-        PyErr_SetString(PyExc_ValueError, "not this joiner's next coding, or it has not run");
-        give_back(&self->busy);
-        return NULL;
+    PyObject *result = NULL;
+    coding_object *coding = next_coding(self, argument, self->appended);
+    if (coding != NULL) {
+        if (!coding->has_run)
+            PyErr_SetString(PyExc_ValueError, "the coding has not run");
+        else
+            result = coding->last ? append_last(self, coding) : append_bits(self, coding);
+        if (result != NULL)
+            self->appended++;
+        give_back(&coding->busy);
     }
-    PyObject *result = coding->last ? append_last(self, coding) : append_bits(self, coding);
-    if (result != NULL)
-        self->appended++;
     give_back(&self->busy);
     return result;
 }
@@ -714,9 +792,9 @@ static PyObject *write_to_bytes(joiner_object *self, const Py_buffer *view) {
     if (out == NULL)
         return NULL;
     size_t size;
-    Py_BEGIN_ALLOW_THREADS
+    BEGIN_WORK
     size = self->steps->write(self->whole, view->buf, n, &self->tail, out);
-    Py_END_ALLOW_THREADS
+    END_WORK
     self->in_order = true;
     self->position += n;
     keep_last(self, NULL);
@@ -748,9 +826,9 @@ static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
     if (may_go_in_order(self) &&
         (out = room_for_output(self, self->steps->write_bound(self->whole, 0))) != NULL) {
         size_t size;
-        Py_BEGIN_ALLOW_THREADS
+        BEGIN_WORK
         size = self->steps->finish(self->whole, &self->tail, out);
-        Py_END_ALLOW_THREADS
+        END_WORK
         self->finished = true;
         result = bytes_of(out, size);
     }
@@ -847,6 +925,9 @@ static PyMethodDef joiner_methods[] = {
      PyDoc_STR("join($self, segment, /)\n--\n\n"
                "Take the next segment: what it guessed is checked; if it has not run, it is parsed\n"
                "from where the stream stands. Return a Coding to run and append.")},
+    {"settle", joiner_settle, METH_O,
+     PyDoc_STR("settle($self, coding, /)\n--\n\n"
+               "Settle how the next coding is written, planning it if nobody has.")},
     {"append", joiner_append, METH_O,
      PyDoc_STR("append($self, coding, /)\n--\n\nTake the next coding that has run; return bytes.")},
     {"write", joiner_write, METH_O,

@@ -47,8 +47,15 @@ class Segment:
 class Coding:
     """Blocks of a stream whose tokens are known, to be coded. Made by `Joiner.join`."""
 
+    @property
+    def planned(self) -> bool:
+        """Whether there is nothing left to plan."""
+
+    def plan(self) -> None:
+        """Do the part of the work that needs nothing settled, on whichever thread."""
+
     def run(self) -> None:
-        """Do the work, on whichever thread."""
+        """Do the rest of the work, on whichever thread. Raises ValueError before it is settled."""
 
 @final
 class Joiner:
@@ -67,6 +74,12 @@ class Joiner:
 
         If it has run, what it guessed is checked and repaired; else it is parsed here and
         now, from the state in which the stream stands.
+        """
+
+    def settle(self, coding: Coding, /) -> None:
+        """Settle how the next coding is written, in the order `join` made them.
+
+        What nobody has planned is planned here and now.
         """
 
     def append(self, coding: Coding, /) -> bytes:

@@ -6,9 +6,10 @@
  * parsed again from the true state until the two are the same at one place.
  *
  * How a block is coded may depend on all blocks before. But what such a decision takes
- * (counts, codes, estimates) depends on the block alone and is planned with the parse; deciding
- * is then so cheap that joining does it in order for the whole stream. Nothing about the
- * coder is ever guessed. Writing the bits is what is left, and is done apart.
+ * (counts, codes, estimates) depends on the block alone and is planned apart, with the parse of a
+ * segment or behind that of the joiner; deciding is then so cheap that it is done in order for
+ * the whole stream. Nothing about the coder is ever guessed. Writing the bits is what is left,
+ * and is done apart.
  */
 #include <string.h>
 
@@ -33,6 +34,7 @@ typedef struct {
     size_t blocks;
     block_store store;
     uint64_t follows;   /* the number of the segment that it has gone on from, or 0 */
+    bool planned;
     uint8_t *snapshots; /* at each has_snapshot() boundary before the last */
     void *parser;       /* behind the last block, when it has run */
 } block_segment;
@@ -58,6 +60,7 @@ typedef struct {
     size_t own;         /* so many blocks, the first, were parsed while joining ... */
     block_store store;  /* ... into this */
     const block_store *rest; /* and the others by the segment */
+    size_t planned;     /* so many, the last, have plans */
     void *coder; /* before the first block */
     uint8_t *bits;
 } block_coding;
@@ -88,7 +91,7 @@ static bool has_snapshot(const block_encoder *e, size_t after, bool follows) {
     if (after % 16 == 0)
         return true;
     if (follows)
-        return e->meeting == MEETING_LATE && after % 4 == 0;
+        return false;
     if (e->meeting == MEETING_SOON)
         return after <= 2 || after == 4;
     return after == 4 || (e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0));
@@ -167,18 +170,27 @@ static void *plan_at(const block_encoder *e, const block_store *store, size_t i)
     return store->plans + i * plan_size(e);
 }
 
-/* Parse block i of the input into the store, and plan its coding. */
+/* Parse block i of the input into the store. */
 static void parse_into(block_store *store, size_t i, const block_encoder *e, void *parser,
                        const segment_input *input) {
     block_input block = block_at(e, input, i);
     parsed_block *parsed = &store->parsed[i];
     e->parse(parser, &block, store->free, parsed);
-    if (e->plan != NULL)
-        e->plan(&block, parsed, plan_at(e, store, i));
     if (parsed->kind == BLOCK_TOKENS) {
         store->free.sequences += parsed->count;
         store->free.literals += parsed->literal_count;
     }
+}
+
+/* Plan how block i is coded; to settle that, too, if `complete`. */
+static void plan_in(const block_store *store, size_t i, const block_encoder *e,
+                    const segment_input *input, bool complete) {
+    block_input block = block_at(e, input, i);
+    void *plan = plan_at(e, store, i);
+    if (e->plan != NULL)
+        e->plan(&block, &store->parsed[i], plan);
+    if (complete && e->complete != NULL)
+        e->complete(plan);
 }
 
 /* Bring the parser into a state like the one the stream will have at the segment. */
@@ -198,6 +210,8 @@ static void warm_up(block_segment *s) {
 static void segment_run(void *segment, const void *previous) {
     block_segment *s = segment;
     const block_encoder *e = s->encoder;
+    /* Begun anew, most of such a guess is wrong as a rule: it is planned when it is known what. */
+    s->planned = e->meeting != MEETING_LATE || previous != NULL;
     if (e->snapshot_size != 0) {
         if (previous != NULL) {
             const block_segment *before = previous;
@@ -210,8 +224,8 @@ static void segment_run(void *segment, const void *previous) {
     }
     for (size_t i = 0; i < s->blocks; i++) {
         parse_into(&s->store, i, e, s->parser, &s->input);
-        if (e->complete != NULL)
-            e->complete(plan_at(e, &s->store, i));
+        if (s->planned)
+            plan_in(&s->store, i, e, &s->input, true);
         uint8_t *snapshot = e->snapshot_size != 0 ? snapshot_after(s, i + 1) : NULL;
         if (snapshot != NULL)
             e->save(s->parser, snapshot);
@@ -313,27 +327,52 @@ static size_t parse_true(block_joiner *j, const segment_input *input, const bloc
     return done;
 }
 
+/* Where block i is. */
+static const block_store *store_of(const block_coding *c, size_t i) {
+    return i < c->own ? &c->store : c->rest;
+}
+
 static void code_blocks(const block_coding *c, void *coder, bit_writer *out) {
     const block_encoder *e = c->encoder;
     for (size_t i = 0; i < c->blocks; i++) {
-        const block_store *store = i < c->own ? &c->store : c->rest;
+        const block_store *store = store_of(c, i);
         block_input block = block_at(e, &c->input, i);
         e->code(coder, plan_at(e, store, i), &block, &store->parsed[i], out);
     }
 }
 
-static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+static bool join(void *joiner, const segment_input *input, const void *segment, void *coding) {
     block_joiner *j = joiner;
     const block_segment *s = segment;
     block_coding *c = coding;
     uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
-    size_t coder_size = j->encoder->coder_size;
     take_coding(c, &p, j->encoder, input->size);
     c->input = *input;
     c->rest = s != NULL ? &s->store : NULL;
     c->own = parse_true(j, input, s, c);
     if (s != NULL)
         j->repaired += c->own < c->blocks ? c->own * j->encoder->block_size : input->size;
+    c->planned = s != NULL && s->planned ? c->blocks - c->own : 0;
+    if (j->encoder->plan == NULL)
+        c->planned = c->blocks;
+    return c->planned < c->blocks;
+}
+
+static void plan_blocks(block_coding *c, bool complete) {
+    for (size_t i = 0; i < c->blocks - c->planned; i++)
+        plan_in(store_of(c, i), i, c->encoder, &c->input, complete);
+    c->planned = c->blocks;
+}
+
+static void coding_plan(void *coding) {
+    plan_blocks(coding, true);
+}
+
+static void settle(void *joiner, void *coding) {
+    block_joiner *j = joiner;
+    block_coding *c = coding;
+    size_t coder_size = j->encoder->coder_size;
+    plan_blocks(c, false);
     if (coder_size != 0) {
         memcpy(c->coder, j->coder, coder_size);
         code_blocks(c, j->coder, NULL);
@@ -399,6 +438,8 @@ const two_step_encoder block_two_step = {
     .joiner_init = joiner_init,
     .coding_memory = coding_memory,
     .join = join,
+    .coding_plan = coding_plan,
+    .settle = settle,
     .coding_run = coding_run,
     .write_bound = write_bound,
     .write = write,

@@ -390,7 +390,7 @@ static void take_tokens(chain_joiner *j, const chain_segment *s, chain_coding *c
     j->position = s->end;
 }
 
-static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+static bool join(void *joiner, const segment_input *input, const void *segment, void *coding) {
     chain_joiner *j = joiner;
     chain_coding *c = coding_init(coding, input);
     c->cutter = j->cutter;
@@ -403,6 +403,7 @@ static void join(void *joiner, const segment_input *input, const void *segment, 
     token_walk left = take_blocks(&j->cutter, &c->tokens, input, NULL);
     clear_tokens(&j->tokens);
     append_tokens(&j->tokens, &left);
+    return false;
 }
 
 static void end(void *joiner, bit_writer *out) {

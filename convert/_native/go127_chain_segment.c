@@ -407,7 +407,7 @@ static size_t next_tokens(const chain_tokens *list, const token_place *at, bool 
     return rest ? tokens : 0;
 }
 
-static void join(void *joiner, const segment_input *input, const void *segment, void *coding) {
+static bool join(void *joiner, const segment_input *input, const void *segment, void *coding) {
     chain_joiner *j = joiner;
     chain_coding *c = coding;
     uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
@@ -429,6 +429,7 @@ static void join(void *joiner, const segment_input *input, const void *segment, 
     }
     j->tokens.count = j->tokens.literal_count = j->tokens.run = 0;
     append_tokens(&j->tokens, &c->tokens, at.sequences, at.literals, 0);
+    return false;
 }
 
 static void end(void *joiner, bit_writer *out) {

@@ -1,7 +1,8 @@
 /*
  * An encoder on many cores in two steps that are both parallel: segments of the input are
- * parsed apart; joining them in order settles which tokens are true and what each block
- * will be; then the blocks are coded apart, and their bits put behind each other.
+ * parsed apart, and joined in order, which finds out which tokens are true; then the blocks are
+ * coded apart, and their bits put behind each other. Where the way a block is coded depends on
+ * those before, that is settled between the two, in order, by what was planned apart.
  *
  * The joiner parses in order: where nobody has parsed ahead, it goes on from where the stream
  * stands. What is parsed apart is a short cut that is taken if it is proved to lead to the
@@ -54,11 +55,15 @@ typedef struct {
     void *(*joiner_init)(void *memory, encoder_profile profile);
 
     /* Join the next part of the stream: a segment that has run, or NULL, and then the input
-     * is parsed here and now. What it completes is the coding. The input must exist until
-     * the coding has run, the segment until then and until the next is joined or the stream
-     * written to. */
+     * is parsed here and now. What it completes is the coding; of which something may be left
+     * to plan, and then it says so. The input must exist until the coding has run, the segment
+     * until then and until the next is joined or the stream written to. */
     size_t (*coding_memory)(encoder_profile profile, size_t size);
-    void (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
+    bool (*join)(void *joiner, const segment_input *input, const void *segment, void *coding);
+    void (*coding_plan)(void *coding); /* on any core, in any order; NULL: never left */
+    /* Settle how it is coded, in the order of joining, planning what is not planned. NULL if
+     * joining settles that. */
+    void (*settle)(void *joiner, void *coding);
     void (*coding_run)(void *coding); /* on any core, in any order */
 
     /* End the stream, of which everything is joined and coded, and fill its last byte. */

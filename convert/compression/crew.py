@@ -22,7 +22,9 @@ class Task:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work: Callable[[], None] | None = work
-        self._done = threading.Event()
+        self._done = False
+        self._until_done = threading.Lock()
+        self._until_done.acquire()
         self._error: BaseException | None = None
 
     def run(self) -> None:
@@ -34,11 +36,12 @@ class Task:
             self._error = error
         # Who holds the task from now on does not hold what it worked on.
         self._work = None
-        self._done.set()
+        self._done = True
+        self._until_done.release()
 
     def done(self) -> bool:
         """Whether it has been done, or has failed."""
-        return self._done.is_set()
+        return self._done
 
     def failed(self) -> bool:
         """Whether it has failed."""
@@ -46,7 +49,8 @@ class Task:
 
     def wait(self) -> None:
         """Return when somebody has done it; raise what it raised."""
-        self._done.wait()
+        with self._until_done:
+            pass
         if self._error is not None:
             raise self._error
 
@@ -113,11 +117,13 @@ class Crew:
         self._ending = False
         self._free = helpers  # that may still be asked for
 
-    def code(self, task: Task) -> None:
-        """Have a coding done, before any guess."""
+    def code(self, work: Callable[[], None]) -> Task:
+        """Have a part of a coding done, before any guess."""
+        task = Task(work)
         with self._lock:
             self._codings.append(task)
         self._ask()
+        return task
 
     def guess(self, part: Part, previous: Part | None) -> None:
         """Have a part guessed at, which lies behind `previous`, if the stream does not come first."""

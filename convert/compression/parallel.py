@@ -45,12 +45,16 @@ _MOST_WORKERS_GO127_1: Final = 4
 
 
 class _Made:
-    """A joined segment whose bits are being coded, or made already but not yet their turn."""
+    """A joined segment whose coding is being planned, or done, or made already but not yet its turn."""
 
-    def __init__(self, coding: Coding, part: Part, task: Task) -> None:
+    def __init__(self, coding: Coding, part: Part) -> None:
         self.coding = coding
         self.part = part
-        self.task = task
+        self.task: Task | None = None  # to be done before anything else
+
+    def done(self) -> bool:
+        """Whether it has."""
+        return self.task is None or self.task.done()
 
 
 class Parallel:
@@ -92,6 +96,7 @@ class Parallel:
         self._joiner = Joiner(generation, level)
         self._crew = Crew(executor, workers - 1 if self._few else workers, few=self._few)
         self._parts: deque[Part] = deque()
+        self._unsettled: deque[_Made] = deque()
         self._codings: deque[_Made] = deque()
         self._spare: list[Slab] = []
         # The next segment, behind what it wants before it, as far as it is there.
@@ -147,7 +152,7 @@ class Parallel:
         out: list[bytes] = []
         while self._parts:
             self._join(out)
-        while self._codings:
+        while self._unsettled or self._codings:
             self._append(out)
         return b"".join(out)
 
@@ -179,7 +184,7 @@ class Parallel:
         self._begin, self._end = before, len(held)
 
     def _take_over(self, following: int, out: list[bytes]) -> None:
-        while self._codings:
+        while self._unsettled or self._codings:
             self._append(out)
         begin = min(following, self._history)
         self._joiner.take_over(self._slab.memory[following - begin : self._end], begin)
@@ -261,16 +266,36 @@ class Parallel:
         if self._crew.reach(part):
             assert part.guess is not None
             self._crew.wait(part.guess)
-        coding = self._joiner.join(part.segment)
-        task = Task(coding.run)
-        self._crew.code(task)
-        self._codings.append(_Made(coding, part, task))
-        while self._codings and (len(self._codings) > self._most_codings or self._codings[0].task.done()):
+        made = _Made(self._joiner.join(part.segment), part)
+        self._unsettled.append(made)
+        if not made.coding.planned:
+            made.task = self._crew.code(made.coding.plan)
+        self._settle()
+        while self._codings and self._codings[0].done():
+            self._append(out)
+        while len(self._unsettled) + len(self._codings) > self._most_codings:
             self._append(out)
 
+    def _settle(self) -> None:
+        """Settle how the next are coded, as far as they are planned, and have that done."""
+        while self._unsettled and self._unsettled[0].done():
+            made = self._unsettled.popleft()
+            if made.task is not None:
+                made.task.wait()
+            self._joiner.settle(made.coding)
+            made.task = self._crew.code(made.coding.run)
+            self._codings.append(made)
+
+    def _wait(self, made: _Made) -> None:
+        if made.task is not None:
+            self._crew.wait(made.task)
+
     def _append(self, out: list[bytes]) -> None:
+        if not self._codings:
+            self._wait(self._unsettled[0])
+            self._settle()
         made = self._codings.popleft()
-        self._crew.wait(made.task)
+        self._wait(made)
         out.append(self._joiner.append(made.coding))
         if self._skips:
             self._noise = self._noise + made.part.size if len(out[-1]) >= made.part.size else 0

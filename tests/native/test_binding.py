@@ -101,8 +101,13 @@ def test_segments_are_joined_in_order_and_once() -> None:
     codings.append(joiner.join(second))
     with pytest.raises(ValueError, match="next segment"):
         joiner.join(second)
+    with pytest.raises(ValueError, match="next coding"):
+        joiner.settle(codings[1])
     for coding in codings:
+        joiner.settle(coding)
         coding.run()
+    with pytest.raises(ValueError, match="next coding"):
+        joiner.settle(codings[1])
     out = joiner.append(codings[0]), joiner.append(codings[1])
     encoder = Encoder(126, 1)
     assert out == (encoder.write(data[: BLOCK + 1]), encoder.write(data[BLOCK + 1 :]) + encoder.finish())
@@ -120,6 +125,7 @@ def test_a_segment_with_little_before_it_can_only_be_joined() -> None:
         rest.run()
     codings.append(joiner.join(rest))
     for coding in codings:
+        joiner.settle(coding)
         coding.run()
     assert b"".join(map(joiner.append, codings)) == encoder.write(data) + encoder.finish()
 
@@ -171,6 +177,7 @@ def test_a_stream_is_in_segments_or_in_order_and_knows_which() -> None:
     coding = joiner.join(joiner.segment(data, 2 * BLOCK, BLOCK, 2 * BLOCK, last=False))
     with pytest.raises(ValueError, match="codings to append"):
         joiner.take_over(data[2 * BLOCK : 3 * BLOCK + 1], BLOCK)
+    joiner.settle(coding)
     coding.run()
     out.append(joiner.append(coding))
     for data_given, before_given in [
@@ -220,6 +227,14 @@ def test_codings_are_run_before_they_are_appended() -> None:
     segment.run()
     coding = joiner.join(segment)
     assert isinstance(coding, Coding)
+    with pytest.raises(ValueError, match="not settled"):
+        coding.run()
+    for wrong in (b"", segment, None):
+        with pytest.raises(TypeError, match="Coding"):
+            joiner.settle(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="next coding"):
+        Joiner(126, 1).settle(coding)
+    joiner.settle(coding)
     with pytest.raises(ValueError, match="has not run"):
         joiner.append(coding)
     coding.run()
@@ -231,6 +246,41 @@ def test_codings_are_run_before_they_are_appended() -> None:
         joiner.append(coding)
 
 
+@pytest.mark.parametrize(
+    ("generation", "level", "guessed", "planned"),
+    [
+        (126, 1, False, True),  # every block is coded for itself
+        (126, 6, False, True),  # blocks are settled with the join
+        (127, 6, True, True),  # what was guessed and is right was planned then
+        (127, 6, False, False),
+        (127, 1, True, False),  # as a guess it would be wrong, and is not planned
+        (127, 1, False, False),
+    ],
+)
+def test_what_is_not_planned_says_so_and_is_planned_on_any_thread(
+    generation: int, level: int, guessed: bool, planned: bool
+) -> None:
+    data = bytes(range(256)) * 1500
+    for plan in (False, True):
+        joiner = Joiner(generation, level)
+        segment = joiner.segment(data, 0, len(data), 0, last=True)
+        if guessed:
+            segment.run()
+        coding = joiner.join(segment)
+        assert coding.planned == planned
+        if plan:
+            thread = threading.Thread(target=coding.plan)
+            thread.start()
+            thread.join()
+            assert coding.planned
+        joiner.settle(coding)
+        assert coding.planned
+        coding.plan()  # too late: nothing is done
+        coding.run()
+        encoder = Encoder(generation, level)
+        assert joiner.append(coding) == encoder.write(data) + encoder.finish()
+
+
 def test_segments_and_codings_of_a_joiner_that_is_gone_fit_no_other() -> None:
     """Even if the other one lies where it lay."""
     data = b"abc" * 30000
@@ -239,6 +289,7 @@ def test_segments_and_codings_of_a_joiner_that_is_gone_fit_no_other() -> None:
         segment, other = (joiner.segment(data, 0, len(data), 0, last=True) for _ in range(2))
         segment.run()
         coding = joiner.join(segment)
+        joiner.settle(coding)
         coding.run()
         other.run()
         del joiner

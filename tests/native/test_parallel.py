@@ -91,8 +91,11 @@ def apart(
                 segment.run(previous if number % 2 else None)
             previous = segment if turn else None
             codings.append(joiner.join(segment))
+            if number % 3:
+                codings[-1].plan()
         while len(codings) > (0 if last else waiting):
             coding = codings.pop(0)
+            joiner.settle(coding)
             coding.run()
             out.append(joiner.append(coding))
         position += size
@@ -180,6 +183,7 @@ def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
 
     def coded(segment: Segment) -> bytes:
         coding = joiner.join(segment)
+        joiner.settle(coding)
         coding.run()
         return joiner.append(coding)
 

@@ -201,7 +201,8 @@ static void run_segment(parallel_stream *s, const segment_input *input, bool fol
 }
 
 /* Join the next part of the stream, guessed at or not, and code it. */
-static void join_part(parallel_stream *s, const segment_input *input, bool run, bool follow) {
+static void join_part(parallel_stream *s, const segment_input *input, bool run, bool follow,
+                      bool plan) {
     const two_step_encoder *e = s->steps;
     void *coding = allocate(e->coding_memory(s->profile, input->size));
     void *before = s->segment_memory;
@@ -209,10 +210,14 @@ static void join_part(parallel_stream *s, const segment_input *input, bool run, 
         run_segment(s, input, follow);
     else
         s->segment_memory = s->segment = NULL;
-    e->join(s->joiner, input, s->segment, coding);
+    bool unplanned = e->join(s->joiner, input, s->segment, coding);
     free(before);
     if (!e->codes_from_segment)
         forget_segment(s);
+    if (unplanned && plan)
+        e->coding_plan(coding);
+    if (e->settle != NULL)
+        e->settle(s->joiner, coding);
     e->coding_run(coding);
     const bit_piece *piece = &((const coding_bits *)coding)->piece;
     size_t joined = bits_join_size(&s->tail, piece);
@@ -289,7 +294,7 @@ static buffer in_parallel(const two_step_encoder *e, encoder_profile profile, co
         if (!run && e->write != NULL && is_run(turns, number + 3))
             CHECK(write_part(&s, data, &input, input.last ? 0 : wants.after) == size);
         else
-            join_part(&s, &input, run, is_run(turns, number + 5));
+            join_part(&s, &input, run, is_run(turns, number + 5), is_run(turns, number + 6));
         last = input.last;
         at += size;
         free(copy);
