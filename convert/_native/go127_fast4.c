@@ -45,7 +45,8 @@ static size_t history_before(const block_input *block) {
     return FAST_REACH + (size_t)before * FAST_BLOCK;
 }
 
-/* The length that Go takes for a candidate `distance` before s; see above. */
+/* The length that Go takes for a candidate `distance` before s; see above. `history` is where that
+ * buffer begins, modulo the size of an address: a guess may not count from so far back. */
 static inline size_t slipped_length(const fast_parse *p, size_t history, size_t s,
                                     uint32_t distance) {
     return run(p, s + 4, history + distance + 4);
