@@ -82,35 +82,16 @@ class Proofs:
         return cast("BinaryIO", CountingStream(raw, self.progress.begin(name.hex[:12], blob.size or 0)))
 
 
-class CountingStream(io.RawIOBase):
+class CountingStream(streams.Over):
     """A stream that tells how many bytes pass."""
 
-    def __init__(self, inner: BinaryIO, tell: Callable[[int], None]) -> None:
-        """Read from `inner`, which is closed with this stream."""
-        self._inner = inner
+    def __init__(self, below: BinaryIO, tell: Callable[[int], None]) -> None:
+        """Read from `below`, which is closed with this stream."""
+        super().__init__(below)
         self._tell = tell
 
-    def readable(self) -> bool:
-        """It reads."""
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        """Fill `buffer`."""
-        count = streams.read_into(self._inner, buffer)
+    def _took(self, count: int) -> None:
         self._tell(count)
-        return count
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return up to `size` bytes."""
-        data = self._inner.read(-1 if size is None else size)
-        self._tell(len(data))
-        return data
-
-    def close(self) -> None:
-        """Close the stream below too."""
-        if not self.closed:
-            self._inner.close()
-        super().close()
 
 
 class HashingStream(io.RawIOBase):

@@ -273,48 +273,25 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
     return TarTree(spool, path), wrapper
 
 
-class _Over(io.RawIOBase):
-    """A stream over another one, which it closes."""
+class _Counted(streams.Over):
+    """Counts the bytes that go through."""
 
     def __init__(self, below: BinaryIO) -> None:
-        super().__init__()
+        super().__init__(below)
         self.count = 0
-        self._below = below
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        count = streams.read_into(self._below, buffer)
-        self._took(count)
-        return count
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = self._below.read(-1 if size is None else size)
-        self._took(len(data))
-        return data
 
     def _took(self, count: int) -> None:
         self.count += count
 
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._below.close()
 
-
-class _Counted(_Over):
-    """Counts the bytes that go through."""
-
-
-class _Unclosed(_Over):
+class _Unclosed(streams.Over):
     """Leaves the stream below open: it is the caller's."""
 
     def close(self) -> None:
         io.RawIOBase.close(self)
 
 
-class _Guarded(_Over):
+class _Guarded(_Counted):
     """Plain bytes out of a wrapper, which may not grow without bound (CONTRACT.md, "Limits")."""
 
     def __init__(self, plain: BinaryIO, raw: _Counted, where: str) -> None:
@@ -329,7 +306,7 @@ class _Guarded(_Over):
             raise UnsafeInputError(msg, file=self._where, hint="decompress it first if you trust it")
 
 
-class Prefixed(_Over):
+class Prefixed(streams.Over):
     """Bytes already read from a stream, then the rest of it."""
 
     def __init__(self, head: bytes, below: BinaryIO) -> None:

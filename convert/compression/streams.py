@@ -136,6 +136,40 @@ def plain_chunks(raw: Iterable[bytes], compression: str, *, where: str) -> Itera
     return decoder(iter(raw), where)
 
 
+class Over(io.RawIOBase):
+    """A stream over another one, which it closes, and for subclasses to see what passes."""
+
+    def __init__(self, below: BinaryIO) -> None:
+        """Read from `below`."""
+        super().__init__()
+        self._below = below
+
+    def readable(self) -> bool:
+        """It reads."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer` with one read."""
+        count = read_into(self._below, buffer)
+        self._took(count)
+        return count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return what one read gives, without a copy where the stream below makes none."""
+        data = self._below.read(-1 if size is None else size)
+        self._took(len(data))
+        return data
+
+    def _took(self, count: int) -> None:
+        """See so many bytes pass."""
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        if not self.closed:
+            super().close()
+            self._below.close()
+
+
 class ChunkStream(io.RawIOBase):
     """A readable stream over an iterator of chunks; `close` runs once at its end."""
 
