@@ -22,6 +22,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -314,7 +315,9 @@ def main() -> None:
         forms = {"several": given.archive, "single": single}
         forms |= corpus.derived(given.folder, there["imgconv"], given.archive, single)
     else:
-        forms = corpus.prepare(given.folder, there["imgconv"], given.tree)
+        # Elsewhere: a child is charged the memory that its parent had when it was started.
+        with ProcessPoolExecutor(1) as elsewhere:
+            forms = elsewhere.submit(corpus.prepare, given.folder, there["imgconv"], given.tree).result()
     words = {kind: str(path) for kind, path in forms.items()} | there | {"folder": str(given.folder)}
     index = json.loads((forms["layout"] / "index.json").read_bytes())
     names = index["manifests"][0]["annotations"]
