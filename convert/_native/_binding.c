@@ -193,6 +193,8 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     END_WORK
     PyObject *bytes = bytes_of(out, size);
     free(out);
+    if (bytes == NULL)
+        self->finished = true; /* what was made is lost: nothing may come behind it */
     return bytes;
 }
 
@@ -473,6 +475,7 @@ typedef struct {
     unsigned long long settled;  /* and of which it is known how they are coded */
     unsigned long long appended; /* codings taken */
     bool finished;
+    bool lost; /* output could not be given: nothing may come behind it */
     unsigned long long segments; /* made */
     PyObject *last;              /* the segment joined last, which the encoder may look at */
     bit_tail tail;               /* of the stream */
@@ -520,6 +523,24 @@ static void joiner_dealloc(PyObject *object) {
     Py_XDECREF(self->last);
     pool_leave(self->pool);
     free_object(object);
+}
+
+/* Take the joiner, of which nothing is lost; or -1 with an exception. */
+static int joiner_take(joiner_object *self) {
+    if (take(&self->busy) < 0)
+        return -1;
+    if (!self->lost)
+        return 0;
+    give_back(&self->busy);
+    PyErr_SetString(PyExc_ValueError, "output of this stream was lost");
+    return -1;
+}
+
+/* The output as bytes; if there is no memory for it, it is lost. */
+static PyObject *joiner_output(joiner_object *self, const uint8_t *out, size_t size) {
+    PyObject *bytes = bytes_of(out, size);
+    self->lost = bytes == NULL;
+    return bytes;
 }
 
 /* Room for so much output, until the next call; or NULL with an exception. */
@@ -663,7 +684,7 @@ static void keep_last(joiner_object *self, PyObject *segment) {
 
 static PyObject *joiner_join(PyObject *object, PyObject *argument) {
     joiner_object *self = (joiner_object *)object;
-    if (take(&self->busy) < 0)
+    if (joiner_take(self) < 0)
         return NULL;
     PyObject *coding = NULL;
     segment_object *segment = next_segment(self, argument);
@@ -709,7 +730,7 @@ static PyObject *append_last(joiner_object *self, const coding_object *coding) {
     self->steps->end(self->whole, &w);
     size += bits_to_tail(&w, &self->tail);
     END_WORK
-    return bytes_of(out, size);
+    return joiner_output(self, out, size);
 }
 
 /* The coding that `object` is, taken, if it is this joiner's number `wanted`; else NULL with an
@@ -735,7 +756,7 @@ static coding_object *next_coding(joiner_object *self, PyObject *object,
 
 static PyObject *joiner_settle(PyObject *object, PyObject *argument) {
     joiner_object *self = (joiner_object *)object;
-    if (take(&self->busy) < 0)
+    if (joiner_take(self) < 0)
         return NULL;
     coding_object *coding = next_coding(self, argument, self->settled);
     if (coding != NULL) {
@@ -756,7 +777,7 @@ static PyObject *joiner_settle(PyObject *object, PyObject *argument) {
 
 static PyObject *joiner_append(PyObject *object, PyObject *argument) {
     joiner_object *self = (joiner_object *)object;
-    if (take(&self->busy) < 0)
+    if (joiner_take(self) < 0)
         return NULL;
     PyObject *result = NULL;
     coding_object *coding = next_coding(self, argument, self->appended);
@@ -798,7 +819,7 @@ static PyObject *write_to_bytes(joiner_object *self, const Py_buffer *view) {
     self->in_order = true;
     self->position += n;
     keep_last(self, NULL);
-    return bytes_of(out, size);
+    return joiner_output(self, out, size);
 }
 
 static PyObject *joiner_write(PyObject *object, PyObject *data) {
@@ -807,7 +828,7 @@ static PyObject *joiner_write(PyObject *object, PyObject *data) {
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (take(&self->busy) == 0) {
+    if (joiner_take(self) == 0) {
         if (may_go_in_order(self))
             result = view.len == 0 ? bytes_of(NULL, 0) : write_to_bytes(self, &view);
         give_back(&self->busy);
@@ -819,7 +840,7 @@ static PyObject *joiner_write(PyObject *object, PyObject *data) {
 static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (joiner_take(self) < 0)
         return NULL;
     PyObject *result = NULL;
     uint8_t *out;
@@ -830,7 +851,7 @@ static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
         size = self->steps->finish(self->whole, &self->tail, out);
         END_WORK
         self->finished = true;
-        result = bytes_of(out, size);
+        result = joiner_output(self, out, size);
     }
     give_back(&self->busy);
     return result;
@@ -839,7 +860,7 @@ static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
 static PyObject *joiner_hand_over(PyObject *object, PyObject *unused) {
     joiner_object *self = (joiner_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (joiner_take(self) < 0)
         return NULL;
     PyObject *result = NULL;
     if (!self->in_order || self->finished) {
@@ -889,7 +910,7 @@ static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*n:take_over", &view, &before))
         return NULL;
     bool taken = false;
-    if (take(&self->busy) == 0) {
+    if (joiner_take(self) == 0) {
         taken = can_hold(self, view.len, before);
         if (taken) {
             held_input held = {(const uint8_t *)view.buf + before, (size_t)before,
