@@ -33,6 +33,8 @@ static struct PyModuleDef module_definition;
 
 /* ---- What all objects share ------------------------------------------------------------ */
 
+#define OUTPUT_LOST "output of this stream was lost"
+
 /* Taken by whichever call uses an object; never waited for. */
 typedef atomic_flag busy_flag;
 
@@ -139,6 +141,7 @@ typedef struct {
     PyObject_HEAD
     busy_flag busy;
     bool finished;
+    bool lost; /* output could not be given: nothing may come behind it */
     const token_encoder *tokens; /* one of the two ways, the other NULL */
     block_stream *blocks;
     bit_tail tail; /* of blocks */
@@ -193,8 +196,7 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     END_WORK
     PyObject *bytes = bytes_of(out, size);
     free(out);
-    if (bytes == NULL)
-        self->finished = true; /* what was made is lost: nothing may come behind it */
+    self->lost = bytes == NULL;
     return bytes;
 }
 
@@ -205,8 +207,9 @@ static PyObject *encoder_write(PyObject *object, PyObject *data) {
         return NULL;
     PyObject *result = NULL;
     if (take(&self->busy) == 0) {
-        if (self->finished)
-            PyErr_SetString(PyExc_ValueError, "write() after finish()");
+        if (self->lost || self->finished)
+            PyErr_SetString(PyExc_ValueError,
+                            self->lost ? OUTPUT_LOST : "write() after finish()");
         else if (view.len == 0)
             result = PyBytes_FromStringAndSize(NULL, 0);
         else
@@ -223,8 +226,8 @@ static PyObject *encoder_finish(PyObject *object, PyObject *unused) {
     if (take(&self->busy) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (self->finished) {
-        PyErr_SetString(PyExc_ValueError, "finish() called twice");
+    if (self->lost || self->finished) {
+        PyErr_SetString(PyExc_ValueError, self->lost ? OUTPUT_LOST : "finish() called twice");
     } else {
         self->finished = true;
         result = encoder_step(self, NULL, 0);
@@ -305,7 +308,7 @@ static int segment_prepare(segment_object *self, const void *previous) {
 }
 
 /* The encoder's part of the segment right before this one, NULL if `object` is None or there is
- * nothing of it any more; or -1 with an exception. Nobody writes to what has run. */
+ * nothing of it any more; or -1 with an exception. What is looked at of it, nobody writes to any more. */
 static int part_before(const segment_object *self, PyObject *object, const void **part) {
     *part = NULL;
     if (object == Py_None)
@@ -532,7 +535,7 @@ static int joiner_take(joiner_object *self) {
     if (!self->lost)
         return 0;
     give_back(&self->busy);
-    PyErr_SetString(PyExc_ValueError, "output of this stream was lost");
+    PyErr_SetString(PyExc_ValueError, OUTPUT_LOST);
     return -1;
 }
 
@@ -945,7 +948,7 @@ static PyMethodDef joiner_methods[] = {
     {"join", joiner_join, METH_O,
      PyDoc_STR("join($self, segment, /)\n--\n\n"
                "Take the next segment: what it guessed is checked; if it has not run, it is parsed\n"
-               "from where the stream stands. Return a Coding to run and append.")},
+               "from where the stream stands. Return a Coding to settle, run and append.")},
     {"settle", joiner_settle, METH_O,
      PyDoc_STR("settle($self, coding, /)\n--\n\n"
                "Settle how the next coding is written, planning it if nobody has.")},

@@ -70,7 +70,7 @@ class Joiner:
         """
 
     def join(self, segment: Segment, /) -> Coding:
-        """Take the next segment.
+        """Take the next segment; what is returned is to be settled, run and appended.
 
         If it has run, what it guessed is checked and repaired; else it is parsed here and
         now, from the state in which the stream stands.

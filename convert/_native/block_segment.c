@@ -182,7 +182,7 @@ static void parse_into(block_store *store, size_t i, const block_encoder *e, voi
     }
 }
 
-/* Plan how block i is coded; to settle that, too, if `complete`. */
+/* Plan how block i is coded; and add what settling that may want, if `complete`. */
 static void plan_in(const block_store *store, size_t i, const block_encoder *e,
                     const segment_input *input, bool complete) {
     block_input block = block_at(e, input, i);

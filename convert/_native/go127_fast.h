@@ -7,9 +7,10 @@
  * candidates; each has a file of its own. The tables are kept across blocks; a match may
  * begin in an earlier block but never look beyond the end of the present one.
  *
- * Positions are counted through the stream, so that entries need no change when the next block
- * comes: the first byte is at FAST_FIRST_ORIGIN, and so an entry of 0 is always too far away to
- * be used.
+ * Positions are counted through what is parsed, so that entries need no change when the next
+ * block comes: the first byte, of the stream or of what a guess begins with, is at
+ * FAST_FIRST_ORIGIN, and so an entry of 0 is always too far away to be used. Now and then they are
+ * renumbered.
  */
 #ifndef IMGCONV_GO127_FAST_H
 #define IMGCONV_GO127_FAST_H

@@ -2,7 +2,8 @@
  * An encoder on many cores in two steps that are both parallel: segments of the input are
  * parsed apart, and joined in order, which finds out which tokens are true; then the blocks are
  * coded apart, and their bits put behind each other. Where the way a block is coded depends on
- * those before, that is settled between the two, in order, by what was planned apart.
+ * those before, that is settled in order: with the join or, where it can be planned apart,
+ * between the two.
  *
  * The joiner parses in order: where nobody has parsed ahead, it goes on from where the stream
  * stands. What is parsed apart is a short cut that is taken if it is proved to lead to the

@@ -109,7 +109,7 @@ class Crew:
         self._executor = executor
         self._few = few
         self._lock = threading.Lock()
-        self._codings: deque[Task] = deque()
+        self._coding: deque[Task] = deque()  # what there is to do of codings
         self._parts: deque[Part] = deque()
         self._reached = 0
         self._furthest: Part | None = None  # that somebody has begun to guess at
@@ -121,7 +121,7 @@ class Crew:
         """Have a part of a coding done, before any guess."""
         task = Task(work)
         with self._lock:
-            self._codings.append(task)
+            self._coding.append(task)
         self._ask()
         return task
 
@@ -151,18 +151,18 @@ class Crew:
         self._ask()
 
     def wait(self, task: Task) -> None:
-        """Return when it is done, coding what nobody has begun to."""
-        while not task.done() and (other := self._next_coding()) is not None:
+        """Return when it is done, doing what of codings nobody has begun."""
+        while not task.done() and (other := self._next_of_coding()) is not None:
             other.run()
         task.wait()
 
-    def _next_coding(self) -> Task | None:
+    def _next_of_coding(self) -> Task | None:
         with self._lock:
-            return self._codings.popleft() if self._codings else None
+            return self._coding.popleft() if self._coding else None
 
     def _next(self) -> Task | None:
-        if self._codings:
-            return self._codings.popleft()
+        if self._coding:
+            return self._coding.popleft()
         part = self._best_part()
         if part is None:
             return None
@@ -197,7 +197,7 @@ class Crew:
 
     def _ask(self) -> None:
         with self._lock:
-            if self._free == 0 or not (self._codings or self._best_part()):
+            if self._free == 0 or not (self._coding or self._best_part()):
                 return
             self._free -= 1
         try:

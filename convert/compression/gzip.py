@@ -6,6 +6,7 @@ order: see `docs/encoders.md`.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from isal import isal_zlib
@@ -18,7 +19,7 @@ from convert.compression.streams import read_into
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
     from typing_extensions import Buffer
@@ -67,15 +68,22 @@ class GoGzipEncoder(Encoder):
         else:
             self._stream = Parallel(number, native, geometry, executor, workers)
         self._header = _header(native)
+        self._at_work = False
         self._crc = 0
         self._size = 0
         self._room = memoryview(b"")
 
     def write(self, data: Buffer, /) -> bytes:
-        """Take input, return the bytes of the stream that are settled."""
-        view = memoryview(data).cast("B")
-        self._count(view)
-        return self._headed(self._stream.write(view))
+        """Take input, return the bytes of the stream that are settled.
+
+        Raises:
+            ValueError: an earlier call was broken off, by an error or a signal: then nobody knows
+                what of the stream was lost with it. So do the other calls.
+        """
+        with self._whole():
+            view = memoryview(data).cast("B")
+            self._count(view)
+            return self._headed(self._stream.write(view))
 
     def take(self, stream: BinaryIO) -> bytes | None:
         """Take what one read of `stream` gives, return the bytes that are settled; None at its end.
@@ -83,11 +91,12 @@ class GoGzipEncoder(Encoder):
         It reads to where the encoder wants the input.
         """
         if isinstance(self._stream, Parallel) and (room := self._stream.room()) is not None:
-            count = read_into(stream, room)
-            if not count:
-                return None
-            self._count(room[:count])
-            return self._headed(self._stream.filled(count))
+            with self._whole():
+                count = read_into(stream, room)
+                if not count:
+                    return None
+                self._count(room[:count])
+                return self._headed(self._stream.filled(count))
         if not self._room:
             self._room = memoryview(bytearray(CHUNK))
         count = read_into(stream, self._room)
@@ -95,8 +104,18 @@ class GoGzipEncoder(Encoder):
 
     def finish(self) -> bytes:
         """End the stream, return the rest of its bytes. Nothing may be written after."""
-        trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-        return self._headed(self._stream.finish()) + trailer
+        with self._whole():
+            trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+            return self._headed(self._stream.finish()) + trailer
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Let nothing follow what does not come to its end."""
+        if self._at_work:
+            raise ValueError("an earlier call of this encoder was broken off")
+        self._at_work = True
+        yield
+        self._at_work = False
 
     def _count(self, view: memoryview) -> None:
         self._crc = isal_zlib.crc32(view, self._crc)

@@ -53,7 +53,7 @@ class _Made:
         self.task: Task | None = None  # to be done before anything else
 
     def done(self) -> bool:
-        """Whether it has."""
+        """Whether what was to be done is."""
         return self.task is None or self.task.done()
 
 

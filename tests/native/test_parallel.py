@@ -93,11 +93,14 @@ def apart(
             codings.append(joiner.join(segment))
             if number % 3:
                 codings[-1].plan()
-        while len(codings) > (0 if last else waiting):
-            coding = codings.pop(0)
-            joiner.settle(coding)
-            coding.run()
-            out.append(joiner.append(coding))
+        if len(codings) > (0 if last else waiting):
+            # Settled in order, run in any, appended in order.
+            for coding in codings:
+                joiner.settle(coding)
+            for coding in reversed(codings):
+                coding.run()
+            out.extend(map(joiner.append, codings))
+            codings.clear()
         position += size
         if last:
             break
@@ -310,22 +313,51 @@ def test_an_executor_that_is_shut_down_is_done_without() -> None:
     assert out[10:-8] == in_order(126, 6, data)
 
 
-@pytest.mark.parametrize("guessing", [True, False])
-def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch, guessing: bool) -> None:
+@pytest.mark.parametrize(
+    ("generation", "failing"),
+    [("go1.26", "_run"), ("go1.26", "run"), ("go1.27", "_run"), ("go1.27", "plan"), ("go1.27", "run")],
+)
+def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
+    monkeypatch: pytest.MonkeyPatch, generation: str, failing: str
+) -> None:
+    """And the stream ends there. `_run` is a guess, the others are parts of a coding."""
+
     def out_of_memory() -> None:
         raise MemoryError
 
     def run(self: crew.Task) -> None:
-        if isinstance(getattr(self._work, "__self__", None), crew.Part) == guessing:
+        if getattr(self._work, "__name__", "") == failing:
             self._work = out_of_memory
         as_ever(self)
 
     as_ever = crew.Task.run
     monkeypatch.setattr(crew.Task, "run", run)
-    encoder = GoGzipEncoder("go1.26", 1, AtOnce(), workers=2)
+    encoder = GoGzipEncoder(generation, 1, AtOnce(), workers=2)
     data = recipes.make([["code", 1, 200000], ["cycle", 20000000]])
     with pytest.raises(MemoryError):
         encoder.write(data)
+    for call in (encoder.finish, lambda: encoder.write(data), lambda: encoder.take(io.BytesIO(data))):
+        with pytest.raises(ValueError, match="broken off"):
+            call()
+
+
+def test_what_was_broken_off_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else input would be encoded twice here, and only the checksum would tell."""
+
+    class Full:
+        def __init__(self, size: int) -> None:
+            raise MemoryError
+
+    encoder = GoGzipEncoder("go1.27", 6, Stuck(), workers=2)
+    data = recipes.make([["code", 1, 9000000]])
+    encoder.write(data[:2000000])
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "Slab", Full)
+        with pytest.raises(MemoryError):
+            encoder.write(data[2000000:])
+    for call in (encoder.finish, lambda: encoder.write(data)):
+        with pytest.raises(ValueError, match="broken off"):
+            call()
 
 
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
