@@ -118,6 +118,7 @@ def stream(generation: str, level: int, path: Path, workers: int) -> int:
 
 def main() -> None:
     global clock  # noqa: PLW0603 - the patched classes look at it
+    # mypy takes a class for a constant; here the simulated ones stand in for it.
     crew.Task = Task  # type: ignore[misc]
     parallel.Crew = Crew  # type: ignore[misc]
     path = Path(sys.argv[1])

@@ -200,6 +200,15 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     return bytes;
 }
 
+/* Whether more may come; if not, with an exception: what is wrong if the stream is finished, or that
+ * output is lost. */
+static bool encoder_goes_on(const encoder_object *self, const char *finished) {
+    if (!self->lost && !self->finished)
+        return true;
+    PyErr_SetString(PyExc_ValueError, self->lost ? OUTPUT_LOST : finished);
+    return false;
+}
+
 static PyObject *encoder_write(PyObject *object, PyObject *data) {
     encoder_object *self = (encoder_object *)object;
     Py_buffer view;
@@ -207,13 +216,9 @@ static PyObject *encoder_write(PyObject *object, PyObject *data) {
         return NULL;
     PyObject *result = NULL;
     if (take(&self->busy) == 0) {
-        if (self->lost || self->finished)
-            PyErr_SetString(PyExc_ValueError,
-                            self->lost ? OUTPUT_LOST : "write() after finish()");
-        else if (view.len == 0)
-            result = PyBytes_FromStringAndSize(NULL, 0);
-        else
-            result = encoder_step(self, view.buf, (size_t)view.len);
+        if (encoder_goes_on(self, "write() after finish()"))
+            result = view.len == 0 ? PyBytes_FromStringAndSize(NULL, 0)
+                                   : encoder_step(self, view.buf, (size_t)view.len);
         give_back(&self->busy);
     }
     PyBuffer_Release(&view);
@@ -226,9 +231,7 @@ static PyObject *encoder_finish(PyObject *object, PyObject *unused) {
     if (take(&self->busy) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (self->lost || self->finished) {
-        PyErr_SetString(PyExc_ValueError, self->lost ? OUTPUT_LOST : "finish() called twice");
-    } else {
+    if (encoder_goes_on(self, "finish() called twice")) {
         self->finished = true;
         result = encoder_step(self, NULL, 0);
     }

@@ -92,9 +92,9 @@ static bool has_snapshot(const block_encoder *e, size_t after, bool follows) {
         return true;
     if (follows)
         return false;
-    if (e->meeting == MEETING_SOON)
-        return after <= 2 || after == 4;
-    return after == 4 || (e->meeting == MEETING_LATE && (after == 2 || after % 4 == 0));
+    if (e->meeting == MEETING_LATE)
+        return after == 2 || after % 4 == 0;
+    return after == 4 || (e->meeting == MEETING_SOON && after <= 2);
 }
 
 /* Its index among those kept. */

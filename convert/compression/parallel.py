@@ -152,8 +152,7 @@ class Parallel:
         out: list[bytes] = []
         while self._parts:
             self._join(out)
-        while self._unsettled or self._codings:
-            self._append(out)
+        self._append_all(out)
         return b"".join(out)
 
     # -- in order --------------------------------------------------------------------
@@ -184,8 +183,7 @@ class Parallel:
         self._begin, self._end = before, len(held)
 
     def _take_over(self, following: int, out: list[bytes]) -> None:
-        while self._unsettled or self._codings:
-            self._append(out)
+        self._append_all(out)
         begin = min(following, self._history)
         self._joiner.take_over(self._slab.memory[following - begin : self._end], begin)
         self._in_order = True
@@ -280,8 +278,7 @@ class Parallel:
         """Settle how the next are coded, as far as they are planned, and have that done."""
         while self._unsettled and self._unsettled[0].done():
             made = self._unsettled.popleft()
-            if made.task is not None:
-                made.task.wait()
+            self._wait(made)
             self._joiner.settle(made.coding)
             made.task = self._crew.code(made.coding.run)
             self._codings.append(made)
@@ -289,6 +286,10 @@ class Parallel:
     def _wait(self, made: _Made) -> None:
         if made.task is not None:
             self._crew.wait(made.task)
+
+    def _append_all(self, out: list[bytes]) -> None:
+        while self._unsettled or self._codings:
+            self._append(out)
 
     def _append(self, out: list[bytes]) -> None:
         if not self._codings:
