@@ -195,6 +195,7 @@ def convert(
             warn=written.append,
             v1_ids=v1_ids or "docker",
             add_repositories=add_repositories,
+            layer_mode=wanted.layer_mode,
         )
         if isinstance(out, FolderOutput):
             write_layout(out, result, options, shop, held)

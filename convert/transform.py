@@ -45,7 +45,7 @@ class Form(Enum):
 class Recipe:
     """How a target wants its images.
 
-    `plain`: layers uncompressed (docker-save, docker-save@25). `manifests`: the
+    `plain`: layers uncompressed (the docker-save forms). `manifests`: the
     target carries manifests (OCI, docker-oci). `sized`: it names the sizes of its
     layers before it holds them. `recompress` and `manifest_type`
     are the options of those names.

@@ -29,7 +29,7 @@ REFUSE = ROOT / "testdata" / "refuse"
 #: Published archives, where this work tree stands beside them.
 PUBLISHED = ROOT.parent / "shared" / "images"
 
-FORMATS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"]
+FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
 TARS = [name for name in FORMATS if name != "oci"]
 
 #: What has other blobs below it; anything else is bytes that are carried along.
@@ -301,7 +301,7 @@ def check(path, form, kept=()):
     if form in {"docker-save", "crane"}:
         return docker_images(files, kept)
     found = layout(files, kept)
-    if form == "docker-save@25":
+    if form in {"docker-save@25", "docker-save@29"}:
         # v1 documents that no descriptor names; untagged images after others are in manifest.json alone (moby#51389).
         listed = {name for item in json.loads(files["manifest.json"]) for name in (item["Config"], *item["Layers"])}
         for stray in {"blobs/" + digest.replace(":", "/") for digest in found.strays} - listed:

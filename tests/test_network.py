@@ -45,7 +45,7 @@ def commands(folder):
     yield "match", SOURCE, manifest
     yield ("profiles",)
     yield "--add-repositories", SOURCE, folder / "named.tar"
-    for form in ("docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"):
+    for form in ("docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"):
         yield SOURCE, "--to", form, folder / f"out-{form}"
     yield folder / "layout", "--to", "docker-save", "-"
     yield "example.com/not/there:1", "--to", "oci", folder / "no"

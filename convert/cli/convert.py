@@ -56,7 +56,12 @@ _HELP: Final = """Convert an image archive or layout into another format.
 )
 @click.argument("source")
 @click.argument("dest", required=False)
-@click.option("--to", metavar="FORMAT", help="docker-save, docker-save@25, docker-oci, crane, oci or oci-archive.")
+@click.option(
+    "--to",
+    metavar="FORMAT",
+    help="docker-save, docker-save@25, docker-save@29, docker-oci, crane, oci or oci-archive. "
+    "A default Docker 29 saves docker-oci, one with a graph driver docker-save@29.",
+)
 @click.option("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Name the one image this; may be repeated.")

@@ -5,9 +5,9 @@ and DiffIDs, `manifest.json`, `repositories`, and the old v1 `json` files as blo
 that nothing refers to (moby daemon/internal/image/tarexport/save.go, 29.7.2;
 FORMATS.md, section 4). Images stand in the source's order, not in a random one.
 
-One thing is not the exporter's but its process's: it creates layer blobs with mode
-0666 less the umask. 25 to 28 set that to 022, and so do we; the dockerd of 29 sets
-it to 0, and then its archives differ by those mode bits alone.
+The exporter creates layer blobs with mode 0666 less the umask of its process. That
+is 022 up to dockerd 29.5 (docker-save@25) and 0 from 29.6 on (docker-save@29); the
+two formats differ by the mode bits of the layers alone (`WriteOptions.layer_mode`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class _Archive:
             if content.size is None:
                 msg = f"layer {layer.diff_id}: its size must be known before {NAME} is written"
                 raise ValueError(msg)
-            self._blob(layer.diff_id, content, created)
+            self._blob(layer.diff_id, content, created, self._options.layer_mode)
             layers.append(Descriptor(mediatypes.OCI_LAYER, layer.diff_id, content.size))
         manifest = docker_save_25_manifest(image.config.raw, [(layer.digest, layer.size) for layer in layers])
         digest = Digest.of(manifest)
@@ -104,9 +104,9 @@ class _Archive:
             layer_sources={layer.digest: docker_fields(layer) for layer in layers},
         )
 
-    def _blob(self, digest: Digest, content: bytes | Content, mtime: int) -> None:
+    def _blob(self, digest: Digest, content: bytes | Content, mtime: int, mode: int = _FILE) -> None:
         name = blob_name(digest)
-        self.blobs.setdefault(name, Item(name, "file", _FILE, mtime=mtime, content=content))
+        self.blobs.setdefault(name, Item(name, "file", mode, mtime=mtime, content=content))
 
     def _describe(self, named: NamedImage, manifest: Descriptor) -> None:
         for reference in named.references:

@@ -30,7 +30,7 @@ class Target:
     `plain`: layers are written uncompressed. `manifests`: manifests are carried.
     `sized`: documents that stand before the layers name their sizes.
     `single`: holds images for one platform each and nothing else. `folder`:
-    a folder, not a tar.
+    a folder, not a tar. `layer_mode`: file mode of layers in the docker-save@ forms.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Target:
     sized: bool = False
     single: bool = False
     folder: bool = False
+    layer_mode: int = 0o644
 
     def writer(self) -> TarWriter:
         """Return the module that writes this format, imported when it is needed."""
@@ -51,6 +52,8 @@ TARGETS: Final = {
     for target in (
         Target("docker-save", "docker_save", plain=True, single=True),
         Target("docker-save@25", "docker_save_25", plain=True, sized=True, single=True),
+        # From 29.6.0 on dockerd sets its umask to 0 (moby daemon/command/daemon_unix.go).
+        Target("docker-save@29", "docker_save_25", plain=True, sized=True, single=True, layer_mode=0o666),
         Target("docker-oci", "docker_oci", manifests=True),
         Target("crane", "crane", single=True),
         Target("oci", "oci", manifests=True, folder=True),

@@ -31,7 +31,8 @@ class WriteOptions:
     it. `layer_digest` is the digest of a layer as a registry would store it; only
     `chain-free` v1 IDs ask for it. `warn` takes one line for each thing that is
     left out or changed. `uname` is the user and group name in the headers of
-    docker-save: empty in Docker's own builds, `root` in Debian's.
+    docker-save: empty in Docker's own builds, `root` in Debian's. `layer_mode` is the
+    file mode of layer blobs in docker-save@25 and docker-save@29.
     """
 
     content: Callable[[Layer], Content]
@@ -41,3 +42,4 @@ class WriteOptions:
     v1_ids: V1Scheme = "docker"
     add_repositories: bool = False
     uname: str = ""
+    layer_mode: int = 0o644

@@ -610,7 +610,7 @@ def test_platforms_that_are_not_there_or_none_at_all_are_2(imgconv, index, platf
 def test_several_platforms_make_a_new_index(imgconv, archive):
     """Put together of two images, as no archive of testdata holds two platforms."""
     source = two_platforms(archive("docker20-html"))
-    for form in ("docker-save", "docker-save@25", "crane"):
+    for form in ("docker-save", "docker-save@25", "docker-save@29", "crane"):
         done = imgconv(source, "--to", form, "out")
         assert (done.status, done.out) == (2, "")
         assert "several platforms (linux/amd64, linux/arm64" in done.err

@@ -144,7 +144,7 @@ def test_as_leaves_nothing_to_say_about_layers(imgconv, archive, option):
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize("target", ["docker-save", "docker-save@25", "crane"])
+@pytest.mark.parametrize("target", ["docker-save", "docker-save@25", "docker-save@29", "crane"])
 def test_as_wants_a_target_with_manifests(imgconv, archive, target):
     assert imgconv(archive("docker20-html"), "--to", target, "out", "--as", "crane").status == 2
 

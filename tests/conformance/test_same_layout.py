@@ -9,7 +9,7 @@ import pytest
 import convert
 
 MATCH = Path(__file__).parents[2] / "testdata" / "match" / "archives"
-FORMS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci-archive", "oci"]
+FORMS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci-archive", "oci"]
 
 
 def layout_of(source, folder, **options):

@@ -12,7 +12,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
-FORMATS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"]
+FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
 MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
 #: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
 QUICK = [

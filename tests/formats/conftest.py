@@ -29,6 +29,7 @@ MATCH = ROOT / "testdata" / "match" / "archives"
 SHARED_IMAGES = ROOT.parent / "shared" / "images"
 
 WRITERS = {module.NAME: module for module in (docker_save, docker_save_25, docker_oci, crane, oci_archive)}
+WRITERS["docker-save@29"] = docker_save_25
 _OPENERS = {b"\x1f\x8b": gzip.decompress, b"\xfd7": lzma.decompress, b"BZ": bz2.decompress}
 
 
@@ -171,6 +172,7 @@ class Bench:
             blob=blob,
             layer_digest=lambda layer: layer.stored.digest,
             warn=self.warnings.append,
+            layer_mode=0o666 if target == "docker-save@29" else 0o644,
             **more,
         )
 

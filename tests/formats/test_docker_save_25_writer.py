@@ -47,6 +47,35 @@ def test_docker_25_differs_by_v1_json_and_wall_clocks_alone(bench, tools):
                 assert items[name].mtime == real[name].mtime
 
 
+@pytest.mark.parametrize("name", ["html", "byid", "duplayer"])
+def test_docker_29_6_differs_from_25_by_the_modes_of_layers_alone(bench, tools, name):
+    """From 29.6 on the engine sets umask 0, so layers get the 0666 with which they are created."""
+    path = tools.match / f"docker29-hybrid-{name}.tar.gz"
+    images = bench.read(path)
+    layers = {f"blobs/sha256/{layer.diff_id.hex}" for image in images.images() for layer in image.layers}
+    made = bench.write(images, "docker-save@29")
+    with (
+        tarfile.open(fileobj=io.BytesIO(made)) as new,
+        tarfile.open(fileobj=io.BytesIO(tools.plain(path))) as old,
+    ):
+        modes = {member.name: member.mode for member in old}
+        assert {member.name: member.mode for member in new} == {
+            name: 0o666 if name in layers else mode for name, mode in modes.items()
+        }
+    assert len(made) == len(tools.plain(path))
+    assert _without_modes(made) == _without_modes(tools.plain(path))
+
+
+def _without_modes(raw):
+    """Return an archive with mode and checksum of every header blanked."""
+    result = bytearray(raw)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        for member in archive:
+            result[member.offset + 100 : member.offset + 108] = bytes(8)
+            result[member.offset + 148 : member.offset + 156] = bytes(8)
+    return bytes(result)
+
+
 def test_every_name_is_a_descriptor_with_full_name_and_tag(bench):
     image = bench.image(LAYER)
     other = bench.image(OTHER)

@@ -131,7 +131,9 @@ def test_a_source_inside_the_destination_is_not_replaced_with_it(capsys, layout)
     assert {path: path.read_bytes() for path in layout.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("form", ["docker-save", "docker-save@25", "docker-oci", "crane", "oci", "oci-archive"])
+@pytest.mark.parametrize(
+    "form", ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
+)
 def test_names_that_differ_only_by_case_are_two_names(tmp_path, form):
     """In the source they are kept apart, and what is written has none that a file system could take for one."""
     other = PLAIN[:-512]  # a tar with one block of its end: another DiffID

@@ -19,7 +19,7 @@ from tools import engine  # noqa: F401 - a fixture
 
 import convert
 
-DOCKER = ["docker-save", "docker-save@25", "docker-oci", "crane"]
+DOCKER = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane"]
 SOURCES = [
     "docker20-html",
     "docker20-duplayer",

@@ -16,7 +16,7 @@ from tools import call, each, sha256
 
 import convert
 
-DOCKER = ["docker-save", "docker-save@25", "docker-oci", "crane"]
+DOCKER = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane"]
 #: One image with several names; seven images; podman's, containerd's and crane's own.
 SOURCES = [
     "docker20-html",
