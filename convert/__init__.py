@@ -13,10 +13,10 @@ Names are imported when they are first used: the command line starts faster so.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` takes as long to import as the rest of a start-up: see convert.cli
 if TYPE_CHECKING:
+    from typing import Any
+
     from convert.amending import add_repositories
     from convert.api import Archive, open  # noqa: A004 - the API's name
     from convert.errors import (
@@ -70,6 +70,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 - start-up time
+
     return getattr(importlib.import_module(_HOMES.get(name, "convert.errors")), name)
 
 

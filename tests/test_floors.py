@@ -19,6 +19,7 @@ FLOORS = {
     "convert.gojson": 0,
     "convert.gotime": 0,
     "convert.gostruct": 0,
+    "convert.cancel": 0,
     "convert.progress": 0,
     "convert.remarks": 0,
     "convert.schemas": 0,
@@ -58,7 +59,7 @@ FLOORS = {
 }
 
 #: Within floor 0, what everything may use imports nothing.
-FOUNDATIONS = {"convert.errors", "convert.limits"}
+FOUNDATIONS = {"convert.cancel", "convert.errors", "convert.limits"}
 
 
 def modules():

@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from convert import cancel
 from convert.errors import InputError, StorageError, UnsafeInputError
 from convert.limits import CHUNK
 from convert.model import Extent
@@ -46,6 +47,7 @@ class PreadStream(io.RawIOBase):
 
     It has a position of its own, so that any number of streams can share one
     file descriptor in any number of threads; `readinto` copies nothing on the way.
+    Every read asks whether the run was cancelled.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class PreadStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")[: self._end - self._next]
         if not len(view):
             return 0
+        cancel.check()
         try:
             if _HAS_PREADV:
                 count = os.preadv(self._fd, [view], self._next)
@@ -117,6 +120,7 @@ class PreadStream(io.RawIOBase):
             return self.readall()
         if not size or not left:
             return b""
+        cancel.check()
         try:
             data = os.pread(self._fd, min(size, left), self._next)
         except OSError as error:

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from convert import cancel
 from convert.compression.streams import read_chunks
 from convert.errors import InputError
 from convert.limits import MIB
@@ -89,6 +90,7 @@ class Sink:
         Raises:
             Stopped: the work was given up.
         """
+        cancel.check()
         self.count += count
         if self.offset - self._flushed >= _WRITEBACK_STEP:
             start_writeback(self.fd, self._flushed, self.offset - self._flushed)

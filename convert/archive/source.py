@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
 import stat
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
+from convert import cancel
 from convert.archive.spool import Keeper, SpooledTree, unnamed_file, write_all
 from convert.archive.tar_read import BLOCK, StreamCursor
 from convert.archive.tree import FolderTree, TarTree, Tree
@@ -334,20 +336,36 @@ class Prefixed(streams.Over):
         return part
 
 
+#: Milliseconds between two looks for a cancellation while a pipe is silent.
+_WAKE: Final = 250
+
+
 class _FileStream(io.FileIO):
-    """A pipe or file read in order, whose errors name it."""
+    """A pipe or file read in order, whose errors name it; every read asks whether the run was cancelled."""
 
     def __init__(self, fd: int, where: str) -> None:
         super().__init__(fd, "r")
         self._where = where
+        self._waits = not stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def _await(self) -> None:
+        """Return when there is something to read: a read that blocks in a thread ends by no signal."""
+        cancel.check()
+        if self._waits:
+            ready = select.poll()
+            ready.register(self.fileno(), select.POLLIN)
+            while not ready.poll(_WAKE):
+                cancel.check()
 
     def readinto(self, buffer: Buffer, /) -> int:
+        self._await()
         try:
             return super().readinto(buffer) or 0
         except OSError as error:
             raise StorageError.from_os(error, file=self._where, doing="reading") from error
 
     def read(self, size: int | None = -1, /) -> bytes:
+        self._await()
         try:
             return super().read(size) or b""
         except OSError as error:

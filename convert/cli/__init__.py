@@ -2,6 +2,34 @@
 
 from __future__ import annotations
 
-from convert.cli.main import main
+# Nothing else is imported before `main` has put its signal handlers in place: what Python
+# prints about a Ctrl-C while it imports is a traceback. `signal` itself imports much.
+import _signal  # type: ignore[import-not-found] # typeshed has only `signal`
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["main"]
+
+#: Added to the number of the signal that ended a run, as a shell does.
+_SIGNALLED = 128
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the contract's status."""
+    # There is nothing yet, and at the end nothing is left, that would have to be cleaned up.
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        if _signal.getsignal(number) is not _signal.SIG_IGN:
+            _signal.signal(number, _exit_at_once)
+    from convert.cli.main import main as run_and_exit
+
+    run_and_exit(arguments)
+
+
+def _exit_at_once(number: int, _: FrameType | None) -> None:
+    """End the process with the status of a signal."""
+    os._exit(_SIGNALLED + number)

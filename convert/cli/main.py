@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from convert.cancel import Cancelled
 from convert.cli import signals
 from convert.errors import ImgconvError, StorageError, UsageError, printable
 
@@ -36,9 +37,11 @@ COMMANDS: Final = {
 #: Objects that may be new before the first look for unreachable loops.
 _COLLECT_AFTER: Final = 50_000
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
-#: Added to the number of the signal that ended a run, as a shell does.
-_SIGNALLED: Final = 128
-_BROKEN_PIPE: Final = _SIGNALLED + signal.SIGPIPE
+_BROKEN_PIPE: Final = signals.SIGNALLED + signal.SIGPIPE
+#: What a run that a signal ended has printed stays where it is: its reader may be stopped.
+_SIGNAL_STATUSES: Final = frozenset(
+    signals.SIGNALLED + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+)
 #: EX_SOFTWARE of sysexits.h: none of the contract's, because no input may lead here.
 _BUG: Final = 70
 
@@ -79,13 +82,14 @@ def _root() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the contract's status."""
     # What is imported stays: looking for garbage in it costs a tenth of a short run. Loops are
-    # still found, later; at the end nothing is looked for.
+    # still found, later.
     gc.set_threshold(_COLLECT_AFTER)
     _prepare_standard_streams()
     status = run(list(sys.argv[1:] if arguments is None else arguments))
-    signals.die_at_once()
-    gc.freeze()
-    sys.exit(status)
+    if status not in _SIGNAL_STATUSES:
+        status = _flush(status)
+    # Python's own end looks for garbage and prints what a late signal does to its finalisers.
+    os._exit(status)
 
 
 def run(arguments: list[str]) -> int:
@@ -100,7 +104,7 @@ def run(arguments: list[str]) -> int:
                 sys.stdout.flush()
             except BaseException:
                 if came.number is not None:  # whatever went wrong then: a pipe's other end got it too
-                    return _SIGNALLED + came.number
+                    return signals.SIGNALLED + came.number
                 raise
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else _BUG
@@ -111,9 +115,8 @@ def run(arguments: list[str]) -> int:
             error.show()  # the help
         return UsageError.exit_status
     except KeyboardInterrupt as error:  # before or behind all that
-        return _SIGNALLED + (error.number if isinstance(error, signals.Ended) else signal.SIGINT)
+        return signals.SIGNALLED + (error.number if isinstance(error, Cancelled) else signal.SIGINT)
     except BrokenPipeError:
-        _mute()
         return _BROKEN_PIPE
     except ImgconvError as error:
         if debug:
@@ -186,8 +189,14 @@ def _say(text: str) -> None:
         return
 
 
-def _mute() -> None:
-    """Keep the interpreter from flushing into a closed pipe at exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+def _flush(status: int) -> int:
+    """Print what is still held back; return the status that the run has then."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return status or _BROKEN_PIPE
+    except (OSError, ValueError) as error:
+        if not status:
+            _say(str(StorageError.from_os(error)) if isinstance(error, OSError) else str(error))
+        return status or StorageError.exit_status
+    return status

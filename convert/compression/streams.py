@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
+from convert import cancel
 from convert.errors import FormatError, TruncatedError, UnsupportedError
 from convert.limits import CHUNK, MIB
 
@@ -133,7 +134,14 @@ def plain_chunks(raw: Iterable[bytes], compression: str, *, where: str) -> Itera
     if not compression:
         return iter(raw)
     decoder = {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz, "bzip2": _bunzip2}[compression]
-    return decoder(iter(raw), where)
+    return _cancellable(decoder(iter(raw), where))
+
+
+def _cancellable(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the chunks, asking at each whether the run was cancelled: one of input may give a thousand."""
+    for chunk in chunks:
+        cancel.check()
+        yield chunk
 
 
 class Over(io.RawIOBase):

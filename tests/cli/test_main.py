@@ -109,7 +109,6 @@ def test_what_the_system_does_to_it_has_a_status(imgconv, monkeypatch, error, st
         raise error
 
     monkeypatch.setattr(main_module, "_command", ended)
-    monkeypatch.setattr(main_module, "_mute", lambda: None)
     assert imgconv("id", "x").status == status
 
 

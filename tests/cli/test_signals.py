@@ -10,7 +10,9 @@ import time
 
 import pytest
 
+from convert import cancel
 from convert.archive.atomic import held_back
+from convert.cancel import Cancelled
 from convert.cli import signals
 from convert.errors import TruncatedError
 
@@ -37,7 +39,7 @@ def test_what_a_finaliser_swallowed_is_raised_once_more(number):
     with signals.ending() as came:
         Swallowing(number)
         assert came.number == number  # and nothing was raised
-        with pytest.raises(signals.Ended) as error:
+        with pytest.raises(Cancelled) as error:
             time.sleep(20)
         assert error.value.number == number
 
@@ -54,7 +56,7 @@ def test_cleaning_up_is_not_disturbed(number):
             time.sleep(4 * signals._WAKE)
             cleaned = True
 
-    with signals.ending(), pytest.raises(signals.Ended):
+    with signals.ending(), pytest.raises(Cancelled):
         work()
     assert cleaned
 
@@ -70,7 +72,7 @@ def test_what_is_held_back_is_not_disturbed_by_what_got_lost():
 
     with signals.ending():
         Swallowing(signal.SIGTERM)
-        with pytest.raises(signals.Ended):
+        with pytest.raises(Cancelled):
             work()
     assert done
 
@@ -78,7 +80,7 @@ def test_what_is_held_back_is_not_disturbed_by_what_got_lost():
 @pytest.mark.parametrize("number", NUMBERS)
 def test_handlers_are_put_back(number):
     before = {which: signal.getsignal(which) for which in (*NUMBERS, signal.SIGALRM)}
-    with signals.ending(), pytest.raises(signals.Ended):
+    with signals.ending(), pytest.raises(Cancelled):
         signal.raise_signal(number)
     assert {which: signal.getsignal(which) for which in before} == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
@@ -91,12 +93,83 @@ def test_what_the_caller_ignores_stays_ignored(number):
         f"signal.signal({number}, signal.SIG_IGN)\n"
         "with signals.ending() as came:\n"
         f"    signal.raise_signal({number})\n"
-        "signals.die_at_once()\n"
-        f"signal.raise_signal({number})\n"
         "print(came.number)\n"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "None\n"
+
+
+def test_a_second_signal_does_not_disturb_the_cleaning_up():
+    cleaned = False
+
+    def work():
+        nonlocal cleaned
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            cleaned = True
+
+    with signals.ending() as came, pytest.raises(Cancelled) as error:
+        work()
+    assert cleaned
+    assert (error.value.number, came.number) == (signal.SIGINT, None)
+
+
+def test_a_third_signal_ends_the_process_at_once():
+    code = (
+        "import signal, time; from convert.cli import signals\n"
+        "with signals.ending():\n"
+        "    try:\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "    finally:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        print('cleaning', flush=True)\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        print('never')\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "cleaning\n", "")
+
+
+def test_python_prints_nothing_about_what_a_signal_does_to_finalisers():
+    code = (
+        "import signal, time, weakref; from convert.cli import signals\n"
+        "class Thing: pass\n"
+        "with signals.ending():\n"
+        "    thing = Thing()\n"
+        "    seen = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))\n"
+        "    try:\n"
+        "        del thing\n"
+        "        time.sleep(20)\n"
+        "    except KeyboardInterrupt as error:\n"
+        "        print(error.number)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_a_finaliser_that_fails_without_a_signal_is_reported():
+    code = (
+        "from convert.cli import signals\n"
+        "class Thing:\n"
+        "    def __del__(self): raise ValueError('here')\n"
+        "with signals.ending():\n"
+        "    Thing()\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert "ValueError: here" in done.stderr
+
+
+def test_the_token_is_asked_in_every_thread():
+    with signals.ending() as token:
+        cancel.check()
+        token.request(signal.SIGHUP)
+        token.request(signal.SIGINT)  # the first one counts
+        with pytest.raises(Cancelled) as error:
+            cancel.check()
+        assert error.value.number == signal.SIGHUP
+    cancel.check()
 
 
 def test_a_run_that_fails_after_a_signal_has_ended_by_it(imgconv, monkeypatch):
