@@ -5,7 +5,10 @@ Sources: image-spec media-types.md; distribution's schema 2 manifest.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -57,6 +60,15 @@ def layer_compression(media_type: str) -> str | None:
 def is_nondistributable(media_type: str) -> bool:
     """Tell whether a layer of this type may be absent and live at `urls`."""
     return media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
+
+
+def may_be_absent(media_type: str, urls: Sequence[str] = ()) -> bool:
+    """Tell whether a layout is sound without the blob of such a layer.
+
+    image-spec allows it for non-distributable layers, and `urls` say where else
+    a blob can be fetched (layer.md, "Non-Distributable Layers"; descriptor.md).
+    """
+    return is_nondistributable(media_type) or bool(urls)
 
 
 def is_docker(media_type: str) -> bool:

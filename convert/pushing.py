@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convert import pushers
-from convert.content import compression_of
+from convert.content import compression_of, present
 from convert.errors import SelectionError, UsageError
 from convert.formats.indexes import leaves
 from convert.formats.read import read
@@ -98,7 +98,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
     for entry in images.entries:
         for image in _images_of(entry):
             if id(image) not in made:
-                _check_first(pusher, image)
+                _check_present(pusher, image)
                 taken = made[id(image)] = pushers.seen(pusher, image, _compressions(image))
                 kinds = _compressions(taken)
                 for layer, form in zip(taken.layers, pushers.forms(pusher, taken, kinds), strict=True):
@@ -111,8 +111,11 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
     return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
 
 
-def _check_first(pusher: Pusher, image: Image) -> None:
-    """Refuse an image whose first layer crane would look into and cannot."""
+def _check_present(pusher: Pusher, image: Image) -> None:
+    """Refuse an image without a layer whose bytes the pusher reads: docker every one, crane the first."""
+    if pusher.tool == "docker":
+        for layer in image.layers:
+            present(layer)
     if pusher.tool == "crane" and image.layers and image.layers[0].blob is None:
         raise SelectionError(
             f"crane wants the bytes of the first layer of {image.image_id}, and they are not in the source"

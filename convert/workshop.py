@@ -320,7 +320,7 @@ class Workshop:
                 return self._expanded(layer, content, staging)
             return layer, content, form
         if form is Form.STORED:
-            return self._stored(layer, compression)
+            return self._stored(layer, compression, may_be_absent=recipe.manifests)
         if form is Form.DESCRIBED:
             return self._named(layer), None, form
         if form is Form.AGAIN:
@@ -342,12 +342,13 @@ class Workshop:
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.AGAIN
 
-    def _stored(self, layer: Layer, compression: str) -> tuple[Layer, Content | None, Form]:
-        if layer.blob is None:
-            # Not distributable: the descriptor goes on, the bytes live elsewhere.
+    def _stored(self, layer: Layer, compression: str, *, may_be_absent: bool) -> tuple[Layer, Content | None, Form]:
+        if layer.blob is None and may_be_absent:
+            # Not distributable: the manifest describes it, the bytes live elsewhere.
             return layer, None, Form.STORED
+        blob = present(layer, self._proofs.file)
         if layer.stored is not None:
-            kept = StoredContent(layer.blob, layer.stored, self._proofs)
+            kept = StoredContent(blob, layer.stored, self._proofs)
             if self._verify_full:
                 self._prove(layer)
             elif mediatypes.is_nondistributable(layer.stored.media_type):
@@ -357,8 +358,8 @@ class Workshop:
         if not compression:
             return self._plain(layer)
         descriptor = self._described(layer, compression)
-        made = Layer(layer.diff_id, layer.blob, descriptor)
-        return made, StoredContent(layer.blob, descriptor, self._proofs), Form.STORED
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.STORED
 
     def _prove(self, layer: Layer) -> None:
         with PlainContent(layer, self._proofs).open() as plain:

@@ -166,10 +166,11 @@ def diff_ids_of(raw):
     return field(field(json.loads(raw), "rootfs"), "diff_ids") or []
 
 
-def docker_images(files, kept=()):
+def docker_images(files, kept=(), absent=()):
     """Return the images that `manifest.json` lists, every layer held against its DiffID.
 
     `kept` names layers that were passed on by the digest of a manifest, which says nothing of DiffIDs.
+    `absent` are members of non-distributable layers that a layout beside it describes.
     """
     listed = json.loads(files["manifest.json"])
     images = []
@@ -179,13 +180,21 @@ def docker_images(files, kept=()):
         diff_ids = diff_ids_of(raw)
         layers = item["Layers"] or []
         for name, diff_id in zip(layers, diff_ids, strict=True):
+            if name in absent:
+                assert name not in files
+                continue
             assert sha256(files[name]) in kept or sha256(unpacked(files[name])) == diff_id
-        for name in [item["Config"], *layers]:
+        for name in {item["Config"], *layers} - set(absent):
             hexes = [part for part in name.replace(":", "/").replace(".", "/").split("/") if len(part) == 64]
             # A name that is a digest tells the truth; v1 IDs are no digests of these bytes.
             if name.startswith(("blobs/", "sha256:")) or ".tar." in name or name.endswith(".json"):
                 assert hashlib.sha256(files[name]).hexdigest() == hexes[-1], name
-        image = Image(sha256(raw), diff_ids, list(item["RepoTags"] or []), layers=[sha256(files[x]) for x in layers])
+        image = Image(
+            sha256(raw),
+            diff_ids,
+            list(item["RepoTags"] or []),
+            layers=[sha256(files[x]) for x in layers if x not in absent],
+        )
         if layers and layers[0].endswith("/layer.tar"):
             image.v1_ids = [posixpath.dirname(name) for name in layers]
         images.append(image)
@@ -235,6 +244,8 @@ class Layout:
     documents: set
     #: Digests of blobs that nothing names.
     strays: set
+    #: Members of non-distributable layers that are not there.
+    absent: set
 
 
 def layout(files, kept=()):
@@ -251,7 +262,7 @@ def layout(files, kept=()):
             _, algorithm, encoded = name.split("/")
             assert hashlib.new(algorithm, data).hexdigest() == encoded
             blobs[f"{algorithm}:{encoded}"] = data
-    images, reached, documents = {}, set(), set()
+    images, reached, documents, absent = {}, set(), set(), set()
 
     def visit(descriptor):
         digest = descriptor["digest"]
@@ -287,12 +298,13 @@ def layout(files, kept=()):
                 assert part["digest"] in kept or sha256(unpacked(blobs[part["digest"]])) == diff_id
             else:
                 assert part.get("urls") or "nondistributable" in part["mediaType"] or "foreign" in part["mediaType"]
+                absent.add("blobs/" + part["digest"].replace(":", "/"))
         image_id = document["config"]["digest"]
         images[digest] = Image(image_id, diff_ids_of(raw), manifest=digest, layers=[x["digest"] for x in parts[1:]])
 
     for entry in index["manifests"]:
         visit(entry)
-    return Layout(list(images.values()), index["manifests"], documents, blobs.keys() - reached)
+    return Layout(list(images.values()), index["manifests"], documents, blobs.keys() - reached, absent)
 
 
 def check(path, form, kept=()):
@@ -309,6 +321,6 @@ def check(path, form, kept=()):
         return docker_images(files, kept)
     assert not found.strays
     if form == "docker-oci":
-        listed = {image.image_id for image in docker_images(files, kept)}
+        listed = {image.image_id for image in docker_images(files, kept, found.absent)}
         assert listed <= {image.image_id for image in found.images}
     return found.images

@@ -83,12 +83,16 @@ def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
 
 
 def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
-    """Yield the non-distributable layers, which the exporter never writes."""
-    for image in images.images():
-        for layer in _layout.manifest_of(image).layers:
-            if mediatypes.is_nondistributable(layer.media_type):
-                warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
-                yield layer.digest
+    """Yield the non-distributable layers, which the exporter never writes.
+
+    The exporter decides by descriptor: a blob that another image calls distributable stays.
+    """
+    described = [layer for image in images.images() for layer in _layout.manifest_of(image).layers]
+    kept = {layer.digest for layer in described if not mediatypes.is_nondistributable(layer.media_type)}
+    for layer in described:
+        if mediatypes.is_nondistributable(layer.media_type) and layer.digest not in kept:
+            warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
+            yield layer.digest
 
 
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:

@@ -38,24 +38,30 @@ class Item:
 
 
 def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
-    """Read every image that `manifest.json` lists, in its order.
+    """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
 
     `all_sources`: layers get whatever descriptor `LayerSources` give them, as
     crane takes it, not only that of a foreign layer.
 
     Raises:
+        NotRepresentableError: a layer is absent that an OCI layout in the same
+            archive calls non-distributable.
         FormatError: a document is broken, a member is missing, or the numbers
             of layers and DiffIDs differ.
         DigestMismatchError: crane's `sha256:` config name is not its content's.
     """
     entries: list[Entry] = []
-    for item in read_items(reading, all_sources=all_sources):
+    for item in read_items(reading, all_sources=all_sources, needs_layers=True):
         entries.extend(Entry(item.image, name) for name in item.names or (None,))
     return ImageSet(entries=tuple(entries), format=_format(reading))
 
 
-def read_items(reading: Reading, *, all_sources: bool = False) -> list[Item]:
-    """Return the elements of `manifest.json`; those that fail are problems."""
+def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
+    """Return the elements of `manifest.json`; those that fail are problems.
+
+    A layer may be absent if the OCI layout in the same archive calls it
+    non-distributable, unless `needs_layers`.
+    """
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
     document = Document(reading, "manifest.json", value, "docker-manifest")
@@ -68,15 +74,47 @@ def read_items(reading: Reading, *, all_sources: bool = False) -> list[Item]:
         raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
     items = []
     folders = V1Folders(reading)
+    foreign = _ForeignLayers(reading, needed=needs_layers)
     for number, element in enumerate(value):
         try:
-            items.append(_item(reading, folders, Fields(element, document, f"[{number}]"), all_sources=all_sources))
+            fields = Fields(element, document, f"[{number}]")
+            items.append(_item(reading, folders, fields, foreign, all_sources=all_sources))
         except InputError as error:
             reading.problem(error)
     return items
 
 
-def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: bool) -> Item:
+class _ForeignLayers:
+    """The absent non-distributable layers of the OCI layout beside `manifest.json`, read when one is needed."""
+
+    def __init__(self, reading: Reading, *, needed: bool) -> None:
+        self._reading = reading
+        self._needed = needed
+        self._found: dict[str, Descriptor] | None = None
+
+    def get(self, member: str, diff_id: Digest) -> Descriptor | None:
+        """Return the descriptor of the layer that `member` would hold, None if there is no such layer.
+
+        Raises:
+            NotRepresentableError: there is one, and its bytes are needed.
+        """
+        if self._found is None:
+            tree = self._reading.tree
+            if tree.find("index.json") is None:
+                self._found = {}
+            else:
+                from convert.formats.read_layout import absent_foreign_layers  # noqa: PLC0415 - such layers are rare
+
+                self._found = absent_foreign_layers(tree, self._reading.file)
+        found = self._found.get(member.removeprefix("./"))
+        if found is not None and self._needed:
+            from convert.content import present  # noqa: PLC0415 - as above
+
+            present(Layer(diff_id, None, found), self._reading.file)
+        return found
+
+
+def _item(reading: Reading, folders: V1Folders, fields: Fields, foreign: _ForeignLayers, *, all_sources: bool) -> Item:
     config_name = fields.required_text("Config")
     if not config_name:
         fields.fail("Config", "is empty")
@@ -92,7 +130,7 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: 
     if len(paths) == len(config.diff_ids):
         sources = _layer_sources(fields, all_sources=all_sources)
         layers = tuple(
-            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields)
+            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, foreign)
             for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
         )
     else:
@@ -115,12 +153,20 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, *, all_sources: 
 
 
 def _layer(
-    reading: Reading, path: str, diff_id: Digest, source: Descriptor | None, number: str, fields: Fields
+    reading: Reading,
+    path: str,
+    diff_id: Digest,
+    source: Descriptor | None,
+    number: str,
+    fields: Fields,
+    foreign: _ForeignLayers,
 ) -> Layer:
     blob = None
     try:
         blob = reading.tree.find(path)
         if blob is None and not (source and source.urls):
+            source = foreign.get(path, diff_id)
+        if blob is None and source is None:
             raise FormatError(
                 f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path
             )

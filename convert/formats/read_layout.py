@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from convert import mediatypes
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
-from convert.formats.reading import absent_layers, check
+from convert.formats.reading import Reading, absent_layers, check
 from convert.limits import MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
@@ -16,9 +16,9 @@ from convert.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convert.archive.tree import Tree
     from convert.config import Config
     from convert.digest import Digest
-    from convert.formats.reading import Reading
     from convert.model import Blob, Extent, Manifest
 
 IMAGE_NAME = "io.containerd.image.name"
@@ -71,6 +71,22 @@ def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = No
 def _key(described: Descriptor) -> tuple[str, Digest]:
     """Return what makes two descriptors of an index name one thing, read in one way."""
     return described.media_type, described.digest
+
+
+def absent_foreign_layers(tree: Tree, file: str) -> dict[str, Descriptor]:
+    """Return the descriptors of non-distributable layers without a blob, by the member that would hold it.
+
+    A `manifest.json` beside the layout names these members too, as Docker and
+    containerd write them, and says nothing of why they are absent.
+    """
+    found: dict[str, Descriptor] = {}
+    for image in read_layout(Reading(tree, file, problems=[])).images():
+        for layer in image.layers:
+            if layer.blob is None and layer.stored is not None:
+                stored = layer.stored
+                if mediatypes.may_be_absent(stored.media_type, stored.urls):
+                    found[blob_name(stored.digest)] = stored
+    return found
 
 
 class _LayoutReader:
@@ -284,7 +300,7 @@ class _LayoutReader:
         """Return the blob; None only for one that may live elsewhere."""
         blob = self._blob(described)
         if blob is None:
-            if described.urls:
+            if mediatypes.may_be_absent(described.media_type, described.urls):
                 return None
             raise FormatError(
                 f"is missing, though {named_by} names it ({described.media_type})",

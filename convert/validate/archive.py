@@ -77,8 +77,10 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
     _check_members(tree, findings)
     contents = Contents(findings)
     if has_manifest or has_index:
-        tops = check_layout(checked, contents) if has_index else None
-        items = check_docker(checked, contents) if has_manifest else None
+        layout = check_layout(checked, contents) if has_index else None
+        tops = layout.tops if layout is not None else None
+        absent = layout.absent_layers if layout is not None else {}
+        items = check_docker(checked, contents, absent) if has_manifest else None
         if items is not None:
             check_v1(checked, items)
         if items is not None and tops is not None:

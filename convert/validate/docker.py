@@ -16,6 +16,8 @@ from convert.validate.documents import View
 from convert.validate.findings import Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convert.config import Config
     from convert.model import Blob
     from convert.validate.contents import Contents
@@ -40,8 +42,14 @@ class Item:
     references: tuple[Reference, ...]
 
 
-def check_docker(checked: Checked, contents: Contents) -> list[Item] | None:
-    """Check `manifest.json`, the configs and layers it names; return its images, None if it names none."""
+def check_docker(
+    checked: Checked, contents: Contents, absent_layers: Mapping[str, str] | None = None
+) -> list[Item] | None:
+    """Check `manifest.json`, the configs and layers it names; return its images, None if it names none.
+
+    `absent_layers` are members that a layout beside it may lack, each with the
+    message that says so.
+    """
     raw = checked.raw(MEMBER)
     if raw is None:
         return None
@@ -56,7 +64,7 @@ def check_docker(checked: Checked, contents: Contents) -> list[Item] | None:
         checked.findings.add("no-images", "is an empty list", member=MEMBER)
     elements = value if isinstance(value, list) else []
     items = [
-        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"))
+        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"), absent_layers or {})
         for number, element in enumerate(elements)
         if isinstance(element, dict)
     ]
@@ -65,7 +73,7 @@ def check_docker(checked: Checked, contents: Contents) -> list[Item] | None:
     return items
 
 
-def _item(checked: Checked, contents: Contents, view: View) -> Item:
+def _item(checked: Checked, contents: Contents, view: View, absent_layers: Mapping[str, str]) -> Item:
     config = _config(checked, contents, view)
     names = tuple(view.texts("Layers"))
     checked.count_layers(len(names))
@@ -79,7 +87,10 @@ def _item(checked: Checked, contents: Contents, view: View) -> Item:
         place = f"{view.place('Layers')}[{number}]"
         blob = checked.find(name, place=place)
         diff_id = config.diff_ids[number] if config is not None and matching else None
-        if blob is None:
+        elsewhere = absent_layers.get(name.removeprefix("./")) if blob is None else None
+        if elsewhere is not None:
+            checked.findings.add("absent-layer", elsewhere, member=name)
+        elif blob is None:
             _missing_layer(checked, name, place, sources.get(diff_id) if diff_id else None)
         elif diff_id is not None and config is not None:
             contents.claim(blob, name, Claim(config.member, f"rootfs.diff_ids[{number}]", diff_ids=(diff_id,)))

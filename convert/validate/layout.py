@@ -22,6 +22,8 @@ from convert.validate.contents import Claim
 from convert.validate.documents import View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convert.config import Config
     from convert.model import Blob
     from convert.validate.contents import Contents
@@ -70,9 +72,22 @@ class _Described:
         return Claim(self.view.member, self.view.at, digest=self.digest, size=self.size, media_type=self.media_type)
 
 
-def check_layout(checked: Checked, contents: Contents) -> list[Top] | None:
-    """Check a layout; return what `index.json` names, None if that cannot be read."""
-    return _Layout(checked, contents).check()
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a layout holds, as far as `manifest.json` beside it is held against it.
+
+    `tops` is None if `index.json` cannot be read. `absent_layers` are the members
+    of layers that may be absent, each with the message that says so.
+    """
+
+    tops: list[Top] | None
+    absent_layers: Mapping[str, str]
+
+
+def check_layout(checked: Checked, contents: Contents) -> Layout:
+    """Check a layout; return what `index.json` names."""
+    layout = _Layout(checked, contents)
+    return Layout(layout.check(), layout.absent_layers)
 
 
 class _Layout:
@@ -82,6 +97,7 @@ class _Layout:
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
         self._names: dict[str, View] = {}
         self._present = False
+        self.absent_layers: dict[str, str] = {}
 
     def check(self) -> list[Top] | None:
         self._version()
@@ -310,8 +326,9 @@ class _Layout:
         blob = self._blob(described)
         if blob is None and self._absent(described):
             urls = described.view.texts("urls")
-            if urls:
-                message = f"is not in the source, it lives at {urls[0]}"
+            if mediatypes.may_be_absent(described.media_type, urls):
+                message = f"is not in the source, it lives at {urls[0]}" if urls else "is not in the source"
+                self.absent_layers[described.member] = message
                 self._checked.findings.add("absent-layer", message, member=described.member)
             else:
                 self._missing(described)
