@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from convert.archive import amend
 from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.direct import STDOUT, open_stream
-from convert.archive.source import STDIN, open_whole_tar
+from convert.archive.folders import Place
+from convert.archive.source import STDIN, open_whole_tar, path_of
 from convert.compression import profiles
 from convert.content import Proofs, present
 from convert.errors import InputError, StorageError, UsageError
@@ -53,8 +54,8 @@ def add_repositories(
 ) -> ImageSet:
     """Add or mend `repositories`; return what the archive holds.
 
-    Without `destination` in place, keeping mode and owner and following a
-    symlink; `-` writes to standard output. v1 IDs are the source's own where
+    Without `destination` in place, keeping mode and owner; a symbolic link is resolved
+    once, and the file that was opened is replaced. `-` writes to standard output. v1 IDs are the source's own where
     every layer has one, else made by `v1_ids`. Layers are proved before anything
     is written.
 
@@ -70,13 +71,15 @@ def add_repositories(
     if target == STDOUT and os.isatty(1):
         raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
     tree, wrapper = open_whole_tar(os.fspath(source))
-    with tree:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(tree)
         if wrapper and target is None:
             raise UsageError(
                 f"is compressed ({wrapper}) and cannot be changed in place",
                 file=tree.where,
                 hint="give a DEST; it comes out plain",
             )
+        place = stack.enter_context(_opened_place(path_of(os.fspath(source)), tree)) if target is None else None
         if tree.find("manifest.json") is None:
             raise UsageError(
                 "has no manifest.json, so it names no images for repositories",
@@ -106,7 +109,7 @@ def add_repositories(
         except InputError as error:
             error.file = error.file or tree.where
             raise
-        _write(tree, target, changes, force=force)
+        _write(tree, target, changes, place, force=force)
         return images
 
 
@@ -139,19 +142,39 @@ def _unused_blob(_: Blob, __: Descriptor) -> Content:
     raise ValueError("no blob is written")
 
 
-def _write(tree: TarTree, destination: str | None, changes: Additions, *, force: bool) -> None:
+def _opened_place(path: str, tree: TarTree) -> Place:
+    """Return where the file lies that was opened at `path`: the link it may be is resolved here, once.
+
+    Raises:
+        StorageError: the path leads to another file by now.
+    """
+    try:
+        place = Place(os.path.realpath(path))
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="opening its folder") from error
+    status = place.status()
+    if status is None or not os.path.samestat(status, os.fstat(tree.fd)):
+        place.close()
+        raise StorageError("it was moved or replaced when it was opened, so it is not changed", file=path)
+    return place
+
+
+def _write(tree: TarTree, destination: str | None, changes: Additions, place: Place | None, *, force: bool) -> None:
+    """Write the amended archive to `destination`, or over the file at `place`, which was opened."""
     if destination is not None and (stream := open_stream(destination)) is not None:
         with contextlib.closing(stream), _writing(destination):
             amend.write_to_stream(stream.write, tree, changes.drop, changes.append)
         return
-    in_place = destination is None or _same(destination, tree.where)
     target = tree.where if destination is None else destination
-    if in_place and destination is not None and not force:
+    if destination is not None and not force and _same(destination, tree.fd):
         raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
-    like = os.fstat(tree.fd) if in_place else None
     with contextlib.ExitStack() as stack:
         with held_back():
-            out = stack.enter_context(AtomicFile(target, replace=in_place or force, like=like))
+            if place is not None:
+                out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))
+            else:
+                out = AtomicFile(target, replace=force)
+            stack.enter_context(out)
         with _writing(target):
             amend.write_to_file(out.fd, tree, changes.drop, changes.append)
         tree.check_unchanged()
@@ -169,8 +192,8 @@ def _writing(target: str) -> Iterator[None]:
         raise StorageError.from_os(error, file=target, doing="writing") from error
 
 
-def _same(one: str, two: str) -> bool:
+def _same(path: str, fd: int) -> bool:
     try:
-        return os.path.samefile(one, two)
+        return os.path.samestat(os.stat(path), os.fstat(fd))
     except OSError:
         return False

@@ -34,7 +34,7 @@ class Held:
 
     def __init__(self, out: FolderOutput, tree: Tree, proofs: Proofs) -> None:
         """Look into the destination, whose blobs `tree` finds."""
-        self.listed = known.read(out.destination)
+        self.listed = known.read(out.descriptor, out.destination)
         #: Blobs that were found, each the layer that it was asked for.
         self.proved: set[Digest] = set()
         self._out = out

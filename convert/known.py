@@ -94,13 +94,13 @@ class KnownLayers:
         return json.dumps({"version": _VERSION, "profiles": profiles}, separators=(",", ":")).encode()
 
 
-def read(layout: str) -> KnownLayers:
-    """Read what a layout folder knows; nothing where the file is absent or not ours.
+def read(folder: int, layout: str) -> KnownLayers:
+    """Read what a layout knows; nothing where the file is absent or not ours.
 
-    The file only saves work: damage to it is no reason to stop.
+    `folder` is the open layout, `layout` its path. The file only saves work: damage to it is no reason to stop.
     """
     try:
-        raw, marks = _read(os.path.join(layout, NAME))
+        raw, marks = _read(folder)
         found = KnownLayers(dict(_entries(documents.parse(raw, where=layout, member=NAME))))
     except (OSError, InputError, TypeError, KeyError, AttributeError):
         return KnownLayers()
@@ -109,13 +109,13 @@ def read(layout: str) -> KnownLayers:
     return found
 
 
-def _read(path: str) -> tuple[bytes, bytes]:
+def _read(folder: int) -> tuple[bytes, bytes]:
     """Return the list and, where it is this user's own file, its attribute."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = os.open(NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     with open(fd, "rb") as file:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise IsADirectoryError(path)
+            raise IsADirectoryError(NAME)
         marks = b""
         if status.st_uid == os.geteuid() and hasattr(os, "getxattr"):
             with contextlib.suppress(OSError):  # there is none, or the file system has no such thing

@@ -163,7 +163,7 @@ def convert(
         with atomic.held_back():
             out = open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
-        held = Held(out, stack.enter_context(open_source(path)).tree, proofs) if _appends(out) else None
+        held = Held(out, stack.enter_context(out.open()).tree, proofs) if _appends(out) else None
         shop = stack.enter_context(
             Workshop(
                 jobs=workers,
@@ -203,7 +203,7 @@ def convert(
         else:
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
-        out.commit(_check_of(out, wanted, result, shop, proofs) if verify_output else None)
+        out.commit(_check_of(out, path, wanted, result, shop, proofs) if verify_output else None)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -366,7 +366,7 @@ def write_layout(
     """Write a layout folder: all blobs in parallel, then the documents; `held` are not written again."""
     there = None
     if out.appends:
-        with open_source(out.destination) as opened:
+        with out.open() as opened:
             there = read(opened.tree)
     index, layout, blobs = oci.documents(images, options, there)
     proved = held.proved if held is not None else set()
@@ -390,13 +390,13 @@ def write_layout(
 
 
 def _check_of(
-    out: TarOutput | FolderOutput, wanted: Target, images: ImageSet, shop: Workshop, proofs: Proofs
-) -> Callable[[str], None]:
+    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, shop: Workshop, proofs: Proofs
+) -> Callable[[int], None]:
     """Return what reads a result back before it appears."""
     if isinstance(out, FolderOutput) and out.appends:
-        return proving.prove_blobs
-    return lambda path: proving.prove_archive(
-        path, images, shop.layers, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
+        return lambda fd: proving.prove_blobs(fd, out.destination)
+    return lambda fd: proving.prove_archive(
+        fd, path, images, shop.layers, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
     )
 
 

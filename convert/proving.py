@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
-from convert.archive.source import open_source
+from convert.archive.source import open_descriptor
+from convert.compression.streams import read_chunks
 from convert.content import PlainContent, Proofs, StoredContent, drain
-from convert.digest import Digest
 from convert.errors import InputError, StorageError
 from convert.formats.read import read
-from convert.limits import CHUNK
 from convert.select import node_digest
 from convert.transform import layers_of
 from convert.workshop import wait_all
@@ -19,19 +17,22 @@ from convert.workshop import wait_all
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from convert.digest import Digest
     from convert.model import Blob, ImageSet, Layer
 
 
-def prove_archive(path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int) -> None:
-    """Prove that what lies at `path` holds just the images that were to be written.
+def prove_archive(
+    fd: int, path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int
+) -> None:
+    """Prove that the file or folder that `fd` has open holds just the images that were to be written.
 
-    Every document, every layer's digest and every DiffID is checked.
+    Every document, every layer's digest and every DiffID is checked. `path` names it in errors.
 
     Raises:
         StorageError: it does not; the result must not appear.
     """
     try:
-        with open_source(path) as opened:
+        with open_descriptor(fd, path) as opened:
             found = read(opened.tree)
             if _identities(found, manifests=manifests) != _identities(wanted, manifests=manifests):
                 raise StorageError("what was written holds other images than it should")
@@ -55,21 +56,24 @@ def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: 
     wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()], proofs.stop)
 
 
-def prove_blobs(folder: str) -> None:
-    """Prove that each blob in a staged layout is what its name says.
+def prove_blobs(fd: int, path: str) -> None:
+    """Prove that each blob in a staged layout is what its name says; `path` names the layout in errors.
 
     Raises:
         StorageError: one is not.
     """
-    top = os.path.join(folder, "blobs")
-    for algorithm in sorted(os.listdir(top)):
-        for name in sorted(os.listdir(os.path.join(top, algorithm))):
+    with open_descriptor(fd, path) as opened:
+        for name in opened.tree.names():
+            blob = opened.tree.find(name) if name.startswith("blobs/") and name.count("/") > 1 else None
+            if blob is None:
+                continue
+            _, algorithm, encoded = name.split("/")
             hasher = hashlib.new(algorithm)
-            with open(os.path.join(top, algorithm, name), "rb") as file:
-                while data := file.read(CHUNK):
-                    hasher.update(data)
-            if Digest(algorithm, hasher.hexdigest()) != Digest(algorithm, name):
-                raise StorageError("what was written does not read back", file=f"blobs/{algorithm}/{name}")
+            with blob.open() as stream:
+                for chunk in read_chunks(stream):
+                    hasher.update(chunk)
+            if hasher.hexdigest() != encoded:
+                raise StorageError("what was written does not read back", file=path, member=name)
 
 
 def _prove(layer: Layer, blob: Blob, proofs: Proofs, *, full: bool) -> None:

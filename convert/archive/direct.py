@@ -9,10 +9,17 @@ from typing import BinaryIO, Final, Protocol
 from convert.errors import StorageError, UsageError
 
 STDOUT: Final = "-"
+_STANDARD: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
+_MOST_DIGITS: Final = 9
+_NOT_OPEN: Final = 2**31 - 1
 
 
-def open_stream(destination: str, stdout: BinaryIO | None = None) -> Stream | None:
-    """Open what is written in order and directly: `-`, /dev/stdout, a FIFO or device; None for any other path.
+def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: bool = False) -> Stream | None:
+    """Open what is written in order and directly; None for any other path.
+
+    That is `-`, an open descriptor such as /dev/stdout, a FIFO or device, and a
+    symbolic link that leads to a FIFO, pipe or terminal. `terminal` tells whether what
+    is written is text that may go to a terminal.
 
     Raises:
         UsageError: it is a terminal.
@@ -20,8 +27,16 @@ def open_stream(destination: str, stdout: BinaryIO | None = None) -> Stream | No
     """
     if destination == STDOUT:
         return _Stdout(stdout)
-    descriptor = _descriptor_of(destination)
-    return _opened(destination, descriptor) if descriptor is not None or _is_special(destination) else None
+    try:
+        descriptor = _descriptor_of(destination)
+        fd = _open_special(destination) if descriptor is None else os.dup(descriptor)
+    except OSError as error:
+        raise StorageError.from_os(error, file=destination, doing="opening") from error
+    if fd is not None and not terminal and os.isatty(fd):
+        os.close(fd)
+        msg = "an archive is not written to a terminal"
+        raise UsageError(msg, file=destination)
+    return None if fd is None else _Opened(fd)
 
 
 def names_descriptor(destination: str) -> bool:
@@ -82,37 +97,36 @@ class _Opened:
 
 
 def _descriptor_of(path: str) -> int | None:
-    """Return the number behind `/dev/stdout` and `/dev/fd/N`.
+    """Return the number behind `/dev/stdout`, `/dev/stderr` and `/dev/fd/N`.
 
     Opening those by name would begin a redirected file anew, at its first byte.
     """
-    if path == "/dev/stdout":
-        return 1
+    if path in _STANDARD:
+        return _STANDARD[path]
     for folder in ("/dev/fd/", "/proc/self/fd/"):
         number = path.removeprefix(folder)
         if path.startswith(folder) and number.isascii() and number.isdigit():
-            return int(number)
+            # A number with more digits is no descriptor of any system.
+            return int(number) if len(number) <= _MOST_DIGITS else _NOT_OPEN
     return None
 
 
-def _is_special(path: str) -> bool:
+def _open_special(path: str) -> int | None:
+    """Open a FIFO, a device, or a link to a FIFO, pipe or terminal; None if it is something else."""
     try:
+        is_link = stat.S_ISLNK(os.lstat(path).st_mode)
         mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
-
-
-def _opened(path: str, descriptor: int | None) -> _Opened:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="opening") from error
-    if os.isatty(fd):
-        os.close(fd)
-        msg = "an archive is not written to a terminal"
-        raise UsageError(msg, file=path)
-    return _Opened(fd)
+    except (OSError, ValueError):  # ValueError: NUL in it
+        return None
+    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        return None
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    # It may be something else by now; opening has not changed that.
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISFIFO(mode) or (os.isatty(fd) if is_link else stat.S_ISCHR(mode)):
+        return fd
+    os.close(fd)
+    return None
 
 
 def _write_all(fd: int, data: memoryview | bytes) -> None:

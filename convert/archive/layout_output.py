@@ -3,34 +3,32 @@
 A new folder is staged beside its destination and renamed. An empty one, and a
 layout that is appended to, are staged inside and filled in an order in which no
 reader ever sees a name before what it stands for: blobs, the documents, and last
-the one document that makes it all count.
+the one document that makes it all count. A folder that is there is opened once, and
+written to by its descriptor.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
+import stat
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from convert.archive import atomic, settled
+from convert.archive import atomic, filling, folders, settled, temporary
+from convert.archive.access import Access
+from convert.archive.replaceable import INDEX, LAYOUT, check_replaceable
+from convert.archive.source import open_descriptor
+from convert.archive.staging import LAYOUT as STAGED
 from convert.archive.staging import BlobWriter, Staging
 from convert.digest import Digest
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from convert.archive.source import Source
     from convert.archive.tar_write import Content
 
-#: Written first and last of the documents (image-spec image-layout.md).
-_FIRST: Final = "oci-layout"
-_LAST: Final = "index.json"
-
-#: What stands at the top of a layout that is filled in place, before `index.json` does.
-_OURS: Final = frozenset({"blobs", _FIRST, ".imgconv-layers.json"})
-_HEX: Final = re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{64})?\Z")
-
-_How = Literal["new", "fill", "replace", "append"]
+_How = Literal["new", "fill", "replace", "replace link", "append"]
 #: A document, its extended attribute, and what makes that of the status of each new blob.
 _Marking = tuple[str, str, Callable[[Mapping[Digest, os.stat_result]], bytes]]
 
@@ -50,7 +48,8 @@ class FolderOutput:
 
         What is there may be nothing or an empty folder (filled), a layout to be
         replaced (`force`) or one to be added to (`append`, which keeps it locked
-        against another append until the end; where nothing is, it begins one).
+        against another append until the end; where nothing is, it begins one). A
+        symbolic link is refused, or replaced itself (`force`).
 
         Raises:
             DestinationExistsError: something else is there.
@@ -58,58 +57,97 @@ class FolderOutput:
             StorageError: it cannot be written to.
         """
         self.destination = destination
-        self._target = os.path.realpath(destination)
-        self._lock = -1
+        self._documents: dict[str, bytes] = {}
+        self._marking: _Marking | None = None
+        #: The open folder at the destination, where one is.
+        self._target = -1
         if source is not None and source != "-":
             atomic.refuse_overlap(destination, source)
-        self._how: _How = self._look(force=force, append=append)
-        if source is not None and source != "-" and self._how == "replace":
-            self._keep_source(source)
-        parent = os.path.dirname(self._target) if self._how in {"new", "replace"} else self._target
         try:
-            if self._how in {"append", "fill"}:
-                self._lock_target()
-            if self._how == "fill":
-                self._clear_half_filled()
-            atomic.remove_stale(parent)
+            self._place = folders.Place(destination)
+        except OSError as error:
+            raise self._failed(error) from error
+        try:
+            self._how: _How = self._look(source, force=force, append=append)
+            parent = self._target if self._how in {"fill", "append"} else self._place.folder
+            temporary.remove_stale(parent)
             if self._how == "fill" and os.listdir(self._target):
                 raise self._exists()
         except OSError as error:
-            self._unlock()
+            self._close()
             raise self._failed(error) from error
         except BaseException:
-            self._unlock()
+            self._close()
             raise
-        self._documents: dict[str, bytes] = {}
-        self._marking: _Marking | None = None
         self.staging = Staging(parent, destination)
 
-    def _look(self, *, force: bool, append: bool) -> _How:
-        try:
-            names = os.listdir(self._target)
-            entries = [name for name in names if not atomic.is_temporary(name)]
-        except FileNotFoundError:
-            if os.path.lexists(self._target):
-                raise self._exists() from None
+    def _look(self, source: str | None, *, force: bool, append: bool) -> _How:
+        """Open what is at the destination, and return what is to be done with it."""
+        status = self._place.status()
+        if status is None:
             return "new"
-        except NotADirectoryError as error:
-            msg = "the destination exists and is no folder"
-            raise DestinationExistsError(msg, file=self.destination) from error
-        except OSError as error:
-            raise self._failed(error) from error
-        if not entries or (len(entries) < len(names) and _half_filled(entries)):
-            return "fill"
-        if not os.path.isfile(os.path.join(self._target, _FIRST)):
+        if stat.S_ISLNK(status.st_mode):
+            if force:
+                return "replace link"
+            hint = "--force replaces the link, not what it leads to"
+            raise DestinationExistsError("the destination is a symbolic link", file=self.destination, hint=hint)
+        if not stat.S_ISDIR(status.st_mode):
+            raise DestinationExistsError("the destination exists and is not a folder", file=self.destination)
+        self._target = folders.open_folder(self._place.folder, self._place.name)
+        entries, left = self._entries()
+        locked = False
+        if left or not entries or append or force:
+            locked = self._lock()
+        if left and locked:
+            filling.recover(self._target)
+            entries, _ = self._entries()
+        how: _How = "fill" if not entries else "append" if append else "replace"
+        if how != "replace" and not locked:
+            msg = "another imgconv is writing to it"
+            raise UsageError(msg, file=self.destination, hint="try again when it is done")
+        if how == "fill":
+            return how
+        if not self._has_layout_file():
             msg = "the destination is a folder that holds something else than an image layout"
             raise DestinationExistsError(msg, file=self.destination)
-        if append:
-            return "append"
-        if force:
-            return "replace"
-        raise self._exists()
+        if how == "append":
+            self._refuse_linked_blobs()
+        elif not force:
+            raise self._exists()
+        else:
+            self._keep_source(source)
+            temporary.remove_stale(self._target)
+            check_replaceable(self._target, self.destination)
+        return how
 
-    def _keep_source(self, source: str) -> None:
-        if os.path.realpath(source).startswith(os.path.join(self._target, "")):
+    def _entries(self) -> tuple[list[str], bool]:
+        """Return what is in the destination but temporary files, and whether there are any of those."""
+        names = os.listdir(self._target)
+        entries = [name for name in names if not temporary.is_temporary(name)]
+        return entries, len(entries) < len(names)
+
+    def _lock(self) -> bool:
+        """Lock the destination; False if another imgconv has it."""
+        try:
+            return temporary.lock(self._target)
+        except OSError:  # a file system without locks
+            return True
+
+    def _has_layout_file(self) -> bool:
+        status = folders.status_of(self._target, LAYOUT)
+        return status is not None and atomic.is_regular(status)
+
+    def _refuse_linked_blobs(self) -> None:
+        """Refuse a layout whose `blobs` lie elsewhere: nothing is written through a link."""
+        status = folders.status_of(self._target, "blobs")
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            msg = "its blobs is a link or file, not a folder; nothing is added through a link"
+            raise DestinationExistsError(msg, file=self.destination)
+
+    def _keep_source(self, source: str | None) -> None:
+        if source is None or source == "-":
+            return
+        if os.path.realpath(source).startswith(os.path.join(os.path.realpath(self.destination), "")):
             msg = "the source lies inside the destination, which would be replaced"
             raise UsageError(msg, file=self.destination)
 
@@ -120,31 +158,16 @@ class FolderOutput:
     def _failed(self, error: OSError) -> StorageError:
         return StorageError.from_os(error, file=self.destination, doing="writing")
 
-    def _lock_target(self) -> None:
-        self._lock = os.open(self._target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        free = True
-        with contextlib.suppress(OSError):  # a file system without locks: as good as it gets
-            free = atomic.lock(self._lock)
-        if not free:
-            msg = "another imgconv is writing to it"
-            raise UsageError(msg, file=self.destination, hint="try again when it is done")
+    def _close(self) -> None:
+        if self._target >= 0:
+            os.close(self._target)  # and with it its lock
+            self._target = -1
+        self._place.close()
 
-    def _clear_half_filled(self) -> None:
-        """Remove what a run that was killed in `_fill` had moved into place; its staging folder is still there."""
-        top = os.path.join(self._target, "blobs")
-        for folder, _, names in os.walk(top, topdown=False):
-            for name in names:
-                if _HEX.match(name):
-                    os.unlink(os.path.join(folder, name))
-            os.rmdir(folder)
-        for name in os.listdir(self._target):
-            if name in _OURS and name != "blobs":
-                os.unlink(os.path.join(self._target, name))
-
-    def _unlock(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+    @property
+    def descriptor(self) -> int:
+        """The open folder at the destination; negative where there is none."""
+        return self._target
 
     @property
     def appends(self) -> bool:
@@ -160,11 +183,25 @@ class FolderOutput:
         """Return what the file system says of a blob that a layout which is appended to holds, if it does."""
         if not self.appends:
             return None
+        below: list[int] = []
         try:
-            status = os.lstat(os.path.join(self._target, "blobs", digest.algorithm, digest.hex))
+            for name in ("blobs", digest.algorithm):
+                below.append(folders.open_folder(below[-1] if below else self._target, name))
+            status = folders.status_of(below[-1], digest.hex)
         except OSError:
             return None
-        return status if atomic.is_regular(status) else None
+        finally:
+            for fd in below:
+                os.close(fd)
+        return status if status is not None and atomic.is_regular(status) else None
+
+    def open(self) -> Source:
+        """Open the layout that is appended to, as a source; it is closed by the caller.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        return open_descriptor(self._target, self.destination)
 
     def now(self) -> int:
         """Return the time by which the destination's file system stamps changes (`settled.py`).
@@ -173,7 +210,7 @@ class FolderOutput:
             StorageError: the destination cannot be written to.
         """
         try:
-            return settled.now(self.staging.path)
+            return settled.now(self.staging.layout)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -197,99 +234,183 @@ class FolderOutput:
         """
         self._marking = (name, attribute, make)
 
-    def commit(self, check: Callable[[str], None] | None = None) -> None:
-        """Make everything durable, then let it appear, once `check` has seen the staged folder.
+    def commit(self, check: Callable[[int], None] | None = None) -> None:
+        """Make everything durable, then let it appear, once `check` has seen the staged folder by its descriptor.
 
         Where a layout is appended to, the staged folder holds what is new.
 
         Raises:
             DestinationExistsError: something came into place meanwhile.
-            StorageError: writing failed; what was there is as it was, or has grown
-                by blobs that nothing names.
+            StorageError: writing failed, or the destination was moved away; what was
+                there is as it was, or has grown by blobs that nothing names.
         """
         try:
-            folder = self.staging.path
-            os.makedirs(os.path.join(folder, "blobs"), exist_ok=True)
+            layout = self.staging.layout
+            os.close(folders.make_folder(layout, "blobs"))
             for name in self._order():
-                _write_synced(os.path.join(folder, name), self._documents[name])
+                folders.write_new(layout, name, self._documents[name])
             if check is not None:
-                check(folder)
+                check(layout)
             self.staging.sync()
-            if self._how in {"new", "replace"}:
-                self._appear(folder)
-            elif self._how == "append":
-                self._fill(folder)
+            self._place.check_folder()
+            if self._how in {"new", "replace", "replace link"}:
+                self._appear(layout)
             else:
-                try:
-                    self._fill(folder)
-                except OSError:
-                    if not os.path.lexists(os.path.join(self._target, _LAST)):  # it was empty, and shall be again
-                        with contextlib.suppress(OSError):
-                            self._clear_half_filled()
-                    raise
+                self._check_target()
+                self._fill(layout)
         except FileExistsError as error:
             raise self._exists() from error
         except OSError as error:
             raise self._failed(error) from error
 
     def _order(self) -> list[str]:
-        return sorted(self._documents, key=lambda name: (name != _FIRST, name == _LAST, name))
+        return sorted(self._documents, key=lambda name: (name != LAYOUT, name == INDEX, name))
 
-    def _appear(self, folder: str) -> None:
-        """Rename the staged folder to its destination."""
-        self._mark(folder, folder)
-        for path, _, _ in os.walk(folder):
-            atomic.sync_folder(path)
+    def _check_target(self) -> None:
+        """Check that the destination still names the folder that was opened."""
+        if not folders.is_entry(self._target, self._place.folder, self._place.name):
+            msg = "it was moved or replaced during the run; nothing was added"
+            raise StorageError(msg, file=self.destination)
+
+    def _appear(self, layout: int) -> None:
+        """Move the staged folder to its destination."""
+        kept = self._kept_access() if self._how == "replace" else None
+        if kept is not None:
+            self._give_access(layout, *kept)
+        self._mark(layout, layout)
+        for folder in folders.folders_below(layout):
+            folders.sync_folder(folder)
+        staged, place = (self.staging.folder, STAGED), (self._place.folder, self._place.name)
         if self._how == "new":
-            atomic.rename_new(folder, self._target)
-        elif atomic.exchange(folder, self._target):
-            # What was there stands under the temporary name now, which is ours to remove.
-            atomic.sync_folder(os.path.dirname(self._target))
-            self.staging.remove()
-            return
+            folders.rename_new(*staged, *place)
         else:
-            aside = os.path.join(os.path.dirname(self._target), atomic.temporary_name())
-            os.rename(self._target, aside)
-            try:
-                os.rename(folder, self._target)
-            except OSError:
-                os.rename(aside, self._target)
-                raise
-            with contextlib.suppress(OSError):
-                atomic.remove(aside)
-        self.staging.moved()
-        atomic.sync_folder(os.path.dirname(self._target))
-
-    def _fill(self, folder: str) -> None:
-        """Move the staged parts into the folder: blobs, then documents, the index last."""
-        top = os.path.join(self._target, "blobs")
-        os.makedirs(top, exist_ok=True)
-        for digest in self.staging.blobs:
-            below = os.path.join(top, digest.algorithm)
-            os.makedirs(below, exist_ok=True)
-            os.replace(os.path.join(folder, "blobs", digest.algorithm, digest.hex), os.path.join(below, digest.hex))
-        for algorithm in sorted({digest.algorithm for digest in self.staging.blobs}):
-            atomic.sync_folder(os.path.join(top, algorithm))
-        atomic.sync_folder(top)
-        atomic.sync_folder(self._target)
-        self._mark(folder, self._target)
-        for name in self._order():
-            os.replace(os.path.join(folder, name), os.path.join(self._target, name))
-        atomic.sync_folder(self._target)
+            self._check_still_replaceable()
+            if not folders.exchange(*staged, *place):
+                self._put_aside(staged, place)
+            # What was there is in the temporary folder now, which goes with all it holds.
+        if kept is not None:
+            kept[0].apply(layout)
+        folders.sync_folder(self._place.folder)
         self.staging.remove()
 
-    def _mark(self, documents: str, top: str) -> None:
+    def _check_still_replaceable(self) -> None:
+        """Look once more at what is replaced; another run may have put its own result there."""
+        status = self._place.status()
+        if self._how == "replace link":
+            if status is None or not stat.S_ISLNK(status.st_mode):
+                raise self._exists()
+            return
+        target = folders.open_folder(self._place.folder, self._place.name)
+        try:
+            check_replaceable(target, self.destination)
+        finally:
+            os.close(target)
+
+    def _put_aside(self, staged: tuple[int, str], place: tuple[int, str]) -> None:
+        """Replace in two renames, where the system cannot do it in one."""
+        aside = (self.staging.folder, "aside")
+        os.rename(place[1], aside[1], src_dir_fd=place[0], dst_dir_fd=aside[0])
+        try:
+            folders.rename_new(*staged, *place)
+        except OSError:
+            os.rename(aside[1], place[1], src_dir_fd=aside[0], dst_dir_fd=place[0])
+            raise
+
+    def _kept_access(self) -> tuple[Access, Access]:
+        """Return mode and owner of the old layout: of its folders, and of its files."""
+        folder, status = self._place.folder, self._place.status()
+        if status is None:
+            raise FileNotFoundError(2, "the destination is gone", self.destination)
+        index = os.stat(INDEX, dir_fd=self._target, follow_symlinks=False)
+        return Access.of(folder, self._place.name, status), Access.of(self._target, INDEX, index)
+
+    def _give_access(self, layout: int, of_folders: Access, of_files: Access) -> None:
+        """Give mode and owner of the old layout to all of the new one.
+
+        A folder that its owner may not write to could not be moved: it gets its own mode after that.
+        """
+        movable = of_folders.movable()
+        for folder in folders.folders_below(layout):
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            for name in names:
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    if not of_files.is_that_of(fd):
+                        of_files.apply(fd)
+                        os.fsync(fd)
+                finally:
+                    os.close(fd)
+            movable.apply(folder)
+
+    def _fill(self, layout: int) -> None:
+        """Move the staged parts into the folder: blobs, then documents, the index last."""
+        if self._how == "append":
+            self._add_blobs(layout)
+        else:
+            filling.begin(self.staging.folder, layout, ["blobs", *self._order()])
+        try:
+            if self._how == "fill":
+                folders.rename_new(layout, "blobs", self._target, "blobs")
+                folders.sync_folder(self._target)
+            self._mark(layout, self._target)
+            for name in self._order():
+                if self._how == "fill":
+                    folders.rename_new(layout, name, self._target, name)
+                else:
+                    os.replace(name, name, src_dir_fd=layout, dst_dir_fd=self._target)
+        except OSError:
+            if self._how == "fill":  # it was empty, and shall be again
+                with contextlib.suppress(OSError):
+                    filling.undo(self.staging.folder, self._target)
+            raise
+        folders.sync_folder(self._target)
+        self.staging.remove()
+
+    def _add_blobs(self, layout: int) -> None:
+        """Move the staged blobs to those of the layout, and make their names durable."""
+        opened = [folders.open_folder(layout, "blobs"), folders.make_folder(self._target, "blobs")]
+        try:
+            for algorithm in sorted({digest.algorithm for digest in self.staging.blobs}):
+                staged = folders.open_folder(opened[0], algorithm)
+                opened.append(staged)
+                below = folders.make_folder(opened[1], algorithm)
+                opened.append(below)
+                for digest in self.staging.blobs:
+                    if digest.algorithm == algorithm:
+                        os.replace(digest.hex, digest.hex, src_dir_fd=staged, dst_dir_fd=below)
+                folders.sync_folder(below)
+            folders.sync_folder(opened[1])
+            folders.sync_folder(self._target)
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def _mark(self, documents: int, top: int) -> None:
         """Set the attribute of a document in the folder `documents`; the blobs lie below `top`."""
         if self._marking is None or not hasattr(os, "setxattr"):
             return
         name, attribute, make = self._marking
-        paths = {digest: os.path.join(top, "blobs", digest.algorithm, digest.hex) for digest in self.staging.blobs}
         # It only saves work: where it cannot be set, the work is done.
         with contextlib.suppress(OSError):
-            since = settled.wait(documents, [os.lstat(path) for path in paths.values()])
-            found = {digest: os.lstat(path) for digest, path in paths.items()}
+            since = settled.wait(documents, list(self._statuses(top).values()))
+            found = self._statuses(top)
             told = {digest: status for digest, status in found.items() if settled.shows_changes(status, since)}
-            os.setxattr(os.path.join(documents, name), attribute, make(told))
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=documents)
+            try:
+                os.setxattr(fd, attribute, make(told))
+            finally:
+                os.close(fd)
+
+    def _statuses(self, top: int) -> dict[Digest, os.stat_result]:
+        blobs = folders.open_folder(top, "blobs")
+        try:
+            return {
+                digest: os.stat(f"{digest.algorithm}/{digest.hex}", dir_fd=blobs, follow_symlinks=False)
+                for digest in self.staging.blobs
+            }
+        finally:
+            os.close(blobs)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -298,20 +419,4 @@ class FolderOutput:
     def __exit__(self, *_: object) -> None:
         """Remove what is not committed, and unlock."""
         self.staging.remove()
-        self._unlock()
-
-
-def _half_filled(entries: list[str]) -> bool:
-    """Whether these are parts of a layout that came before its index."""
-    return set(entries) <= _OURS and _LAST not in entries
-
-
-def _write_synced(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        self._close()

@@ -17,11 +17,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import tar_write
-from convert.archive.atomic import AtomicFile, refuse_overlap, remove_stale
+from convert.archive.atomic import AtomicFile, refuse_overlap
 from convert.archive.copying import Sink, copy_content, drain
 from convert.archive.direct import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
 from convert.archive.direct import names_descriptor, open_stream
 from convert.archive.staging import Staging
+from convert.archive.temporary import remove_stale
 from convert.compression.streams import read_into
 from convert.errors import InputError, StorageError, UsageError
 from convert.limits import CHUNK, MIB
@@ -65,8 +66,8 @@ class TarOutput(Protocol):
             BrokenPipeError: nobody reads the stream any more.
         """
 
-    def commit(self, check: Callable[[str], None] | None = None) -> None:
-        """Make it durable and put it in place, once `check` has seen it at its temporary path.
+    def commit(self, check: Callable[[int], None] | None = None) -> None:
+        """Make it durable and put it in place, once `check` has seen it by its descriptor.
 
         Raises:
             UsageError: there is something to check and nothing that can be read back.
@@ -85,29 +86,23 @@ def open_tar(
     force: bool = False,
     source: str | None = None,
     stdout: BinaryIO | None = None,
-    like: os.stat_result | None = None,
     spool_folder: str | None = None,
 ) -> TarOutput:
     """Begin an archive at `destination`: a path, `-`, a FIFO or a device such as /dev/stdout.
 
-    `force` allows to replace a regular file, `source` is what must not be
-    overwritten, `like` gives mode and owner. Blobs made for a stream wait in
-    `spool_folder`.
+    `force` allows to replace a regular file or a symbolic link, `source` is what must
+    not be overwritten. Blobs made for a stream wait in `spool_folder`.
 
     Raises:
         UsageError: the destination exists, or is the source or inside it.
         StorageError: it cannot be written to.
     """
-    if not names_descriptor(destination):
-        if source is not None and source != "-":
-            refuse_overlap(destination, source)
-        if not os.path.basename(destination):
-            msg = "a file name is needed here, not a folder"
-            raise UsageError(msg, file=destination)
+    if not names_descriptor(destination) and source is not None and source != "-":
+        refuse_overlap(destination, source)
     stream = open_stream(destination, stdout)
     if stream is not None:
         return StreamTar(stream, destination, spool_folder)
-    return FileTar(destination, replace=force, like=like)
+    return FileTar(destination, replace=force)
 
 
 @dataclass(slots=True)
@@ -137,9 +132,9 @@ class FileTar:
     the sizes learnt.
     """
 
-    def __init__(self, destination: str, *, replace: bool, like: os.stat_result | None = None) -> None:
+    def __init__(self, destination: str, *, replace: bool) -> None:
         """Create the temporary file; see `open_tar`."""
-        self._file = AtomicFile(destination, replace=replace, like=like)
+        self._file = AtomicFile(destination, replace=replace)
         self._destination = destination
         self.staging = Staging(self._file.folder, destination)
         self._stop = threading.Event()
@@ -242,10 +237,10 @@ class FileTar:
     def _put(self, data: bytes, offset: int) -> None:
         Sink(self._file.fd, offset).write(data)
 
-    def commit(self, check: Callable[[str], None] | None = None) -> None:
+    def commit(self, check: Callable[[int], None] | None = None) -> None:
         """Make the archive durable and put it in place."""
         if check is not None:
-            check(self._file.path)
+            check(self._file.fd)
         self._file.commit()
 
     def __enter__(self) -> Self:
@@ -285,6 +280,7 @@ class StreamTar:
         self._destination = destination
         self._stop = threading.Event()
         self._spool_folder = spool_folder
+        self._spool = -1
         self._staging: Staging | None = None
         self._progress: Callable[[int], None] | None = None
 
@@ -295,8 +291,12 @@ class StreamTar:
             import tempfile  # noqa: PLC0415 - only where used
 
             folder = self._spool_folder or tempfile.gettempdir()
-            remove_stale(folder)
-            self._staging = Staging(folder, self._destination)
+            try:
+                self._spool = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise StorageError.from_os(error, file=folder, doing="opening it for temporary files") from error
+            remove_stale(self._spool)
+            self._staging = Staging(self._spool, self._destination)
         return self._staging
 
     def write(
@@ -390,7 +390,7 @@ class StreamTar:
         if self._progress is not None:
             self._progress(count)
 
-    def commit(self, check: Callable[[str], None] | None = None) -> None:
+    def commit(self, check: Callable[[int], None] | None = None) -> None:
         """Do nothing: what was written is out."""
         if check is not None:
             raise UsageError(
@@ -405,4 +405,7 @@ class StreamTar:
         """Close what was opened and remove what was spooled."""
         if self._staging is not None:
             self._staging.remove()
+            if self._spool >= 0:
+                os.close(self._spool)
+                self._spool = -1
         self._out.close()

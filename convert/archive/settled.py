@@ -19,8 +19,8 @@ _SECOND: Final = 1_000_000_000
 _SLOWEST_STEP: Final = 10_000_000
 
 
-def now(folder: str) -> int:
-    """Return the time by which the file system of `folder` stamps a change, in nanoseconds; it is set on it.
+def now(folder: int) -> int:
+    """Return the time by which the file system of the open `folder` stamps a change, in nanoseconds; it is set on it.
 
     Raises:
         OSError: the folder is not ours to touch.
@@ -34,7 +34,7 @@ def shows_changes(status: os.stat_result, since: int) -> bool:
     return status.st_ctime_ns + _step(status) < since
 
 
-def wait(folder: str, statuses: list[os.stat_result]) -> int:
+def wait(folder: int, statuses: list[os.stat_result]) -> int:
     """Return the time now; wait for a step of the clock, or two, if later changes to a file would not show yet.
 
     Raises:

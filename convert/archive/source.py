@@ -88,6 +88,22 @@ def open_source(
     return Source(tree, path, spelling, reference_text, wrapper)
 
 
+def open_descriptor(fd: int, path: str) -> Source:
+    """Open the regular file or folder that a descriptor has open, which stays the caller's.
+
+    `path` names it in errors.
+
+    Raises:
+        InputError, StorageError: as `open_source`.
+    """
+    try:
+        own = os.dup(fd)
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="opening") from error
+    tree, wrapper = _open_fd(own, path, None, None)
+    return Source(tree, path, wrapper=wrapper)
+
+
 def path_of(text: str) -> str:
     """Return the path in SOURCE, without skopeo's spelling around it.
 

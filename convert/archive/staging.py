@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from convert.archive import atomic
+from convert.archive import atomic, folders, temporary
 from convert.archive.blobs import FolderBlob, Stamp
 from convert.archive.copying import Sink, clone, copy_content, drain, start_writeback
 from convert.errors import StorageError
@@ -19,41 +19,65 @@ if TYPE_CHECKING:
     from convert.digest import Digest
 
 
+#: The folder in a temporary one that is laid out as an image layout.
+LAYOUT: Final = "layout"
 #: Blobs from which on they are synced together.
 _MANY: Final = 8
 
 
 class Staging:
-    """A temporary folder that holds finished blobs as `blobs/<algorithm>/<hex>`.
+    """A temporary folder that holds finished blobs as `layout/blobs/<algorithm>/<hex>`.
 
-    Safe to use from several threads. It is made when the first blob is, and goes
-    with `remove` unless its parts were moved away before.
+    Safe to use from several threads. It is made when the first blob is, and goes with
+    `remove`. Nobody but this user can enter it. `layout` may be moved out of it and
+    become the result; the temporary folder itself never does.
     """
 
-    def __init__(self, parent: str, destination: str) -> None:
-        """Make it inside `parent`; `destination` names it in errors."""
+    def __init__(self, parent: int, destination: str) -> None:
+        """Make it inside the open folder `parent`; `destination` names it in errors."""
         self._parent = parent
         self._destination = destination
         self._guard = threading.RLock()
         self._over = False
-        self._path = ""
+        self._name = ""
         self._fd = -1
+        self._layout = -1
         self._count = 0
+        #: Open folders of blobs, by algorithm.
+        self._folders: dict[str, int] = {}
         self.blobs: dict[Digest, FolderBlob] = {}
 
     @property
-    def path(self) -> str:
-        """Where the folder is; it is made if need be."""
+    def folder(self) -> int:
+        """The open temporary folder; it is made if need be.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
         with self._guard:
             if self._over:
                 raise StorageError("writing: it was given up", file=self._destination)
-            if not self._path:
+            if self._layout < 0:
                 try:
                     with atomic.held_back():
-                        self._path, self._fd = atomic.make_locked(self._parent, _make_folder)
+                        if self._fd < 0:
+                            self._name, self._fd = temporary.make_folder(self._parent)
+                        self._layout = folders.make_folder(self._fd, LAYOUT)
                 except OSError as error:
                     raise self.failed(error) from error
-            return self._path
+            return self._fd
+
+    @property
+    def layout(self) -> int:
+        """The open folder in it that is laid out as an image layout; it is made if need be.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        with self._guard:
+            if self._layout < 0:
+                _ = self.folder
+            return self._layout
 
     def failed(self, error: OSError) -> StorageError:
         """Return the error to raise where writing into the folder failed."""
@@ -68,7 +92,8 @@ class Staging:
         with self._guard:
             self._count += 1
             try:
-                return BlobWriter(self, os.path.join(self.path, f"new-{self._count}"))
+                name = f"new-{self._count}"
+                return BlobWriter(self, name, folders.new_file(self.folder, name))
             except OSError as error:
                 raise self.failed(error) from error
 
@@ -96,46 +121,64 @@ class Staging:
             writer.abort()
             raise
 
-    def place(self, path: str, digest: Digest) -> FolderBlob:
+    def place(self, name: str, digest: Digest) -> FolderBlob:
         """Give a finished file its name; the one that came first stays."""
         parts = ("blobs", digest.algorithm, digest.hex)
         with self._guard:
-            folder = os.path.join(self.path, *parts[:2])
+            folder = self.folder
             there = self.blobs.get(digest)
             if there is not None:
-                os.unlink(path)
+                os.unlink(name, dir_fd=folder)
                 return there
-            os.makedirs(folder, exist_ok=True)
-            target = os.path.join(folder, digest.hex)
-            os.rename(path, target)
-            blob = FolderBlob(
-                self._fd, parts, Stamp.of(os.lstat(target)), where="/".join(parts), file=self._destination
-            )
+            target = self._folder_of(digest.algorithm)
+            os.rename(name, digest.hex, src_dir_fd=folder, dst_dir_fd=target)
+            status = os.stat(digest.hex, dir_fd=target, follow_symlinks=False)
+            blob = FolderBlob(self.layout, parts, Stamp.of(status), where="/".join(parts), file=self._destination)
             self.blobs[digest] = blob
             return blob
+
+    def discard(self, name: str) -> None:
+        """Remove a file that was not finished; harmless if it is gone."""
+        with self._guard:
+            if not self._over and self._fd >= 0:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._fd)
+
+    def _folder_of(self, algorithm: str) -> int:
+        if algorithm not in self._folders:
+            blobs = folders.make_folder(self.layout, "blobs")
+            try:
+                self._folders[algorithm] = folders.make_folder(blobs, algorithm)
+            finally:
+                os.close(blobs)
+        return self._folders[algorithm]
 
     def retain(self, digests: Collection[Digest]) -> None:
         """Remove blobs of other digests: they were made, and nothing names them in the end."""
         with self._guard:
             for digest in [digest for digest in self.blobs if digest not in digests]:
-                os.unlink(os.path.join(self._path, *self.blobs.pop(digest).parts))
+                del self.blobs[digest]
+                os.unlink(digest.hex, dir_fd=self._folders[digest.algorithm])
 
     def sync(self) -> None:
         """Make every blob durable."""
-        if len(self.blobs) >= _MANY and atomic.sync_all(self._fd):
+        if len(self.blobs) >= _MANY and folders.sync_all(self._fd):
             return
-        for blob in self.blobs.values():
-            fd = os.open(os.path.join(self._path, *blob.parts), os.O_RDONLY | os.O_CLOEXEC)
+        for digest in self.blobs:
+            fd = self.open_blob(digest)
             try:
                 os.fsync(fd)
             finally:
                 os.close(fd)
 
-    def moved(self) -> None:
-        """Forget the folder: it was renamed to its destination."""
-        with self._guard:
-            self._path = ""
-            self._close()
+    def open_blob(self, digest: Digest) -> int:
+        """Open a finished blob.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(digest.hex, flags, dir_fd=self._folders[digest.algorithm])
 
     def remove(self) -> None:
         """Remove the folder and what is left in it; harmless if there is none.
@@ -144,35 +187,34 @@ class Staging:
         """
         with self._guard:
             self._over = True
-            if self._path:
-                with contextlib.suppress(OSError):
-                    atomic.remove(self._path)
-                self._path = ""
-            self._close()
+            if self._name:
+                self._remove()
+                self._name = ""
+            for fd in (*self._folders.values(), self._layout, self._fd):
+                if fd >= 0:
+                    os.close(fd)
+            self._folders.clear()
+            self._layout = self._fd = -1
 
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _make_folder(path: str) -> int:
-    os.mkdir(path)
-    try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        os.rmdir(path)
-        raise
+    def _remove(self) -> None:
+        """Remove the folder; a signal meanwhile is obeyed when all is gone."""
+        try:
+            with contextlib.suppress(OSError):
+                temporary.remove_folder(self._parent, self._name, self._fd)
+        except (KeyboardInterrupt, SystemExit):
+            with contextlib.suppress(OSError):
+                temporary.remove_folder(self._parent, self._name, self._fd)
+            raise
 
 
 class BlobWriter:
     """A blob being made. End it with `finish` or `abort`."""
 
-    def __init__(self, staging: Staging, path: str) -> None:
-        """Create the file."""
+    def __init__(self, staging: Staging, name: str, fd: int) -> None:
+        """Write into `fd`, a new file of this name in the staging's folder."""
         self._staging = staging
-        self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._name = name
+        self._fd = fd
         self._sink = Sink(self._fd)
 
     def write(self, data: bytes | memoryview, /) -> None:
@@ -206,15 +248,14 @@ class BlobWriter:
             # Sooner begun is sooner synced; small blobs never reach the step at which a sink does it.
             start_writeback(self._fd, 0, 0)
             self._close()
-            return self._staging.place(self._path, digest)
+            return self._staging.place(self._name, digest)
         except OSError as error:
             raise self._staging.failed(error) from error
 
     def abort(self) -> None:
         """Throw it away; harmless after `finish`."""
         self._close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+        self._staging.discard(self._name)
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from convert.cli.options import debug, is_terminal, jobs, note, out, selection
-from convert.errors import SelectionError, StorageError, UsageError, printable
+from convert.errors import SelectionError, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def command(
       imgconv digest image.tar --as crane
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    from convert.archive.source import path_of
     from convert.cli import progress
     from convert.digesting import digests, report
 
@@ -75,7 +76,7 @@ def command(
     finally:
         shown.close()
     if manifest is not None:
-        _write(manifest, _only(answer))
+        _write(manifest, _only(answer), path_of(source))
     if as_json:
         import json
 
@@ -116,27 +117,14 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
     return [f"{each.digest}  {printable(' '.join(each.names) or '<none>')}" for each in pushed]
 
 
-def _write(path: str, pushed: Pushed) -> None:
+def _write(path: str, pushed: Pushed, source: str) -> None:
     """Write a manifest whole or not at all; pipes and devices directly."""
-    import os
-    import stat
-
-    from convert.archive.atomic import AtomicFile
+    from convert.archive.atomic import write_file
 
     if path == _STDOUT:
         sys.stdout.buffer.write(pushed.raw)
         return
-    try:
-        special = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode)
-        if special:
-            with open(path, "wb") as file:
-                file.write(pushed.raw)
-            return
-        with AtomicFile(path, replace=True) as target:
-            os.write(target.fd, pushed.raw)
-            target.commit()
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="writing the manifest") from error
+    write_file(path, pushed.raw, source=source)
 
 
 # -- the table ---------------------------------------------------------------------

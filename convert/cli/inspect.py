@@ -68,7 +68,9 @@ def command(
             raise
         document = _document(opened, found, problems, verify=verify, encoders=encoders)
     if graph is not None and draw is not None:
-        _write(graph, draw(document))
+        from convert.archive.atomic import write_file
+
+        write_file(graph, draw(document).encode(), source=opened.path)
     if as_json:
         out_json(document)
     else:
@@ -105,13 +107,3 @@ def _document(
     return inspect_document(
         opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
     )
-
-
-def _write(path: str, text: str) -> None:
-    from convert.errors import StorageError
-
-    try:
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="writing the graph") from error

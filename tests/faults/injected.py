@@ -11,10 +11,10 @@ import os
 import signal
 import threading
 
-from convert.archive import atomic
+from convert.archive import folders
 
 WRITES = ("write", "pwrite", "copy_file_range", "sendfile", "ftruncate")
-NAMES = ("open", "mkdir", "rename", "replace", "link", "unlink", "rmdir", "fsync", "fchmod")
+NAMES = ("open", "mkdir", "rename", "replace", "link", "unlink", "rmdir", "fsync", "fchmod", "fchown")
 READS = ("read", "pread", "preadv")
 #: Calls that end in a ctypes call, so that wrapping `os` does not meet them.
 ATOMIC = ("rename_new", "exchange", "sync_all")
@@ -38,7 +38,7 @@ class Fault:
                 setattr(os, name, self._wrapped(name, getattr(os, name)))
         if self.mode != "read-eio":
             for name in ATOMIC:
-                setattr(atomic, name, self._wrapped(name, getattr(atomic, name)))
+                setattr(folders, name, self._wrapped(name, getattr(folders, name)))
 
     def _wrapped(self, name, call):
         def counted(*arguments, **options):

@@ -36,7 +36,7 @@ import convert.compression.gzip
 import convert.legacy
 import convert.pipeline
 import convert.proving
-from convert.archive.atomic import is_temporary
+from convert.archive.temporary import is_temporary
 from convert.cli.main import run
 
 MOST = 2000

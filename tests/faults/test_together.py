@@ -17,6 +17,7 @@ from support import COMMAND, FORMATS, MATCH, contents, run
 
 import convert
 from convert.archive.source import open_source
+from convert.archive.temporary import MARK
 from convert.errors import ImgconvError, InputError
 
 SOURCE = MATCH / "docker20-multi.tar.gz"
@@ -195,6 +196,7 @@ def test_what_a_killed_stream_left_in_the_folder_for_temporary_files_goes_with_t
     spool.mkdir()
     left = spool / ".imgconv-1-00112233aabbccdd.tmp"
     left.mkdir()
+    (left / MARK).touch()
     (left / "new-1").write_bytes(b"half a layer")
     other = spool / "somebody's"
     other.write_bytes(b"")

@@ -1,0 +1,75 @@
+"""Moving a finished layout into an empty folder, so that a killed run can be undone.
+
+Before the first move a journal is written into the temporary folder: which entries
+come, and the device and inode of each. The next run moves back what the journal
+names, and nothing else: an entry of another inode is not ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Final
+
+from convert.archive import folders, temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_JOURNAL: Final = "journal.json"
+_MOST_BYTES: Final = 1 << 16
+
+
+def begin(temporary_folder: int, layout: int, names: Sequence[str]) -> None:
+    """Write the journal: these entries of `layout` are about to move, the last of them makes the layout count.
+
+    Raises:
+        OSError: writing failed.
+    """
+    moves = []
+    for name in names:
+        status = os.stat(name, dir_fd=layout, follow_symlinks=False)
+        moves.append([name, status.st_dev, status.st_ino])
+    folders.write_new(temporary_folder, _JOURNAL, json.dumps(moves).encode())
+
+
+def undo(temporary_folder: int, target: int) -> None:
+    """Move what the journal names back out of `target`, unless the last of it is there: then all of it is.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    moves = _read(temporary_folder)
+    if not moves or _is_there(target, *moves[-1]):
+        return
+    for number, move in enumerate(reversed(moves)):
+        if _is_there(target, *move):
+            os.rename(move[0], f"undone-{number}", src_dir_fd=target, dst_dir_fd=temporary_folder)
+
+
+def recover(target: int) -> None:
+    """Undo what killed runs left half-filled in `target`.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    for _, fd in temporary.marked(target):
+        undo(fd, target)
+
+
+def _is_there(target: int, name: str, device: int, inode: int) -> bool:
+    status = folders.status_of(target, name)
+    return status is not None and (status.st_dev, status.st_ino) == (device, inode)
+
+
+def _read(folder: int) -> list[tuple[str, int, int]]:
+    """Return the journal; nothing where there is none, or one that was not finished: then nothing was moved."""
+    try:
+        fd = os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError:
+        return []
+    with open(fd, "rb") as file:
+        try:
+            return [(str(name), int(device), int(inode)) for name, device, inode in json.loads(file.read(_MOST_BYTES))]
+        except (ValueError, TypeError, OSError):
+            return []

@@ -1,0 +1,70 @@
+"""Which folders `--force` may replace: image layouts, and nothing that holds anything else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+from convert import documents
+from convert.archive import folders
+from convert.errors import DestinationExistsError, InputError
+from convert.limits import MAX_DOCUMENT_SIZE
+
+LAYOUT: Final = "oci-layout"
+INDEX: Final = "index.json"
+#: What tools put at the top of a layout: image-spec's own, umoci's and containers/image's,
+#: and what imgconv writes beside them.
+_FILES: Final = frozenset({LAYOUT, INDEX, "index.json.lock", "manifest.json", "repositories", ".imgconv-layers.json"})
+_BLOBS: Final = "blobs"
+#: umoci's and containerd's folder for what is on its way; only an empty one may go.
+_INGEST: Final = "ingest"
+
+
+def check_replaceable(folder: int, destination: str) -> None:
+    """Check that an open folder is an image layout and holds nothing else.
+
+    Raises:
+        DestinationExistsError: it is not.
+        OSError: it cannot be read.
+    """
+    for name in sorted(os.listdir(folder)):
+        fault = _fault(folder, name)
+        if fault:
+            raise DestinationExistsError(
+                f"the destination holds {fault}, so it is more than an image layout and is not replaced",
+                file=destination,
+                hint="remove it yourself, or choose another DEST",
+            )
+    for name in (LAYOUT, INDEX):
+        if not _is_object(folder, name):
+            raise DestinationExistsError(
+                f"the destination is not an image layout: {name} is missing or damaged", file=destination
+            )
+
+
+def _fault(folder: int, name: str) -> str:
+    """Return what an entry is that no layout holds; nothing if it belongs there."""
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if name in _FILES:
+        return "" if stat.S_ISREG(mode) else f"{name}, which is not a regular file"
+    if name == _BLOBS:
+        return "" if stat.S_ISDIR(mode) else f"{name}, which is not a folder"
+    if name == _INGEST and stat.S_ISDIR(mode):
+        below = folders.open_folder(folder, name)
+        try:
+            return f"{name}, which is not empty" if os.listdir(below) else ""
+        finally:
+            os.close(below)
+    return name
+
+
+def _is_object(folder: int, name: str) -> bool:
+    """Whether a file in a folder is a JSON object."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with open(fd, "rb") as file:
+            value = documents.parse(file.read(MAX_DOCUMENT_SIZE + 1), where="", member=name)
+    except (OSError, InputError):
+        return False
+    return isinstance(value, dict)
