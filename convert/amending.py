@@ -31,8 +31,8 @@ from convert.workshop import Workshop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from convert.archive.tar_tree import TarTree
     from convert.archive.tar_write import Content
-    from convert.archive.tree import TarTree
     from convert.digest import Digest
     from convert.formats.repositories import Additions
     from convert.formats.writing import V1Scheme

@@ -111,12 +111,11 @@ class EncodingKeeper:
         """Take one member.
 
         Raises:
-            UnsafeInputError: a layer over the limit.
             StorageError: there is no room for it.
         """
         head = stream.read(min(_HEAD, member.size))
         whole = cast("BinaryIO", Prefixed(head, stream))
-        if member.size < _HEAD or not head[_MAGIC_OFFSET:].startswith(_MAGIC):
+        if not self._may_be_layer(member, head):
             with whole:
                 return self._spool.keep(member, whole)
         counted = cast("BinaryIO", CountingStream(whole, self._progress.begin(member.name, member.size)))
@@ -133,11 +132,19 @@ class EncodingKeeper:
         self._held += member.size
         return ArrivedBlob(member.name, member.size, self._profile, made)
 
+    def _may_be_layer(self, member: Member, head: bytes) -> bool:
+        """Tell whether a member is worth encoding before anybody names it.
+
+        What is over the limit for a layer is kept as it is: only a document can still
+        need it, and if a layer does, it is refused then.
+        """
+        if member.size < _HEAD or member.size > self._limit:
+            return False
+        return head[_MAGIC_OFFSET:].startswith(_MAGIC) and not streams.sniff(head)
+
     def _arrive(self, member: Member, plain: BinaryIO) -> Arrival:
         learnt: list[Digest] = []
-        hashed = HashingStream(
-            plain, "sha256", lambda digest, _: learnt.append(digest), limit=self._limit, where=member.name
-        )
+        hashed = HashingStream(plain, "sha256", lambda digest, _: learnt.append(digest), where=member.name)
         with cast("BinaryIO", hashed) as stream:
             encoded, kept = self._encode(stream, member.size)
         return Arrival(learnt[0], encoded, kept)

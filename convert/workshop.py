@@ -382,7 +382,10 @@ class Workshop:
         arrived = None
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
             arrived = layer.blob.arrival
-            if arrived.diff_id != layer.diff_id:
+            if layer.diff_id.algorithm != arrived.diff_id.algorithm:
+                # It was hashed before anybody said with which algorithm it is named.
+                self._prove(layer)
+            elif arrived.diff_id != layer.diff_id:
                 raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, arrived.diff_id, layer.blob.size)
             self._proofs.add(layer.blob, layer.diff_id)
         there = self._known.find(self._profile.name, layer.diff_id) if self._known else None

@@ -13,8 +13,8 @@ from convert.model import Extent
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from convert.archive.tar_tree import TarTree
     from convert.archive.tar_write import Item
-    from convert.archive.tree import TarTree
 
 
 def kept(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:

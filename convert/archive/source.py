@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 from convert import cancel
 from convert.archive.spool import Keeper, SpooledTree, unnamed_file, write_all
 from convert.archive.tar_read import BLOCK, StreamCursor
-from convert.archive.tree import FolderTree, TarTree, Tree
+from convert.archive.tar_tree import TarTree
+from convert.archive.tree import FolderTree, Tree
 from convert.compression import streams
 from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK, MAX_WRAPPER_RATIO, WRAPPER_FREE_SIZE

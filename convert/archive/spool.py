@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from convert.archive.blobs import MemoryBlob, SliceBlob
 from convert.archive.tar_read import Member, StreamCursor, TarReader
-from convert.archive.tree import MemberTree
+from convert.archive.tar_tree import MemberTree
 from convert.compression.streams import read_into
 from convert.errors import StorageError, TruncatedError
 from convert.limits import CHUNK, KIB, MIB

@@ -1,19 +1,28 @@
 """Strict tar reading: v7, ustar, GNU and PAX headers, from files and from pipes.
 
-What is read follows POSIX.1-2017 pax ("ustar Interchange Format", "pax Extended
-Header") and GNU tar's manual ("Basic Tar Format"). Where readers in the field
-disagree about what a header means, it is refused: an archive must not be one
-image to imgconv and another to an engine. Nothing is ever extracted.
+Headers mean what Go's archive/tar takes them for (see `tar_header`), because the
+tools that load images are written in Go. Where those tools disagree about a
+header, it is refused: an archive must not be one image to imgconv and another to
+an engine. Nothing is ever extracted.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
 
+from convert.archive.tar_header import (
+    HEADER,
+    MEANINGFUL,
+    OCTAL,
+    Extensions,
+    cut,
+    full_name,
+    is_symlink_mode,
+    pax_records,
+    text_of,
+)
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
 from convert.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
 from convert.remarks import Remarks
@@ -24,11 +33,9 @@ if TYPE_CHECKING:
 BLOCK: Final = 512
 _ZEROS: Final = bytes(BLOCK)
 
-Kind = Literal["file", "dir", "symlink", "hardlink", "device", "fifo", "other"]
+#: "global" is a global PAX header, which Go returns like a member without content.
+Kind = Literal["file", "dir", "symlink", "hardlink", "device", "fifo", "other", "global"]
 
-#: name, mode, uid, gid, size, mtime, chksum, typeflag, linkname, magic+version,
-#: uname, gname, devmajor, devminor, prefix, trailer
-_HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
     b"\0": "file",
@@ -42,8 +49,8 @@ _KINDS: Final[dict[bytes, Kind]] = {
     b"6": "fifo",
 }
 _EXTENSIONS: Final = b"xgXLK"
-_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)[ \0]*\Z")
-_DECIMAL: Final = re.compile(rb"[0-9]{1,19}\Z")
+#: containers/image takes the type of a member from its mode too (Go's `Header.FileInfo`).
+_SYMLINK_MODE: Final = "its header calls it a file and its mode a symlink, which readers disagree about"
 _MAX_SIZE: Final = (1 << 63) - 1
 #: First size that the octal field of a ustar header cannot hold.
 _OCTAL_END: Final = 8 << 30
@@ -62,7 +69,8 @@ class Member:
     `name` and `link` are the text as written (PAX and GNU long names applied),
     `offset` is where the content begins, `start` where its first header does
     (PAX and long-name headers included) and `end` where the next one may; all
-    count bytes from the start of the tar.
+    count bytes from the start of the tar. `disputed` says why tools read other
+    bytes than these from it, "" where they do not.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Member:
     start: int = 0
     offset: int = 0
     end: int = 0
+    disputed: str = ""
 
 
 class Cursor(Protocol):
@@ -216,7 +225,7 @@ class TarReader:
     def _next(self) -> Member | None:
         """Read one member's headers; None at the end of the archive."""
         start = self._cursor.position
-        extensions = _Extensions(self._where)
+        extensions = Extensions(self._where)
         while True:
             here = self._cursor.position
             block = self._cursor.read(BLOCK)
@@ -232,17 +241,14 @@ class TarReader:
                 self.header, self.pax = block, extensions.pax
                 return self._member(block, extensions, start)
             if flag == b"g":
-                self._global(block)
-                # A global header belongs to all that follows, not to this member.
-                if not extensions.seen:
-                    start = self._cursor.position
-            else:
-                extensions.add(flag, self._body(block, MAX_PAX_SIZE))
+                # As in Go, the extended headers before a global one apply to it, not to what follows.
+                return self._global(block, start)
+            extensions.add(flag, self._body(block, MAX_PAX_SIZE))
 
     def _check(self, block: bytes, *, first: bool) -> bytes:
         """Verify the checksum, unsigned or (old Sun tar) signed; return the typeflag."""
         field = block[148:156]
-        match = _OCTAL.match(field)
+        match = OCTAL.match(field)
         stated = int(match[1] or b"0", 8) if match else -1
         unsigned = sum(block) - sum(field) + 8 * 0x20
         if stated != unsigned:
@@ -268,15 +274,18 @@ class TarReader:
             raise TruncatedError(msg, file=self._where)
         return body[:size]
 
-    def _global(self, block: bytes) -> None:
-        """Refuse a global PAX header that renames or resizes; pass over others.
+    def _global(self, block: bytes, start: int) -> Member:
+        """Return a global PAX header as a member; refuse one that renames or resizes.
 
-        Go's reader ignores it and GNU tar obeys, so they would see different members.
+        Go's reader ignores its records and GNU tar obeys, so they would see different members.
         """
-        for key in _pax_records(self._body(block, MAX_PAX_SIZE), self._where):
-            if key in _MEANINGFUL or key.startswith(b"GNU.sparse."):
-                msg = f"a global PAX header sets {_text(key)!r}, which readers disagree about"
+        for key in pax_records(self._body(block, MAX_PAX_SIZE), self._where):
+            if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
+                msg = f"a global PAX header sets {text_of(key)!r}, which readers disagree about"
                 raise FormatError(msg, file=self._where)
+        self.header, self.pax = block, {}
+        end = self._cursor.position
+        return Member(text_of(full_name(block)), "global", 0, start=start, offset=end, end=end)
 
     def _size(self, block: bytes, member: str) -> int:
         field = block[124:136]
@@ -285,9 +294,9 @@ class TarReader:
             if field[0] & 0x40:
                 value -= 1 << 95
         else:
-            match = _OCTAL.match(field)
+            match = OCTAL.match(field)
             if not match:
-                msg = f"the size in the tar header is no number: {_text(field)!r}"
+                msg = f"the size in the tar header is no number: {text_of(field)!r}"
                 raise FormatError(msg, file=self._where, member=member)
             value = int(match[1] or b"0", 8)
         return self._sane(value, member)
@@ -298,12 +307,12 @@ class TarReader:
             raise FormatError(msg, file=self._where, member=member)
         return size
 
-    def _member(self, block: bytes, extensions: _Extensions, start: int) -> Member:
-        fields = _HEADER.unpack(block)
+    def _member(self, block: bytes, extensions: Extensions, start: int) -> Member:
+        fields = HEADER.unpack(block)
         flag: bytes = fields[7]
-        raw_name = extensions.name(_ustar_name(fields))
-        raw_link = extensions.link(_cut(fields[8]))
-        name, link = _text(raw_name), _text(raw_link)
+        raw_name = extensions.name(full_name(block), flag)
+        raw_link = extensions.link(cut(fields[8]))
+        name, link = text_of(raw_name), text_of(raw_link)
         if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:
             msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
             raise UnsafeInputError(msg, file=self._where, member=name[:80])
@@ -336,6 +345,7 @@ class TarReader:
             start=start,
             offset=offset,
             end=offset + -(-size // BLOCK) * BLOCK,
+            disputed=_SYMLINK_MODE if kind == "file" and is_symlink_mode(fields[1]) else "",
         )
 
     def _pass_sparse_map(self, block: bytes, name: str) -> None:
@@ -381,115 +391,3 @@ class TarReader:
             limit -= len(data)
             if data.strip(b"\0"):
                 self._junk()
-
-
-_MEANINGFUL: Final = (b"path", b"linkpath", b"size")
-
-
-class _Extensions:
-    """What PAX and GNU headers say about the one member that follows them."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._pax: dict[bytes, bytes] | None = None
-        self._long: dict[bytes, bytes] = {}
-        self.sparse = False
-
-    @property
-    def seen(self) -> bool:
-        return self._pax is not None or bool(self._long)
-
-    @property
-    def pax(self) -> Mapping[bytes, bytes]:
-        return self._pax or {}
-
-    def add(self, flag: bytes, body: bytes) -> None:
-        """Take the body of an `x`, `X` (Solaris), `L` or `K` header."""
-        if flag in b"xX":
-            if self._pax is not None:
-                msg = "two PAX headers for one member"
-                raise FormatError(msg, file=self._where)
-            self._pax = _pax_records(body, self._where)
-            for key in (*_MEANINGFUL, b"GNU.sparse.name"):
-                if b"\0" in self._pax.get(key, b""):
-                    msg = f"NUL in the {_text(key)} of a PAX header"
-                    raise UnsafeInputError(msg, file=self._where)
-            self.sparse = any(key.startswith(b"GNU.sparse.") for key in self._pax)
-            return
-        if flag in self._long:
-            msg = "two GNU long names for one member"
-            raise FormatError(msg, file=self._where)
-        name, _, rest = body.partition(b"\0")
-        if rest.strip(b"\0"):
-            msg = "NUL in a GNU long name"
-            raise UnsafeInputError(msg, file=self._where)
-        self._long[flag] = name
-
-    def name(self, field: bytes) -> bytes:
-        # GNU tar hides the name of a sparse member in a record of its own (PAX format 1.0).
-        sparse_name = (self._pax or {}).get(b"GNU.sparse.name")
-        return sparse_name or self._choose(b"path", b"L", field)
-
-    def link(self, field: bytes) -> bytes:
-        return self._choose(b"linkpath", b"K", field)
-
-    def _choose(self, key: bytes, flag: bytes, field: bytes) -> bytes:
-        pax = (self._pax or {}).get(key) or None  # an empty value takes a record back
-        gnu = self._long.get(flag)
-        if pax is not None and gnu is not None and pax != gnu:
-            msg = "a PAX header and a GNU long name that disagree"
-            raise FormatError(msg, file=self._where, member=_text(pax))
-        if pax is not None:
-            return pax
-        return field if gnu is None else gnu
-
-    def size(self) -> int | None:
-        text = (self._pax or {}).get(b"size")
-        if not text:
-            return None
-        if not _DECIMAL.match(text):
-            msg = f"the size in a PAX header is no number: {_text(text)!r}"
-            raise FormatError(msg, file=self._where)
-        return int(text)
-
-
-def _pax_records(body: bytes, where: str) -> dict[bytes, bytes]:
-    r"""Read the `<length> <key>=<value>\n` records of a PAX header; the last of a key wins."""
-    records: dict[bytes, bytes] = {}
-    position = 0
-    while position < len(body):
-        space = body.find(b" ", position, position + 8)
-        digits = body[position:space] if space > 0 else b""
-        if not digits.isdigit():
-            if not body[position:].strip(b"\0"):
-                break  # star pads with NUL
-            raise _bad_pax(where)
-        end = position + int(digits)
-        record = body[space + 1 : end]
-        key, equals, value = record.partition(b"=")
-        if end > len(body) or not equals or not key or not value.endswith(b"\n"):
-            raise _bad_pax(where)
-        records[key] = value[:-1]
-        position = end
-    return records
-
-
-def _bad_pax(where: str) -> FormatError:
-    return FormatError("a damaged PAX header", file=where)
-
-
-def _ustar_name(fields: tuple[bytes, ...]) -> bytes:
-    """Join prefix and name; only ustar has a prefix, star's is shorter."""
-    name = _cut(fields[0])
-    if fields[9] != b"ustar\x0000":
-        return name
-    prefix = _cut(fields[14][:131] if fields[15][8:] == b"tar\0" else fields[14])
-    return prefix + b"/" + name if prefix else name
-
-
-def _cut(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

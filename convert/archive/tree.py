@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Self
 
-from convert.archive import tar_read
-from convert.archive.blobs import FolderBlob, SliceBlob, Stamp, changed
-from convert.archive.tar_read import Member, StreamCursor
+from convert.archive.blobs import FolderBlob, Stamp, changed
+from convert.archive.tar_read import Member
 from convert.errors import FormatError, StorageError, UnsafeInputError, UnsupportedError
 from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS
 from convert.remarks import Remarks
@@ -23,22 +23,38 @@ from convert.remarks import Remarks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from convert.archive import tar_read
     from convert.model import Blob
 
 
 def clean(name: str) -> str | None:
-    """Return a member name without `.` and empty parts, as `./a//b/` means `a/b`.
+    """Return the name under which a member is looked up, as `./a//b/` and `/a/c/../b` mean `a/b`.
 
-    None where no reader can agree about it or where it names nothing: absolute, with
-    `..`, empty, or with a NUL.
+    None where it names nothing: empty, with a NUL, or with a `..` that leads out of the archive.
     """
-    if name.startswith("/") or "\0" in name:
+    if "\0" in name:
         return None
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    if not parts or ".." in parts:
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    if not parts:
         return None
     found = "/".join(parts)
     return name if found == name else found  # one text for a million members, not two
+
+
+def names_nothing(name: str) -> bool:
+    """Tell whether a name has no part at all, as an empty one or `./`."""
+    return all(part in {"", "."} for part in name.split("/"))
+
+
+#: Kinds of members that lead to another name.
+LINKS: Final = frozenset({"symlink", "hardlink"})
 
 
 class Tree(ABC):
@@ -97,7 +113,7 @@ class Tree(ABC):
             UnsafeInputError: the name or a link leaves the archive, the name is
                 longer than any, links go in a circle or on for too long, or it is
                 a device.
-            FormatError: it is a folder, or several members with that name differ.
+            FormatError: it is a folder, or tools find different bytes under that name.
             UnsupportedError: it is a sparse member.
         """
         found = self._resolve(name)
@@ -114,6 +130,8 @@ class Tree(ABC):
         if member.sparse:
             msg = "it is a sparse tar member, whose bytes are not stored as they are"
             raise UnsupportedError(msg, file=self.where, member=name, hint="pack the archive without --sparse")
+        if member.disputed:
+            raise FormatError(member.disputed, file=self.where, member=name)
         return self._blob(path, member)
 
     def read(self, name: str, limit: int = MAX_DOCUMENT_SIZE) -> bytes:
@@ -138,64 +156,92 @@ class Tree(ABC):
         return data
 
     def _resolve(self, name: str) -> tuple[str, Member] | None:
-        """Follow links from a name to a member that is none."""
+        """Follow links from a name to a member that is not a link."""
         path = clean(name)
-        if path is None:
-            msg = "a name that is absolute, empty or has '..' names nothing in an archive"
+        if path is None or ".." in name.split("/"):
+            # With `..` Docker, skopeo, crane and containerd look for different members.
+            msg = "a name that is empty or has '..' names nothing in an archive"
             raise UnsafeInputError(msg, file=self.where, member=name)
         if len(path) > MAX_MEMBER_NAME:
             # No member has such a name, and each folder in it would be looked for.
             msg = f"a name of more than {MAX_MEMBER_NAME} characters"
             raise UnsafeInputError(msg, file=self.where, member=name)
+        linked_from: list[str] | None = None  # the folder of the hard link that led here
         for _ in range(MAX_LINK_HOPS + 1):
-            step = self._step(path, name)
-            if step is None:
+            self._check_name(path)
+            parts = path.split("/")
+            through = self._through_folder(parts, name)
+            if through is not None:
+                path = through
+                continue
+            member = self.member(path)
+            if member is None:
                 return None
-            if isinstance(step, Member):
-                return path, step
-            path = step
+            folder = parts[:-1]
+            if member.kind == "symlink":
+                if linked_from is not None and linked_from != folder:
+                    # Unpacked, the hard link is that symlink, in another folder.
+                    raise self._disputed(name, f"a hard link leads to the symlink {path!r} in another folder")
+                linked_from = None
+                path = self._symlink_target(member, folder, name)
+            elif member.kind == "hardlink":
+                linked_from = folder
+                path = self._hardlink_target(member, folder, name)
+            else:
+                return path, member
         msg = f"links go in a circle or on for more than {MAX_LINK_HOPS} steps"
         raise UnsafeInputError(msg, file=self.where, member=name)
 
-    def _step(self, path: str, asked: str) -> Member | str | None:
-        """Return the member at `path`, or the path its first link leads to, or None."""
-        parts = path.split("/")
+    @abstractmethod
+    def _check_name(self, path: str) -> None:
+        """Raise `FormatError` if tools find different members under a clean name."""
+
+    def _through_folder(self, parts: list[str], asked: str) -> str | None:
+        """Return the path with its first linked folder replaced by where the link leads; None without one."""
         for count in range(1, len(parts)):
             parent = self.member("/".join(parts[:count]))
             if parent is not None and parent.kind == "symlink":
-                target = self._link_target(parent, parts[: count - 1], asked)
-                return "/".join([target, *parts[count:]])
-        member = self.member(path)
-        if member is None or member.kind not in {"symlink", "hardlink"}:
-            return member
-        return self._link_target(member, parts[:-1], asked)
+                return "/".join([self._symlink_target(parent, parts[: count - 1], asked), *parts[count:]])
+        return None
 
-    def _link_target(self, member: Member, folder: list[str], asked: str) -> str:
-        """Return the name a link leads to.
+    def _hardlink_target(self, member: Member, folder: list[str], asked: str) -> str:
+        """Return the name a hard link leads to.
 
-        A symlink counts from its own folder, a hard link from the archive's root
-        (POSIX), or from its own folder where only that exists (go-containerregistry).
+        It counts from the archive's root (POSIX, Docker), or from the link's own
+        folder where only that exists (go-containerregistry).
         """
-        if member.kind == "hardlink":
-            target = clean(member.link)
-            if target is None:
-                raise self._outside(member, asked)
-            if folder and self.member(target) is None:
-                beside = "/".join([*folder, target])
-                return beside if self.member(beside) is not None else target
+        target = None if member.link.startswith("/") or ".." in member.link.split("/") else clean(member.link)
+        if target is None:
+            raise self._outside(member, asked)
+        beside = "/".join([*folder, target])
+        if not folder or (found := self.member(beside)) is None or found is member:
             return target
+        if self.member(target) is not None or self._has_linked_folder(target.split("/")):
+            msg = f"its link to {member.link!r} leads to two members, {target!r} and {beside!r}"
+            raise self._disputed(asked, msg)
+        return beside
+
+    def _symlink_target(self, member: Member, folder: list[str], asked: str) -> str:
+        """Return the name a symlink leads to, counted from its own folder."""
         if member.link.startswith("/") or "\0" in member.link:
             raise self._outside(member, asked)
         parts = list(folder)
+        own: list[bool] = []  # whether each part that the link added is a link itself
         too_many = 0
-        for part in member.link.split("/"):
-            if part == "..":
+        steps = member.link.split("/")
+        for step in steps:
+            if step == "..":
+                if any(own):
+                    # A file system goes on from where the linked folder leads, skopeo and crane from its name.
+                    raise self._disputed(asked, f"its link to {member.link!r} has '..' behind a linked folder")
+                del own[-1:]
                 if parts:
                     parts.pop()
                 else:
                     too_many += 1
-            elif part not in {"", "."}:
-                parts.append(part)
+            elif step not in {"", "."}:
+                parts.append(step)
+                own.append(".." in steps and self._is_link("/".join(parts)))
         target = "/".join(parts)
         # Docker 1.12's release candidates wrote one `..` too many (moby/moby#24951).
         if not target or too_many > 1 or (too_many and self.member(target) is None):
@@ -204,131 +250,27 @@ class Tree(ABC):
             self._warn(f"{member.name}: its link has one '..' too many; taken as {target}")
         return target
 
+    def _has_linked_folder(self, parts: list[str]) -> bool:
+        """Tell whether one of the folders of a path is a link."""
+        return any(self._is_link("/".join(parts[:count])) for count in range(1, len(parts)))
+
+    def _is_link(self, name: str) -> bool:
+        member = self.member(name)
+        return member is not None and member.kind in LINKS
+
+    def _disputed(self, name: str, why: str) -> FormatError:
+        return FormatError(f"{why}, which readers disagree about", file=self.where, member=name)
+
     def _outside(self, member: Member, asked: str) -> UnsafeInputError:
-        return UnsafeInputError(f"its link to {member.link!r} leads out of the archive", file=self.where, member=asked)
+        text = f"its link to {member.link!r} leads out of the archive"
+        return UnsafeInputError(text, file=self.where, member=asked, hint=self._outside_hint())
+
+    def _outside_hint(self) -> str | None:
+        """What helps where a link leads out of the source."""
+        return None
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
-
-
-class MemberTree(Tree):
-    """A tree over a list of tar members."""
-
-    def __init__(self, where: str) -> None:
-        """Begin without members."""
-        super().__init__(where)
-        self._members: dict[str, Member] = {}
-        self._repeated: dict[str, list[Member]] = {}
-
-    def _add(self, member: Member) -> str | None:
-        """Take a member in under its clean name; None if it cannot have one."""
-        name = clean(member.name)
-        if name is None:
-            if member.kind != "dir" or member.name.strip("./"):
-                self._warn(f"the member {member.name!r} is ignored: its name is empty or leads out of the archive")
-            return None
-        if member.kind in {"device", "fifo", "other"}:
-            kind = "special" if member.kind == "other" else member.kind
-            self._warn(f"the {kind} member {name!r} is ignored")
-        first = self._members.setdefault(name, member)
-        if first is not member:
-            self._repeated.setdefault(name, [first]).append(member)
-        return name
-
-    def names(self) -> Sequence[str]:
-        """Return every name once, folders too, in the archive's order."""
-        return list(self._members)
-
-    def member(self, name: str) -> Member | None:
-        """Return what lies under exactly this name.
-
-        Readers differ about a repeated name: Docker and containerd take the last,
-        skopeo and crane the first. It is refused unless it makes no difference.
-        """
-        repeated = self._repeated.get(name)
-        if repeated is not None:
-            self._check_repeated(name, repeated)
-        return self._members.get(name)
-
-    def _check_repeated(self, name: str, members: list[Member]) -> None:
-        first = members[0]
-        for other in members[1:]:
-            same = (first.kind, first.size, first.link, first.sparse) == (
-                other.kind,
-                other.size,
-                other.link,
-                other.sparse,
-            )
-            # Sparse ones are refused whatever their bytes are, so a pipe's are not kept.
-            read = first.kind == "file" and not first.sparse
-            if not same or (read and not self._same_bytes(name, first, other)):
-                msg = f"the archive has {len(members)} members of this name, and they differ"
-                raise FormatError(msg, file=self.where, member=name)
-        del self._repeated[name]
-        if first.kind != "dir":
-            self._warn(f"{name}: {len(members)} members of this name, all alike")
-
-    @abstractmethod
-    def _content(self, name: str, member: Member) -> Blob:
-        """Return the content of one particular member."""
-
-    def _same_bytes(self, name: str, first: Member, other: Member) -> bool:
-        with self._content(name, first).open() as one, self._content(name, other).open() as two:
-            left, right = StreamCursor(one), StreamCursor(two)
-            while data := left.read(CHUNK):
-                if data != right.read(CHUNK):
-                    return False
-            return not right.read(1)
-
-
-class TarTree(MemberTree):
-    """A tar in a regular file: indexed by its headers, contents read where they lie."""
-
-    def __init__(self, fd: int, where: str) -> None:
-        """Index the tar in `fd`, which is closed with the tree, also if this raises.
-
-        Raises:
-            UnknownFormatError: it is no tar.
-            InputError: it is a damaged one.
-        """
-        super().__init__(where)
-        self.fd = fd
-        self._blobs: dict[int, SliceBlob] = {}
-        try:
-            self._stamp = Stamp.of(os.fstat(fd))
-            #: Every member in the archive's order, with those no name leads to.
-            self.members: list[Member]
-            self.members, warnings, self.end = tar_read.index(fd, self._stamp.size, where=where)
-            for member in self.members:
-                self._add(member)
-            self.warnings += warnings
-        except OSError as error:
-            os.close(fd)
-            raise StorageError.from_os(error, file=where, doing="reading") from error
-        except BaseException:
-            os.close(fd)
-            raise
-
-    def _content(self, name: str, member: Member) -> SliceBlob:
-        blob = self._blobs.get(member.offset)
-        if blob is None:
-            blob = SliceBlob(self.fd, member.offset, member.size, where=name, file=self.where)
-            self._blobs[member.offset] = blob
-        return blob
-
-    def _blob(self, name: str, member: Member) -> SliceBlob:
-        return self._content(name, member)
-
-    def check_unchanged(self) -> None:
-        """Raise `InputError` if the file was written to since it was opened."""
-        if Stamp.of(os.fstat(self.fd)) != self._stamp:
-            raise changed(self.where, "")
-
-    def close(self) -> None:
-        """Close the file."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
 
 
 class FolderTree(Tree):
@@ -377,6 +319,12 @@ class FolderTree(Tree):
         if name not in self._members:
             self._members[name] = self._look(name)
         return self._members[name]
+
+    def _outside_hint(self) -> str:
+        return f"to read what the links lead to: tar chf - -C {shlex.quote(self.where)} . | imgconv - ..."
+
+    def _check_name(self, path: str) -> None:
+        """Do nothing: a folder has one file of a name."""
 
     def _look(self, name: str) -> Member | None:
         parent = name.rpartition("/")[0]

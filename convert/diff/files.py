@@ -153,7 +153,8 @@ def _read(layer: Layer, proofs: Proofs) -> Iterator[_Row]:
         reader = TarReader(cursor, where=where)
         try:
             for member in reader:
-                yield _row(member, reader, cursor)
+                if member.kind != "global":
+                    yield _row(member, reader, cursor)
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.archive.tree import TarTree
+from convert.archive.tar_tree import TarTree
 from convert.errors import InputError
 from convert.model import Image
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
+from convert.archive.tree import names_nothing
 from convert.errors import FormatError, InputError, UnsafeInputError
 from convert.formats import parsing
 from convert.formats.reading import Document, Fields, absent_layers, check
@@ -116,7 +117,7 @@ class _ForeignLayers:
 
 def _item(reading: Reading, folders: V1Folders, fields: Fields, foreign: _ForeignLayers, *, all_sources: bool) -> Item:
     config_name = fields.required_text("Config")
-    if not config_name:
+    if names_nothing(config_name):
         fields.fail("Config", "is empty")
     raw = reading.read(config_name)
     if config_name.startswith("sha256:"):
@@ -163,6 +164,12 @@ def _layer(
 ) -> Layer:
     blob = None
     try:
+        if names_nothing(path):
+            # Tools that send a layer only to a daemon without it (buildpacks) leave its name empty.
+            raise FormatError(
+                f"{fields.place('Layers')}{number} has no name, so layer {diff_id} is not in the archive",
+                member="manifest.json",
+            )
         blob = reading.tree.find(path)
         if blob is None and not (source and source.urls):
             source = foreign.get(path, diff_id)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes, schema
+from convert.archive.tree import names_nothing
 from convert.digest import Digest
 from convert.errors import FormatError
 from convert.reference import Reference
@@ -85,7 +86,7 @@ def _item(checked: Checked, contents: Contents, view: View, absent_layers: Mappi
     blobs = []
     for number, name in enumerate(names):
         place = f"{view.place('Layers')}[{number}]"
-        blob = checked.find(name, place=place)
+        blob = None if names_nothing(name) else checked.find(name, place=place)
         diff_id = config.diff_ids[number] if config is not None and matching else None
         elsewhere = absent_layers.get(name.removeprefix("./")) if blob is None else None
         if elsewhere is not None:
@@ -105,7 +106,7 @@ def _item(checked: Checked, contents: Contents, view: View, absent_layers: Mappi
 
 def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
     name = view.text("Config")
-    if not name:
+    if not name or names_nothing(name):
         return None
     blob = checked.find(name, place=view.place("Config"))
     if blob is None:
@@ -132,7 +133,11 @@ def _missing(checked: Checked, name: str, place: str) -> None:
 
 
 def _missing_layer(checked: Checked, name: str, place: str, source: View | None) -> None:
-    if source is not None and source.texts("urls"):
+    if names_nothing(name):
+        checked.findings.add(
+            "missing", "this layer has no name, so it is not in the archive", member=MEMBER, place=place
+        )
+    elif source is not None and source.texts("urls"):
         message = f"is not in the source, it lives at {source.texts('urls')[0]}"
         checked.findings.add("absent-layer", message, member=name)
     else:

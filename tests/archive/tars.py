@@ -17,6 +17,7 @@ def header(
     signed=False,
     checksum=None,
     tail=b"",
+    mode=b"0000644\0",
 ):
     """One header block; every field can be given as raw bytes."""
     if size_field is None:
@@ -24,7 +25,7 @@ def header(
     block = bytearray(
         struct.pack(
             "100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s",
-            name, b"0000644\0", b"0000000\0", b"0000000\0", size_field, b"00000000000\0", b" " * 8, flag, link,
+            name, mode, b"0000000\0", b"0000000\0", size_field, b"00000000000\0", b" " * 8, flag, link,
             magic, b"", b"", b"0000000\0", b"0000000\0", prefix, tail,
         )
     )  # fmt: skip
@@ -49,9 +50,9 @@ def record(key, value):
     return b"%d %s=%s\n" % (size, key, value)
 
 
-def pax(*records, flag=b"x"):
+def pax(*records, flag=b"x", name=b"PaxHeaders.0/x"):
     body = b"".join(record(key, value) for key, value in records)
-    return member(b"PaxHeaders.0/x", body, flag=flag)
+    return member(name, body, flag=flag)
 
 
 def gnu_long(flag, name):

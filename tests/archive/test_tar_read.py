@@ -35,6 +35,9 @@ def read_stream(data):
     return members, reader.warnings
 
 
+SPARSE = (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0")
+
+
 READERS = pytest.mark.parametrize("read", [read_file, read_stream])
 
 
@@ -88,7 +91,8 @@ class TestLegal:
 
     def test_a_global_comment_as_git_archive_writes_it(self, read):
         data = pax((b"comment", b"commit"), flag=b"g") + member(b"a", b"1") + END
-        (found,), _ = read(data)
+        (header, found), _ = read(data)
+        assert (header.kind, header.start, header.end) == ("global", 0, 2 * BLOCK)
         assert (found.name, found.start) == ("a", 2 * BLOCK)
 
     def test_old_gnu_sparse_members_are_marked_and_passed_over(self, read):
@@ -100,13 +104,63 @@ class TestLegal:
         assert [(m.name, m.sparse) for m in members] == [("s", True), ("next", False)]
 
     def test_pax_sparse_members_are_marked(self, read):
-        (found,), _ = read(pax((b"GNU.sparse.major", b"1")) + member(b"s", b"1\n0\n") + END)
+        (found,), _ = read(pax(*SPARSE) + member(b"s", b"1\n0\n") + END)
         assert found.sparse
 
     def test_the_name_of_a_pax_sparse_member_is_its_real_one(self, read):
-        records = (b"GNU.sparse.major", b"1"), (b"GNU.sparse.name", b"real"), (b"path", b"GNUSparseFile.1/real")
+        records = *SPARSE, (b"GNU.sparse.name", b"real"), (b"path", b"GNUSparseFile.1/real")
         (found,), _ = read(pax(*records) + member(b"s", b"1\n0\n") + END)
         assert (found.name, found.sparse) == ("real", True)
+
+    @pytest.mark.parametrize(
+        "records",
+        [
+            [],
+            [(b"GNU.sparse.major", b"1")],
+            [(b"GNU.sparse.major", b"2"), (b"GNU.sparse.minor", b"0")],
+            [(b"GNU.sparse.minor", b"1"), (b"GNU.sparse.map", b"0,1")],
+            [(b"GNU.sparse.map", b"")],
+        ],
+    )
+    def test_sparse_records_that_go_does_not_know_say_nothing(self, read, records):
+        (found,), _ = read(pax((b"GNU.sparse.name", b"real"), (b"path", b"p"), *records) + member(b"s", b"1") + END)
+        assert (found.name, found.sparse) == ("p", False)
+
+    def test_the_name_of_an_old_sparse_member_is_in_its_header(self, read):
+        first = member(b"s", b"", flag=b"S", magic=b"ustar  \0")
+        (found,), _ = read(pax(*SPARSE, (b"GNU.sparse.name", b"real")) + first + END)
+        assert (found.name, found.sparse) == ("s", True)
+
+    @pytest.mark.parametrize("extension", [pax((b"path", b"a")), gnu_long(b"L", b"a")])
+    def test_a_global_header_ends_the_extended_headers_before_it(self, read, extension):
+        members, _ = read(extension + pax((b"comment", b"c"), flag=b"g") + member(b"x", b"1") + END)
+        assert [(m.name, m.kind) for m in members] == [("PaxHeaders.0/x", "global"), ("x", "file")]
+
+    def test_an_empty_gnu_name_leaves_the_headers_own(self, read):
+        (found,), _ = read(gnu_long(b"K", b"") + gnu_long(b"L", b"") + member(b"x", flag=b"2", link=b"l") + END)
+        assert (found.name, found.link) == ("x", "l")
+
+    @pytest.mark.parametrize("version", [b"00", b"\0\0", b"  ", b"1x"])
+    def test_ustar_has_a_prefix_in_every_version(self, read, version):
+        (found,), _ = read(member(b"x", prefix=b"p", magic=b"ustar\0" + version) + END)
+        assert found.name == "p/x"
+
+    @pytest.mark.parametrize(
+        ("magic", "prefix", "name"),
+        [
+            (b"ustar  \0", b"no time here", "no time here/x"),
+            (b"ustar  \0", b"1400000000 \0\0", "x"),
+            (b"ustar  \0", b"\0\0\0no time, but the field is empty", "x"),
+            (b"ustar  \0", b"\0" * 12 + b"second is none", "x"),
+            (b"ustar  \0", b"\x80" + b"\1" * 11 + b"too large a time", "x"),
+            (b"ustar  \0", "nö time".encode(), "x"),
+            (b"ustar 00", b"p", "x"),
+            (b"USTAR\x0000", b"p", "x"),
+        ],
+    )
+    def test_the_prefix_field_of_other_magics(self, read, magic, prefix, name):
+        (found,), _ = read(member(b"x", prefix=prefix, magic=magic) + END)
+        assert found.name == name
 
     def test_where_a_member_begins_and_ends(self, read):
         data = member(b"a", b"1" * 600) + pax((b"path", b"bb")) + member(b"b", b"2") + END
@@ -186,6 +240,7 @@ REFUSED = {
     "NUL in a GNU name": (gnu_long(b"L", b"a\0b") + member(b"x") + END, UnsafeInputError, "NUL"),
     "two pax headers": (pax((b"path", b"a")) * 2 + member(b"x") + END, FormatError, "two PAX headers"),
     "two GNU names": (gnu_long(b"L", b"a") * 2 + member(b"x") + END, FormatError, "two GNU long names"),
+    "Solaris header": (pax((b"path", b"a"), flag=b"X") + member(b"x") + END, FormatError, "type X"),
     "pax and GNU disagree": (pax((b"path", b"a")) + gnu_long(b"L", b"b") + member(b"x") + END, FormatError, "disagree"),
     "global path": (pax((b"path", b"a"), flag=b"g") + member(b"x") + END, FormatError, "global PAX header sets 'path'"),
     "global size": (pax((b"size", b"0"), flag=b"g") + member(b"x") + END, FormatError, "global PAX header"),

@@ -19,7 +19,7 @@ from fuzzing import fuzz, in_memory, one_line
 from hostile.building import END, Docker, Layout, v1
 
 from convert import gojson, known, names, platform, select
-from convert.archive.tree import TarTree
+from convert.archive.tar_tree import TarTree
 from convert.errors import InputError, UsageError
 from convert.formats import manifests, parsing, read_docker, read_layout, read_v1, reading, repositories
 from convert.formats.read import read

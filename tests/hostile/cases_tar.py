@@ -43,7 +43,7 @@ CASES = [
     # -- member names ---------------------------------------------------------------
     accepted("member with ..", _with(member(b"../x", b"1")), "'../x' is ignored: its name is empty or leads out"),
     accepted("member with .. inside", _with(member(b"a/../../x", b"1")), "'a/../../x' is ignored"),
-    accepted("absolute member", _with(member(b"/etc/passwd", b"1")), "'/etc/passwd' is ignored"),
+    accepted("absolute member", _with(member(b"/etc/passwd", b"1")), ""),
     accepted("member without name", _with(member(b"", b"1")), "'' is ignored"),
     accepted("member named dot", _with(member(b".", b"1")), "'.' is ignored"),
     accepted("backslashes are letters", _with(member(b"..\\..\\x", b"1")), ""),

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-
 import pytest
 from hostile import cases_compression, cases_docker, cases_documents, cases_links, cases_oci, cases_tar
 from hostile.building import Docker, Layout
@@ -61,31 +57,6 @@ def test_what_one_target_refuses_no_target_takes(case, form, tmp_path, capsys):
     source.write_bytes(case.build())
     assert run([str(source), "--to", form, str(tmp_path / "out"), "--jobs", "1", *case.options]) == 3
     assert case.says in capsys.readouterr().err
-
-
-def arriving(case):
-    """Pass the archive through a pipe."""
-    reader, writer = os.pipe()
-
-    def fill():
-        with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "wb") as file:
-            file.write(case.build())
-
-    threading.Thread(target=fill, daemon=True).start()
-    return reader
-
-
-@pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_what_is_read_once_is_judged_as_a_file_is(case, tmp_path, capsys):
-    """A pipe's members are worked on while they arrive."""
-    reader = arriving(case)
-    try:
-        status = run([f"/dev/fd/{reader}", "--to", "oci", str(tmp_path / "out"), "--jobs", "1", *case.options])
-    finally:
-        os.close(reader)
-    printed = capsys.readouterr()
-    assert status == case.status, printed.err
-    assert (status != 0) == (not (tmp_path / "out").exists())
 
 
 COMMANDS = (

@@ -1,0 +1,198 @@
+"""Trees over the members of a tar: what lies under a name, and where tools find different things."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from convert.archive import tar_read
+from convert.archive.blobs import SliceBlob, Stamp, changed
+from convert.archive.tar_read import Member, StreamCursor
+from convert.archive.tree import LINKS, Tree, clean
+from convert.errors import FormatError, StorageError
+from convert.limits import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.model import Blob
+
+
+class MemberTree(Tree):
+    """A tree over a list of tar members."""
+
+    def __init__(self, where: str) -> None:
+        """Begin without members."""
+        super().__init__(where)
+        self._members: dict[str, Member] = {}
+        self._repeated: dict[str, list[Member]] = {}
+        # Names that only some tools give to a member, and that member's kind and name as written.
+        self._claimed: dict[str, str] = {}
+        self._below_links: dict[str, str] | None = None
+
+    def _add(self, member: Member) -> str | None:
+        """Take a member in under its clean name; None if it cannot have one."""
+        name = clean(member.name)
+        if member.kind == "global":
+            if name is not None:
+                self._claimed[name] = f"the global PAX header {member.name!r}"
+            return None
+        if name is None:
+            if member.kind != "dir" or member.name.strip("./"):
+                self._warn(f"the member {member.name!r} is ignored: its name is empty or leads out of the archive")
+            inside = _without_leading_dots(member.name)
+            if inside is not None:
+                self._claimed[inside] = f"the member {member.name!r}"
+            return None
+        if member.kind in {"device", "fifo", "other"}:
+            kind = "special" if member.kind == "other" else member.kind
+            self._warn(f"the {kind} member {name!r} is ignored")
+        first = self._members.setdefault(name, member)
+        if first is not member:
+            self._repeated.setdefault(name, [first]).append(member)
+        return name
+
+    def names(self) -> Sequence[str]:
+        """Return every name once, folders too, in the archive's order."""
+        return list(self._members)
+
+    def member(self, name: str) -> Member | None:
+        """Return what lies under exactly this name.
+
+        Readers differ about a repeated name: Docker and containerd take the last,
+        skopeo and crane the first. It is refused unless it makes no difference.
+        """
+        repeated = self._repeated.get(name)
+        if repeated is not None:
+            self._check_repeated(name, repeated)
+        return self._members.get(name)
+
+    def _check_name(self, path: str) -> None:
+        """Refuse a name that some tools take for another member.
+
+        skopeo and crane find a global header by its name, Docker and GNU tar clamp a
+        name that leads out, and unpacking goes through a folder that is a link where
+        skopeo and crane compare names only.
+        """
+        claimed = self._claimed.get(path)
+        if claimed is not None:
+            raise self._disputed(path, f"{claimed} has this name too")
+        if self._below_links is None:
+            self._below_links = self._find_below_links()
+        if self._below_links:
+            for part in path.split("/"):
+                below = self._below_links.get(part)
+                if below is not None:
+                    raise self._disputed(path, f"the member {below!r} lies below a link")
+
+    def _find_below_links(self) -> dict[str, str]:
+        """Return the members that lie below a link, by the last part of their names.
+
+        Where such a member lies depends on the reader, but not how it is called there.
+        """
+        links = {name for name, member in self._members.items() if member.kind in LINKS}
+        links |= {name for name, each in self._repeated.items() if any(member.kind in LINKS for member in each)}
+        if not links:
+            return {}
+        names = sorted(self._members)
+        # Names below one link are neighbours; "0" is the character behind "/".
+        ranges = sorted((bisect_left(names, link + "/"), bisect_left(names, link + "0")) for link in links)
+        found: dict[str, str] = {}
+        done = 0
+        for begin, end in ranges:
+            for position in range(max(begin, done), end):
+                found.setdefault(names[position].rpartition("/")[2], names[position])
+            done = max(done, end)
+        return found
+
+    def _check_repeated(self, name: str, members: list[Member]) -> None:
+        first = members[0]
+        for other in members[1:]:
+            same = _description(first) == _description(other)
+            # Sparse ones are refused whatever their bytes are, so a pipe's are not kept.
+            read = first.kind == "file" and not first.sparse
+            if not same or (read and not self._same_bytes(name, first, other)):
+                msg = f"the archive has {len(members)} members of this name, and they differ"
+                raise FormatError(msg, file=self.where, member=name)
+        del self._repeated[name]
+        if first.kind != "dir":
+            self._warn(f"{name}: {len(members)} members of this name, all alike")
+
+    @abstractmethod
+    def _content(self, name: str, member: Member) -> Blob:
+        """Return the content of one particular member."""
+
+    def _same_bytes(self, name: str, first: Member, other: Member) -> bool:
+        with self._content(name, first).open() as one, self._content(name, other).open() as two:
+            left, right = StreamCursor(one), StreamCursor(two)
+            while data := left.read(CHUNK):
+                if data != right.read(CHUNK):
+                    return False
+            return not right.read(1)
+
+
+def _description(member: Member) -> tuple[str, int, str, bool, str]:
+    return member.kind, member.size, member.link, member.sparse, member.disputed
+
+
+def _without_leading_dots(name: str) -> str | None:
+    """Return what a name that leads out of the archive would be inside it."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts) if parts and "\0" not in name else None
+
+
+class TarTree(MemberTree):
+    """A tar in a regular file: indexed by its headers, contents read where they lie."""
+
+    def __init__(self, fd: int, where: str) -> None:
+        """Index the tar in `fd`, which is closed with the tree, also if this raises.
+
+        Raises:
+            UnknownFormatError: it is no tar.
+            InputError: it is a damaged one.
+        """
+        super().__init__(where)
+        self.fd = fd
+        self._blobs: dict[int, SliceBlob] = {}
+        try:
+            self._stamp = Stamp.of(os.fstat(fd))
+            #: Every member in the archive's order, with those no name leads to.
+            self.members: list[Member]
+            self.members, warnings, self.end = tar_read.index(fd, self._stamp.size, where=where)
+            for member in self.members:
+                self._add(member)
+            self.warnings += warnings
+        except OSError as error:
+            os.close(fd)
+            raise StorageError.from_os(error, file=where, doing="reading") from error
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _content(self, name: str, member: Member) -> SliceBlob:
+        blob = self._blobs.get(member.offset)
+        if blob is None:
+            blob = SliceBlob(self.fd, member.offset, member.size, where=name, file=self.where)
+            self._blobs[member.offset] = blob
+        return blob
+
+    def _blob(self, name: str, member: Member) -> SliceBlob:
+        return self._content(name, member)
+
+    def check_unchanged(self) -> None:
+        """Raise `InputError` if the file was written to since it was opened."""
+        if Stamp.of(os.fstat(self.fd)) != self._stamp:
+            raise changed(self.where, "")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
