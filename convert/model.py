@@ -215,7 +215,8 @@ class ImageSet:
 
     `format` is the source's format ("docker-save", "oci", ...), `producer` the
     tool that likely wrote it, `warnings` what was accepted with a remark.
-    `index_annotations` are those of a layout's `index.json` itself.
+    `index_annotations`, `index_artifact_type` and `index_subject` are those of a
+    layout's `index.json` itself.
     """
 
     entries: tuple[Entry, ...]
@@ -223,6 +224,8 @@ class ImageSet:
     producer: str = ""
     warnings: tuple[str, ...] = ()
     index_annotations: Mapping[str, str] = field(default_factory=dict)
+    index_artifact_type: str | None = None
+    index_subject: Descriptor | None = None
 
     def images(self) -> Iterator[Image]:
         """Yield each image once, those inside indexes too, in source order."""

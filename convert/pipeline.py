@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from convert import proving, pushers, pushing
+from convert import dropped, proving, pushers, pushing
 from convert.archive import atomic, output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -27,6 +27,7 @@ from convert.model import Entry, Image, Layer, Name
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
+from convert.remarks import Dropped
 from convert.select import by_image, by_platform, by_spelling, node_digest, retag
 from convert.transform import Form, Ledger, Made, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
@@ -69,6 +70,7 @@ class Result:
     ledger: Ledger
     wrapper: str = ""
     remarks: tuple[str, ...] = field(default=())
+    dropped: tuple[Dropped, ...] = field(default=())
 
     def report(self) -> dict[str, Any]:
         """Return the `--json` document (schemas/report-convert.json)."""
@@ -92,6 +94,7 @@ class Result:
                 for change in (*self.ledger.changes, *self.ledger.layers)
             ],
             "left_out": self.ledger.left_out,
+            "dropped": [line.entry() for line in self.dropped],
             "remarks": list(self.remarks),
         }
 
@@ -174,7 +177,8 @@ def convert(
             )
         )
         opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
-        found, forms = selected(opened, images, platforms, tags, said, pushes), None
+        before, forms = selected(opened, images, platforms, tags, said, pushes), None
+        found = before
         if pushes is not None:
             loaded = pushing.load(pushes, found, said)
             found, forms = loaded.images, loaded.forms
@@ -187,6 +191,10 @@ def convert(
         else:
             result = finished(found, done.layers, recipe, ledger)
         _account(result, done, wanted, ledger)
+        ledger.left_out += dropped.lost(before, result, dropped.holds(wanted), wanted.name)
+        ledger.left_out += dropped.lost_parents(before, result, wanted.name, holds_parents=wanted.holds_parents)
+        if compress is not None:
+            ledger.left_out += _without_effect(compress, done, wanted, v1_ids)
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
@@ -209,7 +217,8 @@ def convert(
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
     rows = written_rows(result, manifests=wanted.manifests)
-    return Result(opened.path, found.format, path, to, rows, ledger, opened.wrapper, tuple(said.lines))
+    remarks, left = tuple(said.lines), tuple(said.dropped)
+    return Result(opened.path, found.format, path, to, rows, ledger, opened.wrapper, remarks, left)
 
 
 def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
@@ -226,6 +235,18 @@ def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -
         if wanted.manifests and image.manifest is not None and str(image.manifest.digest) not in kept:
             made[Made("manifest", str(image.manifest.digest), str(image.image_id))] = None
     ledger.kept, ledger.made = list(kept), list(made)
+
+
+def _without_effect(compress: str, done: Finished, wanted: Target, v1_ids: V1Scheme | None) -> Iterator[Dropped]:
+    """Report a `--compress` that no layer went through."""
+    forms = list(done.forms.values())
+    if not forms or Form.ENCODED in forms or Form.AGAIN in forms or v1_ids == "chain-free":
+        return
+    if wanted.plain:
+        why = f"{wanted.name} holds uncompressed layers"
+    else:
+        why = "every layer is kept as it is; add --recompress to compress them"
+    yield Dropped(f"--compress {compress} has no effect: {why}", what="compress", of="--compress", number=len(forms))
 
 
 @contextlib.contextmanager
@@ -323,7 +344,10 @@ def selected(
             said(warning)
         if opened.reference_text:
             found = by_spelling(found, opened.reference_text)
+        whole = found
         found = by_platform(by_image(found, images), wanted, said)
+        for line in (*dropped.lost(whole, found, same_names=True), *dropped.left_attestations(whole, found)):
+            said(line)
         if found.entries and all(entry.node is None for entry in found.entries):
             absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
             raise SelectionError(f"no image is in the source: index.json names only what is absent ({absent})")
@@ -462,8 +486,11 @@ class _Remarks:
         self._remark = remark
         # Ordered, and asked for each line whether it was said: never searched.
         self.lines: dict[str, None] = {}
+        self.dropped: list[Dropped] = []
 
     def __call__(self, text: str) -> None:
         if text not in self.lines:
             self.lines[text] = None
+            if isinstance(text, Dropped):
+                self.dropped.append(text)
             self._remark(text)

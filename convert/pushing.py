@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from convert import pushers
 from convert.content import compression_of, present
 from convert.errors import SelectionError, UsageError
+from convert.formats._images import describe, is_attestation
 from convert.formats.indexes import leaves
 from convert.formats.read import read
 from convert.formats.read_docker import read_docker
@@ -20,6 +21,7 @@ from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
 from convert.model import Entry, Image, Index
 from convert.pushers import View
+from convert.remarks import Dropped
 from convert.select import entry_label
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
     entries: list[Entry] = []
     forms: dict[int, Form] = {}
     made: dict[int, Image] = {}
+    opened: set[int] = set()
     for entry in images.entries:
         for image in _images_of(entry):
             if id(image) not in made:
@@ -105,7 +108,15 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                     forms[id(layer)] = form
             entries.append(Entry(made[id(image)], entry.name))
         if next(_images_of(entry), None) is None:
-            warn(f"left out {entry_label(entry)}: {pusher.tool} pushes only images that are there")
+            text = f"left out {entry_label(entry)}: {pusher.tool} pushes only images that are there"
+            warn(Dropped(text, what="artifact", of=entry_label(entry)))
+        elif isinstance(entry.node, Index) and id(entry.node) not in opened:
+            opened.add(id(entry.node))
+            for child in leaves(entry.node):
+                if child.node is not None and not isinstance(child.node, Image):
+                    what = "attestation" if is_attestation(child) else "artifact"
+                    text = f"left out {describe(child.node, child)}: {pusher.tool} pushes only images"
+                    warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
     if images.entries and not entries:
         raise SelectionError(f"no image is in the source, so {pusher.tool} has nothing to push")
     return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)

@@ -47,3 +47,27 @@ class Remarks(list[str]):
         """Add each."""
         self.extend(texts)
         return self
+
+
+class Dropped(str):
+    """A line about something that the result does not hold, with the facts that `--json` gives.
+
+    `what` is its kind, `of` the name or digest of what it belonged to, `number` how
+    many there were.
+    """
+
+    __slots__ = ("number", "of", "what")
+
+    what: str
+    of: str
+    number: int
+
+    def __new__(cls, text: str, *, what: str, of: str, number: int = 1) -> Self:
+        """Return the line."""
+        line = super().__new__(cls, text)
+        line.what, line.of, line.number = what, of, number
+        return line
+
+    def entry(self) -> dict[str, str | int]:
+        """Return the entry of `--json` (schemas/report-convert.json, "dropped")."""
+        return {"what": self.what, "of": self.of, "count": self.number, "message": str(self)}

@@ -17,6 +17,7 @@ from convert.digest import Digest
 from convert.formats import indexes, manifests
 from convert.formats._images import describe
 from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Name
+from convert.remarks import Dropped
 from convert.select import entry_label, node_digest
 
 if TYPE_CHECKING:
@@ -157,8 +158,7 @@ class _Finisher:
             # Rule 5: images and normalised names alone decide, not what the source wrote around them.
             found = {_identity(entry): entry for entry in reversed([_normalised(entry) for entry in entries])}
             entries = sorted(found.values(), key=_full_order)
-            self._drop("index.json", images.index_annotations)
-            images = dataclasses.replace(images, index_annotations={})
+            images = dataclasses.replace(images, index_annotations={}, index_artifact_type=None, index_subject=None)
         return dataclasses.replace(images, entries=tuple(entries))
 
     def _node(self, node: Node | None) -> Node | None:
@@ -195,17 +195,10 @@ class _Finisher:
         return dataclasses.replace(image, layers=layers, manifest=manifest)
 
     def _changed(self, old: Manifest, new: Manifest, why: str) -> None:
-        """Note what else an old manifest said that the new one does not."""
+        """Note the layer digests that changed with the manifest."""
         for before, after in zip(old.layers, new.layers, strict=True):
             if before.digest != after.digest:
                 self._ledger.layers.append(Change("layer", str(before.digest), str(after.digest), why))
-        self._drop(f"manifest {old.digest}", old.annotations, *(layer.annotations for layer in old.layers))
-
-    def _drop(self, what: str, *annotations: Mapping[str, str]) -> None:
-        """Say that the annotations of something are not in what was made of it."""
-        dropped = sum(map(len, annotations))
-        if dropped:
-            self._ledger.left_out.append(f"left out {counted(dropped, 'annotation')} of {what}, which was made anew")
 
     def _fits(self, manifest: Manifest) -> bool:
         wanted = self._recipe.manifest_type
@@ -226,7 +219,9 @@ class _Finisher:
             config=Descriptor(
                 mediatypes.DOCKER_CONFIG if docker else mediatypes.OCI_CONFIG, image.image_id, len(image.config.raw)
             ),
-            layers=tuple(dataclasses.replace(layer, media_type=kind(layer.media_type)) for layer in described),
+            layers=tuple(
+                Descriptor(kind(layer.media_type), layer.digest, layer.size, urls=layer.urls) for layer in described
+            ),
         )
 
     def _index(self, index: Index) -> Index | None:
@@ -248,10 +243,10 @@ class _Finisher:
         docker = self._recipe.manifest_type == "docker"
         media_type = mediatypes.DOCKER_MANIFEST_LIST if docker else mediatypes.OCI_INDEX
         if not kept and index.children:
-            self._ledger.left_out.append(f"left out index {index.digest}: none of its images is in the source")
+            text = f"left out index {index.digest}: none of its images is in the source"
+            self._ledger.left_out.append(Dropped(text, what="index", of=str(index.digest)))
             return None
-        made = indexes.rebuilt(index, tuple(kept), media_type=media_type)
-        self._drop(f"index {index.digest}", index.annotations)
+        made = indexes.rebuilt(index, tuple(kept), media_type=media_type, bare=True)
         if made.digest != index.digest:
             why = "its manifests changed"
             self._ledger.changes.append(Change("index", str(index.digest), str(made.digest), why))
@@ -267,7 +262,8 @@ class _Finisher:
             text = f"left out {digest}: the index was made anew and this child is not in the source"
         else:
             text = f"left out {digest}: {describe(child.node, child)} in an index that was made anew"
-        self._ledger.left_out.append(text)
+        what = "attestation" if about else "artifact"
+        self._ledger.left_out.append(Dropped(text, what=what, of=about or str(digest)))
 
     def _names_gone(self, entry: Entry) -> bool:
         """Tell whether an artifact speaks of a manifest that was made anew."""
@@ -279,7 +275,8 @@ class _Finisher:
             about = Digest.from_hex(match.group(1))
         if about is None or about not in self._gone:
             return False
-        self._ledger.left_out.append(f"left out {entry_label(entry)}: it speaks of {about}, which was made anew")
+        text = f"left out {entry_label(entry)}: it speaks of {about}, which was made anew"
+        self._ledger.left_out.append(Dropped(text, what="artifact", of=str(about)))
         return True
 
 

@@ -35,6 +35,7 @@ FLOORS = {
     "convert.content": 2,
     "convert.formats": 3,
     "convert.select": 4,
+    "convert.dropped": 4,
     "convert.transform": 4,
     "convert.pushers": 4,
     "convert.names": 4,

@@ -10,9 +10,10 @@ from convert.errors import NotRepresentableError
 from convert.formats.indexes import leaves
 from convert.model import Artifact, Image, Index, Other
 from convert.platform import Platform
+from convert.remarks import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Container, Hashable
 
     from convert.digest import Digest
     from convert.model import Child, Entry, ImageSet, Name, Node
@@ -82,6 +83,18 @@ def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) 
     if not by_manifest:
         raise nothing_left(images, target)
     return tuple(by_manifest.values())
+
+
+def parent_of(image: Image, written: Container[Digest]) -> Digest | None:
+    """Return the image that `manifest.json` names as the parent of this one, if it is `written` too.
+
+    What the source's `manifest.json` says, else the `Image` of the config, which
+    Docker's classic builder sets to the parent.
+    """
+    for parent in (image.parent, image.config.parent):
+        if parent is not None and parent in written and parent != image.image_id:
+            return parent
+    return None
 
 
 def node_digest(entry: Entry) -> Digest | None:
@@ -171,23 +184,28 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
         return entry.node
     if not isinstance(entry.node, Index):
         label = f", named {_shown(entry.name)}" if entry.name is not None else ""
-        warn(f"{describe(entry.node)}{label}: {target} holds only images; left out")
+        text = f"{describe(entry.node)}{label}: {target} holds only images; left out"
+        warn(Dropped(text, what="artifact", of=_shown(entry.name)))
         return None
     found: dict[int, Image] = {}
-    others: list[str] = []
+    others: list[Dropped] = []
     for child in leaves(entry.node):
         if isinstance(child.node, Image):
             found[id(child.node)] = child.node
         elif child.node is not None:
-            others.append(describe(child.node, child))
+            text = f"{describe(child.node, child)}: {target} holds only images; left out"
+            about = child.descriptor.annotations.get("vnd.docker.reference.digest")
+            what = "attestation" if is_attestation(child) else "artifact"
+            others.append(Dropped(text, what=what, of=about or _shown(entry.name)))
     if len(found) > 1:
         platforms = ", ".join(dict.fromkeys(str(image.platform) for image in found.values()))
         msg = f"{_shown(entry.name)} holds several platforms ({platforms}), {target} can hold one"
         raise NotRepresentableError(msg, hint="pick one with --platform")
     for other in others:
-        warn(f"{other}: {target} holds only images; left out")
+        warn(other)
     if not found:
-        warn(f"{describe(entry.node)}: none of its images is in the source; left out")
+        text = f"{describe(entry.node)}: none of its images is in the source; left out"
+        warn(Dropped(text, what="index", of=_shown(entry.name)))
         return None
     return next(iter(found.values()))
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from convert import mediatypes
 from convert.archive.tar_write import Item
-from convert.formats._descriptors import oci_fields
-from convert.gojson import dumps, sorted_map
+from convert.formats.manifests import oci_index
 from convert.model import Artifact, Descriptor, Image, Index, Other
 
 if TYPE_CHECKING:
@@ -37,16 +35,19 @@ def blob_name(digest: Digest) -> str:
     return f"blobs/{digest.algorithm}/{digest.hex}"
 
 
-def index_json(descriptors: Sequence[Descriptor], annotations: Mapping[str, str] | None = None) -> bytes:
-    """Return `index.json`: compact, no newline."""
-    document: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": mediatypes.OCI_INDEX,
-        "manifests": [oci_fields(descriptor) for descriptor in descriptors],
-    }
-    if annotations:
-        document["annotations"] = sorted_map(annotations)
-    return dumps(document)
+def index_json(descriptors: Sequence[Descriptor], like: ImageSet | None = None) -> bytes:
+    """Return `index.json`: compact, no newline.
+
+    `like` gives its annotations, artifactType and subject.
+    """
+    if like is None:
+        return oci_index(descriptors)
+    return oci_index(
+        descriptors,
+        annotations=like.index_annotations,
+        artifact_type=like.index_artifact_type,
+        subject=like.index_subject,
+    )
 
 
 def documents(
@@ -54,19 +55,28 @@ def documents(
     options: WriteOptions,
     spelling: str,
     there: Sequence[Descriptor] = (),
-    annotations: Mapping[str, str] | None = None,
+    existing: ImageSet | None = None,
 ) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
     """Return `index.json`, `oci-layout` and the blobs of a layout, each blob once.
 
     `spelling` is skopeo's word for the form, to say how one of several names is
-    addressed. `there` and `annotations` are what the index has already.
+    addressed. `there` are the descriptors that the index has already, of the layout
+    `existing`, whose index keeps what it says of itself.
 
     Every image must have a manifest. Artifacts, attestations and children that are
     absent are carried as they are.
     """
     descriptors = named_descriptors(images, there)
     tell_address(spelling, ref_names(descriptors), options.warn)
-    index = index_json([*there, *descriptors], {**(annotations or {}), **images.index_annotations})
+    like = images
+    if existing is not None:
+        like = dataclasses.replace(
+            images,
+            index_annotations={**existing.index_annotations, **images.index_annotations},
+            index_artifact_type=existing.index_artifact_type or images.index_artifact_type,
+            index_subject=existing.index_subject or images.index_subject,
+        )
+    index = index_json([*there, *descriptors], like)
     return index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options)
 
 

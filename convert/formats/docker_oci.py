@@ -17,6 +17,7 @@ from convert.formats._layout import blob_name
 from convert.formats._manifest_json import ManifestItem, manifest_json
 from convert.formats.repositories import blob_tops, repositories_item
 from convert.model import Other
+from convert.remarks import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +79,8 @@ def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
     """Tell whether the exporter takes a top-level entry: only manifests and indexes that are there."""
     if entry.node is not None and not isinstance(entry.node, Other):
         return True
-    warn(f"{describe(entry.node)}: {NAME} holds only manifests and indexes; left out")
+    text = f"{describe(entry.node)}: {NAME} holds only manifests and indexes; left out"
+    warn(Dropped(text, what="artifact", of=str(entry.descriptor.digest) if entry.descriptor is not None else ""))
     return False
 
 
@@ -91,7 +93,8 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
     kept = {layer.digest for layer in described if not mediatypes.is_nondistributable(layer.media_type)}
     for layer in described:
         if mediatypes.is_nondistributable(layer.media_type) and layer.digest not in kept:
-            warn(f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does")
+            text = f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does"
+            warn(Dropped(text, what="layer", of=str(layer.digest)))
             yield layer.digest
 
 

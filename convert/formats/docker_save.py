@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from convert.archive.tar_write import Item
 from convert.errors import NotRepresentableError
-from convert.formats._images import single_images
+from convert.formats._images import parent_of, single_images
 from convert.formats._manifest_json import ManifestItem, manifest_json
 from convert.formats._v1_layers import V1_VERSION, v1_layers
 from convert.formats.repositories import Tops, repositories_json
@@ -74,12 +74,11 @@ class _Archive:
         if entries:
             for reference in named.references:
                 self.tops[reference] = entries[-1].v1_id
-        parent = image.config.parent
         return ManifestItem(
             config=config,
             repo_tags=[reference.familiar for reference in named.references] or None,
             layers=[f"{entry.v1_id}/layer.tar" for entry in entries],
-            parent=parent if parent in ids and parent != image.image_id else None,
+            parent=parent_of(image, ids),
         )
 
     def _add_layer(self, named: NamedImage, index: int, entry: V1Entry, created: int) -> None:

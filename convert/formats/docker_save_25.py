@@ -18,7 +18,7 @@ from convert import mediatypes
 from convert.archive.tar_write import Item
 from convert.digest import Digest
 from convert.formats._descriptors import docker_fields
-from convert.formats._images import single_images
+from convert.formats._images import parent_of, single_images
 from convert.formats._layout import IMAGE_NAME, REF_NAME, blob_name, index_json, tell_address
 from convert.formats._manifest_json import ManifestItem, manifest_json
 from convert.formats._v1_layers import v1_layers
@@ -95,12 +95,11 @@ class _Archive:
         digest = Digest.of(manifest)
         self._blob(digest, manifest, 0)
         self._describe(named, Descriptor(mediatypes.OCI_MANIFEST, digest, len(manifest)))
-        parent = image.config.parent
         return ManifestItem(
             config=blob_name(image.image_id),
             repo_tags=[reference.familiar for reference in named.references] or None,
             layers=[blob_name(layer.digest) for layer in layers],
-            parent=parent if parent in ids and parent != image.image_id else None,
+            parent=parent_of(image, ids),
             layer_sources={layer.digest: docker_fields(layer) for layer in layers},
         )
 

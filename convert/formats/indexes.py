@@ -31,19 +31,27 @@ def leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
             yield from leaves(child.node, seen)
 
 
-def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None) -> Index:
+def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None, bare: bool = False) -> Index:
     """Return an index of `children`, of the old one's media type unless told.
 
     Each child's descriptor names its node as it is now; the platform stays as
     the old index had it, and so do annotations of children that did not change.
+    Annotations, artifactType and subject of the index stay where its media type
+    has them, unless `bare`.
     """
     media_type = media_type or index.media_type
     fresh = tuple(dataclasses.replace(child, descriptor=_named(child)) for child in children)
     described = [child.descriptor for child in fresh]
     if media_type == mediatypes.DOCKER_MANIFEST_LIST:
         raw = manifests.docker_manifest_list(described)
-    else:
+    elif bare:
         raw = manifests.oci_index(described)
+    else:
+        raw = manifests.oci_index(
+            described, annotations=index.annotations, artifact_type=index.artifact_type, subject=index.subject
+        )
+        digest = Digest.of(raw)
+        return dataclasses.replace(index, raw=raw, media_type=media_type, digest=digest, children=fresh)
     return Index(raw=raw, media_type=media_type, digest=Digest.of(raw), children=fresh)
 
 

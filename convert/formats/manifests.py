@@ -14,11 +14,11 @@ from convert import mediatypes
 from convert.digest import Digest
 from convert.errors import NotRepresentableError
 from convert.formats._descriptors import docker_fields, ggcr_fields, oci_fields
-from convert.gojson import dumps
+from convert.gojson import dumps, sorted_map
 from convert.model import Descriptor, Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.config import Config
     from convert.model import Manifest
@@ -159,15 +159,23 @@ def made_up_image(manifest: Manifest, config: Config) -> Image:
     return Image(config=config, layers=(), manifest=dataclasses.replace(manifest, made_up=True))
 
 
-def oci_index(children: Sequence[Descriptor]) -> bytes:
-    """Return an OCI image index: compact, no newline."""
-    return dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": mediatypes.OCI_INDEX,
-            "manifests": [oci_fields(child) for child in children],
-        }
-    )
+def oci_index(
+    children: Sequence[Descriptor],
+    *,
+    annotations: Mapping[str, str] | None = None,
+    artifact_type: str | None = None,
+    subject: Descriptor | None = None,
+) -> bytes:
+    """Return an OCI image index: compact, no newline, keys in the order of image-spec's Go type."""
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX}
+    if artifact_type:
+        document["artifactType"] = artifact_type
+    document["manifests"] = [oci_fields(child) for child in children]
+    if subject is not None:
+        document["subject"] = oci_fields(subject)
+    if annotations:
+        document["annotations"] = sorted_map(annotations)
+    return dumps(document)
 
 
 def docker_manifest_list(children: Sequence[Descriptor]) -> bytes:

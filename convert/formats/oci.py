@@ -36,7 +36,7 @@ def documents(
         return _layout.documents(images, options, NAME)
     names = {_key(entry) for entry in images.entries}
     old = [_layout.node_descriptor(entry) for entry in there.entries if _key(entry) not in names]
-    return _layout.documents(images, options, NAME, old, there.index_annotations)
+    return _layout.documents(images, options, NAME, old, there)
 
 
 def _key(entry: Entry) -> object:

@@ -81,7 +81,7 @@ def _read_both(reading: Reading) -> ImageSet:
         else:
             entries.append(entry)
     entries.extend(_entries([item for item in items if item.image.image_id not in reached]))
-    return ImageSet(tuple(entries), "docker-oci", index_annotations=layout.index_annotations)
+    return dataclasses.replace(layout, entries=tuple(entries), format="docker-oci")
 
 
 def _entries(items: list[Item]) -> list[Entry]:

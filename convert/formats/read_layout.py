@@ -125,10 +125,13 @@ class _LayoutReader:
                 reading.problem(error)
                 node = None
             entries.append(Entry(node, self._name(described), described))
+        subject = fields.object("subject")
         return ImageSet(
             entries=tuple(entries),
             format="oci" if reading.tree.is_folder else "oci-archive",
             index_annotations=fields.string_map("annotations"),
+            index_artifact_type=fields.text("artifactType"),
+            index_subject=parsing.descriptor(subject) if subject else None,
         )
 
     def _check_version(self) -> None:

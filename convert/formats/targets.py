@@ -30,7 +30,8 @@ class Target:
     `plain`: layers are written uncompressed. `manifests`: manifests are carried.
     `sized`: documents that stand before the layers name their sizes.
     `single`: holds images for one platform each and nothing else. `folder`:
-    a folder, not a tar. `layer_mode`: file mode of layers in the docker-save@ forms.
+    a folder, not a tar. `index_fields`: its `index.json` keeps annotations, artifactType
+    and subject. `layer_mode`: file mode of layers in the docker-save@ forms.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Target:
     single: bool = False
     folder: bool = False
     layer_mode: int = 0o644
+    index_fields: bool = False
+
+    @property
+    def holds_parents(self) -> bool:
+        """Whether its `manifest.json` can name the parent of an image."""
+        return self.plain
 
     def writer(self) -> TarWriter:
         """Return the module that writes this format, imported when it is needed."""
@@ -56,8 +63,8 @@ TARGETS: Final = {
         Target("docker-save@29", "docker_save_25", plain=True, sized=True, single=True, layer_mode=0o666),
         Target("docker-oci", "docker_oci", manifests=True),
         Target("crane", "crane", single=True),
-        Target("oci", "oci", manifests=True, folder=True),
-        Target("oci-archive", "oci_archive", manifests=True),
+        Target("oci", "oci", manifests=True, folder=True, index_fields=True),
+        Target("oci-archive", "oci_archive", manifests=True, index_fields=True),
     )
 }
 
