@@ -10,15 +10,16 @@ import contextlib
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.archive import amend
 from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.direct import STDOUT, open_stream
 from convert.archive.folders import Place
 from convert.archive.source import STDIN, open_whole_tar, path_of
-from convert.compression import profiles
-from convert.content import Proofs, present
+from convert.archive.tree import clean
+from convert.compression import profiles, streams
+from convert.content import HashingStream, Proofs, compression_of, drain, present
 from convert.errors import InputError, StorageError, UsageError
 from convert.formats.read import read
 from convert.formats.repositories import MEMBER, additions_to
@@ -26,6 +27,7 @@ from convert.formats.writing import WriteOptions
 from convert.limits import MAX_LAYER_SIZE
 from convert.pipeline import cores
 from convert.proving import prove_layers
+from convert.transform import layers_of
 from convert.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -55,9 +57,9 @@ def add_repositories(
     """Add or mend `repositories`; return what the archive holds.
 
     Without `destination` in place, keeping mode and owner; a symbolic link is resolved
-    once, and the file that was opened is replaced. `-` writes to standard output. v1 IDs are the source's own where
-    every layer has one, else made by `v1_ids`. Layers are proved before anything
-    is written.
+    once, and the file that was opened is replaced. `-` writes to standard output. v1
+    IDs are the source's own where every layer has one, else made by `v1_ids`. Layers,
+    and v1 directories that are there, are verified before anything is written.
 
     Raises:
         UsageError: no name in the archive, a folder, no `manifest.json`, or a
@@ -97,18 +99,22 @@ def add_repositories(
             with Workshop(jobs=jobs or cores(), profile=profile, proofs=proofs) as shop:
                 return shop.digests(images)
 
-        changes = _changes(tree, images, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
+        try:
+            # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
+            with ThreadPoolExecutor(jobs or cores()) as executor:
+                prove_layers(images, proofs, executor, full=verify == "full")
+            held = _Held(tree, images, proofs)
+            changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
+        except InputError as error:
+            error.file = error.file or tree.where
+            raise
+        for fault in changes.faults:
+            remark(f"{fault}; replaced")
         if changes.replaced:
             remark(f"{MEMBER}: {changes.replaced}; replaced")
         if target is None and not changes.append and not changes.drop:
             remark(f"{MEMBER}: already there and right, nothing written")
             return images
-        try:
-            with ThreadPoolExecutor(jobs or cores()) as executor:
-                prove_layers(images, proofs, executor, full=verify == "full")
-        except InputError as error:
-            error.file = error.file or tree.where
-            raise
         _write(tree, target, changes, place, force=force)
         return images
 
@@ -116,6 +122,7 @@ def add_repositories(
 def _changes(
     tree: TarTree,
     images: ImageSet,
+    held: _Held,
     v1_ids: V1Scheme,
     layer_digest: Callable[[Layer], Digest],
     remark: Callable[[str], None],
@@ -131,7 +138,81 @@ def _changes(
         v1_ids=v1_ids,
     )
     existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None
-    return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of)
+    return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of, held=held)
+
+
+class _Held:
+    """What the archive holds already (`formats.repositories.Members`)."""
+
+    def __init__(self, tree: TarTree, images: ImageSet, proofs: Proofs) -> None:
+        self._tree = tree
+        self._images = images
+        self._proofs = proofs
+        self._digests: dict[tuple[int, str], Digest | None] = {}
+
+    def document(self, name: str) -> bytes | None:
+        try:
+            return self._tree.read(name)
+        except InputError:
+            return None
+
+    def is_layer(self, name: str, layer: Layer) -> bool:
+        try:
+            blob = self._tree.find(name)
+        except InputError:
+            return False
+        # Those of the images were verified before.
+        return blob is not None and (blob is layer.blob or self._plain_digest(blob, layer.diff_id) == layer.diff_id)
+
+    def _plain_digest(self, blob: Blob, wanted: Digest) -> Digest | None:
+        """Return the digest of what a blob unpacks to, None if it is damaged; each blob is read once."""
+        key = id(blob), wanted.algorithm
+        if key not in self._digests:
+            seen: list[Digest] = []
+            try:
+                plain = streams.decompress(blob.open(), compression_of(blob), where=blob.where)
+                hashing = HashingStream(
+                    plain,
+                    wanted.algorithm,
+                    lambda digest, _: seen.append(digest),
+                    limit=self._proofs.max_layer_size,
+                    where=blob.where,
+                )
+                with cast("BinaryIO", hashing) as stream:
+                    drain(stream)
+            except InputError:
+                seen.clear()
+            self._digests[key] = seen[0] if seen else None
+        return self._digests[key]
+
+    def needed_by(self, name: str) -> str:
+        member = self._tree.member(name)
+        folder = "/" not in name
+        if member is not None and (member.kind == "dir") != folder:
+            return "it is a folder" if not folder else "it is not a folder"
+        if folder or member is None:
+            return ""
+        if name in self._layers:
+            return "manifest.json names it as a layer"
+        return self._links.get(name, "")
+
+    @functools.cached_property
+    def _layers(self) -> frozenset[str]:
+        return frozenset(layer.blob.where for _, layer in layers_of(self._images) if layer.blob is not None)
+
+    @functools.cached_property
+    def _links(self) -> dict[str, str]:
+        """For each member to which a link leads: what says so."""
+        found: dict[str, str] = {}
+        for member in self._tree.members:
+            name = clean(member.name)
+            if name is None or member.kind not in {"symlink", "hardlink"}:
+                continue
+            with contextlib.suppress(InputError):
+                blob = self._tree.find(name)
+                if blob is not None and blob.where != name:
+                    found.setdefault(blob.where, f"{name} is a link to it")
+        return found
 
 
 def _unused_content(_: Layer) -> Content:

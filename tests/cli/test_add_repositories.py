@@ -338,3 +338,128 @@ def retagged(names):
         return json.dumps(listed).encode()
 
     return change
+
+
+# -- v1 directories that are there and wrong -------------------------------------------
+
+
+def added_to(imgconv, archive, name="crane-tarball"):
+    """Return an archive that was given v1 directories, without its `repositories`, and the v1 ID on top."""
+    source = archive(name)
+    assert imgconv("--add-repositories", source).status == 0
+    (top,) = {top for tags in repositories(source).values() for top in tags.values()}
+    return source, top
+
+
+def rewritten(source, change):
+    """Write a tar again; `change` gets name and member, returns content, a link (text), None to drop, or the member."""
+    raw = Path(source).read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as old, tarfile.open(source, "w") as new:
+        for member in old:
+            found = change(member.name, old.extractfile(member).read() if member.isreg() else ...)
+            if found is None:
+                continue
+            if isinstance(found, str):
+                member.type, member.linkname, member.size = tarfile.SYMTYPE, found, 0
+                new.addfile(member)
+            elif isinstance(found, bytes):
+                member.type, member.linkname, member.size = tarfile.REGTYPE, "", len(found)
+                new.addfile(member, io.BytesIO(found))
+            else:
+                new.addfile(member)
+
+
+def changed_json(**values):
+    def change(data):
+        return json.dumps(json.loads(data) | values).encode()
+
+    return change
+
+
+WRONG_MEMBERS = {
+    "other layer": ("layer.tar", lambda _: b"other bytes".ljust(1024, b"\0")),
+    "layer that leads nowhere": ("layer.tar", lambda _: "../nowhere"),
+    "layer that leads to a document": ("layer.tar", lambda _: "../manifest.json"),
+    "other id": ("json", changed_json(id="0" * 64)),
+    "other parent": ("json", changed_json(parent="0" * 64)),
+    "other command": ("json", changed_json(config={"Cmd": ["/bin/evil"]})),
+    "no config": ("json", changed_json(config=None)),
+    "other system": ("json", changed_json(os="windows")),
+    "no object": ("json", lambda _: b"[]"),
+    "no JSON": ("json", lambda _: b"x"),
+    "a key twice": ("json", lambda data: data.replace(b"{", b'{"id":"0",', 1)),
+    "other version": ("VERSION", lambda _: b"2.0"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_MEMBERS)
+@pytest.mark.parametrize("with_table", [True, False])
+def test_a_wrong_v1_directory_is_replaced_and_reported(imgconv, archive, wrong, with_table):
+    """`repositories` must not point at bytes that are not the image's."""
+    source, top = added_to(imgconv, archive)
+    right = files_of(source)
+    name, change = f"{top}/{WRONG_MEMBERS[wrong][0]}", WRONG_MEMBERS[wrong][1]
+
+    def spoil(member, data):
+        if member == "repositories" and not with_table:
+            return None
+        if member == name:
+            return change(data)
+        return data
+
+    rewritten(source, spoil)
+    with tarfile.open(source) as spoiled:
+        assert name in spoiled.getnames()
+    before = Path(source).read_bytes()
+    done = imgconv("--add-repositories", source)
+    assert name in done.err
+    if wrong in {"no JSON", "a key twice"}:  # the reader needs it to find the image's own v1 IDs
+        assert done.status == 3
+        assert Path(source).read_bytes() == before
+        return
+    assert done.status == 0
+    assert "replaced" in done.err
+    assert "already there" not in done.err
+    assert files_of(source) == right
+    assert imgconv("--add-repositories", source).err == ALREADY
+
+
+def test_other_bytes_that_unpack_to_the_layer_are_right(imgconv, archive):
+    source, top = added_to(imgconv, archive)
+    layer = files_of(source)[f"{top}/layer.tar"]
+    plain = gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer
+    rewritten(source, lambda name, data: plain if name == f"{top}/layer.tar" else data)
+    assert imgconv("--add-repositories", source).err == ALREADY
+
+
+@pytest.mark.parametrize("how", ["link", "folder"])
+def test_a_wrong_member_that_something_else_needs_is_refused(imgconv, archive, how):
+    source, top = added_to(imgconv, archive)
+    name = f"{top}/layer.tar"
+    rewritten(source, lambda member, data: b"other" if member == name else data)
+    if how == "link":
+        link = tarfile.TarInfo("other")
+        link.type, link.linkname = tarfile.SYMTYPE, name
+        with tarfile.open(source, "a") as out:
+            out.addfile(link)
+    else:
+        rewritten(source, lambda member, data: None if member == name else data)
+        folder = tarfile.TarInfo(name)
+        folder.type = tarfile.DIRTYPE
+        with tarfile.open(source, "a") as out:
+            out.addfile(folder)
+    before = Path(source).read_bytes()
+    done = imgconv("--add-repositories", source)
+    assert (done.status, done.out) == (3, "")
+    assert name in done.err
+    assert ("cannot be replaced" if how == "link" else "folder") in done.err
+    assert Path(source).read_bytes() == before
+
+
+def test_a_layer_that_lies_in_a_v1_directory_is_verified_before_it_is_called_right(imgconv, archive):
+    source = archive("docker20-html", replaced(f"{TOP}/layer.tar", b"other bytes".ljust(1024, b"\0")))
+    before = Path(source).read_bytes()
+    done = imgconv("--add-repositories", source)
+    assert done.status == 3
+    assert "already there" not in done.err
+    assert Path(source).read_bytes() == before

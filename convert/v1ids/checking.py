@@ -1,0 +1,60 @@
+"""Whether a v1 `json` file that an archive holds says what its scheme says of the layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convert import documents
+from convert.errors import FormatError
+from convert.gojson import dumps
+from convert.v1image import V1_IMAGE, Engine
+
+if TYPE_CHECKING:
+    from convert.v1ids.entry import V1Entry
+
+#: What decides how a container runs; engines and tools differ in the other keys that they write.
+_RUNS: Final = (
+    "Cmd",
+    "Domainname",
+    "Entrypoint",
+    "Env",
+    "ExposedPorts",
+    "Hostname",
+    "Labels",
+    "OnBuild",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+)
+_SYSTEM: Final = ("architecture", "os")
+
+
+def json_fault(raw: bytes, entry: V1Entry, *, top: bool) -> str:
+    """Return what is wrong with the bytes of a v1 `json`, held against those of its scheme; nothing if they agree.
+
+    `id` and `parent` must be those of the entry. That of the top layer must also have
+    the platform and the config of the image, in any spelling that Docker reads alike.
+    """
+    try:
+        found, wanted = _read(raw), _read(entry.json)
+    except FormatError as error:
+        return error.message
+    for key in ("id", "parent"):
+        if found.get(key, "") != wanted.get(key, ""):
+            return f"{key} is {found.get(key, '')!r}, expected {wanted.get(key, '')!r}"
+    if not top:
+        return ""
+    for key in _SYSTEM:
+        if found.get(key, "") != wanted.get(key, ""):
+            return f"{key} is {found.get(key, '')!r}, the image's config has {wanted.get(key, '')!r}"
+    ours, theirs = found.get("config") or {}, wanted.get("config") or {}
+    for key in _RUNS:
+        if (ours.get(key) or theirs.get(key)) and dumps(ours.get(key)) != dumps(theirs.get(key)):
+            return f"config.{key} is not that of the image's config"
+    return ""
+
+
+def _read(raw: bytes) -> dict[str, Any]:
+    """Return a document as Docker decodes it."""
+    return V1_IMAGE[Engine.DOCKER_29].read(documents.parse(raw, where="", member=""), "")
