@@ -7,10 +7,10 @@ config (FORMATS section 3); one file a scheme.
 from __future__ import annotations
 
 from convert.v1ids.chain_free import chain_free
-from convert.v1ids.checking import json_fault
+from convert.v1ids.checking import config_fault, json_fault
 from convert.v1ids.docker import docker
 from convert.v1ids.entry import V1Entry, chain_ids
 from convert.v1ids.skopeo import skopeo
 from convert.v1image import Engine
 
-__all__ = ["Engine", "V1Entry", "chain_free", "chain_ids", "docker", "json_fault", "skopeo"]
+__all__ = ["Engine", "V1Entry", "chain_free", "chain_ids", "config_fault", "docker", "json_fault", "skopeo"]

@@ -43,8 +43,21 @@ def json_fault(raw: bytes, entry: V1Entry, *, top: bool) -> str:
     for key in ("id", "parent"):
         if found.get(key, "") != wanted.get(key, ""):
             return f"{key} is {found.get(key, '')!r}, expected {wanted.get(key, '')!r}"
-    if not top:
+    return _config_fault(found, wanted) if top else ""
+
+
+def config_fault(raw: bytes, entry: V1Entry) -> str:
+    """Return what the top layer's `json` says otherwise than the image's config, which `entry` is made of.
+
+    `id` and `parent` may be any. Nothing is returned where they agree, or where the bytes cannot be read.
+    """
+    try:
+        return _config_fault(_read(raw), _read(entry.json))
+    except FormatError:
         return ""
+
+
+def _config_fault(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     for key in _SYSTEM:
         if found.get(key, "") != wanted.get(key, ""):
             return f"{key} is {found.get(key, '')!r}, the image's config has {wanted.get(key, '')!r}"

@@ -82,7 +82,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
         absent = layout.absent_layers if layout is not None else {}
         items = check_docker(checked, contents, absent) if has_manifest else None
         if items is not None:
-            check_v1(checked, items)
+            check_v1(checked, contents, items)
         if items is not None and tops is not None:
             check_both(checked, items, tops)
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):

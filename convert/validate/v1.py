@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Final
 
 from convert import schema, v1ids
 from convert.errors import FormatError, ImgconvError
 from convert.reference import Reference
+from convert.validate.contents import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from convert.config import Config
     from convert.digest import Digest
     from convert.model import Blob
+    from convert.validate.contents import Contents
     from convert.validate.docker import Item
     from convert.validate.documents import Checked, View
 
@@ -88,20 +91,24 @@ class V1Folders:
             self._checked.findings.add("v1-version", f"is {raw[:20]!r}, not 1.0", member=member)
 
 
-def check_v1(checked: Checked, items: Sequence[Item]) -> None:
-    """Check the v1 side of an archive that has a `manifest.json`."""
+def check_v1(checked: Checked, contents: Contents, items: Sequence[Item]) -> None:
+    """Check the v1 side of an archive that has a `manifest.json`.
+
+    What `repositories` leads to must be the image that `manifest.json` gives the name.
+    """
     folders = V1Folders(checked)
     table = _table(checked)
     tops: dict[str, str | None] = {}
     # One image may be listed any number of times.
     done: set[tuple[tuple[str, ...], Digest | None]] = set()
     for item in items:
-        chain = _chain(item, folders, table)
+        chain = _chain(item, folders, table) or _named_chain(checked, contents, item, folders, table)
         key = tuple(chain), item.config.digest if item.config is not None else None
         # Tools that follow manifest.json alone write folders without v1 metadata.
         if key not in done and chain and (table is not None or any(checked.exists(f"{one}/json") for one in chain)):
             folders.check_chain(chain)
             _check_scheme(checked, item, chain)
+            _check_config(checked, item, chain[-1])
         done.add(key)
         for reference in item.references:
             tops[reference.full] = _top(item, chain)
@@ -151,6 +158,41 @@ def _chain(item: Item, folders: V1Folders, table: dict[str, tuple[str, str]] | N
         chain = _descend(folders, top, len(item.layers))
         if chain and all(folders.layer(v1_id) is blob for v1_id, blob in zip(chain, item.blobs, strict=True)):
             return chain
+    return []
+
+
+def _named_chain(
+    checked: Checked,
+    contents: Contents,
+    item: Item,
+    folders: V1Folders,
+    table: dict[str, tuple[str, str]] | None,
+) -> list[str]:
+    """Return the v1 folders to which `repositories` leads for an image; they must hold the image's layers.
+
+    Nothing where it leads to none, as where it names a blob (Docker 25 and later).
+    """
+    config = item.config
+    if config is None or len(item.layers) != len(config.diff_ids):
+        return []
+    for reference in item.references:
+        place, top = (table or {}).get(reference.full, ("", ""))
+        if not _V1_ID.match(top) or not checked.exists(f"{top}/json"):
+            continue
+        chain = _descend(folders, top, len(item.layers))
+        if not chain:
+            message = f"{top!r} does not lead to as many v1 folders as the image has layers ({len(item.layers)})"
+            checked.findings.add("v1-chain", message, member=REPOSITORIES, place=place)
+            continue
+        for number, (v1_id, own) in enumerate(zip(chain, item.blobs, strict=True)):
+            member, blob = f"{v1_id}/layer.tar", folders.layer(v1_id)
+            if blob is None:
+                if not checked.exists(member):
+                    checked.findings.add("missing", f"is not there, {REPOSITORIES} leads to it", member=member)
+            elif blob is not own:
+                by = f"{config.member}, to which {REPOSITORIES} leads for {place},"
+                contents.claim(blob, member, Claim(by, diff_ids=(config.diff_ids[number],)))
+        return chain
     return []
 
 
@@ -211,6 +253,17 @@ def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
         member="manifest.json",
         place=item.place,
     )
+
+
+def _check_config(checked: Checked, item: Item, top: str) -> None:
+    """Hold the `json` of the top folder against the image's config: engines before 1.10 run what it says."""
+    raw = checked.raw(f"{top}/json")
+    if raw is None or item.config is None or not item.config.diff_ids:
+        return
+    with contextlib.suppress(ImgconvError):
+        fault = v1ids.config_fault(raw, v1ids.docker(item.config)[-1])
+        if fault:
+            checked.findings.add("v1-id", fault, member=f"{top}/json")
 
 
 def _ids(scheme: Callable[[Config], list[v1ids.V1Entry]], config: Config) -> list[str]:

@@ -411,6 +411,10 @@ def test_a_wrong_v1_directory_is_replaced_and_reported(imgconv, archive, wrong, 
     with tarfile.open(source) as spoiled:
         assert name in spoiled.getnames()
     before = Path(source).read_bytes()
+    if with_table:
+        found = imgconv("validate", source)
+        assert found.status == 1
+        assert top in found.out
     done = imgconv("--add-repositories", source)
     assert name in done.err
     if wrong in {"no JSON", "a key twice"}:  # the reader needs it to find the image's own v1 IDs
@@ -422,6 +426,7 @@ def test_a_wrong_v1_directory_is_replaced_and_reported(imgconv, archive, wrong, 
     assert "already there" not in done.err
     assert files_of(source) == right
     assert imgconv("--add-repositories", source).err == ALREADY
+    assert imgconv("validate", source).status == 0
 
 
 def test_other_bytes_that_unpack_to_the_layer_are_right(imgconv, archive):
