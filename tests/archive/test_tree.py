@@ -380,8 +380,10 @@ class TestFolder:
     @pytest.mark.parametrize("target", ["../../../secret", "/etc/passwd", "../../.."])
     def test_links_in_blobs_that_leave_the_folder_are_refused(self, root, tree, target):
         (root / "blobs" / "sha256" / "bb").symlink_to(target)
-        with pytest.raises(UnsafeInputError, match="leads out"):
+        with pytest.raises(UnsafeInputError, match="leads out") as caught:
             tree.find("blobs/sha256/bb")
+        assert "tar chf - -C " in caught.value.hint
+        assert str(root) in caught.value.hint
 
     def test_a_folder_that_leads_out_is_refused(self, root, tree):
         (root / "more").symlink_to("..")
