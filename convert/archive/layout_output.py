@@ -79,7 +79,7 @@ class FolderOutput:
         except BaseException:
             self._close()
             raise
-        self.staging = Staging(parent, destination)
+        self.staging = Staging(parent, destination, final=self._how != "append")
 
     def _look(self, source: str | None, *, force: bool, append: bool) -> _How:
         """Open what is at the destination, and return what is to be done with it."""
