@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from convert import documents, known, mediatypes
-from convert.archive import settled
 from convert.compression import profiles
 from convert.content import PlainContent, Proofs, StoredContent, drain
 from convert.digest import Digest
@@ -16,10 +15,10 @@ from convert.model import Artifact, Descriptor, Image, Index, Layer
 from convert.transform import Form, layers_of
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from convert.archive.layout_output import FolderOutput
+    from convert.archive.tar_write import Content
     from convert.archive.tree import Tree
     from convert.model import Blob, ImageSet, Node
     from convert.workshop import Finished
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 class Held:
     """The layers that a layout holds and lists.
 
-    The layout may be a stranger's: its list is a hint, and each blob is proved to be
-    that layer before an image names it, unless that was done here and it is untouched
-    since. One that is not that layer is made anew.
+    Somebody else may have written the layout: its list is a hint. A blob is hashed
+    where it lies before an image names it, and unpacked to verify that it is that layer
+    unless this user's imgconv did that before. One that is wrong is written again.
     """
 
     def __init__(self, out: FolderOutput, tree: Tree, proofs: Proofs) -> None:
@@ -102,7 +101,7 @@ class Held:
         return listed is not None and self._out.has_blob(*listed)
 
     def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        """Return digest and size of a blob that is proved to be that layer.
+        """Return digest and size of a blob that is verified to be that layer.
 
         Raises:
             StorageError: the target cannot be written to, or read.
@@ -111,20 +110,18 @@ class Held:
         blob = self._tree.find(blob_name(listed[0])) if listed is not None and self._out.has_blob(*listed) else None
         if listed is None or blob is None:
             return None
-        with blob.open():  # a network file system asks its server about an open file
-            status = self._out.status(listed[0])
-        if status is None or not self.listed.is_proved(profile, diff_id, status):
-            # What is remembered is the status from before the blob is read.
-            since, status = self._out.now(), self._out.status(listed[0])
-            compression = profiles.get(profile).compression
-            named = Descriptor(mediatypes.layer_type(compression, docker=False), *listed)
-            try:
-                with PlainContent(Layer(diff_id, blob, named), self._proofs).open() as plain:
-                    drain(plain)
-            except InputError:
-                return None
-            if status is not None and settled.shows_changes(status, since):
-                self.listed.prove(profile, diff_id, status)
+        compression = profiles.get(profile).compression
+        named = Descriptor(mediatypes.layer_type(compression, docker=False), *listed)
+        if self.listed.is_verified(profile, diff_id):
+            content: Content = StoredContent(blob, named, self._proofs)
+        else:
+            content = PlainContent(Layer(diff_id, blob, named), self._proofs)
+        try:
+            with content.open() as stream:
+                drain(stream)
+        except InputError:
+            return None
+        self.listed.mark(profile, diff_id)
         self.verified.add(listed[0])
         return listed
 
@@ -167,18 +164,11 @@ def _named_by(value: Any) -> Iterator[Descriptor]:
 def remember(out: FolderOutput, held: Held | None, images: ImageSet, done: Finished, profile: str) -> None:
     """Write down which layers the profile made, for the next `--append`."""
     layers = held.listed if held is not None else known.KnownLayers()
-    made: dict[Digest, Digest] = {}
     for _, layer in layers_of(images):
         if layer.stored is not None and done.forms.get(id(layer)) is Form.ENCODED:
             layers.add(profile, layer.diff_id, layer.stored.digest, layer.stored.size)
-            made[layer.stored.digest] = layer.diff_id
+            layers.mark(profile, layer.diff_id)
     if not layers.layers:
         return
-
-    def marks(blobs: Mapping[Digest, os.stat_result]) -> bytes:
-        for digest in blobs.keys() & made.keys():
-            layers.prove(profile, made[digest], blobs[digest])
-        return layers.attribute()
-
     out.write(known.NAME, layers.document())
-    out.mark(known.NAME, known.ATTRIBUTE, marks)
+    out.set_attribute(known.NAME, known.ATTRIBUTE, layers.attribute())
