@@ -77,6 +77,7 @@ class Config:
         warnings: list[str] = []
         fields = _Fields(view, warnings)
         try:
+            _check_keys(fields)
             return cls(
                 raw=raw,
                 digest=Digest.of(raw),
@@ -155,7 +156,7 @@ class Config:
         return made if len(made) == len(self.diff_ids) else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Fields:
     """One object of the config, with the spellings met on the way."""
 
@@ -163,8 +164,12 @@ class _Fields:
     warnings: list[str]
     at: str = ""
 
+    @cached_property
+    def keys(self) -> documents.Keys:
+        return documents.Keys(self.values)
+
     def get(self, name: str) -> Any:
-        return documents.lookup(self.values, name, warnings=self.warnings)
+        return self.keys.get(name, self.warnings)
 
     def text(self, name: str) -> str:
         return gostruct.string(self.get(name), self.at + name)
@@ -175,6 +180,20 @@ class _Fields:
 
     def inside(self, name: str) -> _Fields:
         return _as_fields(self.get(name), self.at + name, self.warnings)
+
+
+def _check_keys(config: _Fields) -> None:
+    """Refuse two keys for one field in the objects that only engines read.
+
+    Raises:
+        FormatError: there are two; Docker takes the last, readers that do not fold keys the exact one.
+    """
+    for name in ("config", "container_config"):
+        settings = config.get(name)
+        if isinstance(settings, Mapping):
+            health = documents.Keys(settings).get("Healthcheck")
+            if isinstance(health, Mapping):
+                documents.Keys(health)
 
 
 def _as_fields(value: Any, at: str, warnings: list[str]) -> _Fields:

@@ -96,27 +96,76 @@ def lookup(
     if not spellings:
         return None
     if len(spellings) > 1:
-        raise FormatError(
-            f"keys {_quoted(spellings[0])} and {_quoted(spellings[1])} in one object mean the same",
-            file=where,
-            member=member,
-        )
+        raise _same_meaning(spellings[0], spellings[1], where, member)
     key = spellings[0]
     if key != name and warnings is not None:
-        warning = f"key {_quoted(key)} read as {_quoted(name)}"
-        if warning not in warnings:
-            warnings.append(warning)
+        _note_spelling(key, name, warnings)
     return obj[key]
+
+
+class Keys:
+    """The keys of one object as Go reads it into a struct: each is found in any letter case.
+
+    For objects of which several fields are read; `lookup` is for one. Two keys that
+    Go takes for the same field are refused whichever field that is, because another
+    reader may know it.
+    """
+
+    __slots__ = ("_folded", "_obj")
+
+    def __init__(self, obj: Mapping[str, Any], *, where: str | None = None, member: str | None = None) -> None:
+        """Fold every key of `obj`.
+
+        Raises:
+            FormatError: two keys fold to the same.
+        """
+        self._obj = obj
+        self._folded: dict[str, str] = {}
+        for key in obj:
+            other = self._folded.setdefault(fold(key), key)
+            if other is not key:
+                raise _same_meaning(other, key, where, member)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether there is a key for the field `name`, whatever its value."""
+        return fold(name) in self._folded
+
+    def get(self, name: str, warnings: list[str] | None = None) -> Any:
+        """Return the value for the field `name`, or None; a spelling that differs is noted in `warnings`."""
+        key = self._folded.get(fold(name))
+        if key is None:
+            return None
+        if key != name and warnings is not None:
+            _note_spelling(key, name, warnings)
+        return self._obj[key]
+
+
+def fold(key: str) -> str:
+    """Return a key as Go's encoding/json compares it (`foldName`), for fields with ASCII names.
+
+    Beside ASCII letters only the long s and the Kelvin sign fold to one.
+    """
+    if key.isascii():
+        return key.lower()
+    return key.lower().replace("\N{LATIN SMALL LETTER LONG S}", "s")
+
+
+def _same_meaning(one: str, other: str, where: str | None, member: str | None) -> FormatError:
+    return FormatError(
+        f"keys {_quoted(one)} and {_quoted(other)} in one object mean the same", file=where, member=member
+    )
+
+
+def _note_spelling(key: str, name: str, warnings: list[str]) -> None:
+    warning = f"key {_quoted(key)} read as {_quoted(name)}"
+    if warning not in warnings:
+        warnings.append(warning)
 
 
 def same_key(key: str, name: str) -> bool:
     """Tell whether Go's encoding/json takes `key` for the struct field `name` (ASCII)."""
     # Folding keeps the number of characters, and most keys differ in length.
-    return key == name or (len(key) == len(name) and _folded(key) == _folded(name))
-
-
-def _folded(key: str) -> str:
-    return key.lower().replace("\N{LATIN SMALL LETTER LONG S}", "s")
+    return key == name or (len(key) == len(name) and fold(key) == fold(name))
 
 
 def _quoted(key: str) -> str:

@@ -16,13 +16,14 @@ from enum import Enum
 from typing import Any
 
 from convert import gotime
-from convert.documents import lookup, same_key
+from convert.documents import Keys
 from convert.errors import FormatError
 from convert.gojson import sorted_map
 
 Reader = Callable[[Any, str], Any]
 
-_INT64 = range(-(1 << 63), 1 << 63)
+#: What Go's int64 holds.
+INT64 = range(-(1 << 63), 1 << 63)
 _KINDS = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
 
@@ -62,21 +63,16 @@ class Struct:
             value = {}
         if not isinstance(value, Mapping):
             raise _misfit(at, "an object", value)
-        if len(value) > 2 * len(self.fields):
-            # A hostile object may have keys by the hundred thousand: look at each once.
-            value = {key: item for key, item in value.items() if self._has(key)}
+        keys = Keys(value)
         result: dict[str, Any] = {}
         for field in self.fields:
-            read = field.read(lookup(value, field.name), f"{at}.{field.name}" if at else field.name)
+            read = field.read(keys.get(field.name), f"{at}.{field.name}" if at else field.name)
             if field.omit is Omit.EMPTY and not read:
                 continue
             if field.omit is Omit.NIL and read is None:
                 continue
             result[field.name] = read
         return result
-
-    def _has(self, key: str) -> bool:
-        return any(len(field.name) == len(key) and same_key(key, field.name) for field in self.fields)
 
     def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
         """Read a pointer to the struct: nil where there is no value."""
@@ -105,7 +101,7 @@ def integer(value: Any, at: str) -> int:
     """Read an int or int64; Go takes no fraction and no exponent there, even 1.0."""
     if value is None:
         return 0
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _INT64:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
         raise _misfit(at, "a 64-bit integer", value)
     return value
 
@@ -113,6 +109,15 @@ def integer(value: Any, at: str) -> int:
 def integer_pointer(value: Any, at: str) -> int | None:
     """Read a pointer to an int: a given 0 is kept."""
     return None if value is None else integer(value, at)
+
+
+def array(value: Any, at: str) -> list[Any]:
+    """Read a slice; null is an empty one."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _misfit(at, "an array", value)
+    return value
 
 
 def strings(value: Any, at: str) -> list[str] | None:

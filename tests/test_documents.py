@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from convert.documents import lookup, parse, same_key
+from convert.documents import Keys, lookup, parse, same_key
 from convert.errors import FormatError
 from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_DOCUMENT_VALUES, MAX_NUMBER_DIGITS, MIB
 
@@ -293,3 +293,18 @@ def test_keys_in_messages_are_short_and_printable() -> None:
         lookup({"\x1b" * 10: 1, "A" * MIB: 1, "a" * MIB: 2}, "a" * MIB)
     assert len(str(caught.value)) < 250
     assert len(refusal(b'{"' + b"a" * MIB + b'":1,"' + b"a" * MIB + b'":1}')) < 250
+
+
+def test_keys_are_found_folded_and_two_for_one_field_are_refused() -> None:
+    """As `lookup` finds one; a key that nobody asks for counts too, as another reader may know it."""
+    warnings: list[str] = []
+    keys = Keys({"\N{LATIN SMALL LETTER LONG S}ize": 1, "Digest": None})
+    assert keys.get("size", warnings) == 1
+    assert keys.get("digest", warnings) is None
+    assert "DIGEST" in keys
+    assert "urls" not in keys
+    assert len(warnings) == 2
+    with pytest.raises(FormatError, match="mean the same"):
+        Keys({"size": 1, "\N{LATIN SMALL LETTER LONG S}IZE": 1})
+    with pytest.raises(FormatError, match="mean the same"):
+        Keys({"MacAddress": "", "mac\N{LATIN CAPITAL LETTER A}ddre\N{LATIN SMALL LETTER LONG S}s": ""})

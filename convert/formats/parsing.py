@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes
+from convert.documents import fold
 from convert.errors import FormatError, UnsafeInputError
+from convert.formats.reading import check
 from convert.limits import MAX_LAYERS
 from convert.model import Descriptor, Manifest
 
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
     from convert.formats.reading import Fields, Reading
 
 _DESCRIPTOR_KEYS: Final = frozenset(
-    {"mediatype", "digest", "size", "urls", "annotations", "data", "platform", "artifacttype"}
+    fold(name) for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
 )
+_PLATFORM_TEXTS: Final = ("architecture", "os", "os.version", "variant")
+_PLATFORM_LISTS: Final = ("os.features", "features")
+_PLATFORM_KEYS: Final = frozenset(map(fold, (*_PLATFORM_TEXTS, *_PLATFORM_LISTS)))
 # CVE-2021-41190: a document that reads as a manifest and as an index means two
 # different things to two tools. containers/image refuses all of these keys.
 NOT_IN_INDEX: Final = ("config", "layers", "fsLayers", "history")
@@ -37,7 +42,7 @@ def descriptor(fields: Fields) -> Descriptor:
         fields.fail("size", "is missing")
     if size < 0:
         fields.fail("size", "is negative")
-    platform = fields.object("platform")
+    described = fields.object("platform")
     return Descriptor(
         media_type=media_type,
         digest=fields.digest("digest"),
@@ -45,15 +50,38 @@ def descriptor(fields: Fields) -> Descriptor:
         urls=tuple(fields.strings("urls") or ()),
         annotations=fields.string_map("annotations"),
         data=_data(fields),
-        platform=dict(platform.items()) if platform else None,
+        platform=platform(described) if described else None,
         artifact_type=fields.text("artifactType"),
-        extra={key: value for key, value in fields.items() if key.lower() not in _DESCRIPTOR_KEYS},
+        extra={key: value for key, value in fields.items() if fold(key) not in _DESCRIPTOR_KEYS},
     )
+
+
+def check_data(described: Descriptor, *, file: str, member: str) -> None:
+    """Verify the content that a descriptor embeds in `data` against its digest and size.
+
+    Raises:
+        DigestMismatchError: it is other content.
+    """
+    if described.data is not None:
+        check(described.data, described.digest, described.size, file=file, member=f"{member} (data)")
+
+
+def platform(fields: Fields) -> dict[str, Any]:
+    """Return a descriptor's `platform` with the keys of image-spec in its spelling, others as they are.
+
+    Raises:
+        FormatError: a field of the wrong kind, which no Go tool reads.
+    """
+    found: dict[str, Any] = {name: fields.text(name) for name in _PLATFORM_TEXTS}
+    found |= {name: fields.strings(name) for name in _PLATFORM_LISTS}
+    others = {key: value for key, value in fields.items() if fold(key) not in _PLATFORM_KEYS}
+    return {key: value for key, value in found.items() if value is not None} | others
 
 
 def _data(fields: Fields) -> bytes | None:
     text = fields.text("data")
-    if text is None:
+    if not text:
+        # Go writes no empty data, and reads it as none.
         return None
     try:
         return base64.b64decode(text, validate=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from convert import mediatypes
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
-from convert.formats.reading import Reading, absent_layers, check
+from convert.formats.reading import Reading, absent_layers
 from convert.limits import MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
@@ -105,7 +105,7 @@ class _LayoutReader:
         self._check_version()
         raw = reading.read("index.json")
         fields = parsing.index_fields(reading, raw, mediatypes.OCI_INDEX, "index.json")
-        if "manifests" not in {key.lower() for key, _ in fields.items()}:
+        if not fields.names("manifests"):
             reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
         entries = []
         listed = 0
@@ -285,8 +285,7 @@ class _LayoutReader:
 
     def _blob(self, described: Descriptor) -> Blob | None:
         member = blob_name(described.digest)
-        if described.data is not None:
-            check(described.data, described.digest, described.size, file=self._reading.file, member=f"{member} (data)")
+        parsing.check_data(described, file=self._reading.file, member=member)
         blob = self._reading.tree.find(member)
         if blob is None and described.data is not None:
             return DataBlob(described.data, member)

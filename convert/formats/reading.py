@@ -13,6 +13,7 @@ from convert import documents
 from convert.config import Config
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
+from convert.gostruct import INT64
 from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_VALUES, MAX_PROBLEMS
 from convert.model import Layer
 from convert.remarks import Remarks
@@ -195,7 +196,7 @@ class Document:
 class Fields:
     """Typed access to one JSON object; `null` reads as absent, as in Go."""
 
-    __slots__ = ("_document", "_path", "_value")
+    __slots__ = ("_document", "_keys", "_path", "_value")
 
     def __init__(self, value: Any, document: Document, path: str = "") -> None:
         """Refuse anything but an object."""
@@ -204,6 +205,8 @@ class Fields:
         self._value: dict[str, Any] = value
         self._document = document
         self._path = path
+        # Made when the first field is read: the keys of a map are data and never fold.
+        self._keys: documents.Keys | None = None
 
     def _at(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
@@ -213,14 +216,22 @@ class Fields:
         return self._at(key)
 
     def get(self, key: str) -> Any:
-        """Return the raw value of a key, None where absent or null."""
-        return documents.lookup(
-            self._value,
-            key,
-            where=self._document.reading.file,
-            member=self._document.member,
-            warnings=self._document.reading.warnings,
-        )
+        """Return the raw value of a key, None where absent or null.
+
+        Raises:
+            FormatError: two keys of the object mean the same.
+        """
+        return self._folded().get(key, self._document.reading.warnings)
+
+    def names(self, key: str) -> bool:
+        """Tell whether a key is there, with null too."""
+        return key in self._folded()
+
+    def _folded(self) -> documents.Keys:
+        if self._keys is None:
+            document = self._document
+            self._keys = documents.Keys(self._value, where=document.reading.file, member=document.member)
+        return self._keys
 
     def has(self, key: str) -> bool:
         """Tell whether a key is there with a value other than null."""
@@ -245,10 +256,12 @@ class Fields:
         return value
 
     def integer(self, key: str) -> int | None:
-        """Return a whole number; `1.0` and `true` are none."""
+        """Return an int64, as Go reads one; `1.0` and `true` are none."""
         value = self.get(key)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             self.fail(key, "expected a whole number")
+        if value is not None and value not in INT64:
+            self.fail(key, "expected a number of 64 bits")
         return value
 
     def array(self, key: str) -> list[Any] | None:

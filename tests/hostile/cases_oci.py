@@ -178,7 +178,7 @@ CASES = [
     refused("a size that is true", _with(entry={"size": True}), "size"),
     refused("a size that is a text", _with(entry={"size": "12"}), "size"),
     refused("no size", _with(entry={"size": None}), "size"),
-    refused("a size of 10^60", _with(layer_changes={"size": 10**60}), "bytes, its descriptor"),
+    refused("a size of 10^60", _with(layer_changes={"size": 10**60}), "expected a size"),
     # -- embedded data ----------------------------------------------------------------------------
     refused("data that is no base64", _with(entry={"data": "%%%"}), "expected base64"),
     refused("data that is not the digest's", _with(entry={"data": "aGVsbG8="}), "(data): "),
