@@ -47,6 +47,10 @@ _LAYERS: Final = {
 }
 
 
+#: Compressions that a layer's media type can name.
+COMPRESSIONS: Final = frozenset(_LAYERS.values())
+
+
 def is_layer(media_type: str) -> bool:
     """Tell whether this is a file system layer of an image."""
     return media_type in _LAYERS
@@ -59,7 +63,7 @@ def layer_compression(media_type: str) -> str | None:
 
 def is_nondistributable(media_type: str) -> bool:
     """Tell whether a layer of this type may be absent and live at `urls`."""
-    return media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
+    return media_type in _LAYERS and media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
 
 
 def may_be_absent(media_type: str, urls: Sequence[str] = ()) -> bool:
@@ -76,8 +80,8 @@ def is_docker(media_type: str) -> bool:
     return media_type.startswith("application/vnd.docker.")
 
 
-def layer_type(compression: str, *, docker: bool) -> str:
-    """Return the layer media type for "", "gzip" or "zstd"."""
+def layer_type(compression: str, *, docker: bool, foreign: bool = False) -> str:
+    """Return the layer media type for one of `COMPRESSIONS`; `foreign` is not distributable."""
     if docker:
-        return DOCKER_LAYER + (f".{compression}" if compression else "")
-    return OCI_LAYER + (f"+{compression}" if compression else "")
+        return (DOCKER_FOREIGN if foreign else DOCKER_LAYER) + (f".{compression}" if compression else "")
+    return (OCI_NONDISTRIBUTABLE if foreign else OCI_LAYER) + (f"+{compression}" if compression else "")

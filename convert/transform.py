@@ -1,6 +1,6 @@
 """From the images as the source has them to the images as the target gets them.
 
-Pure: `ImageSet` in, `ImageSet` out. Which bytes are kept and which are made
+`ImageSet` in, `ImageSet` out; of the layers only the first bytes are read. Which bytes are kept and which are made
 anew is decided here and nowhere else (CONTRACT.md, "Rules of identity").
 """
 
@@ -13,7 +13,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 from convert import mediatypes
+from convert.content import compression_of
 from convert.digest import Digest
+from convert.errors import NotRepresentableError
 from convert.formats import indexes, manifests
 from convert.formats._images import describe
 from convert.model import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Name
@@ -38,8 +40,10 @@ class Form(Enum):
     ENCODED = "compressed"
     #: What lies compressed is taken for plain bytes (crane does so, see pushers.py).
     AGAIN = "compressed once more"
-    #: Only a descriptor that the source dictates goes on; the bytes live elsewhere.
+    #: The source dictates the descriptor of the bytes as they lie.
     DESCRIBED = "named"
+    #: It dictates that of the bytes compressed as they lie.
+    DESCRIBED_AGAIN = "named, compressed as it lies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +209,7 @@ class _Finisher:
         return wanted == "keep" or mediatypes.is_docker(manifest.media_type) == (wanted == "docker")
 
     def _made(self, image: Image, layers: tuple[Layer, ...]) -> Manifest:
-        described = [layer.stored for layer in layers if layer.stored is not None]
-        if len(described) != len(layers):
-            raise ValueError("a finished layer has no descriptor")
+        described = [self._true(layer) for layer in layers]
         docker = self._recipe.manifest_type == "docker"
         make = manifests.docker_manifest if docker else manifests.oci_manifest
         raw = make(image.config.raw, described)
@@ -223,6 +225,33 @@ class _Finisher:
                 Descriptor(kind(layer.media_type), layer.digest, layer.size, urls=layer.urls) for layer in described
             ),
         )
+
+    def _true(self, layer: Layer) -> Descriptor:
+        """Return a layer's descriptor with the media type of the bytes that are there.
+
+        A manifest that is kept may call zstd gzip; a new one never repeats that.
+
+        Raises:
+            NotRepresentableError: the compression has no media type.
+        """
+        described = layer.stored
+        if described is None:
+            raise ValueError("a finished layer has no descriptor")
+        if layer.blob is None:
+            return described
+        claimed, actual = mediatypes.layer_compression(described.media_type), compression_of(layer.blob)
+        if actual == claimed:
+            return described
+        named = f"layer {described.digest} is called {claimed or 'uncompressed'} and is {actual or 'uncompressed'}"
+        if actual not in mediatypes.COMPRESSIONS:
+            raise NotRepresentableError(
+                f"{named}, which no media type names; a new manifest cannot describe it",
+                hint="--recompress compresses its layers again",
+            )
+        self._ledger.hints.append(f"{named}; the new manifest says so")
+        foreign = mediatypes.is_nondistributable(described.media_type)
+        media_type = mediatypes.layer_type(actual, docker=False, foreign=foreign)
+        return dataclasses.replace(described, media_type=media_type)
 
     def _index(self, index: Index) -> Index | None:
         children = tuple(Child(child.descriptor, self._node(child.node)) for child in index.children)

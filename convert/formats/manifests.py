@@ -201,7 +201,9 @@ def docker_layer_type(media_type: str) -> str:
     """
     if mediatypes.layer_compression(media_type) == "zstd":
         msg = "a Docker schema 2 manifest cannot hold zstd layers"
-        raise NotRepresentableError(msg, hint="leave out --manifest-type docker, or give --compress docker")
+        raise NotRepresentableError(
+            msg, hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker"
+        )
     return _family_type(media_type, mediatypes.DOCKER_LAYER, mediatypes.DOCKER_FOREIGN, ".")
 
 
