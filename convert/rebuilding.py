@@ -23,7 +23,7 @@ from convert.content import Proofs, StoredContent, compression_of
 from convert.digest import Digest
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.formats import manifests, parsing
-from convert.formats.reading import Reading
+from convert.formats.reading import Reading, check
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE
@@ -196,10 +196,14 @@ def _read(reading: Reading, path: str) -> _Asked:
     """Read MANIFEST, whose digest is that of the file as it lies."""
     raw = _bytes(path)
     value = documents.parse(raw, where=path, member="")
-    inside = value.get("mediaType") if isinstance(value, dict) else None
-    if isinstance(value, dict) and "manifests" in {key.lower() for key in value}:
+    keys = documents.Keys(value if isinstance(value, dict) else {}, where=path)
+    inside = keys.get("mediaType")
+    if "manifests" in keys:
         fields = parsing.index_fields(
-            reading, raw, inside if inside in mediatypes.INDEXES else mediatypes.OCI_INDEX, ""
+            reading,
+            raw,
+            inside if isinstance(inside, str) and inside in mediatypes.INDEXES else mediatypes.OCI_INDEX,
+            "",
         )
         children = tuple(parsing.descriptor(item) for item in fields.objects("manifests"))
         return _Asked(index=Digest.of(raw), children=children)
@@ -207,13 +211,17 @@ def _read(reading: Reading, path: str) -> _Asked:
     strange = [layer.media_type for layer in read.layers if not mediatypes.is_layer(layer.media_type)]
     if strange:
         raise FormatError(f"is no image manifest: it lists {strange[0]!r}", file=path)
+    if read.config.media_type not in mediatypes.IMAGE_CONFIGS:
+        raise FormatError(f"is no image manifest: its config is {read.config.media_type!r}", file=path)
+    for described in (read.config, *read.layers):
+        parsing.check_data(described, file=path, member=str(described.digest))
     return _Asked(manifest=read)
 
 
 def _parsed(reading: Reading, raw: bytes) -> Manifest:
     value = reading.parse(raw, "")
-    inside = value.get("mediaType") if isinstance(value, dict) else None
-    media_type = inside if inside in mediatypes.MANIFESTS else mediatypes.OCI_MANIFEST
+    inside = documents.lookup(value, "mediaType") if isinstance(value, dict) else None
+    media_type = inside if isinstance(inside, str) and inside in mediatypes.MANIFESTS else mediatypes.OCI_MANIFEST
     return parsing.manifest(reading, raw, media_type, Digest.of(raw), "")
 
 
@@ -246,6 +254,9 @@ def _find(reading: Reading, matcher: Matcher, found: ImageSet, asked: _Asked, ou
             there = ", ".join(str(image.image_id) for image in images[:8]) or "there is none"
             outcome.why = f"no image in the source has the config {wanted} (those there: {there})"
             return outcome
+        check(
+            outcome.image.config.raw, wanted, asked.manifest.config.size, file=reading.file, member=f"config {wanted}"
+        )
         layers = outcome.image.layers
         if len(layers) != len(asked.manifest.layers):
             raise FormatError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hostile.building import DIFF_ID, LAYER, PLAIN, Docker, config, dump
 
 from convert import schema
 
@@ -124,3 +125,54 @@ def test_requests_and_inputs_that_are_wrong(imgconv, saved, arguments, status):
     assert done.status == status
     assert done.out == ""
     assert done.err.count("\n") == 1
+
+
+#: A change of the registry's manifest, and what is said: such a manifest fits no image.
+LIES = {
+    "config size": (lambda it: it["config"].update(size=it["config"]["size"] + 1), "its descriptor says"),
+    "config data": (lambda it: it["config"].update(data="aGk="), "(data)"),
+    "config type": (lambda it: it["config"].update(mediaType="application/vnd.example+json"), "its config is"),
+    "layer data": (lambda it: it["layers"][0].update(data="aGk="), "(data)"),
+    "two spellings": (lambda it: it["layers"][0].update({"\u017fize": 1}), "mean the same"),
+    "MediaType of an index": (
+        lambda it: it.update({"MEDIATYPE": "application/vnd.oci.image.index.v1+json", "mediaType": None}),
+        "mean the same",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_manifest_that_lies_is_refused_and_nothing_written(imgconv, saved, name):
+    """What imgconv would not read back it does not write."""
+    change, said = LIES[name]
+    document = json.loads((REBUILT / "gzip6n.manifest.json").read_bytes())
+    change(document)
+    Path("lie.json").write_text(json.dumps(document))
+    for words in ((), ("--to", "oci", "layout"), ("--to", "docker-oci", "archive.tar")):
+        done = imgconv("match", saved, "lie.json", *words)
+        assert done.status == 3, done.err
+        assert said in done.err
+    assert not Path("layout").exists()
+
+
+def test_two_sizes_for_one_layer_are_not_both_found(imgconv, tmp_path, monkeypatch):
+    """The size is part of what a layer has to match, also the second time."""
+    monkeypatch.chdir(tmp_path)
+    twice = config(DIFF_ID, DIFF_ID)
+    raw = dump(twice)
+    Path("saved.tar").write_bytes(
+        Docker(config=twice, layers={"a.tar": PLAIN}, item={"Layers": ["a.tar", "a.tar"]}).build()
+    )
+    layer = {"mediaType": LAYER, "digest": DIFF_ID, "size": len(PLAIN)}
+    document = {
+        "schemaVersion": 2,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": f"sha256:{hashlib.sha256(raw).hexdigest()}",
+            "size": len(raw),
+        },
+        "layers": [layer, {**layer, "size": len(PLAIN) + 1}],
+    }
+    Path("lie.json").write_text(json.dumps(document))
+    assert imgconv("match", "saved.tar", "lie.json", "--to", "oci", "layout").status == 1
+    assert not Path("layout").exists()
