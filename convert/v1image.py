@@ -110,6 +110,9 @@ def _health_config(engine: Engine) -> Struct:
     )
 
 
+_PORT_DIGITS: Final = 5
+
+
 def _ports(value: Any, at: str) -> dict[str, dict[str, Any]] | None:
     """Read 29's set of network.Port: `80` is `80/tcp`, the protocol in lower case."""
     plain = string_set(value, at)
@@ -120,10 +123,12 @@ def _port(name: str, at: str) -> str:
     number, _, protocol = name.partition("/")
     if not name:
         return ""
-    if not (number.isascii() and number.isdigit() and int(number) < 1 << 16):
-        msg = f"{at}: {name!r} is no port"
+    digits = number.lstrip("0")
+    # Python reads no number of more than 4300 digits.
+    if not (number.isascii() and number.isdigit() and len(digits) <= _PORT_DIGITS and int(number[-5:]) < 1 << 16):
+        msg = f"{at}: {name[:60]!r} is no port"
         raise FormatError(msg)
-    return f"{int(number)}/{protocol.lower() or 'tcp'}"
+    return f"{digits or 0}/{protocol.lower() or 'tcp'}"
 
 
 #: The struct of each engine. Where 29 refuses what older engines took (a string for

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from convert.pipeline import Result
 
+_SIZE_DIGITS: Final = 19
 _SIZE: Final = re.compile(r"(\d+)\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -31,7 +32,8 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = _SIZE.match(str(value))
-        if match is None or int(match.group(1)) == 0:
+        # Python reads no number of more than 4300 digits.
+        if match is None or len(match.group(1)) > _SIZE_DIGITS or int(match.group(1)) == 0:
             self.fail(f"{value!r} is no size; give bytes, or a number with K, M, G or T", param, ctx)
         return int(match.group(1)) * _UNITS[match.group(2).lower()]
 
