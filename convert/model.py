@@ -229,6 +229,14 @@ class ImageSet:
 
     def images(self) -> Iterator[Image]:
         """Yield each image once, those inside indexes too, in source order."""
+        return (node for node in self._leaves() if isinstance(node, Image))
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Yield each artifact once, those inside indexes too, in source order."""
+        return (node for node in self._leaves() if isinstance(node, Artifact))
+
+    def _leaves(self) -> Iterator[Node]:
+        """Yield what is no index, each once, in source order."""
         seen: set[int] = set()
         stack: list[Node | None] = [entry.node for entry in reversed(self.entries)]
         while stack:
@@ -236,7 +244,7 @@ class ImageSet:
             if node is None or id(node) in seen:
                 continue
             seen.add(id(node))
-            if isinstance(node, Image):
-                yield node
-            elif isinstance(node, Index):
+            if isinstance(node, Index):
                 stack.extend(child.node for child in reversed(node.children))
+            else:
+                yield node

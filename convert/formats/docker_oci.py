@@ -87,10 +87,12 @@ def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
 def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
     """Yield the non-distributable layers, which the exporter never writes.
 
-    The exporter decides by descriptor: a blob that another image calls distributable stays.
+    The exporter decides by descriptor: a blob that another image calls distributable,
+    or that an artifact names, stays.
     """
     described = [layer for image in images.images() for layer in _layout.manifest_of(image).layers]
     kept = {layer.digest for layer in described if not mediatypes.is_nondistributable(layer.media_type)}
+    kept |= {digest for artifact in images.artifacts() for digest in artifact.blobs}
     for layer in described:
         if mediatypes.is_nondistributable(layer.media_type) and layer.digest not in kept:
             text = f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does"
