@@ -168,7 +168,7 @@ def digests(
 # -- layers ------------------------------------------------------------------------
 
 #: A layer's bytes and the digests that name them: what is read once.
-_Key = tuple[int, Digest, "tuple[Digest, int] | None"]
+_Key = tuple[int, Digest, "Digest | None"]
 #: What is wanted of it: a form, and the profile if it is compressed.
 _Want = tuple[Form, str]
 
@@ -211,8 +211,7 @@ class Survey:
         for load in loads:
             wanted.append({})
             for image, layer in layers_of(load.images):
-                stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
-                key = (id(layer.blob), layer.diff_id, stored)
+                key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None)
                 want = _want(load, image, layer)
                 jobs.setdefault(key, _Job(layer)).wants.add(want)
                 wanted[-1][id(layer)] = (key, want)
@@ -229,7 +228,7 @@ class Survey:
         return results_of(work, self._proofs.stop)
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
-        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, Form.DESCRIBED}}
+        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, *pushers.DICTATED}}
         rest = wants - set(done)
         if not rest:
             return done
@@ -310,7 +309,7 @@ class _Pass:
         layer, blob = self._layer, self._blob
         compression = compression_of(blob)
         # A descriptor that only goes on need not describe these bytes.
-        named = layer.stored if all(form is not Form.DESCRIBED for form, _ in self._wants) else None
+        named = layer.stored if all(form not in pushers.DICTATED for form, _ in self._wants) else None
         content = PlainContent(Layer(layer.diff_id, blob, named), self._proofs)
         proves_itself = named is not None or not compression
         plain_sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.ENCODED]
@@ -325,28 +324,25 @@ class _Pass:
 
         with content.open() if proves_itself else content.open_described(learn) as plain:
             plain_size = drain(plain, take)
+        self._again()
+        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
         if not compression:
             self._raw = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, plain_size)
-        self._again(named or self._raw)
-        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
         for want in self._wants - set(done):
             done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, self._raw)
         return done
 
-    def _again(self, stored: Descriptor | None) -> None:
-        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading.
-
-        It has to read the bytes that the first one did, which `stored` describes.
-        """
+    def _again(self) -> None:
+        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading."""
         sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
-        if not sinks or stored is None:
+        if not sinks:
             return
 
         def take(chunk: memoryview) -> None:
             for sink in sinks:
                 sink.take(chunk)
 
-        with StoredContent(self._blob, stored, self._proofs).open() as stream:
+        with self._blob.open() as stream:
             drain(stream, take)
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from convert.model import ImageSet
 
 
+#: Forms of layers whose descriptors the source dictates.
+DICTATED: Final = frozenset({Form.DESCRIBED, Form.DESCRIBED_AGAIN})
+
+
 class View(Enum):
     """What of a source a pusher looks at."""
 
@@ -106,13 +110,13 @@ def view(pusher: Pusher, *, listed: bool, layout: bool, folder: bool) -> View:
     return View.ALL
 
 
-def seen(pusher: Pusher, image: Image, compressions: Sequence[str]) -> Image:
+def seen(pusher: Pusher, image: Image, *, finished: bool) -> Image:
     """Return an image as the pusher takes it from the source.
 
-    `compressions` tell how each layer's bytes lie. crane finds the layers of an
-    uncompressed archive by DiffID, the first one with it.
+    `finished` tells whether crane takes the layers for compressed ones. It finds those
+    of an uncompressed archive by DiffID, the first one with it.
     """
-    if pusher.tool == "crane" and _compressed(compressions):
+    if pusher.tool == "crane" and finished:
         return image
     first: dict[Digest, Layer] = {}
     layers = []
@@ -134,30 +138,34 @@ def _ignores(pusher: Pusher, described: Descriptor) -> bool:
     return described.media_type in _UNCOMPRESSED
 
 
-def forms(pusher: Pusher, image: Image, compressions: Sequence[str]) -> tuple[Form, ...]:
+def takes_for_finished(head: bytes) -> bool:
+    """Tell by the first bytes of the first layer whether crane takes all layers for compressed ones.
+
+    It knows gzip by two bytes and zstd by the magic of its data frames alone
+    (internal/compression/compression.go).
+    """
+    return head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+
+
+def forms(pusher: Pusher, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
     """Return what crane or docker makes of each layer of an image (as `seen`).
 
-    crane looks at the first layer: if that is gzip or zstd, every layer is taken
-    for a finished blob, else every layer is compressed as it lies, compressed
-    ones once more (pkg/v1/tarball/image.go). docker load unpacks every layer and
-    docker push compresses it anew.
+    `compressions` tell how each layer's bytes lie. Where crane takes the layers for
+    `finished` ones each is pushed as it lies, else every layer is compressed as it
+    lies, compressed ones once more (pkg/v1/tarball/image.go). docker load unpacks
+    every layer and docker push compresses it again.
     """
     if pusher.tool == "docker":
         return (Form.ENCODED,) * len(image.layers)
-    finished = _compressed(compressions)
     return tuple(
         _crane_form(layer, compression, finished=finished)
         for layer, compression in zip(image.layers, compressions, strict=True)
     )
 
 
-def _compressed(compressions: Sequence[str]) -> bool:
-    return bool(compressions) and compressions[0] in {"gzip", "zstd"}
-
-
 def _crane_form(layer: Layer, compression: str, *, finished: bool) -> Form:
     if layer.stored is not None and (finished or layer.stored.media_type not in _UNCOMPRESSED):
-        return Form.DESCRIBED
+        return Form.DESCRIBED if finished else Form.DESCRIBED_AGAIN
     if finished:
         return Form.STORED
     return Form.AGAIN if compression else Form.ENCODED

@@ -10,9 +10,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convert import pushers
+from convert import ggcr, pushers
 from convert.content import compression_of, present
-from convert.errors import SelectionError, UsageError
+from convert.errors import FormatError, SelectionError, UsageError
 from convert.formats._images import describe, is_attestation
 from convert.formats.indexes import leaves
 from convert.formats.read import read
@@ -23,6 +23,7 @@ from convert.model import Entry, Image, Index
 from convert.pushers import View
 from convert.remarks import Dropped
 from convert.select import entry_label
+from convert.transform import Form, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.model import ImageSet
     from convert.pushers import Pusher
-    from convert.transform import Form
 
 
 def view_of(pusher: Pusher, tree: Tree) -> View:
@@ -91,7 +91,10 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
 
     Raises:
         SelectionError: there is no image in them.
+        UsageError: the tool cannot read one of them.
     """
+    if pusher.tool == "crane":
+        _check_digests(images)
     if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format == "oci"):
         return Load(pusher, images)
     entries: list[Entry] = []
@@ -102,10 +105,21 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
         for image in _images_of(entry):
             if id(image) not in made:
                 _check_present(pusher, image)
-                taken = made[id(image)] = pushers.seen(pusher, image, _compressions(image))
+                finished = pusher.tool == "crane" and _looked_into(image)
+                taken = made[id(image)] = pushers.seen(pusher, image, finished=finished)
                 kinds = _compressions(taken)
-                for layer, form in zip(taken.layers, pushers.forms(pusher, taken, kinds), strict=True):
+                found = pushers.forms(pusher, taken, kinds, finished=finished)
+                for layer, form in zip(taken.layers, found, strict=True):
                     forms[id(layer)] = form
+                called = sum(form is Form.STORED and kind != "gzip" for form, kind in zip(found, kinds, strict=True))
+                if called:
+                    warn(f"crane calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not")
+                dictated = sum(form in pushers.DICTATED for form in found)
+                if dictated:
+                    warn(
+                        f"crane pushes {counted(dictated, 'descriptor')} of LayerSources in "
+                        f"{image.image_id} as given; a registry refuses one that does not fit what crane uploads"
+                    )
             entries.append(Entry(made[id(image)], entry.name))
         if next(_images_of(entry), None) is None:
             text = f"left out {entry_label(entry)}: {pusher.tool} pushes only images that are there"
@@ -131,6 +145,37 @@ def _check_present(pusher: Pusher, image: Image) -> None:
         raise SelectionError(
             f"crane wants the bytes of the first layer of {image.image_id}, and they are not in the source"
         )
+
+
+def _check_digests(images: ImageSet) -> None:
+    """Refuse digests other than sha256, which crane cannot read (pkg/v1/hash.go).
+
+    Raises:
+        UsageError: there is one.
+    """
+    for image in images.images():
+        named = [layer.stored for layer in image.layers if layer.stored is not None]
+        if image.manifest is not None:
+            named.append(image.manifest.config)
+        for descriptor in named:
+            if descriptor.digest.algorithm != "sha256":
+                raise UsageError(f"crane knows only sha256, and {image.image_id} names {descriptor.digest}")
+
+
+def _looked_into(image: Image) -> bool:
+    """Look into an image as crane does; tell whether it takes the layers for compressed ones.
+
+    Raises:
+        UsageError: crane cannot read the config.
+    """
+    try:
+        ggcr.CONFIG.read(image.config.view, "")
+    except FormatError as error:
+        raise UsageError(f"crane cannot read the config {image.image_id}: {error.message}") from None
+    if not image.layers:
+        return False
+    with present(image.layers[0]).open() as stream:
+        return pushers.takes_for_finished(stream.read(4))
 
 
 def _images_of(entry: Entry) -> Iterator[Image]:

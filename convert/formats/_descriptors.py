@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
+from convert import ggcr
 from convert.gojson import sorted_map
 
 if TYPE_CHECKING:
@@ -68,14 +69,14 @@ def ggcr_fields(descriptor: Descriptor) -> dict[str, Any]:
         "size": descriptor.size,
         "digest": str(descriptor.digest),
     }
-    if descriptor.data is not None:
+    if descriptor.data:
         fields["data"] = base64.b64encode(descriptor.data).decode()
     if descriptor.urls:
         fields["urls"] = list(descriptor.urls)
     if descriptor.annotations:
         fields["annotations"] = sorted_map(descriptor.annotations)
     if descriptor.platform is not None:
-        fields["platform"] = platform_fields(descriptor.platform)
+        fields["platform"] = ggcr.PLATFORM.read(descriptor.platform, "platform")
     if descriptor.artifact_type:
         fields["artifactType"] = descriptor.artifact_type
     return fields

@@ -129,9 +129,9 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, foreign: _Foreig
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
     if len(paths) == len(config.diff_ids):
-        sources = _layer_sources(fields, all_sources=all_sources)
+        sources = _layer_sources(reading, fields, all_sources=all_sources)
         layers = tuple(
-            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, foreign)
+            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, foreign, dictated=all_sources)
             for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
         )
     else:
@@ -161,7 +161,10 @@ def _layer(
     number: str,
     fields: Fields,
     foreign: _ForeignLayers,
+    *,
+    dictated: bool = False,
 ) -> Layer:
+    """Return a layer; with `dictated` its descriptor stays, whatever bytes lie there."""
     blob = None
     try:
         if names_nothing(path):
@@ -171,7 +174,7 @@ def _layer(
                 member="manifest.json",
             )
         blob = reading.tree.find(path)
-        if blob is None and not (source and source.urls):
+        if blob is None and not (source and (dictated or source.urls)):
             source = foreign.get(path, diff_id)
         if blob is None and source is None:
             raise FormatError(
@@ -179,7 +182,7 @@ def _layer(
             )
     except InputError as error:
         reading.problem(error)
-    if source is not None and blob is not None and _is_unpacked(blob, source):
+    if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
         # Windows engines save a foreign layer unpacked beside its registry descriptor:
         # that speaks of other bytes, the DiffID of these.
         source = None
@@ -193,7 +196,7 @@ def _is_unpacked(blob: Blob, source: Descriptor) -> bool:
     return bool(mediatypes.layer_compression(source.media_type)) and not compression_of(blob)
 
 
-def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:
+def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:
     """Return the descriptors of foreign layers; others say nothing the bytes do not."""
     sources = fields.object("LayerSources")
     if sources is None:
@@ -202,7 +205,11 @@ def _layer_sources(fields: Fields, *, all_sources: bool) -> dict[Digest, Descrip
     for key, entry in sources.all_objects():
         if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
-        found[sources.as_digest(key, key)] = parsing.descriptor(entry)
+        described = parsing.descriptor(entry)
+        parsing.check_data(described, file=reading.file, member="manifest.json")
+        found[sources.as_digest(key, key)] = described
+    if all_sources and any(entry is None for _, entry in sources.items()):
+        fields.fail("LayerSources", "has null for a layer, which crane takes for a descriptor of nothing")
     return found
 
 

@@ -37,7 +37,7 @@ class Content:
     """Content held in memory."""
 
     size_hint = None
-    verified = fixed = True
+    proved = True
 
     def __init__(self, data):
         self.data = data

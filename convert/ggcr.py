@@ -1,0 +1,103 @@
+"""The structs into which go-containerregistry, crane's library, reads documents.
+
+It decodes a config before it pushes a tarball, so a field of the wrong type ends the
+push although nothing else reads it; and it encodes descriptors again (pkg/v1/config.go,
+manifest.go and platform.go; FORMATS.md, section 6).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from convert import gostruct
+from convert.errors import FormatError
+from convert.gostruct import Field, Omit, Struct
+
+_strings, _string, _boolean, _integer = gostruct.strings, gostruct.string, gostruct.boolean, gostruct.integer
+
+
+def _structs(struct: Struct) -> gostruct.Reader:
+    """Return the reader of a slice of structs."""
+
+    def read(value: Any, at: str) -> list[dict[str, Any]]:
+        return [struct.read(item, f"{at}[{index}]") for index, item in enumerate(gostruct.array(value, at))]
+
+    return read
+
+
+def _hashes(value: Any, at: str) -> list[str] | None:
+    """Read a slice of `Hash`, which knows sha256 alone (pkg/v1/hash.go); how one is spelled was checked before."""
+    texts = gostruct.strings(value, at)
+    for index, text in enumerate(texts or ()):
+        if not text.startswith("sha256:"):
+            raise FormatError(f"{at}[{index}]: it knows only sha256")
+    return texts
+
+
+#: `Platform`: architecture and os are always written.
+PLATFORM: Final = Struct(
+    (
+        Field("architecture", _string),
+        Field("os", _string),
+        Field("os.version", _string, Omit.EMPTY),
+        Field("os.features", _strings, Omit.EMPTY),
+        Field("variant", _string, Omit.EMPTY),
+        Field("features", _strings, Omit.EMPTY),
+    )
+)
+
+_HEALTHCHECK: Final = Struct(
+    (
+        Field("Test", _strings),
+        Field("Interval", _integer),
+        Field("Timeout", _integer),
+        Field("StartPeriod", _integer),
+        Field("Retries", _integer),
+    )
+)
+
+_SETTINGS: Final = Struct(
+    (
+        *(
+            Field(name, _boolean)
+            for name in (
+                "AttachStderr", "AttachStdin", "AttachStdout", "OpenStdin", "StdinOnce", "Tty", "ArgsEscaped",
+                "NetworkDisabled",
+            )
+        ),
+        *(Field(name, _strings) for name in ("Cmd", "Entrypoint", "Env", "OnBuild", "Shell")),
+        *(
+            Field(name, _string)
+            for name in ("Domainname", "Hostname", "Image", "User", "WorkingDir", "MacAddress", "StopSignal")
+        ),
+        Field("Healthcheck", _HEALTHCHECK.pointer),
+        Field("Labels", gostruct.string_map),
+        Field("Volumes", gostruct.string_set),
+        Field("ExposedPorts", gostruct.string_set),
+    )
+)  # fmt: skip
+
+_HISTORY: Final = Struct(
+    (
+        Field("author", _string),
+        Field("created", gostruct.time),
+        Field("created_by", _string),
+        Field("comment", _string),
+        Field("empty_layer", _boolean),
+    )
+)
+
+#: `ConfigFile`, for its types alone: crane pushes the config's bytes as they are.
+CONFIG: Final = Struct(
+    (
+        *(
+            Field(name, _string)
+            for name in ("architecture", "author", "container", "docker_version", "os", "os.version", "variant")
+        ),
+        Field("created", gostruct.time),
+        Field("history", _structs(_HISTORY)),
+        Field("rootfs", Struct((Field("type", _string), Field("diff_ids", _hashes))).read),
+        Field("config", _SETTINGS.read),
+        Field("os.features", _strings),
+    )
+)
