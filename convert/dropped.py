@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.formats._layout import IMAGE_NAME, REF_NAME
-from convert.model import Image, Index
+from convert.model import Image, Index, Other
 from convert.remarks import Dropped
 from convert.select import descend, entry_label
 
@@ -173,6 +173,15 @@ def lost_parents(before: ImageSet, after: ImageSet, target: str, *, holds_parent
             continue
         label = labels[image.image_id]
         yield Dropped(f"dropped Parent {image.parent} of {label}: {why}", what="parent", of=label)
+
+
+def not_followed(images: ImageSet) -> Iterator[Dropped]:
+    """Yield each thing of unknown media type that may name blobs which imgconv does not find."""
+    for node in _nodes(images).values():
+        if isinstance(node, Other) and not node.understood:
+            descriptor = node.descriptor
+            text = f"{descriptor.digest} ({descriptor.media_type}) is copied, blobs that only it names are not"
+            yield Dropped(text, what="artifact", of=str(descriptor.digest))
 
 
 def _nodes(images: ImageSet) -> dict[int, Node]:

@@ -44,6 +44,8 @@ MAX_INDEX_DEPTH: Final = 8
 MAX_NODES: Final = 100_000
 #: What all names and indexes of one source list, counted again for each that leads there.
 MAX_LISTED: Final = 1_000_000
+#: Layers of an image that Docker loads with a graph driver (moby daemon/internal/layer, `maxLayerDepth`).
+MAX_DOCKER_LAYERS: Final = 125
 #: Layers of one image.
 MAX_LAYERS: Final = 10_000
 #: All documents of one source together: bytes (each reading counts), values, and

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from convert import mediatypes
 from convert.errors import FormatError
 
 if TYPE_CHECKING:
@@ -140,13 +141,22 @@ class Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
-    """A manifest that is no image: attestation, signature, chart, anything.
+    """A manifest of which only the bytes are carried: attestation, signature, chart, anything.
 
-    `blobs` holds config and layers that are present, by digest.
+    `blobs` holds config and layers that are present, by digest. `config` is set
+    where it is an image for some platform whose layers imgconv cannot unpack, such
+    as WebAssembly or encrypted ones: it has an image ID then, and no layers to convert.
     """
 
     manifest: Manifest
     blobs: Mapping[Digest, Blob]
+    config: Config | None = None
+
+    @property
+    def opaque_types(self) -> tuple[str, ...]:
+        """Media types of its layers that imgconv does not know, each once."""
+        types = dict.fromkeys(layer.media_type for layer in self.manifest.layers)
+        return tuple(each for each in types if not mediatypes.is_layer(each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +182,24 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Other:
-    """Something an index names whose media type is unknown: carried as bytes."""
+    """Something an index names whose media type is unknown: carried as bytes.
+
+    `named` are the blobs it names, by digest, where its content has the shape of a
+    manifest or index; `understood` is whether it has.
+    """
 
     blob: Blob
     descriptor: Descriptor
+    named: Mapping[Digest, tuple[Blob, Descriptor]] = field(default_factory=dict)
+    understood: bool = True
 
 
 Node = Image | Artifact | Index | Other
+
+
+def config_of(node: Node | None) -> Config | None:
+    """Return the config of an image, also of one whose layers cannot be unpacked; None for anything else."""
+    return node.config if isinstance(node, Image | Artifact) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +247,20 @@ class ImageSet:
     index_annotations: Mapping[str, str] = field(default_factory=dict)
     index_artifact_type: str | None = None
     index_subject: Descriptor | None = None
+
+    def opaque_images(self) -> Iterator[Artifact]:
+        """Yield each image whose layers cannot be unpacked once, those inside indexes too."""
+        seen: set[int] = set()
+        stack: list[Node | None] = [entry.node for entry in reversed(self.entries)]
+        while stack:
+            node = stack.pop()
+            if node is None or id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, Artifact) and node.config is not None:
+                yield node
+            elif isinstance(node, Index):
+                stack.extend(child.node for child in reversed(node.children))
 
     def images(self) -> Iterator[Image]:
         """Yield each image once, those inside indexes too, in source order."""

@@ -118,6 +118,8 @@ def image_id(node: Node | None) -> Digest | None:
         return node.image_id
     if not isinstance(node, Artifact):
         return None
+    if node.config is not None:
+        return node.config.digest
     config = node.manifest.config
     of_image = all(mediatypes.is_layer(layer.media_type) for layer in node.manifest.layers)
     return config.digest if config.media_type in mediatypes.IMAGE_CONFIGS and of_image else None

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from convert import dropped, proving, pushers, pushing
+from convert import dropped, mediatypes, proving, pushers, pushing
 from convert.archive import atomic, output
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -22,8 +22,8 @@ from convert.formats.read import read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.holding import Held, remember
-from convert.limits import MAX_LAYER_SIZE
-from convert.model import Entry, Image, Layer, Name
+from convert.limits import MAX_DOCKER_LAYERS, MAX_LAYER_SIZE
+from convert.model import Entry, Layer, Name, config_of
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
@@ -191,7 +191,10 @@ def convert(
         else:
             result = finished(found, done.layers, recipe, ledger)
         _account(result, done, wanted, ledger)
+        ledger.hints += (*_opaque(result), *_too_deep(result, wanted), *_incomplete(result, wanted))
         ledger.left_out += dropped.lost(before, result, dropped.holds(wanted), wanted.name)
+        if wanted.manifests:
+            ledger.left_out += dropped.not_followed(result)
         ledger.left_out += dropped.lost_parents(before, result, wanted.name, holds_parents=wanted.holds_parents)
         if compress is not None:
             ledger.left_out += _without_effect(compress, done, wanted, v1_ids)
@@ -235,6 +238,40 @@ def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -
         if wanted.manifests and image.manifest is not None and str(image.manifest.digest) not in kept:
             made[Made("manifest", str(image.manifest.digest), str(image.image_id))] = None
     ledger.kept, ledger.made = list(kept), list(made)
+
+
+def _opaque(images: ImageSet) -> Iterator[str]:
+    """Say of each image whose layers cannot be unpacked that they are carried as they are."""
+    for image in images.opaque_images():
+        types = ", ".join(image.opaque_types) or "no DiffIDs"
+        yield f"image {image.manifest.config.digest}: its layers cannot be unpacked ({types}); kept as they are"
+
+
+def _too_deep(images: ImageSet, wanted: Target) -> Iterator[str]:
+    """Warn of images that Docker's graph drivers refuse to load."""
+    if wanted.index_fields:
+        return
+    for image in images.images():
+        if len(image.layers) > MAX_DOCKER_LAYERS:
+            yield (
+                f"image {image.image_id} has {len(image.layers)} layers; Docker with a graph driver loads at most "
+                f"{MAX_DOCKER_LAYERS} (max depth exceeded)"
+            )
+
+
+def _incomplete(images: ImageSet, wanted: Target) -> Iterator[str]:
+    """Warn of OCI manifests over configs that lack what image-spec requires of them (config.md, "Properties")."""
+    if not wanted.manifests:
+        return
+    for image in images.images():
+        if image.manifest is not None and image.manifest.config.media_type == mediatypes.OCI_CONFIG:
+            fields = {"os": image.platform.os, "architecture": image.platform.architecture}
+            missing = " and no ".join(name for name, value in fields.items() if not value)
+            if missing:
+                yield (
+                    f"image {image.image_id} is not a valid OCI image: its config names no {missing}, "
+                    "and configs are never changed"
+                )
 
 
 def _without_effect(compress: str, done: Finished, wanted: Target, v1_ids: V1Scheme | None) -> Iterator[Dropped]:
@@ -455,7 +492,8 @@ def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:
             continue
         named = entry.descriptor.digest if entry.descriptor else None
         digest = node_digest(node) if node is not None else named
-        identity = node.image_id if isinstance(node, Image) else None
+        config = config_of(node)
+        identity = config.digest if config is not None else None
         rows[id(node)] = Written(label, identity, digest if manifests else None)
     return tuple(rows.values())
 

@@ -14,12 +14,13 @@ from convert import ggcr, pushers
 from convert.content import compression_of, present
 from convert.errors import FormatError, SelectionError, UsageError
 from convert.formats._images import describe, is_attestation
+from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.indexes import leaves
 from convert.formats.read import read
 from convert.formats.read_docker import read_docker
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
-from convert.model import Entry, Image, Index
+from convert.model import Artifact, Entry, Image, Index
 from convert.pushers import View
 from convert.remarks import Dropped
 from convert.select import entry_label
@@ -40,6 +41,7 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
     Raises:
         UsageError: the tool cannot read such a source.
     """
+    refuse_dir_transport(tree)
     listed = tree.find("manifest.json") is not None
     layout = tree.find("index.json") is not None
     if not listed and not layout:
@@ -122,7 +124,10 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                     )
             entries.append(Entry(made[id(image)], entry.name))
         if next(_images_of(entry), None) is None:
-            text = f"left out {entry_label(entry)}: {pusher.tool} pushes only images that are there"
+            why = "pushes only images that are there"
+            if isinstance(entry.node, Artifact) and entry.node.config is not None:
+                why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
+            text = f"left out {entry_label(entry)}: {pusher.tool} {why}"
             warn(Dropped(text, what="artifact", of=entry_label(entry)))
         elif isinstance(entry.node, Index) and id(entry.node) not in opened:
             opened.add(id(entry.node))

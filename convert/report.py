@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert import mediatypes
 from convert.errors import ImgconvError
 from convert.formats.indexes import leaves
-from convert.model import Artifact, Image, Index
+from convert.model import Artifact, Image, Index, config_of
 from convert.names import (
     UNREAD,
     Engine,
@@ -197,14 +197,15 @@ def _identity(item: Named) -> Document:
         ),
         "index_digest": _text(index.digest if index is not None else None),
         "platform": platform_text(item),
-        "present": isinstance(item.node, Image),
+        "present": config_of(item.node) is not None,
     }
 
 
 def platform_text(item: Named) -> str | None:
     """Return what an image runs on: as its config says, else as the index does."""
-    if isinstance(item.node, Image):
-        return str(item.node.platform)
+    config = config_of(item.node)
+    if config is not None:
+        return str(config.platform)
     platform = child_platform(item.child) if item.child is not None else None
     return str(platform) if platform is not None else None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from convert.digest import Digest
 from convert.errors import FormatError, SelectionError
 from convert.formats import indexes
-from convert.model import Artifact, Child, Entry, Image, Index, Name
+from convert.model import Artifact, Child, Entry, Image, Index, Name, config_of
 from convert.platform import Platform
 from convert.reference import Reference
 
@@ -63,7 +63,8 @@ def child_platform(child: Child) -> Platform | None:
     if given is not None:
         platform = platform_of(given)
         return None if (platform.os, platform.architecture) == (_UNKNOWN.os, _UNKNOWN.architecture) else platform
-    return child.node.platform if isinstance(child.node, Image) else None
+    config = config_of(child.node)
+    return config.platform if config is not None else None
 
 
 def platform_of(given: object) -> Platform:
@@ -188,8 +189,9 @@ def _by_reference(images: ImageSet, text: str) -> Iterator[_Hit]:
 
 def _digests(node: Node) -> set[Digest]:
     digests = {node_digest(node)}
-    if isinstance(node, Image):
-        digests.add(node.image_id)
+    config = config_of(node)
+    if config is not None:
+        digests.add(config.digest)
     return {digest for digest in digests if digest is not None}
 
 
@@ -242,9 +244,9 @@ def by_platform(images: ImageSet, platforms: Sequence[Platform], warn: Callable[
                 chosen = made.setdefault(id(node), _chosen(node, kept, platforms))
                 entries.append(Entry(chosen, entry.name))
                 continue
-        elif isinstance(node, Image):
-            offered.append(str(node.platform))
-            if _wanted(node.platform, platforms):
+        elif (config := config_of(node)) is not None:
+            offered.append(str(config.platform))
+            if _wanted(config.platform, platforms):
                 entries.append(entry)
                 continue
         warn(f"left out {entry_label(entry)}: it is not for {', '.join(map(str, platforms))}")

@@ -161,6 +161,8 @@ def _missing(path: str, text: str) -> StorageError:
         hint = f"registries are not read; fetch it first: crane pull {name[2:]} image.tar"
     elif transport == "docker-daemon":
         hint = f"for an image of a local engine: docker save {name} | imgconv - ..."
+    elif transport == "dir":
+        hint = f"dir: folders are not supported; skopeo copy {text} oci:OTHER makes a layout of it"
     elif path == text and looks_like_image_name(text):
         hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
     return StorageError("no such file or folder", file=path, hint=hint)

@@ -182,15 +182,17 @@ def is_attestation(child: Child) -> bool:
 def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image | None:
     if isinstance(entry.node, Image):
         return entry.node
+    if isinstance(entry.node, Artifact) and entry.node.config is not None:
+        raise _cannot_unpack(entry, entry.node, target)
     if not isinstance(entry.node, Index):
         label = f", named {_shown(entry.name)}" if entry.name is not None else ""
         text = f"{describe(entry.node)}{label}: {target} holds only images; left out"
         warn(Dropped(text, what="artifact", of=_shown(entry.name)))
         return None
-    found: dict[int, Image] = {}
+    found: dict[int, Image | Artifact] = {}
     others: list[Dropped] = []
     for child in leaves(entry.node):
-        if isinstance(child.node, Image):
+        if isinstance(child.node, Image | Artifact) and child.node.config is not None:
             found[id(child.node)] = child.node
         elif child.node is not None:
             text = f"{describe(child.node, child)}: {target} holds only images; left out"
@@ -198,7 +200,8 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
             what = "attestation" if is_attestation(child) else "artifact"
             others.append(Dropped(text, what=what, of=about or _shown(entry.name)))
     if len(found) > 1:
-        platforms = ", ".join(dict.fromkeys(str(image.platform) for image in found.values()))
+        configs = [config for image in found.values() if (config := image.config) is not None]
+        platforms = ", ".join(dict.fromkeys(str(config.platform) for config in configs))
         msg = f"{_shown(entry.name)} holds several platforms ({platforms}), {target} can hold one"
         raise NotRepresentableError(msg, hint="pick one with --platform")
     for other in others:
@@ -207,15 +210,29 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
         text = f"{describe(entry.node)}: none of its images is in the source; left out"
         warn(Dropped(text, what="index", of=_shown(entry.name)))
         return None
-    return next(iter(found.values()))
+    (image,) = found.values()
+    if isinstance(image, Artifact):
+        raise _cannot_unpack(entry, image, target)
+    return image
+
+
+def _cannot_unpack(entry: Entry, image: Artifact, target: str) -> NotRepresentableError:
+    label = _shown(entry.name) if entry.name is not None else str(image.manifest.config.digest)
+    types = ", ".join(image.opaque_types) or "the config has no DiffIDs"
+    msg = f"the layers of {label} cannot be unpacked ({types}), and {target} needs them as tar files"
+    return NotRepresentableError(msg, hint="oci, oci-archive and docker-oci keep them as they are")
 
 
 def _representative(node: Node | None) -> Image | None:
     if isinstance(node, Image):
         return node
+    if isinstance(node, Artifact) and node.config is not None:
+        # What manifest.json says of an image is in its config and manifest.
+        return Image(config=node.config, layers=(), manifest=node.manifest)
     if not isinstance(node, Index):
         return None
-    found = [child.node for child in leaves(node) if isinstance(child.node, Image)]
+    nodes = [child.node for child in leaves(node) if isinstance(child.node, Image | Artifact)]
+    found = [image for each in nodes if (image := _representative(each)) is not None]
     return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
 
 

@@ -235,6 +235,8 @@ def _node_blobs(node: Node | None, options: WriteOptions, seen: set[int]) -> Ite
                     yield descriptor.digest, options.blob(blob, descriptor)
         case _:
             yield node.descriptor.digest, options.blob(node.blob, node.descriptor)
+            for digest, (blob, descriptor) in node.named.items():
+                yield digest, options.blob(blob, descriptor)
 
 
 def _fresh_descriptor(node: Node | None) -> Descriptor | None:

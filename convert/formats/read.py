@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convert.errors import UnknownFormatError
+from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.read_docker import read_docker, read_items
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
@@ -41,6 +42,7 @@ def _read(reading: Reading) -> ImageSet:
     if has_manifest and has_index:
         return _read_both(reading)
     if has_manifest:
+        refuse_dir_transport(tree)
         return read_docker(reading)
     if has_index:
         return read_layout(reading)
@@ -73,6 +75,7 @@ def _read_both(reading: Reading) -> ImageSet:
         # An index that also has manifests of its own keeps all its children.
         layout = read_layout(reading)
     reached = {image.image_id for image in layout.images()}
+    reached |= {image.manifest.config.digest for image in layout.opaque_images()}
     entries: list[Entry] = []
     for entry in layout.entries:
         node = entry.node

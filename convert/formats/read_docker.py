@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convert.digest import Digest
+    from convert.formats.read_layout import Beside
     from convert.formats.reading import Reading
     from convert.model import Blob, Descriptor
 
@@ -75,47 +76,53 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
         raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
     items = []
     folders = V1Folders(reading)
-    foreign = _ForeignLayers(reading, needed=needs_layers)
+    beside = _LayoutBeside(reading, needed=needs_layers)
     for number, element in enumerate(value):
         try:
             fields = Fields(element, document, f"[{number}]")
-            items.append(_item(reading, folders, fields, foreign, all_sources=all_sources))
+            items.append(_item(reading, folders, fields, beside, all_sources=all_sources))
         except InputError as error:
             reading.problem(error)
     return items
 
 
-class _ForeignLayers:
-    """The absent non-distributable layers of the OCI layout beside `manifest.json`, read when one is needed."""
+class _LayoutBeside:
+    """The OCI layout in the same archive, read only when `manifest.json` leaves a question open."""
 
     def __init__(self, reading: Reading, *, needed: bool) -> None:
         self._reading = reading
         self._needed = needed
-        self._found: dict[str, Descriptor] | None = None
+        self._found: Beside | None = None
 
-    def get(self, member: str, diff_id: Digest) -> Descriptor | None:
-        """Return the descriptor of the layer that `member` would hold, None if there is no such layer.
+    def _read(self) -> Beside | None:
+        tree = self._reading.tree
+        if self._found is None and tree.find("index.json") is not None:
+            from convert.formats.read_layout import beside  # noqa: PLC0415 - rarely needed
+
+            self._found = beside(tree, self._reading.file)
+        return self._found
+
+    def foreign(self, member: str, diff_id: Digest) -> Descriptor | None:
+        """Return the descriptor of the absent non-distributable layer that `member` would hold.
 
         Raises:
             NotRepresentableError: there is one, and its bytes are needed.
         """
-        if self._found is None:
-            tree = self._reading.tree
-            if tree.find("index.json") is None:
-                self._found = {}
-            else:
-                from convert.formats.read_layout import absent_foreign_layers  # noqa: PLC0415 - such layers are rare
-
-                self._found = absent_foreign_layers(tree, self._reading.file)
-        found = self._found.get(member.removeprefix("./"))
+        layout = self._read()
+        found = layout.foreign.get(member.removeprefix("./")) if layout is not None else None
         if found is not None and self._needed:
             from convert.content import present  # noqa: PLC0415 - as above
 
             present(Layer(diff_id, None, found), self._reading.file)
         return found
 
+    def is_opaque(self, config: Digest) -> bool:
+        """Tell whether this is the config of an image whose layers cannot be unpacked."""
+        layout = self._read()
+        return layout is not None and config in layout.opaque
 
-def _item(reading: Reading, folders: V1Folders, fields: Fields, foreign: _ForeignLayers, *, all_sources: bool) -> Item:
+
+def _item(reading: Reading, folders: V1Folders, fields: Fields, beside: _LayoutBeside, *, all_sources: bool) -> Item:
     config_name = fields.required_text("Config")
     if names_nothing(config_name):
         fields.fail("Config", "is empty")
@@ -131,9 +138,12 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, foreign: _Foreig
     if len(paths) == len(config.diff_ids):
         sources = _layer_sources(reading, fields, all_sources=all_sources)
         layers = tuple(
-            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, foreign, dictated=all_sources)
+            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, beside, dictated=all_sources)
             for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
         )
+    elif beside.is_opaque(config.digest):
+        layers = absent_layers(config.diff_ids)
+        paths = []
     else:
         reading.problem(
             FormatError(
@@ -160,7 +170,7 @@ def _layer(
     source: Descriptor | None,
     number: str,
     fields: Fields,
-    foreign: _ForeignLayers,
+    beside: _LayoutBeside,
     *,
     dictated: bool = False,
 ) -> Layer:
@@ -175,7 +185,7 @@ def _layer(
             )
         blob = reading.tree.find(path)
         if blob is None and not (source and (dictated or source.urls)):
-            source = foreign.get(path, diff_id)
+            source = beside.foreign(path, diff_id)
         if blob is None and source is None:
             raise FormatError(
                 f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from convert import mediatypes
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
 from convert.formats.reading import Reading, absent_layers
-from convert.limits import MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
+from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
 
@@ -73,20 +74,29 @@ def _key(described: Descriptor) -> tuple[str, Digest]:
     return described.media_type, described.digest
 
 
-def absent_foreign_layers(tree: Tree, file: str) -> dict[str, Descriptor]:
-    """Return the descriptors of non-distributable layers without a blob, by the member that would hold it.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a layout says of things that `manifest.json` in the same archive lists without an explanation.
 
-    A `manifest.json` beside the layout names these members too, as Docker and
-    containerd write them, and says nothing of why they are absent.
+    `foreign`: descriptors of non-distributable layers without a blob, by the member
+    that would hold it. `opaque`: configs of images whose layers cannot be unpacked.
     """
+
+    foreign: Mapping[str, Descriptor]
+    opaque: frozenset[Digest]
+
+
+def beside(tree: Tree, file: str) -> Beside:
+    """Read a layout for what the reader of `manifest.json` needs of it."""
     found: dict[str, Descriptor] = {}
-    for image in read_layout(Reading(tree, file, problems=[])).images():
+    images = read_layout(Reading(tree, file, problems=[]))
+    for image in images.images():
         for layer in image.layers:
             if layer.blob is None and layer.stored is not None:
                 stored = layer.stored
                 if mediatypes.may_be_absent(stored.media_type, stored.urls):
                     found[blob_name(stored.digest)] = stored
-    return found
+    return Beside(found, frozenset(each.manifest.config.digest for each in images.opaque_images()))
 
 
 class _LayoutReader:
@@ -201,7 +211,40 @@ class _LayoutReader:
             return self._index(described, depth)
         if described.media_type in mediatypes.MANIFESTS:
             return self._manifest(described)
-        return Other(blob, described)
+        return self._other(blob, described, depth)
+
+    def _other(self, blob: Blob, described: Descriptor, depth: int) -> Other:
+        """Return something of unknown media type, with what it names if it has the shape of a manifest or index."""
+        named: dict[Digest, tuple[Blob, Descriptor]] = {}
+        understood = self._follow(described, depth, named)
+        return Other(blob, described, named, understood)
+
+    def _follow(self, described: Descriptor, depth: int, named: dict[Digest, tuple[Blob, Descriptor]]) -> bool:
+        """Collect what a document names into `named`; return whether all of it has such a shape."""
+        if depth > MAX_INDEX_DEPTH or described.size > MAX_DOCUMENT_SIZE:
+            return False
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+        try:
+            raw, member = self._document(described)
+            if not raw.lstrip().startswith(b"{"):
+                return False
+            fields = self._reading.fields(raw, member, "oci-index")
+            children = [parsing.descriptor(item) for item in fields.objects("manifests")]
+            config = fields.object("config")
+            parts = [parsing.descriptor(item) for key in ("layers", "blobs") for item in fields.objects(key)]
+            parts += [parsing.descriptor(config)] if config is not None else []
+        except FormatError:
+            return False
+        known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
+        for number, part in enumerate((*children, *parts)):
+            blob = self._blob(part)
+            if blob is not None and part.digest not in named:
+                named[part.digest] = blob, part
+                if number < len(children) and not self._follow(part, depth + 1, named):
+                    known = False
+        return known
 
     def _index(self, described: Descriptor, depth: int) -> Index:
         raw, member = self._document(described)
@@ -279,7 +322,23 @@ class _LayoutReader:
             blob = self._required(part, member)
             if blob is not None:
                 blobs[part.digest] = blob
-        return Artifact(parsed, blobs)
+        return Artifact(parsed, blobs, self._opaque_config(parsed, member) if parsed.config.digest in blobs else None)
+
+    def _opaque_config(self, parsed: Manifest, member: str) -> Config | None:
+        """Return the config of an image with layers of unknown types; None for what is no image.
+
+        Signatures and attestations have an image config too, but one that names no
+        platform.
+        """
+        if parsed.config.media_type not in mediatypes.IMAGE_CONFIGS or parsed.artifact_type:
+            return None
+        try:
+            config = self._config(parsed.config, member)
+        except InputError:
+            # Its bytes are carried as they are, and verified then.
+            return None
+        platform = (config.platform.os, config.platform.architecture)
+        return config if all(part not in {"", "unknown"} for part in platform) else None
 
     # -- blobs -----------------------------------------------------------------
 

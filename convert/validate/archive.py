@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.source import open_source, path_of
 from convert.errors import FormatError, InputError, StorageError, UnknownFormatError
+from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.read import read
 from convert.validate.both import check_both
 from convert.validate.contents import Contents
@@ -52,7 +53,7 @@ def validate(source: str, *, jobs: int = 1) -> Verdict:
             form = _check(opened.tree, findings, jobs)
             opened.tree.check_unchanged()
     except UnknownFormatError as error:
-        findings.add("not-an-image", error.message)
+        findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
         return Verdict(source, None, findings.all(), UnknownFormatError.exit_status)
     except StorageError:
         raise
@@ -71,6 +72,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
     Raises:
         UnknownFormatError: it is no image.
     """
+    refuse_dir_transport(tree)
     checked = Checked(tree, findings)
     has_manifest = checked.exists("manifest.json")
     has_index = checked.exists("index.json")
@@ -79,8 +81,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
     if has_manifest or has_index:
         layout = check_layout(checked, contents) if has_index else None
         tops = layout.tops if layout is not None else None
-        absent = layout.absent_layers if layout is not None else {}
-        items = check_docker(checked, contents, absent) if has_manifest else None
+        items = check_docker(checked, contents, layout) if has_manifest else None
         if items is not None:
             check_v1(checked, contents, items)
         if items is not None and tops is not None:

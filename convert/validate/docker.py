@@ -15,10 +15,9 @@ from convert.validate.configs import read_config
 from convert.validate.contents import Claim
 from convert.validate.documents import View
 from convert.validate.findings import Severity
+from convert.validate.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from convert.config import Config
     from convert.model import Blob
     from convert.validate.contents import Contents
@@ -43,14 +42,12 @@ class Item:
     references: tuple[Reference, ...]
 
 
-def check_docker(
-    checked: Checked, contents: Contents, absent_layers: Mapping[str, str] | None = None
-) -> list[Item] | None:
+def check_docker(checked: Checked, contents: Contents, layout: Layout | None = None) -> list[Item] | None:
     """Check `manifest.json`, the configs and layers it names; return its images, None if it names none.
 
-    `absent_layers` are members that a layout beside it may lack, each with the
-    message that says so.
+    `layout` is what was found in the layout beside it.
     """
+    layout = layout or Layout(None)
     raw = checked.raw(MEMBER)
     if raw is None:
         return None
@@ -65,7 +62,7 @@ def check_docker(
         checked.findings.add("no-images", "is an empty list", member=MEMBER)
     elements = value if isinstance(value, list) else []
     items = [
-        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"), absent_layers or {})
+        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"), layout)
         for number, element in enumerate(elements)
         if isinstance(element, dict)
     ]
@@ -74,13 +71,14 @@ def check_docker(
     return items
 
 
-def _item(checked: Checked, contents: Contents, view: View, absent_layers: Mapping[str, str]) -> Item:
+def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> Item:
     config = _config(checked, contents, view)
     names = tuple(view.texts("Layers"))
     checked.count_layers(len(names))
     sources = _layer_sources(view, config)
     matching = config is not None and len(names) == len(config.diff_ids)
-    if config is not None and not matching:
+    opaque = config is not None and config.digest in layout.opaque
+    if config is not None and not matching and not opaque:
         message = f"{len(config.diff_ids)} DiffIDs here, {len(names)} layers in {MEMBER} at {view.place('Layers')}"
         checked.findings.add("layer-count", message, member=config.member, place="rootfs.diff_ids")
     blobs = []
@@ -88,11 +86,13 @@ def _item(checked: Checked, contents: Contents, view: View, absent_layers: Mappi
         place = f"{view.place('Layers')}[{number}]"
         blob = None if names_nothing(name) else checked.find(name, place=place)
         diff_id = config.diff_ids[number] if config is not None and matching else None
-        elsewhere = absent_layers.get(name.removeprefix("./")) if blob is None else None
+        elsewhere = layout.absent_layers.get(name.removeprefix("./")) if blob is None else None
         if elsewhere is not None:
             checked.findings.add("absent-layer", elsewhere, member=name)
         elif blob is None:
             _missing_layer(checked, name, place, sources.get(diff_id) if diff_id else None)
+        elif opaque:
+            contents.claim(blob, name, Claim(MEMBER, place))
         elif diff_id is not None and config is not None:
             contents.claim(blob, name, Claim(config.member, f"rootfs.diff_ids[{number}]", diff_ids=(diff_id,)))
         else:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes, schema
+from convert.config import Config
 from convert.digest import Digest
-from convert.errors import FormatError
+from convert.errors import FormatError, InputError
 from convert.formats.manifests import is_made_up
 from convert.formats.parsing import NOT_IN_INDEX, NOT_IN_MANIFEST
 from convert.formats.read_layout import IMAGE_NAME, REF_NAME, blob_name
@@ -24,7 +25,6 @@ from convert.validate.documents import View
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convert.config import Config
     from convert.model import Blob
     from convert.validate.contents import Contents
     from convert.validate.documents import Checked
@@ -77,17 +77,20 @@ class Layout:
     """What a layout holds, as far as `manifest.json` beside it is held against it.
 
     `tops` is None if `index.json` cannot be read. `absent_layers` are the members
-    of layers that may be absent, each with the message that says so.
+    of layers that may be absent, each with the message that says so. `opaque` are
+    the configs of images whose layers are of types that nobody here can unpack.
     """
 
     tops: list[Top] | None
-    absent_layers: Mapping[str, str]
+    absent_layers: Mapping[str, str] = field(default_factory=dict)
+    opaque: frozenset[Digest] = frozenset()
 
 
 def check_layout(checked: Checked, contents: Contents) -> Layout:
     """Check a layout; return what `index.json` names."""
     layout = _Layout(checked, contents)
-    return Layout(layout.check(), layout.absent_layers)
+    tops = layout.check()
+    return Layout(tops, layout.absent_layers, frozenset(layout.opaque))
 
 
 class _Layout:
@@ -98,6 +101,7 @@ class _Layout:
         self._names: dict[str, View] = {}
         self._present = False
         self.absent_layers: dict[str, str] = {}
+        self.opaque: set[Digest] = set()
 
     def check(self) -> list[Top] | None:
         self._version()
@@ -316,8 +320,26 @@ class _Layout:
             return []
         self._part(config)
         if not is_image:
-            return []
+            return self._opaque(described, config, layers, view)
         return self._image(described, raw, config, layers, blobs)
+
+    def _opaque(
+        self, described: _Described, config: _Described, layers: list[_Described | None], view: View
+    ) -> list[LayoutImage]:
+        """Return an image whose layers are of unknown types; nothing for what is no image."""
+        if config.media_type not in mediatypes.IMAGE_CONFIGS or view.text("artifactType"):
+            return []
+        raw = self._document(config)
+        try:
+            parsed = Config.parse(raw, where=self._checked.findings.file, member=config.member) if raw else None
+        except InputError:
+            return []
+        # Signatures and attestations have a config that names no platform.
+        if parsed is None or {parsed.platform.os, parsed.platform.architecture} & {"", "unknown"}:
+            return []
+        self.opaque.add(config.digest)
+        names = tuple(layer.member for layer in layers if layer is not None)
+        return [LayoutImage(described.member, parsed, names, made_up=False)]
 
     def _part(self, described: _Described | None) -> Blob | None:
         """Check that a config or layer is there; a non-distributable one may be elsewhere."""
