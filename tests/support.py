@@ -113,6 +113,16 @@ def contents(path):
     return {str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()}
 
 
+def without_repositories(path):
+    """Return a compressed archive as a plain tar without its `repositories`."""
+    out = io.BytesIO()
+    with tarfile.open(path) as old, tarfile.open(fileobj=out, mode="w") as new:
+        for member in old:
+            if member.name != "repositories":
+                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+    return out.getvalue()
+
+
 # -- reading ----------------------------------------------------------------------
 
 

@@ -24,8 +24,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from sweep import Sweep, forked
 
-from convert.cli.main import run
-
 #: Status of a run for which there was no room, and of one for which there was.
 FULL, DONE = 4, 0
 
@@ -40,7 +38,7 @@ class FullDisk(Sweep):
     def go_limited(self, step):
         self.prepare()
         old = self.state()
-        assert run(self.arguments()) == DONE
+        assert self.run() == DONE
         new = self.state()
         size = 0
         while self.statuses.get(DONE, 0) < 2:
@@ -48,7 +46,7 @@ class FullDisk(Sweep):
 
             def limited(size=size):
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-                return run(self.arguments())
+                return self.run()
 
             self.judge(size, limited, old, new)
             size += step
@@ -56,7 +54,7 @@ class FullDisk(Sweep):
     def go_mounted(self):
         self.folder.mkdir(exist_ok=True)
         self.prepare()
-        assert run(self.arguments()) == DONE
+        assert self.run() == DONE
         new = self.state()
         for option, unit in (("size", os.sysconf("SC_PAGE_SIZE")), ("nr_inodes", 1)):
             self.statuses.pop(DONE, None)
@@ -66,7 +64,7 @@ class FullDisk(Sweep):
                 mount = ["mount", "-t", "tmpfs", "-o", f"{option}={number * unit}", "tmpfs", str(self.folder)]
                 subprocess.run(mount, check=True)
                 try:
-                    self.judge(f"{option} {number}", lambda: run(self.arguments()), None, new)
+                    self.judge(f"{option} {number}", self.run, None, new)
                 finally:
                     subprocess.run(["umount", str(self.folder)], check=True)
 

@@ -6,12 +6,16 @@
 The second kills each run at a random moment instead.
 
 BEFORE is what lies at the destination: `new` (nothing), `force` (an older
-result), `fill` (an empty folder) or `append` (a layout). Prints one JSON
-document: how many faults there were and what was wrong after them.
+result), `fill` (an empty folder) or `append` (a layout). FORM may also be `manifest`
+(`digest --manifest`) or `graph` (`inspect --graph`), which write a document, or
+`add-repositories`, which changes an archive in place. Prints one JSON document:
+how many faults there were and what was wrong after them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import random
@@ -32,7 +36,11 @@ import convert
 import convert.amending
 import convert.archive.layout_output
 import convert.cli.convert
+import convert.cli.digest
+import convert.cli.inspect
 import convert.compression.gzip
+import convert.digesting
+import convert.graph.svg
 import convert.legacy
 import convert.pipeline
 import convert.proving
@@ -40,6 +48,23 @@ from convert.archive.temporary import is_temporary
 from convert.cli.main import run
 
 MOST = 2000
+#: Forms that are no target of a conversion, each with its command.
+OTHERS = {
+    "manifest": [
+        "digest",
+        "SOURCE",
+        "--image",
+        "fmt-scr:1",
+        "--as",
+        "docker@go1.26",
+        "--jobs",
+        "1",
+        "--manifest",
+        "OUT",
+    ],
+    "graph": ["inspect", "SOURCE", "--graph", "OUT"],
+    "add-repositories": ["--add-repositories", "OUT", "--jobs", "1", "-q"],
+}
 #: The image that an older result holds.
 OLD = ("--image", "fmt-scr:1")
 
@@ -69,12 +94,22 @@ class Sweep:
     def __init__(self, mode, form, before, source, folder):
         self.mode, self.form, self.before = mode, form, before
         self.source, self.folder = source, Path(folder)
-        self.out = self.folder / "out"
+        self.out = self.folder / ("out.svg" if form == "graph" else "out")
         self.wrong = []
         self.faults = 0
         self.random = mode == "random"
 
+    def run(self, arguments=None):
+        """Run the command; what it prints on standard output where all is well is left out."""
+        if self.form not in OTHERS:
+            return run(arguments or self.arguments())
+        with contextlib.redirect_stdout(io.StringIO()):
+            return run(arguments or self.arguments())
+
     def arguments(self):
+        if self.form in OTHERS:
+            names = {"SOURCE": str(self.source), "OUT": str(self.out)}
+            return [names.get(word, word) for word in OTHERS[self.form]]
         extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
         return [str(self.source), "--to", self.form, str(self.out), "--jobs", "1", "-q", *extra]
 
@@ -82,8 +117,12 @@ class Sweep:
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir()
-        if self.before == "fill":
+        if self.form == "add-repositories":
+            shutil.copyfile(self.source, self.out)
+        elif self.before == "fill":
             self.out.mkdir()
+        elif self.form in OTHERS and self.before == "force":
+            self.out.write_bytes(b"older")
         elif self.before != "new":
             convert.convert(str(self.source), str(self.out), to=self.form, images=[OLD[1]], jobs=1)
 
@@ -91,6 +130,8 @@ class Sweep:
         """Return what lies at the destination, None if nothing does."""
         if not self.out.exists():
             return None
+        if self.form in OTHERS:
+            return self.out.read_bytes()
         found = support.contents(self.out)
         if isinstance(found, dict):
             found = {name: data for name, data in found.items() if not is_temporary(name.split("/")[0])}
@@ -99,7 +140,7 @@ class Sweep:
     def go(self, step=1):
         self.prepare()
         old = self.state()
-        status, printed = forked(lambda: run(self.arguments()))
+        status, printed = forked(self.run)
         if status:
             raise SystemExit(f"the conversion itself fails: {printed}")
         new = self.state()
@@ -109,7 +150,7 @@ class Sweep:
 
             def faulty(fault=fault):
                 fault.install()
-                code = run(self.arguments())
+                code = self.run()
                 # Told by the pipe, for the parent has another counter.
                 sys.stdout.write(f"calls {fault.count}\n")
                 return code
@@ -127,7 +168,7 @@ class Sweep:
         self.prepare()
         old = self.state()
         begin = time.monotonic()
-        status, printed = forked(lambda: run(self.arguments()))
+        status, printed = forked(self.run)
         if status:
             raise SystemExit(f"the conversion itself fails: {printed}")
         took, new = time.monotonic() - begin, self.state()
@@ -142,7 +183,7 @@ class Sweep:
                 # A timer of the process itself: no race with its end.
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 signal.setitimer(signal.ITIMER_REAL, max(delay, 1e-6))
-                return run(self.arguments())
+                return self.run()
 
             status, printed = forked(doomed)
             if status == -signal.SIGALRM:
@@ -169,7 +210,7 @@ class Sweep:
             self.say(number, "what lies at the destination is neither the old nor the new")
         if status == 0 and found != new:
             self.say(number, "done, and the result is not there")
-        left = [name for name in os.listdir(self.folder) if name != "out"]
+        left = [name for name in os.listdir(self.folder) if name != self.out.name]
         left += [name for name in os.listdir(self.out) if is_temporary(name)] if self.out.is_dir() else []
         if self.mode == "kill":
             if any(not is_temporary(name) for name in left):
@@ -207,12 +248,12 @@ class Sweep:
     def again(self, number, new, found):
         """Whatever a kill left, the next run does its work and cleans up."""
         arguments = self.arguments()
-        if self.before in {"new", "fill"} and found == new:
+        if self.before in {"new", "fill"} and found == new and self.form not in OTHERS:
             arguments.append("--force")
-        status, printed = forked(lambda: run(arguments))
+        status, printed = forked(lambda: self.run(arguments))
         if status or self.state() != new:
             self.say(number, f"the next run: status {status}, {printed[-300:]}")
-        left = [name for name in os.listdir(self.folder) if name != "out"]
+        left = [name for name in os.listdir(self.folder) if name != self.out.name]
         left += [name for name in os.listdir(self.out) if is_temporary(name)] if self.out.is_dir() else []
         if left:
             self.say(number, f"the next run left {left}")

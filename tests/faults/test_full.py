@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import FORMATS, MATCH
+from support import FORMATS, MATCH, without_repositories
 
 HERE = Path(__file__).parent
 #: Its results have 4 to 10 kB.
@@ -29,6 +29,15 @@ def test_a_limit_on_the_size_of_files_is_met_here_and_there(tmp_path, form):
     result = filled("limit", form, "new", SMALL, tmp_path / "place", 307)
     assert result["wrong"] == []
     assert result["faults"] > (0 if form == "oci" else 10)
+
+
+@pytest.mark.parametrize(("form", "step"), [("manifest", 97), ("graph", 4999), ("add-repositories", 9973)])
+def test_a_document_is_whole_or_the_old_one_where_files_may_not_grow(tmp_path, form, step):
+    source = tmp_path / "in.tar"
+    source.write_bytes(without_repositories(MATCH / "docker20-multi.tar.gz"))
+    result = filled("limit", form, "force", source, tmp_path / "place", step)
+    assert result["wrong"] == []
+    assert result["faults"] > 3
 
 
 @pytest.mark.slow

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import without_repositories
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
+OTHERS = ["manifest", "graph", "add-repositories"]
 FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
 MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
 #: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
@@ -28,12 +30,18 @@ QUICK = [
     ("eio", "oci-archive", "new", 13),
     ("read-eio", "docker-save@25", "new", 7),
     ("short", "crane", "new", 29),
+    ("short", "manifest", "new", 3),
+    ("enospc", "manifest", "force", 3),
+    ("kill", "graph", "force", 3),
+    ("short", "graph", "force", 3),
+    ("eio", "add-repositories", "force", 9),
+    ("kill", "add-repositories", "force", 9),
 ]
 
 
 def swept(tmp_path, mode, form, before, step=1):
     source = tmp_path / "in.tar"
-    source.write_bytes(gzip.decompress(SOURCE.read_bytes()))
+    source.write_bytes(without_repositories(SOURCE) if form in OTHERS else gzip.decompress(SOURCE.read_bytes()))
     command = [sys.executable, HERE / "sweep.py", mode, form, before, source, tmp_path / "place", str(step)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
@@ -57,3 +65,15 @@ def test_a_fault_at_every_call_leaves_the_old_or_the_whole_new(tmp_path, mode, f
     result = swept(tmp_path, mode, form, before)
     assert result["wrong"] == []
     assert result["faults"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", OTHERS)
+@pytest.mark.parametrize("before", ["new", "force"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_every_call_leaves_the_old_document_or_the_whole_new_one(tmp_path, mode, form, before):
+    if form == "add-repositories" and before == "new":
+        pytest.skip("an archive is changed in place")
+    result = swept(tmp_path, mode, form, before)
+    assert result["wrong"] == []
+    assert result["faults"]
