@@ -57,7 +57,7 @@ COMMANDS = {
     "layout append": ("layout", ["SOURCE", "--to", "oci", "DEST", "--append"]),
     "layout append verified": ("layout", ["SOURCE", "--to", "oci", "DEST", "--append", "--verify-output"]),
     "add-repositories": ("archive", ["--add-repositories", "DEST"]),
-    "manifest": ("file", ["digest", "SOURCE", "--as", "docker", "--manifest", "DEST"]),
+    "manifest": ("file", ["digest", "SOURCE", "--as", "docker@go1.26", "--manifest", "DEST"]),
     "graph": ("file", ["inspect", "SOURCE", "--graph", "DEST"]),
 }
 ATTACKS = ("destination", "temporary", "folder", "blobs")
@@ -66,12 +66,14 @@ ATTACKS = ("destination", "temporary", "folder", "blobs")
 class Swap:
     """`install` it in a process that is about to run imgconv; it cannot be taken away again."""
 
-    def __init__(self, attack, number, place, dest, outside):
+    def __init__(self, attack, number, place, dest, outside, *, in_place):
         self.attack, self.number = attack, number
         self.place, self.dest, self.outside = place, dest, outside
         self.count = 0
-        # A link that is there before the folder is opened leads where the user's path leads.
-        self.counts = attack != "folder"
+        # A link that is there before a path is opened leads where the user's path leads: it is
+        # followed in the path of a folder, and as the source of a change in place.
+        self.opening = str(place if attack == "folder" else dest) if attack == "folder" or in_place else None
+        self.counts = self.opening is None
         self.busy = False
 
     def install(self):
@@ -92,7 +94,7 @@ class Swap:
                     finally:
                         self.busy = False
             done = call(*arguments, **options)
-            if name == "open" and arguments[0] == str(self.place):
+            if name == "open" and arguments[0] == self.opening:
                 self.counts = True
             return done
 
@@ -178,7 +180,7 @@ def sweep(command, attack, folder, step):
         if words[0] not in {"digest", "inspect"}:
             arguments += ["--jobs", "1", "-q"]
         kept = snapshot(outside)
-        swap = Swap(attack, number, place, dest, outside)
+        swap = Swap(attack, number, place, dest, outside, in_place=before == "archive")
 
         def attacked(swap=swap, arguments=arguments):
             swap.install()
