@@ -159,19 +159,19 @@ def _is_sparse(records: Mapping[bytes, bytes]) -> bool:
     return bool(records.get(b"GNU.sparse.map")) or b"GNU.sparse.offset" in records
 
 
-def full_name(block: bytes) -> bytes:
-    """Return the name in a header block, its prefix included where the format has one.
+def full_name(fields: tuple[bytes, ...]) -> bytes:
+    """Return the name in the fields of a header, its prefix included where the format has one.
 
     The version behind ustar's magic does not matter. In GNU's format the field
     holds times; if it does not, an old writer (Go before 1.8) put a prefix there.
     """
-    name = cut(block[:100])
-    magic = block[257:265]
+    name, magic, field = cut(fields[0]), fields[9], fields[14]
     prefix = b""
     if magic[:6] == b"ustar\0":
-        prefix = cut(block[345:476] if block[508:] == b"tar\0" else block[345:500])
-    elif magic == b"ustar  \0" and not all(_is_time(block[at : at + 12]) for at in (345, 357)):
-        prefix = cut(block[345:500])
+        if field[0]:
+            prefix = cut(field[:131] if fields[15][8:] == b"tar\0" else field)
+    elif magic == b"ustar  \0" and not (_is_time(field[:12]) and _is_time(field[12:24])):
+        prefix = cut(field)
         if not prefix.isascii():
             prefix = b""
     return prefix + b"/" + name if prefix else name

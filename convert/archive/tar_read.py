@@ -285,7 +285,7 @@ class TarReader:
                 raise FormatError(msg, file=self._where)
         self.header, self.pax = block, {}
         end = self._cursor.position
-        return Member(text_of(full_name(block)), "global", 0, start=start, offset=end, end=end)
+        return Member(text_of(full_name(HEADER.unpack(block))), "global", 0, start=start, offset=end, end=end)
 
     def _size(self, block: bytes, member: str) -> int:
         field = block[124:136]
@@ -310,7 +310,7 @@ class TarReader:
     def _member(self, block: bytes, extensions: Extensions, start: int) -> Member:
         fields = HEADER.unpack(block)
         flag: bytes = fields[7]
-        raw_name = extensions.name(full_name(block), flag)
+        raw_name = extensions.name(full_name(fields), flag)
         raw_link = extensions.link(cut(fields[8]))
         name, link = text_of(raw_name), text_of(raw_link)
         if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:

@@ -34,6 +34,8 @@ def clean(name: str) -> str | None:
     """
     if "\0" in name:
         return None
+    if "/." not in name and "//" not in name and name[:1] not in {".", "/", ""} and name[-1:] != "/":
+        return name
     parts: list[str] = []
     for part in name.split("/"):
         if part == "..":
@@ -42,10 +44,7 @@ def clean(name: str) -> str | None:
             parts.pop()
         elif part not in {"", "."}:
             parts.append(part)
-    if not parts:
-        return None
-    found = "/".join(parts)
-    return name if found == name else found  # one text for a million members, not two
+    return "/".join(parts) or None
 
 
 def names_nothing(name: str) -> bool:
