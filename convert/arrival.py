@@ -13,6 +13,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from convert.archive.blobs import PrivateBlob
 from convert.archive.source import Prefixed
 from convert.archive.spool import SpoolKeeper
 from convert.compression import streams
@@ -50,7 +51,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArrivedBlob:
+class ArrivedBlob(PrivateBlob):
     """A plain layer that is kept compressed: its own bytes come back by unpacking.
 
     `made` is, once done, what `profile` made of it.

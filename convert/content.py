@@ -1,8 +1,11 @@
-"""Layer bytes that prove themselves while they are read.
+"""Streams of layer bytes that are verified while they are read.
 
-One wrapper checks size and digest at the end of the stream and names what was
-wanted and what was there, so nobody who reads to the end can miss a lie. What
-was proved once in a run is not proved again.
+One wrapper checks size and digest at the end of the stream and reports what was
+expected and what was found, so a caller who reads to the end cannot miss a mismatch.
+
+A source can change between two readings, so having verified it once says nothing
+about the next reading: every reading is hashed again. The only exception is a blob
+that no other process can write to (`archive.blobs.PrivateBlob`), which is hashed once.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from convert.archive.blobs import PrivateBlob
 from convert.archive.copying import Stopped
 from convert.compression import streams
 from convert.digest import Digest
@@ -31,13 +35,53 @@ if TYPE_CHECKING:
 _OVERLAP_SIZE: Final = CHUNK
 
 
+class VerifiedBlobs:
+    """Blobs that were read to their end and had a given digest and size, as they lie."""
+
+    def __init__(self) -> None:
+        """Nothing is verified yet."""
+        self._found: set[tuple[int, Digest, int]] = set()
+        # An `id()` identifies a blob only while the blob lives.
+        self._alive: list[Blob] = []
+
+    def add(self, blob: Blob, digest: Digest, size: int) -> None:
+        """Record that the bytes of `blob` have this digest and size."""
+        self._alive.append(blob)
+        self._found.add((id(blob), digest, size))
+
+    def has(self, blob: Blob, digest: Digest, size: int) -> bool:
+        """Report whether that was recorded."""
+        return (id(blob), digest, size) in self._found
+
+
+class VerifiedLayers:
+    """Blobs that were unpacked to their end and gave the tar with a given DiffID.
+
+    Deliberately not the same type as `VerifiedBlobs`: a gzip blob whose digest is D is
+    not a layer with DiffID D, and one that unpacks to G is not the blob with digest G.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is verified yet."""
+        self._found: set[tuple[int, Digest]] = set()
+        self._alive: list[Blob] = []
+
+    def add(self, blob: Blob, diff_id: Digest) -> None:
+        """Record that `blob`, unpacked if it is compressed, has this DiffID."""
+        self._alive.append(blob)
+        self._found.add((id(blob), diff_id))
+
+    def has(self, blob: Blob, diff_id: Digest) -> bool:
+        """Report whether that was recorded."""
+        return (id(blob), diff_id) in self._found
+
+
 @dataclass(slots=True)
 class Proofs:
-    """What this run has proved: blobs (by identity) and the digest each matched.
+    """What this run has verified, and how it reads.
 
-    It also holds how the run reads: the limit of one layer, the name of the file,
-    who is told of each blob's bytes, and whether one layer may use several cores
-    (`overlap`).
+    How it reads: the limit of one layer, the name of the file, who is informed of each
+    blob's bytes, and whether one layer may use several cores (`overlap`).
     """
 
     max_layer_size: int = MAX_LAYER_SIZE
@@ -45,9 +89,10 @@ class Proofs:
     progress: Progress = field(default_factory=Silent)
     overlap: bool = False
     stopped: bool = False
-    _proved: set[tuple[int, Digest]] = field(default_factory=set)
+    blobs: VerifiedBlobs = field(default_factory=VerifiedBlobs)
+    layers: VerifiedLayers = field(default_factory=VerifiedLayers)
     _counted: set[int] = field(default_factory=set)
-    # Identity is only a key while the object lives.
+    # An `id()` identifies a blob only while the blob lives.
     _alive: list[Blob] = field(default_factory=list)
 
     def stop(self) -> None:
@@ -63,18 +108,12 @@ class Proofs:
         if self.stopped:
             raise Stopped
 
-    def add(self, blob: Blob, digest: Digest) -> None:
-        """Remember that `blob`, or what it unpacks to, is `digest`."""
-        self._alive.append(blob)
-        self._proved.add((id(blob), digest))
-
-    def has(self, blob: Blob, digest: Digest) -> bool:
-        """Tell whether that was proved already."""
-        return (id(blob), digest) in self._proved
-
     def open(self, blob: Blob, name: Digest) -> BinaryIO:
         """Start reading a blob as it lies; the first reading of each is counted under `name`."""
-        raw = blob.open()
+        return self.counting(blob, name, blob.open())
+
+    def counting(self, blob: Blob, name: Digest, raw: BinaryIO) -> BinaryIO:
+        """Return a stream of the bytes of `blob` from elsewhere; counted as by `open`."""
         if isinstance(self.progress, Silent) or id(blob) in self._counted:
             return raw
         self._alive.append(blob)
@@ -94,8 +133,41 @@ class CountingStream(streams.Over):
         self._tell(count)
 
 
+class CopyingStream(io.RawIOBase):
+    """A stream that hands on what passes, so that it is read once and hashed and written alike."""
+
+    def __init__(self, inner: BinaryIO, write: Callable[[bytes], object]) -> None:
+        """Read from `inner`, which is closed with this stream; pass every byte that is read to `write`."""
+        super().__init__()
+        self._inner = inner
+        self._write = write
+
+    def readable(self) -> bool:
+        """It reads."""
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer`; errors of `write` are raised too."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes; errors of `write` are raised too."""
+        data = self._inner.read(-1 if size is None else size)
+        self._write(data)
+        return data
+
+    def close(self) -> None:
+        """Close the stream below too."""
+        if not self.closed:
+            self._inner.close()
+        super().close()
+
+
 class HashingStream(io.RawIOBase):
-    """A stream that hashes what passes and calls `done` at its end."""
+    """A stream that hashes what passes and calls `done` once at its end."""
 
     def __init__(
         self,
@@ -122,7 +194,7 @@ class HashingStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Fill `buffer`; at the end, prove what was read.
+        """Fill `buffer`; at the end, verify what was read.
 
         Raises:
             DigestMismatchError: the bytes are not what names them.
@@ -201,7 +273,7 @@ def present(layer: Layer, file: str | None = None) -> Blob:
 
 
 class StoredContent:
-    """A blob's bytes as they lie, proved against the descriptor that names them."""
+    """A blob's bytes as they lie, verified against the descriptor that names them."""
 
     def __init__(self, blob: Blob, stored: Descriptor, proofs: Proofs) -> None:
         """Nothing is read before `open`."""
@@ -211,7 +283,7 @@ class StoredContent:
 
     @property
     def size(self) -> int:
-        """Bytes, as the descriptor says and the stream proves."""
+        """Bytes, as the descriptor says and reading verifies."""
         return self._stored.size
 
     @property
@@ -220,42 +292,52 @@ class StoredContent:
         return self._stored.size
 
     @property
-    def proved(self) -> bool:
-        """Whether these bytes were read to their end and matched."""
-        return self._proofs.has(self._blob, self._stored.digest)
+    def verified(self) -> bool:
+        """Whether these bytes were read to their end and matched; they may have changed since."""
+        return self._proofs.blobs.has(self._blob, self._stored.digest, self._stored.size)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether they were verified and cannot have changed since."""
+        return isinstance(self._blob, PrivateBlob) and self.verified
 
     def extent(self) -> Extent | None:
         """Where the bytes lie in a regular file."""
         return self._blob.extent()
 
     def open(self) -> BinaryIO:
-        """Start reading; the end of the stream proves digest and size."""
+        """Start reading; the end of the stream verifies digest and size."""
         raw = self._proofs.open(self._blob, self._stored.digest)
-        if self.proved:
-            return raw
+        return raw if self.fixed else self._verifying(raw)
+
+    def open_copy(self, copy: BinaryIO) -> BinaryIO:
+        """Start reading a copy of the bytes, verified as by `open`; nothing is taken on trust."""
+        return self._verifying(self._proofs.counting(self._blob, self._stored.digest, copy))
+
+    def _verifying(self, raw: BinaryIO) -> BinaryIO:
         return cast(
             "BinaryIO",
             HashingStream(
                 raw,
                 self._stored.digest.algorithm,
-                self._prove,
+                self._check,
                 limit=self._stored.size,
                 where=self._blob.where,
                 check_stopped=self._proofs.check_stopped,
             ),
         )
 
-    def _prove(self, got: Digest, size: int) -> None:
+    def _check(self, got: Digest, size: int) -> None:
         if got != self._stored.digest or size != self._stored.size:
             raise mismatch(self._blob.where, self._proofs.file, self._stored.digest, got, size, "content")
-        self._proofs.add(self._blob, got)
+        self._proofs.blobs.add(self._blob, got, size)
 
 
 class PlainContent:
-    """A layer's uncompressed tar, proved against its DiffID.
+    """A layer's uncompressed tar, verified against its DiffID.
 
-    A descriptor that came with the layer is proved in the same pass, so each
-    byte is read once.
+    A descriptor that came with the layer is verified in the same pass, so each
+    byte is read once and both results are about the same bytes.
     """
 
     def __init__(self, layer: Layer, proofs: Proofs) -> None:
@@ -283,32 +365,52 @@ class PlainContent:
         return self.size if not self.compression else streams.size_hint(self._blob, self.compression)
 
     @property
-    def proved(self) -> bool:
-        """Whether this layer was read to its end and matched."""
-        return self._proofs.has(self._blob, self._layer.diff_id)
+    def verified(self) -> bool:
+        """Whether this layer was read to its end and matched; it may have changed since."""
+        stored = self._layer.stored
+        return self._proofs.layers.has(self._blob, self._layer.diff_id) and (
+            stored is None or self._proofs.blobs.has(self._blob, stored.digest, stored.size)
+        )
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it was verified and cannot have changed since."""
+        return isinstance(self._blob, PrivateBlob) and self.verified
 
     def extent(self) -> Extent | None:
         """Where the plain bytes lie, if they do."""
         return self._blob.extent() if not self.compression else None
 
     def open(self) -> BinaryIO:
-        """Start reading; the end of the stream proves the DiffID."""
+        """Start reading; the end of the stream verifies the DiffID, and the descriptor if there is one."""
         raw = self._proofs.open(self._blob, self._layer.diff_id)
+        if not self.fixed:
+            return self._verifying(raw)
         try:
-            stored = self._layer.stored
-            if self.compression and stored is not None and not self._proofs.has(self._blob, stored.digest):
-                raw = self._hashing(raw, stored.digest.algorithm, self._prove_stored)
-            # The decompressor reads `raw` to its end, trailing bytes included.
-            plain = self._unpacked(raw)
-            return plain if self.proved else self.proving(plain)
+            return self._unpacked(raw)
         except BaseException:
             raw.close()
             raise
 
-    def open_described(self, done: Callable[[Digest, int], None]) -> BinaryIO:
-        """As `open`; before the end of the stream, `done` is told digest and size of the bytes as they lie."""
-        raw = self._hashing(self._proofs.open(self._blob, self._layer.diff_id), "sha256", done)
+    def open_copy(self, copy: BinaryIO) -> BinaryIO:
+        """Start reading a copy of the bytes as they lie, verified as by `open`; nothing is taken on trust."""
+        return self._verifying(self._proofs.counting(self._blob, self._layer.diff_id, copy))
+
+    def open_described(self, done: Callable[[Digest, int], None], copy: BinaryIO | None = None) -> BinaryIO:
+        """As `open`, or as `open_copy` where `copy` is given.
+
+        Before the end of the stream, `done` gets sha256 and size of the bytes as they lie.
+        """
+        name = self._layer.diff_id
+        raw = self._proofs.open(self._blob, name) if copy is None else self._proofs.counting(self._blob, name, copy)
+        return self._verifying(self._hashing(raw, "sha256", done))
+
+    def _verifying(self, raw: BinaryIO) -> BinaryIO:
         try:
+            stored = self._layer.stored
+            if stored is not None and (self.compression or stored.digest.algorithm != self._layer.diff_id.algorithm):
+                raw = self._hashing(raw, stored.digest.algorithm, self._check_stored)
+            # The decompressor reads `raw` to its end, trailing bytes included.
             return self.proving(self._unpacked(raw))
         except BaseException:
             raw.close()
@@ -326,38 +428,35 @@ class PlainContent:
         return read_ahead(plain)
 
     def proving(self, plain: BinaryIO) -> BinaryIO:
-        """Return a stream of plain bytes from elsewhere that proves this layer's DiffID."""
+        """Return a stream of plain bytes from elsewhere that verifies this layer's DiffID."""
         return cast(
             "BinaryIO",
             HashingStream(
                 plain,
                 self._layer.diff_id.algorithm,
-                self._prove_plain,
+                self._check_plain,
                 limit=self._proofs.max_layer_size,
                 where=self._blob.where,
                 check_stopped=self._proofs.check_stopped,
             ),
         )
 
-    def _prove_plain(self, got: Digest, size: int) -> None:
+    def _check_plain(self, got: Digest, size: int) -> None:
         if got != self._layer.diff_id:
             raise mismatch(self._blob.where, self._proofs.file, self._layer.diff_id, got, size)
         stored = self._layer.stored
-        if stored is not None and not self.compression:
-            # Plain bytes are named twice; one hash serves where it can.
-            if stored.digest.algorithm != got.algorithm:
-                with StoredContent(self._blob, stored, self._proofs).open() as again:
-                    drain(again)
-            elif stored.digest != got or stored.size != size:
-                raise mismatch(self._blob.where, self._proofs.file, stored.digest, got, size, "layer")
-            self._proofs.add(self._blob, stored.digest)
-        self._proofs.add(self._blob, got)
+        if not self.compression:
+            # Uncompressed bytes are named twice; one hash serves for both names.
+            if stored is not None and stored.digest.algorithm == got.algorithm:
+                self._check_stored(got, size)
+            self._proofs.blobs.add(self._blob, got, size)
+        self._proofs.layers.add(self._blob, got)
 
-    def _prove_stored(self, got: Digest, size: int) -> None:
+    def _check_stored(self, got: Digest, size: int) -> None:
         stored = self._layer.stored
         if stored is not None and (got != stored.digest or size != stored.size):
             raise mismatch(self._blob.where, self._proofs.file, stored.digest, got, size, "layer")
-        self._proofs.add(self._blob, got)
+        self._proofs.blobs.add(self._blob, got, size)
 
 
 def drain(stream: BinaryIO, sink: Callable[[memoryview], object] | None = None) -> int:

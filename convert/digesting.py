@@ -168,7 +168,7 @@ def digests(
 # -- layers ------------------------------------------------------------------------
 
 #: A layer's bytes and the digests that name them: what is read once.
-_Key = tuple[int, Digest, "Digest | None"]
+_Key = tuple[int, Digest, "tuple[Digest, int] | None"]
 #: What is wanted of it: a form, and the profile if it is compressed.
 _Want = tuple[Form, str]
 
@@ -211,7 +211,8 @@ class Survey:
         for load in loads:
             wanted.append({})
             for image, layer in layers_of(load.images):
-                key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None)
+                stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
+                key = (id(layer.blob), layer.diff_id, stored)
                 want = _want(load, image, layer)
                 jobs.setdefault(key, _Job(layer)).wants.add(want)
                 wanted[-1][id(layer)] = (key, want)
@@ -324,25 +325,28 @@ class _Pass:
 
         with content.open() if proves_itself else content.open_described(learn) as plain:
             plain_size = drain(plain, take)
-        self._again()
-        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
         if not compression:
             self._raw = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, plain_size)
+        self._again(named or self._raw)
+        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
         for want in self._wants - set(done):
             done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, self._raw)
         return done
 
-    def _again(self) -> None:
-        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading."""
+    def _again(self, stored: Descriptor | None) -> None:
+        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading.
+
+        It has to read the bytes that the first one did, which `stored` describes.
+        """
         sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
-        if not sinks:
+        if not sinks or stored is None:
             return
 
         def take(chunk: memoryview) -> None:
             for sink in sinks:
                 sink.take(chunk)
 
-        with self._blob.open() as stream:
+        with StoredContent(self._blob, stored, self._proofs).open() as stream:
             drain(stream, take)
 
 

@@ -1,12 +1,15 @@
 """Layers that a layout already holds: DiffID to digest, for each profile.
 
 Written beside the blobs where other tools do not look, so that adding a second
-image compresses only what the first did not have. The list is a hint, as a layout
-may be a stranger's: each blob is proved to be that layer before an image names it.
+image compresses only what the first did not have. The list is a hint, as somebody
+else may have written the layout: an image names a listed blob only if it is verified
+to unpack to that layer.
 
-What was proved is remembered as git's index does it, by what the file system says of
-the blob (docs/trust.md, "Proved once"). The marks that say so are no part of the result,
-which has the same bytes everywhere: they are an extended attribute of the list.
+Each entry that this user's imgconv verified is marked with a keyed hash, so that the
+next `--append` need not unpack the blob again; the blob itself is still hashed where it
+lies. The marks are not part of the result, which has the same bytes everywhere: they
+are an extended attribute of the list. The key is the user's own (`userkey.py`), so a
+container, an archive or another user cannot make a mark.
 """
 
 from __future__ import annotations
@@ -17,27 +20,25 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import documents
 from convert.digest import Digest
 from convert.errors import InputError
 from convert.limits import MAX_DOCUMENT_SIZE
+from convert.userkey import user_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Beside `blobs/`; image-spec names no file that starts with a dot.
 NAME: Final = ".imgconv-layers.json"
-#: Of that file: what was proved here, in marks of 16 bytes.
-ATTRIBUTE: Final = "user.imgconv.proved"
+#: Extended attribute of that file: the marks, 16 bytes each.
+ATTRIBUTE: Final = "user.imgconv.verified"
 _VERSION: Final = 1
 _MARK_SIZE: Final = 16
 #: As many as ext4 takes with what else an inode has; the oldest are forgotten.
 _MOST_MARKS: Final = 240
-#: Random, new whenever the machine starts, and told to nobody outside (random(4)).
-_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(slots=True)
@@ -56,31 +57,24 @@ class KnownLayers:
         """Remember what was made in this run."""
         self.layers[profile, diff_id] = (digest, size)
 
-    def is_proved(self, profile: str, diff_id: Digest, status: os.stat_result) -> bool:
-        """Whether the blob that is listed was proved to be that layer, here, and is untouched since.
+    def is_verified(self, profile: str, diff_id: Digest) -> bool:
+        """Whether this user's imgconv verified that the blob that is listed unpacks to that layer."""
+        mark = self._mark(profile, diff_id)
+        return mark is not None and mark in self.marks
 
-        `status` is the blob's, as it lies now.
-        """
-        mark = self._mark(profile, diff_id, status)
-        return mark is not None and mark in self.marks and status.st_uid == os.geteuid()
-
-    def prove(self, profile: str, diff_id: Digest, status: os.stat_result) -> None:
-        """Remember that the blob that is listed is that layer; `status` is from before that was proved.
-
-        It must be one in which any change since would show (`archive/settled.py`).
-        """
-        mark = self._mark(profile, diff_id, status)
+    def mark(self, profile: str, diff_id: Digest) -> None:
+        """Remember that the blob that is listed was verified to unpack to that layer."""
+        mark = self._mark(profile, diff_id)
         if mark is not None:
             self.marks.pop(mark, None)
             self.marks[mark] = None
 
-    def _mark(self, profile: str, diff_id: Digest, status: os.stat_result) -> bytes | None:
-        listed, key = self.find(profile, diff_id), _key()
+    def _mark(self, profile: str, diff_id: Digest) -> bytes | None:
+        listed, key = self.find(profile, diff_id), user_key()
         if listed is None or not key:
             return None
-        times = (status.st_ctime_ns, status.st_mtime_ns)
-        facts = (profile, *map(str, (diff_id, listed[0], status.st_dev, status.st_ino, status.st_size, *times)))
-        return hashlib.blake2b("\n".join(facts).encode(), key=key, digest_size=_MARK_SIZE).digest()
+        facts = "\n".join((profile, *map(str, (diff_id, *listed))))
+        return hashlib.blake2b(facts.encode(), key=key, digest_size=_MARK_SIZE).digest()
 
     def attribute(self) -> bytes:
         """Return the marks, the latest last, as many as fit."""
@@ -110,14 +104,14 @@ def read(folder: int, layout: str) -> KnownLayers:
 
 
 def _read(folder: int) -> tuple[bytes, bytes]:
-    """Return the list and, where it is this user's own file, its attribute."""
+    """Return the list and the marks."""
     fd = os.open(NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     with open(fd, "rb") as file:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise IsADirectoryError(NAME)
         marks = b""
-        if status.st_uid == os.geteuid() and hasattr(os, "getxattr"):
+        if hasattr(os, "getxattr"):
             with contextlib.suppress(OSError):  # there is none, or the file system has no such thing
                 marks = os.getxattr(fd, ATTRIBUTE)
         return file.read(MAX_DOCUMENT_SIZE + 1), marks
@@ -130,17 +124,3 @@ def _entries(value: Any) -> Iterator[tuple[tuple[str, Digest], tuple[Digest, int
         for diff_id, blob in layers.items():
             if isinstance(blob["size"], int):
                 yield (profile, Digest.parse(diff_id)), (Digest.parse(blob["digest"]), blob["size"])
-
-
-@cache
-def _key() -> bytes:
-    """Return what a mark cannot be made without; nothing where the system has no such secret.
-
-    So a file system from elsewhere, whose maker chose every number in it, brings no
-    mark that is believed, nor does one from before the machine's last start.
-    """
-    try:
-        with open(_BOOT_ID, "rb") as file:
-            return file.read(64).strip()
-    except OSError:
-        return b""

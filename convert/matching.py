@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.compression import makers
-from convert.content import PlainContent, StoredContent, compression_of, drain, present
+from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.errors import DigestMismatchError
 from convert.model import Descriptor, Layer
@@ -263,16 +263,25 @@ class Matcher:
             return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._proofs)
         encoder = found.maker.encoder(self._codec, self._jobs) if found.maker is not None else None
         skip = _GZIP_HEADER if found.header is not None else 0
+        hasher = hashlib.new(wanted.digest.algorithm)
+        size = 0
         out = staging.new_blob()
         try:
-            if found.header is not None:
-                out.write(found.header.raw)
+
+            def write(data: bytes | memoryview) -> None:
+                nonlocal size
+                hasher.update(data)
+                size += len(data)
+                out.write(data)
 
             def put(data: bytes | memoryview) -> None:
                 nonlocal skip
                 part = data[skip:]
                 skip -= len(data) - len(part)
-                out.write(part)
+                write(part)
+
+            if found.header is not None:
+                write(found.header.raw)
 
             def take(chunk: memoryview) -> None:
                 put(encoder.write(chunk) if encoder is not None else chunk)
@@ -282,10 +291,15 @@ class Matcher:
                 drain(plain, take)
             if encoder is not None:
                 put(encoder.finish())
+            # The source may have changed since the encoder was found.
+            got = Digest(wanted.digest.algorithm, hasher.hexdigest())
+            if got != wanted.digest or size != wanted.size:
+                raise mismatch(layer.blob.where, self._proofs.file, wanted.digest, got, size, "re-created layer")
             blob = out.finish(wanted.digest)
         except BaseException:
             out.abort()
             raise
+        self._proofs.blobs.add(blob, wanted.digest, size)
         made = Layer(layer.diff_id, blob, wanted)
         return made, StoredContent(blob, wanted, self._proofs)
 

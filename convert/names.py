@@ -290,7 +290,7 @@ def examine_all(layers: Sequence[Layer], known: LayerBytes, *, file: str, jobs: 
     proofs = Proofs(file=file)
     work: dict[object, list[Layer]] = {}
     for layer in layers:
-        stored = layer.stored.digest if layer.stored is not None else None
+        stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
         work.setdefault((id(layer.blob), layer.diff_id, stored), []).append(layer)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         firsts = [same[0] for same in work.values()]

@@ -430,22 +430,21 @@ def write_layout(
         with out.open() as opened:
             there = read(opened.tree)
     index, layout, blobs = oci.documents(images, options, there)
-    proved = held.proved if held is not None else set()
-    # What was made here goes where it belongs even if something of its name and size is there.
-    missing = {
-        digest: content
-        for digest, content in blobs.items()
-        if digest not in proved and (digest in out.staging.blobs or not _there(out, digest, content))
-    }
-    wait_all(
-        [
-            shop.layers.submit(out.put, digest, content) if digest in missing else shop.layers.submit(_check, content)
-            for digest, content in blobs.items()
-            if digest not in proved
-        ]
-    )
+    verified = held.verified if held is not None else set()
+
+    def place(digest: Digest, content: bytes | Content) -> None:
+        size = len(content) if isinstance(content, bytes) else content.size
+        # What is in the staging area is right, whatever the target holds under its name.
+        if held is not None and digest not in out.staging.blobs and held.has(digest, size):
+            _check(content)
+        else:
+            out.put(digest, content)
+
+    wait_all([shop.layers.submit(place, *named) for named in blobs.items() if named[0] not in verified])
+    if held is not None:
+        held.check_absent(images, blobs)
     # A pipe's layers were made before anyone knew which are wanted.
-    out.staging.retain(missing)
+    out.staging.retain(blobs.keys() - verified)
     out.write("oci-layout", layout)
     out.write("index.json", index)
 
@@ -466,15 +465,10 @@ def _appends(out: TarOutput | FolderOutput) -> TypeGuard[FolderOutput]:
 
 
 def _check(content: bytes | Content) -> None:
-    """Prove what need not be written, for the source is held to its word either way (CONTRACT.md, rule 3)."""
-    if not isinstance(content, bytes) and not content.proved:
+    """Verify what need not be written: the source has to be right either way (CONTRACT.md, rule 3)."""
+    if not isinstance(content, bytes) and not content.verified:
         with content.open() as stream:
             drain(stream)
-
-
-def _there(out: FolderOutput, digest: Digest, content: bytes | Content) -> bool:
-    size = len(content) if isinstance(content, bytes) else content.size
-    return size is not None and out.has_blob(digest, size)
 
 
 def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:

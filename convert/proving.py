@@ -54,7 +54,7 @@ def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: 
     work: dict[object, tuple[Layer, Blob]] = {}
     for _, layer in layers_of(images):
         if layer.blob is not None:
-            stored = layer.stored.digest if layer.stored is not None else None
+            stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
     wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()], proofs.stop)
 

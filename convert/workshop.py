@@ -1,4 +1,4 @@
-"""Where layers are finished: proved, compressed or counted, on all cores.
+"""Where layers are finished: verified, compressed or counted, on all cores.
 
 Each layer's bytes are read once. What is made lands in the staging area beside
 the destination, so memory depends on chunk and jobs, never on the image.
@@ -12,13 +12,13 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeVar, cast
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
 from convert.compression.ahead import read_ahead
 from convert.compression.profiles import FEW_WORKERS
-from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
+from convert.content import CopyingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.errors import NotRepresentableError
 from convert.limits import MIB
@@ -54,6 +54,9 @@ class BlobWriter(Protocol):
     def write(self, data: bytes | memoryview, /) -> object:
         """Append bytes."""
 
+    def clone(self, blob: Blob) -> BinaryIO | None:
+        """Make it a reflink of a whole file, and return a stream to verify it by; None if that cannot be done."""
+
     def finish(self, digest: Digest) -> Blob:
         """Name what was written, and return it for reading."""
 
@@ -62,7 +65,11 @@ class BlobWriter(Protocol):
 
 
 class Staging(Protocol):
-    """The area beside the destination where made blobs wait."""
+    """The area beside the destination where finished blobs wait."""
+
+    @property
+    def final(self) -> bool:
+        """Whether they become part of the result where they are; else they are copied once more."""
 
     def new_blob(self) -> BlobWriter:
         """Start a blob whose name its content will tell."""
@@ -75,11 +82,13 @@ class KnownBlobs(Protocol):
         """Whether the target claims to hold it; nothing is read."""
 
     def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        """Return digest and size of a blob that is proved to be that layer."""
+        """Return digest and size of a blob that is verified to be that layer."""
 
 
 class NoStaging:
     """For commands that only want digests: bytes are counted and thrown away."""
+
+    final = False
 
     def new_blob(self) -> BlobWriter:
         """Start a blob that nobody keeps."""
@@ -89,6 +98,9 @@ class NoStaging:
 class _Nowhere:
     def write(self, data: bytes | memoryview, /) -> object:
         return len(data)
+
+    def clone(self, blob: Blob) -> None:
+        del blob
 
     def finish(self, digest: Digest) -> Blob:
         return _Gone(str(digest))
@@ -175,8 +187,8 @@ def results_of(
     return found
 
 
-#: A layer's bytes, the digests that name them, and what shall become of them.
-_Key = tuple[int, Digest, "Digest | None", "Form | None"]
+#: A layer's bytes, what names them (with the size), and what shall become of them.
+_Key = tuple[int, Digest, "Digest | None", "int | None", "Form | None"]
 
 
 class Workshop:
@@ -242,7 +254,9 @@ class Workshop:
         wanted: list[tuple[int, _Key, Image, Layer]] = []
         for image, layer in layers_of(images):
             form = forms[id(layer)] if forms is not None else None
-            key = (id(layer.blob), layer.diff_id, layer.stored.digest if layer.stored else None, form)
+            stored = layer.stored
+            named = (stored.digest, stored.size) if stored is not None else (None, None)
+            key = (id(layer.blob), layer.diff_id, *named, form)
             size = layer.blob.size if layer.blob is not None else None
             wanted.append((size or 0, key, image, layer))
         # The largest first: none is left to run alone at the end.
@@ -268,19 +282,20 @@ class Workshop:
             finished.forms[id(made)] = form
             if content is not None:
                 finished.contents[id(made)] = content
-        self._prove_twins(finished)
+        self._verify_twins(finished)
         return finished
 
-    def _prove_twins(self, finished: Finished) -> None:
-        """Prove layers of one name that lie twice: a writer takes the bytes of one for all, and reads no other."""
-        named: dict[Digest, dict[int, Content]] = {}
+    def _verify_twins(self, finished: Finished) -> None:
+        """Verify layers that share a name but not their bytes: a writer reads one of them and no other."""
+        named: dict[Digest, dict[object, Content]] = {}
         for layer in finished.layers.values():
             content = finished.contents.get(id(layer))
             if content is not None:
                 stored = layer.stored if finished.forms[id(layer)] is not Form.PLAIN else None
                 name = stored.digest if stored is not None else layer.diff_id
-                named.setdefault(name, {})[id(layer.blob)] = content
-        twins = [content for same in named.values() if len(same) > 1 for content in same.values() if not content.proved]
+                named.setdefault(name, {})[id(layer.blob), stored and stored.size] = content
+        twins = [content for same in named.values() if len(same) > 1 for content in same.values()]
+        twins = [content for content in twins if not content.verified]
         wait_all([self.layers.submit(_read, content) for content in twins], self._proofs.stop)
 
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
@@ -321,7 +336,7 @@ class Workshop:
                 return self._expanded(layer, content, staging)
             return layer, content, form
         if form is Form.STORED:
-            return self._stored(layer, compression, may_be_absent=recipe.manifests)
+            return self._stored(layer, compression, staging, may_be_absent=recipe.manifests)
         if form in {Form.DESCRIBED, Form.DESCRIBED_AGAIN}:
             return self._dictated(layer, form, staging)
         if form is Form.AGAIN:
@@ -340,84 +355,100 @@ class Workshop:
         wanted = layer.stored
         if wanted is None:
             raise ValueError(f"layer {layer.diff_id} has no descriptor")
-        if layer.blob is not None:
-            self._prove(Layer(layer.diff_id, layer.blob))
-        if mediatypes.is_nondistributable(wanted.media_type):
+        if layer.blob is None and mediatypes.is_nondistributable(wanted.media_type):
             return Layer(layer.diff_id, None, wanted), None, form
         blob = present(layer, self._proofs.file)
-        with blob.open() as raw:
-            if form is Form.DESCRIBED:
-                hasher = hashlib.new(wanted.digest.algorithm)
-                size = drain(raw, hasher.update)
-                digest = Digest(wanted.digest.algorithm, hasher.hexdigest())
-            else:
-                descriptor, blob = self.encode(raw, staging, _size(layer))
-                digest, size = descriptor.digest, descriptor.size
-        if (digest, size) != (wanted.digest, wanted.size):
+        _, uploaded = self._verified(Layer(layer.diff_id, blob), None)
+        if mediatypes.is_nondistributable(wanted.media_type):
+            return Layer(layer.diff_id, None, wanted), None, form
+        if form is Form.DESCRIBED_AGAIN:
+            with StoredContent(blob, uploaded, self._proofs).open() as stream:
+                uploaded, blob = self.encode(stream, staging, _size(layer))
+            self._proofs.blobs.add(blob, uploaded.digest, uploaded.size)
+        if (uploaded.digest, uploaded.size) != (wanted.digest, wanted.size):
             if mediatypes.may_be_absent(wanted.media_type, wanted.urls):
                 return Layer(layer.diff_id, None, wanted), None, form
             raise NotRepresentableError(
                 f"LayerSources describe layer {layer.diff_id} as {wanted.digest} with {wanted.size} bytes, but a push "
-                f"uploads {digest} with {size}; a registry refuses that",
+                f"uploads {uploaded.digest} with {uploaded.size}; a registry refuses that",
                 file=self._proofs.file,
             )
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._proofs), form
 
     def _encoded_again(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         """Compress a layer's bytes as they lie, though they are compressed already."""
-        self._prove(layer)
-        with present(layer, self._proofs.file).open() as stream:
+        blob = present(layer, self._proofs.file)
+        _, known = self._verified(layer, None)
+        with StoredContent(blob, known, self._proofs).open() as stream:
             descriptor, blob = self.encode(stream, staging, _size(layer))
-        self._proofs.add(blob, descriptor.digest)
+        self._proofs.blobs.add(blob, descriptor.digest, descriptor.size)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.AGAIN
 
-    def _stored(self, layer: Layer, compression: str, *, may_be_absent: bool) -> tuple[Layer, Content | None, Form]:
+    def _stored(
+        self, layer: Layer, compression: str, staging: Staging, *, may_be_absent: bool
+    ) -> tuple[Layer, Content | None, Form]:
         if layer.blob is None and may_be_absent:
             # Not distributable: the manifest describes it, the bytes live elsewhere.
             return layer, None, Form.STORED
         blob = present(layer, self._proofs.file)
-        if layer.stored is not None:
-            kept = StoredContent(blob, layer.stored, self._proofs)
-            if self._verify_full:
-                self._prove(layer)
-            elif mediatypes.is_nondistributable(layer.stored.media_type):
+        stored = layer.stored
+        if stored is None and not compression:
+            return self._plain(layer, staging)
+        if stored is not None and not self._verify_full:
+            kept = StoredContent(blob, stored, self._proofs)
+            if mediatypes.is_nondistributable(stored.media_type):
                 # docker-oci leaves these bytes out, so that nobody would read them.
                 _read(kept)
             return layer, kept, Form.STORED
-        if not compression:
-            return self._plain(layer)
-        descriptor = self._described(layer, compression)
-        made = Layer(layer.diff_id, blob, descriptor)
+        blob, descriptor = self._verified(layer, staging if staging.final else None)
+        # A descriptor that came with the layer goes on with the layer as it is.
+        made = layer if stored is not None else Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.STORED
 
-    def _prove(self, layer: Layer) -> None:
-        with PlainContent(layer, self._proofs).open() as plain:
-            drain(plain)
+    def _verified(self, layer: Layer, staging: Staging | None) -> tuple[Blob, Descriptor]:
+        """Verify a layer against its DiffID and its descriptor; return its bytes and what describes them.
 
-    def _described(self, layer: Layer, compression: str) -> Descriptor:
-        """Prove a compressed layer's DiffID and learn its digest in the same pass."""
+        Where no descriptor came with the layer, one is learnt in the same pass. With
+        `staging` the bytes are copied into the result, and the copy is what was verified.
+        """
         blob = present(layer, self._proofs.file)
-        learnt: list[tuple[Digest, int]] = []
         content = PlainContent(layer, self._proofs)
-        with content.open_described(lambda digest, size: learnt.append((digest, size))) as plain:
-            drain(plain)
-        ((digest, size),) = learnt
-        self._proofs.add(blob, digest)
-        return Descriptor(mediatypes.layer_type(compression, docker=False), digest, size)
+        learnt: list[tuple[Digest, int]] = []
+        out = staging.new_blob() if staging is not None else None
+        try:
+            copy = None
+            if out is not None:
+                copy = out.clone(blob) or cast("BinaryIO", CopyingStream(blob.open(), out.write))
+            if content.compression and layer.stored is None:
+                plain = content.open_described(lambda digest, size: learnt.append((digest, size)), copy)
+            else:
+                plain = content.open() if copy is None else content.open_copy(copy)
+            with plain:
+                size = drain(plain)
+            named = learnt[0] if learnt else (layer.diff_id, size)
+            described = layer.stored or Descriptor(mediatypes.layer_type(content.compression, docker=False), *named)
+            if out is not None:
+                blob = out.finish(described.digest)
+        except BaseException:
+            if out is not None:
+                out.abort()
+            raise
+        self._proofs.blobs.add(blob, described.digest, described.size)
+        return blob, described
 
     def _encoded(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         if not self._profile.compression and layer.blob is not None and not compression_of(layer.blob):
-            return self._plain(layer)
+            return self._plain(layer, staging)
         arrived = None
         if isinstance(layer.blob, ArrivedBlob) and layer.blob.profile == self._profile.name:
             arrived = layer.blob.arrival
             if layer.diff_id.algorithm != arrived.diff_id.algorithm:
                 # It was hashed before anybody said with which algorithm it is named.
-                self._prove(layer)
+                _read(PlainContent(layer, self._proofs))
             elif arrived.diff_id != layer.diff_id:
                 raise mismatch(layer.blob.where, self._proofs.file, layer.diff_id, arrived.diff_id, layer.blob.size)
-            self._proofs.add(layer.blob, layer.diff_id)
+            self._proofs.layers.add(layer.blob, layer.diff_id)
         there = self._known.find(self._profile.name, layer.diff_id) if self._known else None
         if there is not None:
             return self._there(layer, *there)
@@ -426,7 +457,7 @@ class Workshop:
         else:
             with self._coming(layer) as plain:
                 descriptor, blob = self.encode(plain, staging, _size(layer))
-        self._proofs.add(blob, descriptor.digest)
+        self._proofs.blobs.add(blob, descriptor.digest, descriptor.size)
         made = Layer(layer.diff_id, blob, descriptor)
         return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
 
@@ -441,9 +472,10 @@ class Workshop:
         return read_ahead(plain) if apart else plain
 
     def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
-        """Take the blob that the target holds, once the layer is proved to be what it says."""
-        if not PlainContent(layer, self._proofs).proved:
-            self._prove(layer)
+        """Take the blob that the target holds, once the layer is verified to be what it says."""
+        plain = PlainContent(layer, self._proofs)
+        if not plain.verified:
+            _read(plain)
         descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
         made = Layer(layer.diff_id, layer.blob, descriptor)
         return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
@@ -506,18 +538,17 @@ class Workshop:
         except BaseException:
             out.abort()
             raise
-        self._proofs.add(blob, layer.diff_id)
+        self._proofs.blobs.add(blob, layer.diff_id, size)
         made = Layer(layer.diff_id, blob)
         descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
         return made, StoredContent(blob, descriptor, self._proofs), Form.PLAIN
 
-    def _plain(self, layer: Layer) -> tuple[Layer, Content, Form]:
+    def _plain(self, layer: Layer, staging: Staging) -> tuple[Layer, Content, Form]:
         """Take a layer that lies uncompressed as it is: its digest is its DiffID."""
-        with PlainContent(layer, self._proofs).open() as plain:
-            size = drain(plain)
-        descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, size)
-        made = Layer(layer.diff_id, layer.blob, descriptor)
-        return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
+        blob, described = self._verified(layer, staging if staging.final else None)
+        descriptor = Descriptor(mediatypes.layer_type("", docker=False), layer.diff_id, described.size)
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
 
 
 def _read(content: Content) -> None:

@@ -135,7 +135,7 @@ def test_a_compressed_layer_proves_its_diff_id_in_one_thread_or_two(overlap):
     with PlainContent(layer, proofs).open() as stream:
         assert drain(stream, lambda chunk: seen.append(bytes(chunk))) == len(plain)
     assert b"".join(seen) == plain
-    assert proofs.has(layer.blob, layer.diff_id)
+    assert proofs.layers.has(layer.blob, layer.diff_id)
 
 
 @pytest.mark.parametrize("overlap", [False, True])

@@ -166,8 +166,23 @@ class SliceBlob:
         return Extent(self.fd, self.offset, self.size)
 
 
+class PrivateBlob:
+    """Marks bytes that only this process can change: in memory, or in a temporary file of its own.
+
+    Such bytes stay verified once they are; those of a source have to be hashed in
+    every reading.
+    """
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class MemoryBlob:
+class SpooledBlob(SliceBlob, PrivateBlob):
+    """A slice of an unnamed temporary file."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemoryBlob(PrivateBlob):
     """Bytes that are held in memory: small documents out of a stream."""
 
     data: bytes
@@ -235,6 +250,11 @@ class FolderBlob:
             os.close(fd)
             raise changed(self.file, self.where)
         return fd
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StagedBlob(FolderBlob, PrivateBlob):
+    """A file that this run wrote into a temporary folder of its own."""
 
 
 def open_below(root: int, parts: tuple[str, ...], *, file: str, member: str) -> int:

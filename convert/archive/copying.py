@@ -1,4 +1,8 @@
-"""Bytes from where they lie to where they go: in the kernel if they are proved, else read.
+"""Copy bytes to where they go, so that what arrives is what was verified.
+
+Bytes of a source are hashed in memory and written from there, or shared by a reflink
+and then verified in the copy: a source may change at any moment. Only bytes in a
+temporary file of this process are copied by the kernel without being read.
 
 A reflink shares blocks copy-on-write, so the result is still its own file; hard
 links would not be, and are never made.
@@ -104,31 +108,20 @@ class Sink:
 def copy_content(content: Content, sink: Sink) -> int:
     """Copy all of `content` into `sink`; return its size.
 
-    Proved bytes that lie in a file are moved by the kernel. Others are read to
-    the end, which is what verifies them.
+    Verified bytes that cannot have changed since are moved by the kernel. Others
+    are hashed while they pass, and what was hashed is what is written.
 
     Raises:
         InputError: what `content.open()` raises, or the source changed.
         OSError: writing failed.
     """
-    extent = content.extent() if content.proved else None
+    extent = content.extent() if content.fixed else None
     if extent is not None and copy_extent(extent, sink):
         return extent.size
     with content.open() as stream:
         for chunk in read_chunks(stream):
             sink.write(chunk)
     return sink.count
-
-
-def drain(content: Content, stopped: Callable[[], bool] | None = None) -> int:
-    """Read all of `content` for the sake of its verification; return its size."""
-    size = 0
-    with content.open() as stream:
-        for chunk in read_chunks(stream):
-            size += len(chunk)
-            if stopped is not None and stopped():
-                raise Stopped
-    return size
 
 
 def copy_extent(extent: Extent, sink: Sink) -> bool:
@@ -156,7 +149,13 @@ def copy_extent(extent: Extent, sink: Sink) -> bool:
 
 
 def clone(extent: Extent, fd: int) -> bool:
-    """Make the empty file `fd` share all blocks of a whole source file; False if it cannot."""
+    """Make the empty file `fd` share all blocks of a whole source file; False if it cannot.
+
+    The clone has to be verified: the source may have changed since it was.
+
+    Raises:
+        InputError: the source grew or shrank meanwhile.
+    """
     if sys.platform != "linux" or extent.offset or os.fstat(extent.fd).st_size != extent.size:
         return False
     import fcntl  # noqa: PLC0415 - POSIX only, and only where used
@@ -167,6 +166,9 @@ def clone(extent: Extent, fd: int) -> bool:
         if error.errno not in _NOT_HERE:
             raise
         return False
+    if os.fstat(fd).st_size != extent.size:
+        msg = "the source changed while it was copied"
+        raise InputError(msg)
     return True
 
 

@@ -12,25 +12,24 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, Self
 
-from convert.archive import atomic, filling, folders, settled, temporary
+from convert.archive import atomic, filling, folders, temporary
 from convert.archive.access import Access
 from convert.archive.replaceable import INDEX, LAYOUT, check_replaceable
 from convert.archive.source import open_descriptor
 from convert.archive.staging import LAYOUT as STAGED
 from convert.archive.staging import BlobWriter, Staging
-from convert.digest import Digest
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convert.archive.source import Source
     from convert.archive.tar_write import Content
+    from convert.digest import Digest
 
 _How = Literal["new", "fill", "replace", "replace link", "append"]
-#: A document, its extended attribute, and what makes that of the status of each new blob.
-_Marking = tuple[str, str, Callable[[Mapping[Digest, os.stat_result]], bytes]]
 
 
 class FolderOutput:
@@ -58,7 +57,7 @@ class FolderOutput:
         """
         self.destination = destination
         self._documents: dict[str, bytes] = {}
-        self._marking: _Marking | None = None
+        self._attributes: dict[str, tuple[str, bytes]] = {}
         #: The open folder at the destination, where one is.
         self._target = -1
         if source is not None and source != "-":
@@ -79,7 +78,7 @@ class FolderOutput:
         except BaseException:
             self._close()
             raise
-        self.staging = Staging(parent, destination)
+        self.staging = Staging(parent, destination, final=self._how != "append")
 
     def _look(self, source: str | None, *, force: bool, append: bool) -> _How:
         """Open what is at the destination, and return what is to be done with it."""
@@ -176,24 +175,19 @@ class FolderOutput:
 
     def has_blob(self, digest: Digest, size: int) -> bool:
         """Whether a layout that is appended to holds a blob of this name and size already."""
-        status = self.status(digest)
-        return status is not None and status.st_size == size
-
-    def status(self, digest: Digest) -> os.stat_result | None:
-        """Return what the file system says of a blob that a layout which is appended to holds, if it does."""
         if not self.appends:
-            return None
+            return False
         below: list[int] = []
         try:
             for name in ("blobs", digest.algorithm):
                 below.append(folders.open_folder(below[-1] if below else self._target, name))
             status = folders.status_of(below[-1], digest.hex)
         except OSError:
-            return None
+            return False
         finally:
             for fd in below:
                 os.close(fd)
-        return status if status is not None and atomic.is_regular(status) else None
+        return status is not None and atomic.is_regular(status) and status.st_size == size
 
     def open(self) -> Source:
         """Open the layout that is appended to, as a source; it is closed by the caller.
@@ -203,36 +197,21 @@ class FolderOutput:
         """
         return open_descriptor(self._target, self.destination)
 
-    def now(self) -> int:
-        """Return the time by which the destination's file system stamps changes (`settled.py`).
-
-        Raises:
-            StorageError: the destination cannot be written to.
-        """
-        try:
-            return settled.now(self.staging.layout)
-        except OSError as error:
-            raise self._failed(error) from error
-
     def new_blob(self) -> BlobWriter:
         """Start a blob whose name its content will tell."""
         return self.staging.new_blob()
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
-        """Store a blob; the content's own stream proves it. May be called from any thread."""
+        """Store a blob, which is verified while it is read or copied. May be called from any thread."""
         self.staging.put(digest, content, progress)
 
     def write(self, name: str, data: bytes) -> None:
         """Store a document at the top of the folder."""
         self._documents[name] = data
 
-    def mark(self, name: str, attribute: str, make: Callable[[Mapping[Digest, os.stat_result]], bytes]) -> None:
-        """Give a document an extended attribute, where the file system has such.
-
-        `make` returns it, once every blob that was made is durable and lies where it
-        stays. It is told the status of those in which any later change would show.
-        """
-        self._marking = (name, attribute, make)
+    def set_attribute(self, name: str, attribute: str, value: bytes) -> None:
+        """Give a document an extended attribute, where the file system has such."""
+        self._attributes[name] = (attribute, value)
 
     def commit(self, check: Callable[[int], None] | None = None) -> None:
         """Make everything durable, then let it appear, once `check` has seen the staged folder by its descriptor.
@@ -249,6 +228,7 @@ class FolderOutput:
             os.close(folders.make_folder(layout, "blobs"))
             for name in self._order():
                 folders.write_new(layout, name, self._documents[name])
+                self._set_attribute(layout, name)
             if check is not None:
                 check(layout)
             self.staging.sync()
@@ -277,7 +257,6 @@ class FolderOutput:
         kept = self._kept_access() if self._how == "replace" else None
         if kept is not None:
             self._give_access(layout, *kept)
-        self._mark(layout, layout)
         for folder in folders.folders_below(layout):
             folders.sync_folder(folder)
         staged, place = (self.staging.folder, STAGED), (self._place.folder, self._place.name)
@@ -353,7 +332,6 @@ class FolderOutput:
             if self._how == "fill":
                 folders.rename_new(layout, "blobs", self._target, "blobs")
                 folders.sync_folder(self._target)
-            self._mark(layout, self._target)
             for name in self._order():
                 if self._how == "fill":
                     folders.rename_new(layout, name, self._target, name)
@@ -386,31 +364,16 @@ class FolderOutput:
             for fd in opened:
                 os.close(fd)
 
-    def _mark(self, documents: int, top: int) -> None:
-        """Set the attribute of a document in the folder `documents`; the blobs lie below `top`."""
-        if self._marking is None or not hasattr(os, "setxattr"):
+    def _set_attribute(self, layout: int, name: str) -> None:
+        """Set a document's extended attribute, if it has one; it only saves work, so a failure is ignored."""
+        if name not in self._attributes or not hasattr(os, "setxattr"):
             return
-        name, attribute, make = self._marking
-        # It only saves work: where it cannot be set, the work is done.
         with contextlib.suppress(OSError):
-            since = settled.wait(documents, list(self._statuses(top).values()))
-            found = self._statuses(top)
-            told = {digest: status for digest, status in found.items() if settled.shows_changes(status, since)}
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=documents)
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=layout)
             try:
-                os.setxattr(fd, attribute, make(told))
+                os.setxattr(fd, *self._attributes[name])
             finally:
                 os.close(fd)
-
-    def _statuses(self, top: int) -> dict[Digest, os.stat_result]:
-        blobs = folders.open_folder(top, "blobs")
-        try:
-            return {
-                digest: os.stat(f"{digest.algorithm}/{digest.hex}", dir_fd=blobs, follow_symlinks=False)
-                for digest in self.staging.blobs
-            }
-        finally:
-            os.close(blobs)
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -2,7 +2,9 @@
 
 Both take `Item`s in the order of the archive. A file is built beside its
 destination and appears whole (`atomic.py`); a stream cannot be recalled, so each
-member is verified before its header goes out (CONTRACT.md, "Output").
+member is verified before its header goes out (CONTRACT.md, "Output"). A member that
+has to be read again to be sent is hashed again: what goes out is what was verified,
+or the stream ends without its end.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import tar_write
 from convert.archive.atomic import AtomicFile, refuse_overlap
-from convert.archive.copying import Sink, copy_content, drain
+from convert.archive.copying import Sink, Stopped, copy_content
 from convert.archive.direct import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
 from convert.archive.direct import names_descriptor, open_stream
 from convert.archive.staging import Staging
 from convert.archive.temporary import remove_stale
-from convert.compression.streams import read_into
+from convert.compression.streams import read_chunks, read_into
 from convert.errors import InputError, StorageError, UsageError
 from convert.limits import CHUNK, MIB
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 #: Members of a stream that are verified ahead of the one being sent.
 _AHEAD: Final = 4
+#: A member up to this size is kept in memory after it was verified, and read only once;
+#: with `_AHEAD` that bounds what is held.
+_HELD_SIZE: Final = 2 * MIB
 #: Bytes handed to the kernel in one call when sending.
 _SEND_STEP: Final = 64 * MIB
 
@@ -271,6 +276,14 @@ def _expected(item: Item) -> int | None:
     return item.content.size if item.content.size is not None else item.content.size_hint
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A member whose content was verified: its size, and the content if it was kept."""
+
+    size: int
+    data: bytes | None = None
+
+
 class StreamTar:
     """An archive written in order to where it cannot be taken back."""
 
@@ -307,16 +320,16 @@ class StreamTar:
     ) -> None:
         """Write all members, each once it is verified, and the end of the archive."""
         self._progress = progress
-        ahead: deque[tuple[Item, Future[int]]] = deque()
+        ahead: deque[tuple[Item, Future[_Verified]]] = deque()
         rest = iter(items)
         try:
             while True:
                 for item in islice(rest, _AHEAD - len(ahead)):
-                    ahead.append((item, executor.submit(self._prove, item)))
+                    ahead.append((item, executor.submit(self._verify, item)))
                 if not ahead:
                     break
-                item, proof = ahead.popleft()
-                self._send(item, proof.result())
+                item, checked = ahead.popleft()
+                self._send(item, checked.result())
             self._out.write(tar_write.END)
             self._out.close()
         except BrokenPipeError:
@@ -325,33 +338,45 @@ class StreamTar:
             raise StorageError.from_os(error, file=self._destination, doing="writing") from error
         finally:
             self._stop.set()
-            for _, proof in ahead:
-                proof.cancel()
-            wait([proof for _, proof in ahead])
+            for _, checked in ahead:
+                checked.cancel()
+            wait([checked for _, checked in ahead])
 
-    def _prove(self, item: Item) -> int:
-        """Verify a content; return its size."""
+    def _verify(self, item: Item) -> _Verified:
+        """Verify a content, and keep it if it is small."""
         content = item.content
         if isinstance(content, bytes):
-            return len(content)
-        if content.proved and content.size is not None:
-            return content.size
-        size = drain(content, self._stop.is_set)
+            return _Verified(len(content), content)
+        if content.verified and content.size is not None and (content.fixed or content.size > _HELD_SIZE):
+            return _Verified(content.size)
+        held: list[bytes] | None = []
+        size = 0
+        with content.open() as stream:
+            for chunk in read_chunks(stream):
+                size += len(chunk)
+                if held is not None:
+                    held.append(chunk)
+                    held = held if size <= _HELD_SIZE else None
+                if self._stop.is_set():
+                    raise Stopped
         if content.size is not None and content.size != size:
             msg = f"it has {size} bytes where {content.size} were announced"
             raise InputError(msg, member=item.name)
-        return size
+        return _Verified(size, b"".join(held) if held is not None else None)
 
-    def _send(self, item: Item, size: int) -> None:
-        self._out.write(tar_write.header(item, size))
+    def _send(self, item: Item, checked: _Verified) -> None:
+        """Send a member. One that is read again is verified again; a mismatch ends the stream where it is."""
         content = item.content
-        if isinstance(content, bytes):
-            self._out.write(content)
-        else:
-            extent = content.extent()
+        self._out.write(tar_write.header(item, checked.size))
+        if checked.data is not None:
+            self._out.write(checked.data)
+            if not isinstance(content, bytes):
+                self._tell(checked.size)
+        elif not isinstance(content, bytes):
+            extent = content.extent() if content.fixed else None
             if extent is None or not self._send_extent(extent):
-                self._send_stream(item, content, size)
-        self._out.write(tar_write.padding(size))
+                self._send_stream(item, content, checked.size)
+        self._out.write(tar_write.padding(checked.size))
 
     def _send_stream(self, item: Item, content: Content, size: int) -> None:
         sent = 0
@@ -367,7 +392,7 @@ class StreamTar:
             raise _changed(item)
 
     def _send_extent(self, extent: Extent) -> bool:
-        """Send proved bytes within the kernel; False, with nothing done, if it cannot."""
+        """Send bytes that cannot change within the kernel; False, with nothing done, if it cannot."""
         if self._out.fd is None or not hasattr(os, "sendfile"):
             return False
         done = 0

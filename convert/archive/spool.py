@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
-from convert.archive.blobs import MemoryBlob, SliceBlob
+from convert.archive.blobs import MemoryBlob, SpooledBlob
 from convert.archive.tar_read import Member, StreamCursor, TarReader
 from convert.archive.tar_tree import MemberTree
 from convert.compression.streams import read_into
@@ -64,7 +64,7 @@ class SpoolKeeper:
         except OSError as error:
             raise StorageError.from_os(error, file=self._where, doing="spooling it to a temporary file") from error
 
-    def _spool(self, member: Member, stream: BinaryIO) -> SliceBlob:
+    def _spool(self, member: Member, stream: BinaryIO) -> SpooledBlob:
         if self._fd < 0:
             self._fd = unnamed_file(self._folder)
         begin = self._size
@@ -72,7 +72,7 @@ class SpoolKeeper:
         while count := read_into(stream, buffer):
             write_all(self._fd, buffer[:count], self._size)
             self._size += count
-        return SliceBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where)
+        return SpooledBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where)
 
     def settle(self) -> None:
         """Do nothing: each member was kept before the next one came."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive import atomic, folders, temporary
-from convert.archive.blobs import FolderBlob, Stamp
-from convert.archive.copying import Sink, clone, copy_content, drain, start_writeback
+from convert.archive.blobs import PreadStream, StagedBlob, Stamp
+from convert.archive.copying import Sink, clone, copy_content, start_writeback
+from convert.compression.streams import read_chunks
 from convert.errors import StorageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from convert.archive.tar_write import Content
     from convert.digest import Digest
+    from convert.model import Blob, Extent
 
 
 #: The folder in a temporary one that is laid out as an image layout.
@@ -33,10 +35,14 @@ class Staging:
     become the result; the temporary folder itself never does.
     """
 
-    def __init__(self, parent: int, destination: str) -> None:
-        """Make it inside the open folder `parent`; `destination` names it in errors."""
+    def __init__(self, parent: int, destination: str, *, final: bool = False) -> None:
+        """Make it inside the open folder `parent`; `destination` names it in errors.
+
+        `final` says that finished blobs become part of the result where they are.
+        """
+        self.final = final
         self._parent = parent
-        self._destination = destination
+        self.destination = destination
         self._guard = threading.RLock()
         self._over = False
         self._name = ""
@@ -45,7 +51,7 @@ class Staging:
         self._count = 0
         #: Open folders of blobs, by algorithm.
         self._folders: dict[str, int] = {}
-        self.blobs: dict[Digest, FolderBlob] = {}
+        self.blobs: dict[Digest, StagedBlob] = {}
 
     @property
     def folder(self) -> int:
@@ -56,7 +62,7 @@ class Staging:
         """
         with self._guard:
             if self._over:
-                raise StorageError("writing: it was given up", file=self._destination)
+                raise StorageError("writing: it was given up", file=self.destination)
             if self._layout < 0:
                 try:
                     with atomic.held_back():
@@ -81,7 +87,7 @@ class Staging:
 
     def failed(self, error: OSError) -> StorageError:
         """Return the error to raise where writing into the folder failed."""
-        return StorageError.from_os(error, file=self._destination, doing="writing")
+        return StorageError.from_os(error, file=self.destination, doing="writing")
 
     def new_blob(self) -> BlobWriter:
         """Start a blob whose name its content will tell.
@@ -98,10 +104,9 @@ class Staging:
                 raise self.failed(error) from error
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
-        """Make `content` a blob named `digest`, which its stream proves; once is enough.
+        """Make `content` a blob named `digest`, which reading it verifies; once is enough.
 
-        A whole file is cloned where the file system can; then reading it for its
-        digest is all that is left to do, and not even that if it is proved.
+        A whole file is cloned where the file system can, and the clone is verified.
 
         Raises:
             InputError: the content is not what it should be.
@@ -121,7 +126,7 @@ class Staging:
             writer.abort()
             raise
 
-    def place(self, name: str, digest: Digest) -> FolderBlob:
+    def place(self, name: str, digest: Digest) -> StagedBlob:
         """Give a finished file its name; the one that came first stays."""
         parts = ("blobs", digest.algorithm, digest.hex)
         with self._guard:
@@ -133,7 +138,7 @@ class Staging:
             target = self._folder_of(digest.algorithm)
             os.rename(name, digest.hex, src_dir_fd=folder, dst_dir_fd=target)
             status = os.stat(digest.hex, dir_fd=target, follow_symlinks=False)
-            blob = FolderBlob(self.layout, parts, Stamp.of(status), where="/".join(parts), file=self._destination)
+            blob = StagedBlob(self.layout, parts, Stamp.of(status), where="/".join(parts), file=self.destination)
             self.blobs[digest] = blob
             return blob
 
@@ -228,13 +233,34 @@ class BlobWriter:
         except OSError as error:
             raise self._staging.failed(error) from error
 
+    def clone(self, blob: Blob) -> BinaryIO | None:
+        """Make this blob a reflink of another one; return a stream to verify it by, None if that cannot be done.
+
+        Nothing may have been written before, and nothing may be written after.
+
+        Raises:
+            InputError: the other blob changed meanwhile.
+            StorageError: the system refuses.
+        """
+        try:
+            extent = blob.extent()
+            return self._reopened(extent) if extent is not None and clone(extent, self._fd) else None
+        except OSError as error:
+            raise self._staging.failed(error) from error
+
+    def _reopened(self, extent: Extent) -> BinaryIO:
+        stream = PreadStream(self._fd, 0, extent.size, where=self._staging.destination, member="the copy")
+        return cast("BinaryIO", stream)
+
     def copy(self, content: Content, progress: Callable[[int], None] | None = None) -> None:
         """Make the blob of all of `content`, shared with its source if possible."""
         try:
             extent = content.extent()
             if extent is not None and clone(extent, self._fd):
-                if not content.proved:
-                    drain(content)
+                if not content.fixed:
+                    with content.open_copy(self._reopened(extent)) as stream:
+                        for _ in read_chunks(stream):
+                            pass
                 if progress is not None:
                     progress(extent.size)
                 return
@@ -242,7 +268,7 @@ class BlobWriter:
         except OSError as error:
             raise self._staging.failed(error) from error
 
-    def finish(self, digest: Digest) -> FolderBlob:
+    def finish(self, digest: Digest) -> StagedBlob:
         """Name what was written, and return it for reading."""
         try:
             # Sooner begun is sooner synced; small blobs never reach the step at which a sink does it.

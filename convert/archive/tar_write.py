@@ -35,11 +35,18 @@ class Content(Protocol):
         """A guess at it where `size` is None; it may be wrong."""
 
     @property
-    def proved(self) -> bool:
-        """Whether this run has verified the bytes already, so that they may be copied unread."""
+    def verified(self) -> bool:
+        """Whether this run has verified the bytes before. They may have changed since."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether they were verified and cannot have changed since, so that they may be copied unread."""
 
     def open(self) -> BinaryIO:
         """Start reading; a read at the end raises `DigestMismatchError` if the bytes were wrong."""
+
+    def open_copy(self, copy: BinaryIO) -> BinaryIO:
+        """Start reading a copy of what `extent` describes, verified as by `open`."""
 
     def extent(self) -> Extent | None:
         """Where exactly these bytes lie in a regular file, or None."""

@@ -21,7 +21,7 @@ from convert.errors import DestinationExistsError, DigestMismatchError, StorageE
 class Data:
     """A content in memory."""
 
-    proved = False
+    fixed = False
     size_hint = None
 
     def __init__(self, data, *, wrong=False):
@@ -264,17 +264,18 @@ def test_blobs_are_named_when_their_digest_is_known(path):
     assert f"blobs/sha256/{Digest.of(b'one').hex}" in tree(path)
 
 
-@pytest.mark.parametrize("proved", [True, False])
-def test_a_whole_file_is_cloned_where_the_file_system_can(tmp_path, path, monkeypatch, proved):
-    """A clone that is not proved is read, which is what proves it."""
+@pytest.mark.parametrize("fixed", [True, False])
+def test_a_whole_file_is_cloned_where_the_file_system_can(tmp_path, path, monkeypatch, fixed):
+    """It is the clone that is read and verified: the source may have changed before it was cloned."""
     source = tmp_path / "source"
     source.write_bytes(b"data" * 1000)
 
-    class Whole(Data):
-        opened = 0
+    copies = []
 
-        def open(self):
-            self.opened += 1
+    class Whole(Data):
+        def open_copy(self, copy):
+            with copy:
+                copies.append(copy.read())
             return super().open()
 
         def extent(self):
@@ -287,12 +288,12 @@ def test_a_whole_file_is_cloned_where_the_file_system_can(tmp_path, path, monkey
     monkeypatch.setattr("convert.archive.staging.clone", clone)
     with source.open("rb") as file, FolderOutput(str(path)) as out:
         content = Whole(b"data" * 1000)
-        content.proved = proved
+        content.fixed = fixed
         told = []
         out.put(Digest.of(b"data" * 1000), content, told.append)
         fill(out)
         out.commit()
-    assert content.opened == (0 if proved else 1)
+    assert copies == ([] if fixed else [b"data" * 1000])
     assert told == [4000]
     assert tree(path)[f"blobs/sha256/{Digest.of(b'data' * 1000).hex}"] == b"data" * 1000
 

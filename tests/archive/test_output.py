@@ -26,11 +26,12 @@ from convert.errors import DestinationExistsError, DigestMismatchError, InputErr
 class Data:
     """A content in memory; `size` and `hint` say what is known of it."""
 
-    def __init__(self, data, *, size=None, hint=None, proved=False, wrong=False):
+    def __init__(self, data, *, size=None, hint=None, verified=False, fixed=False, wrong=False):
         self.data = data
         self.size = size
         self.size_hint = hint
-        self.proved = proved
+        self.verified = verified or fixed
+        self.fixed = fixed
         self.opened = 0
         self._wrong = wrong
 
@@ -58,10 +59,10 @@ class _Lying(io.BytesIO):
 
 
 class InFile(Data):
-    """A content that lies in a file and is proved."""
+    """A content that lies in a file that nobody else can change, and is verified."""
 
     def __init__(self, file, data):
-        super().__init__(data, size=len(data), proved=True)
+        super().__init__(data, size=len(data), fixed=True)
         self._blob = SliceBlob(file.fileno(), file.seek(0, os.SEEK_END), len(data), "m", "f")
         file.write(data)
         file.flush()
@@ -225,7 +226,7 @@ class Growing(Data):
 def test_a_content_that_keeps_changing_is_an_error(tmp_path, pool):
     with nothing_left(tmp_path), pytest.raises(InputError, match="a: it changed while it was read"):
         written(tmp_path / "t", [Item("a", content=Growing(b"", hint=3))], pool)
-    for start in (b"", b"1" * 1000):
+    for start in (b"1" * (2 << 20), b"1" * (3 << 20)):  # too large to be kept in memory
         with pytest.raises(InputError, match="a: it changed while it was read"):
             streamed([Item("a", content=Growing(start))], pool)
 
@@ -416,10 +417,34 @@ class TestStream:
             tar.write([good, bad, Item("manifest.json", content=b"[]")], pool)
         assert out.getvalue() == expected([good])[:-1024]
 
-    def test_unproved_bytes_are_read_twice_and_proved_ones_once(self, pool):
-        items = [Item("a", content=Data(b"1")), Item("b", content=Data(b"2", size=1, proved=True))]
-        streamed(items, pool)
-        assert [item.content.opened for item in items] == [2, 1]
+    def test_small_members_are_read_once_and_large_ones_before_and_while_they_are_sent(self, pool):
+        large = bytes(3 << 20)
+        items = [
+            Item("small", content=Data(b"1")),
+            Item("large", content=Data(large, size=len(large))),
+            Item("verified before", content=Data(large, size=len(large), verified=True)),
+            Item("cannot change", content=Data(large, size=len(large), fixed=True)),
+        ]
+        assert streamed(items, pool) == expected(items)
+        assert [item.content.opened for item in items] == [1, 2, 1, 1]
+
+    @pytest.mark.parametrize("size", [5, 3 << 20])
+    def test_a_member_that_changes_after_it_was_verified_ends_the_stream(self, pool, size):
+        """What is sent is verified while it is sent; only what was kept in memory cannot change."""
+
+        class Changing(Data):
+            def open(self):
+                self.opened += 1
+                return io.BytesIO(self.data) if self.opened == 1 else _Lying(bytes(len(self.data)))
+
+        items = [Item("layer", content=Changing(b"1" * size, size=size)), Item("manifest.json", content=b"[]")]
+        out = io.BytesIO()
+        if size == 5:
+            assert streamed(items, pool) == expected(items)
+            return
+        with pytest.raises(DigestMismatchError), open_tar("-", stdout=out) as tar:
+            tar.write(items, pool)
+        assert out.getvalue() == header(items[0], size) + bytes(size)
 
     def test_a_closed_pipe_is_passed_on(self, pool):
         reading, writing = os.pipe()

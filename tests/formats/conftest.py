@@ -37,7 +37,7 @@ class Content:
     """Content held in memory."""
 
     size_hint = None
-    proved = True
+    verified = fixed = True
 
     def __init__(self, data):
         self.data = data
