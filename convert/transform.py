@@ -209,7 +209,7 @@ class _Finisher:
         return wanted == "keep" or mediatypes.is_docker(manifest.media_type) == (wanted == "docker")
 
     def _made(self, image: Image, layers: tuple[Layer, ...]) -> Manifest:
-        described = [self._true(layer) for layer in layers]
+        described = [self._true(source, layer) for source, layer in zip(image.layers, layers, strict=True)]
         docker = self._recipe.manifest_type == "docker"
         make = manifests.docker_manifest if docker else manifests.oci_manifest
         raw = make(image.config.raw, described)
@@ -226,10 +226,11 @@ class _Finisher:
             ),
         )
 
-    def _true(self, layer: Layer) -> Descriptor:
-        """Return a layer's descriptor with the media type of the bytes that are there.
+    def _true(self, source: Layer, layer: Layer) -> Descriptor:
+        """Return a finished layer's descriptor with the media type of its bytes.
 
-        A manifest that is kept may call zstd gzip; a new one never repeats that.
+        A manifest that is kept may call zstd gzip; a new one never repeats that. A
+        descriptor that imgconv made is true.
 
         Raises:
             NotRepresentableError: the compression has no media type.
@@ -237,9 +238,9 @@ class _Finisher:
         described = layer.stored
         if described is None:
             raise ValueError("a finished layer has no descriptor")
-        if layer.blob is None:
+        if source.blob is None or described is not source.stored:
             return described
-        claimed, actual = mediatypes.layer_compression(described.media_type), compression_of(layer.blob)
+        claimed, actual = mediatypes.layer_compression(described.media_type), compression_of(source.blob)
         if actual == claimed:
             return described
         named = f"layer {described.digest} is called {claimed or 'uncompressed'} and is {actual or 'uncompressed'}"
