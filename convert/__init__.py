@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convert.amending import add_repositories
-    from convert.api import Archive, open  # noqa: A004 - the API's name
+    from convert.api import Archive, LayerReader, UnverifiedWarning, open  # noqa: A004 - the API's name
     from convert.errors import (
         DestinationExistsError,
         DigestMismatchError,
@@ -43,6 +43,7 @@ __all__ = [
     "FormatError",
     "ImgconvError",
     "InputError",
+    "LayerReader",
     "NotRepresentableError",
     "Result",
     "SelectionError",
@@ -51,6 +52,7 @@ __all__ = [
     "UnknownFormatError",
     "UnsafeInputError",
     "UnsupportedError",
+    "UnverifiedWarning",
     "UsageError",
     "add_repositories",
     "convert",
@@ -59,7 +61,9 @@ __all__ = [
 
 _HOMES = {
     "Archive": "convert.api",
+    "LayerReader": "convert.api",
     "Result": "convert.pipeline",
+    "UnverifiedWarning": "convert.api",
     "add_repositories": "convert.amending",
     "convert": "convert.pipeline",
     "open": "convert.api",

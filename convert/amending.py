@@ -20,12 +20,12 @@ from convert.archive.source import STDIN, open_whole_tar, path_of
 from convert.archive.tree import clean
 from convert.compression import profiles, streams
 from convert.content import HashingStream, Proofs, compression_of, drain, present
+from convert.destinations import check_folder, check_spelling
 from convert.errors import InputError, StorageError, UsageError
 from convert.formats.read import read
 from convert.formats.repositories import MEMBER, additions_to
 from convert.formats.writing import WriteOptions
-from convert.limits import MAX_LAYER_SIZE
-from convert.pipeline import cores
+from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.proving import prove_layers
 from convert.transform import layers_of
 from convert.workshop import Workshop
@@ -72,6 +72,9 @@ def add_repositories(
         target = STDOUT
     if target == STDOUT and os.isatty(1):
         raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
+    if target is not None:
+        check_spelling(None, target)
+        check_folder(target)
     tree, wrapper = open_whole_tar(os.fspath(source))
     with contextlib.ExitStack() as stack:
         stack.enter_context(tree)
@@ -96,12 +99,12 @@ def add_repositories(
         @functools.cache
         def layer_digests() -> LayerDigests:
             profile = profiles.get(compress or profiles.DEFAULT)
-            with Workshop(jobs=jobs or cores(), profile=profile, proofs=proofs) as shop:
+            with Workshop(jobs=jobs or usable_cores(), profile=profile, proofs=proofs) as shop:
                 return shop.digests(images)
 
         try:
             # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
-            with ThreadPoolExecutor(jobs or cores()) as executor:
+            with ThreadPoolExecutor(jobs or usable_cores()) as executor:
                 prove_layers(images, proofs, executor, full=verify == "full")
             held = _Held(tree, images, proofs)
             changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)

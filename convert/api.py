@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import sys
+import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from convert.archive.source import open_source
+from convert.compression import streams
 from convert.content import PlainContent, Proofs, StoredContent, present
 from convert.formats.read import read
-from convert.limits import MAX_LAYER_SIZE
+from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.names import entry_text
 from convert.select import by_image, descend
 
@@ -18,7 +23,74 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO, Self
 
+    from typing_extensions import Buffer
+
     from convert.model import Image, ImageSet, Layer
+
+
+class UnverifiedWarning(UserWarning):
+    """A layer was closed before its end, so its digest was not checked."""
+
+
+class LayerReader(io.BufferedReader):
+    """A layer's bytes. `read(n)` gives n bytes unless the stream ends.
+
+    At the end the digest is checked. A reader that is closed before proves nothing about
+    what was read, and warns of it; `verified` tells.
+    """
+
+    def __init__(self, raw: BinaryIO, where: str) -> None:
+        """Read `raw`, which checks itself at its end and is closed with this reader."""
+        super().__init__(_ToTheEnd(raw), CHUNK)
+        self._where = where
+
+    @property
+    def verified(self) -> bool:
+        """Whether the layer was read to its end and its digest matched."""
+        return cast("_ToTheEnd", self.raw).ended
+
+    def close(self) -> None:
+        """Close the layer.
+
+        Warns:
+            UnverifiedWarning: it was not read to its end, and no exception is the reason.
+        """
+        if self.closed:
+            return
+        raw = cast("_ToTheEnd", self.raw)
+        unverified = not raw.ended and not raw.failed and sys.exc_info()[0] is None
+        super().close()
+        if unverified:
+            warnings.warn(f"{self._where} was closed before its end: not verified", UnverifiedWarning, stacklevel=2)
+
+
+class _ToTheEnd(streams.Over):
+    """Notices how a stream ends."""
+
+    ended = False
+    failed = False
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fill `buffer` with one read."""
+        with self._noticing():
+            return super().readinto(buffer)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return what one read gives."""
+        with self._noticing():
+            return super().read(size)
+
+    @contextlib.contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.failed = True
+            raise
+
+    def _took(self, count: int) -> None:
+        # Nobody asks for no bytes, so none are the end.
+        self.ended = self.ended or not count
 
 
 class Archive:
@@ -84,20 +156,21 @@ class Archive:
             raise SelectionError(f"{selector!r} is {len(found)} images", hint="name the image ID of one")
         return found[0]
 
-    def open_plain(self, layer: Layer) -> BinaryIO:
-        """Open a layer's uncompressed tar; reading to the end proves its DiffID.
+    def open_plain(self, layer: Layer) -> LayerReader:
+        """Open a layer's uncompressed tar; reading to the end verifies its DiffID.
 
         Raises:
             NotRepresentableError: the layer is not in the archive.
             DigestMismatchError: at the end, if the bytes are others.
         """
-        return PlainContent(layer, self._proofs).open()
+        return LayerReader(PlainContent(layer, self._proofs).open(), f"layer {layer.diff_id}")
 
     def open_stored(self, layer: Layer) -> BinaryIO:
-        """Open a layer's bytes as they lie; proved at the end where a descriptor names them."""
+        """Open a layer's bytes as they are stored; verified at the end where a descriptor names them."""
         if layer.stored is None:
-            return present(layer).open()
-        return StoredContent(present(layer), layer.stored, self._proofs).open()
+            return io.BufferedReader(cast("io.RawIOBase", present(layer).open()), CHUNK)
+        content = StoredContent(present(layer), layer.stored, self._proofs)
+        return LayerReader(content.open(), f"layer {layer.stored.digest}")
 
     def close(self) -> None:
         """Close the source."""

@@ -19,7 +19,7 @@ from convert.compression import profiles
 from convert.content import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.digest import Digest
 from convert.errors import NotRepresentableError, UsageError
-from convert.limits import KIB, MAX_LAYER_SIZE
+from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model import Artifact, Descriptor, Image, Index, Layer, Other
 from convert.names import entry_text, manifest_digest
 from convert.progress import Silent
@@ -157,7 +157,7 @@ def digests(
         answer.format = loads[-1].images.format
         shown = progress or Silent()
         proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
-        workers = jobs or pipeline.cores()
+        workers = jobs or usable_cores()
         survey = stack.enter_context(Survey(workers, proofs, shown))
         for made in survey.run(loads):
             answer.pushed.extend(made)

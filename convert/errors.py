@@ -6,20 +6,65 @@ from it by `str()`. A bug is never an `ImgconvError`: it stays a traceback.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+#: Printable for Python, yet nothing is seen of them: fillers, joiners, variation selectors, an empty Braille cell.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+#: What log processors obey anywhere in a line: GitHub `##[`, Azure `##vso[`, TeamCity `##teamcity[`.
+_COMMAND: Final = re.compile(r"#(?=#[A-Za-z]*\[)")
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with control characters, bidi marks and surrogates escaped.
+    r"""Return `text` with everything escaped that a terminal or a log of CI would obey or hide.
 
-    Names out of an archive reach terminals through errors and tables; a raw
-    escape sequence there could rewrite the screen. `\n` becomes `\\n`, ESC
-    becomes `\\x1b`.
+    Names out of an archive reach terminals and logs through errors and tables. A raw
+    escape sequence there could rewrite the screen, a bidi mark the order of what is read, and
+    `##[` gives the log processor a command. `\n` becomes `\\n`, ESC becomes `\\x1b`.
     """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for char in text
-    )
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else _escape(char) for char in text)
+    if not text.isascii():
+        text = _INVISIBLE.sub(lambda match: _escape(match[0]), text)
+    return _COMMAND.sub(r"\\x23", text) if "##" in text else text
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def quoted(name: str, *, column: bool = True) -> str:
+    r"""Return a name from a source as it stands in a line, in double quotes where the line could be taken apart.
+
+    That is: where it holds what separates the line's parts (blanks of columns, `: ` of places), where
+    it begins like an option, a command of CI (`::set-output`) or one of our own marks (`<none>`), and
+    where something in it is escaped. In quotes `"` and `\` are escaped too.
+    """
+    shown = printable(name)
+    whole = name and (name[0].isalnum() or name[0] in "._/") and shown == name
+    apart = any(char in name for char in " \\") if column else name.endswith(" ") or ": " in name or "  " in name
+    if whole and not apart and '"' not in name:
+        return name
+    return '"' + printable(name.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def names_text(names: Iterable[str]) -> str:
+    """Return the names of one image as they stand in a line; `<none>` for none."""
+    return " ".join(quoted(name) for name in names) or "<none>"
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return "did you mean 'x'? " if one of the known words is spelled like `word`, else ""."""
+    import difflib  # noqa: PLC0415 - only for errors
+
+    word = word[:100].lower()
+    close = [each for each in known if word and each.startswith(word)] or difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def shortened(text: str, most: int = 1000) -> str:
@@ -54,7 +99,7 @@ class ImgconvError(Exception):
     def __str__(self) -> str:
         """Return one clear line: file, member, what is wrong, what to do."""
         places = [place for place in (self.file, self.member) if place]
-        text = ": ".join(shortened(part) for part in (*places, self.message))
+        text = ": ".join((*(quoted(shortened(place), column=False) for place in places), shortened(self.message)))
         if self.hint:
             text += f" ({self.hint})"
         return printable(text)

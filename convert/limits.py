@@ -6,6 +6,7 @@ compress 1000:1 and more; they are streamed in constant memory instead.
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 KIB: Final = 1 << 10
@@ -68,3 +69,10 @@ MAX_REMARKS: Final = 1000
 
 #: Bytes handled at a time when streaming.
 CHUNK: Final = 1 * MIB
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: taskset and cpusets count."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

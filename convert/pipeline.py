@@ -8,27 +8,33 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from convert import dropped, mediatypes, proving, pushers, pushing
-from convert.archive import atomic, output
+from convert import destinations, dropped, mediatypes, proving, pushers, pushing
+from convert.archive import atomic, direct
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
 from convert.arrival import ArrivedBlob, EncodingKeeper
 from convert.compression import profiles
 from convert.content import Proofs, StoredContent, drain
-from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
+from convert.errors import (
+    FormatError,
+    InputError,
+    NotRepresentableError,
+    SelectionError,
+    UsageError,
+)
 from convert.formats import oci
 from convert.formats._images import single_images
 from convert.formats.read import read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.holding import Held, remember
-from convert.limits import MAX_DOCKER_LAYERS, MAX_LAYER_SIZE
+from convert.limits import MAX_DOCKER_LAYERS, MAX_LAYER_SIZE, usable_cores
 from convert.model import Entry, Layer, Name, config_of
 from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
 from convert.remarks import Dropped
-from convert.select import by_image, by_platform, by_spelling, node_digest, retag
+from convert.select import by_image, by_platform, by_spelling, descend, node_digest, retag
 from convert.transform import Form, Ledger, Made, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
 
@@ -42,7 +48,7 @@ if TYPE_CHECKING:
     from convert.digest import Digest
     from convert.formats.targets import Target
     from convert.formats.writing import V1Scheme
-    from convert.model import ImageSet
+    from convert.model import ImageSet, Node
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.transform import ManifestType
@@ -149,7 +155,7 @@ def convert(
         wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
     )
     path = os.fspath(destination)
-    check_options(wanted, path, append=append, verify_output=verify_output)
+    destinations.check_options(wanted, path, append=append, verify_output=verify_output)
     if add_repositories and wanted.name in {"oci", "oci-archive"}:
         raise UsageError(
             f"{wanted.name} has no manifest.json, so it takes no repositories", hint="--to docker-oci does"
@@ -159,12 +165,12 @@ def convert(
     said = _Remarks(remark)
     written: list[str] = []
     shown = progress or Silent()
-    workers = jobs or cores()
+    workers = jobs or usable_cores()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), progress=shown, overlap=workers > 1)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_naming(path_of(source)))
         with atomic.held_back():
-            out = open_destination(wanted, path, path_of(source), force=force, append=append)
+            out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
         held = Held(out, stack.enter_context(out.open()).tree, proofs) if _appends(out) else None
         shop = stack.enter_context(
@@ -201,11 +207,12 @@ def convert(
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
-            layer_digest=shop.digests(found).__getitem__ if v1_ids == "chain-free" else _no_digest,
+            layer_digest=_layer_digests(shop, found, done) if v1_ids == "chain-free" else _no_digest,
             # What was written is told when it is there.
             warn=written.append,
             v1_ids=v1_ids or "docker",
             add_repositories=add_repositories,
+            place="" if direct.names_descriptor(path) else path,
             layer_mode=wanted.layer_mode,
         )
         if isinstance(out, FolderOutput):
@@ -215,13 +222,26 @@ def convert(
             out.write(wanted.writer().items(result, options), shop.layers)
         opened.tree.check_unchanged()
         out.commit(_check_of(out, path, wanted, result, shop, proofs) if verify_output else None)
+    if compress is not None and (unused := _unused(compress, wanted, done, v1_ids)):
+        ledger.hints.append(unused)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
     rows = written_rows(result, manifests=wanted.manifests)
     remarks, left = tuple(said.lines), tuple(said.dropped)
-    return Result(opened.path, found.format, path, to, rows, ledger, opened.wrapper, remarks, left)
+    return Result(opened.path, found.format, path, wanted.name, rows, ledger, opened.wrapper, remarks, left)
+
+
+def _unused(compress: str, wanted: Target, done: Finished, v1_ids: V1Scheme | None) -> str | None:
+    """Return what to say of a `--compress` that changed nothing."""
+    if wanted.plain:
+        if v1_ids == "chain-free":  # which follow the profile
+            return None
+        return f"--compress {compress} has no effect: {wanted.name} stores layers uncompressed"
+    if any(form in {Form.ENCODED, Form.AGAIN} for form in done.forms.values()):
+        return None
+    return f"--compress {compress} has no effect: every layer is kept as it is (--recompress compresses them again)"
 
 
 def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
@@ -307,25 +327,6 @@ def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, man
         raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=f"targets for it: {able}")
 
 
-def check_options(wanted: Target, path: str, *, append: bool = False, verify_output: bool = False) -> None:
-    """Refuse a destination that cannot take the target.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    if append and wanted.name != "oci":
-        raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
-    if path == output.STDOUT:
-        if verify_output:
-            raise UsageError("--verify-output needs a result that can be read back", hint="name a file as DEST")
-        if wanted.folder:
-            raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
-        if os.isatty(1):
-            raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
-    if not path:
-        raise UsageError("DEST is empty")
-
-
 def _keeper(
     recipe: Recipe, shop: Workshop, staging: Staging, proofs: Proofs, profile: Profile
 ) -> EncodingKeeper | None:
@@ -340,20 +341,6 @@ def _keeper(
         where=proofs.file or "-",
         progress=proofs.progress,
     )
-
-
-def open_destination(
-    wanted: Target, path: str, source: str, *, force: bool, append: bool = False
-) -> TarOutput | FolderOutput:
-    """Begin an output; nothing is at `path` before its `commit`.
-
-    Raises:
-        UsageError: the destination may not be written to.
-        StorageError: it cannot be.
-    """
-    if wanted.folder:
-        return FolderOutput(path, force=force, append=append, source=source)
-    return output.open_tar(path, force=force, source=source)
 
 
 # -- reading -----------------------------------------------------------------------
@@ -486,10 +473,15 @@ def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:
             continue
         named = entry.descriptor.digest if entry.descriptor else None
         digest = node_digest(node) if node is not None else named
-        config = config_of(node)
-        identity = config.digest if config is not None else None
-        rows[id(node)] = Written(label, identity, digest if manifests else None)
+        rows[id(node)] = Written(label, _only_image_id(node), digest if manifests else None)
     return tuple(rows.values())
+
+
+def _only_image_id(node: Node | None) -> Digest | None:
+    """Return the ID of the only image that a name leads to, None where there are several or none."""
+    configs = (config_of(each) for each in descend(node))
+    found = {config.digest for config in configs if config is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def _layer_sizes(images: ImageSet) -> Iterator[int]:
@@ -500,15 +492,15 @@ def _layer_sizes(images: ImageSet) -> Iterator[int]:
             yield layer.blob.size or 0
 
 
+def _layer_digests(shop: Workshop, found: ImageSet, done: Finished) -> Callable[[Layer], Digest]:
+    """Return what gives the digest of a finished layer as a registry would store the source's."""
+    digests = shop.digests(found)
+    by_finished = {id(done.layers[id(layer)]): digests[layer] for _, layer in layers_of(found)}
+    return lambda layer: by_finished[id(layer)]
+
+
 def _no_digest(layer: Layer) -> Digest:
     raise ValueError(f"nobody computed the digest of layer {layer.diff_id}")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Remarks:

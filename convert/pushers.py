@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.digest import Digest
-from convert.errors import UsageError
+from convert.errors import UsageError, shortened, suggestion
 from convert.formats import manifests
 from convert.model import Descriptor, Image, Layer, Manifest
 from convert.transform import Form
@@ -78,8 +78,9 @@ def get(name: str) -> Pusher:
     for pusher in PUSHERS:
         if name == pusher.name or name in pusher.aliases:
             return pusher
-    known = ", ".join(text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name))
-    raise UsageError(f"there is no pusher {name!r}", hint=f"pushers: {known}")
+    known = [text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name)]
+    hint = suggestion(name, known) + "pushers: " + ", ".join(known)
+    raise UsageError(f"unknown pusher {shortened(name)!r}", hint=hint)
 
 
 def view(pusher: Pusher, *, listed: bool, layout: bool, folder: bool) -> View:

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from convert import documents, mediatypes, pipeline
+from convert import destinations, documents, mediatypes, pipeline
 from convert.archive import atomic
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import STDIN, open_source, path_of
@@ -23,15 +23,16 @@ from convert.content import Proofs, StoredContent, compression_of
 from convert.digest import Digest
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.formats import manifests, parsing
+from convert.formats.indexes import platform_of
 from convert.formats.reading import Reading, check
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
-from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE
+from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE, usable_cores
 from convert.matching import Found, LayerMatch, Matcher
 from convert.model import Descriptor, Entry, Image, Manifest
 from convert.names import entry_text
 from convert.progress import Silent
-from convert.select import descend, platform_of
+from convert.select import descend
 from convert.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -135,13 +136,13 @@ def match(
     path = os.fspath(destination) if destination is not None else None
     _check_request(source, manifest, to, path)
     shown = progress or Silent()
-    workers = jobs or pipeline.cores()
+    workers = jobs or usable_cores()
     proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
     with contextlib.ExitStack() as stack:
         out: TarOutput | FolderOutput | None = None
         if to is not None and path is not None:
             with atomic.held_back():
-                out = pipeline.open_destination(target(to), path, path_of(source), force=force)
+                out = destinations.open_destination(target(to), path, path_of(source), force=force)
                 stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
@@ -186,7 +187,7 @@ def _check_request(source: str, manifest: str, to: str | None, path: str | None)
     if not wanted.manifests:
         able = ", ".join(name for name, each in TARGETS.items() if each.manifests)
         raise UsageError(f"{to} carries no manifest, so it cannot hold the registry's", hint=f"targets for it: {able}")
-    pipeline.check_options(wanted, path)
+    destinations.check_options(wanted, path)
 
 
 # -- MANIFEST ------------------------------------------------------------------------
@@ -195,6 +196,8 @@ def _check_request(source: str, manifest: str, to: str | None, path: str | None)
 def _read(reading: Reading, path: str) -> _Asked:
     """Read MANIFEST, whose digest is that of the file as it lies."""
     raw = _bytes(path)
+    if raw.lstrip(b" \t\r\n")[:1] != b"{":
+        raise FormatError("not a JSON manifest", file=path, hint="crane manifest REPO:TAG prints one")
     value = documents.parse(raw, where=path, member="")
     keys = documents.Keys(value if isinstance(value, dict) else {}, where=path)
     inside = keys.get("mediaType")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes
 from convert.errors import ImgconvError
-from convert.formats.indexes import leaves
+from convert.formats.indexes import child_platform, leaves
 from convert.model import Artifact, Image, Index, config_of
 from convert.names import (
     UNREAD,
@@ -24,7 +24,6 @@ from convert.names import (
     manifest_digest,
     named,
 )
-from convert.select import child_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,16 +13,15 @@ from convert.digest import Digest
 from convert.errors import FormatError, SelectionError
 from convert.formats import indexes
 from convert.model import Artifact, Child, Entry, Image, Index, Name, config_of
-from convert.platform import Platform
 from convert.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.model import Descriptor, ImageSet, Node
+    from convert.platform import Platform
 
 _PREFIX: Final = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})\Z")
-_UNKNOWN: Final = Platform("unknown", "unknown")
 
 #: One hit of a selector: what it picks, and the entry whose name it keeps.
 _Hit = tuple["Node", Entry]
@@ -53,29 +52,6 @@ def descend(node: Node | None, seen: set[int] | None = None) -> Iterator[Node]:
     if isinstance(node, Index):
         for child in node.children:
             yield from descend(child.node, seen)
-
-
-def child_platform(child: Child) -> Platform | None:
-    """Return what a child of an index runs on; None for attestations and artifacts."""
-    if child.descriptor.annotations.get("vnd.docker.reference.type"):
-        return None
-    given = child.descriptor.platform
-    if given is not None:
-        platform = platform_of(given)
-        return None if (platform.os, platform.architecture) == (_UNKNOWN.os, _UNKNOWN.architecture) else platform
-    config = config_of(child.node)
-    return config.platform if config is not None else None
-
-
-def platform_of(given: object) -> Platform:
-    """Return a descriptor's `platform` object as a value; absent parts are empty."""
-    parts = given if isinstance(given, dict) else {}
-
-    def text(key: str) -> str:
-        value = parts.get(key)
-        return value if isinstance(value, str) else ""
-
-    return Platform(text("os"), text("architecture"), text("variant"), text("os.version"))
 
 
 # -- --image ---------------------------------------------------------------------
@@ -235,7 +211,9 @@ def by_platform(images: ImageSet, platforms: Sequence[Platform], warn: Callable[
     for entry in images.entries:
         node = entry.node
         if isinstance(node, Index):
-            listed = [(child, platform) for child in indexes.leaves(node) if (platform := child_platform(child))]
+            listed = [
+                (child, platform) for child in indexes.leaves(node) if (platform := indexes.child_platform(child))
+            ]
             offered += [str(platform) for _, platform in listed]
             fits = [(child, platform) for child, platform in listed if _wanted(platform, platforms)]
             absent += [str(platform) for child, platform in fits if child.node is None]

@@ -60,8 +60,38 @@ def test_layers_stream_plain_and_as_they_are_stored(name):
                 stored = stream.read()
             assert data in (stored, gzip.decompress(stored) if stored.startswith(b"\x1f\x8b") else None)
             # Each start is a fresh one, also while another is under way.
-            with archive.open_plain(layer) as one, archive.open_plain(layer) as two:
-                assert one.read(100) == two.read(100) == data[:100]
+            one, two = archive.open_plain(layer), archive.open_plain(layer)
+            assert one.read(100) == two.read(100) == data[:100]
+            for stream in (one, two):
+                with pytest.warns(convert.UnverifiedWarning):
+                    stream.close()
+                assert not stream.verified
+
+
+@pytest.mark.parametrize("name", ["docker20-html", "crane-tarball"])
+@pytest.mark.parametrize("opened", ["open_plain", "open_stored"])
+def test_layers_are_buffered_streams_that_know_whether_they_are_verified(name, opened):
+    with convert.open(MATCH / f"{name}.tar.gz") as archive:
+        (image,) = list(archive.images())
+        for layer in image.layers:
+            with getattr(archive, opened)(layer) as stream:
+                data = b""
+                while chunk := stream.read(1000):
+                    data += chunk
+                    assert len(chunk) == 1000 or not stream.read(1)
+            assert stream.closed
+            with getattr(archive, opened)(layer) as again:
+                assert again.read() == data
+            if layer.stored is not None or opened == "open_plain":
+                assert stream.verified
+                assert again.verified
+
+
+def test_an_exception_is_not_covered_by_the_warning_of_a_layer_closed_early():
+    with convert.open(HTML) as archive:
+        (image,) = list(archive.images())
+        with pytest.raises(ZeroDivisionError), archive.open_plain(image.layers[0]) as stream:
+            stream.write(bytes(stream.read(1)[0] // 0))
 
 
 def test_an_image_is_picked_as_on_the_command_line():
@@ -87,6 +117,7 @@ def test_reading_a_rotten_layer_to_its_end_raises(tmp_path):
         )
         with archive.open_plain(rotten) as stream, pytest.raises(DigestMismatchError) as error:
             stream.read()
+        assert not stream.verified
     assert error.value.wanted == str(rotten.diff_id)
     assert error.value.member == member.name
 
@@ -122,7 +153,9 @@ def test_remarks_and_progress_come_through_callbacks(tmp_path):
     counter, remarks = Counter(), []
     convert.convert(str(MULTI), tmp_path / "out", to="oci", remark=remarks.append, progress=counter)
     assert counter.done > 0
-    assert remarks == ["7 names written; address one as oci:PATH:docker.io/library/fmt-scr:1"]
+    assert remarks == [
+        remark for remark in remarks if remark.startswith("wrote 7 names; in skopeo and podman use oci:")
+    ]
 
 
 def test_add_repositories_is_there_too(tmp_path):
@@ -186,3 +219,10 @@ def test_the_readmes_library_example_runs(tmp_path, monkeypatch, capsys):
     exec(compile(ast.parse(code), "README.md", "exec"), {})
     assert "fmt-html:1" in capsys.readouterr().out
     assert check("layout", "oci")
+    # And it fails, as its comment says, where a layer is not what its DiffID says.
+    raw = bytearray(plain(HTML))
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        raw[next(each for each in archive if each.name.endswith("layer.tar")).offset_data + 513] ^= 1
+    Path("image.tar").write_bytes(raw)
+    with pytest.raises(DigestMismatchError):
+        exec(compile(ast.parse(code.partition("convert.convert(")[0]), "README.md", "exec"), {})

@@ -320,31 +320,31 @@ def same(found):
             image(ONE),
             image(ONE, names=["example.com/x:2"]),
             {"id", "layers", "digest"},
-            "same image, other names: example.com/x:1 here, example.com/x:2 there",
+            "same image, other names: example.com/x:1 in A, example.com/x:2 in B",
         ),
         (
             image(ONE, TWO),
             image(ONE, TWO, pack=packed(9)),
             {"id", "layers"},
-            "same content, recompressed: layer 1, gzip here and there; and 1 more layer",
+            "same content, recompressed: layer 1, gzip in both; and 1 more layer",
         ),
         (
             image(ONE),
             image(ONE, pack=bytes, kind="layer.v1.tar"),
             {"id", "layers"},
-            "same content, recompressed: layer 1 gzip here, not compressed there",
+            "same content, recompressed: layer 1 gzip in A, not compressed in B",
         ),
         (
             image(ONE),
             image(ONE, manifest={"annotations": {"a": "b"}}),
             {"id", "layers"},
-            'same image and layers, another manifest: annotations: absent here, {"a": "b"} there',
+            'same image and layers, another manifest: annotations: absent in A, {"a": "b"} in B',
         ),
         (
             image(ONE),
             image(ONE, author="me", created="2020-01-01T00:00:00Z"),
             {"layers"},
-            'same layers, another config: author: absent here, "me" there; and 1 more difference',
+            'same layers, another config: author: absent in A, "me" in B; and 1 more difference',
         ),
         (
             image(ONE),
@@ -356,10 +356,10 @@ def same(found):
             image(ONE, TWO),
             image(ONE, THREE),
             set(),
-            f"layer 2 of 2 differs: DiffID {sha256(TWO)} here, {sha256(THREE)} there",
+            f"layer 2 of 2 differs: DiffID {sha256(TWO)} in A, {sha256(THREE)} in B",
         ),
-        (image(ONE, TWO), image(ONE), set(), "2 layers here, 1 there; the first is the same"),
-        (image(), image(ONE), set(), "0 layers here, 1 there; none is the same"),
+        (image(ONE, TWO), image(ONE), set(), "2 layers in A, 1 in B; the first is the same"),
+        (image(), image(ONE), set(), "0 layers in A, 1 in B; none is the same"),
     ],
 )
 def test_the_first_difference_is_said_in_words(shop, a, b, ways, words):
@@ -382,7 +382,7 @@ def test_the_encoder_is_named_where_it_is_known(shop):
 
     with open_source(str(a)) as one, open_source(str(b)) as other:
         found = compare(read(one.tree), read(other.tree), encoder=encoder)
-    assert found.images[0].words == "same content, recompressed: layer 1 this-1 here, that-9 there"
+    assert found.images[0].words == "same content, recompressed: layer 1 this-1 in A, that-9 in B"
 
 
 def test_images_are_paired_by_name_then_by_image_id_then_as_the_last_ones(shop):
@@ -405,14 +405,14 @@ def test_images_are_paired_by_name_then_by_image_id_then_as_the_last_ones(shop):
         (("example.com/a:1",), ("example.com/a:1",)),
         (("example.com/b:1",), ("example.com/b:1",)),
     ]
-    assert [one.words for one in found.images][2:] == ["only here"]
+    assert [one.words for one in found.images][2:] == ["only in A"]
 
 
 def test_an_image_without_a_partner_is_a_difference(shop):
     a = shop.layout(image(ONE), image(TWO, names=["example.com/y:1"]))
     b = shop.layout(image(ONE))
-    assert [one.words for one in shop.compare(a, b).images] == ["same", "only here"]
-    assert [one.words for one in shop.compare(b, a).images] == ["same", "only there"]
+    assert [one.words for one in shop.compare(a, b).images] == ["same", "only in A"]
+    assert [one.words for one in shop.compare(b, a).images] == ["same", "only in B"]
     assert same(shop.compare(a, b)) == set()
 
 

@@ -52,6 +52,7 @@ FLOORS = {
     "convert.pushing": 5,
     "convert.rebuilding": 5,
     "convert.amending": 5,
+    "convert.destinations": 5,
     "convert.pipeline": 5,
     "convert.report": 5,
     "convert.graph": 5,

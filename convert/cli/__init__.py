@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "main"]
 
+#: Command -> module under `convert.cli` that holds it, imported when it is run.
+COMMANDS = {
+    "convert": "convert",
+    "diff": "diff",
+    "digest": "digest",
+    "id": "id_",
+    "inspect": "inspect",
+    "match": "match",
+    "profiles": "profiles",
+    "validate": "validate",
+}
 #: Added to the number of the signal that ended a run, as a shell does.
 _SIGNALLED = 128
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli import options
-from convert.errors import DestinationExistsError, UsageError
+from convert.cli import COMMANDS, options
+from convert.errors import DestinationExistsError, UsageError, names_text, printable, quoted, shortened, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convert.pipeline import Result
 
-_SIZE_DIGITS: Final = 19
-_SIZE: Final = re.compile(r"(\d+)\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
+_SIZE: Final = re.compile(r"([0-9]{1,18})\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -32,9 +30,10 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = _SIZE.match(str(value))
-        # Python reads no number of more than 4300 digits.
-        if match is None or len(match.group(1)) > _SIZE_DIGITS or int(match.group(1)) == 0:
-            self.fail(f"{value!r} is no size; give bytes, or a number with K, M, G or T", param, ctx)
+        if match is None or int(match.group(1)) == 0:
+            self.fail(
+                f"invalid size {shortened(str(value), 60)!r}; give bytes, or a number with K, M, G or T", param, ctx
+            )
         return int(match.group(1)) * _UNITS[match.group(2).lower()]
 
 
@@ -66,10 +65,25 @@ _HELP: Final = """Convert an image archive or layout into another format.
 )
 @click.option("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
-@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Name the one image this; may be repeated.")
-@click.option("--as", "pusher", metavar="PUSHER", help="Write the manifest and blobs that this tool would push.")
-@click.option("--compress", metavar="PROFILE", help="How layers are compressed; `imgconv profiles` lists them.")
-@click.option("--recompress", is_flag=True, help="Put every layer through the profile, make manifests anew.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME",
+    help="Replace the image's names with NAME. Repeatable; needs a single image.",
+)
+@click.option(
+    "--as",
+    "pusher",
+    metavar="PUSHER",
+    help="Write what this tool would push: crane, crane@go1.27, docker, docker@go1.27 or imgconv.",
+)
+@click.option(
+    "--compress",
+    metavar="PROFILE",
+    help="Compress layers with this profile; `imgconv profiles` lists them [default: gzip].",
+)
+@click.option("--recompress", is_flag=True, help="Recompress all layers (changes digests).")
 @click.option(
     "--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Kind of manifests."
 )
@@ -78,16 +92,21 @@ _HELP: Final = """Convert an image archive or layout into another format.
     type=click.Choice(["docker", "chain-free", "skopeo", "keep"]),
     help="Scheme of v1 directory names (default: docker).",
 )
-@click.option("--verify", type=click.Choice(["digests", "full"]), default="digests", help="full: all DiffIDs too.")
+@click.option(
+    "--verify",
+    type=click.Choice(["digests", "full"]),
+    default="digests",
+    help="digests (default): check what is read; full: also unpack every layer and check its DiffID.",
+)
 @click.option("--append", is_flag=True, help="Add to an existing OCI layout.")
-@click.option("--verify-output", is_flag=True, help="Read the result back and prove it before it appears.")
+@click.option("--verify-output", is_flag=True, help="Read the result back and verify it before it appears.")
 @click.option("--max-layer-size", type=Size(), metavar="SIZE", help="Refuse layers that unpack to more (64G).")
 @options.jobs
 @click.option("--force", is_flag=True, help="Replace what is at DEST.")
 @click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto", help="How progress is shown.")
-@click.option("--json", "as_json", is_flag=True, help="Print the ledger of what was kept, made anew and changed.")
-@click.option("-q", "--quiet", is_flag=True, help="No remarks and no result lines.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what was kept, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON report of what was kept, created and changed.")
+@click.option("-q", "--quiet", is_flag=True, help="Print neither notes nor result lines.")
+@click.option("-v", "--verbose", is_flag=True, help="Also list what was kept.")
 @options.debug
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
     """Run it."""
@@ -100,21 +119,22 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
     given.pop("progress", None)
     if to is None and not add_repositories:
         if source != "-" and not os.path.lexists(path_of(source)):
-            raise UsageError(f"{source!r} is no command, file or folder", hint="imgconv --help lists the commands")
-        raise UsageError("--to FORMAT says what to make of it", hint="formats: " + ", ".join(pipeline.formats()))
+            hint = suggestion(source, COMMANDS) + "imgconv --help lists the commands"
+            raise UsageError(f"{shortened(source)!r} is not a command, file or folder", hint=hint)
+        raise UsageError(f"missing --to FORMAT (one of {', '.join(pipeline.formats())})")
     remark = (lambda _: None) if quiet else options.note
     try:
         if to is None:
             result = _add_only(source, dest, given, remark)
         elif dest is None:
-            raise UsageError("a destination is missing", hint="imgconv SOURCE --to FORMAT DEST")
+            raise UsageError("missing DEST", hint="imgconv SOURCE --to FORMAT DEST")
         else:
             result = pipeline.convert(
                 source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
             )
     except DestinationExistsError as error:
         if source != "-" and not os.path.lexists(path_of(source)):
-            error.hint = f"SOURCE comes before DEST, and there is no {source}"
+            error.hint = f"SOURCE comes before DEST, and {quoted(source)} does not exist"
         raise
     finally:
         shown.close()
@@ -155,11 +175,9 @@ def _is_standard_output(dest: str) -> bool:
 
 def _report(result: Result, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
     """Print one line an image, or the ledger; on standard error where the archive went to the other."""
-    from convert.errors import printable
-
     to_error = _is_standard_output(dest)
     if as_json:
-        click.echo(json.dumps(result.report(), indent=2, ensure_ascii=True), err=to_error)
+        options.out_json(result.report(), to_error=to_error)
         return
     if verbose:
         for line in result.ledger.kept:
@@ -167,6 +185,5 @@ def _report(result: Result, dest: str, *, quiet: bool, verbose: bool, as_json: b
     if quiet:
         return
     for image in result.images:
-        names = " ".join(image.names) or "<none>"
-        parts = [names, str(image.image_id or "-"), str(image.manifest_digest or "-")]
+        parts = [names_text(image.names), str(image.image_id or "-"), str(image.manifest_digest or "-")]
         click.echo(printable("  ".join(parts)), err=to_error)

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 _HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
 
 Images are paired by name and platform, else by image ID, else as the only ones
-left. The first difference is said in words, then configs and manifests are
-compared key by key. "Here" is A, "there" is B. What the documents say is
-compared; `imgconv validate` proves that they are true, and --files reads the
-layers that differ.
+left. The first difference is stated in words, then configs and manifests are
+compared key by key. What the documents say is compared; `imgconv validate`
+verifies it, and --files reads the layers that differ.
 
 --by says what has to be the same for exit status 0, else it is 1: id, the image
 ID (config and so the layers' content), whatever the compression and the names;
@@ -40,7 +39,9 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 @click.command("diff", help=_HELP, short_help="Compare the images of two archives.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("--by", "by_", type=click.Choice(["id", "layers", "digest"]), default="id", help="What counts (id).")
+@click.option(
+    "--by", "by_", type=options.one_of("comparison", ["id", "layers", "digest"]), default="id", help="What counts (id)."
+)
 @click.option("--files", is_flag=True, help="Also the files that differ between layers.")
 @options.selection
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
@@ -52,7 +53,7 @@ def command(
     from convert.archive.source import open_source
     from convert.content import Proofs
     from convert.diff import By, compare
-    from convert.errors import SelectionError, UsageError
+    from convert.errors import SelectionError, UsageError, quoted
     from convert.pipeline import selected
 
     if a == b == "-":
@@ -65,14 +66,12 @@ def command(
             raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")
         proofs = (Proofs(file=left.path), Proofs(file=right.path)) if files else None
         if as_json:
-            import json
-
             from convert.diff.report import report
 
-            options.out(json.dumps(report(found, by, (left.path, right.path), proofs), indent=2))
+            options.out_json(report(found, by, (left.path, right.path), proofs))
         else:
-            _line(f"--- {left.path} ({sets[0].format})", "bold")
-            _line(f"+++ {right.path} ({sets[1].format})", "bold")
+            _line(f"--- {quoted(left.path)} ({sets[0].format})", "bold")
+            _line(f"+++ {quoted(right.path)} ({sets[1].format})", "bold")
             _show(found, by, proofs)
         for opened in (left, right):
             opened.tree.check_unchanged()
@@ -98,29 +97,35 @@ def _line(text: str, style: str = "") -> None:
 
 def _show(found: Difference, by: By, proofs: tuple[Proofs, Proofs] | None) -> None:
     for one in found.images:
-        _line(f"{_label(one)}: {one.words}", "green" if one.same(by) else "red")
+        _line(f"{_label(one)}: {one.words.partition(': ')[0]}", "green" if one.same(by) else "red")
         for line in _details(one):
             _line(f"  {line}")
         if proofs is not None:
             _show_files(one, proofs)
-    for where, digests in (("here", found.only_a), ("there", found.only_b)):
+    for where, digests in (("A", found.only_a), ("B", found.only_b)):
         for digest in digests:
-            _line(f"{digest}: only {where}, an artifact, or an image that is not in the source")
+            _line(f"{digest}: only in {where}, an artifact, or an image that is not in the source")
 
 
 def _label(one: Comparison) -> str:
+    from convert.errors import names_text
+
     side = one.a or one.b
     if side is None:
         raise ValueError("a comparison of nothing")
-    return "  ".join(part for part in (" ".join(side.names) or str(side.image.image_id), side.platform) if part)
+    return "  ".join(
+        part for part in (names_text(side.names) if side.names else str(side.image.image_id), side.platform) if part
+    )
 
 
 def _details(one: Comparison) -> Iterator[str]:
     """Yield what is the same and what is not, below the first difference."""
+    from convert.errors import names_text
+
     if one.a is None or one.b is None:
         return
     if not one.same_names:
-        yield f"names: {' '.join(one.a.names) or 'none'} here, {' '.join(one.b.names) or 'none'} there"
+        yield f"names: {_both(*(names_text(side.names) if side.names else None for side in (one.a, one.b)))}"
     yield f"image ID: {_both(one.a.image.image_id, one.b.image.image_id)}"
     if one.same_layers:
         yield "DiffIDs: the same"
@@ -145,8 +150,8 @@ def _layers(one: Comparison) -> Iterator[str]:
     for pair in one.layers:
         number = f"layer {pair.number + 1}"
         if pair.a is None or pair.b is None:
-            side, where = (pair.a, "here") if pair.a is not None else (pair.b, "there")
-            yield f"{number}: only {where}, {side.diff_id if side is not None else ''}"
+            side, where = (pair.a, "A") if pair.a is not None else (pair.b, "B")
+            yield f"{number}: only in {where}, {side.diff_id if side is not None else ''}"
         elif not pair.same_content:
             yield f"{number}: DiffID {_both(pair.a.diff_id, pair.b.diff_id)}"
         elif not pair.same_bytes:
@@ -154,7 +159,7 @@ def _layers(one: Comparison) -> Iterator[str]:
 
 
 def _both(a: object, b: object) -> str:
-    return f"{a}" if a == b else f"{a or 'none'} here, {b or 'none'} there"
+    return f"{a}" if a == b else f"{a or 'none'} in A, {b or 'none'} in B"
 
 
 # -- files -----------------------------------------------------------------------------
@@ -165,7 +170,7 @@ def _show_files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> None:
 
     for mine, its in other_layers(one):
         names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
-        _line(f"  files of layer {names[0]} here, {names[1]} there:")
+        _line(f"  files of layer {names[0]} in A, {names[1]} in B:")
         alike = True
         for found in layer_files(mine, its, proofs):
             alike = False
@@ -187,13 +192,15 @@ def _value(name: str, text: str | None) -> str:
 
 
 def _file(found: FileDifference) -> str:
+    from convert.errors import quoted
+
     if found.change == "changed":
-        told = [f"{name} {_value(name, a)} here, {_value(name, b)} there" for name, a, b in found.attributes]
-        return f"{_SIGNS[found.change]} {found.path}: {'; '.join(told)}"
+        told = [f"{name} {_value(name, a)} in A, {_value(name, b)} in B" for name, a, b in found.attributes]
+        return f"{_SIGNS[found.change]} {quoted(found.path)}: {'; '.join(told)}"
     values = {name: (a if a is not None else b) for name, a, b in found.attributes}
     told = [values.get("type") or ""]
     if "size" in values:
         told.append(f"{values['size']} bytes")
     if "link" in values:
-        told.append(f"to {values['link']}")
-    return f"{_SIGNS[found.change]} {found.path} ({', '.join(told)})"
+        told.append(f"to {quoted(values['link'] or '')}")
+    return f"{_SIGNS[found.change]} {quoted(found.path)} ({', '.join(told)})"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli.options import debug, is_terminal, jobs, note, out, selection
-from convert.errors import SelectionError, UsageError, printable
+from convert.cli.options import debug, is_terminal, jobs, note, out, out_json, selection
+from convert.errors import SelectionError, UsageError, names_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def command(
     docker@go1.26.
 
     With --as and one image in SOURCE only the digest is printed; without --as
-    those of all, in a table. Each layer is read once and proved; nothing is
+    those of all, in a table. Each layer is read once and verified; nothing is
     written. imgconv SOURCE --to oci DEST --as PUSHER writes the same manifest and
     its blobs.
 
@@ -78,9 +78,7 @@ def command(
     if manifest is not None:
         _write(manifest, _only(answer), path_of(source))
     if as_json:
-        import json
-
-        out(json.dumps(report(answer), indent=2))
+        out_json(report(answer))
     elif asked:
         for line in _lines(answer.pushed):
             click.echo(line, err=manifest == _STDOUT)
@@ -96,7 +94,8 @@ def _asked(tool: str | None) -> list[Pusher]:
         return []
     pusher = pushers.get(tool)
     if tool != pusher.name:
-        note(f"{tool} is {pusher.name} here: built with {pusher.go_releases}")
+        others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
+        note(f"assuming {tool} built with {pusher.go_releases} (else --as {' or '.join(others)})")
     return [pusher]
 
 
@@ -114,7 +113,7 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
     """Return the digest alone for one image, with its names for several."""
     if len(pushed) == 1:
         return [str(pushed[0].digest)]
-    return [f"{each.digest}  {printable(' '.join(each.names) or '<none>')}" for each in pushed]
+    return [f"{each.digest}  {names_text(each.names)}" for each in pushed]
 
 
 def _write(path: str, pushed: Pushed, source: str) -> None:
@@ -134,7 +133,7 @@ def _show(answer: Answer) -> None:
     """Print all digests: a table on a terminal, aligned lines elsewhere."""
     groups: dict[str, list[Pushed]] = {}
     for pushed in answer.pushed:
-        groups.setdefault(printable(" ".join(pushed.names)) or _untagged(pushed), []).append(pushed)
+        groups.setdefault(names_text(pushed.names) if pushed.names else _untagged(pushed), []).append(pushed)
     several = len(groups) > 1
     for number, (title, rows) in enumerate(groups.items()):
         if number:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from convert.cli.options import debug, note, out, out_json
-from convert.errors import ImgconvError, InputError, SelectionError, printable
+from convert.cli.options import debug, note, one_of, out, out_json
+from convert.errors import ImgconvError, InputError, SelectionError, names_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _UNKNOWN: Final = "-"
 @click.argument("refs", metavar="[REF]...", nargs=-1)
 @click.option(
     "--engine",
-    type=click.Choice(_ENGINES),
+    type=one_of("engine", _ENGINES),
     default="docker",
     help="Whose ID: the config's digest (docker, podman, cri-o), or the manifest's or index's (the others).",
 )
@@ -76,9 +76,11 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         note(str(problem))
     if failure is not None:
         failure.file = failure.file or opened.path
+        # Where nothing was asked for, what is damaged is why nothing can be printed: one error.
         if not problems:
             raise failure
-        note(str(failure))
+        if asked:
+            note(str(failure))
     return InputError.exit_status if problems else 0
 
 
@@ -133,8 +135,8 @@ class _Answer:
                 out(text)
             return
         for text, names, platform in self._lines:
-            parts = [text, *(names or ("<none>",)), *([f"({platform})"] if platform else [])]
-            out("  ".join((parts[0], printable(" ".join(parts[1:])))))
+            shown = f" ({printable(platform)})" if platform else ""
+            out(f"{text}  {names_text(names)}{shown}")
 
     def failure(self) -> ImgconvError | None:
         """Return what kept an ID from being told, other than damage."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convert.cli.options import debug, note, out_json, selection
+from convert.cli.options import debug, jobs, note, out_json, selection
 from convert.errors import InputError, SelectionError
 
 if TYPE_CHECKING:
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 @click.command("inspect", short_help="Show names, IDs, platforms and layers.")
 @click.argument("source")
 @click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
-@click.option("--encoders", is_flag=True, help="Tell which encoder compressed each layer, proved over all its bytes.")
-@click.option("--graph", metavar="FILE", help="Draw how names and digests hang together: FILE.svg, .mmd or .dot.")
+@click.option("--encoders", is_flag=True, help="Show which encoder compressed each layer, verified over all its bytes.")
+@click.option(
+    "--graph", metavar="FILE", help="Draw how names and digests depend on each other: FILE.svg, .mmd or .dot."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
 @selection
+@jobs
 @debug
 def command(
     source: str,
@@ -31,8 +34,9 @@ def command(
     as_json: bool,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
+    **given: int | None,
 ) -> int:
-    """Show the images in SOURCE: their names, IDs, platforms and layers.
+    """Show every identifier of the images in SOURCE: names, IDs, platforms and layers.
 
     Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
     that made it. Digests are cut short for reading; --json has them whole.
@@ -46,6 +50,7 @@ def command(
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.source import open_source
     from convert.formats.read import read
+    from convert.limits import usable_cores
     from convert.platform import Platform
     from convert.select import by_image, by_platform, by_spelling
 
@@ -66,7 +71,9 @@ def command(
         except SelectionError as error:
             error.file = error.file or opened.path
             raise
-        document = _document(opened, found, problems, verify=verify, encoders=encoders)
+        document = _document(
+            opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
+        )
     if graph is not None and draw is not None:
         from convert.archive.atomic import write_file
 
@@ -85,10 +92,8 @@ def command(
 
 
 def _document(
-    opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool, encoders: bool
+    opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool, encoders: bool, jobs: int
 ) -> dict[str, Any]:
-    import os
-
     from convert import names
     from convert.formats.producers import producer
     from convert.names import LayerBytes, examine_all
@@ -97,13 +102,13 @@ def _document(
     layers = LayerBytes(may_read=False)
     facts = None
     if verify:
-        facts = examine_all(layers_of(images), layers, file=opened.path, jobs=os.cpu_count() or 1)
+        facts = examine_all(layers_of(images), layers, file=opened.path, jobs=jobs)
         seen: set[str] = set()
         for found in facts.values():
             if found.problem is not None and str(found.problem) not in seen:
                 seen.add(str(found.problem))
                 problems.append(found.problem)
-    made = names.encoders(layers_of(images), jobs=os.cpu_count() or 1) if encoders else None
+    made = names.encoders(layers_of(images), jobs=jobs) if encoders else None
     return inspect_document(
         opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
     )

@@ -17,23 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from convert.cancel import Cancelled
-from convert.cli import signals
-from convert.errors import ImgconvError, StorageError, UsageError, printable
+from convert.cli import COMMANDS, signals
+from convert.errors import ImgconvError, StorageError, UsageError, printable, shortened, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Command -> module under `convert.cli` that holds it, imported when it is run.
-COMMANDS: Final = {
-    "convert": "convert",
-    "diff": "diff",
-    "digest": "digest",
-    "id": "id_",
-    "inspect": "inspect",
-    "match": "match",
-    "profiles": "profiles",
-    "validate": "validate",
-}
 #: Objects that may be new before the first look for unreachable loops.
 _COLLECT_AFTER: Final = 50_000
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
@@ -42,6 +31,8 @@ _BROKEN_PIPE: Final = signals.SIGNALLED + signal.SIGPIPE
 _SIGNAL_STATUSES: Final = frozenset(
     signals.SIGNALLED + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
+#: What CPython raises where the system gives no thread (Modules/_threadmodule.c).
+_NO_THREAD: Final = "start new thread"
 #: EX_SOFTWARE of sysexits.h: none of the contract's, because no input may lead here.
 _BUG: Final = 70
 
@@ -73,7 +64,7 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def _root() -> None:
-    """Convert container-image archives, and tell every name of an image.
+    """Convert container image archives, and show every identifier of an image.
 
     imgconv SOURCE --to FORMAT DEST is short for imgconv convert.
     """
@@ -94,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status (CONTRACT.md, "Exit status")."""
+    given = arguments
     if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
         arguments = ["convert", *arguments]
     debug = "--debug" in arguments
@@ -110,7 +102,7 @@ def run(arguments: list[str]) -> int:
         return error.code if isinstance(error.code, int) else _BUG
     except click.ClickException as error:
         if arguments:
-            _say(_one_line(error))
+            _say(_one_line(error, given))
         else:
             error.show()  # the help
         return UsageError.exit_status
@@ -133,12 +125,22 @@ def run(arguments: list[str]) -> int:
             raise
         _say("out of memory")
         return StorageError.exit_status
-    except Exception as error:  # a bug: status 1 would pass for an answer
-        if debug:
-            raise
-        _say(f"internal error: {type(error).__name__}: {error} (a bug in imgconv; --debug shows where)")
-        return _BUG
+    except RuntimeError as error:
+        if debug or _NO_THREAD not in str(error):
+            return _bug(error, debug=debug)
+        _say("cannot start a thread: the system's limit is reached (-j 1 needs the fewest)")
+        return StorageError.exit_status
+    except Exception as error:  # noqa: BLE001 - status 1 would pass for an answer
+        return _bug(error, debug=debug)
     return status
+
+
+def _bug(error: Exception, *, debug: bool) -> int:
+    """Report an error that is none of ours in one line; return its status."""
+    if debug:
+        raise error
+    _say(f"internal error: {type(error).__name__}: {shortened(str(error))} (a bug in imgconv; --debug shows where)")
+    return _BUG
 
 
 def _command(arguments: list[str]) -> int:
@@ -174,11 +176,23 @@ def _prepare_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
-def _one_line(error: click.ClickException) -> str:
-    """Return click's complaint about the command line in the form of all errors."""
-    text = error.format_message().rstrip(".")
+def _one_line(error: click.ClickException, given: list[str]) -> str:
+    """Return click's complaint about the command line in the form of all errors.
+
+    `given` are the arguments as the user typed them.
+    """
+    text = shortened(error.format_message().rstrip("."))
+    word = given[0]
+    meant = "" if word.startswith("-") or os.path.lexists(word) else suggestion(word, COMMANDS)
+    if word not in COMMANDS and meant:
+        return f"{shortened(word)!r} is not a command, file or folder ({meant}imgconv --help lists the commands)"
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{text} ({context.command_path} --help lists the options)" if context is not None else text
+    if context is None:
+        return text
+    if text.startswith("Got unexpected extra argument") and context.info_name == "convert":
+        return f"{text}; convert takes one SOURCE (--append adds one layout to another)"
+    here = f"; the file of that name is ./{word}" if word in COMMANDS and os.path.lexists(word) else ""
+    return f"{text} ({context.command_path} --help lists the options{here})"
 
 
 def _say(text: str) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from convert.cli.options import debug, jobs, note, selection
-from convert.errors import printable
+from convert.cli.options import debug, jobs, note, out_json, selection
+from convert.errors import names_text, printable
 
 if TYPE_CHECKING:
     from convert.matching import LayerMatch
@@ -43,8 +43,8 @@ def command(
     SOURCE is an archive that lost its compressed layers, as docker save writes
     it; MANIFEST a file (or - ) with the registry's manifest as crane manifest or
     docker buildx imagetools inspect --raw print it, or the index that names it.
-    Tried are all of Go's levels, old and new, GNU gzip and zlib with the headers
-    of Python, Java and bsdtar, and zstd; a digest that comes out is the proof.
+    It tries all of Go's levels, old and new, GNU gzip and zlib with the headers
+    of Python, Java and bsdtar, and zstd; a matching digest proves the encoder.
 
     With --to the image is written with the registry's own manifest and blobs,
     digest for digest. Exit status 1: a layer stays unknown; nothing is written.
@@ -75,9 +75,7 @@ def command(
         shown.close()
     to_error = dest == "-"
     if as_json:
-        import json
-
-        click.echo(json.dumps(outcome.report(), indent=2), err=to_error)
+        out_json(outcome.report(), to_error=to_error)
     else:
         _show(outcome, to_error=to_error)
     if outcome.complete:
@@ -88,7 +86,7 @@ def command(
 
 def _show(outcome: Outcome, *, to_error: bool) -> None:
     """Print a line for the image and one a layer."""
-    names = " ".join(outcome.names) or "<none>"
+    names = names_text(outcome.names)
     digest = str(outcome.manifest.digest) if outcome.manifest else "-"
     image_id = str(outcome.image.image_id) if outcome.image else "-"
     click.echo(printable(f"{names}  {image_id}  {digest}"), err=to_error)

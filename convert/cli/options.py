@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from convert.errors import printable
+from convert.errors import printable, shortened, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+#: The escapes of JSON, one by one: a pair of surrogates, one alone (group 1), any other.
+_ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
+_BYTE: Final = 0xDC00
+#: Threads of one kind, at most.
+_MOST_JOBS: Final = 512
 #: Of a JSON text, printed at a time.
 _PIECES: Final = 4096
 
@@ -25,14 +31,14 @@ def selection(command: F) -> F:
         "images",
         multiple=True,
         metavar="REF|ID",
-        help="Only this image: a name, an image ID, a manifest digest, or 4 hex digits and more of one.",
+        help="Only this image: name, image ID, manifest digest or unique hex prefix (4+ digits). Repeatable.",
     )
     platform = click.option(
         "--platform",
         "platforms",
         multiple=True,
         metavar="OS/ARCH[/VARIANT]",
-        help="Only this platform of an index; may be repeated.",
+        help="Only this platform of an index. Repeatable.",
     )
     return image(platform(command))
 
@@ -42,10 +48,20 @@ def debug(command: F) -> F:
     return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)
 
 
+def _sensible(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+    """Return a number of jobs that a system has threads for."""
+    return None if value is None else min(value, _MOST_JOBS)
+
+
 def jobs(command: F) -> F:
     """Add `--jobs`."""
     return click.option(
-        "--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Cores to use; results never depend on it."
+        "--jobs",
+        "-j",
+        type=click.IntRange(min=1),
+        callback=_sensible,
+        metavar="N",
+        help="CPU cores to use [default: all]; never affects output.",
     )(command)
 
 
@@ -59,19 +75,65 @@ def out(text: str) -> None:
     click.echo(text)
 
 
-def out_json(document: object) -> None:
-    """Print a JSON document on standard output, in pieces: all of its text may be hundreds of megabytes."""
+def out_json(document: object, *, to_error: bool = False) -> None:
+    r"""Print a JSON document, in pieces: all of its text may be hundreds of megabytes.
+
+    It holds no lone surrogates, which strict readers refuse: a byte of a name that is not
+    UTF-8 stands there as `\xff`.
+    """
     import json
 
     pieces: list[str] = []
     for piece in json.JSONEncoder(indent=2).iterencode(document):
-        pieces.append(piece)
+        pieces.append(_ESCAPES.sub(_without_lone_surrogate, piece) if "\\ud" in piece else piece)
         if len(pieces) >= _PIECES:
-            click.echo("".join(pieces), nl=False)
+            click.echo("".join(pieces), nl=False, err=to_error)
             pieces.clear()
-    click.echo("".join(pieces))
+    click.echo("".join(pieces), err=to_error)
+
+
+def _without_lone_surrogate(escape: re.Match[str]) -> str:
+    """Return a JSON escape as it is, or the text of one that stands for half a character."""
+    code = escape[1]
+    if code is None:
+        return escape[0]
+    number = int(code, 16)
+    # Python reads a byte 0x80 to 0xff that is not UTF-8 as U+DC80 to U+DCFF (PEP 383).
+    return f"\\\\x{number - _BYTE:02x}" if _BYTE + 0x80 <= number <= _BYTE + 0xFF else f"\\\\u{code}"
 
 
 def is_terminal() -> bool:
     """Tell whether standard output is a terminal."""
     return sys.stdout.isatty()
+
+
+def one_of(kind: str, known: Sequence[str]) -> OneOf:
+    """Return the type of an option that takes one of `known`; `kind` names it in errors."""
+    return OneOf(kind, known)
+
+
+class OneOf(click.ParamType[str]):
+    """One of some words; another one gets the word that it looks like."""
+
+    name = "choice"
+
+    def __init__(self, kind: str, known: Sequence[str]) -> None:
+        """`kind` names what is chosen."""
+        self.kind = kind
+        self.known = tuple(known)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002 - click's signature
+        """Return the words, as click shows those of a choice."""
+        return f"[{'|'.join(self.known)}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        text = str(value)
+        if text not in self.known:
+            hint = suggestion(text, self.known)
+            self.fail(
+                f"{shortened(text)!r} is not one of {', '.join(self.known)}{'; ' + hint.rstrip() if hint else ''}",
+                param,
+                ctx,
+            )
+        return text

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from convert.cli.options import debug, is_terminal, out
+from convert.cli.options import debug, is_terminal, out, out_json
 
 #: Raised when a key of the `--json` document changes its meaning or goes away.
 _VERSION: Final = 1
@@ -25,9 +25,7 @@ def command(as_json: bool) -> None:
 
     profiles = report()
     if as_json:
-        import json
-
-        out(json.dumps({"report": "profiles", "version": _VERSION, "profiles": profiles}, indent=2))
+        out_json({"report": "profiles", "version": _VERSION, "profiles": profiles})
     elif is_terminal():
         _table(profiles)
     else:

@@ -52,6 +52,11 @@ class Snapshot:
     total: int | None
     parts: tuple[Part, ...]
 
+    @property
+    def read(self) -> bool:
+        """Whether all that was announced is read: what is left is writing and making it durable."""
+        return self.total is not None and self.done >= self.total > 0
+
 
 class Display(Protocol):
     """Where snapshots are drawn; called from one thread."""
@@ -145,7 +150,7 @@ class Lines:
 
     def draw(self, now: Snapshot) -> None:
         """Print one line: the whole, then the layers being worked on."""
-        texts = [_text("", now.done, now.total, now.seconds)]
+        texts = [f"{now.done / _MB:,.0f} MB read; writing" if now.read else _text("", now.done, now.total, now.seconds)]
         clock = time.monotonic()
         texts += [_text(f"{part.name} ", part.done, part.size, clock - part.begin) for part in now.parts[:_MOST_ROWS]]
         click.echo(printable(f"imgconv: {'; '.join(texts)}"), err=True)
@@ -190,12 +195,14 @@ class _Bars:
             auto_refresh=False,
             transient=True,
         )
-        self._whole = self._shown.add_task("in all", total=None)
+        self._whole = self._shown.add_task("total", total=None)
         self._rows: dict[tuple[str, float], TaskID] = {}
         self._shown.start()
 
     def draw(self, now: Snapshot) -> None:
-        self._shown.update(self._whole, completed=now.done, total=now.total)
+        # A bar that stands at its end looks like a run that hangs.
+        total = None if now.read else now.total
+        self._shown.update(self._whole, description="writing" if now.read else "total", completed=now.done, total=total)
         parts = {(part.name, part.begin): part for part in now.parts[:_MOST_ROWS]}
         for key in [key for key in self._rows if key not in parts]:
             self._shown.remove_task(self._rows.pop(key))

@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from convert.errors import printable
+from convert.errors import names_text, printable, quoted
 from convert.limits import MAX_SHOWN, MAX_SHOWN_LINES
 from convert.report import size_text, step_text
 
@@ -62,7 +62,9 @@ class _Printer:
         if absent:
             self._title("Not in the source", "")
             for name in self._first(absent, "names"):
-                self._line(_text(name["name"] or "<none>"), _text("  "), _text(name["digest"], "dim"))
+                self._line(
+                    _text(quoted(name["name"]) if name["name"] else "<none>"), _text("  "), _text(name["digest"], "dim")
+                )
         for text in document["notes"]:
             self._console.print()
             self._line(_text(text, "dim"))
@@ -110,14 +112,14 @@ class _Printer:
 
     def _head(self, source: Document) -> None:
         wrapped = f", the whole compressed by {source['wrapper']}" if source["wrapper"] else ""
-        self._line(_text(source["path"], "bold"))
+        self._line(_text(quoted(source["path"], column=False), "bold"))
         self._fact("format", source["format"] + wrapped)
         producer = source["producer"]
         if producer:
             self._fact("from", f"{producer['name']} ({'; '.join(producer['evidence'])})")
 
     def _image(self, image: Document) -> None:
-        self._title("  ".join(image["names"]) or "<none>", image["platform"] or "")
+        self._title(names_text(image["names"]), image["platform"] or "")
         self._fact("image ID", image["image_id"], "bold cyan")
         self._manifest(image)
         if image["index_digest"]:
@@ -191,7 +193,7 @@ class _Printer:
         self._print(table)
 
     def _index(self, index: Document) -> None:
-        self._title("index", "  ".join(index["names"]))
+        self._title("index", names_text(index["names"]) if index["names"] else "")
         self._fact("digest", index["digest"], "bold cyan")
         self._fact("type", index["media_type"])
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="dim")
@@ -211,7 +213,7 @@ class _Printer:
         self._more(len(index["children"]) - len(shown), "children")
 
     def _artifact(self, artifact: Document) -> None:
-        self._title("artifact", "  ".join(artifact["names"]))
+        self._title("artifact", names_text(artifact["names"]) if artifact["names"] else "")
         self._fact("digest", artifact["digest"], "bold cyan")
         self._fact("type", artifact["type"])
         if artifact["subject"]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli.options import debug, jobs, note, out
+from convert.cli.options import debug, jobs, note, one_of, out, out_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 _HELP: Final = """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
 
-Nothing is printed about a sound one. Exit status 0: no errors or warnings;
+Prints nothing for a valid source. Exit status 0: no errors or warnings;
 1: there are; 3: it is no image, or damaged beyond recognition; 4: it cannot
 be read. Of several sources the highest counts. docs/validate.md lists the
 rules.
@@ -38,7 +38,7 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(_FORMATS),
+    type=one_of("format", _FORMATS),
     default="text",
     help="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
 )
@@ -50,9 +50,8 @@ Examples:
 @debug
 def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
     """Run it."""
-    import os
-
     from convert.errors import StorageError, UsageError
+    from convert.limits import usable_cores
     from convert.validate import Verdict, validate
 
     if as_json and form not in {"text", "json"}:
@@ -61,17 +60,17 @@ def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, 
     verdicts = []
     for source in sources:
         try:
-            verdict = validate(source, jobs=jobs or os.cpu_count() or 1)
+            verdict = validate(source, jobs=jobs or usable_cores())
         except StorageError as error:
             # The other sources are looked at all the same.
             note(str(error))
-            verdict = Verdict(source, None, (), StorageError.exit_status)
+            verdict = Verdict(source, None, (), StorageError.exit_status, str(error))
         verdicts.append(verdict)
         if form in {"text", "github"}:
             for found in _shown(verdict, verbose=verbose):
                 out(str(found) if form == "text" else annotation(found))
     if form in {"json", "sarif"}:
-        out(_document(verdicts, form))
+        out_json(_document(verdicts, form))
     return max(verdict.status for verdict in verdicts)
 
 
@@ -79,18 +78,16 @@ def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:
     return (found for found in verdict.findings if verbose or found.counts)
 
 
-def _document(verdicts: Sequence[Verdict], form: str) -> str:
-    import json
-
+def _document(verdicts: Sequence[Verdict], form: str) -> dict[str, Any]:
     if form == "json":
         from convert.validate.report import report
 
-        return json.dumps(report(verdicts), indent=2)
+        return report(verdicts)
     from importlib.metadata import version
 
     from convert.validate.sarif import sarif
 
-    return json.dumps(sarif(verdicts, version("imgconv")), indent=2)
+    return sarif(verdicts, version("imgconv"))
 
 
 def annotation(found: Finding) -> str:

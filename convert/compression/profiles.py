@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from convert.errors import UsageError
+from convert.errors import UsageError, shortened, suggestion
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ _MADE_BY: Final = {
     "none": "docker save, and layouts with plain layers",
 }
 _ALIASES: Final = {
-    "go1.26-1": ("crane", "crane@go1.26"),
+    "go1.26-1": ("gzip", "crane", "crane@go1.26"),
     "go1.26-6": ("docker", "docker@go1.26"),
     "go1.27-1": ("crane@go1.27",),
     "go1.27-6": ("docker@go1.27",),
@@ -160,4 +160,7 @@ def get(name: str) -> Profile:
     for profile in all_profiles():
         if name == profile.name or name in profile.aliases:
             return profile
-    raise UsageError(f"there is no compression profile {name!r}", hint="imgconv profiles lists them")
+    known = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
+    raise UsageError(
+        f"unknown compression profile {shortened(name)!r}", hint=suggestion(name, known) + "imgconv profiles lists them"
+    )

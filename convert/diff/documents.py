@@ -37,7 +37,7 @@ class KeyDifference:
 
     def __str__(self) -> str:
         """Return one line: path, and both values as JSON."""
-        return f"{self.path or 'document'}: {shown(self.a)} here, {shown(self.b)} there"
+        return f"{self.path or 'document'}: {shown(self.a)} in A, {shown(self.b)} in B"
 
 
 def differences(a: Any, b: Any, path: str = "") -> Iterator[KeyDifference]:

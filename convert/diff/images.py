@@ -295,8 +295,8 @@ def _encoder(layer: Layer, compression: str, encoder: Callable[[Blob], str | Non
 
 # -- words ---------------------------------------------------------------------------
 
-_HERE_ONLY: Final = "only here"
-_THERE_ONLY: Final = "only there"
+_HERE_ONLY: Final = "only in A"
+_THERE_ONLY: Final = "only in B"
 
 
 def _words(one: Comparison) -> str:
@@ -316,7 +316,7 @@ def _words(one: Comparison) -> str:
     if not one.same_digest:
         return _other_manifest(one)
     if not one.same_names:
-        return f"same image, other names: {_names(one.a)} here, {_names(one.b)} there"
+        return f"same image, other names: {_names(one.a)} in A, {_names(one.b)} in B"
     return "same"
 
 
@@ -330,9 +330,9 @@ def _other_layers(one: Comparison) -> str:
     count_b = sum(pair.b is not None for pair in one.layers)
     if first.a is None or first.b is None:
         alike = {0: "none is", 1: "the first is"}.get(first.number, f"the first {first.number} are")
-        return f"{count_a} layers here, {count_b} there; {alike} the same"
-    counts = f" of {count_a}" if count_a == count_b else f" ({count_a} here, {count_b} there)"
-    return f"layer {first.number + 1}{counts} differs: DiffID {first.a.diff_id} here, {first.b.diff_id} there"
+        return f"{count_a} layers in A, {count_b} in B; {alike} the same"
+    counts = f" of {count_a}" if count_a == count_b else f" ({count_a} in A, {count_b} in B)"
+    return f"layer {first.number + 1}{counts} differs: DiffID {first.a.diff_id} in A, {first.b.diff_id} in B"
 
 
 def _recompressed(one: Comparison) -> str:
@@ -340,14 +340,14 @@ def _recompressed(one: Comparison) -> str:
     first = changed[0]
     more = _more(len(changed) - 1, "layer")
     if first.how_a == first.how_b:
-        return f"same content, recompressed: layer {first.number + 1}, {first.how_a} here and there{more}"
-    return f"same content, recompressed: layer {first.number + 1} {first.how_a} here, {first.how_b} there{more}"
+        return f"same content, recompressed: layer {first.number + 1}, {first.how_a} in both{more}"
+    return f"same content, recompressed: layer {first.number + 1} {first.how_a} in A, {first.how_b} in B{more}"
 
 
 def _other_manifest(one: Comparison) -> str:
     if one.a is None or one.b is None or one.a.manifest is None or one.b.manifest is None:
-        where = "there" if one.b is not None and one.b.manifest is not None else "here"
-        return f"same image and layers, a manifest only {where}"
+        where = "B" if one.b is not None and one.b.manifest is not None else "A"
+        return f"same image and layers, a manifest only in {where}"
     if not one.manifest:
         return "same image and layers, and a manifest that says the same in other bytes (spacing, order of keys)"
     more = _more(len(one.manifest) - 1, "difference")

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convert.errors import NotRepresentableError
-from convert.formats.indexes import leaves
+from convert.errors import NotRepresentableError, quoted
+from convert.formats.indexes import child_platform, leaves
 from convert.model import Artifact, Image, Index, Other
 from convert.platform import Platform
 from convert.remarks import Dropped
@@ -119,8 +119,7 @@ def tag_of(name: Name | None, target: str, warn: Callable[[str], None]) -> Refer
     reference = usable(name)
     if reference is None:
         shown = name.reference.full if name.reference is not None else name.ref_name
-        reason = "has no tag" if name.reference is not None else "is no name with a repository"
-        warn(f"name {shown!r} {reason}, which {target} needs; left out (--tag gives the image a name)")
+        warn(f"dropped name {quoted(shown or '')}: {target} needs REPOSITORY:TAG (set one with --tag)")
     return reference
 
 
@@ -190,19 +189,20 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
         warn(Dropped(text, what="artifact", of=_shown(entry.name)))
         return None
     found: dict[int, Image | Artifact] = {}
+    platforms: dict[str, None] = {}
     others: list[Dropped] = []
     for child in leaves(entry.node):
         if isinstance(child.node, Image | Artifact) and child.node.config is not None:
             found[id(child.node)] = child.node
+            # --platform asks for what the index says, which need not be what the config says.
+            platforms[str(child_platform(child) or child.node.config.platform)] = None
         elif child.node is not None:
             text = f"{describe(child.node, child)}: {target} holds only images; left out"
             about = child.descriptor.annotations.get("vnd.docker.reference.digest")
             what = "attestation" if is_attestation(child) else "artifact"
             others.append(Dropped(text, what=what, of=about or _shown(entry.name)))
     if len(found) > 1:
-        configs = [config for image in found.values() if (config := image.config) is not None]
-        platforms = ", ".join(dict.fromkeys(str(config.platform) for config in configs))
-        msg = f"{_shown(entry.name)} holds several platforms ({platforms}), {target} can hold one"
+        msg = f"{_shown(entry.name)} holds several platforms ({', '.join(platforms)}), {target} can hold one"
         raise NotRepresentableError(msg, hint="pick one with --platform")
     for other in others:
         warn(other)
@@ -239,4 +239,4 @@ def _representative(node: Node | None) -> Image | None:
 def _shown(name: Name | None) -> str:
     if name is None:
         return "an index"
-    return name.reference.familiar if name.reference is not None else repr(name.ref_name)
+    return name.reference.familiar if name.reference is not None else quoted(name.ref_name or "")

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_write import Item
+from convert.errors import quoted
 from convert.formats.manifests import oci_index
 from convert.model import Artifact, Descriptor, Image, Index, Other
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from convert.archive.tar_write import Content
     from convert.digest import Digest
@@ -28,6 +29,8 @@ IMAGE_NAME: Final = "io.containerd.image.name"
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 OCI_LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _FOLDER: Final = 0o755
+#: Addresses listed in one line.
+_MOST_ADDRESSES: Final = 8
 
 
 def blob_name(digest: Digest) -> str:
@@ -67,7 +70,7 @@ def documents(
     absent are carried as they are.
     """
     descriptors = named_descriptors(images, there)
-    tell_address(spelling, ref_names(descriptors), options.warn)
+    tell_address(spelling, ref_names(descriptors), options)
     like = images
     if existing is not None:
         like = dataclasses.replace(
@@ -80,14 +83,22 @@ def documents(
     return index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options)
 
 
-def tell_address(spelling: str, names: Iterable[str | None], warn: Callable[[str], None]) -> None:
-    """Say, where several names are written, how a tool is given one of them.
+def tell_address(spelling: str, names: Iterable[str | None], options: WriteOptions) -> None:
+    """Report how skopeo and podman are given what was written.
 
-    `spelling` is skopeo's word for the form; `names` what it takes after the path.
+    `spelling` is their word for the form; `names` what they take after the path. A tar that
+    holds one image needs no name; of a layout each address is listed.
     """
     distinct = list(dict.fromkeys(name for name in names if name is not None))
-    if len(distinct) > 1:
-        warn(f"{len(distinct)} names written; address one as {spelling}:PATH:{distinct[0]}")
+    folder = spelling == "oci"
+    if len(distinct) < 2 and not folder:
+        return
+    place = options.place or ("LAYOUT" if folder else "ARCHIVE")
+    shown = distinct[:_MOST_ADDRESSES] if folder else distinct[:1]
+    addresses = ", ".join(quoted(f"{spelling}:{place}:{name}") for name in shown) or quoted(f"{spelling}:{place}")
+    more = f" and {len(distinct) - len(shown)} more" if folder and len(distinct) > len(shown) else ""
+    count = f"wrote {len(distinct)} names; " if len(distinct) > 1 else ""
+    options.warn(f"{count}in skopeo and podman use {addresses}{more}")
 
 
 def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:

@@ -43,7 +43,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
     named = representatives(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
-    _layout.tell_address("docker-archive", familiar, options.warn)
+    _layout.tell_address("docker-archive", familiar, options)
     _warn_of_zstd(images, options.warn)
     blobs = _layout.all_blobs((entry.node for entry in entries), options)
     for digest in _left_out(images, options.warn):

@@ -52,7 +52,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     named = single_images(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
-    tell_address("docker-archive", familiar, options.warn)
+    tell_address("docker-archive", familiar, options)
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]

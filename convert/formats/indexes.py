@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.digest import Digest
 from convert.formats import manifests
-from convert.model import Artifact, Image, Index
+from convert.model import Artifact, Image, Index, config_of
+from convert.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convert.model import Child, Descriptor
+
+#: The platform of what runs nowhere: attestations.
+_UNKNOWN: Final = Platform("unknown", "unknown")
 
 
 def leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
@@ -68,3 +72,26 @@ def _named(child: Child) -> Descriptor:
     return dataclasses.replace(
         child.descriptor, media_type=now[0], digest=now[1], size=now[2], annotations={}, data=None, extra={}
     )
+
+
+def child_platform(child: Child) -> Platform | None:
+    """Return what a child of an index runs on, as the index says; None for attestations and artifacts."""
+    if child.descriptor.annotations.get("vnd.docker.reference.type"):
+        return None
+    given = child.descriptor.platform
+    if given is not None:
+        platform = platform_of(given)
+        return None if (platform.os, platform.architecture) == (_UNKNOWN.os, _UNKNOWN.architecture) else platform
+    config = config_of(child.node)
+    return config.platform if config is not None else None
+
+
+def platform_of(given: object) -> Platform:
+    """Return a descriptor's `platform` object as a value; absent parts are empty."""
+    parts = given if isinstance(given, dict) else {}
+
+    def text(key: str) -> str:
+        value = parts.get(key)
+        return value if isinstance(value, str) else ""
+
+    return Platform(text("os"), text("architecture"), text("variant"), text("os.version"))

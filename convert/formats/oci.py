@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert.errors import quoted
 from convert.formats import _layout
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def documents(
     """
     if there is None:
         return _layout.documents(images, options, NAME)
-    names = {_key(entry) for entry in images.entries}
+    names = {_key(entry): _layout.node_descriptor(entry).digest for entry in images.entries}
+    for entry in there.entries:
+        before, now = _layout.node_descriptor(entry).digest, names.get(_key(entry))
+        if entry.name is not None and now is not None and now != before:
+            text = entry.name.reference.familiar if entry.name.reference is not None else entry.name.ref_name or ""
+            options.warn(f"name {quoted(text)} moved from {before} to {now}")
     old = [_layout.node_descriptor(entry) for entry in there.entries if _key(entry) not in names]
     return _layout.documents(images, options, NAME, old, there)
 

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from convert.errors import UsageError
+from convert.errors import UsageError, shortened, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,12 +69,18 @@ TARGETS: Final = {
 }
 
 
+#: skopeo's and podman's word for the form that `docker save` writes.
+_ALIASES: Final = {"docker-archive": "docker-save"}
+
+
 def target(name: str) -> Target:
-    """Return the target with this name.
+    """Return the target with this name or alias.
 
     Raises:
         UsageError: there is none; the error lists them.
     """
-    if name not in TARGETS:
-        raise UsageError(f"there is no format {name!r}", hint="formats: " + ", ".join(TARGETS))
-    return TARGETS[name]
+    found = TARGETS.get(_ALIASES.get(name, name))
+    if found is None:
+        hint = suggestion(name, [*TARGETS, *_ALIASES]) + "formats: " + ", ".join(TARGETS)
+        raise UsageError(f"unknown format {shortened(name)!r}", hint=hint)
+    return found

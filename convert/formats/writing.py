@@ -32,7 +32,8 @@ class WriteOptions:
     `chain-free` v1 IDs ask for it. `warn` takes one line for each thing that is
     left out or changed. `uname` is the user and group name in the headers of
     docker-save: empty in Docker's own builds, `root` in Debian's. `layer_mode` is the
-    file mode of layer blobs in docker-save@25 and docker-save@29.
+    file mode of layer blobs in docker-save@25 and docker-save@29. `place` is the
+    destination, for messages that tell how to address what is written.
     """
 
     content: Callable[[Layer], Content]
@@ -43,3 +44,4 @@ class WriteOptions:
     add_repositories: bool = False
     uname: str = ""
     layer_mode: int = 0o644
+    place: str = ""

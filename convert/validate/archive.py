@@ -30,13 +30,14 @@ class Verdict:
 
     `format` is what it is, None if it is no image. `status` is the exit status it
     stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
-    not be read at all.
+    not be read at all; `error` states why then.
     """
 
     file: str
     format: str | None
     findings: tuple[Finding, ...]
     status: int
+    error: str | None = None
 
 
 def validate(source: str, *, jobs: int = 1) -> Verdict:

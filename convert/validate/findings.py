@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from convert.errors import printable, shortened
+from convert.errors import printable, quoted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +53,10 @@ class Finding:
 
     def __str__(self) -> str:
         """Return one line: `file: member: place: message [rule]`."""
-        places = [place for place in (self.file, self.member, self.place) if place]
+        places = [
+            *(quoted(place, column=False) for place in (self.file, self.member) if place),
+            *([self.place] if self.place else []),
+        ]
         weight = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
         return ": ".join([*places, f"{weight}{self.message} [{self.rule}]"])
 

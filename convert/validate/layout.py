@@ -12,12 +12,12 @@ from convert import mediatypes, schema
 from convert.config import Config
 from convert.digest import Digest
 from convert.errors import FormatError, InputError
+from convert.formats.indexes import platform_of
 from convert.formats.manifests import is_made_up
 from convert.formats.parsing import NOT_IN_INDEX, NOT_IN_MANIFEST
 from convert.formats.read_layout import IMAGE_NAME, REF_NAME, blob_name
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.reference import Reference
-from convert.select import platform_of
 from convert.validate.configs import read_config
 from convert.validate.contents import Claim
 from convert.validate.documents import View

@@ -24,6 +24,7 @@ def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                 "path": verdict.file,
                 "format": verdict.format,
                 "status": verdict.status,
+                "error": verdict.error,
                 "findings": [
                     {
                         "rule": found.rule,

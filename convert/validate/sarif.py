@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.validate.findings import RULES
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from convert.validate.findings import Finding
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+#: Letters with a meaning in Markdown that brings more than emphasis.
+_MARKDOWN: Final = re.compile(r"[\\\[\]<>`*|]")
 _LEGAL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
 
 
@@ -40,6 +43,20 @@ def sarif(verdicts: Sequence[Verdict], version: str) -> dict[str, Any]:
                         ],
                     }
                 },
+                "invocations": [
+                    {
+                        "executionSuccessful": not any(verdict.error for verdict in verdicts),
+                        "toolExecutionNotifications": [
+                            {
+                                "level": "error",
+                                "message": {"text": escaped(verdict.error)},
+                                "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(verdict.file)}}}],
+                            }
+                            for verdict in verdicts
+                            if verdict.error
+                        ],
+                    }
+                ],
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(found, order) for verdict in verdicts for found in verdict.findings],
             }
@@ -60,10 +77,19 @@ def _result(found: Finding, order: dict[str, int]) -> dict[str, Any]:
         "ruleId": found.rule,
         "ruleIndex": order[found.rule],
         "level": found.severity.value,
-        "message": {"text": f"{inside}: {found.message}" if inside else found.message},
+        "message": {"text": escaped(f"{inside}: {found.message}" if inside else found.message)},
         "locations": [location],
         "partialFingerprints": {"imgconv/v1": hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()},
     }
+
+
+def escaped(text: str) -> str:
+    """Return a message in which nothing from a source is a link, an image, code or HTML.
+
+    Viewers render messages: brackets make links by the standard (3.11.6), which also escapes
+    them by a backslash; GitHub and VS Code take Markdown.
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
 def uri(path: str) -> str:

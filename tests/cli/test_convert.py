@@ -26,7 +26,7 @@ NAMES = "fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz"
 #: crane's layers in OCI's words: gzip of Go 1.26 at level 1 under a manifest of CONTRACT's shape.
 MANIFEST = "sha256:a023c66dcc22bf1fa9e2f40ce6aca21780fbc09bd00b70ad848ff61f0cd021a4"
 LINE = f"{NAMES}  {ID}  {MANIFEST}\n"
-THREE = "imgconv: 3 names written; address one as oci:PATH:1\n"
+THREE = "imgconv: wrote 3 names; in skopeo and podman use oci:out:1, oci:out:v1, oci:out:zz\n"
 HERE = ["docker20-html.tar"]
 
 
@@ -94,18 +94,18 @@ def test_a_destination_named_like_a_command_is_nothing_special(imgconv, archive)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["SOURCE", "out"], "--to FORMAT says what to make of it"),
-        (["inspekt", "SOURCE"], "'inspekt' is no command, file or folder (imgconv --help lists the commands)"),
-        (["SOURCE", "--to", "oci"], "a destination is missing"),
-        (["SOURCE", "--to", "docker", "out"], "there is no format 'docker'"),
-        (["SOURCE", "--to", "OCI", "out"], "there is no format 'OCI'"),
+        (["SOURCE", "out"], "missing --to FORMAT"),
+        (["inspekt", "SOURCE"], "did you mean 'inspect'?"),
+        (["SOURCE", "--to", "oci"], "missing DEST"),
+        (["SOURCE", "--to", "docker", "out"], "unknown format 'docker'"),
+        (["SOURCE", "--to", "OCI", "out"], "unknown format 'OCI'"),
         (["SOURCE", "--to"], "Option '--to' requires an argument"),
         (["SOURCE", "a", "b", "--to", "oci"], "unexpected extra argument"),
         (["SOURCE", "out", "--to", "oci", "--frobnicate"], "No such option '--frobnicate'"),
         (["SOURCE", "out", "--to", "oci", "--jobs", "0"], "--jobs"),
-        (["SOURCE", "out", "--to", "oci", "--max-layer-size", "many"], "'many' is no size"),
-        (["SOURCE", "out", "--to", "oci", "--compress", "brotli"], "there is no compression profile 'brotli'"),
-        (["SOURCE", "out", "--to", "oci", "--as", "kaniko"], "there is no pusher 'kaniko'"),
+        (["SOURCE", "out", "--to", "oci", "--max-layer-size", "many"], "invalid size 'many'"),
+        (["SOURCE", "out", "--to", "oci", "--compress", "brotli"], "unknown compression profile 'brotli'"),
+        (["SOURCE", "out", "--to", "oci", "--as", "kaniko"], "unknown pusher 'kaniko'"),
         (["SOURCE", "out", "--to", "oci", "--verify", "no"], "--verify"),
         (["SOURCE", "out", "--to", "oci", "--manifest-type", "v1"], "--manifest-type"),
         (["SOURCE", "out", "--to", "docker-save", "--v1-ids", "mine"], "--v1-ids"),
@@ -246,12 +246,6 @@ def test_a_path_that_exists_wins_over_a_spelling(imgconv, archive):
     assert imgconv("busybox:1", "--to", "crane", "out.tar").status == 0
 
 
-def test_the_destination_is_never_a_spelling_and_its_extension_never_compresses(imgconv, archive):
-    source = archive("docker20-html")
-    assert imgconv(source, "--to", "oci-archive", "oci:x.tar.gz").status == 0
-    assert check("oci:x.tar.gz", "oci-archive")
-
-
 def test_standard_input_plain_and_compressed():
     data = (MATCH / "docker20-html.tar.gz").read_bytes()
     raw = gzip.decompress(data)
@@ -298,7 +292,7 @@ def test_destination_before_source_is_told_so(imgconv, archive, form):
     before = Path(source).read_bytes()
     done = imgconv("--to", form, "new", source)
     assert (done.status, done.out) == (2, "")
-    assert done.err.endswith("(SOURCE comes before DEST, and there is no new)\n")
+    assert done.err.endswith("(SOURCE comes before DEST, and new does not exist)\n")
     assert Path(source).read_bytes() == before
 
 
@@ -392,7 +386,7 @@ def test_a_folder_that_is_not_there_is_4(imgconv, archive):
     done = imgconv(archive("docker20-html"), "--to", "crane", "no/such.tar")
     assert (done.status, done.out) == (4, "")
     assert done.err.startswith("imgconv: no/such.tar: ")
-    assert "No such file or directory" in done.err
+    assert "its folder does not exist" in done.err
 
 
 def test_results_share_nothing_with_their_source(imgconv, archive):
@@ -463,7 +457,9 @@ def test_a_closed_standard_output_of_the_result_lines_ends_quietly(tmp_path):
     os.close(ours)
     done = run(MATCH / "docker20-import.tar.gz", "--to", "oci", tmp_path / "out", stdout=theirs)
     os.close(theirs)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.returncode == 141
+    assert all(line.startswith(b"imgconv: ") for line in done.stderr.splitlines())
+    assert b"rror" not in done.stderr
 
 
 def test_standard_streams_that_are_closed_from_the_start_are_no_traceback(tmp_path):
@@ -734,7 +730,7 @@ def test_a_ref_name_that_is_only_a_tag_leaves_docker_targets_untagged(imgconv, a
     for form in ("docker-save", "docker-save@25", "docker-oci", "crane"):
         done = imgconv("layout", "--to", form, form)
         assert done.status == 0
-        assert len([line for line in done.err.splitlines() if "'only-a-tag'" in line and "--tag" in line]) == 1
+        assert len([line for line in done.err.splitlines() if " only-a-tag: " in line and "--tag" in line]) == 1
         assert [image.names for image in docker_images(files_of(form))] == [[]]
         assert imgconv("layout", "--tag", "a:1", "--to", form, form, "--force").status == 0
         assert [image.names for image in docker_images(files_of(form))] == [["a:1"]]
@@ -771,7 +767,7 @@ def test_control_characters_of_a_source_are_never_printed_raw(imgconv, archive):
     assert done.status == 2
     assert "\x1b" not in done.err
     done = imgconv("no\x1b[2J\nsuch", "--to", "oci", "y")
-    assert (done.status, done.err) == (4, "imgconv: no\\x1b[2J\\nsuch: no such file or folder\n")
+    assert (done.status, done.err) == (4, 'imgconv: "no\\x1b[2J\\nsuch": no such file or folder\n')
 
 
 # -- v1 IDs -------------------------------------------------------------------------------

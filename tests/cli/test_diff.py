@@ -38,7 +38,7 @@ def test_the_same_image_in_two_kinds_of_archives(imgconv, archive):
 def test_other_images_have_status_1(imgconv, archive):
     done = imgconv("diff", archive("docker20-html"), archive("docker20-import"))
     assert done.status == 1
-    assert "3 layers here, 1 there; the first is the same\n" in done.out
+    assert "3 layers in A, 1 in B; the first is the same\n" in done.out
 
 
 @pytest.mark.parametrize(("by", "status"), [("id", 0), ("layers", 0), ("digest", 1)])
@@ -54,7 +54,8 @@ def test_encoders_are_named_as_in_the_profiles_that_made_the_layers(imgconv, arc
         assert imgconv(source, "--to", "oci", profile, "--compress", profile).status == 0
     done = imgconv("diff", "crane", "docker")
     assert done.status == 0
-    assert ": same content, recompressed: layer 1 go1.26-1 here, go1.26-6 there; and 2 more layers\n" in done.out
+    assert ": same content, recompressed\n" in done.out
+    assert "(go1.26-1; go1.26-6)\n" in done.out
 
 
 def with_author(name, content):
@@ -69,7 +70,7 @@ def test_config_differences_are_named_and_never_printed_raw(imgconv, archive):
     b = archive("docker20-duplayer", with_author)
     done = imgconv("diff", "a.tar", b)
     assert done.status == 1
-    assert "  config: author: absent here, " in done.out
+    assert "  config: author: absent in A, " in done.out
     assert "\x1b" not in done.out
     assert imgconv("diff", "--by", "layers", "a.tar", b).status == 0
 
@@ -105,7 +106,7 @@ def test_files_that_differ_are_listed(imgconv, archive):
     assert done.status == 1
     lines = done.out.splitlines()
     assert "    + plain (file, 3 bytes)" in lines
-    assert "    + with\\nnewline (file, 3 bytes)" in lines
+    assert '    + "with\\nnewline" (file, 3 bytes)' in lines
     assert "    + etc/.wh.gone (whiteout, 3 bytes)" in lines
     assert any(line.startswith("    - ") for line in lines)
 
@@ -172,4 +173,4 @@ def test_two_sources_without_images_cannot_be_compared_by_id(imgconv, tmp_path):
 def test_times_of_files_are_told_as_dates(seconds, told):
     """`date -u -d @1795227658` says the same."""
     change = FileDifference("changed", "a", (("mtime", seconds, "7"),))
-    assert diff_command._file(change) == f"~ a: mtime {told} here, 1970-01-01T00:00:07Z there"
+    assert diff_command._file(change) == f"~ a: mtime {told} in A, 1970-01-01T00:00:07Z in B"

@@ -59,7 +59,7 @@ def test_manifest_writes_the_very_bytes(imgconv, archive, tmp_path, made):
 def test_a_bare_tool_names_its_generation_of_go(imgconv, archive):
     done = imgconv("digest", archive("docker20-html"), "--as", "crane")
     assert done.out == "sha256:f8086de062ee4ef3853efafcfdcfce37dfcb280d0d8cc241e50b14da62374292\n"
-    assert done.err == "imgconv: crane is crane@go1.26 here: built with Go up to 1.26\n"
+    assert done.err == "imgconv: assuming crane built with Go up to 1.26 (else --as crane@go1.27)\n"
 
 
 def test_without_as_all_are_listed_with_their_go(imgconv, archive):

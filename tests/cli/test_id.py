@@ -232,11 +232,11 @@ def test_control_characters_and_markup_are_shown_as_text(imgconv, archive):
 
     path = archive("docker20-html", hostile)
     done = imgconv("id", path)
-    assert done.out == f"{HTML}  \\x1b[31mred[/] \\u202e[bold]x\n"
+    assert done.out == f'{HTML}  "\\x1b[31mred[/]" "\\u202e[bold]x"\n'
     assert "\x1b" not in done.err
     shown = imgconv("inspect", path)
     assert "\x1b" not in shown.out
-    assert "\\x1b[31mred[/]  \\u202e[bold]x" in shown.out
+    assert '"\\x1b[31mred[/]" "\\u202e[bold]x"' in shown.out
 
 
 def test_what_is_no_image_has_no_id(imgconv, tmp_path):

@@ -31,7 +31,7 @@ from     docker save of Docker 1.10 to 20.10, a distribution's build (v1
          folders, manifest.json with a newline; modes with file type bits; user
          name root)
 
-fmt-html:1  example.com:5000/ns/html:v1  fmt-html:zz  linux/amd64
+fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz  linux/amd64
 image ID {HTML}
 manifest none in the source
          containerd makes this one when it imports it:

@@ -34,7 +34,8 @@ def test_no_arguments_show_the_help(imgconv):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_needs_a_source_in_one_line(imgconv, name):
+def test_every_command_needs_a_source_in_one_line(imgconv, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     if name == "profiles":
         return
     done = imgconv(name)

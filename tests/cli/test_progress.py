@@ -121,7 +121,7 @@ def test_a_terminal_gets_a_row_for_the_whole_and_one_for_each_layer(monkeypatch)
     table.draw(snapshot(done=9_000_000))
     table.close()
     text = screen.getvalue()
-    assert "in all" in text
+    assert "total" in text
     assert "3.0/12.0 MB" in text
     assert "3bec91ac5d94" in text
     assert "2.0/8.0 MB" in text

@@ -180,5 +180,5 @@ def test_a_folder_that_may_not_be_written_to_is_said(place, form):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_folder_that_is_not_there_is_said(tmp_path, form):
-    with pytest.raises(StorageError, match="No such file or directory"):
+    with pytest.raises(StorageError, match="its folder does not exist"):
         convert.convert(str(SOURCE), str(tmp_path / "not" / "there"), to=form)

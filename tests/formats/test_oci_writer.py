@@ -198,9 +198,9 @@ def test_an_entry_of_nothing_is_the_callers_mistake(bench):
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        ("oci-archive", "oci-archive:PATH:docker.io/library/a:1"),
-        ("docker-oci", "docker-archive:PATH:a:1"),
-        ("docker-save@25", "docker-archive:PATH:a:1"),
+        ("oci-archive", "oci-archive:ARCHIVE:docker.io/library/a:1"),
+        ("docker-oci", "docker-archive:ARCHIVE:a:1"),
+        ("docker-save@25", "docker-archive:ARCHIVE:a:1"),
     ],
 )
 def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
@@ -209,12 +209,12 @@ def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
     bench.items(one, target)
     assert bench.warnings == []
     bench.items(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:1"), form="docker-save"), target)
-    assert bench.warnings == [f"2 names written; address one as {expected}"]
+    assert bench.warnings == [f"wrote 2 names; in skopeo and podman use {expected}"]
 
 
 def test_a_layout_folder_is_addressed_as_one(bench):
     oci.documents(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2")), bench.options())
-    assert bench.warnings == ["2 names written; address one as oci:PATH:1"]
+    assert bench.warnings == ["wrote 2 names; in skopeo and podman use oci:LAYOUT:1, oci:LAYOUT:2"]
 
 
 def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_there(bench):
@@ -229,4 +229,5 @@ def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_
         "docker.io/library/b:1",
         "docker.io/library/b:2",
     ]
-    assert bench.warnings == ["2 names written; address one as oci:PATH:docker.io/library/b:1"]
+    (warning,) = bench.warnings
+    assert "use oci:LAYOUT:docker.io/library/b:1, oci:LAYOUT:docker.io/library/b:2" in warning
