@@ -142,7 +142,7 @@ def _open_path(path: str, text: str) -> int:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
             msg = "this is a device or socket, not an archive"
             raise UnsafeInputError(msg, file=path)
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError as error:
         raise _missing(path, text) from error
     except ValueError as error:
@@ -150,6 +150,12 @@ def _open_path(path: str, text: str) -> int:
         raise StorageError(msg, file=path) from error
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="opening") from error
+    mode = os.fstat(fd).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
+        os.close(fd)
+        msg = "this became a device while it was opened"
+        raise UnsafeInputError(msg, file=path)
+    return fd
 
 
 def _missing(path: str, text: str) -> StorageError:

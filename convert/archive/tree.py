@@ -304,8 +304,13 @@ class FolderTree(Tree):
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
-            fd = os.open(folder or ".", flags, dir_fd=self._fd)
+            fd = os.open(".", flags, dir_fd=self._fd)
             try:
+                # One part at a time: a link may have come into the path since it was looked at.
+                for part in folder.split("/") if folder else ():
+                    below = os.open(part, flags, dir_fd=fd)
+                    os.close(fd)
+                    fd = below
                 with os.scandir(fd) as entries:
                     return list(entries)
             finally:

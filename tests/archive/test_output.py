@@ -309,7 +309,7 @@ class TestDestination:
             assert path.read_bytes() == b"old"
             out.commit()
         assert path.read_bytes() == END
-        with pytest.raises(DestinationExistsError, match="no regular file"):
+        with pytest.raises(DestinationExistsError, match="not a regular file"):
             open_tar(str(tmp_path), force=True)
 
     def test_a_failed_force_keeps_the_old(self, tmp_path, pool):
@@ -329,20 +329,21 @@ class TestDestination:
         assert path.read_bytes() == b"other"
         assert os.listdir(tmp_path) == ["t"]
 
-    def test_a_symlink_is_followed(self, tmp_path, pool):
+    def test_a_symlink_is_replaced_with_force(self, tmp_path, pool):
         (tmp_path / "real").write_bytes(b"old")
         (tmp_path / "link").symlink_to("real")
         with open_tar(str(tmp_path / "link"), force=True) as out:
             out.write([], pool)
             out.commit()
-        assert (tmp_path / "link").is_symlink()
-        assert (tmp_path / "real").read_bytes() == END
+        assert not (tmp_path / "link").is_symlink()
+        assert (tmp_path / "link").read_bytes() == END
+        assert (tmp_path / "real").read_bytes() == b"old"
 
-    def test_mode_and_owner_of_another_file_are_taken(self, tmp_path, pool):
+    def test_the_mode_of_what_is_replaced_is_kept(self, tmp_path, pool):
         path = tmp_path / "t"
         path.write_bytes(b"old")
         path.chmod(0o640)
-        with open_tar(str(path), force=True, like=path.stat()) as out:
+        with open_tar(str(path), force=True) as out:
             out.write([], pool)
             out.commit()
         assert path.stat().st_mode & 0o7777 == 0o640

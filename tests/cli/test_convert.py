@@ -371,15 +371,16 @@ def test_a_forced_layout_that_holds_its_source_is_refused(imgconv, archive):
     assert os.path.exists("layout/in.tar")
 
 
-def test_a_symlink_to_a_file_is_followed_when_forced(imgconv, archive):
+def test_a_symlink_to_a_file_is_replaced_when_forced(imgconv, archive):
     source = archive("docker20-html")
     os.mkdir("elsewhere")
     Path("elsewhere/real.tar").write_text("old")
     os.symlink("elsewhere/real.tar", "link.tar")
     assert imgconv(source, "--to", "crane", "link.tar").status == 2
     assert imgconv(source, "--to", "crane", "link.tar", "--force").status == 0
-    assert os.path.islink("link.tar")
-    assert check("elsewhere/real.tar", "crane")
+    assert not os.path.islink("link.tar")
+    assert check("link.tar", "crane")
+    assert Path("elsewhere/real.tar").read_text() == "old"
 
 
 def test_a_folder_that_is_not_there_is_4(imgconv, archive):
