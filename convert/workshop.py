@@ -346,8 +346,8 @@ class Workshop:
     def _dictated(self, layer: Layer, form: Form, staging: Staging) -> tuple[Layer, Content | None, Form]:
         """Return a layer whose descriptor the source dictates, with the bytes that a push uploads for it.
 
-        A layer that is not distributable goes on without bytes, and so does one that
-        its descriptor says can be fetched elsewhere.
+        A layer that is not distributable goes on without bytes, and so does a plain one
+        whose descriptor says where it can be fetched.
 
         Raises:
             NotRepresentableError: the descriptor names other bytes, so a registry refuses the push.
@@ -366,7 +366,8 @@ class Workshop:
                 uploaded, blob = self.encode(stream, staging, _size(layer))
             self._proofs.blobs.add(blob, uploaded.digest, uploaded.size)
         if (uploaded.digest, uploaded.size) != (wanted.digest, wanted.size):
-            if mediatypes.may_be_absent(wanted.media_type, wanted.urls):
+            # crane uploads finished bytes under the descriptor's digest and size, others under their own.
+            if form is Form.DESCRIBED_AGAIN and mediatypes.may_be_absent(wanted.media_type, wanted.urls):
                 return Layer(layer.diff_id, None, wanted), None, form
             raise NotRepresentableError(
                 f"LayerSources describe layer {layer.diff_id} as {wanted.digest} with {wanted.size} bytes, but a push "
