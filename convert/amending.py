@@ -17,10 +17,12 @@ from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.direct import STDOUT, open_stream
 from convert.archive.folders import Place
 from convert.archive.source import STDIN, open_whole_tar, path_of
+from convert.archive.spool import unnamed_file
 from convert.archive.tree import clean
 from convert.compression import profiles, streams
 from convert.content import HashingStream, Proofs, compression_of, drain, present
 from convert.destinations import check_folder, check_spelling
+from convert.digest import Digest
 from convert.errors import InputError, StorageError, UsageError
 from convert.formats.read import read
 from convert.formats.repositories import MEMBER, additions_to
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from convert.archive.tar_tree import TarTree
     from convert.archive.tar_write import Content
-    from convert.digest import Digest
     from convert.formats.repositories import Additions
     from convert.formats.writing import V1Scheme
     from convert.model import Blob, Descriptor, ImageSet, Layer
@@ -91,10 +92,11 @@ def add_repositories(
                 file=tree.where,
                 hint="--to docker-save makes an archive that does",
             )
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
+        tree.on_read = lambda blob, data: proofs.blobs.add(blob, Digest.of(data), len(data))
         images = read(tree)
         for warning in images.warnings:
             remark(warning)
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
 
         @functools.cache
         def layer_digests() -> LayerDigests:
@@ -118,7 +120,7 @@ def add_repositories(
         if target is None and not changes.append and not changes.drop:
             remark(f"{MEMBER}: already there and right, nothing written")
             return images
-        _write(tree, target, changes, place, force=force)
+        _write(tree, target, changes, place, _expected(tree, proofs), force=force)
         return images
 
 
@@ -173,7 +175,10 @@ class _Held:
         if key not in self._digests:
             seen: list[Digest] = []
             try:
-                plain = streams.decompress(blob.open(), compression_of(blob), where=blob.where)
+                raw = HashingStream(
+                    blob.open(), "sha256", lambda digest, size: self._proofs.blobs.add(blob, digest, size)
+                )
+                plain = streams.decompress(cast("BinaryIO", raw), compression_of(blob), where=blob.where)
                 hashing = HashingStream(
                     plain,
                     wanted.algorithm,
@@ -243,11 +248,45 @@ def _opened_place(path: str, tree: TarTree) -> Place:
     return place
 
 
-def _write(tree: TarTree, destination: str | None, changes: Additions, place: Place | None, *, force: bool) -> None:
+def _expected(tree: TarTree, proofs: Proofs) -> list[amend.Expected]:
+    """Return what has to be in the result: the members that were verified or read, and their repetitions."""
+    alike: dict[tuple[str | None, int], list[int]] = {}
+    at: dict[int, list[int]] = {}
+    for member in tree.members:
+        if member.kind == "file":
+            offsets = alike.setdefault((clean(member.name), member.size), [])
+            offsets.append(member.offset)
+            at[member.offset] = offsets
+    return [
+        amend.Expected(offset, size, digest, blob.where)
+        for blob, digest, size in proofs.blobs
+        if (extent := blob.extent()) is not None
+        for offset in at.get(extent.offset, ())
+    ]
+
+
+def _write(
+    tree: TarTree,
+    destination: str | None,
+    changes: Additions,
+    place: Place | None,
+    expected: list[amend.Expected],
+    *,
+    force: bool,
+) -> None:
     """Write the amended archive to `destination`, or over the file at `place`, which was opened."""
     if destination is not None and (stream := open_stream(destination)) is not None:
         with contextlib.closing(stream), _writing(destination):
-            amend.write_to_stream(stream.write, tree, changes.drop, changes.append)
+            if tree.private:
+                amend.write_to_stream(stream.write, tree, changes.drop, changes.append)
+                return
+            # A stream cannot be taken back: what goes into it is a copy that was verified.
+            copy = unnamed_file(None)
+            try:
+                amend.write_to_file(copy, tree, changes.drop, changes.append, expected)
+                amend.send(copy, tree, stream.write)
+            finally:
+                os.close(copy)
         return
     target = tree.where if destination is None else destination
     if destination is not None and not force and _same(destination, tree.fd):
@@ -260,7 +299,7 @@ def _write(tree: TarTree, destination: str | None, changes: Additions, place: Pl
                 out = AtomicFile(target, replace=force)
             stack.enter_context(out)
         with _writing(target):
-            amend.write_to_file(out.fd, tree, changes.drop, changes.append)
+            amend.write_to_file(out.fd, tree, changes.drop, changes.append, expected)
         tree.check_unchanged()
         out.commit()
 

@@ -24,7 +24,7 @@ from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
@@ -40,18 +40,21 @@ class VerifiedBlobs:
 
     def __init__(self) -> None:
         """Nothing is verified yet."""
-        self._found: set[tuple[int, Digest, int]] = set()
-        # An `id()` identifies a blob only while the blob lives.
-        self._alive: list[Blob] = []
+        # An `id()` identifies a blob only while the blob lives, so the blobs are kept.
+        self._found: dict[tuple[int, Digest, int], Blob] = {}
 
     def add(self, blob: Blob, digest: Digest, size: int) -> None:
         """Record that the bytes of `blob` have this digest and size."""
-        self._alive.append(blob)
-        self._found.add((id(blob), digest, size))
+        self._found[id(blob), digest, size] = blob
 
     def has(self, blob: Blob, digest: Digest, size: int) -> bool:
         """Report whether that was recorded."""
         return (id(blob), digest, size) in self._found
+
+    def __iter__(self) -> Iterator[tuple[Blob, Digest, int]]:
+        """Yield what was recorded."""
+        for (_, digest, size), blob in list(self._found.items()):
+            yield blob, digest, size
 
 
 class VerifiedLayers:
@@ -63,13 +66,11 @@ class VerifiedLayers:
 
     def __init__(self) -> None:
         """Nothing is verified yet."""
-        self._found: set[tuple[int, Digest]] = set()
-        self._alive: list[Blob] = []
+        self._found: dict[tuple[int, Digest], Blob] = {}
 
     def add(self, blob: Blob, diff_id: Digest) -> None:
         """Record that `blob`, unpacked if it is compressed, has this DiffID."""
-        self._alive.append(blob)
-        self._found.add((id(blob), diff_id))
+        self._found[id(blob), diff_id] = blob
 
     def has(self, blob: Blob, diff_id: Digest) -> bool:
         """Report whether that was recorded."""

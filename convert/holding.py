@@ -100,8 +100,8 @@ class Held:
         listed = self.listed.find(profile, diff_id)
         return listed is not None and self._out.has_blob(*listed)
 
-    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        """Return digest and size of a blob that is verified to be that layer.
+    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int, Blob] | None:
+        """Return digest, size and bytes of a blob that is verified to be that layer.
 
         Raises:
             StorageError: the target cannot be written to, or read.
@@ -123,7 +123,7 @@ class Held:
             return None
         self.listed.mark(profile, diff_id)
         self.verified.add(listed[0])
-        return listed
+        return *listed, blob
 
 
 def _absent(images: ImageSet) -> Iterator[Descriptor]:

@@ -218,9 +218,10 @@ def convert(
         if isinstance(out, FolderOutput):
             write_layout(out, result, options, shop, held)
             remember(out, held, result, done, profile.name)
+            opened.tree.check_unchanged()
         else:
-            out.write(wanted.writer().items(result, options), shop.layers)
-        opened.tree.check_unchanged()
+            items = wanted.writer().items(result, options)
+            out.write(items, shop.layers, before_end=opened.tree.check_unchanged)
         out.commit(_check_of(out, path, wanted, result, shop, proofs) if verify_output else None)
     if compress is not None and (unused := _unused(compress, wanted, done, v1_ids)):
         ledger.hints.append(unused)

@@ -82,8 +82,12 @@ def prove_blobs(fd: int, path: str) -> None:
 def _prove(layer: Layer, blob: Blob, proofs: Proofs, *, full: bool) -> None:
     # Reading the plain bytes proves both names in one pass.
     named = None if full else layer.stored
-    content = PlainContent(layer, proofs) if named is None else StoredContent(blob, named, proofs)
-    with content.open() as stream:
+    if named is not None:
+        stream = StoredContent(blob, named, proofs).open()
+    else:
+        # With the digest of the bytes as they lie, which nothing else may have verified.
+        stream = PlainContent(layer, proofs).open_described(lambda digest, size: proofs.blobs.add(blob, digest, size))
+    with stream:
         drain(stream)
 
 

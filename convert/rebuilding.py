@@ -166,9 +166,10 @@ def match(
             )
             if isinstance(out, FolderOutput):
                 pipeline.write_layout(out, result, options, shop)
+                opened.tree.check_unchanged()
             else:
-                out.write(target(to).writer().items(result, options), shop.layers)
-            opened.tree.check_unchanged()
+                items = target(to).writer().items(result, options)
+                out.write(items, shop.layers, before_end=opened.tree.check_unchanged)
             out.commit()
             outcome.written = path
         else:

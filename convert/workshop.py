@@ -81,8 +81,8 @@ class KnownBlobs(Protocol):
     def is_listed(self, profile: str, diff_id: Digest) -> bool:
         """Whether the target claims to hold it; nothing is read."""
 
-    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        """Return digest and size of a blob that is verified to be that layer."""
+    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int, Blob] | None:
+        """Return digest, size and bytes of a blob that is verified to be that layer."""
 
 
 class NoStaging:
@@ -472,14 +472,14 @@ class Workshop:
         apart = self._jobs > FEW_WORKERS and _size(layer) >= SPLIT_SIZE and not self._side_by_side
         return read_ahead(plain) if apart else plain
 
-    def _there(self, layer: Layer, digest: Digest, size: int) -> tuple[Layer, Content, Form]:
+    def _there(self, layer: Layer, digest: Digest, size: int, blob: Blob) -> tuple[Layer, Content, Form]:
         """Take the blob that the target holds, once the layer is verified to be what it says."""
         plain = PlainContent(layer, self._proofs)
         if not plain.verified:
             _read(plain)
         descriptor = Descriptor(mediatypes.layer_type(self._profile.compression, docker=False), digest, size)
-        made = Layer(layer.diff_id, layer.blob, descriptor)
-        return made, StoredContent(present(layer), descriptor, self._proofs), Form.ENCODED
+        made = Layer(layer.diff_id, blob, descriptor)
+        return made, StoredContent(blob, descriptor, self._proofs), Form.ENCODED
 
     def encode(self, plain: BinaryIO, staging: Staging, size: int) -> tuple[Descriptor, Blob]:
         """Compress a stream with the profile into the staging area.

@@ -59,11 +59,15 @@ class TarOutput(Protocol):
         items: Iterable[Item],
         executor: Executor,
         progress: Callable[[int], None] | None = None,
+        *,
+        before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members and the end of the archive; call it once.
 
         `executor` runs what can run in parallel; the bytes do not depend on it.
         `progress` is told bytes of content as they are done, from any thread.
+        `before_end` is called when all members are written; if it raises, the
+        archive gets no end.
 
         Raises:
             InputError: a content is not what it should be.
@@ -150,6 +154,8 @@ class FileTar:
         items: Iterable[Item],
         executor: Executor,
         progress: Callable[[int], None] | None = None,
+        *,
+        before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members and the end of the archive."""
         self._progress = progress
@@ -165,6 +171,8 @@ class FileTar:
                 if wrong is not None:
                     raise _changed(placed[wrong].item)
             end = placed[-1].end if placed else 0
+            if before_end is not None:
+                before_end()
             self._put(tar_write.END, end)
             os.ftruncate(self._file.fd, end + len(tar_write.END))
         except OSError as error:
@@ -317,6 +325,8 @@ class StreamTar:
         items: Iterable[Item],
         executor: Executor,
         progress: Callable[[int], None] | None = None,
+        *,
+        before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members, each once it is verified, and the end of the archive."""
         self._progress = progress
@@ -330,6 +340,8 @@ class StreamTar:
                     break
                 item, checked = ahead.popleft()
                 self._send(item, checked.result())
+            if before_end is not None:
+                before_end()
             self._out.write(tar_write.END)
             self._out.close()
         except BrokenPipeError:

@@ -297,7 +297,9 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
     except BaseException:
         os.close(spool)
         raise
-    return TarTree(spool, path), wrapper
+    tree = TarTree(spool, path)
+    tree.private = True
+    return tree, wrapper
 
 
 class _Counted(streams.Over):

@@ -160,6 +160,8 @@ class TarTree(MemberTree):
         """
         super().__init__(where)
         self.fd = fd
+        #: Whether `fd` is an unnamed file of this process, which nobody else can change.
+        self.private = False
         self._blobs: dict[int, SliceBlob] = {}
         try:
             self._stamp = Stamp.of(os.fstat(fd))

@@ -21,7 +21,7 @@ from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_N
 from convert.remarks import Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from convert.archive import tar_read
     from convert.model import Blob
@@ -69,6 +69,8 @@ class Tree(ABC):
         """Name the source `where` in errors."""
         self.where = where
         self.warnings = Remarks()
+        #: Called with each document that `read` returns.
+        self.on_read: Callable[[Blob, bytes], None] | None = None
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -152,6 +154,8 @@ class Tree(ABC):
         if data is None or len(data) > limit:
             msg = f"a document of more than {limit} bytes is not read"
             raise UnsafeInputError(msg, file=self.where, member=name)
+        if self.on_read is not None:
+            self.on_read(blob, data)
         return data
 
     def _resolve(self, name: str) -> tuple[str, Member] | None:
