@@ -77,7 +77,7 @@ def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) 
             continue
         key = image.manifest.digest if image.manifest is not None else image.image_id
         named = by_manifest.setdefault(key, NamedImage(image, ()))
-        reference = tag_of(entry.name, target, warn)
+        reference = tag_of(entry.name, target, warn, listed_only=True)
         if reference is not None and reference not in named.references:
             by_manifest[key] = dataclasses.replace(named, references=(*named.references, reference))
     if not by_manifest:
@@ -112,14 +112,21 @@ def node_digest(entry: Entry) -> Digest | None:
             return entry.descriptor.digest if entry.descriptor is not None else None
 
 
-def tag_of(name: Name | None, target: str, warn: Callable[[str], None]) -> Reference | None:
-    """Return what RepoTags can hold of a name: a reference with tag, or None with a warning."""
+def tag_of(
+    name: Name | None, target: str, warn: Callable[[str], None], *, listed_only: bool = False
+) -> Reference | None:
+    """Return what RepoTags can hold of a name: a reference with tag, or None with a warning.
+
+    `listed_only` tells whether index.json keeps the name all the same.
+    """
     if name is None:
         return None
     reference = usable(name)
     if reference is None:
         shown = name.reference.full if name.reference is not None else name.ref_name
-        warn(f"dropped name {quoted(shown or '')}: {target} needs REPOSITORY:TAG (set one with --tag)")
+        what = "only index.json keeps name" if listed_only else "dropped name"
+        needs = "RepoTags take" if listed_only else f"{target} needs"
+        warn(f"{what} {quoted(shown or '')}: {needs} REPOSITORY:TAG (set one with --tag)")
     return reference
 
 

@@ -67,11 +67,17 @@ def _listed(one: NamedImage) -> ManifestItem:
 
 
 def _descriptor(entry: Entry) -> Descriptor:
-    """Return an entry's descriptor with the tag as ref.name, as Docker always has it."""
+    """Return an entry's descriptor with the tag as ref.name, as Docker always has it.
+
+    Only RepoTags need a repository with a tag: a name by digest stays the image's name for
+    containerd, and what a source's index has as ref.name stays.
+    """
     reference = usable(entry.name) if entry.name is not None else None
     plain = _layout.node_descriptor(entry)
     if reference is None:
-        return _layout.with_names(plain, None, None)
+        full = entry.name.reference.full if entry.name is not None and entry.name.reference is not None else None
+        kept = entry.descriptor.annotations.get(_layout.REF_NAME) if entry.descriptor is not None else None
+        return _layout.with_names(plain, full, kept if entry.name is not None else None)
     return _layout.with_names(plain, reference.full, reference.tag)
 
 

@@ -399,6 +399,18 @@ def test_a_source_that_cannot_be_read_says_why_in_every_format(imgconv, tmp_path
     assert second["error"] is None
 
 
+def test_a_name_is_reported_as_dropped_only_where_it_is_not_written(imgconv, tmp_path):
+    layout_named(imgconv, tmp_path / "layout", "only-a-tag")
+    for form in FORMATS:
+        out = tmp_path / form
+        done = imgconv(tmp_path / "layout", "--to", form, out)
+        assert done.status == 0
+        raw = (out / "index.json").read_bytes() if form == "oci" else out.read_bytes()
+        written = b"only-a-tag" in raw
+        assert ("dropped name only-a-tag" in done.err) is not written
+        assert ("only-a-tag" in done.out) is written
+
+
 # -- status 70 ------------------------------------------------------------------------------
 
 DIGITS = "9" * 5000
