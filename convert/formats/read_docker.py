@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.archive.tree import names_nothing
-from convert.errors import FormatError, InputError, UnsafeInputError
+from convert.errors import FormatError, InputError, UnsafeInputError, UsageError
 from convert.formats import parsing
 from convert.formats.reading import Document, Fields, absent_layers, check
 from convert.formats.v1_folders import V1Folders
@@ -217,7 +217,12 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
             continue
         described = parsing.descriptor(entry)
         parsing.check_data(described, file=reading.file, member="manifest.json")
-        found[sources.as_digest(key, key)] = described
+        diff_id = sources.as_digest(key, key)
+        for digest in (diff_id, described.digest) if all_sources else ():
+            if digest.algorithm != "sha256":
+                # pkg/v1/hash.go; one such digest ends the reading of manifest.json.
+                raise UsageError(f"crane knows only sha256, and LayerSources name {digest}", file=reading.file)
+        found[diff_id] = described
     if all_sources and any(entry is None for _, entry in sources.items()):
         fields.fail("LayerSources", "has null for a layer, which crane takes for a descriptor of nothing")
     return found
