@@ -36,6 +36,11 @@ MAX_WRAPPER_RATIO: Final = 200
 MAX_MEMBERS: Final = 300_000
 MAX_MEMBER_NAME: Final = 4096
 MAX_PAX_SIZE: Final = 1 * MIB
+#: Bytes of all names and link targets of one archive together: a count alone would
+#: allow a gigabyte.
+MAX_ALL_MEMBER_NAMES: Final = 64 * MIB
+#: Parts of a name that is looked up in an archive, each of which may be a link.
+MAX_NAME_PARTS: Final = 256
 #: Links followed from a name to a regular member.
 MAX_LINK_HOPS: Final = 8
 
@@ -56,6 +61,9 @@ MAX_LAYERS: Final = 10_000
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
 MAX_ALL_LAYERS: Final = 40_000
+#: Names of all images of one source together, each of which takes a kilobyte or two
+#: on its way to a target. A repository of many years has ten thousand.
+MAX_ALL_NAMES: Final = 100_000
 #: Faults collected before nobody wants to know of more.
 MAX_PROBLEMS: Final = 1000
 
@@ -64,8 +72,33 @@ MAX_PROBLEMS: Final = 1000
 MAX_SHOWN: Final = 1000
 MAX_SHOWN_LINES: Final = 2000
 
+#: Bytes of the histories that `inspect` puts into its document, those of a config that many
+#: images share counted for each; and of a whole `--json` document.
+MAX_HISTORIES_SIZE: Final = 16 * MIB
+MAX_REPORT_SIZE: Final = 64 * MIB
+#: Layers of no known encoder after which `match` tries no more: each costs a run of every encoder.
+MAX_UNKNOWN_LAYERS: Final = 200
+#: Places in which two documents differ that `diff` lists, and boxes of a graph.
+MAX_DIFFERENCES: Final = 1000
+MAX_BOXES: Final = 10_000
+
 #: Remarks about one source: a terminal full of them helps nobody.
 MAX_REMARKS: Final = 1000
+
+#: Members of a gzip stream, streams of bzip2 or xz, and frames of zstd, in one layer,
+#: that are smaller than a block of a tar. A layer in the form of eStargz has one or two a file.
+MAX_SMALL_MEMBERS: Final = 1_000_000
+SMALL_MEMBER: Final = 512
+
+#: The window or dictionary of one zstd or xz stream: what zstd's "long" mode uses by
+#: default, and `xz -9` needs 65 MiB.
+MAX_DECODER_MEMORY: Final = 128 * MIB
+#: The same of all streams that are unpacked at once, however many threads there are,
+#: and the size up to which one is not counted.
+DECODING_MEMORY: Final = 128 * MIB
+FREE_MEMORY: Final = 1 * MIB
+#: The same of a wrapper inside another wrapper.
+MAX_INNER_WRAPPER_MEMORY: Final = 16 * MIB
 
 #: Bytes handled at a time when streaming.
 CHUNK: Final = 1 * MIB

@@ -23,7 +23,13 @@ from convert.archive.tar_tree import TarTree
 from convert.archive.tree import FolderTree, Tree
 from convert.compression import streams
 from convert.errors import StorageError, UnsafeInputError, UsageError
-from convert.limits import CHUNK, MAX_WRAPPER_RATIO, WRAPPER_FREE_SIZE
+from convert.limits import (
+    CHUNK,
+    MAX_DECODER_MEMORY,
+    MAX_INNER_WRAPPER_MEMORY,
+    MAX_WRAPPER_RATIO,
+    WRAPPER_FREE_SIZE,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -257,7 +263,9 @@ def _peeled(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
                 msg = f"compressed more than {_MAX_WRAPPERS} times over"
                 raise UnsafeInputError(msg, file=where)
             raw = _Counted(stream)
-            plain = streams.decompress(cast("BinaryIO", raw), wrapper, where=where)
+            # Layers are unpacked while this stream is open, so it takes no part in their waiting.
+            most = MAX_DECODER_MEMORY if len(wrappers) == 1 else MAX_INNER_WRAPPER_MEMORY
+            plain = streams.decompress(cast("BinaryIO", raw), wrapper, where=where, most_memory=most, wait=False)
             stream = cast("BinaryIO", _Guarded(plain, raw, where))
     except BaseException:
         stream.close()

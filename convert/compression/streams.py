@@ -7,40 +7,34 @@ where they are used, because `imgconv id` on a plain archive needs none.
 
 from __future__ import annotations
 
+import contextlib
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from convert import cancel
-from convert.errors import FormatError, TruncatedError, UnsupportedError
-from convert.limits import CHUNK, MIB
+from convert.compression.feed import FEED_SIZE, Feed, truncated
+from convert.compression.memory import DECODERS
+from convert.compression.xz_header import HEAD_SIZE, xz_memory
+from convert.compression.zstd_frames import HEADER_MAX, ZSTD_MAGIC, ZstdSource, content_size, is_skippable
+from convert.errors import FormatError, UnsupportedError
+from convert.limits import CHUNK, MAX_DECODER_MEMORY, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from typing_extensions import Buffer
 
 #: Bytes that `sniff` wants to see.
 SNIFF_SIZE: Final = 8
 
-#: Largest zstd window accepted: what the format's "long" mode uses by default,
-#: and what bounds the memory of one stream.
-MAX_ZSTD_WINDOW: Final = 128 * MIB
-#: Memory one xz stream may ask for; `xz -9` needs 65 MiB.
-MAX_XZ_MEMORY: Final = 128 * MIB
-
-_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE: Final = 0x184D2A50
 _MAGICS: Final = (
     (b"\x1f\x8b\x08", "gzip"),
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\x00", "xz"),
-    (_ZSTD_MAGIC, "zstd"),
+    (ZSTD_MAGIC, "zstd"),
 )
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-#: Magic, descriptor, window, dictionary ID and content size of a frame at most.
-_ZSTD_HEADER_MAX: Final = 18
-#: Input handed to a decoder at a time: its unread rest is copied on each call.
-_FEED: Final = 256 << 10
 
 
 def sniff(head: bytes) -> str:
@@ -52,7 +46,7 @@ def sniff(head: bytes) -> str:
     for magic, name in _MAGICS:
         if head.startswith(magic):
             return name
-    if len(head) >= SNIFF_SIZE and _is_skippable(head):
+    if len(head) >= SNIFF_SIZE and is_skippable(head):
         return "zstd"
     return ""
 
@@ -78,7 +72,7 @@ def size_hint(blob: Openable, compression: str) -> int | None:
         return blob.size
     with blob.open() as stream:
         if compression == "zstd":
-            return _zstd_content_size(stream.read(_ZSTD_HEADER_MAX))
+            return content_size(stream.read(HEADER_MAX))
         if compression == "gzip" and blob.size is not None and stream.seekable():
             stream.seek(-4, io.SEEK_END)
             return _gzip_content_size(stream.read(4), blob.size)
@@ -93,12 +87,18 @@ def _gzip_content_size(tail: bytes, stored_size: int) -> int | None:
     return size if len(tail) == 4 and size >= least else None
 
 
-def decompress(stream: BinaryIO, compression: str, *, where: str) -> BinaryIO:
+def decompress(
+    stream: BinaryIO, compression: str, *, where: str, most_memory: int = MAX_DECODER_MEMORY, wait: bool = True
+) -> BinaryIO:
     """Return a stream of the plain bytes of `stream`, which it closes with itself.
 
     `compression` is what `sniff` said; with "" the stream comes back as it is.
     `where` names it in errors. To a reader that stops early nothing is promised
     about the rest; reading to the end checks every checksum the format has.
+
+    `most_memory` is what its window or dictionary may take, in bytes. All streams
+    of this process share `DECODING_MEMORY`: one waits until the others leave
+    enough for it, unless `wait` is false.
 
     Raises:
         TruncatedError: while reading: the stream ends in the midst of a frame.
@@ -107,7 +107,7 @@ def decompress(stream: BinaryIO, compression: str, *, where: str) -> BinaryIO:
     """
     if not compression:
         return stream
-    chunks = plain_chunks(read_chunks(stream, _FEED), compression, where=where)
+    chunks = plain_chunks(read_chunks(stream, FEED_SIZE), compression, where=where, most_memory=most_memory, wait=wait)
     return cast("BinaryIO", ChunkStream(chunks, close=stream.close))
 
 
@@ -125,16 +125,28 @@ def read_into(stream: BinaryIO, buffer: Buffer) -> int:
     return cast("io.RawIOBase", stream).readinto(buffer) or 0
 
 
-def plain_chunks(raw: Iterable[bytes], compression: str, *, where: str) -> Iterator[bytes]:
+def plain_chunks(
+    raw: Iterable[bytes],
+    compression: str,
+    *,
+    where: str,
+    most_memory: int = MAX_DECODER_MEMORY,
+    wait: bool = True,
+) -> Iterator[bytes]:
     """Yield the plain bytes of a compressed stream, at most 1 MiB at a time.
 
     `raw` is always consumed to its end, junk behind a gzip member included, so
-    that a caller who hashes it on the way sees every byte. Errors as `decompress`.
+    that a caller who hashes it on the way sees every byte. Memory and errors as
+    `decompress`.
     """
     if not compression:
         return iter(raw)
-    decoder = {"gzip": _gunzip, "zstd": _unzstd, "xz": _unxz, "bzip2": _bunzip2}[compression]
-    return _cancellable(decoder(iter(raw), where))
+    if compression == "gzip":
+        return _cancellable(_gunzip(iter(raw), where))
+    if compression == "bzip2":
+        return _cancellable(_bunzip2(iter(raw), where))
+    memory = _Memory(most_memory, DECODERS.take if wait else _at_once)
+    return _cancellable((_unzstd if compression == "zstd" else _unxz)(iter(raw), where, memory))
 
 
 def _cancellable(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -241,8 +253,16 @@ class ChunkStream(io.RawIOBase):
             self._close()
 
 
-def _truncated(name: str, where: str) -> TruncatedError:
-    return TruncatedError(f"the {name} stream ends too early", member=where)
+def _at_once(_: int) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What one stream may use, in bytes, and how it asks for it."""
+
+    most: int
+    take: Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 def _damaged(name: str, where: str, error: Exception) -> FormatError:
@@ -259,80 +279,37 @@ def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
 
     damage = cast("type[Exception]", igzip_lib.IsalError)
 
-    pending = b""
+    feed = Feed(raw, "gzip", where)
     first = True
-    while True:
-        pending = _at_least(pending, 2, raw)
-        if not first and pending[:2] != _GZIP_MAGIC:
-            break
-        if not pending:
-            raise _truncated("gzip", where)
+    while first or feed.peek(2) == _GZIP_MAGIC:
         first = False
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         try:
-            while not member.eof:
-                if member.needs_input and not pending:
-                    pending = next(raw, b"")
-                    if not pending:
-                        raise _truncated("gzip", where)
-                plain = member.decompress(pending, CHUNK)
-                pending = b""
-                if plain:
-                    yield plain
+            yield from feed.one(member)
         except damage as error:
             raise _damaged("gzip", where, error) from error
-        pending = member.unused_data
     for _ in raw:
         pass
 
 
-def _at_least(pending: bytes, size: int, raw: Iterator[bytes]) -> bytes:
-    while len(pending) < size:
-        more = next(raw, b"")
-        if not more:
-            break
-        pending += more
-    return pending
-
-
-def _first(name: str, raw: Iterator[bytes], where: str) -> bytes:
-    data = next(raw, b"")
-    if not data:
-        raise _truncated(name, where)
-    return data
-
-
-def _unxz(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
+def _unxz(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
     """Yield the plain bytes of .xz streams, with zero padding between and behind."""
     import lzma  # noqa: PLC0415 - only where used
 
-    pending = _first("xz", raw, where)
-    while pending:
-        stream = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY)
+    feed = Feed(raw, "xz", where)
+    first = True
+    while first or feed.peek(1):
+        first = False
+        needed = min(xz_memory(feed.peek(HEAD_SIZE)), memory.most)
         try:
-            while not stream.eof:
-                if stream.needs_input and not pending:
-                    pending = next(raw, b"")
-                    if not pending:
-                        raise _truncated("xz", where)
-                plain = stream.decompress(pending, CHUNK)
-                pending = b""
-                if plain:
-                    yield plain
+            with memory.take(needed):
+                yield from feed.one(lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=needed))
         except lzma.LZMAError as error:
             if "Memory usage limit" in str(error):
-                msg = f"the xz stream needs more than {MAX_XZ_MEMORY // MIB} MiB of memory"
+                msg = f"the xz stream needs more than {needed // MIB} MiB of memory"
                 raise UnsupportedError(msg, member=where) from error
             raise _damaged("xz", where, error) from error
-        pending = stream.unused_data
-        padding = 0
-        while True:
-            rest = pending.lstrip(b"\0")
-            padding += len(pending) - len(rest)
-            pending = rest or next(raw, b"")
-            if rest or not pending:
-                break
-        if padding % 4:
+        if feed.skip_zeros() % 4:
             msg = "damaged xz stream: padding is no multiple of 4 bytes"
             raise FormatError(msg, member=where)
 
@@ -341,132 +318,36 @@ def _bunzip2(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     """Yield the plain bytes of one or more bzip2 streams."""
     import bz2  # noqa: PLC0415 - only where used
 
-    pending = _first("bzip2", raw, where)
-    while pending:
-        stream = bz2.BZ2Decompressor()
+    feed = Feed(raw, "bzip2", where)
+    first = True
+    while first or feed.peek(1):
+        first = False
         try:
-            while not stream.eof:
-                if stream.needs_input and not pending:
-                    pending = next(raw, b"")
-                    if not pending:
-                        raise _truncated("bzip2", where)
-                plain = stream.decompress(pending, CHUNK)
-                pending = b""
-                if plain:
-                    yield plain
+            yield from feed.one(bz2.BZ2Decompressor())
         except OSError as error:
             raise _damaged("bzip2", where, error) from error
-        pending = stream.unused_data or next(raw, b"")
 
 
-def _unzstd(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
+def _unzstd(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
     """Yield the plain bytes of zstd frames, skippable ones left out (RFC 8878)."""
     import zstandard  # noqa: PLC0415 - only where used
 
-    source = _ZstdSource(raw, where)
-    decoder = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW)
-    reader = decoder.stream_reader(cast("BinaryIO", source), read_size=_FEED, read_across_frames=True)
+    source = ZstdSource(raw, where)
     try:
-        while plain := reader.read(CHUNK):
-            yield plain
+        while source.open():
+            # A decoder for each larger window: what was granted for one frame does not hold for a later one.
+            with memory.take(min(source.window, memory.most)):
+                decoder = zstandard.ZstdDecompressor(max_window_size=memory.most)
+                reader = decoder.stream_reader(cast("BinaryIO", source), read_size=FEED_SIZE, read_across_frames=True)
+                while plain := reader.read(CHUNK):
+                    yield plain
+                del reader, decoder
     except zstandard.ZstdError as error:
         if "too much memory" in str(error):
-            msg = f"the zstd window is over {MAX_ZSTD_WINDOW // MIB} MiB"
+            msg = f"the zstd window is over {memory.most // MIB} MiB"
             raise UnsupportedError(msg, member=where) from error
         raise _damaged("zstd", where, error) from error
     # The library takes the end of input for the end of the stream wherever it
     # comes, so the frames were followed on their way in.
     if not source.complete:
-        raise _truncated("zstd", where)
-
-
-class _ZstdSource:
-    """Hands raw bytes to libzstd and follows frame and block bounds meanwhile."""
-
-    def __init__(self, raw: Iterator[bytes], where: str) -> None:
-        self._raw = raw
-        self._where = where
-        self._header = b""  # bytes of a header that is not whole yet
-        self._skip = 0  # bytes of content until the next header
-        self._in_frame = False
-        self._has_checksum = False
-        self._seen = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether the input so far ends where a frame ends, and holds one."""
-        return self._seen and not (self._in_frame or self._skip or self._header)
-
-    def read(self, _size: int = -1) -> bytes:
-        chunk = next(self._raw, b"")
-        self._follow(chunk)
-        return chunk
-
-    def _follow(self, chunk: bytes) -> None:
-        position = 0
-        while position < len(chunk):
-            if self._skip:
-                step = min(self._skip, len(chunk) - position)
-                self._skip -= step
-                position += step
-                continue
-            wanted = self._header_size()
-            step = min(wanted - len(self._header), len(chunk) - position)
-            self._header += chunk[position : position + step]
-            position += step
-            if len(self._header) == self._header_size():
-                self._take_header()
-
-    def _header_size(self) -> int:
-        """Bytes of the header being read, as far as known yet."""
-        if self._in_frame:
-            return 3
-        if len(self._header) < 5:
-            return 5
-        if _is_skippable(self._header):
-            return 8
-        return 5 + _zstd_header_rest(self._header[4])
-
-    def _take_header(self) -> None:
-        header, self._header = self._header, b""
-        self._seen = True
-        if self._in_frame:
-            word = int.from_bytes(header, "little")
-            # Block_Type 1 is RLE: one byte stands for Block_Size bytes.
-            self._skip = 1 if word >> 1 & 3 == 1 else word >> 3
-            if word & 1:
-                self._in_frame = False
-                self._skip += 4 if self._has_checksum else 0
-        elif _is_skippable(header):
-            self._skip = int.from_bytes(header[4:8], "little")
-        elif header.startswith(_ZSTD_MAGIC):
-            self._in_frame = True
-            self._has_checksum = bool(header[4] & 4)
-        else:
-            msg = "damaged zstd stream: bytes behind a frame begin no other"
-            raise FormatError(msg, member=self._where)
-
-
-def _is_skippable(head: bytes) -> bool:
-    return int.from_bytes(head[:4], "little") & ~0xF == _ZSTD_SKIPPABLE
-
-
-def _zstd_header_rest(descriptor: int) -> int:
-    """Bytes of a frame header behind its Frame_Header_Descriptor (RFC 8878, 3.1.1.1)."""
-    single_segment = bool(descriptor & 0x20)
-    size_flag = descriptor >> 6
-    size_field = (1 if single_segment else 0, 2, 4, 8)[size_flag]
-    return (0 if single_segment else 1) + (0, 1, 2, 4)[descriptor & 3] + size_field
-
-
-def _zstd_content_size(head: bytes) -> int | None:
-    if len(head) < 5 or not head.startswith(_ZSTD_MAGIC):
-        return None
-    descriptor = head[4]
-    end = 5 + _zstd_header_rest(descriptor)
-    single_segment = bool(descriptor & 0x20)
-    width = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
-    if not width or len(head) < end:
-        return None
-    size = int.from_bytes(head[end - width : end], "little")
-    return size + 256 if width == 2 else size
+        raise truncated("zstd", where)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from convert.archive.blobs import MemoryBlob, PreadStream
 from convert.compression.streams import (
-    MAX_XZ_MEMORY,
+    MAX_DECODER_MEMORY,
     ChunkStream,
     decompress,
     plain_chunks,
@@ -235,7 +235,7 @@ class TestXz:
         assert raw[14:16] == b"\x21\x01"  # LZMA2 with one byte of properties
         raw[16] = 40  # 4 GiB - 1
         raw[12 + size - 4 : 12 + size] = struct.pack("<I", zlib.crc32(raw[12 : 12 + size - 4]))
-        with pytest.raises(UnsupportedError, match=f"more than {MAX_XZ_MEMORY >> 20} MiB"):
+        with pytest.raises(UnsupportedError, match=f"more than {MAX_DECODER_MEMORY >> 20} MiB"):
             plain(bytes(raw), "xz")
 
     def test_the_strongest_preset_is_read(self):

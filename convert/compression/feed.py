@@ -1,0 +1,114 @@
+"""Compressed bytes for decoders that each read one stream of several that follow each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from convert import cancel
+from convert.errors import TruncatedError, UnsafeInputError
+from convert.limits import CHUNK, MAX_SMALL_MEMBERS, SMALL_MEMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+#: Input handed to a decoder at a time, at most and at first: it copies what it does not use.
+FEED_SIZE: Final = 256 << 10
+_FIRST_FEED: Final = 256
+
+
+class Decoder(Protocol):
+    """A decoder of one gzip member, bzip2 stream or xz stream, as the standard library has them."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether it cannot go on without input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """Input behind the end of the stream."""
+
+    def decompress(self, data: Buffer, max_length: int = -1) -> bytes:
+        """Return plain bytes, at most `max_length`."""
+
+
+class Feed:
+    """Hands compressed bytes to one decoder after the other.
+
+    A decoder copies what it was given and did not use, so a new one gets a little
+    first and more as it goes on: a stream of a million empty members costs no more
+    for each than one of ten.
+    """
+
+    def __init__(self, raw: Iterator[bytes], name: str, where: str) -> None:
+        self._raw = raw
+        self._name = name
+        self._where = where
+        self._chunk = b""
+        self._position = 0
+        self._small = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end, and stay before them."""
+        while len(self._chunk) - self._position < size:
+            # Members without content give no chunk at which the run could be cancelled.
+            cancel.check()
+            more = next(self._raw, b"")
+            if not more:
+                break
+            self._chunk = self._chunk[self._position :] + more
+            self._position = 0
+        return self._chunk[self._position : self._position + size]
+
+    def skip_zeros(self) -> int:
+        """Pass over zeros; return how many there were."""
+        count = 0
+        while self.peek(1) == b"\0":
+            rest = self._chunk[self._position :]
+            zeros = len(rest) - len(rest.lstrip(b"\0"))
+            self._position += zeros
+            count += zeros
+        return count
+
+    def one(self, decoder: Decoder) -> Iterator[bytes]:
+        """Yield what one decoder makes of the bytes up to the end of its stream.
+
+        Raises:
+            TruncatedError: the input ends before the stream does.
+            UnsafeInputError: there were too many small streams.
+        """
+        size = _FIRST_FEED
+        made = 0
+        while not decoder.eof:
+            data = memoryview(b"")
+            if decoder.needs_input:
+                if not self.peek(1):
+                    raise truncated(self._name, self._where)
+                data = memoryview(self._chunk)[self._position : self._position + size]
+                self._position += len(data)
+                size = min(4 * size, FEED_SIZE)
+            plain = decoder.decompress(data, CHUNK)
+            if plain:
+                made += len(plain)
+                yield plain
+        self._position -= len(decoder.unused_data)
+        if made < SMALL_MEMBER:
+            self._small += 1
+            if self._small > MAX_SMALL_MEMBERS:
+                raise too_many(self._name, self._where)
+
+
+def truncated(name: str, where: str) -> TruncatedError:
+    """Return the error for a stream that ends before its format does."""
+    return TruncatedError(f"the {name} stream ends too early", member=where)
+
+
+def too_many(name: str, where: str) -> UnsafeInputError:
+    """Return the error for a stream in more small pieces than any tool makes."""
+    msg = f"the {name} stream has more than {MAX_SMALL_MEMBERS} parts of less than {SMALL_MEMBER} bytes"
+    return UnsafeInputError(msg, member=where)
