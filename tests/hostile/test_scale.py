@@ -6,21 +6,15 @@ space and what it may write; the peak of its memory is measured.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 import zlib
 
 import pytest
+from hostile import cases_scale
 from hostile.building import DIFF_ID, END, LAYER, MANIFEST, Docker, Layout, blob, config, dump, header, member, v1
-from support import COMMAND
+from hostile.measuring import MIB, MOST_MEMORY, run_bounded
+from hostile.scaling import manifest_for, sweep
 
-from convert.limits import MAX_ALL_LAYERS, MAX_LAYERS
-
-MIB = 1 << 20
-#: Seconds of a processor, and bytes resident. Most need a tenth.
-MOST_TIME = 20
-MOST_MEMORY = 300 * MIB
+from convert.limits import MAX_ALL_LAYERS, MAX_ALL_NAMES, MAX_LAYERS
 
 
 def bomb(size):
@@ -143,36 +137,12 @@ COMMANDS = {
 }
 
 
-# A process of its own sets the bounds and looks at the memory: the peak that the
-# kernel tells of a child counts what its parent held when it was made, and a
-# worker of the suite holds more than a run of imgconv may.
-LAUNCH = f"""
-import os, resource, subprocess, sys
-resource.setrlimit(resource.RLIMIT_CPU, ({MOST_TIME}, {MOST_TIME + 1}))
-resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 30, 2 << 30))
-process = subprocess.Popen(sys.argv[2:], stderr=subprocess.STDOUT)
-_, status, used = os.wait4(process.pid, 0)
-with open(sys.argv[1], "w") as file:
-    file.write(f"{{os.waitstatus_to_exitcode(status)}} {{used.ru_maxrss}}")
-"""
-
-
-def run_bounded(words):
-    """Run a command; return its status, what it printed and its peak memory."""
-    with tempfile.NamedTemporaryFile("r") as told:
-        launch = [sys.executable, "-P", "-c", LAUNCH, told.name, *COMMAND, *words]
-        text = subprocess.run(launch, stdout=subprocess.PIPE, check=True).stdout.decode()
-        status, peak = map(int, told.read().split())
-    return status, text, peak * (1 if sys.platform == "darwin" else 1024)
-
-
 def within_bounds(make, folder, commands):
     source = folder / "in.tar"
     source.write_bytes(make())
     for name in commands:
         words = [word.format(source=source, out=folder / "out") for word in COMMANDS[name]]
-        status, text, memory = run_bounded(words)
+        status, text, memory, _ = run_bounded(words)
         assert status in {0, 1, 2, 3}, (name, status, text[-500:])
         assert memory < MOST_MEMORY, (name, memory)
         assert "Traceback" not in text
@@ -198,7 +168,149 @@ def test_a_wrapper_that_expands_without_bound_is_refused(tmp_path):
         file.write(packer.compress(header(b"x", 3 << 30)))
         file.writelines(packer.compress(bytes(MIB)) for _ in range(1100))
         file.write(packer.flush())
-    status, text, memory = run_bounded(["id", str(source)])
+    status, text, memory, _ = run_bounded(["id", source])
     assert status == 3
     assert "it expands more than 200 times" in text
     assert memory < MOST_MEMORY
+
+
+# -- the table of issue 12, and growth ------------------------------------------------------
+
+
+def written(path, pieces):
+    with open(path, "wb") as file:
+        file.writelines(pieces)
+    return path
+
+
+def stays_small(words, statuses):
+    """Run a command; it must end by itself, within the bounds, with one of these statuses."""
+    status, text, peak, _ = run_bounded(words)
+    assert status in statuses, (words, status, text[-500:])
+    assert peak < MOST_MEMORY, (words, peak >> 20)
+    assert "Traceback" not in text
+    return text
+
+
+def source_of(name, folder):
+    """Return a source of the table, and what its commands end with."""
+    return written(folder / "in.tar", SOURCES[name]())
+
+
+SOURCES = {
+    "20,000 tags": lambda: cases_scale.many_tags(20_000),
+    "100,000 tags": lambda: cases_scale.short_tags(100_000),
+    "250,000 tags": lambda: cases_scale.short_tags(250_000),
+    "12,000 absent children": lambda: cases_scale.absent_children(12_000),
+    "500 layers through long links": lambda: cases_scale.long_links(500),
+    "500 layers through long links of their own": lambda: cases_scale.distinct_long_links(500, parts=200),
+    "400 bad base64": lambda: cases_scale.bad_base64(400, 20_000),
+    "600 times 10,000 history": lambda: cases_scale.long_histories(600, 10_000),
+    "100 times one long command": lambda: cases_scale.long_commands(100, 3_900_000),
+    "250,000 keys under 300 manifests": lambda: cases_scale.configs_of_keys(300, 250_000),
+    "14 configs of 100,000 keys": lambda: cases_scale.many_configs_of_keys(14, 100_000),
+    "60 indexes of 60 images": lambda: cases_scale.shared_indexes(60, 60, 20),
+    "170,000 names of 4 KB": lambda: cases_scale.long_names(170_000),
+    "290,000 blobs": lambda: cases_scale.unreferenced_blobs(290_000),
+    "16 large windows": lambda: cases_scale.large_windows(16, 127 * MIB),
+    "empty gzip members": lambda: cases_scale.empty_members("gzip", 64 * MIB),
+    "empty bzip2 streams": lambda: cases_scale.empty_members("bzip2", 64 * MIB),
+    "empty xz streams": lambda: cases_scale.empty_members("xz", 64 * MIB),
+}
+CONVERT = {to: ["{source}", "--to", to, "{out}", "-q"] for to in ("docker-save", "docker-save@25", "docker-oci", "oci")}
+TABLE = [
+    *[("20,000 tags", words) for words in CONVERT.values()],
+    ("20,000 tags", ["{source}", "--to", "crane", "{out}", "-q"]),
+    ("20,000 tags", ["--add-repositories", "{source}", "{out}"]),
+    *[(f"{n} tags", words) for n in ("100,000", "250,000") for words in (
+        CONVERT["oci"], CONVERT["docker-oci"], ["digest", "{source}", "--as", "imgconv"],
+        ["id", "{source}", "nosuch:9"],
+        ["diff", "{source}", "{source}"], ["validate", "{source}"],
+    )],
+    ("12,000 absent children", ["diff", "{source}", "{source}"]),
+    ("500 layers through long links", ["id", "{source}"]),
+    ("500 layers through long links of their own", ["id", "{source}"]),
+    ("400 bad base64", ["id", "{source}"]),
+    ("600 times 10,000 history", ["inspect", "{source}"]),
+    ("600 times 10,000 history", ["inspect", "{source}", "--json"]),
+    ("100 times one long command", ["inspect", "{source}"]),
+    ("100 times one long command", ["inspect", "{source}", "--json"]),
+    ("250,000 keys under 300 manifests", ["id", "{source}"]),
+    ("250,000 keys under 300 manifests", ["inspect", "{source}"]),
+    ("250,000 keys under 300 manifests", ["validate", "{source}"]),
+    ("14 configs of 100,000 keys", ["diff", "{source}", "{other}"]),
+    ("60 indexes of 60 images", ["inspect", "{source}", "--graph", "{out}.svg"]),
+    ("170,000 names of 4 KB", ["id", "{source}"]),
+    ("290,000 blobs", ["validate", "{source}"]),
+    ("16 large windows", ["{source}", "--to", "docker-save", "{out}", "-q", "--jobs", "16"]),
+    ("16 large windows", ["validate", "{source}", "--jobs", "16"]),
+    ("empty gzip members", ["validate", "{source}"]),
+    ("empty bzip2 streams", ["validate", "{source}"]),
+    ("empty xz streams", ["validate", "{source}"]),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "words"), TABLE, ids=lambda value: value if isinstance(value, str) else "-".join(value)
+)
+def test_a_small_source_costs_little(name, words, tmp_path):
+    source = source_of(name, tmp_path)
+    other = tmp_path / "other.tar"
+    if "{other}" in words:
+        written(other, cases_scale.many_configs_of_keys(14, 100_000, salt=100))
+    places = {"source": source, "out": tmp_path / "out", "other": other}
+    stays_small([word.format(**places) for word in words], {0, 1, 2, 3})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [1, 4])
+def test_match_tries_each_encoder_once_on_a_layer_that_is_listed_ten_thousand_times(images, tmp_path):
+    source = written(tmp_path / "in.tar", cases_scale.many_layers(10_000 * images))
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(manifest_for(source))
+    stays_small(["match", source, manifest], {1})
+
+
+def test_tags_by_the_thousand_are_grouped_in_one_pass(tmp_path):
+    """Each was once looked for among all those before it."""
+    source = written(tmp_path / "in.tar", cases_scale.many_tags(4000))
+    for to in ("docker-save", "crane"):
+        stays_small([source, "--to", to, tmp_path / to, "-q"], {0})
+
+
+def test_more_names_than_any_image_has_are_refused(tmp_path):
+    source = written(tmp_path / "in.tar", cases_scale.short_tags(MAX_ALL_NAMES + 1))
+    text = stays_small(["id", source], {3})
+    assert str(MAX_ALL_NAMES) in text
+
+
+def test_an_index_that_nobody_could_read_is_not_written(tmp_path):
+    source = written(tmp_path / "in.tar", cases_scale.many_tags(20_000))
+    text = stays_small([source, "--to", "docker-oci", tmp_path / "out.tar"], {2})
+    assert "index.json" in text
+    assert not (tmp_path / "out.tar").exists()
+
+
+def test_a_history_that_images_share_is_shown_once_for_each_as_long_as_there_is_room(tmp_path):
+    source = written(tmp_path / "in.tar", cases_scale.long_commands(40, 1_000_000))
+    text = stays_small(["inspect", source, "--json"], {0})
+    assert "histories of" in text
+
+
+def test_lies_about_one_layer_cost_one_run_of_each_encoder(tmp_path):
+    source = written(tmp_path / "in.tar", cases_scale.many_layers(1000))
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(manifest_for(source))
+    stays_small(["match", source, manifest], {1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "dimension", ["tags", "absent", "members", "history", "names_times_children", "bad_references"]
+)
+def test_cost_grows_no_faster_than_the_source(dimension, tmp_path):
+    """A part of what `scaling.py` measures."""
+    commands = ["id REF", "inspect --json", "convert docker-save", "diff", "validate"]
+    for row in sweep(tmp_path, [dimension], commands, steps=3, at_limit=False):
+        assert not row.faults, str(row)
