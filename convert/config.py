@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from convert import documents, gostruct
@@ -42,8 +42,7 @@ class Config:
     """An image config: its bytes, their digest, and what the other rooms read of it.
 
     `digest` is the image ID. `diff_ids` are lowest first, none where the config
-    has no `rootfs`. `created` is the text as it stands. `view` is the parsed
-    document, to be read with `field`. `where` and `member` name it in errors;
+    has no `rootfs`. `created` is the text as it stands. `where` and `member` name it in errors;
     `warnings` says what was taken with a remark.
     """
 
@@ -53,7 +52,6 @@ class Config:
     platform: Platform
     created: str | None
     history: tuple[HistoryEntry, ...]
-    view: Mapping[str, Any]
     where: str
     member: str
     warnings: tuple[str, ...] = ()
@@ -90,7 +88,6 @@ class Config:
                 ),
                 created=fields.text_or_none("created"),
                 history=_history(fields),
-                view=view,
                 where=where,
                 member=member,
                 warnings=tuple(warnings),
@@ -99,6 +96,20 @@ class Config:
             raise FormatError(error.message, file=where, member=member) from None
         except UnsafeInputError as error:
             raise UnsafeInputError(error.message, file=where, member=member) from None
+
+    @property
+    def view(self) -> Mapping[str, Any]:
+        """The parsed document, to be read with `field`.
+
+        It is parsed when it is asked for and kept for the last two configs only: the
+        documents of one source may hold more values than fit in memory at once.
+        """
+        return _view(self)
+
+    @cached_property
+    def _read_fields(self) -> dict[tuple[str, ...], Any]:
+        """What `field` returned or raised, so that a config under many manifests is searched once."""
+        return {}
 
     @cached_property
     def created_seconds(self) -> int:
@@ -139,6 +150,17 @@ class Config:
         Raises:
             FormatError: a key occurs in two spellings.
         """
+        if names not in self._read_fields:
+            try:
+                self._read_fields[names] = self._field(names)
+            except FormatError as error:
+                self._read_fields[names] = error.with_traceback(None)
+        found = self._read_fields[names]
+        if isinstance(found, FormatError):
+            raise FormatError(found.message, file=found.file, member=found.member)
+        return found
+
+    def _field(self, names: tuple[str, ...]) -> Any:
         value: Any = self.view
         for name in names:
             if not isinstance(value, Mapping):
@@ -154,6 +176,12 @@ class Config:
         """
         made = tuple(entry for entry in self.history if not entry.empty_layer)
         return made if len(made) == len(self.diff_ids) else None
+
+
+@lru_cache(maxsize=2)
+def _view(config: Config) -> Mapping[str, Any]:
+    view: Mapping[str, Any] = documents.parse(config.raw, where=config.where, member=config.member)
+    return view
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Final, TypeVar
 
 from convert.errors import FormatError
@@ -135,7 +136,7 @@ def _append(parts: list[str], value: object, escape_old: bool) -> None:
 
 
 def _string(text: str, escape_old: bool) -> str:
-    quoted = _escape_html(json.dumps(text, ensure_ascii=False))
+    quoted = _escape_html(encode_basestring(text))
     if escape_old and "\\" in quoted:
         quoted = _ESCAPE.sub(lambda found: _OLD_ESCAPES.get(found[0], found[0]), quoted)
     return quoted

@@ -21,11 +21,11 @@ from convert import mediatypes
 from convert.compression import makers
 from convert.content import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
-from convert.errors import DigestMismatchError
+from convert.limits import MAX_UNKNOWN_LAYERS
 from convert.model import Descriptor, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self
 
     from convert.compression.makers import Header, Maker
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 AS_IT_LIES: Final = "as stored"
 PLAIN: Final = "none"
 ELSEWHERE: Final = "not distributable"
+
+#: What a manifest says of the bytes of a layer: two sizes under one digest are two claims.
+_Listed = tuple[Digest, int]
 
 #: Encoders fed by one reading of a layer, after the first few.
 _ABREAST: Final = 8
@@ -110,6 +113,10 @@ class Matcher:
         self._tries = ThreadPoolExecutor(jobs, thread_name_prefix="try")
         self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
         self._fitted: dict[str, None] = {}
+        self._sizes: dict[tuple[int, Digest], int] = {}
+        self._stored: dict[tuple[int, str], str] = {}
+        #: Layers on which every encoder was tried in vain.
+        self._vain = 0
 
     def __enter__(self) -> Self:
         """Use as a context manager, so that threads end."""
@@ -126,55 +133,82 @@ class Matcher:
         Raises:
             InputError: a layer is not what names it.
         """
-        found: dict[tuple[Digest, Digest, int], LayerMatch] = {}
+        groups: dict[tuple[object, ...], list[tuple[Layer, Descriptor]]] = {}
         pairs = list(zip(layers, wanted, strict=True))
         for layer, descriptor in sorted(pairs, key=lambda pair: pair[1].size):
-            key = (layer.diff_id, descriptor.digest, descriptor.size)
-            if key not in found:
-                found[key] = self._layer(layer, descriptor)
+            key = (id(layer.blob), layer.diff_id, _compression(descriptor), descriptor.digest.algorithm)
+            groups.setdefault(key, []).append((layer, descriptor))
+        found: dict[tuple[int, Digest, _Listed], LayerMatch] = {}
+        for group in groups.values():
+            layer = group[0][0]
+            matches = self._layer(layer, list({_listed(descriptor): descriptor for _, descriptor in group}.values()))
+            found.update(((id(layer.blob), layer.diff_id, _listed(match.wanted)), match) for match in matches)
         return [
             dataclasses.replace(
-                found[layer.diff_id, descriptor.digest, descriptor.size], layer=layer, wanted=descriptor
+                found[id(layer.blob), layer.diff_id, _listed(descriptor)], layer=layer, wanted=descriptor
             )
             for layer, descriptor in pairs
         ]
 
-    def _layer(self, layer: Layer, wanted: Descriptor) -> LayerMatch:
+    def _layer(self, layer: Layer, listed: Sequence[Descriptor]) -> Iterator[LayerMatch]:
+        """Yield what was found for one layer under each digest that is listed for it.
+
+        Each encoder runs once, however many digests there are.
+        """
         if layer.blob is None:
-            elsewhere = bool(wanted.urls) and mediatypes.is_nondistributable(wanted.media_type)
-            return LayerMatch(layer, wanted, Found(ELSEWHERE) if elsewhere else None)
-        if wanted.digest == layer.diff_id:
-            size = self._read(layer)
-            return LayerMatch(layer, wanted, Found(PLAIN, "no encoder at all") if size == wanted.size else None)
-        if layer.blob.size == wanted.size and self._lies_so(layer.blob, wanted):
-            self._read(layer)
-            return LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
+            for wanted in listed:
+                elsewhere = bool(wanted.urls) and mediatypes.is_nondistributable(wanted.media_type)
+                yield LayerMatch(layer, wanted, Found(ELSEWHERE) if elsewhere else None)
+            return
+        rest: dict[_Listed, Descriptor] = {}
+        for wanted in listed:
+            if wanted.digest == layer.diff_id:
+                size = self._read(layer)
+                yield LayerMatch(layer, wanted, Found(PLAIN, "no encoder at all") if size == wanted.size else None)
+            elif layer.blob.size == wanted.size and self._lies_so(layer.blob, wanted):
+                self._read(layer)
+                yield LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
+            else:
+                rest[_listed(wanted)] = wanted
+        if rest:
+            yield from self._encoded(layer, rest)
+
+    def _encoded(self, layer: Layer, rest: dict[_Listed, Descriptor]) -> Iterator[LayerMatch]:
         tried = 0
-        near: list[str] = []
-        candidates = self._candidates(layer, wanted)
+        near: dict[_Listed, list[str]] = {}
+        candidates = self._candidates(layer, next(iter(rest.values())))
+        if self._vain >= MAX_UNKNOWN_LAYERS:
+            candidates = []
         for group in _groups(candidates, len(self._fitted)):
             tried += len(group)
-            found = self._race(layer, wanted, group, near)
-            if found is not None:
+            for key, found in self._race(layer, rest, group, near).items():
                 self._fitted[found.how] = None
-                return LayerMatch(layer, wanted, found, tried)
+                yield LayerMatch(layer, rest.pop(key), found, tried)
+            if not rest:
+                return
         if not candidates:
             self._read(layer)
-        return LayerMatch(layer, wanted, None, tried, tuple(near))
+        self._vain += 1
+        for key, wanted in rest.items():
+            yield LayerMatch(layer, wanted, None, tried, tuple(near.get(key, ())))
 
     def _read(self, layer: Layer) -> int:
-        """Prove a layer's DiffID; return its plain size."""
-        with PlainContent(layer, self._proofs).open() as plain:
-            return drain(plain, self._count)
+        """Verify a layer's DiffID, once; return its plain size."""
+        key = (id(layer.blob), layer.diff_id)
+        if key not in self._sizes:
+            with PlainContent(layer, self._proofs).open() as plain:
+                self._sizes[key] = drain(plain, self._count)
+        return self._sizes[key]
 
     def _lies_so(self, blob: Blob, wanted: Descriptor) -> bool:
-        """Tell whether a blob's bytes as they lie are the ones wanted."""
-        try:
-            with StoredContent(blob, wanted, self._proofs).open() as stream:
-                drain(stream)
-        except DigestMismatchError:
-            return False
-        return True
+        """Tell whether a blob's bytes as they lie, which are read once, are the ones wanted."""
+        key = (id(blob), wanted.digest.algorithm)
+        if key not in self._stored:
+            hasher = hashlib.new(wanted.digest.algorithm)
+            with blob.open() as stream:
+                drain(stream, hasher.update)
+            self._stored[key] = hasher.hexdigest()
+        return self._stored[key] == wanted.digest.hex
 
     def _count(self, chunk: memoryview) -> None:
         self._progress(len(chunk))
@@ -182,8 +216,7 @@ class Matcher:
     # -- which encoders, in which order -----------------------------------------------
 
     def _candidates(self, layer: Layer, wanted: Descriptor) -> list[Maker]:
-        compression = mediatypes.layer_compression(wanted.media_type) or "gzip"
-        known = {maker.name: maker for maker in makers.makers(compression)}
+        known = {maker.name: maker for maker in makers.makers(_compression(wanted))}
         order = list(known.values())
         sample = self._sample(layer, wanted)
         if sample is not None:
@@ -212,19 +245,28 @@ class Matcher:
 
     # -- one reading -------------------------------------------------------------------
 
-    def _race(self, layer: Layer, wanted: Descriptor, group: Sequence[Maker], near: list[str]) -> Found | None:
+    def _race(
+        self,
+        layer: Layer,
+        wanted: Mapping[_Listed, Descriptor],
+        group: Sequence[Maker],
+        near: dict[_Listed, list[str]],
+    ) -> dict[_Listed, Found]:
         """Run several encoders over a layer; those whose output grows too large drop out.
 
-        Those that come to the right size and another digest are added to `near`.
+        `wanted` are the digests to be found, all of one algorithm. Encoders that come
+        to the right size and another digest are added to `near`.
         """
         alone = len(group) == 1
-        tries = [
-            _begin(maker, maker.encoder(self._codec if alone else None, self._jobs), wanted.digest.algorithm)
-            for maker in group
-        ]
+        algorithm = next(iter(wanted))[0].algorithm
+        largest = max(descriptor.size for descriptor in wanted.values())
+        by_size: dict[int, dict[str, _Listed]] = {}
+        for key in wanted:
+            by_size.setdefault(key[1], {})[key[0].hex] = key
+        tries = [_begin(maker, maker.encoder(self._codec if alone else None, self._jobs), algorithm) for maker in group]
 
         def take(chunk: memoryview) -> None:
-            live = [one for one in tries if one.size <= wanted.size]
+            live = [one for one in tries if one.size <= largest]
             if alone:
                 for one in live:
                     one.take(chunk)
@@ -234,17 +276,20 @@ class Matcher:
 
         with PlainContent(layer, self._proofs).open() as plain:
             drain(plain, take)
+        found: dict[_Listed, Found] = {}
         for one in tries:
-            if one.size <= wanted.size:
+            if one.size <= largest:
                 one.put(one.encoder.finish())
-            if one.size != wanted.size:
-                continue
+            fitting = by_size.get(one.size, {})
             for header, hasher in one.hashers:
-                if hasher.hexdigest() == wanted.digest.hex:
+                hit = fitting.get(hasher.hexdigest())
+                if hit is not None and hit not in found:
                     by = header.by if header is not None else one.maker.made_by
-                    return Found(one.maker.name, by, one.maker, header)
-            near.append(one.maker.name)
-        return None
+                    found[hit] = Found(one.maker.name, by, one.maker, header)
+            for key in fitting.values():
+                if key not in found:
+                    near.setdefault(key, []).append(one.maker.name)
+        return found
 
     # -- making again ------------------------------------------------------------------
 
@@ -303,6 +348,11 @@ class Matcher:
         made = Layer(layer.diff_id, blob, wanted)
         return made, StoredContent(blob, wanted, self._proofs)
 
+    def may_guess(self, count: int) -> bool:
+        """Tell whether as many layers may be described in vain as one more image has."""
+        self._vain += count
+        return self._vain <= max(MAX_UNKNOWN_LAYERS, count)
+
     def describe(self, layer: Layer, group: Sequence[Maker]) -> dict[tuple[str, Header | None], Descriptor]:
         """Return what each maker makes of a layer, behind each header, by one reading."""
         tries = [_begin(maker, maker.encoder(None, 1), "sha256") for maker in group]
@@ -328,6 +378,14 @@ def _begin(maker: Maker, encoder: Encoder, algorithm: str) -> _Try:
         return _Try(maker, encoder, [(None, hashlib.new(algorithm))])
     hashers = [(header, hashlib.new(algorithm, header.raw)) for header in maker.headers]
     return _Try(maker, encoder, [*hashers], skip=_GZIP_HEADER)
+
+
+def _listed(wanted: Descriptor) -> _Listed:
+    return wanted.digest, wanted.size
+
+
+def _compression(wanted: Descriptor) -> str:
+    return mediatypes.layer_compression(wanted.media_type) or "gzip"
 
 
 def _groups(candidates: Sequence[Maker], fitted: int) -> Iterator[Sequence[Maker]]:

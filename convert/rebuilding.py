@@ -307,6 +307,8 @@ def _guessed(
 ) -> bool:
     if any(layer.blob is None or compression_of(layer.blob) for layer in image.layers):
         return False
+    if not matcher.may_guess(len(image.layers)):
+        return False
     every = makers.makers("gzip")
     for group in (every[:4], every[4:10], every[10:]):
         tables = [matcher.describe(layer, group) for layer in image.layers]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert import mediatypes
 from convert.errors import ImgconvError
 from convert.formats.indexes import child_platform, leaves
+from convert.limits import MAX_HISTORIES_SIZE
 from convert.model import Artifact, Image, Index, config_of
 from convert.names import (
     UNREAD,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convert.archive.source import Source
-    from convert.config import HistoryEntry
+    from convert.config import Config, HistoryEntry
     from convert.digest import Digest
     from convert.errors import InputError
     from convert.formats.producers import Producer
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Raised when a key of a document changes its meaning or goes away.
 VERSION: Final = 1
+#: Bytes of a step of a history in the document besides its texts.
+_STEP_SIZE: Final = 150
 
 Document = dict[str, Any]
 
@@ -80,6 +83,7 @@ def inspect_document(
     `encoders` what `names.encoders` did, None without `--encoders`.
     """
     notes: list[str] = []
+    shared = _Shared()
     indexes = _indexes(images)
     names = _names_by_node(images)
     listed_by: dict[int, dict[str, None]] = {}
@@ -91,7 +95,7 @@ def inspect_document(
         # An image that has names of its own is shown by those, also where an index lists it.
         if isinstance(item.node, Image) and (id(item.node) not in found or item.index is None):
             found[id(item.node)] = item
-    return {
+    document = {
         "report": "inspect",
         "version": VERSION,
         "source": _source(source, images)
@@ -101,7 +105,7 @@ def inspect_document(
             _identity(item)
             | {"engines": _engines(item, images, layers, notes)}
             | {"indexes": list(listed_by.get(id(item.node), ()))}
-            | _image(item.node, layers, facts, encoders or {})
+            | _image(item.node, layers, facts, encoders or {}, shared)
             for item in found.values()
             if isinstance(item.node, Image)
         ],
@@ -111,6 +115,52 @@ def inspect_document(
         "warnings": list(images.warnings),
         "problems": [_problem(error) for error in problems],
     }
+    if shared.left_out:
+        notes.append(
+            f"the histories of {shared.left_out} images are left out, because all together have more than "
+            f"{MAX_HISTORIES_SIZE} bytes; --image shows one"
+        )
+    return document
+
+
+class _Shared:
+    """What is made of a config once, however many images share it, and how much text there is of it."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._room = MAX_HISTORIES_SIZE
+        self._histories: dict[int, tuple[list[Document], list[Document] | None, int]] = {}
+        self._v1_ids: dict[int, list[str] | None] = {}
+
+    def history(self, config: Config) -> tuple[list[Document], list[Document] | None]:
+        """Return the history of a config, and the step that made each layer if the history tells.
+
+        Nothing where there is no room left for it.
+        """
+        if id(config) not in self._histories:
+            steps = [_history(entry) for entry in config.history]
+            size = sum(_STEP_SIZE + sum(len(text) for text in step.values() if isinstance(text, str)) for step in steps)
+            made = [step for step in steps if not step["empty_layer"]]
+            self._histories[id(config)] = steps, made if len(made) == len(config.diff_ids) else None, size
+        steps, layers, size = self._histories[id(config)]
+        # A layer shows its step a second time.
+        if 2 * size > self._room:
+            self.left_out += 1
+            return [], None
+        self._room -= 2 * size
+        return steps, layers
+
+    def v1_ids(self, config: Config) -> list[str] | None:
+        """Return the v1 IDs that Docker would give; None for a config that no engine takes."""
+        from convert import v1ids  # noqa: PLC0415 - only inspect shows what follows from DiffIDs: start-up time of id
+
+        if id(config) not in self._v1_ids:
+            try:
+                self._v1_ids[id(config)] = [entry.v1_id for entry in v1ids.docker(config)]
+            except ImgconvError:
+                # validate says why.
+                self._v1_ids[id(config)] = None
+        return self._v1_ids[id(config)]
 
 
 def step_text(history: Document | None) -> str:
@@ -228,13 +278,14 @@ def _image(
     layers: LayerBytes,
     facts: Mapping[int, LayerFacts] | None,
     encoders: Mapping[int, str | None],
+    shared: _Shared,
 ) -> Document:
     # Only inspect shows what follows from DiffIDs: start-up time of id.
     from convert import v1ids  # noqa: PLC0415
 
     config = image.config
-    v1_ids, scheme = _v1_ids(image)
-    history = config.history_for_layers()
+    v1_ids, scheme = _v1_ids(image, shared)
+    history, made = shared.history(config)
     chain = v1ids.chain_ids(config.diff_ids)
     return {
         "created": config.created,
@@ -246,27 +297,22 @@ def _image(
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
             | _layer(layer, layers, facts)
             | {"encoder": encoders.get(id(layer))}
-            | {"history": _history(history[number]) if history else None}
+            | {"history": made[number] if made else None}
             for number, layer in enumerate(image.layers)
         ],
-        "history": [_history(entry) for entry in config.history],
+        "history": history,
     }
 
 
-def _v1_ids(image: Image) -> tuple[list[str] | None, str | None]:
+def _v1_ids(image: Image, shared: _Shared) -> tuple[list[str] | None, str | None]:
     """Return an image's v1 IDs and where they are from.
 
     Those of the source's own directories, else those that Docker would give.
     """
     if image.v1_ids is not None:
         return list(image.v1_ids), "source"
-    from convert import v1ids  # noqa: PLC0415 - as above
-
-    try:
-        return [entry.v1_id for entry in v1ids.docker(image.config)], "docker"
-    except ImgconvError:
-        # A config that no engine takes has no v1 IDs; validate says why.
-        return None, None
+    found = shared.v1_ids(image.config)
+    return found, "docker" if found is not None else None
 
 
 def _layer(layer: Layer, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from convert.digest import Digest
@@ -113,7 +114,7 @@ def _label(node: Node) -> str:
 
 def _inventory(images: ImageSet, most: int = 8) -> str:
     """Say in one line what there is to choose from."""
-    labels = []
+    labels: dict[str, None] = {}
     for entry in images.entries:
         if entry.name and entry.name.reference:
             label = entry.name.reference.familiar
@@ -123,11 +124,14 @@ def _inventory(images: ImageSet, most: int = 8) -> str:
             label = _label(entry.node)
         else:
             continue
-        if label not in labels:
-            labels.append(label)
+        labels[label] = None
     if not labels:
         return "it holds none"
-    return "it holds " + ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
+    return (
+        "it holds "
+        + ", ".join(islice(labels, most))
+        + (f" and {len(labels) - most} more" if len(labels) > most else "")
+    )
 
 
 def _by_ref_name(images: ImageSet, text: str) -> Iterator[_Hit]:

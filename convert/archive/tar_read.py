@@ -24,7 +24,7 @@ from convert.archive.tar_header import (
     text_of,
 )
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
-from convert.limits import CHUNK, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
+from convert.limits import CHUNK, MAX_ALL_MEMBER_NAMES, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
 from convert.remarks import Remarks
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ class TarReader:
         self._cursor = cursor
         self._where = where
         self._count = 0
+        self._names_size = 0
         self._junk_seen = False
 
     def __iter__(self) -> Iterator[Member]:
@@ -316,6 +317,10 @@ class TarReader:
         if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:
             msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
             raise UnsafeInputError(msg, file=self._where, member=name[:80])
+        self._names_size += len(raw_name) + len(raw_link)
+        if self._names_size > MAX_ALL_MEMBER_NAMES:
+            msg = f"names and links of its members have more than {MAX_ALL_MEMBER_NAMES} bytes together"
+            raise UnsafeInputError(msg, file=self._where)
         kind = _KINDS.get(flag, "other")
         if flag == b"\0" and name.endswith("/"):
             kind = "dir"  # how v7 wrote folders

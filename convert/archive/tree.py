@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 from convert.archive.blobs import FolderBlob, Stamp, changed
 from convert.archive.tar_read import Member
 from convert.errors import FormatError, StorageError, UnsafeInputError, UnsupportedError
-from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS
+from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_NAME_PARTS
 from convert.remarks import Remarks
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
     from convert.archive import tar_read
     from convert.model import Blob
+
+
+#: Slashes of a name up to which looking it up again is cheap.
+_SHALLOW: Final = 8
 
 
 def clean(name: str) -> str | None:
@@ -71,6 +75,7 @@ class Tree(ABC):
         self.warnings = Remarks()
         #: Called with each document that `read` returns.
         self.on_read: Callable[[Blob, bytes], None] | None = None
+        self._resolved: dict[str, tuple[str, Member] | None] = {}
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -169,8 +174,21 @@ class Tree(ABC):
             # No member has such a name, and each folder in it would be looked for.
             msg = f"a name of more than {MAX_MEMBER_NAME} characters"
             raise UnsafeInputError(msg, file=self.where, member=name)
+        if path in self._resolved:
+            return self._resolved[path]
+        found = self._followed(path, name)
+        if found is None or found[0] != path or path.count("/") > _SHALLOW:
+            # A look-up that took long is kept; most names lead straight to a member.
+            self._resolved[path] = found
+        return found
+
+    def _followed(self, path: str, name: str) -> tuple[str, Member] | None:
         linked_from: list[str] | None = None  # the folder of the hard link that led here
         for _ in range(MAX_LINK_HOPS + 1):
+            if path.count("/") >= MAX_NAME_PARTS:
+                # Each folder in it may be a link, so each is looked for.
+                msg = f"a name, or a link behind it, of more than {MAX_NAME_PARTS} parts"
+                raise UnsafeInputError(msg, file=self.where, member=name)
             self._check_name(path)
             parts = path.split("/")
             through = self._through_folder(parts, name)

@@ -177,7 +177,7 @@ def _report(result: Result, dest: str, *, quiet: bool, verbose: bool, as_json: b
     """Print one line an image, or the ledger; on standard error where the archive went to the other."""
     to_error = _is_standard_output(dest)
     if as_json:
-        options.out_json(result.report(), to_error=to_error)
+        options.out_json(result.report(), to_error=to_error, bounded=False)
         return
     if verbose:
         for line in result.ledger.kept:

@@ -139,9 +139,13 @@ def _details(one: Comparison) -> Iterator[str]:
     for difference in one.config:
         if not difference.path.startswith("rootfs.diff_ids"):
             yield f"config: {difference}"
+    if one.config_more:
+        yield f"config: {one.config_more} more differences"
     for difference in one.manifest:
         if not difference.path.startswith(("layers[", "config.digest", "config.size")):
             yield f"manifest: {difference}"
+    if one.manifest_more:
+        yield f"manifest: {one.manifest_more} more differences"
 
 
 def _layers(one: Comparison) -> Iterator[str]:

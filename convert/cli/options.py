@@ -75,20 +75,39 @@ def out(text: str) -> None:
     click.echo(text)
 
 
-def out_json(document: object, *, to_error: bool = False) -> None:
-    r"""Print a JSON document, in pieces: all of its text may be hundreds of megabytes.
+def out_json(document: object, *, to_error: bool = False, bounded: bool = True) -> None:
+    r"""Print a JSON document.
 
     It holds no lone surrogates, which strict readers refuse: a byte of a name that is not
-    UTF-8 stands there as `\xff`.
+    UTF-8 stands there as `\xff`. `bounded`: its text is made before anything is printed.
+
+    Raises:
+        UnsafeInputError: it is bounded, and too large; nothing is printed.
     """
     import json
 
+    from convert.errors import UnsafeInputError
+    from convert.limits import MAX_REPORT_SIZE
+
+    # What many images share stands in the document once and in its text for each.
+    size = 0
     pieces: list[str] = []
+    parts: list[bytes] = []
     for piece in json.JSONEncoder(indent=2).iterencode(document):
-        pieces.append(_ESCAPES.sub(_without_lone_surrogate, piece) if "\\ud" in piece else piece)
+        piece = _ESCAPES.sub(_without_lone_surrogate, piece) if "\\ud" in piece else piece
+        size += len(piece)
+        if bounded and size > MAX_REPORT_SIZE:
+            raise UnsafeInputError(
+                f"the document for --json would have more than {MAX_REPORT_SIZE} bytes", hint="--image picks one image"
+            )
+        pieces.append(piece)
         if len(pieces) >= _PIECES:
-            click.echo("".join(pieces), nl=False, err=to_error)
+            parts.append("".join(pieces).encode())
             pieces.clear()
+            if not bounded:
+                click.echo(parts.pop(), nl=False, err=to_error)
+    for part in parts:
+        click.echo(part, nl=False, err=to_error)
     click.echo("".join(pieces), err=to_error)
 
 

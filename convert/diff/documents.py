@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import printable
+from convert.limits import MAX_DIFFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,30 @@ def differences(a: Any, b: Any, path: str = "") -> Iterator[KeyDifference]:
         yield KeyDifference(path, a, b)
 
 
+def first_differences(a: Any, b: Any) -> tuple[tuple[KeyDifference, ...], int]:
+    """Return as many differences as a person can look at, and how many more there are."""
+    found = tuple(islice(differences(a, b), MAX_DIFFERENCES))
+    return found, _count(a, b) - len(found) if len(found) == MAX_DIFFERENCES else 0
+
+
+def _count(a: Any, b: Any) -> int:
+    """Count what `differences` yields, without making a path for each of a million."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return sum(_count(a.get(key, ABSENT), b.get(key, ABSENT)) for key in a.keys() | b.keys())
+    if isinstance(a, list) and isinstance(b, list):
+        _, left, right = _middle(a, b)
+        return sum(_count(one, other) for one, other in zip_longest(left, right, fillvalue=ABSENT))
+    return not _equal(a, b)
+
+
 def _arrays(a: list[Any], b: list[Any], path: str) -> Iterator[KeyDifference]:
+    head, left, right = _middle(a, b)
+    for number, (one, other) in enumerate(zip_longest(left, right, fillvalue=ABSENT)):
+        yield from differences(one, other, f"{path}[{head + number}]")
+
+
+def _middle(a: list[Any], b: list[Any]) -> tuple[int, list[Any], list[Any]]:
+    """Return how many elements two arrays have in common at their beginning, and what lies before their common end."""
     shorter = min(len(a), len(b))
     head = 0
     while head < shorter and _equal(a[head], b[head]):
@@ -63,11 +88,7 @@ def _arrays(a: list[Any], b: list[Any], path: str) -> Iterator[KeyDifference]:
     tail = 0
     while tail < shorter - head and _equal(a[-1 - tail], b[-1 - tail]):
         tail += 1
-    left, right = a[head : len(a) - tail], b[head : len(b) - tail]
-    for number in range(max(len(left), len(right))):
-        one = left[number] if number < len(left) else ABSENT
-        other = right[number] if number < len(right) else ABSENT
-        yield from differences(one, other, f"{path}[{head + number}]")
+    return head, a[head : len(a) - tail], b[head : len(b) - tail]
 
 
 def _equal(a: Any, b: Any) -> bool:

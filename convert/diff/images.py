@@ -8,13 +8,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from convert import documents
-from convert.diff.documents import KeyDifference, differences
+from convert.diff.documents import first_differences
 from convert.model import Artifact, Image
 from convert.names import LayerBytes, manifest_digest, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
+    from convert.diff.documents import KeyDifference
     from convert.digest import Digest
     from convert.model import Blob, ImageSet, Layer, Manifest
 
@@ -76,13 +77,19 @@ class LayerPair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two images side by side; one of them is None where the other archive has no partner for it."""
+    """Two images side by side; one of them is None where the other archive has no partner for it.
+
+    `config` and `manifest` are the first differences of these documents; `config_more`
+    and `manifest_more` count those that are left out.
+    """
 
     a: Side | None
     b: Side | None
     layers: tuple[LayerPair, ...] = ()
     config: tuple[KeyDifference, ...] = ()
     manifest: tuple[KeyDifference, ...] = ()
+    config_more: int = 0
+    manifest_more: int = 0
 
     def same(self, by: By) -> bool:
         """Tell whether the two count as one image."""
@@ -190,15 +197,16 @@ def _sides(images: ImageSet) -> list[Side]:
     return list(found.values())
 
 
-def _others(images: ImageSet) -> list[Digest]:
-    """Return the digests of artifacts and of images that are not there."""
-    digests = []
+def _others(images: ImageSet) -> dict[Digest, None]:
+    """Return, in order, the digests of artifacts and of images that are not there."""
+    digests: dict[Digest, None] = {}
     for item in named(images):
+        digest = item.claimed.digest if item.node is None and item.claimed is not None else None
         if isinstance(item.node, Artifact):
-            digests.append(manifest_digest(item.node))
-        elif item.node is None and item.claimed is not None:
-            digests.append(item.claimed.digest)
-    return [digest for digest in dict.fromkeys(digests) if digest is not None]
+            digest = manifest_digest(item.node)
+        if digest is not None:
+            digests[digest] = None
+    return digests
 
 
 def _pairs(a: list[Side], b: list[Side]) -> list[tuple[Side | None, Side | None]]:
@@ -236,25 +244,34 @@ def _pairs(a: list[Side], b: list[Side]) -> list[tuple[Side | None, Side | None]
 def _compared(a: Side | None, b: Side | None, known: LayerBytes, encoder: Callable[[Blob], str | None]) -> Comparison:
     if a is None or b is None:
         return Comparison(a, b)
+    config, config_more = _configs(a, b)
+    manifest, manifest_more = _manifests(a.manifest, b.manifest)
     return Comparison(
         a,
         b,
         layers=tuple(_layers(a.image.layers, b.image.layers, known, encoder)),
-        config=tuple(differences(a.image.config.view, b.image.config.view)) if _other_config(a, b) else (),
-        manifest=tuple(_manifests(a.manifest, b.manifest)),
+        config=config,
+        manifest=manifest,
+        config_more=config_more,
+        manifest_more=manifest_more,
     )
 
 
-def _other_config(a: Side, b: Side) -> bool:
-    return a.image.image_id != b.image.image_id
+_Counted = tuple[tuple["KeyDifference", ...], int]
 
 
-def _manifests(a: Manifest | None, b: Manifest | None) -> Iterator[KeyDifference]:
+def _configs(a: Side, b: Side) -> _Counted:
+    if a.image.image_id == b.image.image_id:
+        return (), 0
+    return first_differences(a.image.config.view, b.image.config.view)
+
+
+def _manifests(a: Manifest | None, b: Manifest | None) -> _Counted:
     if a is None or b is None or a.digest == b.digest:
-        return
+        return (), 0
     # Both were read by the strict parser before.
     one, other = (documents.parse(side.raw, where="", member=str(side.digest)) for side in (a, b))
-    yield from differences(one, other)
+    return first_differences(one, other)
 
 
 def _layers(
@@ -309,7 +326,7 @@ def _words(one: Comparison) -> str:
     if not one.same_id:
         if not one.config:
             return "same layers, and a config that says the same in other bytes (spacing, order of keys)"
-        more = _more(len(one.config) - 1, "difference")
+        more = _more(len(one.config) + one.config_more - 1, "difference")
         return f"same layers, another config: {one.config[0]}{more}"
     if not one.same_layer_digests:
         return _recompressed(one)
@@ -350,7 +367,7 @@ def _other_manifest(one: Comparison) -> str:
         return f"same image and layers, a manifest only in {where}"
     if not one.manifest:
         return "same image and layers, and a manifest that says the same in other bytes (spacing, order of keys)"
-    more = _more(len(one.manifest) - 1, "difference")
+    more = _more(len(one.manifest) + one.manifest_more - 1, "difference")
     return f"same image and layers, another manifest: {one.manifest[0]}{more}"
 
 

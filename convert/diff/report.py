@@ -54,6 +54,7 @@ def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -
         "layers": [_layer(pair) for pair in one.layers],
         "config": _keys(one.config),
         "manifest": _keys(one.manifest),
+        "left_out": {"config": one.config_more, "manifest": one.manifest_more},
         "files": _files(one, proofs) if proofs is not None else None,
     }
 

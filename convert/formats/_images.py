@@ -50,13 +50,10 @@ def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) ->
     if not found:
         raise nothing_left(images, target)
     check_names([(entry.name, image.image_id) for entry, image in found], target)
-    by_id: dict[Hashable, NamedImage] = {}
+    by_id = _ByIdentity()
     for entry, image in found:
-        named = by_id.setdefault(image.image_id, NamedImage(image, ()))
-        reference = tag_of(entry.name, target, warn)
-        if reference is not None and reference not in named.references:
-            by_id[image.image_id] = dataclasses.replace(named, references=(*named.references, reference))
-    return tuple(by_id.values())
+        by_id.add(image.image_id, image, tag_of(entry.name, target, warn))
+    return by_id.all()
 
 
 def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
@@ -70,19 +67,36 @@ def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) 
         NotRepresentableError: no image at all; one name stands for two things.
     """
     check_names([(entry.name, node_digest(entry)) for entry in images.entries], target)
-    by_manifest: dict[Hashable, NamedImage] = {}
+    by_manifest = _ByIdentity()
     for entry in images.entries:
         image = _representative(entry.node)
         if image is None:
             continue
         key = image.manifest.digest if image.manifest is not None else image.image_id
-        named = by_manifest.setdefault(key, NamedImage(image, ()))
-        reference = tag_of(entry.name, target, warn, listed_only=True)
-        if reference is not None and reference not in named.references:
-            by_manifest[key] = dataclasses.replace(named, references=(*named.references, reference))
-    if not by_manifest:
+        by_manifest.add(key, image, tag_of(entry.name, target, warn, listed_only=True))
+    named = by_manifest.all()
+    if not named:
         raise nothing_left(images, target)
-    return tuple(by_manifest.values())
+    return named
+
+
+class _ByIdentity:
+    """Collects the names of each image; adding one of many thousands takes constant time."""
+
+    def __init__(self) -> None:
+        self._images: dict[Hashable, Image] = {}
+        self._references: dict[Hashable, dict[Reference, None]] = {}
+
+    def add(self, key: Hashable, image: Image, reference: Reference | None) -> None:
+        """Note an image, the first one of its key, and a name of it."""
+        self._images.setdefault(key, image)
+        references = self._references.setdefault(key, {})
+        if reference is not None:
+            references[reference] = None
+
+    def all(self) -> tuple[NamedImage, ...]:
+        """Return the images in the order in which they were added, with their names."""
+        return tuple(NamedImage(image, tuple(self._references[key])) for key, image in self._images.items())
 
 
 def parent_of(image: Image, written: Container[Digest]) -> Digest | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_write import Item
 from convert.errors import quoted
+from convert.formats._bounded import bounded, check_count
 from convert.formats.manifests import oci_index
 from convert.model import Artifact, Descriptor, Image, Index, Other
 
@@ -42,15 +43,19 @@ def index_json(descriptors: Sequence[Descriptor], like: ImageSet | None = None) 
     """Return `index.json`: compact, no newline.
 
     `like` gives its annotations, artifactType and subject.
+
+    Raises:
+        NotRepresentableError: it is too large.
     """
     if like is None:
-        return oci_index(descriptors)
-    return oci_index(
+        return bounded(oci_index(descriptors), "index.json")
+    raw = oci_index(
         descriptors,
         annotations=like.index_annotations,
         artifact_type=like.index_artifact_type,
         subject=like.index_subject,
     )
+    return bounded(raw, "index.json")
 
 
 def documents(
@@ -126,6 +131,7 @@ def named_descriptors(images: ImageSet, there: Iterable[Descriptor] = ()) -> lis
     silently takes the first (CONTRACT, "Layouts"). `there` are descriptors beside
     which these will stand: they keep their names, so these give way.
     """
+    check_count(len(images.entries))
     labels = [_label(entry.name, images.format) for entry in images.entries]
     plain = [node_descriptor(entry) for entry in images.entries]
     holders: dict[str, set[Digest]] = {}

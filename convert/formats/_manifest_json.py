@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from convert.formats._bounded import bounded
 from convert.gojson import dumps, sorted_map
 
 if TYPE_CHECKING:
@@ -33,8 +34,12 @@ class ManifestItem:
 
 
 def manifest_json(items: Sequence[ManifestItem]) -> bytes:
-    """Return the document, without the newline that Docker's classic store adds."""
-    return dumps([_fields(item) for item in items])
+    """Return the document, without the newline that Docker's classic store adds.
+
+    Raises:
+        NotRepresentableError: it is too large.
+    """
+    return bounded(dumps([_fields(item) for item in items]), "manifest.json")
 
 
 def _fields(item: ManifestItem) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from convert import mediatypes
 from convert.archive.tar_write import Item
 from convert.formats import _layout
+from convert.formats._bounded import check_count
 from convert.formats._images import describe, representatives, usable
 from convert.formats._layout import blob_name
 from convert.formats._manifest_json import ManifestItem, manifest_json
@@ -41,6 +42,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
         UsageError: `repositories` was asked for and no image has a name.
     """
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
+    check_count(len(entries))
     named = representatives(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
     _layout.tell_address("docker-archive", familiar, options)

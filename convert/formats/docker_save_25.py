@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from convert import mediatypes
 from convert.archive.tar_write import Item
 from convert.digest import Digest
+from convert.formats._bounded import check_count
 from convert.formats._descriptors import docker_fields
 from convert.formats._images import parent_of, single_images
 from convert.formats._layout import IMAGE_NAME, REF_NAME, blob_name, index_json, tell_address
@@ -53,6 +54,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     named = single_images(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
     tell_address("docker-archive", familiar, options)
+    check_count(len(familiar))
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]

@@ -229,7 +229,9 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
 
 
 def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
-    for text in fields.strings("RepoTags") or ():
+    texts = fields.strings("RepoTags") or ()
+    reading.count_names(len(texts))
+    for text in texts:
         try:
             reference = Reference.parse(text)
         except FormatError:

@@ -119,6 +119,7 @@ class _LayoutReader:
             reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
         entries = []
         listed = 0
+        reading.count_names(len(fields.array("manifests") or ()))
         for item in fields.objects("manifests"):
             try:
                 described = parsing.descriptor(item)

@@ -14,7 +14,7 @@ from convert.config import Config
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
 from convert.gostruct import INT64
-from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_VALUES, MAX_PROBLEMS
+from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_NAMES, MAX_ALL_VALUES, MAX_PROBLEMS
 from convert.model import Layer
 from convert.remarks import Remarks
 
@@ -42,6 +42,7 @@ class Reading:
     _size: int = 0
     _values: int = 0
     _layers: int = 0
+    _names: int = 0
     _configs: dict[Digest, Config] = field(default_factory=dict)
 
     def warn(self, text: str) -> None:
@@ -121,6 +122,16 @@ class Reading:
         if self._layers > MAX_ALL_LAYERS:
             raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers together", file=self.file)
 
+    def count_names(self, count: int) -> None:
+        """Take note of names that images have.
+
+        Raises:
+            UnsafeInputError: more than a source may have.
+        """
+        self._names += count
+        if self._names > MAX_ALL_NAMES:
+            raise UnsafeInputError(f"its images have more than {MAX_ALL_NAMES} names together", file=self.file)
+
     def fields(self, raw: bytes, member: str, schema: str) -> Fields:
         """Return the typed view of a document that must be an object."""
         value = self.parse(raw, member)
@@ -180,16 +191,22 @@ class Document:
     member: str
     root: Any
     schema: str
+    _explained: list[str | None] = field(default_factory=list)
 
     def fail(self, path: str, expected: str) -> NoReturn:
         """Raise the clearest error there is about a place in this document.
 
         The schema's own finding is preferred, because it names the first wrong
-        place of the whole document; `expected` speaks where the schema is content.
+        place of the whole document; `expected` speaks where the schema is content,
+        and in every error after the first: the schema is applied once, however many
+        places are wrong.
         """
-        from convert import schema  # noqa: PLC0415 - jsonschema is slow to import and only errors need it
+        found = None
+        if not self._explained:
+            from convert import schema  # noqa: PLC0415 - jsonschema is slow to import and only errors need it
 
-        found = schema.explain(self.root, self.schema)
+            found = schema.explain(self.root, self.schema)
+            self._explained.append(found)
         raise FormatError(found or f"{path or 'document'}: {expected}", file=self.reading.file, member=self.member)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from convert import documents
 from convert.archive.tar_write import Item
 from convert.errors import FormatError, UsageError
+from convert.formats._bounded import bounded
 from convert.formats._images import representatives
 from convert.formats._v1_layers import V1_VERSION, v1_layers
 from convert.gojson import dumps, sorted_map
@@ -66,12 +67,16 @@ class Additions:
 
 
 def repositories_json(tops: Tops) -> bytes:
-    """Return the document, without the newline that Docker adds: familiar names and tags, sorted."""
+    """Return the document, without the newline that Docker adds: familiar names and tags, sorted.
+
+    Raises:
+        NotRepresentableError: it is too large.
+    """
     names: dict[str, dict[str, str]] = {}
     for reference, top in tops.items():
         # Every reference here went through `_images.usable`.
         names.setdefault(reference.familiar_repository, {})[reference.tag or ""] = top
-    return dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()}))
+    return bounded(dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()})), MEMBER)
 
 
 def repositories_item(tops: Tops) -> Item:

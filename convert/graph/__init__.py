@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.errors import UsageError, printable
+from convert.errors import UnsafeInputError, UsageError, printable
+from convert.limits import MAX_BOXES
 from convert.report import size_text, step_text
 
 if TYPE_CHECKING:
@@ -116,14 +117,28 @@ class _Maker:
 
     def _box(self, kind: str, title: str, digest: str | None = None, remark: str = "") -> Box:
         self._count += 1
+        if self._count > MAX_BOXES:
+            raise UnsafeInputError(
+                f"the graph would have more than {MAX_BOXES} boxes, which nobody can look at",
+                hint="--image and --platform pick what is drawn",
+            )
         return Box(f"n{self._count}", kind, printable(title), digest or "", printable(remark))
 
     def graph(self) -> Graph:
         document = self._document
         indexes = []
         inside: set[tuple[str, str | None]] = set()
+        held: dict[str, list[Document]] = {}
+        for image in document["images"]:
+            for digest in image["indexes"]:
+                held.setdefault(digest, []).append(image)
         for index in document["indexes"]:
-            members = [image for image in document["images"] if index["digest"] in image["indexes"]]
+            # An image that several indexes hold is drawn in the first.
+            members = [
+                image
+                for image in held.get(index["digest"], ())
+                if (image["image_id"], image["manifest_digest"]) not in inside
+            ]
             inside.update((image["image_id"], image["manifest_digest"]) for image in members)
             digests = {image["manifest_digest"] for image in members}
             others = [child for child in index["children"] if child["digest"] not in digests]

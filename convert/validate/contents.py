@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.compression import streams
@@ -14,10 +15,17 @@ from convert.errors import InputError, UnsafeInputError
 from convert.limits import MAX_LAYER_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from convert.model import Blob
     from convert.validate.findings import Findings
+
+
+#: Blobs whose results are held at a time: a future and what reading showed take kilobytes.
+_AT_ONCE: Final = 4096
+#: Blobs below so many bytes are read so many by one task, because a task costs as much as reading one.
+_SMALL: Final = 64 << 10
+_TOGETHER: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class Contents:
         """Nothing is read before `check`."""
         self._findings = findings
         self._jobs: dict[int, _Job] = {}
+        self._others: list[tuple[Iterable[str], Callable[[str], tuple[Blob, Claim] | None]]] = []
 
     def claim(self, blob: Blob, member: str, claim: Claim) -> None:
         """Note what a document says of a blob."""
@@ -88,23 +97,46 @@ class Contents:
         """Tell whether any document speaks of a blob."""
         return id(blob) in self._jobs
 
+    def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
+        """Note members of which there may be hundreds of thousands.
+
+        What `look` says of each is asked for only when its turn has come.
+        """
+        self._others.append((members, look))
+
     def check(self, jobs: int) -> None:
         """Read every blob with `jobs` threads and report what is not as claimed.
 
         Raises:
             StorageError: reading failed.
         """
-        work = list(self._jobs.values())
-        # The largest first, so that no core waits for the last big one.
-        order = sorted(work, key=lambda job: -(job.blob.size or 0))
         with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="validate") as pool:
-            running = {id(job): pool.submit(_read, job) for job in order}
             try:
-                for job in work:
-                    self._report(job, running[id(job)].result())
+                work = itertools.chain(self._jobs.values(), self._other_jobs())
+                while batch := list(itertools.islice(work, _AT_ONCE)):
+                    self._check_batch(pool, batch)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _check_batch(self, pool: ThreadPoolExecutor, work: list[_Job]) -> None:
+        # The largest first, so that no core waits for the last big one.
+        order = sorted(work, key=lambda job: -(job.blob.size or 0))
+        large = [job for job in order if (job.blob.size or 0) >= _SMALL]
+        small = order[len(large) :]
+        tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
+        running = [pool.submit(_read_all, jobs) for jobs in tasks]
+        results: dict[int, _Read] = {}
+        for jobs, future in zip(tasks, running, strict=True):
+            results.update(zip(map(id, jobs), future.result(), strict=True))
+        for job in work:
+            self._report(job, results[id(job)])
+
+    def _other_jobs(self) -> Iterator[_Job]:
+        for members, look in self._others:
+            for member in members:
+                if (found := look(member)) is not None:
+                    yield _Job(found[0], member, {found[1]: None})
 
     def _report(self, job: _Job, read: _Read) -> None:
         add = self._findings.add
@@ -136,6 +168,10 @@ class Contents:
         got = read.plain[claim.diff_ids[0].algorithm]
         wanted = f"the DiffID {claim.diff_ids[0]}" if len(claim.diff_ids) == 1 else "other DiffIDs"
         self._findings.add("diff-id", f"{verb} {got}, {claim.by} has {wanted}", member=job.member)
+
+
+def _read_all(jobs: list[_Job]) -> list[_Read]:
+    return [_read(job) for job in jobs]
 
 
 def _read(job: _Job) -> _Read:

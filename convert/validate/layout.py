@@ -98,6 +98,7 @@ class _Layout:
         self._checked = checked
         self._contents = contents
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
+        self._configs: dict[tuple[Digest, str, bool], Config | None] = {}
         self._names: dict[str, View] = {}
         self._present = False
         self.absent_layers: dict[str, str] = {}
@@ -364,12 +365,7 @@ class _Layout:
         layers: list[_Described | None],
         blobs: list[Blob | None],
     ) -> list[LayoutImage]:
-        raw_config = self._document(config_described)
-        if raw_config is None:
-            return []
-        if layers and self._no_config(raw_config, config_described.member):
-            return []
-        config = read_config(self._checked, raw_config, config_described.member, config_described.media_type)
+        config = self._config(config_described, needs_diff_ids=bool(layers))
         if config is None:
             return []
         made_up = is_made_up(raw, config)
@@ -388,6 +384,17 @@ class _Layout:
                 if layer is not None and blob is not None:
                     self._contents.claim(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids))
         return [image]
+
+    def _config(self, described: _Described, *, needs_diff_ids: bool) -> Config | None:
+        """Return a config; one that many manifests name is read and checked once."""
+        key = (described.digest, described.media_type, needs_diff_ids)
+        if key not in self._configs:
+            config = None
+            raw = self._document(described)
+            if raw is not None and not (needs_diff_ids and self._no_config(raw, described.member)):
+                config = read_config(self._checked, raw, described.member, described.media_type)
+            self._configs[key] = config
+        return self._configs[key]
 
     def _no_config(self, raw: bytes, member: str) -> bool:
         """Tell whether this is a config of the image type that is none: signatures come so, and oras's artifacts."""
@@ -412,10 +419,17 @@ class _Layout:
             if self._contents.knows(blob):
                 continue
             strangers.append(name)
-            try:
-                digest = Digest(match[1], match[2])
-            except FormatError:
-                continue
-            self._contents.claim(blob, name, Claim("its name", digest=digest))
+        self._contents.claim_each(strangers, self._stranger)
         for name in strangers:
             self._checked.findings.add("unreferenced", "no document names it", member=name)
+
+    def _stranger(self, name: str) -> tuple[Blob, Claim] | None:
+        """Return a blob that no document names, and what its own name says of it."""
+        match = _BLOB.match(name.removeprefix("./"))
+        blob = self._checked.find(name)
+        if match is None or blob is None:
+            return None
+        try:
+            return blob, Claim("its name", digest=Digest(match[1], match[2]))
+        except FormatError:
+            return None
