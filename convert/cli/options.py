@@ -93,8 +93,8 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     size = 0
     pieces: list[str] = []
     parts: list[bytes] = []
-    for piece in json.JSONEncoder(indent=2).iterencode(document):
-        piece = _ESCAPES.sub(_without_lone_surrogate, piece) if "\\ud" in piece else piece
+    for raw in json.JSONEncoder(indent=2).iterencode(document):
+        piece = _ESCAPES.sub(_without_lone_surrogate, raw) if "\\ud" in raw else raw
         size += len(piece)
         if bounded and size > MAX_REPORT_SIZE:
             raise UnsafeInputError(
