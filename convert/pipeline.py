@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from convert import destinations, dropped, mediatypes, proving, pushers, pushing
+from convert import destinations, dropped, notices, proving, pushers, pushing
 from convert.archive import atomic, direct
 from convert.archive.layout_output import FolderOutput
 from convert.archive.source import open_source, path_of
@@ -28,7 +28,7 @@ from convert.formats.read import read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.holding import Held, remember
-from convert.limits import MAX_DOCKER_LAYERS, MAX_LAYER_SIZE, usable_cores
+from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model import Entry, Layer, Name, config_of
 from convert.platform import Platform
 from convert.progress import Silent
@@ -197,13 +197,13 @@ def convert(
         else:
             result = finished(found, done.layers, recipe, ledger)
         _account(result, done, wanted, ledger)
-        ledger.hints += (*_opaque(result), *_too_deep(result, wanted), *_incomplete(result, wanted))
+        ledger.hints += notices.about(result, wanted)
         ledger.left_out += dropped.lost(before, result, dropped.holds(wanted), wanted.name)
         if wanted.manifests:
             ledger.left_out += dropped.not_followed(result)
         ledger.left_out += dropped.lost_parents(before, result, wanted.name, holds_parents=wanted.holds_parents)
         if compress is not None:
-            ledger.left_out += _without_effect(compress, done, wanted, v1_ids)
+            ledger.left_out += notices.without_effect(compress, done.forms.values(), wanted, v1_ids)
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
@@ -259,52 +259,6 @@ def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -
         if wanted.manifests and image.manifest is not None and str(image.manifest.digest) not in kept:
             made[Made("manifest", str(image.manifest.digest), str(image.image_id))] = None
     ledger.kept, ledger.made = list(kept), list(made)
-
-
-def _opaque(images: ImageSet) -> Iterator[str]:
-    """Say of each image whose layers cannot be unpacked that they are carried as they are."""
-    for image in images.opaque_images():
-        types = ", ".join(image.opaque_types) or "no DiffIDs"
-        yield f"image {image.manifest.config.digest}: its layers cannot be unpacked ({types}); kept as they are"
-
-
-def _too_deep(images: ImageSet, wanted: Target) -> Iterator[str]:
-    """Warn of images that Docker's graph drivers refuse to load."""
-    if wanted.index_fields:
-        return
-    for image in images.images():
-        if len(image.layers) > MAX_DOCKER_LAYERS:
-            yield (
-                f"image {image.image_id} has {len(image.layers)} layers; Docker with a graph driver loads at most "
-                f"{MAX_DOCKER_LAYERS} (max depth exceeded)"
-            )
-
-
-def _incomplete(images: ImageSet, wanted: Target) -> Iterator[str]:
-    """Warn of OCI manifests over configs that lack what image-spec requires of them (config.md, "Properties")."""
-    if not wanted.manifests:
-        return
-    for image in images.images():
-        if image.manifest is not None and image.manifest.config.media_type == mediatypes.OCI_CONFIG:
-            fields = {"os": image.platform.os, "architecture": image.platform.architecture}
-            missing = " and no ".join(name for name, value in fields.items() if not value)
-            if missing:
-                yield (
-                    f"image {image.image_id} is not a valid OCI image: its config names no {missing}, "
-                    "and configs are never changed"
-                )
-
-
-def _without_effect(compress: str, done: Finished, wanted: Target, v1_ids: V1Scheme | None) -> Iterator[Dropped]:
-    """Report a `--compress` that no layer went through."""
-    forms = list(done.forms.values())
-    if not forms or Form.ENCODED in forms or Form.AGAIN in forms or v1_ids == "chain-free":
-        return
-    if wanted.plain:
-        why = f"{wanted.name} holds uncompressed layers"
-    else:
-        why = "every layer is kept as it is; add --recompress to compress them"
-    yield Dropped(f"--compress {compress} has no effect: {why}", what="compress", of="--compress", number=len(forms))
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ FLOORS = {
     "convert.formats": 3,
     "convert.select": 4,
     "convert.dropped": 4,
+    "convert.notices": 4,
     "convert.transform": 4,
     "convert.pushers": 4,
     "convert.names": 4,
