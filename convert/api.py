@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, cast
 from convert.archive.source import open_source
 from convert.compression import streams
 from convert.content import PlainContent, Proofs, StoredContent, present
+from convert.formats.indexes import descend
 from convert.formats.read import read
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.names import entry_text
-from convert.select import by_image, descend
+from convert.select import by_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.formats._layout import IMAGE_NAME, REF_NAME
+from convert.formats.indexes import descend
 from convert.model import Image, Index, Other
 from convert.remarks import Dropped
-from convert.select import descend, entry_label
+from convert.select import entry_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -133,6 +133,10 @@ class UnknownFormatError(InputError):
     """The source is no image archive or layout that imgconv knows."""
 
 
+class NoImageError(InputError):
+    """The source is well formed but holds no image: its lists are empty, or name only what is absent."""
+
+
 class FormatError(InputError):
     """A document or structure in the source breaks its format's rules."""
 

@@ -237,7 +237,9 @@ class ImageSet:
     `format` is the source's format ("docker-save", "oci", ...), `producer` the
     tool that likely wrote it, `warnings` what was accepted with a remark.
     `index_annotations`, `index_artifact_type` and `index_subject` are those of a
-    layout's `index.json` itself.
+    layout's `index.json` itself. `indexed` are the digests of its descriptors and
+    `listed` the image IDs of `manifest.json`, None where one could not be read; both
+    in their own order, for skopeo's `@N`.
     """
 
     entries: tuple[Entry, ...]
@@ -247,6 +249,8 @@ class ImageSet:
     index_annotations: Mapping[str, str] = field(default_factory=dict)
     index_artifact_type: str | None = None
     index_subject: Descriptor | None = None
+    indexed: tuple[Digest, ...] = ()
+    listed: tuple[Digest | None, ...] = ()
 
     def opaque_images(self) -> Iterator[Artifact]:
         """Yield each image whose layers cannot be unpacked once, those inside indexes too."""

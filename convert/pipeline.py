@@ -24,7 +24,8 @@ from convert.errors import (
 )
 from convert.formats import oci
 from convert.formats._images import single_images
-from convert.formats.read import read
+from convert.formats.indexes import descend
+from convert.formats.read import holds_something, read
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
 from convert.holding import Held, remember
@@ -34,7 +35,7 @@ from convert.platform import Platform
 from convert.progress import Silent
 from convert.reference import Reference
 from convert.remarks import Dropped
-from convert.select import by_image, by_platform, by_spelling, descend, node_digest, retag
+from convert.select import chosen, node_digest, retag
 from convert.transform import Form, Ledger, Made, Recipe, finished, layers_of
 from convert.workshop import Workshop, wait_all
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from convert.archive.staging import Staging
     from convert.compression.profiles import Profile
     from convert.digest import Digest
+    from convert.formats.reading import Fault
     from convert.formats.targets import Target
     from convert.formats.writing import V1Scheme
     from convert.model import ImageSet, Node
@@ -318,18 +320,28 @@ def selected(
     wanted = [Platform.parse(text) for text in platforms]
     names = [_tag(text) for text in tags]
     with _naming(opened.path):
-        found = read(opened.tree) if pusher is None else pushing.read_as(pusher, opened, said)
+        # With a selection, only faults of what is selected count.
+        faults: list[Fault] | None = [] if images or wanted or opened.reference_text else None
+        if pusher is None:
+            found = read(opened.tree, problems=faults)
+        else:
+            found = pushing.read_as(pusher, opened, said, problems=faults)
         for warning in found.warnings:
             said(warning)
-        if opened.reference_text:
-            found = by_spelling(found, opened.reference_text)
         whole = found
-        found = by_platform(by_image(found, images), wanted, said)
+        found = chosen(
+            found,
+            spelling=opened.spelling,
+            reference=opened.reference_text,
+            selectors=images,
+            platforms=wanted,
+            faults=faults or (),
+            warn=said,
+        )
         for line in (*dropped.lost(whole, found, same_names=True), *dropped.left_attestations(whole, found)):
             said(line)
-        if found.entries and all(entry.node is None for entry in found.entries):
-            absent = ", ".join(str(entry.descriptor.digest) for entry in found.entries if entry.descriptor)
-            raise SelectionError(f"no image is in the source: index.json names only what is absent ({absent})")
+        if not holds_something(found):
+            raise SelectionError("no manifest of what is selected is in the source")
         return retag(found, names)
 
 
@@ -370,7 +382,7 @@ def write_layout(
     there = None
     if out.appends:
         with out.open() as opened:
-            there = read(opened.tree)
+            there = read(opened.tree, empty=True)
     index, layout, blobs = oci.documents(images, options, there)
     verified = held.verified if held is not None else set()
 
@@ -415,21 +427,21 @@ def _check(content: bytes | Content) -> None:
 
 def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:
     """Return what the result lines show; `manifests` tells whether the target carries any."""
-    rows: dict[int, Written] = {}
+    rows: dict[int, tuple[dict[str, None], Entry]] = {}
     for entry in images.entries:
-        node = entry.node
-        label: tuple[str, ...] = ()
+        names, _ = rows.setdefault(id(entry.node), ({}, entry))
+        text = None
         if entry.name is not None:
             text = entry.name.reference.familiar if entry.name.reference else entry.name.ref_name
-            label = (text,) if text else ()
-        if id(node) in rows:
-            row = rows[id(node)]
-            rows[id(node)] = dataclasses.replace(row, names=(*row.names, *label))
-            continue
+        if text:
+            names[text] = None
+    written = []
+    for names, entry in rows.values():
+        node = entry.node
         named = entry.descriptor.digest if entry.descriptor else None
         digest = node_digest(node) if node is not None else named
-        rows[id(node)] = Written(label, _only_image_id(node), digest if manifests else None)
-    return tuple(rows.values())
+        written.append(Written(tuple(names), _only_image_id(node), digest if manifests else None))
+    return tuple(written)
 
 
 def _only_image_id(node: Node | None) -> Digest | None:

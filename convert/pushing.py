@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from convert import ggcr, pushers
 from convert.content import compression_of, present
-from convert.errors import FormatError, SelectionError, UsageError
+from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
 from convert.formats._images import describe, is_attestation
 from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.indexes import leaves
-from convert.formats.read import read
+from convert.formats.read import holds_something, read
 from convert.formats.read_docker import read_docker
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from convert.archive.source import Source
     from convert.archive.tree import Tree
+    from convert.formats.reading import Fault
     from convert.model import ImageSet
     from convert.pushers import Pusher
 
@@ -50,14 +51,25 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
         return pushers.view(pusher, listed=listed, layout=layout, folder=tree.is_folder)
     except UsageError as error:
         error.file = tree.where
+        try:
+            read(tree)
+        except NoImageError:
+            raise  # that comes first, whichever tool is asked for
+        except InputError:
+            pass
         raise
 
 
-def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None]) -> ImageSet:
-    """Read what a pusher looks at; `remark` is told what makes the answer conditional.
+def read_as(
+    pusher: Pusher, opened: Source, remark: Callable[[str], None], *, problems: list[Fault] | None = None
+) -> ImageSet:
+    """Read what a pusher looks at; `remark` takes what makes the answer conditional.
+
+    With `problems`, faults are collected there.
 
     Raises:
-        UsageError: the tool cannot read such a source.
+        UsageError: the tool cannot read such a source, or finds no image in it.
+        NoImageError: the source holds no image.
         UnknownFormatError: no image archive or layout.
         InputError: damaged, hostile or unsupported.
     """
@@ -68,10 +80,14 @@ def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None]) -> Im
     if pusher.tool == "docker" and view is View.ALL:
         remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
     if view is View.ALL:
-        return read(tree)
-    reading = Reading(tree, tree.where)
+        return read(tree, problems=problems)
+    reading = Reading(tree, tree.where, problems=problems)
     crane = pusher.tool == "crane"
     found = read_docker(reading, all_sources=crane) if view is View.LISTED else read_layout(reading)
+    if not problems and not holds_something(found):
+        read(tree)
+        member = "manifest.json" if view is View.LISTED else "index.json"
+        raise UsageError(f"{pusher.tool} reads only {member}, which names no image that is present", file=tree.where)
     return dataclasses.replace(found, warnings=(*tree.warnings, *reading.warnings))
 
 

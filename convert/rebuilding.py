@@ -23,7 +23,7 @@ from convert.content import Proofs, StoredContent, compression_of
 from convert.digest import Digest
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.formats import manifests, parsing
-from convert.formats.indexes import platform_of
+from convert.formats.indexes import descend, platform_of
 from convert.formats.reading import Reading, check
 from convert.formats.targets import TARGETS, target
 from convert.formats.writing import WriteOptions
@@ -32,7 +32,6 @@ from convert.matching import Found, LayerMatch, Matcher
 from convert.model import Descriptor, Entry, Image, Manifest
 from convert.names import entry_text
 from convert.progress import Silent
-from convert.select import descend
 from convert.workshop import Workshop
 
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from convert.cli.options import debug, note, one_of, out, out_json
-from convert.errors import ImgconvError, InputError, SelectionError, names_text, printable
+from convert.errors import ImgconvError, InputError, NoImageError, SelectionError, names_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.archive.source import Source
+    from convert.formats.reading import Fault
     from convert.model import ImageSet
     from convert.names import Engine, LayerBytes, Named
 
@@ -48,18 +50,23 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.source import open_source
     from convert.formats.read import read
-    from convert.names import Engine, LayerBytes
+    from convert.names import Engine, LayerBytes, named
     from convert.report import id_document
+    from convert.select import errors_of
 
-    problems: list[InputError] = []
+    faults: list[Fault] = []
     chosen = Engine(engine)
     with open_source(source) as opened:
-        images = read(opened.tree, problems=problems)
+        images = read(opened.tree, problems=faults)
         asked = (opened.reference_text, *refs) if opened.reference_text else refs
+        problems = [] if asked else [fault.error for fault in faults]
         layers = LayerBytes(may_read=not chosen.shows_config)
         failure: ImgconvError | None = None
         try:
-            items = _picked(images, asked)
+            picked = _picked(images, opened, refs, faults)
+            if asked:
+                problems = list(dict.fromkeys(error for one in picked for error in errors_of(one, faults)))
+            items = [item for one in picked for item in named(one)]
             if as_json:
                 out_json(id_document(opened, images, items, layers, problems))
             answer = _Answer(items, chosen, images.format, layers, damaged=bool(problems))
@@ -79,19 +86,20 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         # Where nothing was asked for, what is damaged is why nothing can be printed: one error.
         if not problems:
             raise failure
-        if asked:
+        if asked and not any(isinstance(problem, NoImageError) for problem in problems):
             note(str(failure))
     return InputError.exit_status if problems else 0
 
 
-def _picked(images: ImageSet, asked: Sequence[str]) -> list[Named]:
-    """Return what the REFs ask for, in their order; everything without one."""
-    from convert.names import named
-    from convert.select import by_image
+def _picked(images: ImageSet, opened: Source, refs: Sequence[str], faults: Sequence[Fault]) -> list[ImageSet]:
+    """Return what SOURCE's spelling and the REFs ask for, in their order; everything without one."""
+    from convert.select import by_image, by_spelling
 
-    if not asked:
-        return named(images)
-    return [item for ref in asked for item in named(by_image(images, [ref]))]
+    picked = []
+    if opened.reference_text:
+        picked.append(by_spelling(images, opened.spelling, opened.reference_text, faults))
+    picked.extend(by_image(images, [ref], faults) for ref in refs)
+    return picked or [images]
 
 
 class _Answer:

@@ -11,6 +11,7 @@ from convert.errors import InputError, SelectionError
 
 if TYPE_CHECKING:
     from convert.archive.source import Source
+    from convert.formats.reading import Fault
     from convert.model import ImageSet
 
 
@@ -52,7 +53,7 @@ def command(
     from convert.formats.read import read
     from convert.limits import usable_cores
     from convert.platform import Platform
-    from convert.select import by_image, by_platform, by_spelling
+    from convert.select import chosen, errors_of
 
     wanted = [Platform.parse(text) for text in platforms]
     draw = None
@@ -61,16 +62,26 @@ def command(
 
         # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
         draw = renderer(graph)
-    problems: list[InputError] = []
+    faults: list[Fault] = []
     with open_source(source) as opened:
-        found = read(opened.tree, problems=problems)
-        try:
-            if opened.reference_text:
-                found = by_spelling(found, opened.reference_text)
-            found = by_platform(by_image(found, images), wanted, note)
-        except SelectionError as error:
-            error.file = error.file or opened.path
-            raise
+        found = read(opened.tree, problems=faults)
+        problems = [fault.error for fault in faults]
+        if images or wanted or opened.reference_text:
+            try:
+                found = chosen(
+                    found,
+                    spelling=opened.spelling,
+                    reference=opened.reference_text,
+                    selectors=images,
+                    platforms=wanted,
+                    faults=faults,
+                    warn=note,
+                    damaged=True,
+                )
+            except SelectionError as error:
+                error.file = error.file or opened.path
+                raise
+            problems = errors_of(found, faults)
         document = _document(
             opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
         )

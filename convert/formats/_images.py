@@ -138,9 +138,11 @@ def tag_of(
     reference = usable(name)
     if reference is None:
         shown = name.reference.full if name.reference is not None else name.ref_name
-        what = "only index.json keeps name" if listed_only else "dropped name"
-        needs = "RepoTags take" if listed_only else f"{target} needs"
-        warn(f"{what} {quoted(shown or '')}: {needs} REPOSITORY:TAG (set one with --tag)")
+        if listed_only:
+            warn(f"only index.json keeps name {quoted(shown or '')}: RepoTags take REPOSITORY:TAG (set one with --tag)")
+        else:
+            text = f"dropped name {quoted(shown or '')}: {target} needs REPOSITORY:TAG (set one with --tag)"
+            warn(Dropped(text, what="name", of=shown or ""))
     return reference
 
 
@@ -205,9 +207,9 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
     if isinstance(entry.node, Artifact) and entry.node.config is not None:
         raise _cannot_unpack(entry, entry.node, target)
     if not isinstance(entry.node, Index):
-        label = f", named {_shown(entry.name)}" if entry.name is not None else ""
+        label = f", named {name_label(entry.name)}" if entry.name is not None else ""
         text = f"{describe(entry.node)}{label}: {target} holds only images; left out"
-        warn(Dropped(text, what="artifact", of=_shown(entry.name)))
+        warn(Dropped(text, what="artifact", of=name_label(entry.name)))
         return None
     found: dict[int, Image | Artifact] = {}
     platforms: dict[str, None] = {}
@@ -221,15 +223,15 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
             text = f"{describe(child.node, child)}: {target} holds only images; left out"
             about = child.descriptor.annotations.get("vnd.docker.reference.digest")
             what = "attestation" if is_attestation(child) else "artifact"
-            others.append(Dropped(text, what=what, of=about or _shown(entry.name)))
+            others.append(Dropped(text, what=what, of=about or name_label(entry.name)))
     if len(found) > 1:
-        msg = f"{_shown(entry.name)} holds several platforms ({', '.join(platforms)}), {target} can hold one"
+        msg = f"{name_label(entry.name)} holds several platforms ({', '.join(platforms)}), {target} can hold one"
         raise NotRepresentableError(msg, hint="pick one with --platform")
     for other in others:
         warn(other)
     if not found:
         text = f"{describe(entry.node)}: none of its images is in the source; left out"
-        warn(Dropped(text, what="index", of=_shown(entry.name)))
+        warn(Dropped(text, what="index", of=name_label(entry.name)))
         return None
     (image,) = found.values()
     if isinstance(image, Artifact):
@@ -238,7 +240,7 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
 
 
 def _cannot_unpack(entry: Entry, image: Artifact, target: str) -> NotRepresentableError:
-    label = _shown(entry.name) if entry.name is not None else str(image.manifest.config.digest)
+    label = name_label(entry.name) if entry.name is not None else str(image.manifest.config.digest)
     types = ", ".join(image.opaque_types) or "the config has no DiffIDs"
     msg = f"the layers of {label} cannot be unpacked ({types}), and {target} needs them as tar files"
     return NotRepresentableError(msg, hint="oci, oci-archive and docker-oci keep them as they are")
@@ -257,7 +259,8 @@ def _representative(node: Node | None) -> Image | None:
     return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
 
 
-def _shown(name: Name | None) -> str:
+def name_label(name: Name | None) -> str:
+    """Return what a message calls an entry with this name."""
     if name is None:
         return "an index"
     return name.reference.familiar if name.reference is not None else quoted(name.ref_name or "")

@@ -124,7 +124,7 @@ def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[I
 
 
 def named_descriptors(images: ImageSet, there: Iterable[Descriptor] = ()) -> list[Descriptor]:
-    """Return one descriptor for each entry, named as a layout names it.
+    """Return the descriptor of each entry, named as a layout names it; equal ones once.
 
     A ref.name read from a layout stays. Otherwise it is the tag; but where two
     manifests would get the same, all names of both are full ones, because skopeo
@@ -151,10 +151,19 @@ def named_descriptors(images: ImageSet, there: Iterable[Descriptor] = ()) -> lis
             return label.image_name
         return label.full_ref_name if descriptor.digest in crowded else label.ref_name
 
-    return [
+    return distinct(
         with_names(descriptor, label.image_name, ref_name(descriptor, label))
         for descriptor, label in zip(plain, labels, strict=True)
-    ]
+    )
+
+
+def distinct(descriptors: Iterable[Descriptor]) -> list[Descriptor]:
+    """Return each descriptor once: an image that its source names twice is one entry."""
+    kept: dict[object, Descriptor] = {}
+    for one in descriptors:
+        rest = repr((one.urls, one.data, one.platform, one.artifact_type, one.extra))
+        kept.setdefault((one.media_type, one.digest, one.size, frozenset(one.annotations.items()), rest), one)
+    return list(kept.values())
 
 
 @dataclass(frozen=True, slots=True)

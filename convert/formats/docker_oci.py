@@ -13,11 +13,12 @@ from convert import mediatypes
 from convert.archive.tar_write import Item
 from convert.formats import _layout
 from convert.formats._bounded import check_count
-from convert.formats._images import describe, representatives, usable
+from convert.formats._images import describe, name_label, representatives
 from convert.formats._layout import blob_name
 from convert.formats._manifest_json import ManifestItem, manifest_json
+from convert.formats.indexes import child_platform, leaves
 from convert.formats.repositories import blob_tops, repositories_item
-from convert.model import Other
+from convert.model import Index, Other
 from convert.remarks import Dropped
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ NAME: Final = "docker-oci"
 
 _FILE: Final = 0o644
 _READ_ONLY: Final = 0o444
+#: Platforms that one message lists.
+_SHOWN: Final = 8
 
 
 def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
@@ -47,11 +50,12 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     familiar = [reference.familiar for one in named for reference in one.references]
     _layout.tell_address("docker-archive", familiar, options)
     _warn_of_zstd(images, options.warn)
+    _warn_of_absent(entries, options.warn)
     blobs = _layout.all_blobs((entry.node for entry in entries), options)
     for digest in _left_out(images, options.warn):
         blobs.pop(digest, None)
     yield from _layout.blob_items(blobs, _READ_ONLY)
-    yield Item("index.json", "file", _FILE, content=_layout.index_json([_descriptor(entry) for entry in entries]))
+    yield Item("index.json", "file", _FILE, content=_layout.index_json(_layout.distinct(map(_descriptor, entries))))
     yield Item("manifest.json", "file", _FILE, content=manifest_json([_listed(one) for one in named]))
     yield Item("oci-layout", "file", _READ_ONLY, content=_layout.OCI_LAYOUT)
     if options.add_repositories:
@@ -71,16 +75,16 @@ def _listed(one: NamedImage) -> ManifestItem:
 def _descriptor(entry: Entry) -> Descriptor:
     """Return an entry's descriptor with the tag as ref.name, as Docker always has it.
 
-    Only RepoTags need a repository with a tag: a name by digest stays the image's name for
-    containerd, and what a source's index has as ref.name stays.
+    A name by digest has its own ref.name, or the full name as containerd writes it; a
+    ref.name without a repository stays.
     """
-    reference = usable(entry.name) if entry.name is not None else None
     plain = _layout.node_descriptor(entry)
-    if reference is None:
-        full = entry.name.reference.full if entry.name is not None and entry.name.reference is not None else None
-        kept = entry.descriptor.annotations.get(_layout.REF_NAME) if entry.descriptor is not None else None
-        return _layout.with_names(plain, full, kept if entry.name is not None else None)
-    return _layout.with_names(plain, reference.full, reference.tag)
+    if entry.name is None or entry.name.reference is None:
+        return _layout.with_names(plain, None, entry.name.ref_name if entry.name is not None else None)
+    reference = entry.name.reference.with_default_tag()
+    if reference.digest is None:
+        return _layout.with_names(plain, reference.full, reference.tag)
+    return _layout.with_names(plain, reference.full, entry.name.ref_name or reference.full)
 
 
 def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
@@ -106,6 +110,25 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
             text = f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does"
             warn(Dropped(text, what="layer", of=str(layer.digest)))
             yield layer.digest
+
+
+def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
+    """Report each index that names absent children: kind imports all platforms, and that fails."""
+    seen: set[int] = set()
+    for entry in entries:
+        if not isinstance(entry.node, Index) or id(entry.node) in seen:
+            continue
+        seen.add(id(entry.node))
+        children = [child for child in leaves(entry.node) if not isinstance(child.node, Index)]
+        absent = [child for child in children if child.node is None]
+        if absent:
+            platforms = list(dict.fromkeys(str(child_platform(child) or child.descriptor.digest) for child in absent))
+            more = f" and {len(platforms) - _SHOWN} more" if len(platforms) > _SHOWN else ""
+            warn(
+                f"{name_label(entry.name)}: {len(absent)} of {len(children)} manifests of its index are absent"
+                f" ({', '.join(platforms[:_SHOWN])}{more}); kind and ctr images import --all-platforms refuse that"
+                " (--platform selects what is there)"
+            )
 
 
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:

@@ -14,10 +14,11 @@ from convert.platform import Platform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.model import Child, Descriptor
+    from convert.model import Child, Descriptor, Node
+
+_UNKNOWN: Final = Platform("unknown", "unknown")
 
 #: The platform of what runs nowhere: attestations.
-_UNKNOWN: Final = Platform("unknown", "unknown")
 
 
 def leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
@@ -33,6 +34,22 @@ def leaves(index: Index, seen: set[int] | None = None) -> Iterator[Child]:
             yield child
         elif id(child.node) not in seen:
             yield from leaves(child.node, seen)
+
+
+def descend(node: Node | None, seen: set[int] | None = None) -> Iterator[Node]:
+    """Yield a node and everything under it, parents first, each once.
+
+    Nodes are shared: indexes that name each other many times over would take for
+    ever otherwise.
+    """
+    seen = set() if seen is None else seen
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    if isinstance(node, Index):
+        for child in node.children:
+            yield from descend(child.node, seen)
 
 
 def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None, bare: bool = False) -> Index:

@@ -150,5 +150,8 @@ def _one_kind(
                 member=member,
             )
     version = fields.integer("schemaVersion")
-    if version is not None and version != 2:
+    if not version:
+        # 0 is what Go reads where the key is absent, so no tool tells the two apart.
+        reading.warn(f"{member}: schemaVersion is {'missing' if version is None else 0}; read as 2")
+    elif version != 2:
         fields.fail("schemaVersion", f"is {version}, only 2 is known")

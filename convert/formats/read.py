@@ -5,34 +5,53 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from convert.errors import UnknownFormatError
+from convert import mediatypes
+from convert.errors import NoImageError, UnknownFormatError
 from convert.formats.dir_transport import refuse_dir_transport
+from convert.formats.indexes import descend
+from convert.formats.names_in_both import entries_of_docker_25, entries_of_docker_oci
 from convert.formats.read_docker import read_docker, read_items
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
-from convert.model import Entry, Image, ImageSet, Index
+from convert.model import Artifact, Image, ImageSet, Index
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
-    from convert.errors import InputError
     from convert.formats.read_docker import Item
+    from convert.formats.reading import Fault
     from convert.model import Node
 
 
-def read(tree: Tree, *, problems: list[InputError] | None = None) -> ImageSet:
+def read(tree: Tree, *, problems: list[Fault] | None = None, empty: bool = False) -> ImageSet:
     """Read all that a source holds.
 
-    With `problems`, faults of single images are collected there and the rest is
-    returned; without, the first one is raised.
+    With `problems`, faults are collected there and the rest is returned; without,
+    the first one is raised. `empty` accepts a source without an image, as the
+    layout that `--append` fills.
 
     Raises:
-        UnknownFormatError: no image archive or layout.
+        UnknownFormatError: not an image archive or layout.
+        NoImageError: it holds no image.
         InputError: damaged, hostile or unsupported.
     """
     reading = Reading(tree, tree.where, problems=problems)
     images = _read(reading)
+    if not empty and not problems and not holds_something(images):
+        reading.problem(no_image(images, reading.file))
     warnings = (*tree.warnings, *reading.warnings)
     return dataclasses.replace(images, warnings=warnings) if warnings else images
+
+
+def holds_something(images: ImageSet) -> bool:
+    """Tell whether a manifest of an image or artifact is present (NEXT.md, 0.2)."""
+    return any(not isinstance(node, Index) for entry in images.entries for node in descend(entry.node))
+
+
+def no_image(images: ImageSet, file: str) -> NoImageError:
+    """Return the error for a source without a manifest that can be read."""
+    if not images.entries:
+        return NoImageError("the source holds no image: its list of images is empty", file=file)
+    return NoImageError("the source holds no image: every manifest that its index names is absent", file=file)
 
 
 def _read(reading: Reading) -> ImageSet:
@@ -63,32 +82,21 @@ def _read_both(reading: Reading) -> ImageSet:
 
     Docker 25 and later with a graph driver write manifests that no registry
     ever saw, and may leave untagged images out of `index.json`
-    (moby/moby#51389): there `manifest.json` tells all. With the containerd
+    (moby/moby#51389): there `manifest.json` lists every image. With the containerd
     store the layout does, and `manifest.json` repeats it.
     """
     items = read_items(reading)
-    by_config = {item.image.image_id: item for item in items}
-    layout = read_layout(reading, listed=by_config)
-    if all(_made_up(entry.node) for entry in layout.entries):
-        return ImageSet(tuple(_entries(_with_made_up(items, layout))), "docker-save@25")
-    if any(_holds_made_up(entry.node) for entry in layout.entries):
+    layout = read_layout(reading, listed={item.image.image_id: item for item in items})
+    nodes = [entry.node for entry in layout.entries]
+    if all(_made_up(node) or _unread(node) for node in nodes) and (not nodes or any(map(_made_up, nodes))):
+        items = _with_made_up(items, layout)
+        entries, form = entries_of_docker_25(items, layout, reading.warn), "docker-save@25"
+        return ImageSet(entries, form, indexed=layout.indexed, listed=tuple(reading.listed))
+    if any(map(_holds_made_up, nodes)):
         # An index that also has manifests of its own keeps all its children.
         layout = read_layout(reading)
-    reached = {image.image_id for image in layout.images()}
-    reached |= {image.manifest.config.digest for image in layout.opaque_images()}
-    entries: list[Entry] = []
-    for entry in layout.entries:
-        node = entry.node
-        if isinstance(node, Image) and _made_up(node):
-            entries.append(Entry(by_config[node.image_id].image, entry.name))
-        else:
-            entries.append(entry)
-    entries.extend(_entries([item for item in items if item.image.image_id not in reached]))
-    return dataclasses.replace(layout, entries=tuple(entries), format="docker-oci")
-
-
-def _entries(items: list[Item]) -> list[Entry]:
-    return [Entry(item.image, name) for item in items for name in item.names or (None,)]
+    entries = entries_of_docker_oci(items, layout, reading.warn)
+    return dataclasses.replace(layout, entries=entries, format="docker-oci", listed=tuple(reading.listed))
 
 
 def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
@@ -113,3 +121,10 @@ def _holds_made_up(node: Node | None) -> bool:
     if not isinstance(node, Index) or _made_up(node):
         return False
     return any(_made_up(child.node) or _holds_made_up(child.node) for child in node.children)
+
+
+def _unread(node: Node | None) -> bool:
+    """Tell whether a node is absent, or an image whose config could not be read."""
+    if isinstance(node, Artifact):
+        return node.config is None and not node.blobs and node.manifest.config.media_type in mediatypes.IMAGE_CONFIGS
+    return node is None

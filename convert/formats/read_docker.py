@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
 from convert.archive.tree import names_nothing
-from convert.errors import FormatError, InputError, UnsafeInputError, UsageError
+from convert.digest import Digest
+from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.formats import parsing
-from convert.formats.reading import Document, Fields, absent_layers, check
+from convert.formats.reading import Document, Fields, Part, absent_layers, check
 from convert.formats.v1_folders import V1Folders
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
+from convert.remarks import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.digest import Digest
     from convert.formats.read_layout import Beside
     from convert.formats.reading import Reading
     from convert.model import Blob, Descriptor
 
+_CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
@@ -52,10 +54,16 @@ def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
             of layers and DiffIDs differ.
         DigestMismatchError: crane's `sha256:` config name is not its content's.
     """
-    entries: list[Entry] = []
+    images: dict[object, Image] = {}
+    named: dict[tuple[int, Name | None], Entry] = {}
     for item in read_items(reading, all_sources=all_sources, needs_layers=True):
-        entries.extend(Entry(item.image, name) for name in item.names or (None,))
-    return ImageSet(entries=tuple(entries), format=_format(reading))
+        # An image that is listed twice is one image.
+        paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
+        image = images.setdefault((item.image.image_id, paths), item.image)
+        for name in item.names or (None,):
+            named.setdefault((id(image), name), Entry(image, name))
+    entries = tuple(named.values())
+    return ImageSet(entries=entries, format=_format(reading), listed=tuple(reading.listed))
 
 
 def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
@@ -68,7 +76,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     value = reading.parse(raw, "manifest.json")
     document = Document(reading, "manifest.json", value, "docker-manifest")
     if value is None:
-        raise FormatError("is null, so it names no image", file=reading.file, member="manifest.json")
+        kind = NoImageError if reading.tree.find("index.json") is None else FormatError
+        raise kind("the source holds no image: this is null", file=reading.file, member="manifest.json")
     if not isinstance(value, list):
         document.fail("", "expected an array")
     if len(value) > MAX_NODES:
@@ -78,12 +87,23 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     folders = V1Folders(reading)
     beside = _LayoutBeside(reading, needed=needs_layers)
     for number, element in enumerate(value):
-        try:
+        reading.listed.append(None)
+        with reading.part(None):
             fields = Fields(element, document, f"[{number}]")
-            items.append(_item(reading, folders, fields, beside, all_sources=all_sources))
-        except InputError as error:
-            reading.problem(error)
+            config_name = fields.required_text("Config")
+            if names_nothing(config_name):
+                fields.fail("Config", "is empty")
+            names = tuple(_names(reading, fields))
+            with reading.part(Part(_labelled(config_name), names, item=True)):
+                items.append(_item(reading, folders, fields, names, beside, all_sources=all_sources))
+                reading.listed[-1] = items[-1].image.image_id
     return items
+
+
+def _labelled(config_name: str) -> Digest | None:
+    """Return the image ID that a config's member name suggests, None if it suggests none."""
+    match = _CONFIG.search(config_name)
+    return Digest.from_hex(match[1]) if match else None
 
 
 class _LayoutBeside:
@@ -122,10 +142,16 @@ class _LayoutBeside:
         return layout is not None and config in layout.opaque
 
 
-def _item(reading: Reading, folders: V1Folders, fields: Fields, beside: _LayoutBeside, *, all_sources: bool) -> Item:
+def _item(
+    reading: Reading,
+    folders: V1Folders,
+    fields: Fields,
+    names: tuple[Name, ...],
+    beside: _LayoutBeside,
+    *,
+    all_sources: bool,
+) -> Item:
     config_name = fields.required_text("Config")
-    if names_nothing(config_name):
-        fields.fail("Config", "is empty")
     raw = reading.read(config_name)
     if config_name.startswith("sha256:"):
         # crane names the config by its digest and reads it by that name.
@@ -135,24 +161,19 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, beside: _LayoutB
     paths = fields.strings("Layers") or []
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
-    if len(paths) == len(config.diff_ids):
-        sources = _layer_sources(reading, fields, all_sources=all_sources)
-        layers = tuple(
-            _layer(reading, path, diff_id, sources.get(diff_id), f"[{number}]", fields, beside, dictated=all_sources)
-            for number, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
-        )
-    elif beside.is_opaque(config.digest):
-        layers = absent_layers(config.diff_ids)
-        paths = []
-    else:
-        reading.problem(
-            FormatError(
-                f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config",
-                member=config_name,
+    layers = absent_layers(config.diff_ids)
+    with reading.part(Part(config.digest, names, item=True)):
+        if len(paths) == len(config.diff_ids):
+            sources = _layer_sources(reading, fields, all_sources=all_sources)
+            layers = tuple(
+                _layer(reading, path, diff_id, sources.get(diff_id), f"[{place}]", fields, beside, dictated=all_sources)
+                for place, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
             )
-        )
-        layers = absent_layers(config.diff_ids)
-        paths = []
+        else:
+            counts = f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config"
+            paths = []
+            if not beside.is_opaque(config.digest):
+                raise FormatError(counts, member=config_name)
     parent = fields.text("Parent")
     image = Image(
         config=config,
@@ -160,7 +181,7 @@ def _item(reading: Reading, folders: V1Folders, fields: Fields, beside: _LayoutB
         v1_ids=folders.ids(paths, layers, fields.strings("RepoTags") or ()),
         parent=fields.digest("Parent") if parent else None,
     )
-    return Item(image, tuple(_names(reading, fields)))
+    return Item(image, names)
 
 
 def _layer(
@@ -229,18 +250,23 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
 
 
 def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
+    """Yield the valid RepoTags, each name once however it is spelled."""
+    seen: set[Reference] = set()
     texts = fields.strings("RepoTags") or ()
     reading.count_names(len(texts))
     for text in texts:
         try:
             reference = Reference.parse(text)
         except FormatError:
-            reading.warn(f"manifest.json: RepoTag {text!r} is no valid reference; the image stays without that name")
-            yield Name(None, text)
+            line = f"manifest.json: RepoTag {text!r} is not a valid image name; dropped"
+            reading.warn(Dropped(line, what="name", of=text))
             continue
         if reference.tag is None and reference.digest is None:
             reading.warn(f"manifest.json: RepoTag {text!r} has no tag; read as {text}:latest")
-        yield Name(reference.with_default_tag(), None)
+        reference = reference.with_default_tag()
+        if reference not in seen:
+            seen.add(reference)
+            yield Name(reference, None)
 
 
 def _format(reading: Reading) -> str:

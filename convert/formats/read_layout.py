@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from convert import mediatypes
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.formats import manifests, parsing
-from convert.formats.reading import Reading, absent_layers
+from convert.formats.reading import Part, Reading, absent_layers
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
 from convert.reference import Reference
+from convert.remarks import Dropped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ class _LayoutReader:
         fields = parsing.index_fields(reading, raw, mediatypes.OCI_INDEX, "index.json")
         if not fields.names("manifests"):
             reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
-        entries = []
+        entries: list[Entry] = []
         listed = 0
         reading.count_names(len(fields.array("manifests") or ()))
         for item in fields.objects("manifests"):
@@ -126,16 +127,15 @@ class _LayoutReader:
             except InputError as error:
                 reading.problem(error)
                 continue
-            node = None
-            try:
-                node = self._node(described, 1)
-                if node is None and _key(described) not in self._nodes:
+            node, name = None, self._name(described)
+            names = (name,) if name is not None else ()
+            with reading.part(Part(described.digest, names)):
+                found = self._node(described, 1, names)
+                if found is None and _key(described) not in self._nodes:
                     self._require_platform(described)
-                listed = self._bounded(listed + self._walk(node), "index.json")
-            except InputError as error:
-                reading.problem(error)
-                node = None
-            entries.append(Entry(node, self._name(described), described))
+                listed = self._bounded(listed + self._walk(found), "index.json")
+                node = found
+            entries.append(Entry(node, name, described))
         subject = fields.object("subject")
         return ImageSet(
             entries=tuple(entries),
@@ -143,6 +143,7 @@ class _LayoutReader:
             index_annotations=fields.string_map("annotations"),
             index_artifact_type=fields.text("artifactType"),
             index_subject=parsing.descriptor(subject) if subject else None,
+            indexed=tuple(entry.descriptor.digest for entry in entries if entry.descriptor is not None),
         )
 
     def _check_version(self) -> None:
@@ -168,30 +169,37 @@ class _LayoutReader:
             )
 
     def _name(self, described: Descriptor) -> Name | None:
+        image_name = described.annotations.get(IMAGE_NAME)
         ref_name = described.annotations.get(REF_NAME)
-        for text in (described.annotations.get(IMAGE_NAME), ref_name):
-            # A bare word is a tag without a repository (FORMATS.md, section 8).
-            if text and any(mark in text for mark in "/:@"):
-                try:
-                    return Name(Reference.parse(text).with_default_tag(), ref_name)
-                except FormatError:
-                    continue
+        if image_name:
+            try:
+                return Name(Reference.parse(image_name).with_default_tag(), ref_name)
+            except FormatError:
+                line = f"index.json: {IMAGE_NAME} {image_name!r} is not a valid image name; dropped"
+                self._reading.warn(Dropped(line, what="name", of=image_name))
+        # A bare word is a tag without a repository (FORMATS.md, section 8).
+        if ref_name and any(mark in ref_name for mark in "/:@"):
+            try:
+                return Name(Reference.parse(ref_name).with_default_tag(), ref_name)
+            except FormatError:
+                pass
         return Name(None, ref_name) if ref_name else None
 
     # -- nodes -----------------------------------------------------------------
 
-    def _node(self, described: Descriptor, depth: int) -> Node | None:
-        """Return what a descriptor of an index names, looked at once; None if it is absent or damaged."""
+    def _node(self, described: Descriptor, depth: int, names: tuple[Name, ...] = ()) -> Node | None:
+        """Return what a descriptor of an index names, looked at once; None if it is absent or damaged.
+
+        `names` are those that `index.json` gives it.
+        """
         key = _key(described)
         if key not in self._nodes:
-            try:
+            node, absent = None, False
+            with self._reading.part(Part(described.digest, names)):
                 node = self._read_node(described, depth)
-            except InputError as error:
-                self._reading.problem(error)
-                node = None
-            else:
-                if node is None:
-                    return None
+                absent = node is None
+            if absent:
+                return None
             self._nodes[key] = node
         return self._nodes[key]
 

@@ -15,10 +15,12 @@ from convert import documents, legacy
 from convert.compression import streams
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import FormatError, InputError, UnknownFormatError, UnsafeInputError
+from convert.errors import FormatError, UnknownFormatError, UnsafeInputError
+from convert.formats.reading import Part
 from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
 from convert.reference import Reference
+from convert.remarks import Dropped
 
 if TYPE_CHECKING:
     from convert.formats.reading import Fields, Reading
@@ -58,10 +60,8 @@ class _V1Reader:
         reading = self._reading
         entries = []
         for name, top in self._named():
-            try:
+            with reading.part(Part(names=(name,) if name is not None else (), item=True)):
                 entries.append(Entry(self._image(top), name))
-            except InputError as error:
-                reading.problem(error)
         return ImageSet(entries=tuple(entries), format="docker-v1")
 
     def _named(self) -> list[tuple[Name | None, str]]:
@@ -84,13 +84,14 @@ class _V1Reader:
             raise UnsafeInputError(f"names more than {MAX_NODES} images", file=reading.file, member="repositories")
         return named
 
-    def _name(self, repository: str, tag: str) -> Name:
+    def _name(self, repository: str, tag: str) -> Name | None:
         text = f"{repository}:{tag}"
         try:
             return Name(Reference.parse(text), None)
         except FormatError:
-            self._reading.warn(f"repositories: {text!r} is no valid reference; the image stays without that name")
-            return Name(None, text)
+            line = f"repositories: {text!r} is not a valid image name; dropped"
+            self._reading.warn(Dropped(line, what="name", of=text))
+            return None
 
     def _heads(self) -> list[str]:
         suffix = "/json"

@@ -6,6 +6,7 @@ because every tool that loads these archives is written in Go.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convert.archive.tree import Tree
+    from convert.model import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a source that can be selected by itself.
+
+    `digest` is that of the manifest or index, or the image ID of an element of
+    `manifest.json`, None where only `names` identify it. `item` is true for such an
+    element.
+    """
+
+    digest: Digest | None = None
+    names: tuple[Name, ...] = ()
+    item: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in a source, and the part that it affects; None if it affects everything."""
+
+    error: InputError
+    part: Part | None = None
 
 
 @dataclass(slots=True)
@@ -38,7 +62,10 @@ class Reading:
     tree: Tree
     file: str
     warnings: list[str] = field(default_factory=Remarks)
-    problems: list[InputError] | None = None
+    problems: list[Fault] | None = None
+    #: Image IDs in the order of `manifest.json`, None where one could not be read.
+    listed: list[Digest | None] = field(default_factory=list)
+    _part: Part | None = None
     _size: int = 0
     _values: int = 0
     _layers: int = 0
@@ -49,6 +76,21 @@ class Reading:
         """Remember, once, something that was accepted with a remark."""
         self.warnings.append(text)
 
+    @contextlib.contextmanager
+    def part(self, part: Part | None) -> Iterator[None]:
+        """Attribute the problems inside to one part of the source, None for all of it; those raised inside too.
+
+        Raises:
+            InputError: faults are not collected, and there is one.
+        """
+        outer, self._part = self._part, part
+        try:
+            yield
+        except InputError as error:
+            self.problem(error)
+        finally:
+            self._part = outer
+
     def problem(self, error: InputError) -> None:
         """Raise `error`, or keep it where faults are collected."""
         if error.file is None:
@@ -58,7 +100,8 @@ class Reading:
         if len(self.problems) > MAX_PROBLEMS:
             raise UnsafeInputError(f"more than {MAX_PROBLEMS} faults; the rest was not looked at", file=self.file)
         # Its frames would hold the documents that were at fault: megabytes for each.
-        self.problems.append(_bare(error))
+        # What is hostile is not excused because it was not selected.
+        self.problems.append(Fault(_bare(error), None if isinstance(error, UnsafeInputError) else self._part))
 
     def read(self, member: str) -> bytes:
         """Return a document's bytes.

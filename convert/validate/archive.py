@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.source import open_source, path_of
-from convert.errors import FormatError, InputError, StorageError, UnknownFormatError
+from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.read import read
+from convert.formats.reading import Fault
 from convert.validate.both import check_both
 from convert.validate.contents import Contents
 from convert.validate.docker import check_docker
@@ -51,7 +52,7 @@ def validate(source: str, *, jobs: int = 1) -> Verdict:
     try:
         with open_source(source) as opened:
             findings.file = opened.path
-            form = _check(opened.tree, findings, jobs)
+            form, holds_image = _check(opened.tree, findings, jobs)
             opened.tree.check_unchanged()
     except UnknownFormatError as error:
         findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
@@ -64,11 +65,13 @@ def validate(source: str, *, jobs: int = 1) -> Verdict:
         findings.add("damaged", error.message, member=member)
         return Verdict(source, None, findings.all(), InputError.exit_status)
     found = findings.all()
+    if not holds_image:
+        return Verdict(source, form, found, NoImageError.exit_status)
     return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
 
 
-def _check(tree: Tree, findings: Findings, jobs: int) -> str | None:
-    """Check an opened source; return its format.
+def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]:
+    """Check an opened source; return its format, and whether it holds an image at all.
 
     Raises:
         UnknownFormatError: it is no image.
@@ -107,20 +110,23 @@ def _check_members(tree: Tree, findings: Findings) -> None:
             findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
 
 
-def _read(tree: Tree, findings: Findings) -> str | None:
+def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
     """Read the source as every other command does, so that what validate passes, they take.
 
     A fault that no rule named is reported as it comes.
     """
-    problems: list[InputError] = []
+    faults: list[Fault] = []
     form = None
     try:
-        form = read(tree, problems=problems).format
+        form = read(tree, problems=faults).format
     except UnknownFormatError:
         raise
     except InputError as error:
-        problems.append(error)
-    for problem in problems:
-        if not (findings.blames(problem.member) if problem.member else findings.has_errors()):
+        faults.append(Fault(error))
+    for problem in (fault.error for fault in faults):
+        if isinstance(problem, NoImageError):
+            if not findings.has_rule("no-images"):
+                findings.add("no-images", problem.message)
+        elif not (findings.blames(problem.member) if problem.member else findings.has_errors()):
             findings.add("unreadable", problem.message, member=problem.member)
-    return form
+    return form, not any(isinstance(fault.error, NoImageError) for fault in faults)

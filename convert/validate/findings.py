@@ -191,6 +191,10 @@ class Findings:
         """Tell whether an error about this member was found."""
         return _clean(member) in self._blamed
 
+    def has_rule(self, rule: str) -> bool:
+        """Tell whether a rule was found to be broken."""
+        return any(found.rule == rule for found in self._found)
+
     def has_errors(self) -> bool:
         """Tell whether any error was found."""
         return bool(self._blamed)

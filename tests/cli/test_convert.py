@@ -590,11 +590,11 @@ def test_a_childs_digest_picks_that_platform(imgconv, index):
 @pytest.mark.parametrize(
     ("platform", "message"),
     [
-        ("linux/s390x", "no image for linux/s390x (platforms in the source: "),
+        ("linux/s390x", "mp:1 has no image for linux/s390x (platforms in the source: "),
         ("linux", "'linux' is no platform (give OS/ARCH or OS/ARCH/VARIANT"),
         ("linux/amd64/v1/x", "is no platform"),
         ("", "'' is no platform"),
-        ("unknown/unknown", "no image for unknown/unknown"),
+        ("unknown/unknown", "mp:1 has no image for unknown/unknown"),
     ],
 )
 def test_platforms_that_are_not_there_or_none_at_all_are_2(imgconv, index, platform, message):

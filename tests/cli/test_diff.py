@@ -16,6 +16,11 @@ from convert import schema
 from convert.cli import diff as diff_command
 from convert.diff import FileDifference
 
+
+def sha256(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 NAMES = "fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz"
 
@@ -152,7 +157,15 @@ def test_two_sources_without_images_cannot_be_compared_by_id(imgconv, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-        (tmp_path / name / "index.json").write_text('{"schemaVersion": 2, "manifests": []}')
+        blobs = tmp_path / name / "blobs" / "sha256"
+        blobs.mkdir(parents=True)
+        empty = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256(b"{}"), "size": 2}
+        manifest = json.dumps({"schemaVersion": 2, "config": empty, "layers": []}).encode()
+        for blob in (b"{}", manifest):
+            (blobs / sha256(blob).removeprefix("sha256:")).write_bytes(blob)
+        entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": sha256(manifest)}
+        index = {"schemaVersion": 2, "manifests": [{**entry, "size": len(manifest)}]}
+        (tmp_path / name / "index.json").write_text(json.dumps(index))
     done = imgconv("diff", tmp_path / "a", tmp_path / "b")
     assert (done.status, done.out) == (2, "")
     assert "neither has an image" in done.err

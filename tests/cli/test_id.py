@@ -215,24 +215,38 @@ def test_damage_that_hides_an_id_leaves_the_names(imgconv, archive):
     assert rotten.out.splitlines()[0] == f"{MULTI['linux/amd64']}  fmt-html:1 example.com/x/y:z"
 
 
-def test_an_unknown_ref_of_a_damaged_archive_is_damage(imgconv, archive):
+def test_a_ref_counts_only_the_damage_that_it_meets(imgconv, archive):
+    """index.json still names the image whose manifest is damaged: that one is not known, others are not there."""
     path = archive("containerd29-export", lambda name, data: data[:-1] if b'"layers"' in data else data)
-    done = imgconv("id", path, "busybox")
+    done = imgconv("id", path, "fmt-html:1")
     assert (done.status, done.out) == (3, "")
-    assert "no image 'busybox'" in done.err
+    assert "no image" not in done.err
+    assert done.err.count("\n") == 1
+    done = imgconv("id", path, "nosuch:1")
+    assert (done.status, done.out) == (2, "")
+    assert "no image 'nosuch:1'" in done.err
 
 
 def test_control_characters_and_markup_are_shown_as_text(imgconv, archive):
     def hostile(name, data):
-        if name != "manifest.json":
+        if name not in {"index.json", "manifest.json"}:
             return data
         value = json.loads(data)
-        value[0]["RepoTags"] = ["\x1b[31mred[/]", "\u202e[bold]x"]
+        if name == "manifest.json":
+            value[0]["RepoTags"] = ["\x1b[31mgreen[/]"]
+        else:
+            entry = value["manifests"][0]
+            entries = [
+                {**entry, "annotations": {"org.opencontainers.image.ref.name": text}}
+                for text in ("\x1b[31mred[/]", "\u202e[bold]x")
+            ]
+            value["manifests"] = entries
         return json.dumps(value).encode()
 
-    path = archive("docker20-html", hostile)
+    path = archive("containerd29-export", hostile)
     done = imgconv("id", path)
-    assert done.out == f'{HTML}  "\\x1b[31mred[/]" "\\u202e[bold]x"\n'
+    assert done.out.endswith('  "\\x1b[31mred[/]" "\\u202e[bold]x"\n')
+    assert "\\x1b[31mgreen" in done.err
     assert "\x1b" not in done.err
     shown = imgconv("inspect", path)
     assert "\x1b" not in shown.out
@@ -245,8 +259,9 @@ def test_what_is_no_image_has_no_id(imgconv, tmp_path):
     (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     (layout / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
     done = imgconv("id", layout)
-    assert (done.status, done.out) == (2, "")
-    assert done.err == f"imgconv: {layout}: there is no image in the source\n"
+    assert (done.status, done.out) == (3, "")
+    assert done.err.startswith(f"imgconv: {layout}: the source holds no image")
+    assert done.err.count("\n") == 1
     assert imgconv("id", tmp_path / "nowhere.tar").status == 4
     (tmp_path / "text.tar").write_text("no tar " * 200)
     assert imgconv("id", tmp_path / "text.tar").status == 3

@@ -50,12 +50,15 @@ def test_equal_tags_of_two_images_stay_tags(bench):
     assert [item["annotations"]["org.opencontainers.image.ref.name"] for item in manifests] == ["1", "1"]
 
 
-def test_a_ref_name_without_repository_leaves_the_image_untagged(bench):
+def test_a_ref_name_without_repository_stays_and_is_not_a_repo_tag(bench):
     images = bench.named((bench.image(LAYER), bench.name("", "v1")))
     documents = bench.documents(images, "docker-oci")
-    assert "annotations" not in json.loads(documents["index.json"])["manifests"][0]
+    annotations = json.loads(documents["index.json"])["manifests"][0]["annotations"]
+    assert annotations == {"org.opencontainers.image.ref.name": "v1"}
     assert b'"RepoTags":null' in documents["manifest.json"]
-    assert len(bench.warnings) == 1
+    (warning,) = bench.warnings
+    assert "name v1:" in warning
+    assert "left out" not in warning
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,9 @@ def test_a_name_without_repository_leaves_the_image_untagged(bench):
     images = bench.named((bench.image(LAYER), bench.name("", "v1.0")))
     documents = bench.documents(images, "docker-save")
     assert b'"RepoTags":null' in documents["manifest.json"]
-    assert bench.warnings == ["dropped name v1.0: docker-save needs REPOSITORY:TAG (set one with --tag)"]
+    (warning,) = bench.warnings
+    assert "v1.0" in warning
+    assert "--tag" in warning
 
 
 def test_a_name_by_digest_leaves_the_image_untagged(bench):

@@ -17,7 +17,7 @@ def _tags(*tags):
     return lambda: Docker(tags=list(tags)).build()
 
 
-_NO_NAME = "is no valid reference; the image stays without that name"
+_NO_NAME = "is not a valid image name; dropped"
 
 CASES = [
     # -- layers and DiffIDs -------------------------------------------------------------
@@ -217,7 +217,7 @@ CASES = [
         "--to",
         "docker-save",
     ),
-    accepted("an empty manifest.json list, as Docker takes it", lambda: Docker(manifest=[]).build(), ""),
+    refused("an empty manifest.json list", lambda: Docker(manifest=[]).build(), "the source holds no image"),
     # -- before Docker 1.10 ----------------------------------------------------------------------
     accepted("a v1 archive", lambda: v1((_ID, None, PLAIN), repositories={"a/b": {"1": _ID}}), ""),
     refused(
@@ -279,6 +279,6 @@ CASES = [
     accepted(
         "a v1 name with an escape sequence",
         lambda: v1((_ID, None, PLAIN), repositories={"a\x1b[0m": {"1": _ID}}),
-        r"'a\x1b[0m:1' is no valid reference",
+        r"'a\x1b[0m:1' is not a valid image name",
     ),
 ]

@@ -233,10 +233,10 @@ CASES = [
     accepted("six indexes in each other", _nested(6), ""),
     refused("nine indexes in each other", _nested(9), "is nested deeper than 8 indexes"),
     refused("fifty indexes in each other", _nested(50), "is nested deeper than 8 indexes"),
-    accepted(
+    refused(
         "an index whose child is absent",
         _child({"schemaVersion": 2, "manifests": [{"mediaType": INDEX, "digest": _ZERO, "size": 5}]}, INDEX),
-        "",
+        "the source holds no image",
     ),
     refused(
         "a million manifests",
