@@ -198,8 +198,9 @@ def test_what_an_entry_of_unknown_type_names_is_kept(imgconv, tmp_path, form, ne
     unknown = layout.document(index, "application/x-index")
     entries = [named(layout.image("a"), NAME), layout.index(unknown) if nested else unknown]
     source = layout.write(*entries)
-    done = imgconv(source, "--to", form, tmp_path / "out")
-    assert (done.status, done.err) == (0, "")
+    done = imgconv(source, "--to", form, tmp_path / "out", "--json")
+    assert done.status == 0, done.err
+    assert done.json["dropped"] == []
     blobs = {name: data for name, data in files_of(source).items() if name.startswith("blobs/")}
     assert {name: data for name, data in files_of(tmp_path / "out").items() if name.startswith("blobs/")} == blobs
 
