@@ -23,6 +23,7 @@ from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model import Artifact, Descriptor, Image, Index, Layer, Other
 from convert.names import entry_text, manifest_digest
 from convert.progress import Silent
+from convert.remarks import Remarks
 from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
 from convert.workshop import results_of
 
@@ -112,7 +113,7 @@ class Answer:
     wrapper: str
     pushed: list[Pushed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=Remarks)
 
 
 def digests(
@@ -364,15 +365,16 @@ def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
         made = pushers.pushed(load.pusher, load.images, done)
     else:
         made = finished(load.images, done, _RECIPE, Ledger())
-    rows: dict[int, Pushed] = {}
+    nodes: dict[int, Node] = {}
+    names: dict[int, dict[str, None]] = {}
     for entry in made.entries:
         if entry.node is None or manifest_digest(entry.node) is None:
             continue
-        text = entry_text(entry)
-        old = rows.get(id(entry.node))
-        names = (*(old.names if old else ()), *((text,) if text else ()))
-        rows[id(entry.node)] = Pushed(load.pusher, tuple(dict.fromkeys(names)), entry.node)
-    return list(rows.values())
+        nodes[id(entry.node)] = entry.node
+        texts = names.setdefault(id(entry.node), {})
+        if text := entry_text(entry):
+            texts[text] = None
+    return [Pushed(load.pusher, tuple(names[key]), node) for key, node in nodes.items()]
 
 
 def report(answer: Answer) -> dict[str, Any]:

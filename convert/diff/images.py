@@ -186,15 +186,18 @@ def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] =
 
 
 def _sides(images: ImageSet) -> list[Side]:
-    found: dict[int, Side] = {}
+    nodes: dict[int, Image] = {}
+    names: dict[int, dict[str, None]] = {}
+    indexes: dict[int, Digest] = {}
     for item in named(images):
         if not isinstance(item.node, Image):
             continue
-        names, index = item.texts, item.index.digest if item.index is not None else None
-        if (before := found.get(id(item.node))) is not None:
-            names, index = tuple(dict.fromkeys((*before.names, *names))), before.index_digest or index
-        found[id(item.node)] = Side(names, item.node, index)
-    return list(found.values())
+        key = id(item.node)
+        nodes[key] = item.node
+        names.setdefault(key, {}).update(dict.fromkeys(item.texts))
+        if item.index is not None:
+            indexes.setdefault(key, item.index.digest)
+    return [Side(tuple(names[key]), node, indexes.get(key)) for key, node in nodes.items()]
 
 
 def _others(images: ImageSet) -> dict[Digest, None]:

@@ -180,9 +180,12 @@ def _read(job: _Job) -> _Read:
     stored = _Hashers(job.algorithms())
     try:
         with job.blob.open() as stream:
-            read.compression = streams.sniff(stream.read(streams.SNIFF_SIZE))
-        with job.blob.open() as stream:
-            raw = stored.passing(streams.read_chunks(stream))
+            chunks = streams.read_chunks(stream)
+            first = next(chunks, b"")
+            while len(first) < streams.SNIFF_SIZE and (more := next(chunks, b"")):
+                first += more
+            read.compression = streams.sniff(first[: streams.SNIFF_SIZE])
+            raw = stored.passing(itertools.chain([first], chunks))
             if job.unpacks and read.compression:
                 plain = _Hashers(job.algorithms())
                 try:

@@ -163,9 +163,13 @@ class Findings:
         severity: Severity | None = None,
     ) -> None:
         """Add a finding; without `severity` it weighs what its rule does."""
+        weight = severity or RULES[rule].severity
+        if self._numbers[weight is not Severity.NOTE] > MAX_FINDINGS:
+            # Nobody reads on, and a hostile archive has hundreds of thousands.
+            return
         found = Finding(
             rule,
-            severity or RULES[rule].severity,
+            weight,
             printable(self.file),
             _clean(member),
             _clean(place),
