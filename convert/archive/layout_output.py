@@ -286,14 +286,20 @@ class FolderOutput:
             os.close(target)
 
     def _put_aside(self, staged: tuple[int, str], place: tuple[int, str]) -> None:
-        """Replace in two renames, where the system cannot do it in one."""
-        aside = (self.staging.folder, "aside")
-        os.rename(place[1], aside[1], src_dir_fd=place[0], dst_dir_fd=aside[0])
+        """Replace in two renames, where the system cannot do it in one.
+
+        A kill between them leaves the old layout beside the destination, under a name
+        that no later run removes.
+        """
+        folder, name = place
+        aside = temporary.name_of_old()
+        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
         try:
             folders.rename_new(*staged, *place)
         except OSError:
-            os.rename(aside[1], place[1], src_dir_fd=aside[0], dst_dir_fd=place[0])
+            os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
             raise
+        os.rename(aside, "old", src_dir_fd=folder, dst_dir_fd=self.staging.folder)
 
     def _kept_access(self) -> tuple[Access, Access]:
         """Return mode and owner of the old layout: of its folders, and of its files."""

@@ -60,11 +60,19 @@ def _fault(folder: int, name: str) -> str:
 
 
 def _is_object(folder: int, name: str) -> bool:
-    """Whether a file in a folder is a JSON object."""
+    """Whether a file in a folder is a JSON object.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        with open(fd, "rb") as file:
-            value = documents.parse(file.read(MAX_DOCUMENT_SIZE + 1), where="", member=name)
-    except (OSError, InputError):
+    except FileNotFoundError:
+        return False
+    with open(fd, "rb") as file:
+        raw = file.read(MAX_DOCUMENT_SIZE + 1)
+    try:
+        value = documents.parse(raw, where="", member=name)
+    except InputError:
         return False
     return isinstance(value, dict)

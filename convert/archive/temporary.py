@@ -33,6 +33,11 @@ def temporary_name() -> str:
     return f".imgconv-{os.getpid()}-{os.urandom(8).hex()}.tmp"
 
 
+def name_of_old() -> str:
+    """Return a new name for a result that is being replaced; `remove_stale` never removes it."""
+    return f".imgconv-{os.getpid()}-{os.urandom(8).hex()}.old"
+
+
 def is_temporary(name: str) -> bool:
     """Whether a file name is one that `temporary_name` makes."""
     return _NAME.match(name) is not None

@@ -357,3 +357,34 @@ def test_many_blobs_are_synced_together_where_errors_would_be_seen(path, monkeyp
     together = sys.platform == "linux" and release.startswith("6")
     assert (synced.count(77) + synced.count(154) == 20) != together
     assert tree(path) == layout(*blobs)
+
+
+def test_a_kill_between_two_renames_leaves_the_old_layout_and_no_later_run_removes_it(tmp_path, path, monkeypatch):
+    """On a system without an exchange of names."""
+    make(path, b"old")
+    monkeypatch.setattr(folders, "_rename_flags", lambda *_, **__: False)
+    child = os.fork()
+    if not child:  # dies where the new layout would get its name
+        monkeypatch.setattr(folders, "rename_new", lambda *_: os._exit(9))
+        make(path, b"new", force=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert not path.exists()
+    make(path, b"newer")
+    (left,) = (name for name in only(tmp_path) if name != "layout")
+    assert tree(tmp_path / left) == layout(b"old")
+
+
+@pytest.mark.parametrize("name", ["oci-layout", "index.json"])
+def test_a_document_that_cannot_be_read_is_not_called_damaged(path, name, monkeypatch):
+    make(path, b"old")
+    real = os.open
+
+    def failing(opened, *arguments, **options):
+        if opened == name:
+            raise OSError(5, "Input/output error")
+        return real(opened, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(StorageError, match="Input/output error"):
+        FolderOutput(str(path), force=True)
