@@ -98,7 +98,8 @@ class ImgconvError(Exception):
 
     def __str__(self) -> str:
         """Return one clear line: file, member, what is wrong, what to do."""
-        places = [place for place in (self.file, self.member) if place]
+        # A fault of the file as a whole, such as its compression, may name the file as its member.
+        places = dict.fromkeys(place for place in (self.file, self.member) if place)
         text = ": ".join((*(quoted(shortened(place), column=False) for place in places), shortened(self.message)))
         if self.hint:
             text += f" ({self.hint})"

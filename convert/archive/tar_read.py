@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
 
+from convert.archive.not_archives import not_a_tar
 from convert.archive.tar_header import (
     HEADER,
     MEANINGFUL,
@@ -256,8 +257,7 @@ class TarReader:
             signed = unsigned - 256 * sum(byte >= 0x80 for byte in block[:148] + block[156:])
             if stated != signed or not match or not match[1]:
                 if first:
-                    msg = "this is no tar archive, folder or compressed tar"
-                    raise UnknownFormatError(msg, file=self._where)
+                    raise not_a_tar(block, self._where)
                 msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
                 raise FormatError(msg, file=self._where)
         return block[156:157]
@@ -374,8 +374,7 @@ class TarReader:
             return
         if len(block) < BLOCK:
             if not start:
-                msg = "this is no tar archive, folder or compressed tar"
-                raise UnknownFormatError(msg, file=self._where)
+                raise not_a_tar(block, self._where)
             msg = "the archive ends in the midst of a tar header"
             raise TruncatedError(msg, file=self._where)
         second = self._cursor.read(BLOCK)

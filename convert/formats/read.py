@@ -71,10 +71,9 @@ def _read(reading: Reading) -> ImageSet:
         from convert.formats.read_v1 import read_v1  # noqa: PLC0415 - start-up time: such archives are rare
 
         return read_v1(reading)
-    what = "folder" if tree.is_folder else "archive"
-    raise UnknownFormatError(
-        f"no container image: this {what} has no manifest.json, index.json or repositories", file=reading.file
-    )
+    from convert.formats.not_images import not_an_image  # noqa: PLC0415 - only for the error
+
+    raise not_an_image(tree)
 
 
 def _read_both(reading: Reading) -> ImageSet:

@@ -15,7 +15,7 @@ from convert import documents, legacy
 from convert.compression import streams
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import FormatError, UnknownFormatError, UnsafeInputError
+from convert.errors import FormatError, UnsafeInputError
 from convert.formats.reading import Part
 from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model import Entry, Image, ImageSet, Layer, Name
@@ -98,10 +98,9 @@ class _V1Reader:
         ids = [name.removesuffix(suffix) for name in self._reading.tree.names() if name.endswith(suffix)]
         ids = [v1_id for v1_id in ids if _V1_ID.match(v1_id)]
         if not ids:
-            raise UnknownFormatError(
-                "no container image: no manifest.json, index.json or repositories, and no folder of a v1 image",
-                file=self._reading.file,
-            )
+            from convert.formats.not_images import not_an_image  # noqa: PLC0415 - only for the error
+
+            raise not_an_image(self._reading.tree)
         parents = {self._v1_image(v1_id).parent for v1_id in ids}
         return [v1_id for v1_id in ids if v1_id not in parents]
 

@@ -34,7 +34,7 @@ CASES = [
     refused(
         "layers in folders, and nothing that says of which image",
         lambda: tar(("a/layer.tar", PLAIN), ("config.json", dump(config()))),
-        "no container image: no manifest.json, index.json or repositories, and no folder of a v1 image",
+        "it holds layers, but not the documents that name them",
     ),
     refused(
         "an empty layer",

@@ -264,7 +264,7 @@ CASES = [
     refused(
         "a bad checksum at the start",
         lambda: header(b"x", checksum=b"000000\0 ") + _GOOD.build(),
-        "this is no tar archive",
+        "this is not a tar archive",
     ),
     refused(
         "a bad checksum later",
@@ -304,10 +304,10 @@ CASES = [
     ),
     refused("an empty file", lambda: b"", "this is no archive: it is empty"),
     refused("only zeros", lambda: END, "no container image"),
-    refused("one byte", lambda: b"x", "this is no tar archive"),
-    refused("text", lambda: b"hello world\n" * 100, "this is no tar archive"),
-    refused("an ELF file", lambda: b"\x7fELF" + bytes(2000), "this is no tar archive"),
-    refused("a zip file", lambda: b"PK\x03\x04" + bytes(2000), "this is no tar archive"),
+    refused("one byte", lambda: b"x", "this is not a tar archive"),
+    refused("text", lambda: b"hello world\n" * 100, "this is not a tar archive"),
+    refused("an ELF file", lambda: b"\x7fELF" + bytes(2000), "this is not a tar archive"),
+    refused("a zip file", lambda: b"PK\x03\x04" + bytes(2000), "this is not a tar archive"),
     # -- v7, odd but legal -------------------------------------------------------------------
     accepted("a v7 layer", _layer(header(b"layer.tar", len(PLAIN), flag=b"\0", magic=bytes(8)) + pad(PLAIN)), ""),
     accepted("a contiguous layer", _layer(header(b"layer.tar", len(PLAIN), flag=b"7") + pad(PLAIN)), ""),
