@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from convert.errors import UsageError
 
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
+# `windows(10.0.17763)`, as containerd and docker spell the version of the system; %XX stands for a byte.
+_VERSIONED: Final = re.compile(r"([A-Za-z0-9_.-]+)(?:\(((?:[A-Za-z0-9_.-]|%[0-9A-Fa-f]{2})*)\))?\Z")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]\Z")
+_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+# `windows/amd64:10.0.17763`, as crane spells it.
+_VERSION_BEHIND: Final = re.compile(r"([^:()]+):([A-Za-z0-9_.-]+)\Z")
 # The tables below are those of containerd/platforms (database.go).
 _SYSTEMS: Final = {"macos": "darwin"}
 _ARCHITECTURES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
@@ -36,19 +42,32 @@ class Platform:
         """Return `os/arch[/variant]`."""
         return "/".join(part for part in (self.os or "unknown", self.architecture or "unknown", self.variant) if part)
 
+    @property
+    def full(self) -> str:
+        """`os(version)/arch[/variant]`: all that tells platforms apart, as `parse` reads it."""
+        if not self.os_version:
+            return str(self)
+        version = "".join(char if _PLAIN.match(char) else _escaped(char) for char in self.os_version)
+        return str(replace(self, os=f"{self.os or 'unknown'}({version})"))
+
     @classmethod
     def parse(cls, text: str) -> Platform:
         """Read what a user gives to `--platform`.
 
+        The version of the system may follow its name, as containerd and docker
+        spell it, or the whole, as crane does.
+
         Raises:
-            UsageError: not `OS/ARCH` or `OS/ARCH/VARIANT`.
+            UsageError: not `OS/ARCH` or `OS/ARCH/VARIANT`, with or without a version.
         """
-        parts = text.split("/")
-        if len(parts) not in {2, 3} or not all(_PART.match(part) for part in parts):
-            msg = f"{text!r} is no platform"
-            raise UsageError(msg, hint="give OS/ARCH or OS/ARCH/VARIANT, as linux/amd64 or linux/arm/v7")
-        os, architecture, *rest = parts
-        return cls(*_canonical(os, architecture, rest[0] if rest else ""))
+        behind = _VERSION_BEHIND.match(text)
+        head, *parts = (behind[1] if behind else text).split("/")
+        versioned = (_PART if behind else _VERSIONED).match(head)
+        if versioned is None or len(parts) not in {1, 2} or not all(_PART.match(part) for part in parts):
+            hint = "give OS/ARCH or OS/ARCH/VARIANT, as linux/amd64, linux/arm/v7 or windows(10.0.17763)/amd64"
+            raise UsageError(f"{text!r} is not a platform", hint=hint)
+        os, version = (head, behind[2]) if behind else (versioned[1], _unescaped(versioned[2] or ""))
+        return cls(*_canonical(os, parts[0], parts[1] if len(parts) > 1 else ""), version)
 
     @property
     def normalised(self) -> tuple[str, str, str]:
@@ -59,14 +78,15 @@ class Platform:
     def matches(self, other: Platform) -> bool:
         """Tell whether an image for `other` is what someone asking for `self` means.
 
-        `linux/arm` asks for v7, `linux/arm64` for v8 (containerd/platforms). A
-        Windows `os_version` is compared only where both name one.
+        `linux/arm` asks for v7, `linux/arm64` for v8 (containerd/platforms). An
+        `os_version` is compared only where both name one; `10.0.17763` asks for
+        any revision of that build, as `10.0.17763.4974`.
         """
         if self.normalised != other.normalised:
             return False
-        if self.os != "windows" or not self.os_version or not other.os_version:
+        if not self.os_version or not other.os_version:
             return True
-        return self.os_version == other.os_version
+        return f"{other.os_version}.".startswith(f"{self.os_version}.")
 
 
 def _canonical(os: str, architecture: str, variant: str) -> tuple[str, str, str]:
@@ -76,3 +96,11 @@ def _canonical(os: str, architecture: str, variant: str) -> tuple[str, str, str]
         architecture, variant = _WITH_VARIANT[architecture]
     architecture = _ARCHITECTURES.get(architecture, architecture)
     return (_SYSTEMS.get(os, os), architecture, _VARIANTS.get(architecture, {}).get(variant, variant))
+
+
+def _escaped(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode("utf-8", "surrogateescape"), text)

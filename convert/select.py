@@ -416,12 +416,12 @@ def _check_platforms(offers: Collection[_Offer], platforms: Sequence[Platform]) 
             if any(asked.matches(one) for one in offer.there):
                 continue
             if any(asked.matches(one) for one in offer.absent):
-                pairs.append(f"{offer.label} names {asked}, but it is not in the source")
+                pairs.append(f"{offer.label} names {asked.full}, but it is not in the source")
             else:
-                pairs.append(f"{offer.label} has no image for {asked}")
+                pairs.append(f"{offer.label} has no image for {asked.full}")
     if pairs:
         more = f"; and {len(pairs) - _MOST} more" if len(pairs) > _MOST else ""
-        there = ", ".join(dict.fromkeys(str(platform) for offer in offers for platform in offer.there)) or "none"
+        there = ", ".join(dict.fromkeys(platform.full for offer in offers for platform in offer.there)) or "none"
         raise SelectionError("; ".join(pairs[:_MOST]) + more, hint=f"platforms in the source: {there}")
 
 
@@ -432,9 +432,11 @@ def _wanted(platform: Platform, platforms: Sequence[Platform]) -> bool:
 def _chosen(index: Index, kept: list[Child], platforms: Sequence[Platform]) -> Node:
     nodes = [child.node for child in kept if child.node is not None]
     if len(platforms) == 1 and len({id(node) for node in nodes}) > 1:
+        full = {platform.full for child in kept if (platform := child_platform(child)) is not None}
+        versions = f"; or give a version: {', '.join(sorted(full))}" if len(full) > 1 else ""
         raise SelectionError(
-            f"{len(nodes)} images of the index are for {platforms[0]}",
-            hint="pick one with --image DIGEST: " + ", ".join(_label(node) for node in nodes),
+            f"{len(nodes)} images of the index are for {platforms[0].full}",
+            hint="pick one with --image DIGEST: " + ", ".join(_label(node) for node in nodes) + versions,
         )
     if len(platforms) == 1:
         return nodes[0]

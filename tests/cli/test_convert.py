@@ -591,9 +591,9 @@ def test_a_childs_digest_picks_that_platform(imgconv, index):
     ("platform", "message"),
     [
         ("linux/s390x", "mp:1 has no image for linux/s390x (platforms in the source: "),
-        ("linux", "'linux' is no platform (give OS/ARCH or OS/ARCH/VARIANT"),
-        ("linux/amd64/v1/x", "is no platform"),
-        ("", "'' is no platform"),
+        ("linux", "'linux' is not a platform (give OS/ARCH or OS/ARCH/VARIANT"),
+        ("linux/amd64/v1/x", "is not a platform"),
+        ("", "'' is not a platform"),
         ("unknown/unknown", "mp:1 has no image for unknown/unknown"),
     ],
 )

@@ -97,7 +97,7 @@ def _platform(data):
     except (InputError, UsageError) as error:
         one_line(error)
     else:
-        assert Platform.parse(str(found)) == found
+        assert Platform.parse(found.full) == found
 
 
 def _selected(data, text):
