@@ -205,8 +205,12 @@ class _Finisher:
                 self._ledger.layers.append(Change("layer", str(before.digest), str(after.digest), why))
 
     def _fits(self, manifest: Manifest) -> bool:
-        wanted = self._recipe.manifest_type
-        return wanted == "keep" or mediatypes.is_docker(manifest.media_type) == (wanted == "docker")
+        """Tell whether a manifest, its config and its layers are all of the wanted family of types."""
+        if self._recipe.manifest_type == "keep":
+            return True
+        docker = self._recipe.manifest_type == "docker"
+        described = (manifest.media_type, manifest.config.media_type, *(layer.media_type for layer in manifest.layers))
+        return all(mediatypes.is_docker(media_type) == docker for media_type in described)
 
     def _made(self, image: Image, layers: tuple[Layer, ...]) -> Manifest:
         described = [self._true(source, layer) for source, layer in zip(image.layers, layers, strict=True)]

@@ -21,6 +21,7 @@ from convert.reference import Reference
 from convert.validate.configs import read_config
 from convert.validate.contents import Claim
 from convert.validate.documents import View
+from convert.validate.findings import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -301,6 +302,22 @@ class _Layout:
                 message = f"a key of {other} in {kind}: some tools would take it for that"
                 add("ambiguous", message, member=view.member, place=key)
 
+    def _one_family(self, view: View) -> None:
+        """Check that a manifest does not mix Docker's media types with OCI's."""
+        if view.text("mediaType") not in {None, *mediatypes.MANIFESTS}:
+            return
+        docker = view.text("mediaType") == mediatypes.DOCKER_MANIFEST
+        whose, other = ("OCI's", "a Docker") if docker else ("Docker's", "an OCI")
+        parts = [part for part in (view.object("config"), *view.objects("layers")) if part is not None]
+        for part in parts:
+            media_type = part.text("mediaType")
+            known = media_type in mediatypes.IMAGE_CONFIGS or mediatypes.is_layer(media_type or "")
+            if media_type is not None and known and mediatypes.is_docker(media_type) != docker:
+                message = f"is {whose} type {media_type} in {other} manifest; skopeo and podman convert no such image"
+                place = part.place("mediaType")
+                add = self._checked.findings.add
+                add("docker-type", message, member=view.member, place=place, severity=Severity.WARNING)
+
     def _manifest(self, described: _Described) -> list[LayoutImage]:
         raw = self._document(described)
         view = self._view(raw, described, mediatypes.MANIFESTS)
@@ -308,6 +325,7 @@ class _Layout:
         if raw is None or view is None or config_view is None:
             return []
         self._one_kind(view, described.media_type)
+        self._one_family(view)
         layers = [self._described(layer) for layer in view.objects("layers")]
         self._checked.count_layers(len(layers))
         config = self._described(config_view)
