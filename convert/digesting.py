@@ -22,10 +22,10 @@ from convert.errors import NotRepresentableError, UsageError
 from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model import Artifact, Descriptor, Image, Index, Layer, Other
 from convert.names import entry_text, manifest_digest
+from convert.pool import results_of
 from convert.progress import Silent
 from convert.remarks import Remarks
 from convert.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
-from convert.workshop import results_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

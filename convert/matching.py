@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from convert.compression.makers import Header, Maker
     from convert.compression.profiles import Encoder
     from convert.content import Proofs
+    from convert.layer_output import Staging
     from convert.model import Blob
-    from convert.workshop import Staging
 
 #: Names of what is no encoder.
 AS_IT_LIES: Final = "as stored"

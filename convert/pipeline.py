@@ -32,12 +32,13 @@ from convert.holding import Held, remember
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model import Entry, Layer, Name, config_of
 from convert.platform import Platform
+from convert.pool import wait_all
 from convert.progress import Silent
 from convert.reference import Reference
 from convert.remarks import Dropped
 from convert.select import chosen, node_digest, retag
 from convert.transform import Form, Ledger, Made, Recipe, finished, layers_of
-from convert.workshop import Workshop, wait_all
+from convert.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -10,8 +10,8 @@ from convert.compression.streams import read_chunks
 from convert.content import PlainContent, Proofs, StoredContent, drain
 from convert.errors import InputError, StorageError
 from convert.formats.read import read
+from convert.pool import wait_all
 from convert.transform import layers_of
-from convert.workshop import wait_all
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

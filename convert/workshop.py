@@ -9,10 +9,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
@@ -21,19 +20,22 @@ from convert.compression.profiles import FEW_WORKERS
 from convert.content import CopyingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
 from convert.errors import NotRepresentableError
+from convert.layer_output import NoStaging
 from convert.limits import MIB
 from convert.loads import fill_cores
 from convert.model import Descriptor, Entry, Image, Layer
+from convert.pool import results_of, wait_all
 from convert.transform import Form, Recipe, layer_form, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
     from convert.archive.output import Content
     from convert.compression.profiles import Encoder, Profile
     from convert.content import Proofs
+    from convert.layer_output import KnownBlobs, Staging
     from convert.model import Blob, ImageSet
 
 
@@ -46,81 +48,6 @@ _ENCODER_MEMORY: Final = 64 * MIB
 _SPLIT_CORES: Final = 3
 #: Bytes of a layer from which on it is worth splitting.
 SPLIT_SIZE: Final = 4 * MIB
-
-
-class BlobWriter(Protocol):
-    """A blob being made in the staging area."""
-
-    def write(self, data: bytes | memoryview, /) -> object:
-        """Append bytes."""
-
-    def clone(self, blob: Blob) -> BinaryIO | None:
-        """Make it a reflink of a whole file, and return a stream to verify it by; None if that cannot be done."""
-
-    def finish(self, digest: Digest) -> Blob:
-        """Name what was written, and return it for reading."""
-
-    def abort(self) -> None:
-        """Throw it away."""
-
-
-class Staging(Protocol):
-    """The area beside the destination where finished blobs wait."""
-
-    @property
-    def final(self) -> bool:
-        """Whether they become part of the result where they are; else they are copied once more."""
-
-    def new_blob(self) -> BlobWriter:
-        """Start a blob whose name its content will tell."""
-
-
-class KnownBlobs(Protocol):
-    """What the target holds of the layers that a profile makes."""
-
-    def is_listed(self, profile: str, diff_id: Digest) -> bool:
-        """Whether the target claims to hold it; nothing is read."""
-
-    def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int, Blob] | None:
-        """Return digest, size and bytes of a blob that is verified to be that layer."""
-
-
-class NoStaging:
-    """For commands that only want digests: bytes are counted and thrown away."""
-
-    final = False
-
-    def new_blob(self) -> BlobWriter:
-        """Start a blob that nobody keeps."""
-        return _Nowhere()
-
-
-class _Nowhere:
-    def write(self, data: bytes | memoryview, /) -> object:
-        return len(data)
-
-    def clone(self, blob: Blob) -> None:
-        del blob
-
-    def finish(self, digest: Digest) -> Blob:
-        return _Gone(str(digest))
-
-    def abort(self) -> None:
-        return
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Gone:
-    """A blob of which only the digest was wanted."""
-
-    where: str
-    size: int | None = None
-
-    def open(self) -> BinaryIO:
-        raise ValueError(f"{self.where} was not kept")
-
-    def extent(self) -> None:
-        return None
 
 
 @dataclasses.dataclass(slots=True)
@@ -149,42 +76,6 @@ class LayerDigests:
         if stored is None:
             raise ValueError("a finished layer has no descriptor")
         return stored.digest
-
-
-def wait_all(futures: Sequence[Future[Any]], stop: Callable[[], object] | None = None) -> None:
-    """Wait for all; the first failure cancels those not begun and is raised when the rest is done.
-
-    `stop` makes the rest end sooner; it is called on a signal, too.
-    """
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        if stop is not None:
-            stop()
-        for future in futures:
-            future.cancel()
-        wait(futures)
-        raise
-
-
-_K = TypeVar("_K")
-_R = TypeVar("_R")
-#: A future takes a kilobyte, so not one for each of 40,000 layers is made at once.
-_AT_ONCE: Final = 4096
-
-
-def results_of(
-    work: Iterable[tuple[_K, Callable[[], Future[_R]]]], stop: Callable[[], object] | None = None
-) -> dict[_K, _R]:
-    """Begin each piece of work, in order; return the results under their keys. Errors as `wait_all`."""
-    found: dict[_K, _R] = {}
-    rest = iter(work)
-    while batch := list(islice(rest, _AT_ONCE)):
-        running = {key: begin() for key, begin in batch}
-        wait_all(list(running.values()), stop)
-        found.update((key, future.result()) for key, future in running.items())
-    return found
 
 
 #: A layer's bytes, what names them (with the size), and what shall become of them.

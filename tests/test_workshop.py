@@ -16,10 +16,11 @@ from convert.compression.ahead import read_ahead
 from convert.content import PlainContent, Proofs, drain
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, TruncatedError, UnsafeInputError
+from convert.layer_output import NoStaging
 from convert.limits import CHUNK, MIB
 from convert.loads import fill_cores
 from convert.model import Layer
-from convert.workshop import SPLIT_SIZE, NoStaging, Workshop
+from convert.workshop import SPLIT_SIZE, Workshop
 
 
 def plain_bytes(size, seed=1):
