@@ -11,6 +11,8 @@ import pytest
 from convert.archive import amend
 from convert.archive.source import open_whole_tar
 from convert.archive.tar_write import Item
+from convert.digest import Digest
+from convert.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tars import END, header, member, pax
@@ -23,13 +25,19 @@ NEW = [Item("repositories", content=b"new"), Item("l", "symlink", link="a")]
 
 
 def amended(tmp_path, data, drop=("repositories",)):
-    """Amend `data`, to a file and to a stream, which agree."""
+    """Amend `data`, to a file and to a stream, which agree; the members that stay are verified in the copy."""
     path = tmp_path / "t.tar"
     path.write_bytes(data)
     tree, _ = open_whole_tar(str(path))
     out = io.BytesIO()
     with tree, (tmp_path / "out").open("wb+") as file:
-        amend.write_to_file(file.fileno(), tree, drop, NEW)
+        stay = [member for member in tree.members if member.name not in drop]
+        bodies = [data[member.offset : member.offset + member.size] for member in stay]
+        expected = [
+            amend.Expected(member.offset, member.size, Digest.of(body), member.name)
+            for member, body in zip(stay, bodies, strict=True)
+        ]
+        amend.write_to_file(file.fileno(), tree, drop, NEW, expected)
         amend.write_to_stream(out.write, tree, drop, NEW)
         assert file.read() == out.getvalue()
     return out.getvalue()
@@ -59,3 +67,14 @@ def test_members_are_added_on_a_block_even_if_the_last_padding_is_missing(tmp_pa
 def test_the_same_without_the_kernels_help(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "copy_file_range", raising=False)
     assert amended(tmp_path, A + OLD + B + END) == A + B + amend.added(NEW)
+
+
+def test_bytes_that_are_not_what_is_expected_are_refused(tmp_path):
+    path = tmp_path / "t.tar"
+    path.write_bytes(A + B + END)
+    tree, _ = open_whole_tar(str(path))
+    with tree, (tmp_path / "out").open("wb+") as file:
+        first = tree.members[0]
+        wrong = amend.Expected(first.offset, first.size, Digest.of(b"other"), "a")
+        with pytest.raises(InputError):
+            amend.write_to_file(file.fileno(), tree, (), NEW, [wrong])

@@ -16,7 +16,7 @@ from convert.errors import InputError, NotRepresentableError
 SEVERAL_PLATFORMS = {"oci-oras-py-nested"}
 #: What is wrong with each, as the message names it.
 WRONG = {
-    "damaged-null-manifest": ["manifest.json", "null", "names no image"],
+    "damaged-null-manifest": ["manifest.json", "null", "holds no image"],
     "damaged-oci-config-blob-missing": ["93cd8b73a9da", "missing"],
     "damaged-oci-layer-blob-missing": ["26c668c40574", "missing"],
     "damaged-oci-index-empty-object": ["index.json", "names no image"],

@@ -86,7 +86,11 @@ def _known(data):
     if not _FOLDER:
         _FOLDER.append(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     Path(_FOLDER[0], known.NAME).write_bytes(data)
-    found = known.read(_FOLDER[0])
+    folder = os.open(_FOLDER[0], os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        found = known.read(folder, _FOLDER[0])
+    finally:
+        os.close(folder)
     for (profile, diff_id), (digest, size) in found.layers.items():
         assert found.find(profile, diff_id) == (digest, size)
 

@@ -27,7 +27,7 @@ def _in_config(more):
 
 
 CASES = [
-    refused("a manifest.json of null", _manifest(b"null"), "manifest.json: is null, so it names no image"),
+    refused("a manifest.json of null", _manifest(b"null"), "manifest.json: the source holds no image: this is null"),
     refused("a manifest.json that is an object", _manifest(_ITEM), "manifest.json: "),
     refused("a manifest.json that is a string", _manifest(b'"x"'), "manifest.json: "),
     refused("a manifest.json that is a number", _manifest(b"1"), "manifest.json: "),

@@ -145,7 +145,9 @@ CASES = [
     refused("an empty name in Layers", lambda: Docker(layers={"": None}).build(), "[0].Layers[0] has no name"),
     refused("NUL in Layers", lambda: Docker(layers={"a\0b": None}).build(), _ABROAD),
     refused(
-        "an escape sequence in Layers", lambda: Docker(layers={"\x1b[31mred": None}).build(), r"\x1b[31mred: is missing"
+        "an escape sequence in Layers",
+        lambda: Docker(layers={"\x1b[31mred": None}).build(),
+        r'"\x1b[31mred": is missing',
     ),
     refused(
         "a folder in Layers",

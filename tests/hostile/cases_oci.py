@@ -267,7 +267,7 @@ CASES = [
     refused(
         "a layout with a manifest.json of null",
         lambda: tar(*Layout().parts().items(), ("manifest.json", b"null")),
-        "manifest.json: is null",
+        "manifest.json: the source holds no image: this is null",
     ),
     refused(
         "a docker archive with a broken index.json",
