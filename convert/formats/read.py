@@ -51,7 +51,15 @@ def no_image(images: ImageSet, file: str) -> NoImageError:
     """Return the error for a source without a manifest that can be read."""
     if not images.entries:
         return NoImageError("the source holds no image: its list of images is empty", file=file)
+    nodes = [node for entry in images.entries if isinstance(entry.node, Index) for node in descend(entry.node)]
+    if all(isinstance(entry.node, Index) for entry in images.entries) and not _names_absent(nodes):
+        return NoImageError("the source holds no image: its indexes list no manifest", file=file)
     return NoImageError("the source holds no image: every manifest that its index names is absent", file=file)
+
+
+def _names_absent(nodes: list[Node]) -> bool:
+    """Tell whether an index names a manifest or index that is absent."""
+    return any(child.node is None for node in nodes if isinstance(node, Index) for child in node.children)
 
 
 def _read(reading: Reading) -> ImageSet:

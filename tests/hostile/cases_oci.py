@@ -236,7 +236,12 @@ CASES = [
     refused(
         "an index whose child is absent",
         _child({"schemaVersion": 2, "manifests": [{"mediaType": INDEX, "digest": _ZERO, "size": 5}]}, INDEX),
-        "the source holds no image",
+        "the source holds no image: every manifest that its index names is absent",
+    ),
+    refused(
+        "an index without children",
+        _child({"schemaVersion": 2, "manifests": []}, INDEX),
+        "the source holds no image: its indexes list no manifest",
     ),
     refused(
         "a million manifests",
