@@ -30,6 +30,8 @@ _TEXTS: Final = (
     (b"{", "a JSON document", "pass the archive or the folder that it belongs to"),
     (b"[", "a JSON document", "pass the archive or the folder that it belongs to"),
 )
+_SHORTEST_LINE: Final = 4
+_LONGEST_LINE: Final = 60
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -51,4 +53,11 @@ def _kind(head: bytes) -> tuple[str, str | None]:
     for magic, what, hint in _TEXTS:
         if text.startswith(magic):
             return what, hint
+    line = head.removeprefix(_BOM).lstrip().partition(b"\n")[0].rstrip(b"\r")
+    if len(line) >= _SHORTEST_LINE and line.isascii() and line.decode().isprintable():
+        shown = line[:_LONGEST_LINE].decode() + ("…" if len(line) > _LONGEST_LINE else "")
+        return (
+            f'text that begins with "{shown}"',
+            "a command may have printed this in place of an archive, or before it",
+        )
     return "", None

@@ -47,7 +47,11 @@ FILES = {
     "a Singularity image": (b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC" + bytes(600), ("Singularity",)),
     "one document of an unpacked archive": (b'[{"Config":"x.json"}]', ("JSON document", "folder")),
     "a config": (b'{"architecture":"amd64"}' + b" " * 600, ("JSON document",)),
-    "other text": (TEXT, ("not a tar archive",)),
+    "other text": (TEXT, ('text that begins with "a line"', "in place of an archive")),
+    "a command's output before a tar": (b"Pulling from app\r\n" + tar(("x", b"")), ('"Pulling from app"', "before it")),
+    "a long line": (b"word " * 200, ('"word word ', '…"')),
+    "text with codes of a terminal": (b"\x1b[31mred\x1b[0m\n" * 50, ("not a tar archive",)),
+    "text with other codes": ("früh\u202e\n".encode() * 50, ("not a tar archive",)),
     "one byte": (b"x", ("not a tar archive",)),
 }
 TARS = {
