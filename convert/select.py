@@ -393,7 +393,8 @@ def _listed_platforms(entry: Entry) -> list[tuple[Child, Platform | None]]:
         children = [(child, child_platform(child)) for child in indexes.leaves(entry.node)]
         return children if any(platform is not None for _, platform in children) else []
     if (config := config_of(entry.node)) is not None:
-        return [(Child(entry.descriptor or _NO_DESCRIPTOR, entry.node), config.platform)]
+        child = Child(entry.descriptor or _NO_DESCRIPTOR, entry.node)
+        return [(child, child_platform(child) or config.platform)]
     if entry.node is None and entry.descriptor is not None and entry.descriptor.platform is not None:
         return [(Child(entry.descriptor, None), platform_of(entry.descriptor.platform))]
     return []

@@ -106,3 +106,15 @@ def test_without_a_version_the_message_gives_the_versions(versions, capsys):
     assert run([str(folder / "in"), "--platform", "windows(6.1)/amd64", "--to", "oci", str(folder / "out")]) == 2
     assert "no image for windows(6.1)/amd64" in (err := capsys.readouterr().err)
     assert f"windows({VERSIONS[0]})/amd64" in err
+
+
+@pytest.mark.parametrize("under_an_index", [True, False])
+def test_the_platform_of_a_descriptor_goes_before_that_of_the_config(tmp_path, under_an_index):
+    layout = Layout(tmp_path / "in")
+    names = ("amd64", "arm64")
+    images = [layout.image(name, described={"platform": {"os": "linux", "architecture": name}}) for name in names]
+    entries = [layout.index(*images)] if under_an_index else images
+    layout.write(*(named(entry, "docker.io/library/app:1") for entry in entries))
+    assert run([str(tmp_path / "in"), "--platform", "linux/arm64", "--to", "oci", str(tmp_path / "out"), "-q"]) == 0
+    found = json.loads((tmp_path / "out" / "index.json").read_bytes())["manifests"]
+    assert [each["digest"] for each in found] == [images[1]["digest"]]
