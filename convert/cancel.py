@@ -24,12 +24,14 @@ class Cancelled(KeyboardInterrupt):
 class Token:
     """Whether a run has to end, and by which signal."""
 
-    __slots__ = ("number",)
+    __slots__ = ("deferred", "number")
 
     def __init__(self) -> None:
         """Nothing was requested."""
         #: The number of the signal that requested it, None while nothing did.
         self.number: int | None = None
+        #: The number of a signal that came while signals are held back, None at other times.
+        self.deferred: int | None = None
 
     def request(self, number: int) -> None:
         """Request cancellation; the first signal is the one that counts."""
@@ -49,7 +51,18 @@ class Token:
         if self.number is not None:
             raise Cancelled(self.number)
 
+    def check_deferred(self) -> None:
+        """As `check`; for what may wait long while signals are held back.
+
+        Raises:
+            Cancelled: cancellation was requested, or a signal is held back.
+        """
+        self.check()
+        if self.deferred is not None:
+            raise Cancelled(self.deferred)
+
 
 #: Signals belong to the process, and so does this.
 TOKEN: Final = Token()
 check = TOKEN.check
+check_deferred = TOKEN.check_deferred

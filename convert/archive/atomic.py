@@ -12,6 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Self
 
+from convert import cancel
 from convert.archive import folders, temporary
 from convert.archive.access import Access
 from convert.archive.direct import open_stream
@@ -63,11 +64,18 @@ def held_back() -> Iterator[None]:
         yield  # no handler of Python's runs here
         return
     came: list[int] = []
+
+    def defer(which: int, _: object) -> None:
+        came.append(which)
+        if which != signal.SIGALRM:
+            cancel.TOKEN.deferred = which
+
     try:
         for number in handlers:
-            signal.signal(number, lambda which, _: came.append(which))
+            signal.signal(number, defer)
         yield
     finally:
+        cancel.TOKEN.deferred = None
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for which in came:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from typing import BinaryIO, Final, Protocol
 
+from convert import cancel
 from convert.errors import StorageError, UsageError
 
 STDOUT: Final = "-"
 _STANDARD: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 _MOST_DIGITS: Final = 9
 _NOT_OPEN: Final = 2**31 - 1
+#: Seconds between two looks for the reader of a FIFO.
+_WAIT: Final = 0.05
 
 
 def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: bool = False) -> Stream | None:
@@ -120,13 +125,33 @@ def _open_special(path: str) -> int | None:
         return None
     if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
         return None
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    fd = _open_to_write(path, waits=stat.S_ISFIFO(mode))
     # It may be something else by now; opening has not changed that.
     mode = os.fstat(fd).st_mode
     if stat.S_ISFIFO(mode) or (os.isatty(fd) if is_link else stat.S_ISCHR(mode)):
         return fd
     os.close(fd)
     return None
+
+
+def _open_to_write(path: str, *, waits: bool) -> int:
+    """Open a FIFO or device; wait for the reader of a FIFO, but no longer than the run goes on.
+
+    Raises:
+        Cancelled: the run was asked to end.
+        OSError: the system refuses.
+    """
+    while True:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not waits:  # else nobody reads the FIFO yet (open(2))
+                raise
+            cancel.check_deferred()
+            time.sleep(_WAIT)
+        else:
+            os.set_blocking(fd, True)
+            return fd
 
 
 def _write_all(fd: int, data: memoryview | bytes) -> None:

@@ -16,6 +16,8 @@ from convert.archive import folders, temporary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Every entry that imgconv may move into a folder.
+ENTRIES: Final = frozenset({"blobs", "oci-layout", "index.json", ".imgconv-layers.json"})
 _JOURNAL: Final = "journal.json"
 _MOST_BYTES: Final = 1 << 16
 
@@ -70,6 +72,8 @@ def _read(folder: int) -> list[tuple[str, int, int]]:
         return []
     with open(fd, "rb") as file:
         try:
-            return [(str(name), int(device), int(inode)) for name, device, inode in json.loads(file.read(_MOST_BYTES))]
-        except (ValueError, TypeError, OSError):
+            moves = [(str(name), int(device), int(inode)) for name, device, inode in json.loads(file.read(_MOST_BYTES))]
+        except (ValueError, TypeError, OSError, RecursionError):
             return []
+    # Somebody else may have written it: a name that could leave the folder is not one of ours.
+    return moves if {name for name, _, _ in moves} <= ENTRIES else []

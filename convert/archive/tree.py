@@ -76,6 +76,7 @@ class Tree(ABC):
         #: Called with each document that `read` returns.
         self.on_read: Callable[[Blob, bytes], None] | None = None
         self._resolved: dict[str, tuple[str, Member] | None] = {}
+        self._targets: dict[tuple[str, str], str] = {}  # of long links, by folder and link
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -244,8 +245,20 @@ class Tree(ABC):
 
     def _symlink_target(self, member: Member, folder: list[str], asked: str) -> str:
         """Return the name a symlink leads to, counted from its own folder."""
+        if member.link.count("/") <= _SHALLOW:
+            return self._target(member, folder, asked)
+        key = ("/".join(folder), member.link)
+        if key not in self._targets:
+            self._targets[key] = self._target(member, folder, asked)
+        return self._targets[key]
+
+    def _target(self, member: Member, folder: list[str], asked: str) -> str:
         if member.link.startswith("/") or "\0" in member.link:
             raise self._outside(member, asked)
+        if member.link.count("/") >= MAX_NAME_PARTS:
+            # Each folder in it may be a link, also one that `..` leaves again.
+            msg = f"a link behind it has more than {MAX_NAME_PARTS} parts"
+            raise UnsafeInputError(msg, file=self.where, member=asked)
         parts = list(folder)
         own: list[bool] = []  # whether each part that the link added is a link itself
         too_many = 0

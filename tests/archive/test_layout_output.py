@@ -1,6 +1,7 @@
 """Folder output: new, filled, replaced, appended to; never half there."""
 
 import io
+import json
 import os
 import resource
 import signal
@@ -365,9 +366,11 @@ def test_a_kill_between_two_renames_leaves_the_old_layout_and_no_later_run_remov
     monkeypatch.setattr(folders, "_rename_flags", lambda *_, **__: False)
     child = os.fork()
     if not child:  # dies where the new layout would get its name
-        monkeypatch.setattr(folders, "rename_new", lambda *_: os._exit(9))
-        make(path, b"new", force=True)
-        os._exit(0)
+        try:
+            monkeypatch.setattr(folders, "rename_new", lambda *_: os._exit(9))
+            make(path, b"new", force=True)
+        finally:
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert not path.exists()
     make(path, b"newer")
@@ -388,3 +391,19 @@ def test_a_document_that_cannot_be_read_is_not_called_damaged(path, name, monkey
     monkeypatch.setattr(os, "open", failing)
     with pytest.raises(StorageError, match="Input/output error"):
         FolderOutput(str(path), force=True)
+
+
+@pytest.mark.parametrize("name", ["../precious", "precious", ".", "blobs/../../precious"])
+def test_a_forged_journal_moves_nothing_but_parts_of_a_layout(tmp_path, path, name):
+    """Somebody else wrote the temporary folder that is found in an empty destination."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    stale = path / ".imgconv-1-0123456789abcdef.tmp"
+    stale.mkdir(parents=True)
+    (stale / ".imgconv-temporary").touch()
+    status = precious.stat()
+    (stale / "journal.json").write_text(json.dumps([[name, status.st_dev, status.st_ino], ["none", 1, 1]]))
+    make(path, b"one")
+    assert (precious / "file").exists()
+    assert tree(path) == layout(b"one")

@@ -200,8 +200,8 @@ def test_accepted_with_a_warning(read, case):
 GOOD = member(b"good", b"x")
 REFUSED = {
     "nothing": (b"", UnknownFormatError, "empty"),
-    "less than a block": (b"hello", UnknownFormatError, "no tar archive"),
-    "no tar": (b"hello" * 1000, UnknownFormatError, "no tar archive"),
+    "less than a block": (b"hello", UnknownFormatError, "not a tar archive"),
+    "no tar": (b"hello" * 1000, UnknownFormatError, "not a tar archive"),
     "bad checksum": (
         GOOD + header(b"x", checksum=b"000001\0 ") + END,
         FormatError,

@@ -237,3 +237,21 @@ def test_a_signal_at_any_moment_shows_nothing_of_python(tmp_path, name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_many_signals_at_any_moment_show_nothing_of_python(tmp_path, name):
     interrupt_at_random(filled(COMMANDS[name], tmp_path, tmp_path), tmp_path, 60)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("arguments", [("--to", "docker-save"), ("--to", "crane")])
+def test_a_fifo_that_nobody_reads_does_not_hold_a_run(tmp_path, number, arguments):
+    """As DEST: the run waits for a reader, and no longer than it goes on."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    source = MATCH / "docker20-import.tar.gz"
+    with subprocess.Popen(
+        [*COMMAND, str(source), *arguments, str(fifo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(number)
+        out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out) == (128 + number, b"")
+    assert b"Traceback" not in err

@@ -143,6 +143,13 @@ CASES = [
     refused("Layers with .. inside", lambda: Docker(layers={"a/../layer.tar": PLAIN}).build(), _ABROAD),
     accepted("absolute Layers", lambda: Docker(layers={"/etc/passwd": PLAIN}).build(), ""),
     refused("an empty name in Layers", lambda: Docker(layers={"": None}).build(), "[0].Layers[0] has no name"),
+    refused(
+        "a link that goes down and up again 130 times",
+        _layer(
+            pax((b"linkpath", b"a/" * 130 + b"../" * 130 + b"real")) + symlink("layer.tar", "x"), member(b"real", PLAIN)
+        ),
+        "parts",
+    ),
     refused("NUL in Layers", lambda: Docker(layers={"a\0b": None}).build(), _ABROAD),
     refused(
         "an escape sequence in Layers",
