@@ -157,7 +157,7 @@ def _named_by(value: Any) -> Iterator[Descriptor]:
         found = value.get(key) if isinstance(value, dict) else None
         for each in found if isinstance(found, list) else [found]:
             if isinstance(each, dict):
-                with contextlib.suppress(TypeError, ValueError, KeyError, FormatError):
+                with contextlib.suppress(AttributeError, TypeError, ValueError, KeyError, FormatError):
                     yield Descriptor(str(each.get("mediaType")), Digest.parse(each["digest"]), int(each["size"]))
 
 

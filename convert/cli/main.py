@@ -125,6 +125,12 @@ def run(arguments: list[str]) -> int:
             raise
         _say("out of memory")
         return StorageError.exit_status
+    except ImportError as error:
+        # A library that cannot be mapped (a limit on memory), or an installation that is not whole.
+        if debug:
+            raise
+        _say(f"cannot load a part of imgconv or of its libraries: {shortened(str(error))}")
+        return StorageError.exit_status
     except RuntimeError as error:
         if debug or _NO_THREAD not in str(error):
             return _bug(error, debug=debug)

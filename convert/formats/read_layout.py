@@ -107,6 +107,8 @@ class _LayoutReader:
         #: What was looked at; None where it is damaged, which was said then.
         self._nodes: dict[tuple[str, Digest], Node | None] = {}
         self._configs: dict[tuple[Digest, int], Config] = {}
+        #: Size and data of the descriptors that were compared with what they name.
+        self._compared: set[tuple[Digest, int, bytes | None]] = set()
         self._count = 0
         #: For each index, what walking through it meets, shared parts as often as it comes by.
         self._listed_by: dict[int, int] = {}
@@ -193,7 +195,10 @@ class _LayoutReader:
         `names` are those that `index.json` gives it.
         """
         key = _key(described)
-        if key not in self._nodes:
+        if key in self._nodes:
+            with self._reading.part(Part(described.digest, names)):
+                self._compare(described, "index.json or an index")
+        else:
             node, absent = None, False
             with self._reading.part(Part(described.digest, names)):
                 node = self._read_node(described, depth)
@@ -202,6 +207,17 @@ class _LayoutReader:
                 return None
             self._nodes[key] = node
         return self._nodes[key]
+
+    def _compare(self, described: Descriptor, named_by: str) -> None:
+        """Compare the size and data of one more descriptor with what was read already.
+
+        Raises:
+            FormatError, DigestMismatchError: they differ.
+        """
+        facts = (described.digest, described.size, described.data)
+        if facts not in self._compared:
+            self._required(described, named_by)
+            self._compared.add(facts)
 
     def _read_node(self, described: Descriptor, depth: int) -> Node | None:
         if depth > MAX_INDEX_DEPTH:
@@ -323,6 +339,8 @@ class _LayoutReader:
         if key not in self._configs:
             raw, member = self._document(described, named_by=named_by)
             self._configs[key] = self._reading.config(raw, member)
+        else:
+            self._compare(described, named_by)
         return self._configs[key]
 
     def _artifact(self, parsed: Manifest, member: str) -> Artifact:

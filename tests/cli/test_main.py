@@ -103,7 +103,13 @@ def test_a_bug_is_one_line_and_never_status_1(imgconv, monkeypatch):
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(KeyboardInterrupt(), 130), (BrokenPipeError(), 141), (OSError(28, "No space left"), 4), (MemoryError(), 4)],
+    [
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(), 141),
+        (OSError(28, "No space left"), 4),
+        (MemoryError(), 4),
+        (ImportError("libz.so.1: failed to map"), 4),
+    ],
 )
 def test_what_the_system_does_to_it_has_a_status(imgconv, monkeypatch, error, status):
     def ended(_):

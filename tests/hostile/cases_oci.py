@@ -18,6 +18,7 @@ from hostile.building import (
     blob,
     config,
     dump,
+    sha256,
     squeezed,
     tar,
 )
@@ -71,6 +72,44 @@ def _child(document, media_type, **entry):
 
 
 _ZERO = "sha256:" + "0" * 64
+
+
+def _entry():
+    return json.loads(Layout().parts()["index.json"])["manifests"][0]
+
+
+def _twice(**changes):
+    """Name one manifest twice in index.json, the second time falsely."""
+    return lambda: Layout(index={"manifests": [_entry(), {**_entry(), **changes}]}).build()
+
+
+def _second_config(**changes):
+    """Name one config in two manifests, in the second one falsely."""
+
+    def build():
+        first = Layout()
+        entry = _entry()
+        manifest = json.loads(first.parts()["blobs/" + entry["digest"].replace(":", "/")])
+        other = dump({**manifest, "config": {**manifest["config"], **changes}, "annotations": {"a": "b"}})
+        name = "blobs/" + sha256(other).replace(":", "/")
+        second = {"mediaType": MANIFEST, "digest": sha256(other), "size": len(other)}
+        return Layout(index={"manifests": [entry, second]}, blobs={name: other}).build()
+
+    return build
+
+
+def _in_an_index(**changes):
+    """Name one manifest in index.json, and falsely in an index that stands beside it."""
+
+    def build():
+        entry = _entry()
+        index = dump({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entry, **changes}]})
+        name = "blobs/" + sha256(index).replace(":", "/")
+        below = {"mediaType": INDEX, "digest": sha256(index), "size": len(index)}
+        return Layout(index={"manifests": [entry, below]}, blobs={name: index}).build()
+
+    return build
+
 
 CASES = [
     accepted("a sound layout", _with(), ""),
@@ -263,6 +302,11 @@ CASES = [
         _with(entry={"annotations": {"io.containerd.image.name": "a\x1b[2J:1"}}),
         "",
     ),
+    refused("a second descriptor of a manifest, with another size", _twice(size=1), "bytes, its descriptor"),
+    refused("a second descriptor of a manifest, with other data", _twice(data="AAAA"), "data"),
+    refused("a second descriptor of a config, with another size", _second_config(size=1), "bytes, its descriptor"),
+    refused("a second descriptor of a config, with other data", _second_config(data="AAAA"), "data"),
+    refused("a second descriptor in an index below", _in_an_index(size=1), "bytes, its descriptor"),
     # -- both -------------------------------------------------------------------------------------------
     refused(
         "a layout with a manifest.json that lies",

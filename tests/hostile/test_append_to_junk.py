@@ -87,3 +87,22 @@ def test_junk_under_the_name_of_an_absent_child_is_refused(tmp_path: Path, layou
     assert (layout / "index.json").read_bytes() == before
     child.unlink()
     assert run(origin, "--to", "oci", layout, *TAG).returncode == 0
+
+
+@pytest.mark.parametrize("digest", [5, None, [], {}, "sha256:x", ""])
+def test_an_absent_child_that_the_target_holds_names_nothing_readable(tmp_path: Path, layout: Path, digest) -> None:
+    """The right bytes of a child manifest, whose config has a digest of another type."""
+    child = json.dumps({"config": {"digest": digest, "size": 1}}).encode()
+    origin = tmp_path / "origin"
+    assert run(SOURCE, "--to", "oci", origin).returncode == 0
+    (entry, *_) = json.loads((origin / "index.json").read_bytes())["manifests"]
+    entry.pop("annotations", None)
+    absent = {**entry, "digest": sha256(child), "size": len(child), "platform": {"os": "linux", "architecture": "arm"}}
+    media_type = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": [entry, absent]}).encode()
+    (origin / "blobs/sha256" / sha256(index)[7:]).write_bytes(index)
+    top = [{"mediaType": media_type, "digest": sha256(index), "size": len(index)}]
+    (origin / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": top}))
+    (layout / "blobs/sha256" / sha256(child)[7:]).write_bytes(child)
+    done = run(origin, "--to", "oci", layout, "--append")
+    assert done.returncode == 0, done.stderr
