@@ -36,6 +36,10 @@ MAX_WRAPPER_RATIO: Final = 200
 MAX_MEMBERS: Final = 300_000
 MAX_MEMBER_NAME: Final = 4096
 MAX_PAX_SIZE: Final = 1 * MIB
+#: Bytes of all extended headers of one archive together, and PAX records in them (lines are
+#: counted). `tar --posix` writes three records of 90 bytes together for each member.
+MAX_ALL_EXTENSIONS: Final = 64 * MIB
+MAX_PAX_RECORDS: Final = 2_000_000
 #: Bytes of all names and link targets of one archive together: a count alone would
 #: allow a gigabyte.
 MAX_ALL_MEMBER_NAMES: Final = 64 * MIB

@@ -25,7 +25,16 @@ from convert.archive.tar_header import (
     text_of,
 )
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
-from convert.limits import CHUNK, MAX_ALL_MEMBER_NAMES, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_PAX_SIZE, MIB
+from convert.limits import (
+    CHUNK,
+    MAX_ALL_EXTENSIONS,
+    MAX_ALL_MEMBER_NAMES,
+    MAX_MEMBER_NAME,
+    MAX_MEMBERS,
+    MAX_PAX_RECORDS,
+    MAX_PAX_SIZE,
+    MIB,
+)
 from convert.remarks import Remarks
 
 if TYPE_CHECKING:
@@ -202,6 +211,8 @@ class TarReader:
         self._where = where
         self._count = 0
         self._names_size = 0
+        self._extensions_size = 0
+        self._records = 0
         self._junk_seen = False
 
     def __iter__(self) -> Iterator[Member]:
@@ -273,7 +284,18 @@ class TarReader:
         if len(body) < padded:
             msg = "the archive ends in an extended header"
             raise TruncatedError(msg, file=self._where)
+        self._count_extension(size, body.count(b"\n"))
         return body[:size]
+
+    def _count_extension(self, size: int, records: int = 0) -> None:
+        """Count an extended header against the limits of the whole archive."""
+        self._extensions_size += size
+        self._records += records
+        if self._extensions_size > MAX_ALL_EXTENSIONS or self._records > MAX_PAX_RECORDS:
+            msg = (
+                f"its extended headers have more than {MAX_ALL_EXTENSIONS} bytes or {MAX_PAX_RECORDS} records together"
+            )
+            raise UnsafeInputError(msg, file=self._where)
 
     def _global(self, block: bytes, start: int) -> Member:
         """Return a global PAX header as a member; refuse one that renames or resizes.
@@ -363,6 +385,7 @@ class TarReader:
             if len(block) < BLOCK or blocks > MAX_PAX_SIZE // BLOCK:
                 msg = "the map of a sparse member does not end"
                 raise TruncatedError(msg, file=self._where, member=name)
+            self._count_extension(BLOCK)
             more = block[504]
 
     def _end_of_archive(self, block: bytes, start: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convert.archive import tar_read
 from convert.archive.tar_read import StreamCursor, TarReader, index
 from convert.errors import FormatError, InputError, TruncatedError, UnknownFormatError, UnsafeInputError
 
@@ -381,3 +382,19 @@ def test_a_damaged_archive_is_read_or_refused_and_both_readers_agree(changes, cu
         except InputError as error:
             answers.append(str(error))
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "body"),
+    [
+        ("MAX_PAX_RECORDS", 90, b"".join(b"11 a%03d=bc\n" % number for number in range(10))),
+        ("MAX_ALL_EXTENSIONS", 9000, b"1000 comment=" + b"x" * 986 + b"\n"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_file, read_stream])
+def test_extended_headers_are_bounded_over_the_whole_archive(monkeypatch, limit, most, body, read):
+    monkeypatch.setattr(tar_read, limit, most)
+    one = member(b"x", body, flag=b"x") + member(b"a", b"")
+    assert len(read(one * 9 + END)[0]) == 9
+    with pytest.raises(UnsafeInputError, match="together"):
+        read(one * 10 + END)
