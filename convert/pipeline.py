@@ -226,8 +226,6 @@ def convert(
             items = wanted.writer().items(result, options)
             out.write(items, shop.layers, before_end=opened.tree.check_unchanged)
         out.commit(_check_of(out, path, wanted, result, shop, proofs) if verify_output else None)
-    if compress is not None and (unused := _unused(compress, wanted, done, v1_ids)):
-        ledger.hints.append(unused)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -235,17 +233,6 @@ def convert(
     rows = written_rows(result, manifests=wanted.manifests)
     remarks, left = tuple(said.lines), tuple(said.dropped)
     return Result(opened.path, found.format, path, wanted.name, rows, ledger, opened.wrapper, remarks, left)
-
-
-def _unused(compress: str, wanted: Target, done: Finished, v1_ids: V1Scheme | None) -> str | None:
-    """Return what to say of a `--compress` that changed nothing."""
-    if wanted.plain:
-        if v1_ids == "chain-free":  # which follow the profile
-            return None
-        return f"--compress {compress} has no effect: {wanted.name} stores layers uncompressed"
-    if any(form in {Form.ENCODED, Form.AGAIN} for form in done.forms.values()):
-        return None
-    return f"--compress {compress} has no effect: every layer is kept as it is (--recompress compresses them again)"
 
 
 def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
