@@ -27,11 +27,11 @@ class Digest:
         """Refuse what would not round-trip through `parse`."""
         length = _LENGTHS.get(self.algorithm)
         if length is None:
-            msg = f"digest algorithm {self.algorithm!r} is not supported (sha256 and sha512 are)"
+            msg = f"digest algorithm '{self.algorithm}' is not supported (sha256 and sha512 are)"
             raise FormatError(msg)
         if len(self.hex) != length or not _HEX.match(self.hex):
             text = f"{self.algorithm}:{self.hex}"
-            msg = f"{text!r} is no digest: {self.algorithm} needs {length} lower-case hex digits"
+            msg = f"'{text}' is no digest: {self.algorithm} needs {length} lower-case hex digits"
             raise FormatError(msg)
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Digest:
         """
         algorithm, colon, hexa = text.partition(":")
         if not colon:
-            msg = f"{text!r} is no digest: expected algorithm:hex"
+            msg = f"'{text}' is no digest: expected algorithm:hex"
             raise FormatError(msg)
         return cls(algorithm, hexa)
 

@@ -45,6 +45,8 @@ MAX_PAX_RECORDS: Final = 2_000_000
 MAX_ALL_MEMBER_NAMES: Final = 64 * MIB
 #: Parts of a name that is looked up in an archive, each of which may be a link.
 MAX_NAME_PARTS: Final = 256
+#: Names of one layer that `validate` compares with each other, in 8 MiB of memory a thread.
+MAX_LAYER_NAMES: Final = 690_000
 #: Links followed from a name to a regular member.
 MAX_LINK_HOPS: Final = 8
 

@@ -18,6 +18,8 @@ OCI_LAYER_GZIP: Final = OCI_LAYER + "+gzip"
 OCI_LAYER_ZSTD: Final = OCI_LAYER + "+zstd"
 OCI_NONDISTRIBUTABLE: Final = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 
+OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
+
 DOCKER_MANIFEST_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"

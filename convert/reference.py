@@ -181,4 +181,4 @@ def _split_domain(text: str) -> tuple[str, str]:
 def _shown(text: str) -> str:
     """Return a name for a message: in quotes, and short."""
     longest = 100
-    return repr(text if len(text) <= longest else text[:longest] + "…")
+    return "'" + (text if len(text) <= longest else text[:longest] + "…") + "'"

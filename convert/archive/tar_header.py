@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -114,7 +115,7 @@ class Extensions:
         if not text:
             return None
         if not _DECIMAL.match(text):
-            msg = f"the size in a PAX header is no number: {text_of(text)!r}"
+            msg = f"the size in a PAX header is no number: '{text_of(text)}'"
             raise FormatError(msg, file=self._where)
         return int(text)
 
@@ -157,6 +158,24 @@ def _is_sparse(records: Mapping[bytes, bytes]) -> bool:
     if major or minor:
         return (major, minor) in {(b"0", b"0"), (b"0", b"1"), (b"1", b"0")}
     return bool(records.get(b"GNU.sparse.map")) or b"GNU.sparse.offset" in records
+
+
+def byte_sum(data: bytes) -> int:
+    """Return the sum of at most 256 bytes."""
+    # The low half of Adler-32 is 1 + the sum modulo 65521, which so few bytes do not reach.
+    return (zlib.adler32(data) & 0xFFFF) - 1
+
+
+def checksum_fits(block: bytes) -> bool:
+    """Tell whether the checksum in a header block is that of its bytes, unsigned or (old Sun tar) signed."""
+    match = OCTAL.match(block, 148, 156)
+    if not match:
+        return False
+    stated = int(match[1] or b"0", 8)
+    unsigned = byte_sum(block[:256]) + byte_sum(block[256:]) - byte_sum(block[148:156]) + 8 * 0x20
+    if stated == unsigned:
+        return True
+    return bool(match[1]) and stated == unsigned - 256 * sum(byte >= 0x80 for byte in block[:148] + block[156:])
 
 
 def full_name(fields: tuple[bytes, ...]) -> bytes:

@@ -18,6 +18,7 @@ from convert.archive.tar_header import (
     MEANINGFUL,
     OCTAL,
     Extensions,
+    checksum_fits,
     cut,
     full_name,
     is_symlink_mode,
@@ -260,17 +261,11 @@ class TarReader:
 
     def _check(self, block: bytes, *, first: bool) -> bytes:
         """Verify the checksum, unsigned or (old Sun tar) signed; return the typeflag."""
-        field = block[148:156]
-        match = OCTAL.match(field)
-        stated = int(match[1] or b"0", 8) if match else -1
-        unsigned = sum(block) - sum(field) + 8 * 0x20
-        if stated != unsigned:
-            signed = unsigned - 256 * sum(byte >= 0x80 for byte in block[:148] + block[156:])
-            if stated != signed or not match or not match[1]:
-                if first:
-                    raise not_a_tar(block, self._where)
-                msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
-                raise FormatError(msg, file=self._where)
+        if not checksum_fits(block):
+            if first:
+                raise not_a_tar(block, self._where)
+            msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
+            raise FormatError(msg, file=self._where)
         return block[156:157]
 
     def _body(self, block: bytes, limit: int) -> bytes:
@@ -304,7 +299,7 @@ class TarReader:
         """
         for key in pax_records(self._body(block, MAX_PAX_SIZE), self._where):
             if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
-                msg = f"a global PAX header sets {text_of(key)!r}, which readers disagree about"
+                msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
                 raise FormatError(msg, file=self._where)
         self.header, self.pax = block, {}
         end = self._cursor.position
@@ -319,7 +314,7 @@ class TarReader:
         else:
             match = OCTAL.match(field)
             if not match:
-                msg = f"the size in the tar header is no number: {text_of(field)!r}"
+                msg = f"the size in the tar header is no number: '{text_of(field)}'"
                 raise FormatError(msg, file=self._where, member=member)
             value = int(match[1] or b"0", 8)
         return self._sane(value, member)

@@ -37,18 +37,18 @@ class MemberTree(Tree):
         name = clean(member.name)
         if member.kind == "global":
             if name is not None:
-                self._claimed[name] = f"the global PAX header {member.name!r}"
+                self._claimed[name] = f"the global PAX header '{member.name}'"
             return None
         if name is None:
             if member.kind != "dir" or member.name.strip("./"):
-                self._warn(f"the member {member.name!r} is ignored: its name is empty or leads out of the archive")
+                self._warn(f"the member '{member.name}' is ignored: its name is empty or leads out of the archive")
             inside = _without_leading_dots(member.name)
             if inside is not None:
-                self._claimed[inside] = f"the member {member.name!r}"
+                self._claimed[inside] = f"the member '{member.name}'"
             return None
         if member.kind in {"device", "fifo", "other"}:
             kind = "special" if member.kind == "other" else member.kind
-            self._warn(f"the {kind} member {name!r} is ignored")
+            self._warn(f"the {kind} member '{name}' is ignored")
         first = self._members.setdefault(name, member)
         if first is not member:
             self._repeated.setdefault(name, [first]).append(member)
@@ -85,7 +85,7 @@ class MemberTree(Tree):
             for part in path.split("/"):
                 below = self._below_links.get(part)
                 if below is not None:
-                    raise self._disputed(path, f"the member {below!r} lies below a link")
+                    raise self._disputed(path, f"the member '{below}' lies below a link")
 
     def _find_below_links(self) -> dict[str, str]:
         """Return the members that lie below a link, by the last part of their names.

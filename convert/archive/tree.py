@@ -203,7 +203,7 @@ class Tree(ABC):
             if member.kind == "symlink":
                 if linked_from is not None and linked_from != folder:
                     # Unpacked, the hard link is that symlink, in another folder.
-                    raise self._disputed(name, f"a hard link leads to the symlink {path!r} in another folder")
+                    raise self._disputed(name, f"a hard link leads to the symlink '{path}' in another folder")
                 linked_from = None
                 path = self._symlink_target(member, folder, name)
             elif member.kind == "hardlink":
@@ -239,7 +239,7 @@ class Tree(ABC):
         if not folder or (found := self.member(beside)) is None or found is member:
             return target
         if self.member(target) is not None or self._has_linked_folder(target.split("/")):
-            msg = f"its link to {member.link!r} leads to two members, {target!r} and {beside!r}"
+            msg = f"its link to '{member.link}' leads to two members, '{target}' and '{beside}'"
             raise self._disputed(asked, msg)
         return beside
 
@@ -267,7 +267,7 @@ class Tree(ABC):
             if step == "..":
                 if any(own):
                     # A file system goes on from where the linked folder leads, skopeo and crane from its name.
-                    raise self._disputed(asked, f"its link to {member.link!r} has '..' behind a linked folder")
+                    raise self._disputed(asked, f"its link to '{member.link}' has '..' behind a linked folder")
                 del own[-1:]
                 if parts:
                     parts.pop()
@@ -296,7 +296,7 @@ class Tree(ABC):
         return FormatError(f"{why}, which readers disagree about", file=self.where, member=name)
 
     def _outside(self, member: Member, asked: str) -> UnsafeInputError:
-        text = f"its link to {member.link!r} leads out of the archive"
+        text = f"its link to '{member.link}' leads out of the archive"
         return UnsafeInputError(text, file=self.where, member=asked, hint=self._outside_hint())
 
     def _outside_hint(self) -> str | None:

@@ -75,6 +75,12 @@ class Feed:
             count += zeros
         return count
 
+    def drain(self) -> int:
+        """Read on to the end; return how many bytes there were."""
+        size = len(self._chunk) - self._position + sum(len(chunk) for chunk in self._raw)
+        self._chunk, self._position = b"", 0
+        return size
+
     def one(self, decoder: Decoder) -> Iterator[bytes]:
         """Yield what one decoder makes of the bytes up to the end of its stream.
 

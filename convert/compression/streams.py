@@ -132,17 +132,19 @@ def plain_chunks(
     where: str,
     most_memory: int = MAX_DECODER_MEMORY,
     wait: bool = True,
+    behind: Callable[[int], None] | None = None,
 ) -> Iterator[bytes]:
     """Yield the plain bytes of a compressed stream, at most 1 MiB at a time.
 
     `raw` is always consumed to its end, junk behind a gzip member included, so
-    that a caller who hashes it on the way sees every byte. Memory and errors as
-    `decompress`.
+    that a caller who hashes it on the way sees every byte. `behind` is called
+    with the number of these bytes if there are any; the other formats have none
+    that are not damage. Memory and errors as `decompress`.
     """
     if not compression:
         return iter(raw)
     if compression == "gzip":
-        return _cancellable(_gunzip(iter(raw), where))
+        return _cancellable(_gunzip(iter(raw), where, behind))
     if compression == "bzip2":
         return _cancellable(_bunzip2(iter(raw), where))
     memory = _Memory(most_memory, DECODERS.take if wait else _at_once)
@@ -269,7 +271,7 @@ def _damaged(name: str, where: str, error: Exception) -> FormatError:
     return FormatError(f"damaged {name} stream: {error}", member=where)
 
 
-def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
+def _gunzip(raw: Iterator[bytes], where: str, behind: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """Yield the plain bytes of one or more gzip members (RFC 1952).
 
     Zeros or junk behind a member end the stream without error, as `docker load`
@@ -288,8 +290,9 @@ def _gunzip(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
             yield from feed.one(member)
         except damage as error:
             raise _damaged("gzip", where, error) from error
-    for _ in raw:
-        pass
+    size = feed.drain()
+    if size and behind is not None:
+        behind(size)
 
 
 def _unxz(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:

@@ -145,7 +145,7 @@ def _one_kind(
     for key in strangers:
         if fields.has(key):
             raise FormatError(
-                f"is ambiguous: {kind} with the key {key!r}, by which some tools would take it for {other}",
+                f"is ambiguous: {kind} with the key '{key}', by which some tools would take it for {other}",
                 file=reading.file,
                 member=member,
             )

@@ -258,11 +258,11 @@ def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
         try:
             reference = Reference.parse(text)
         except FormatError:
-            line = f"manifest.json: RepoTag {text!r} is not a valid image name; dropped"
+            line = f"manifest.json: RepoTag '{text}' is not a valid image name; dropped"
             reading.warn(Dropped(line, what="name", of=text))
             continue
         if reference.tag is None and reference.digest is None:
-            reading.warn(f"manifest.json: RepoTag {text!r} has no tag; read as {text}:latest")
+            reading.warn(f"manifest.json: RepoTag '{text}' has no tag; read as {text}:latest")
         reference = reference.with_default_tag()
         if reference not in seen:
             seen.add(reference)

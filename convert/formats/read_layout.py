@@ -158,7 +158,7 @@ class _LayoutReader:
         version = fields.required_text("imageLayoutVersion")
         if version != "1.0.0":
             raise UnsupportedError(
-                f"imageLayoutVersion is {version!r}, only 1.0.0 is known", file=reading.file, member="oci-layout"
+                f"imageLayoutVersion is '{version}', only 1.0.0 is known", file=reading.file, member="oci-layout"
             )
 
     def _require_platform(self, described: Descriptor) -> None:

@@ -75,7 +75,7 @@ class _V1Reader:
             for tag, top in tags.items():
                 if not _V1_ID.match(top):
                     raise UnsafeInputError(
-                        f"{repository}:{tag} names {top!r}, which is no v1 ID (64 hex digits)",
+                        f"{repository}:{tag} names '{top}', which is no v1 ID (64 hex digits)",
                         file=reading.file,
                         member="repositories",
                     )
@@ -89,7 +89,7 @@ class _V1Reader:
         try:
             return Name(Reference.parse(text), None)
         except FormatError:
-            line = f"repositories: {text!r} is not a valid image name; dropped"
+            line = f"repositories: '{text}' is not a valid image name; dropped"
             self._reading.warn(Dropped(line, what="name", of=text))
             return None
 
@@ -109,7 +109,7 @@ class _V1Reader:
             return self._images[v1_id]
         reading = self._reading
         if not _V1_ID.match(v1_id):
-            raise UnsafeInputError(f"{v1_id!r} is no v1 ID (64 hex digits)", file=reading.file)
+            raise UnsafeInputError(f"'{v1_id}' is no v1 ID (64 hex digits)", file=reading.file)
         member = f"{v1_id}/json"
         if reading.tree.find(member) is None:
             raise FormatError("is missing, though a v1 image needs it", file=reading.file, member=member)

@@ -42,7 +42,7 @@ def json_fault(raw: bytes, entry: V1Entry, *, top: bool) -> str:
         return error.message
     for key in ("id", "parent"):
         if found.get(key, "") != wanted.get(key, ""):
-            return f"{key} is {found.get(key, '')!r}, expected {wanted.get(key, '')!r}"
+            return f"{key} is '{found.get(key, '')}', expected '{wanted.get(key, '')}'"
     return _config_fault(found, wanted) if top else ""
 
 
@@ -60,7 +60,7 @@ def config_fault(raw: bytes, entry: V1Entry) -> str:
 def _config_fault(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     for key in _SYSTEM:
         if found.get(key, "") != wanted.get(key, ""):
-            return f"{key} is {found.get(key, '')!r}, the image's config has {wanted.get(key, '')!r}"
+            return f"{key} is '{found.get(key, '')}', the image's config has '{wanted.get(key, '')}'"
     ours, theirs = found.get("config") or {}, wanted.get("config") or {}
     for key in _RUNS:
         if (ours.get(key) or theirs.get(key)) and dumps(ours.get(key)) != dumps(theirs.get(key)):

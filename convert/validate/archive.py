@@ -15,7 +15,7 @@ from convert.validate.contents import Contents
 from convert.validate.docker import check_docker
 from convert.validate.documents import Checked
 from convert.validate.findings import Finding, Findings, Severity
-from convert.validate.layout import check_layout
+from convert.validate.layout import check_layout, check_strangers
 from convert.validate.v1 import check_legacy, check_v1
 
 if TYPE_CHECKING:
@@ -90,8 +90,10 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]
             check_v1(checked, contents, items)
         if items is not None and tops is not None:
             check_both(checked, items, tops)
+        if layout is not None:
+            check_strangers(checked, contents)
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
-        check_legacy(checked)
+        check_legacy(checked, contents)
     contents.check(jobs)
     return _read(tree, findings)
 

@@ -12,7 +12,9 @@ from convert import mediatypes
 from convert.compression import streams
 from convert.digest import Digest
 from convert.errors import InputError, UnsafeInputError
-from convert.limits import MAX_LAYER_SIZE
+from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
+from convert.validate.findings import refused, shown
+from convert.validate.layers import LayerFaults, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +36,8 @@ class Claim:
 
     `diff_ids` are those of which the blob has to be one. `rule` is what is broken
     where digest or size are others; a claim under `layer-sources` speaks of a
-    form that need not be the one that is there.
+    form that need not be the one that is there. `layer` tells that the blob is a
+    file system layer, and so a tar.
     """
 
     named_by: str
@@ -44,6 +47,7 @@ class Claim:
     diff_ids: tuple[Digest, ...] = ()
     media_type: str | None = None
     rule: str | None = None
+    layer: bool = False
 
     @property
     def by(self) -> str:
@@ -61,7 +65,7 @@ class _Job:
 
     @property
     def unpacks(self) -> bool:
-        return any(claim.diff_ids for claim in self.claims)
+        return any(claim.diff_ids or claim.layer for claim in self.claims)
 
     def algorithms(self) -> list[str]:
         digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
@@ -70,12 +74,18 @@ class _Job:
 
 @dataclass(slots=True)
 class _Read:
-    """What reading a blob showed: its size, its digests, those of what it unpacks to."""
+    """What reading a blob showed: its size, its digests, those of what it unpacks to.
+
+    `trailing` counts the bytes behind the compressed stream, `tar` are the faults
+    of what it unpacks to.
+    """
 
     size: int = 0
     compression: str = ""
     stored: Mapping[str, Digest] = field(default_factory=dict)
     plain: Mapping[str, Digest] = field(default_factory=dict)
+    trailing: int = 0
+    tar: LayerFaults = field(default_factory=LayerFaults)
     damage: InputError | None = None
     unread: InputError | None = None
 
@@ -94,8 +104,13 @@ class Contents:
         self._jobs.setdefault(id(blob), _Job(blob, member)).claims.setdefault(claim)
 
     def knows(self, blob: Blob) -> bool:
-        """Tell whether any document speaks of a blob."""
+        """Tell whether any document names a blob."""
         return id(blob) in self._jobs
+
+    def knows_digest(self, blob: Blob) -> bool:
+        """Tell whether any document gives the digest of a blob."""
+        job = self._jobs.get(id(blob))
+        return job is not None and any(claim.digest is not None for claim in job.claims)
 
     def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
         """Note members of which there may be hundreds of thousands.
@@ -145,6 +160,7 @@ class Contents:
             return
         if read.damage is not None:
             add("layer-damaged", read.damage.message, member=job.member)
+        self._layer(job, read)
         for claim in job.claims:
             claimed = mediatypes.layer_compression(claim.media_type or "")
             if claimed is not None and claimed != read.compression:
@@ -160,6 +176,26 @@ class Contents:
                 add(claim.rule or "digest", message, member=job.member)
             if claim.diff_ids and read.damage is None:
                 self._diff_id(job, read, claim)
+
+    def _layer(self, job: _Job, read: _Read) -> None:
+        """Report what is wrong with a layer whoever names it."""
+        add, tar = self._findings.add, read.tar
+        if tar.broken:
+            add("layer-tar", f"{tar.broken}; no engine unpacks it", member=job.member)
+        if tar.disputed:
+            add("layer-header", f"has a header that tools read differently: {tar.disputed}", member=job.member)
+        if tar.repeats:
+            names = ", ".join(shown(path) for path in tar.repeated)
+            more = f" and others, {tar.repeats} in all" if tar.repeats > len(tar.repeated) else ""
+            message = f"names a path more than once ({names}{more}); {refused('layer-path-twice')}"
+            add("layer-path-twice", message, member=job.member)
+        if tar.unchecked:
+            message = f"has more than {MAX_LAYER_NAMES} names; those behind them were not compared with the others"
+            add("layer-not-compared", message, member=job.member)
+        if read.trailing:
+            where = f"behind the end of its {read.compression} stream"
+            message = f"has {read.trailing} bytes {where}; {refused('layer-trailing')}"
+            add("layer-trailing", message, member=job.member)
 
     def _diff_id(self, job: _Job, read: _Read, claim: Claim) -> None:
         if any(read.plain[wanted.algorithm] == wanted for wanted in claim.diff_ids):
@@ -187,14 +223,9 @@ def _read(job: _Job) -> _Read:
             read.compression = streams.sniff(first[: streams.SNIFF_SIZE])
             raw = stored.passing(itertools.chain([first], chunks))
             if job.unpacks and read.compression:
-                plain = _Hashers(job.algorithms())
-                try:
-                    for _ in plain.passing(streams.plain_chunks(raw, read.compression, where=job.member)):
-                        if plain.size > MAX_LAYER_SIZE:
-                            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
-                    read.plain = plain.digests()
-                except InputError as error:
-                    read.damage = error
+                _unpack(job, read, raw)
+            elif job.unpacks:
+                read.tar = scan(raw)
             # A damaged stream has a digest all the same.
             for _ in raw:
                 pass
@@ -206,6 +237,36 @@ def _read(job: _Job) -> _Read:
     if not read.compression:
         read.plain = read.stored
     return read
+
+
+def _unpack(job: _Job, read: _Read, raw: Iterator[bytes]) -> None:
+    """Read what a compressed blob unpacks to, to its end or to the first damage."""
+
+    def behind(size: int) -> None:
+        read.trailing = size
+
+    plain = _Hashers(job.algorithms())
+    chunks = plain.passing(streams.plain_chunks(raw, read.compression, where=job.member, behind=behind))
+    try:
+        read.tar = scan(_bounded(chunks))
+        for _ in _bounded(chunks, plain.size):
+            pass
+        read.plain = plain.digests()
+    except InputError as error:
+        read.damage = error
+
+
+def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
+    """Yield the chunks of a layer of which `size` bytes were read.
+
+    Raises:
+        UnsafeInputError: it is larger than any layer may be.
+    """
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_LAYER_SIZE:
+            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
+        yield chunk
 
 
 class _Hashers:

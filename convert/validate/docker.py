@@ -14,7 +14,7 @@ from convert.reference import Reference
 from convert.validate.configs import read_config
 from convert.validate.contents import Claim
 from convert.validate.documents import View
-from convert.validate.findings import Severity
+from convert.validate.findings import Severity, shown
 from convert.validate.layout import Layout
 
 if TYPE_CHECKING:
@@ -94,11 +94,12 @@ def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> I
         elif opaque:
             contents.claim(blob, name, Claim(MEMBER, place))
         elif diff_id is not None and config is not None:
-            contents.claim(blob, name, Claim(config.member, f"rootfs.diff_ids[{number}]", diff_ids=(diff_id,)))
+            at = f"rootfs.diff_ids[{number}]"
+            contents.claim(blob, name, Claim(config.member, at, diff_ids=(diff_id,), layer=True))
         else:
             # Which DiffID it should have, nobody can say; but it should be one of them.
             by = config.member if config is not None else MEMBER
-            contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else ()))
+            contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else (), layer=True))
         blobs.append(blob)
         _check_source(contents, name, blob, sources.get(diff_id) if diff_id else None)
     return Item(view.at, config, names, tuple(blobs), tuple(_references(checked, view)))
@@ -112,6 +113,7 @@ def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
     if blob is None:
         _missing(checked, name, view.place("Config"))
         return None
+    contents.claim(blob, name, Claim(MEMBER, view.place("Config")))
     raw = checked.raw(name)
     if raw is None:
         return None
@@ -198,7 +200,7 @@ def _references(checked: Checked, view: View) -> list[Reference]:
             checked.findings.add("repo-tag", error.message, member=MEMBER, place=place)
             continue
         if reference.tag is None:
-            message = f"{text!r} has no tag; Docker refuses it, imgconv reads it as {text}:latest"
+            message = f"{shown(text)} has no tag; Docker refuses it, imgconv reads it as {text}:latest"
             checked.findings.add("repo-tag", message, member=MEMBER, place=place)
         found.append(reference.with_default_tag())
     return found

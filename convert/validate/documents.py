@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convert import documents, schema
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from convert.digest import Digest
     from convert.model import Blob
     from convert.validate.findings import Findings
+
+
+#: Who refuses a document for a finding of its schema, by place and message.
+_REFUSED: Final[dict[tuple[str | None, str], str]] = {("rootfs", "missing"): "dockerd, containerd, umoci, crane"}
 
 
 @dataclass(slots=True)
@@ -118,7 +122,7 @@ class Checked:
         """Hold a value against a schema."""
         for line in schema.findings(value, schema_name):
             place, message = split_place(line)
-            self.findings.add("schema", message, member=member, place=place)
+            self.findings.add("schema", message, member=member, place=place, refused_by=_REFUSED.get((place, message)))
 
 
 def _repeats_a_key(raw: bytes) -> bool:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes, schema
@@ -15,13 +16,14 @@ from convert.errors import FormatError, InputError
 from convert.formats.indexes import platform_of
 from convert.formats.manifests import is_made_up
 from convert.formats.parsing import NOT_IN_INDEX, NOT_IN_MANIFEST
-from convert.formats.read_layout import IMAGE_NAME, REF_NAME, blob_name
+from convert.formats.read_layout import IMAGE_NAME, REF_NAME
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.reference import Reference
 from convert.validate.configs import read_config
 from convert.validate.contents import Claim
+from convert.validate.descriptors import Described, check_empty_json, check_folder, check_zstd
 from convert.validate.documents import View
-from convert.validate.findings import Severity
+from convert.validate.findings import Severity, refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 MEMBER: Final = "index.json"
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
-_REF_NAME: Final = re.compile(r"[A-Za-z0-9._:@/+-]+\Z")
+_COMPONENT: Final = "[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
+#: image-spec annotations.md, org.opencontainers.image.ref.name.
+_REF_NAME: Final = re.compile(f"{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +56,6 @@ class Top:
     place: str
     names: tuple[Reference, ...]
     images: list[LayoutImage] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Described:
-    """A descriptor that can be followed."""
-
-    view: View
-    media_type: str
-    digest: Digest
-    size: int | None
-    data: bytes | None
-
-    @property
-    def member(self) -> str:
-        return blob_name(self.digest)
-
-    @property
-    def claim(self) -> Claim:
-        return Claim(self.view.member, self.view.at, digest=self.digest, size=self.size, media_type=self.media_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +79,42 @@ def check_layout(checked: Checked, contents: Contents) -> Layout:
     return Layout(tops, layout.absent_layers, frozenset(layout.opaque))
 
 
+def check_strangers(checked: Checked, contents: Contents) -> None:
+    """Hold blobs whose digest no document gives against their own names; report those that no document names.
+
+    To be called once every document was looked at.
+    """
+    strangers = []
+    for name in checked.tree.names():
+        if not _BLOB.match(name.removeprefix("./")) or (blob := checked.find(name)) is None:
+            continue
+        if not contents.knows(blob):
+            strangers.append(name)
+        elif not contents.knows_digest(blob) and (found := _own_name(checked, name)) is not None:
+            contents.claim(blob, name, found[1])
+    contents.claim_each(strangers, partial(_own_name, checked))
+    for name in strangers:
+        checked.findings.add("unreferenced", "no document names it", member=name)
+
+
+def _own_name(checked: Checked, name: str) -> tuple[Blob, Claim] | None:
+    """Return a blob, and what its own name says of it."""
+    match = _BLOB.match(name.removeprefix("./"))
+    blob = checked.find(name)
+    if match is None or blob is None:
+        return None
+    try:
+        return blob, Claim("its name", digest=Digest(match[1], match[2]))
+    except FormatError:
+        return None
+
+
 class _Layout:
     def __init__(self, checked: Checked, contents: Contents) -> None:
         self._checked = checked
         self._contents = contents
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
-        self._configs: dict[tuple[Digest, str, bool], Config | None] = {}
+        self._configs: dict[tuple[Digest, str, bool, bool], Config | None] = {}
         self._names: dict[str, View] = {}
         self._present = False
         self.absent_layers: dict[str, str] = {}
@@ -107,6 +122,7 @@ class _Layout:
 
     def check(self) -> list[Top] | None:
         self._version()
+        check_folder(self._checked)
         raw = self._checked.raw(MEMBER)
         index = self._checked.view(raw, MEMBER, schema.OCI_INDEX) if raw is not None else None
         tops = []
@@ -122,7 +138,6 @@ class _Layout:
                 tops.append(top)
             if tops and not self._present:
                 self._checked.findings.add("no-images", "names only what is not in the source", member=MEMBER)
-        self._all_blobs()
         return tops if index is not None else None
 
     def _version(self) -> None:
@@ -134,7 +149,7 @@ class _Layout:
         view = self._checked.view(raw, "oci-layout", schema.OCI_LAYOUT)
         version = view.text("imageLayoutVersion") if view is not None else None
         if version not in {None, "1.0.0"}:
-            message = f"is {version!r}, only 1.0.0 is known"
+            message = f"is {shown(version)}, only 1.0.0 is known"
             self._checked.findings.add("layout-version", message, member="oci-layout", place="imageLayoutVersion")
 
     # -- names ---------------------------------------------------------------------
@@ -146,8 +161,12 @@ class _Layout:
             return ()
         full, ref_name = annotations.value.get(IMAGE_NAME), annotations.value.get(REF_NAME)
         add = self._checked.findings.add
-        if isinstance(ref_name, str) and not _REF_NAME.match(ref_name):
-            add("ref-name", f"{ref_name!r} has characters that image-spec leaves out", member=MEMBER, place=view.at)
+        if isinstance(ref_name, str) and not _REF_NAME.fullmatch(ref_name):
+            message = f"{shown(ref_name)} is not a valid ref.name; {refused('ref-name')}"
+            # containerd writes so what has a name by digest; the whole name stands beside it.
+            usual = ref_name.startswith("@") and isinstance(full, str)
+            severity = Severity.NOTE if usual else None
+            add("ref-name", message, member=MEMBER, place=view.at, severity=severity)
         text = full if isinstance(full, str) else ref_name
         if isinstance(text, str):
             self._unique(text, view)
@@ -165,12 +184,12 @@ class _Layout:
             return
         if (mine := view.object("platform")) and (its := first.object("platform")) and mine.value != its.value:
             return
-        message = f"{text!r} is the name of {first.at} too, which is another image; skopeo takes the first"
+        message = f"{shown(text)} is the name of {first.at} too, which is another image; skopeo takes the first"
         self._checked.findings.add("duplicate-name", message, member=MEMBER, place=view.at)
 
     # -- descriptors ---------------------------------------------------------------
 
-    def _described(self, view: View) -> _Described | None:
+    def _described(self, view: View) -> Described | None:
         media_type, text = view.text("mediaType"), view.text("digest")
         if media_type is None or text is None:
             return None
@@ -179,7 +198,7 @@ class _Layout:
         except FormatError as error:
             self._checked.findings.add("schema", error.message, member=view.member, place=view.place("digest"))
             return None
-        return _Described(view, media_type, digest, view.integer("size"), self._data(view, digest))
+        return Described(view, media_type, digest, view.integer("size"), self._data(view, digest))
 
     def _data(self, view: View, digest: Digest) -> bytes | None:
         text = view.text("data")
@@ -198,28 +217,37 @@ class _Layout:
             add("digest", f"content is {got}, not {digest}", member=view.member, place=view.place("data"))
         return data
 
-    def _blob(self, described: _Described) -> Blob | None:
+    def _blob(self, described: Described) -> Blob | None:
         """Return what a descriptor names, its bytes to be checked; absent ones are said by the caller."""
         blob = self._checked.find(described.member, place=described.view.at)
         if blob is not None:
             self._contents.claim(blob, described.member, described.claim)
         return blob
 
-    def _absent(self, described: _Described) -> bool:
+    def _absent(self, described: Described) -> bool:
         return described.data is None and not self._checked.exists(described.member)
 
-    def _missing(self, described: _Described) -> None:
+    def _missing(self, described: Described) -> None:
         message = f"is not there, {described.view.member} names it at {described.view.at} ({described.media_type})"
         self._checked.findings.add("missing", message, member=described.member)
 
-    def _document(self, described: _Described) -> bytes | None:
+    def _inline(self, described: Described) -> None:
+        """Report content that only the descriptor holds; tools read blobs, not `data`."""
+        if described.data is None or described.media_type == mediatypes.OCI_EMPTY:
+            return
+        if not self._checked.exists(described.member):
+            where = f"{described.view.member} at {described.view.at}"
+            message = f"is not there, only {where} holds its content, in data; {refused('inline-only')}"
+            self._checked.findings.add("inline-only", message, member=described.member)
+
+    def _document(self, described: Described) -> bytes | None:
         if self._checked.exists(described.member):
             return self._checked.raw(described.member)
         return described.data
 
     # -- nodes ---------------------------------------------------------------------
 
-    def _node(self, described: _Described, depth: int) -> list[LayoutImage]:
+    def _node(self, described: Described, depth: int) -> list[LayoutImage]:
         """Check what a descriptor of an index names, and what that names; return the images."""
         key = (described.media_type, described.digest)
         self._blob(described)
@@ -233,20 +261,21 @@ class _Layout:
             self._absent_child(described, depth)
             return found
         self._present = True
+        self._inline(described)
         if described.media_type in mediatypes.INDEXES:
             found += self._index(described, depth)
         elif described.media_type in mediatypes.MANIFESTS:
             found += self._manifest(described)
         return found
 
-    def _absent_child(self, described: _Described, depth: int) -> None:
+    def _absent_child(self, described: Described, depth: int) -> None:
         if depth == 1 and described.view.object("platform") is None:
             self._missing(described)
             return
         where = f"{described.view.member} names it at {described.view.at}"
         self._checked.findings.add("absent-child", f"is not in the source, {where}", member=described.member)
 
-    def _index(self, described: _Described, depth: int) -> list[LayoutImage]:
+    def _index(self, described: Described, depth: int) -> list[LayoutImage]:
         raw = self._document(described)
         view = self._view(raw, described, mediatypes.INDEXES)
         if view is None:
@@ -266,7 +295,7 @@ class _Layout:
                 images.update((image.member, image) for image in found)
         return list(images.values())
 
-    def _view(self, raw: bytes | None, described: _Described, kind: frozenset[str]) -> View | None:
+    def _view(self, raw: bytes | None, described: Described, kind: frozenset[str]) -> View | None:
         """Return a manifest or index, held against the schema of the type that it calls itself."""
         value = self._checked.parse(raw, described.member) if raw is not None else None
         if raw is None or (value is None and self._checked.findings.blames(described.member)):
@@ -318,7 +347,7 @@ class _Layout:
                 add = self._checked.findings.add
                 add("docker-type", message, member=view.member, place=place, severity=Severity.WARNING)
 
-    def _manifest(self, described: _Described) -> list[LayoutImage]:
+    def _manifest(self, described: Described) -> list[LayoutImage]:
         raw = self._document(described)
         view = self._view(raw, described, mediatypes.MANIFESTS)
         config_view = view.object("config") if view is not None else None
@@ -328,6 +357,7 @@ class _Layout:
         self._one_family(view)
         layers = [self._described(layer) for layer in view.objects("layers")]
         self._checked.count_layers(len(layers))
+        check_zstd(self._checked, view, described.media_type, layers)
         config = self._described(config_view)
         is_image = (
             config is not None
@@ -340,10 +370,10 @@ class _Layout:
         self._part(config)
         if not is_image:
             return self._opaque(described, config, layers, view)
-        return self._image(described, raw, config, layers, blobs)
+        return self._image(described, raw, config, layers, blobs, artifact=bool(view.text("artifactType")))
 
     def _opaque(
-        self, described: _Described, config: _Described, layers: list[_Described | None], view: View
+        self, described: Described, config: Described, layers: list[Described | None], view: View
     ) -> list[LayoutImage]:
         """Return an image whose layers are of unknown types; nothing for what is no image."""
         if config.media_type not in mediatypes.IMAGE_CONFIGS or view.text("artifactType"):
@@ -360,10 +390,12 @@ class _Layout:
         names = tuple(layer.member for layer in layers if layer is not None)
         return [LayoutImage(described.member, parsed, names, made_up=False)]
 
-    def _part(self, described: _Described | None) -> Blob | None:
+    def _part(self, described: Described | None) -> Blob | None:
         """Check that a config or layer is there; a non-distributable one may be elsewhere."""
         if described is None:
             return None
+        check_empty_json(self._checked, described)
+        self._inline(described)
         blob = self._blob(described)
         if blob is None and self._absent(described):
             urls = described.view.texts("urls")
@@ -377,13 +409,15 @@ class _Layout:
 
     def _image(
         self,
-        described: _Described,
+        described: Described,
         raw: bytes,
-        config_described: _Described,
-        layers: list[_Described | None],
+        config_described: Described,
+        layers: list[Described | None],
         blobs: list[Blob | None],
+        *,
+        artifact: bool,
     ) -> list[LayoutImage]:
-        config = self._config(config_described, needs_diff_ids=bool(layers))
+        config = self._config(config_described, needs_diff_ids=bool(layers), artifact=artifact)
         if config is None:
             return []
         made_up = is_made_up(raw, config)
@@ -393,61 +427,41 @@ class _Layout:
             for number, (diff_id, layer, blob) in enumerate(zip(config.diff_ids, layers, blobs, strict=True)):
                 if layer is not None and blob is not None:
                     place = f"rootfs.diff_ids[{number}]"
-                    self._contents.claim(blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,)))
+                    self._contents.claim(
+                        blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,), layer=True)
+                    )
         elif not (made_up and not layers):
             # Docker 25.0.0 made manifests without layers (moby/moby#47065).
             message = f"{len(layers)} layers here, {len(config.diff_ids)} DiffIDs in {config.member}"
             self._checked.findings.add("layer-count", message, member=described.member, place="layers")
             for layer, blob in zip(layers, blobs, strict=True):
                 if layer is not None and blob is not None:
-                    self._contents.claim(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids))
+                    self._contents.claim(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids, layer=True))
         return [image]
 
-    def _config(self, described: _Described, *, needs_diff_ids: bool) -> Config | None:
+    def _config(self, described: Described, *, needs_diff_ids: bool, artifact: bool) -> Config | None:
         """Return a config; one that many manifests name is read and checked once."""
-        key = (described.digest, described.media_type, needs_diff_ids)
+        key = (described.digest, described.media_type, needs_diff_ids, artifact)
         if key not in self._configs:
             config = None
             raw = self._document(described)
-            if raw is not None and not (needs_diff_ids and self._no_config(raw, described.member)):
+            if raw is not None and not (needs_diff_ids and self._no_config(raw, described.member, artifact=artifact)):
                 config = read_config(self._checked, raw, described.member, described.media_type)
             self._configs[key] = config
         return self._configs[key]
 
-    def _no_config(self, raw: bytes, member: str) -> bool:
+    def _no_config(self, raw: bytes, member: str, *, artifact: bool) -> bool:
         """Tell whether this is a config of the image type that is none: signatures come so, and oras's artifacts."""
         value = self._checked.parse(raw, member)
         if not isinstance(value, dict):
             return False
-        rootfs = View(value, self._checked, member).object("rootfs")
+        view = View(value, self._checked, member)
+        rootfs = view.object("rootfs")
         if rootfs is not None and rootfs.items("diff_ids"):
+            return False
+        runs = not {view.text("os"), view.text("architecture")} & {None, "", "unknown"}
+        if runs and not artifact and (view.object("config") or view.items("history")):
+            # It says on what to run and what, so this is an image whose config is damaged.
             return False
         self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is no image", member=member)
         return True
-
-    # -- blobs ---------------------------------------------------------------------
-
-    def _all_blobs(self) -> None:
-        """Hold every blob against its own name; say which no document names."""
-        strangers = []
-        for name in self._checked.tree.names():
-            match = _BLOB.match(name.removeprefix("./"))
-            if match is None or (blob := self._checked.find(name)) is None:
-                continue
-            if self._contents.knows(blob):
-                continue
-            strangers.append(name)
-        self._contents.claim_each(strangers, self._stranger)
-        for name in strangers:
-            self._checked.findings.add("unreferenced", "no document names it", member=name)
-
-    def _stranger(self, name: str) -> tuple[Blob, Claim] | None:
-        """Return a blob that no document names, and what its own name says of it."""
-        match = _BLOB.match(name.removeprefix("./"))
-        blob = self._checked.find(name)
-        if match is None or blob is None:
-            return None
-        try:
-            return blob, Claim("its name", digest=Digest(match[1], match[2]))
-        except FormatError:
-            return None

@@ -32,6 +32,7 @@ def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                         "member": found.member,
                         "place": found.place,
                         "message": found.message,
+                        "refused_by": found.refused_by,
                     }
                     for found in verdict.findings
                 ],

@@ -38,6 +38,7 @@ def sarif(verdicts: Sequence[Verdict], version: str) -> dict[str, Any]:
                                 "id": rule.id,
                                 "shortDescription": {"text": rule.text},
                                 "defaultConfiguration": {"level": rule.severity.value},
+                                "help": {"text": f"Refused by: {rule.refused_by or 'no tool, as far as known'}."},
                             }
                             for rule in RULES.values()
                         ],

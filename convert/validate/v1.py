@@ -10,6 +10,7 @@ from convert import schema, v1ids
 from convert.errors import FormatError, ImgconvError
 from convert.reference import Reference
 from convert.validate.contents import Claim
+from convert.validate.findings import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,10 +74,9 @@ class V1Folders:
             return
         named, parent = view.text("id"), view.text("parent") or None
         if named != v1_id:
-            add("v1-chain", f"is {named!r}, the folder is {v1_id!r}", member=member, place="id")
+            add("v1-chain", f"is {shown(named)}, the folder is {shown(v1_id)}", member=member, place="id")
         if parent != below:
-            wanted = repr(below) if below else "none"
-            add("v1-chain", f"is {parent!r}, the layer below is {wanted}", member=member, place="parent")
+            add("v1-chain", f"is {shown(parent)}, the layer below is {shown(below)}", member=member, place="parent")
 
     def _check_version(self, v1_id: str) -> None:
         if v1_id in self._versions:
@@ -88,7 +88,9 @@ class V1Folders:
             if not self._checked.exists(member):
                 self._checked.findings.add("v1-version", "is not there", member=member)
         elif raw.strip() != VERSION:
-            self._checked.findings.add("v1-version", f"is {raw[:20]!r}, not 1.0", member=member)
+            self._checked.findings.add(
+                "v1-version", f"is {shown(raw[:20].decode('utf-8', 'backslashreplace'))}, not 1.0", member=member
+            )
 
 
 def check_v1(checked: Checked, contents: Contents, items: Sequence[Item]) -> None:
@@ -181,7 +183,7 @@ def _named_chain(
             continue
         chain = _descend(folders, top, len(item.layers))
         if not chain:
-            message = f"{top!r} does not lead to as many v1 folders as the image has layers ({len(item.layers)})"
+            message = f"{shown(top)} does not lead to as many v1 folders as the image has layers ({len(item.layers)})"
             checked.findings.add("v1-chain", message, member=REPOSITORIES, place=place)
             continue
         for number, (v1_id, own) in enumerate(zip(chain, item.blobs, strict=True)):
@@ -191,7 +193,7 @@ def _named_chain(
                     checked.findings.add("missing", f"is not there, {REPOSITORIES} leads to it", member=member)
             elif blob is not own:
                 by = f"{config.member}, to which {REPOSITORIES} leads for {place},"
-                contents.claim(blob, member, Claim(by, diff_ids=(config.diff_ids[number],)))
+                contents.claim(blob, member, Claim(by, diff_ids=(config.diff_ids[number],), layer=True))
         return chain
     return []
 
@@ -220,13 +222,18 @@ def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict
         if name not in tops:
             add("repositories", "is no RepoTag of manifest.json", member=REPOSITORIES, place=place)
         elif (wanted := tops[name]) is not None and top != wanted:
-            add("repositories", f"is {top!r}, the image's top layer is {wanted!r}", member=REPOSITORIES, place=place)
+            add(
+                "repositories",
+                f"is {shown(top)}, the image's top layer is {shown(wanted)}",
+                member=REPOSITORIES,
+                place=place,
+            )
         elif wanted is None and not checked.exists(f"{top}/json"):
-            add("repositories", f"is {top!r}, of which there is no folder", member=REPOSITORIES, place=place)
+            add("repositories", f"is {shown(top)}, of which there is no folder", member=REPOSITORIES, place=place)
     for name, wanted in tops.items():
         if name not in table:
             familiar = Reference.parse(name).familiar
-            where = f" (top layer {wanted!r})" if wanted else ""
+            where = f" (top layer {shown(wanted)})" if wanted else ""
             add("repositories", f"lacks {familiar}, a RepoTag of manifest.json{where}", member=REPOSITORIES)
 
 
@@ -244,7 +251,7 @@ def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
     if list(chain) in (docker, skopeo):
         return
     if len(chain) > 1 and list(chain[:-1]) == docker[:-1]:
-        message = f"{chain[-1]!r} is not the v1 ID that Docker gives this config, {docker[-1]!r} is"
+        message = f"{shown(chain[-1])} is not the v1 ID that Docker gives this config, {shown(docker[-1])} is"
         checked.findings.add("v1-id", message, member="manifest.json", place=f"{item.place}.Layers")
         return
     checked.findings.add(
@@ -276,7 +283,7 @@ def _ids(scheme: Callable[[Config], list[v1ids.V1Entry]], config: Config) -> lis
 # -- before Docker 1.10 ------------------------------------------------------------
 
 
-def check_legacy(checked: Checked) -> None:
+def check_legacy(checked: Checked, contents: Contents) -> None:
     """Check an archive that has only `repositories` and v1 folders.
 
     As Docker's legacy load reads it (moby image/tarexport/load.go, up to 28).
@@ -288,7 +295,7 @@ def check_legacy(checked: Checked) -> None:
     tops = dict(_rows(view)) if view is not None else {}
     for place, top in tops.values():
         if not _V1_ID.match(top):
-            add("v1-id", f"{top!r} is no v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
+            add("v1-id", f"{shown(top)} is no v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
         elif not checked.exists(f"{top}/json"):
             add("missing", f"is not there, {REPOSITORIES} names it at {place}", member=f"{top}/json")
     names = [name for name in checked.tree.names() if name.endswith("/json")]
@@ -298,5 +305,9 @@ def check_legacy(checked: Checked) -> None:
         folders.check_folder(v1_id, parent)
         if parent is not None and parent not in ids:
             add("missing", f"is not there, {v1_id}/json names it as parent", member=f"{parent}/json")
-        if not checked.exists(f"{v1_id}/layer.tar"):
-            add("missing", "is not there, though a v1 image needs it", member=f"{v1_id}/layer.tar")
+        member = f"{v1_id}/layer.tar"
+        layer = folders.layer(v1_id)
+        if layer is not None:
+            contents.claim(layer, member, Claim(f"{v1_id}/json", layer=True))
+        elif not checked.exists(member):
+            add("missing", "is not there, though a v1 image needs it", member=member)

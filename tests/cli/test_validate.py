@@ -80,6 +80,7 @@ def test_json_meets_its_schema(imgconv, damaged, layer, archive):
             "member": layer,
             "place": None,
             "message": f"is {ZEROS}, {CONFIG} at rootfs.diff_ids[0] has the DiffID {DIFF_ID}",
+            "refused_by": RULES["diff-id"].refused_by,
         }
     ]
     assert (second["path"], second["format"], second["status"]) == ("docker29-hybrid-html.tar", "docker-save@25", 0)
