@@ -58,7 +58,9 @@ KNOWN = {
     "docker-save-two-images.tar.gz": {"diff-id", "layer-tar"},
     "docker25-untagged-null-manifests.tar": {"no-images"},
     "oci-buildpacks-multi-platform-no-blobs": {"no-images", "layout-blobs"},
-    "oci-buildpacks-previous-sparse": {"missing"},
+    # Docker's media types in OCI manifests.
+    "oci-buildpacks-previous": {"docker-type"},
+    "oci-buildpacks-previous-sparse": {"docker-type", "missing"},
     "oci-containers-image-delete-multiple": {"diff-id", "layer-type", "size", "layer-tar"},
     "oci-containers-image-identical-refs": {"diff-id", "layer-type", "duplicate-name", "layer-tar"},
     "oci-ggcr-unknown-media-type-no-blobs": {"missing", "no-images", "layout-blobs"},

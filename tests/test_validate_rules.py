@@ -88,6 +88,8 @@ def zstd(layer_type, manifest_type=None):
         built.layers = [built.put(zstandard.compress(built.tar), layer_type)]
         if manifest_type:
             built.manifest["mediaType"] = manifest_type
+            built.entry["mediaType"] = manifest_type
+            built.config_type = DOCKER_TYPE + "container.image.v1+json"
 
     return layout(change)
 
@@ -192,10 +194,10 @@ DAMAGE = {
     ),
     "OCI's zstd in schema 2": (
         zstd("layer.v1.tar+zstd", DOCKER_TYPE + "distribution.manifest.v2+json"),
-        {"docker-zstd"},
+        {"docker-zstd", "docker-type"},
         1,
     ),
-    "Docker's zstd in OCI": (zstd(DOCKER_TYPE + "image.rootfs.diff.tar.zstd"), {"docker-zstd"}, 1),
+    "Docker's zstd in OCI": (zstd(DOCKER_TYPE + "image.rootfs.diff.tar.zstd"), {"docker-zstd", "docker-type"}, 1),
     "an empty config": (artifact(b"{}"), set(), 0),
     "an empty config with a space": (artifact(b"{ }"), {"empty-json"}, 1),
     "an empty config of nothing": (artifact(b""), {"empty-json"}, 1),

@@ -118,9 +118,10 @@ def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
     A fault that no rule named is reported as it comes.
     """
     faults: list[Fault] = []
-    form = None
+    form, named_only = None, False
     try:
-        form = read(tree, problems=faults).format
+        images = read(tree, problems=faults)
+        form, named_only = images.format, all(entry.node is None for entry in images.entries)
     except UnknownFormatError:
         raise
     except InputError as error:
@@ -131,4 +132,6 @@ def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
                 findings.add("no-images", problem.message)
         elif not (findings.blames(problem.member) if problem.member else findings.has_errors()):
             findings.add("unreadable", problem.message, member=problem.member)
-    return form, not any(isinstance(fault.error, NoImageError) for fault in faults)
+    # A manifest that is absent without a reason is a fault of its own, and there may be no other.
+    nothing = named_only and findings.has_rule("no-images")
+    return form, not nothing and not any(isinstance(fault.error, NoImageError) for fault in faults)
