@@ -58,7 +58,7 @@ KNOWN = {
     "docker-save-two-images.tar.gz": {"diff-id", "layer-tar"},
     "docker25-untagged-null-manifests.tar": {"no-images"},
     "oci-buildpacks-multi-platform-no-blobs": {"no-images", "layout-blobs"},
-    # Docker's media types in OCI manifests.
+    # OCI's layer types in Docker manifests.
     "oci-buildpacks-previous": {"docker-type"},
     "oci-buildpacks-previous-sparse": {"docker-type", "missing"},
     "oci-containers-image-delete-multiple": {"diff-id", "layer-type", "size", "layer-tar"},
