@@ -32,7 +32,7 @@ class Access:
     @classmethod
     def of(cls, folder: int, name: str, status: os.stat_result) -> Self:
         """Return that of an entry of a folder, whose status is given."""
-        acl, known = _read_acl(folder, name)
+        acl, known = _read_acl(folder, name, status)
         return cls(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), acl, known)
 
     def is_that_of(self, fd: int) -> bool:
@@ -76,8 +76,8 @@ class Access:
                 raise
 
 
-def _read_acl(folder: int, name: str) -> tuple[bytes | None, bool]:
-    """Return the ACL of an entry, and whether that is known."""
+def _read_acl(folder: int, name: str, status: os.stat_result) -> tuple[bytes | None, bool]:
+    """Return the ACL of the entry with this status, and whether that is known."""
     if not hasattr(os, "getxattr"):
         return None, True
     try:
@@ -85,7 +85,8 @@ def _read_acl(folder: int, name: str) -> tuple[bytes | None, bool]:
     except OSError:
         return None, False
     try:
-        return _acl_of(fd)
+        # Something else may have come to the name, with an ACL that gives more.
+        return _acl_of(fd) if os.path.samestat(os.fstat(fd), status) else (None, False)
     finally:
         os.close(fd)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from convert import cancel
 from convert.archive import folders, temporary
-from convert.archive.access import Access
-from convert.archive.direct import open_stream
+from convert.archive.direct import names_descriptor, open_stream
+from convert.archive.entry import Entry
 from convert.archive.folders import Place
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
@@ -95,22 +95,24 @@ class AtomicFile:
         replace: bool,
         replace_link: bool | None = None,
         same: os.stat_result | None = None,
+        seen: Entry | None = None,
     ) -> None:
         """Create the temporary file.
 
         `replace` allows a regular file at the destination, which gives the new one its
         mode, owner and ACL; `replace_link` a symbolic link, which is replaced itself
-        (as `replace` if None). With `same` only that file is replaced. A `Place` is
-        closed with this.
+        (as `replace` if None). Only what is there now is replaced; with `same` only that
+        file, with `seen` only what was there when that was made. A `Place` and `seen`
+        are closed with this.
 
         Raises:
             DestinationExistsError: something is there and may not be replaced.
-            StorageError: the folder is missing or cannot be written to.
+            StorageError: the folder is missing or cannot be written to, or `same` or
+                `seen` is no longer there.
         """
         self.destination = destination if isinstance(destination, str) else destination.path
         self._replace = replace
         self._replace_link = replace if replace_link is None else replace_link
-        self._same = same
         self._name = ""
         self.fd = -1
         if self.destination.endswith("/"):
@@ -120,14 +122,22 @@ class AtomicFile:
         except OSError as error:
             raise self._failed(error, "opening its folder") from error
         try:
-            exists = self._check() is not None
-            temporary.remove_stale(self.folder)
-            self._name, self.fd = temporary.make_file(self.folder, _PRIVATE if exists else 0o666)
+            self._old = Entry(self._place) if seen is None else seen
         except OSError as error:
             self._place.close()
+            raise self._failed(error, "looking at it") from error
+        try:
+            if seen is not None:
+                self._check_unchanged(seen)
+            self._check_old(self._old.status, same)
+            temporary.remove_stale(self.folder)
+            mode = 0o666 if self._old.access is None else _PRIVATE
+            self._name, self.fd = temporary.make_file(self.folder, mode)
+        except OSError as error:
+            self._close()
             raise self._failed(error, "creating a file beside it") from error
         except BaseException:
-            self._place.close()
+            self._close()
             raise
 
     @property
@@ -138,30 +148,29 @@ class AtomicFile:
     def _failed(self, error: OSError, doing: str) -> StorageError:
         return StorageError.from_os(error, file=self.destination, doing=doing)
 
-    def _check(self) -> os.stat_result | None:
-        """Return the status of the regular file that is replaced, None if there is none.
+    def _changed(self) -> StorageError:
+        return changed(self.destination, "nothing was written")
+
+    def _check_old(self, status: os.stat_result | None, same: os.stat_result | None) -> None:
+        """Check that what is at the destination may be replaced.
 
         Raises:
-            DestinationExistsError: something is there that may not be replaced.
+            DestinationExistsError: it may not.
+            StorageError: it is not the file `same`.
         """
-        status = self._place.status()
-        if self._same is not None:
-            if status is None or not os.path.samestat(status, self._same):
-                msg = "it was replaced by something else during the run, which is kept"
-                raise DestinationExistsError(msg, file=self.destination)
-            return status
+        if same is not None and (status is None or not os.path.samestat(status, same)):
+            raise self._changed()
         if status is None:
-            return None
+            return
         if stat.S_ISLNK(status.st_mode):
             if not self._replace_link:
                 raise self._is_link()
-            return None
+            return
         if not is_regular(status):
             msg = "the destination exists and is not a regular file"
             raise DestinationExistsError(msg, file=self.destination)
         if not self._replace:
             raise _exists(self.destination)
-        return status
 
     def _is_link(self) -> DestinationExistsError:
         hint = "name the file it leads to" if self._replace else "--force replaces the link, not what it leads to"
@@ -171,30 +180,57 @@ class AtomicFile:
         """Make the bytes durable, then put them in place in one step.
 
         Raises:
-            DestinationExistsError: something came into place meanwhile.
-            StorageError: the system refuses, or the folder or the temporary file was
-                moved away.
+            DestinationExistsError: something came into place meanwhile, and nothing may
+                be replaced.
+            StorageError: the system refuses, or the destination, its folder or the
+                temporary file was moved, replaced or changed.
         """
+        old = self._old
         try:
-            status = self._check()
-            if status is not None:
-                Access.of(self.folder, self._place.name, status).apply(self.fd)
+            self._check_unchanged(old)
+            if old.access is not None:
+                old.access.apply(self.fd)
             os.fsync(self.fd)
             self._place.check_folder()
             if not folders.is_entry(self.fd, self.folder, self._name):
                 msg = "the temporary file beside it was moved or replaced during the run; nothing was written"
                 raise StorageError(msg, file=self.destination)
-            if self._replace:
-                self._check()
-                os.replace(self._name, self._place.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
-            else:
+            if old.status is None:
                 folders.rename_new(self.folder, self._name, self.folder, self._place.name)
-            self._name = ""
+                self._name = ""
+            else:
+                with held_back():
+                    self._replace_old(old)
             folders.sync_folder(self.folder)
         except FileExistsError as error:
-            raise _exists(self.destination) from error
+            raise self._came() from error
         except OSError as error:
             raise self._failed(error, "putting it in place") from error
+
+    def _came(self) -> StorageError | DestinationExistsError:
+        return self._changed() if self._replace else _exists(self.destination)
+
+    def _check_unchanged(self, old: Entry) -> None:
+        if not old.is_unchanged():
+            raise self._came() if old.status is None else self._changed()
+
+    def _replace_old(self, old: Entry) -> None:
+        """Replace what was at the destination at the start, and nothing else.
+
+        Raises:
+            StorageError: something else is there by now; it stays.
+        """
+        self._check_unchanged(old)
+        folder, name = self.folder, self._place.name
+        if not folders.exchange(folder, self._name, folder, name):
+            os.replace(self._name, name, src_dir_fd=folder, dst_dir_fd=folder)
+            self._name = ""
+            return
+        if not old.is_at(folder, self._name):  # it came after the check
+            folders.exchange(folder, self._name, folder, name)
+            raise self._changed()
+        os.unlink(self._name, dir_fd=folder)
+        self._name = ""
 
     def abort(self) -> None:
         """Remove what is not committed; harmless after `commit`."""
@@ -206,6 +242,10 @@ class AtomicFile:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+        self._close()
+
+    def _close(self) -> None:
+        self._old.close()
         self._place.close()
 
     def __enter__(self) -> Self:
@@ -217,38 +257,75 @@ class AtomicFile:
         self.abort()
 
 
-def write_file(path: str, data: bytes, *, source: str | None = None) -> None:
-    """Write a document to the file that the user named: whole, or what was there stays.
+class Report:
+    """A document for a file that the user named. What is there is looked at first, and it alone is replaced.
 
-    A regular file is replaced and gives the new one its mode and owner. FIFOs, devices,
-    `/dev/stdout`, `/dev/fd/N`, and links to a FIFO, pipe or terminal are written
-    through; any other link is refused. `source` is what must not be overwritten.
-
-    Raises:
-        UsageError: something else is there, or it is the source or inside it.
-        StorageError: writing failed.
-        BrokenPipeError: nobody reads the pipe any more.
+    A regular file gives the new one its mode and owner. FIFOs, devices, `/dev/stdout`,
+    `/dev/fd/N`, and links to a FIFO, pipe or terminal are written through; any other
+    link is refused.
     """
-    stream = open_stream(path, terminal=True)
-    if stream is not None:
-        try:
-            with contextlib.closing(stream):
-                stream.write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os(error, file=path, doing="writing") from error
-        return
-    if source is not None and source != "-":
-        refuse_overlap(path, source)
-    with contextlib.ExitStack() as stack:
-        with held_back():
-            out = stack.enter_context(AtomicFile(path, replace=True, replace_link=False))
-        try:
-            folders.write_all(out.fd, data)
-        except OSError as error:
-            raise StorageError.from_os(error, file=path, doing="writing") from error
-        out.commit()
+
+    def __init__(self, path: str) -> None:
+        """Remember what is at `path`; whether it may be replaced is checked by `write`."""
+        self.path = path
+        self._place: Place | None = None
+        self._seen: Entry | None = None
+        with contextlib.suppress(OSError):  # `write` reports it
+            if not names_descriptor(path):
+                self._place = Place(path)
+                self._seen = Entry(self._place)
+
+    def write(self, data: bytes, *, source: str | None = None) -> None:
+        """Write it, once: whole, or what was there stays. `source` is what must not be overwritten.
+
+        Raises:
+            UsageError: something else is there, or it is the source or inside it.
+            StorageError: writing failed, or what was there was moved, replaced or changed.
+            BrokenPipeError: nobody reads the pipe any more.
+        """
+        stream = open_stream(self.path, terminal=True)
+        if stream is not None:
+            try:
+                with contextlib.closing(stream):
+                    stream.write(data)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise StorageError.from_os(error, file=self.path, doing="writing") from error
+            return
+        if source is not None and source != "-":
+            refuse_overlap(self.path, source)
+        place = self._place or self.path
+        with contextlib.ExitStack() as stack:
+            with held_back():
+                out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=self._seen))
+            try:
+                folders.write_all(out.fd, data)
+            except OSError as error:
+                raise StorageError.from_os(error, file=self.path, doing="writing") from error
+            out.commit()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of what is there, and of its folder."""
+        if self._seen is not None:
+            self._seen.close()
+        if self._place is not None:
+            self._place.close()
+
+
+def write_file(path: str, data: bytes, *, source: str | None = None) -> None:
+    """Write a document to the file that the user named; see `Report`."""
+    with Report(path) as report:
+        report.write(data, source=source)
+
+
+def changed(destination: str, outcome: str) -> StorageError:
+    """Return the error of a destination that is no longer what it was at the start; `outcome` says what was done."""
+    return StorageError(f"it was moved, replaced or changed during the run; {outcome}", file=destination)
 
 
 def _exists(destination: str) -> DestinationExistsError:

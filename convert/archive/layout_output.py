@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from convert.archive import atomic, filling, folders, temporary
 from convert.archive.access import Access
+from convert.archive.entry import Entry
 from convert.archive.replaceable import INDEX, LAYOUT, check_replaceable
 from convert.archive.source import open_descriptor
 from convert.archive.staging import LAYOUT as STAGED
@@ -56,10 +57,14 @@ class FolderOutput:
             StorageError: it cannot be written to.
         """
         self.destination = destination
+        self._force = force
         self._documents: dict[str, bytes] = {}
         self._attributes: dict[str, tuple[str, bytes]] = {}
         #: The open folder at the destination, where one is.
         self._target = -1
+        #: What was at the destination at the start, and what the new layout takes over from it.
+        self._old: Entry | None = None
+        self._kept: tuple[Access, Access] | None = None
         if source is not None and source != "-":
             atomic.refuse_overlap(destination, source)
         try:
@@ -82,7 +87,8 @@ class FolderOutput:
 
     def _look(self, source: str | None, *, force: bool, append: bool) -> _How:
         """Open what is at the destination, and return what is to be done with it."""
-        status = self._place.status()
+        self._old = Entry(self._place)
+        status = self._old.status
         if status is None:
             return "new"
         if stat.S_ISLNK(status.st_mode):
@@ -93,6 +99,7 @@ class FolderOutput:
         if not stat.S_ISDIR(status.st_mode):
             raise DestinationExistsError("the destination exists and is not a folder", file=self.destination)
         self._target = folders.open_folder(self._place.folder, self._place.name)
+        self._check_target("nothing was written")
         entries, left = self._entries()
         locked = False
         if left or not entries or append or force:
@@ -116,7 +123,8 @@ class FolderOutput:
         else:
             self._keep_source(source)
             temporary.remove_stale(self._target)
-            check_replaceable(self._target, self.destination)
+            self._check_layout()
+            self._kept = self._access_of_old()
         return how
 
     def _entries(self) -> tuple[list[str], bool]:
@@ -161,6 +169,8 @@ class FolderOutput:
         if self._target >= 0:
             os.close(self._target)  # and with it its lock
             self._target = -1
+        if self._old is not None:
+            self._old.close()
         self._place.close()
 
     @property
@@ -236,78 +246,136 @@ class FolderOutput:
             if self._how in {"new", "replace", "replace link"}:
                 self._appear(layout)
             else:
-                self._check_target()
+                self._check_target("nothing was added")
                 self._fill(layout)
         except FileExistsError as error:
-            raise self._exists() from error
+            raise (self._changed() if self._force else self._exists()) from error
         except OSError as error:
             raise self._failed(error) from error
 
     def _order(self) -> list[str]:
         return sorted(self._documents, key=lambda name: (name != LAYOUT, name == INDEX, name))
 
-    def _check_target(self) -> None:
+    def _changed(self) -> StorageError:
+        return atomic.changed(self.destination, "nothing was replaced")
+
+    def _is_old(self, folder: int, name: str) -> bool:
+        """Whether a name in a folder stands for what was at the destination at the start."""
+        return self._old is not None and self._old.is_at(folder, name)
+
+    def _check_target(self, outcome: str) -> None:
         """Check that the destination still names the folder that was opened."""
-        if not folders.is_entry(self._target, self._place.folder, self._place.name):
-            msg = "it was moved or replaced during the run; nothing was added"
-            raise StorageError(msg, file=self.destination)
+        opened = folders.is_entry(self._target, self._place.folder, self._place.name)
+        if not (opened and self._is_old(self._place.folder, self._place.name)):
+            raise atomic.changed(self.destination, outcome)
+
+    def _check_layout(self) -> None:
+        """Check that the folder that was opened is a layout, and holds nothing else.
+
+        Raises:
+            DestinationExistsError: it is not.
+            StorageError: another run is replacing it.
+        """
+        try:
+            check_replaceable(self._target, self.destination)
+        except (DestinationExistsError, OSError):
+            self._check_target("nothing was replaced")
+            raise
 
     def _appear(self, layout: int) -> None:
         """Move the staged folder to its destination."""
-        kept = self._kept_access() if self._how == "replace" else None
-        if kept is not None:
-            self._give_access(layout, *kept)
+        if self._kept is not None:
+            self._give_access(layout, *self._kept)
         for folder in folders.folders_below(layout):
             folders.sync_folder(folder)
-        staged, place = (self.staging.folder, STAGED), (self._place.folder, self._place.name)
         if self._how == "new":
-            folders.rename_new(*staged, *place)
+            folders.rename_new(self.staging.folder, STAGED, self._place.folder, self._place.name)
         else:
-            self._check_still_replaceable()
-            if not folders.exchange(*staged, *place):
-                self._put_aside(staged, place)
-            # What was there is in the temporary folder now, which goes with all it holds.
-        if kept is not None:
-            kept[0].apply(layout)
+            with atomic.held_back():  # until what is in the temporary folder may go with it
+                self._replace_old(layout)
+        if self._kept is not None:
+            self._kept[0].apply(layout)
         folders.sync_folder(self._place.folder)
         self.staging.remove()
 
-    def _check_still_replaceable(self) -> None:
-        """Look once more at what is replaced; another run may have put its own result there."""
-        status = self._place.status()
-        if self._how == "replace link":
-            if status is None or not stat.S_ISLNK(status.st_mode):
-                raise self._exists()
-            return
-        target = folders.open_folder(self._place.folder, self._place.name)
-        try:
-            check_replaceable(target, self.destination)
-        finally:
-            os.close(target)
+    def _check_unchanged(self) -> None:
+        """Check that the destination is what it was at the start, and may still be replaced."""
+        if self._old is None or not self._old.is_unchanged():
+            raise self._changed()
+        if self._how == "replace":
+            self._check_target("nothing was replaced")
+            self._check_layout()
+            if self._access_of_old() != self._kept:
+                raise self._changed()
 
-    def _put_aside(self, staged: tuple[int, str], place: tuple[int, str]) -> None:
+    def _replace_old(self, layout: int) -> None:
+        """Replace what was at the destination at the start, and nothing else.
+
+        Raises:
+            StorageError: something else is there by now; it stays.
+        """
+        self._check_unchanged()
+        folder, name = self._place.folder, self._place.name
+        if not folders.exchange(self.staging.folder, STAGED, folder, name):
+            self._put_aside()
+            return
+        try:
+            if not self._is_old(self.staging.folder, STAGED):  # it came after the check
+                raise self._changed()
+            if self._how == "replace":
+                check_replaceable(self._target, self.destination)
+        except (DestinationExistsError, StorageError, OSError):
+            self._exchange_back(layout)
+            raise
+        # What was there is in the temporary folder now, which goes with all it holds.
+
+    def _exchange_back(self, layout: int) -> None:
+        """Give the destination what the exchange took from it."""
+        folder, staging = self._place.folder, self.staging.folder
+        with contextlib.suppress(OSError):
+            folders.exchange(staging, STAGED, folder, self._place.name)
+        if not folders.is_entry(layout, staging, STAGED):
+            self._rescue(STAGED)
+
+    def _rescue(self, name: str) -> None:
+        """Move what must not be removed out of the temporary folder.
+
+        Raises:
+            StorageError: always; it names where that is now.
+        """
+        kept = temporary.name_of_old()
+        folders.rename_new(self.staging.folder, name, self._place.folder, kept)
+        raise atomic.changed(self.destination, f"what was there is beside it now, as {kept}")
+
+    def _put_aside(self) -> None:
         """Replace in two renames, where the system cannot do it in one.
 
         A kill between them leaves the old layout beside the destination, under a name
         that no later run removes.
         """
-        folder, name = place
+        folder, name = self._place.folder, self._place.name
         aside = temporary.name_of_old()
-        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        folders.rename_new(folder, name, folder, aside)
         try:
-            folders.rename_new(*staged, *place)
-        except OSError:
-            os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            if not self._is_old(folder, aside):  # it came after the check
+                raise self._changed()
+            folders.rename_new(self.staging.folder, STAGED, folder, name)
+        except (StorageError, OSError) as error:
+            try:
+                folders.rename_new(folder, aside, folder, name)
+            except OSError:
+                raise atomic.changed(self.destination, f"what was there is beside it now, as {aside}") from error
             raise
-        os.rename(aside, "old", src_dir_fd=folder, dst_dir_fd=self.staging.folder)
+        folders.rename_new(folder, aside, self.staging.folder, "old")
+        if not self._is_old(self.staging.folder, "old"):
+            self._rescue("old")
 
-    def _kept_access(self) -> tuple[Access, Access]:
+    def _access_of_old(self) -> tuple[Access, Access]:
         """Return mode and owner of the old layout: of its folders, and of its files."""
-        folder, status = self._place.folder, self._place.status()
-        if status is None:
-            raise FileNotFoundError(2, "the destination is gone", self.destination)
+        if self._old is None or self._old.access is None:
+            raise self._changed()
         index = os.stat(INDEX, dir_fd=self._target, follow_symlinks=False)
-        return Access.of(folder, self._place.name, status), Access.of(self._target, INDEX, index)
+        return self._old.access, Access.of(self._target, INDEX, index)
 
     def _give_access(self, layout: int, of_folders: Access, of_files: Access) -> None:
         """Give mode and owner of the old layout to all of the new one.

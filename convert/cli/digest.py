@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from convert.errors import SelectionError, UsageError, names_text, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.archive.atomic import Report
     from convert.digesting import Answer, Pushed
     from convert.pushers import Pusher
 
@@ -59,6 +61,7 @@ def command(
       imgconv digest image.tar --as crane
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    from convert.archive.atomic import Report
     from convert.archive.source import path_of
     from convert.cli import progress
     from convert.digesting import digests, report
@@ -68,15 +71,15 @@ def command(
     if manifest == _STDOUT and as_json:
         raise UsageError("--manifest - and --json both want standard output")
     asked = _asked(tool)
-    shown = progress.choose("auto")
-    try:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Report(manifest)) if manifest is not None else None
+        shown = stack.enter_context(contextlib.closing(progress.choose("auto")))
         answer = digests(
             source, asked, images=images, platforms=platforms, jobs=given["jobs"], remark=note, progress=shown
         )
-    finally:
         shown.close()
-    if manifest is not None:
-        _write(manifest, _only(answer), path_of(source))
+        if file is not None:
+            _write(file, _only(answer), path_of(source))
     if as_json:
         out_json(report(answer))
     elif asked:
@@ -116,14 +119,12 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
     return [f"{each.digest}  {names_text(each.names)}" for each in pushed]
 
 
-def _write(path: str, pushed: Pushed, source: str) -> None:
+def _write(file: Report, pushed: Pushed, source: str) -> None:
     """Write a manifest whole or not at all; pipes and devices directly."""
-    from convert.archive.atomic import write_file
-
-    if path == _STDOUT:
+    if file.path == _STDOUT:
         sys.stdout.buffer.write(pushed.raw)
         return
-    write_file(path, pushed.raw, source=source)
+    file.write(pushed.raw, source=source)
 
 
 # -- the table ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,6 +50,7 @@ def command(
       imgconv inspect image.tar --verify --json
       imgconv inspect oci:layout --graph names.svg
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    from convert.archive.atomic import Report
     from convert.archive.source import open_source
     from convert.formats.read import read
     from convert.limits import usable_cores
@@ -63,7 +65,9 @@ def command(
         # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
         draw = renderer(graph)
     faults: list[Fault] = []
-    with open_source(source) as opened:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Report(graph)) if graph is not None else None
+        opened = stack.enter_context(open_source(source))
         found = read(opened.tree, problems=faults)
         problems = [fault.error for fault in faults]
         if images or wanted or opened.reference_text:
@@ -85,10 +89,8 @@ def command(
         document = _document(
             opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
         )
-    if graph is not None and draw is not None:
-        from convert.archive.atomic import write_file
-
-        write_file(graph, draw(document).encode(), source=opened.path)
+        if file is not None and draw is not None:
+            file.write(draw(document).encode(), source=opened.path)
     if as_json:
         out_json(document)
     else:

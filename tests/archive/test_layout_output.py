@@ -15,6 +15,7 @@ import pytest
 from convert.archive import copying, folders
 from convert.archive.blobs import SliceBlob
 from convert.archive.layout_output import FolderOutput
+from convert.archive.staging import LAYOUT as STAGED
 from convert.digest import Digest
 from convert.errors import DestinationExistsError, DigestMismatchError, StorageError, UsageError
 
@@ -364,10 +365,17 @@ def test_a_kill_between_two_renames_leaves_the_old_layout_and_no_later_run_remov
     """On a system without an exchange of names."""
     make(path, b"old")
     monkeypatch.setattr(folders, "_rename_flags", lambda *_, **__: False)
+    rename_new = folders.rename_new
+
+    def dying(source, name, *target):
+        if name == STAGED:
+            os._exit(9)
+        rename_new(source, name, *target)
+
     child = os.fork()
     if not child:  # dies where the new layout would get its name
         try:
-            monkeypatch.setattr(folders, "rename_new", lambda *_: os._exit(9))
+            monkeypatch.setattr(folders, "rename_new", dying)
             make(path, b"new", force=True)
         finally:
             os._exit(1)
