@@ -15,7 +15,6 @@ import pytest
 from convert.archive import copying, folders
 from convert.archive.blobs import SliceBlob
 from convert.archive.layout_output import FolderOutput
-from convert.archive.staging import LAYOUT as STAGED
 from convert.digest import Digest
 from convert.errors import DestinationExistsError, DigestMismatchError, StorageError, UsageError
 
@@ -367,10 +366,10 @@ def test_a_kill_between_two_renames_leaves_the_old_layout_and_no_later_run_remov
     monkeypatch.setattr(folders, "_rename_flags", lambda *_, **__: False)
     rename_new = folders.rename_new
 
-    def dying(source, name, *target):
-        if name == STAGED:
+    def dying(*arguments):
+        if not path.exists():
             os._exit(9)
-        rename_new(source, name, *target)
+        rename_new(*arguments)
 
     child = os.fork()
     if not child:  # dies where the new layout would get its name
