@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
-    from convert.model import Blob, Manifest, Node
+    from convert.model import Blob, ImageSet, Manifest, Node
     from convert.progress import Progress
     from convert.pushers import Pusher
     from convert.pushing import Load
@@ -147,13 +147,20 @@ def digests(
                 remark(text)
 
         loads: list[Load] = []
+        selections: dict[str, ImageSet] = {}
+        refusals: dict[str, UsageError] = {}
         for pusher in asked or pushers.PUSHERS:
             try:
-                found = pipeline.selected(opened, images, platforms, (), said, pusher)
-                loads.append(pushing.load(pusher, found, said))
+                if (refusal := refusals.get(pusher.tool)) is not None:
+                    raise refusal
+                # Generations of one tool read the source alike.
+                if pusher.tool not in selections:
+                    selections[pusher.tool] = pipeline.selected(opened, images, platforms, (), said, pusher)
+                loads.append(pushing.load(pusher, selections[pusher.tool], said))
             except UsageError as error:
                 if asked or (pusher is pushers.PUSHERS[-1] and not loads):
                     raise
+                refusals[pusher.tool] = error
                 answer.refused.append(Refused(pusher, error.message))
         answer.format = loads[-1].images.format
         shown = progress or Silent()

@@ -73,15 +73,14 @@ class Held:
             StorageError: the target cannot be read.
         """
         waiting = list(_absent(images))
+        # What is written was verified against its digest; a descriptor may still give another size.
         seen = set(written)
         while waiting:
             named = waiting.pop()
-            if named.digest in seen:
+            blob = self._tree.find(blob_name(named.digest))
+            if blob is None or (named.digest in seen and blob.size in {None, named.size}):
                 continue
             seen.add(named.digest)
-            blob = self._tree.find(blob_name(named.digest))
-            if blob is None:
-                continue
             if not self._matches(blob, named):
                 raise DigestMismatchError(
                     "the destination holds other bytes under this name, which an image that is added names",

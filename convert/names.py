@@ -195,7 +195,7 @@ class LayerBytes:
             compressed = self.compression(layer.blob) in {"gzip", "zstd"}
             media_type = mediatypes.DOCKER_LAYER_GZIP if compressed else mediatypes.DOCKER_LAYER
             described.append(Descriptor(media_type, digest, layer.blob.size))
-        return manifests.containerd_import_manifest(image.config.raw, described)
+        return manifests.containerd_import_manifest(image.config, described)
 
 
 def containerd_id(item: Named, archive_format: str, layers: LayerBytes) -> tuple[Digest | None, str]:

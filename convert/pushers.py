@@ -22,6 +22,7 @@ from convert.transform import Form
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from convert.config import Config
     from convert.model import ImageSet
 
 
@@ -190,9 +191,9 @@ def pushed(pusher: Pusher, images: ImageSet, done: Mapping[int, Layer]) -> Image
     return dataclasses.replace(images, entries=entries)
 
 
-def _pushed(image: Image, layers: tuple[Layer, ...], make: Callable[[bytes, Sequence[Descriptor]], bytes]) -> Image:
+def _pushed(image: Image, layers: tuple[Layer, ...], make: Callable[[Config, Sequence[Descriptor]], bytes]) -> Image:
     described = tuple(_described(source, layer) for source, layer in zip(image.layers, layers, strict=True))
-    raw = make(image.config.raw, described)
+    raw = make(image.config, described)
     manifest = Manifest(
         raw=raw,
         media_type=mediatypes.DOCKER_MANIFEST,

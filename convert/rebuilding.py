@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from convert.archive.output import Content, TarOutput
     from convert.compression.makers import Header, Maker
+    from convert.config import Config
     from convert.model import ImageSet, Layer
     from convert.progress import Progress
 
@@ -314,7 +315,7 @@ def _guessed(
         for maker in group:
             for header in maker.headers:
                 described = [table[maker.name, header] for table in tables]
-                for raw in _ways(image.config.raw, described):
+                for raw in _ways(image.config, described):
                     if Digest.of(raw) in fitting:
                         outcome.image = image
                         outcome.manifest = manifest = _parsed(reading, raw)
@@ -328,7 +329,7 @@ def _all_by(image: Image, manifest: Manifest, maker: Maker, header: Header) -> l
     return [LayerMatch(layer, wanted, found, 1) for layer, wanted in zip(image.layers, manifest.layers, strict=True)]
 
 
-def _ways(config: bytes, layers: Sequence[Descriptor]) -> Iterator[bytes]:
+def _ways(config: Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
     """Yield the manifests that tools write for a config and gzip layers (FORMATS.md, section 7)."""
     docker = [dataclasses.replace(layer, media_type=mediatypes.DOCKER_LAYER_GZIP) for layer in layers]
     yield manifests.crane_manifest(config, docker)

@@ -216,7 +216,7 @@ class _Finisher:
         described = [self._true(source, layer) for source, layer in zip(image.layers, layers, strict=True)]
         docker = self._recipe.manifest_type == "docker"
         make = manifests.docker_manifest if docker else manifests.oci_manifest
-        raw = make(image.config.raw, described)
+        raw = make(image.config, described)
         kind = manifests.docker_layer_type if docker else manifests.oci_layer_type
         return Manifest(
             raw=raw,

@@ -93,7 +93,7 @@ class _Archive:
                 raise ValueError(msg)
             self._blob(layer.diff_id, content, created, self._options.layer_mode)
             layers.append(Descriptor(mediatypes.OCI_LAYER, layer.diff_id, content.size))
-        manifest = docker_save_25_manifest(image.config.raw, [(layer.digest, layer.size) for layer in layers])
+        manifest = docker_save_25_manifest(image.config, [(layer.digest, layer.size) for layer in layers])
         digest = Digest.of(manifest)
         self._blob(digest, manifest, 0)
         self._describe(named, Descriptor(mediatypes.OCI_MANIFEST, digest, len(manifest)))

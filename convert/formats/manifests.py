@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes
+from convert.config import Config
 from convert.digest import Digest
 from convert.errors import NotRepresentableError
 from convert.formats._descriptors import docker_fields, ggcr_fields, oci_fields
@@ -20,13 +21,12 @@ from convert.model import Descriptor, Image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from convert.config import Config
     from convert.model import Manifest
 
 _ENGINE_INDENT: Final = "   "
 
 
-def oci_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+def oci_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return an OCI image manifest: compact, no newline (CONTRACT, "Layouts").
 
     Layers get OCI's media types for the compression that their own type names.
@@ -41,7 +41,7 @@ def oci_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
     )
 
 
-def docker_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+def docker_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return the schema 2 manifest that crane pushes for a tarball: compact, no newline.
 
     Raises:
@@ -50,7 +50,7 @@ def docker_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
     return dumps(_schema2(config, layers, docker_fields))
 
 
-def docker_push_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+def docker_push_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return the schema 2 manifest of `docker push` from the classic store.
 
     Indented by three spaces (distribution manifest/schema2, `FromStruct`).
@@ -61,7 +61,7 @@ def docker_push_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
     return dumps(_schema2(config, layers, docker_fields), indent=_ENGINE_INDENT)
 
 
-def crane_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+def crane_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return the manifest that crane pushes for a tarball, with its layers' types as given.
 
     crane calls a layer gzip whatever it is, and copies what `LayerSources` say
@@ -77,7 +77,7 @@ def crane_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
     )
 
 
-def containerd_import_manifest(config: bytes, layers: Sequence[Descriptor]) -> bytes:
+def containerd_import_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return the manifest that containerd makes when it imports a docker archive.
 
     Schema 2 in OCI's key order; every compression is called gzip
@@ -104,7 +104,7 @@ def containerd_import_manifest(config: bytes, layers: Sequence[Descriptor]) -> b
     )
 
 
-def others(config: bytes, layers: Sequence[Descriptor]) -> Iterator[bytes]:
+def others(config: bytes | Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
     """Yield the manifests of tools that imgconv imitates nowhere else, to tell theirs by its digest.
 
     `layers` have OCI's types. In order: go-containerregistry on an OCI base, buildkit
@@ -121,7 +121,7 @@ def others(config: bytes, layers: Sequence[Descriptor]) -> Iterator[bytes]:
     yield dumps({"schemaVersion": 2} | ordered) + b"\n"
 
 
-def docker_save_25_manifest(config: bytes, layers: Sequence[tuple[Digest, int]]) -> bytes:
+def docker_save_25_manifest(config: bytes | Config, layers: Sequence[tuple[Digest, int]]) -> bytes:
     """Return the manifest that `docker save` of Docker 25 and later makes up.
 
     `layers` are DiffIDs with the sizes of the uncompressed layers. It is what
@@ -141,7 +141,7 @@ def is_made_up(manifest: bytes, config: Config) -> bool:
     (moby/moby#47065). `manifest` must have gone through `documents.parse`.
     """
     sizes = _layer_sizes(manifest)
-    descriptor = _config(config.raw, mediatypes.OCI_CONFIG)
+    descriptor = _config(config, mediatypes.OCI_CONFIG)
     with_platform = dataclasses.replace(descriptor, platform=_image_platform(config))
     if not sizes and manifest == dumps(_save_25(with_platform, ())):
         return True
@@ -216,7 +216,10 @@ def _family_type(media_type: str, plain: str, foreign: str, joint: str) -> str:
     return base + (joint + compression if compression else "")
 
 
-def _config(config: bytes, media_type: str) -> Descriptor:
+def _config(config: bytes | Config, media_type: str) -> Descriptor:
+    """Describe a config; a parsed one, which many manifests may share, is not hashed again."""
+    if isinstance(config, Config):
+        return Descriptor(media_type, config.digest, len(config.raw))
     return Descriptor(media_type, Digest.of(config), len(config))
 
 
@@ -225,7 +228,7 @@ def _layer(layer: Descriptor, media_type: str) -> Descriptor:
 
 
 def _schema2(
-    config: bytes, layers: Sequence[Descriptor], fields: Callable[[Descriptor], dict[str, Any]]
+    config: bytes | Config, layers: Sequence[Descriptor], fields: Callable[[Descriptor], dict[str, Any]]
 ) -> dict[str, Any]:
     return {
         "schemaVersion": 2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -109,6 +110,8 @@ class _LayoutReader:
         self._configs: dict[tuple[Digest, int], Config] = {}
         #: Size and data of the descriptors that were compared with what they name.
         self._compared: set[tuple[Digest, int, bytes | None]] = set()
+        #: The size that descriptors give what has no file, so that all have to agree.
+        self._sizes: dict[Digest, int] = {}
         self._count = 0
         #: For each index, what walking through it meets, shared parts as often as it comes by.
         self._listed_by: dict[int, int] = {}
@@ -139,12 +142,15 @@ class _LayoutReader:
                 node = found
             entries.append(Entry(node, name, described))
         subject = fields.object("subject")
+        described_subject = parsing.descriptor(subject) if subject else None
+        with reading.part(None):
+            self._check_subject(described_subject, "index.json")
         return ImageSet(
             entries=tuple(entries),
             format="oci" if reading.tree.is_folder else "oci-archive",
             index_annotations=fields.string_map("annotations"),
             index_artifact_type=fields.text("artifactType"),
-            index_subject=parsing.descriptor(subject) if subject else None,
+            index_subject=described_subject,
             indexed=tuple(entry.descriptor.digest for entry in entries if entry.descriptor is not None),
         )
 
@@ -219,6 +225,16 @@ class _LayoutReader:
             self._required(described, named_by)
             self._compared.add(facts)
 
+    def _check_subject(self, described: Descriptor | None, named_by: str) -> Descriptor | None:
+        """Compare a `subject` with the blob that it names, which may be absent; return it.
+
+        Raises:
+            FormatError, DigestMismatchError: they differ.
+        """
+        if described is not None and self._blob(described) is not None:
+            self._compare(described, named_by)
+        return described
+
     def _read_node(self, described: Descriptor, depth: int) -> Node | None:
         if depth > MAX_INDEX_DEPTH:
             raise UnsafeInputError(
@@ -241,11 +257,20 @@ class _LayoutReader:
     def _other(self, blob: Blob, described: Descriptor, depth: int) -> Other:
         """Return something of unknown media type, with what it names if it has the shape of a manifest or index."""
         named: dict[Digest, tuple[Blob, Descriptor]] = {}
-        understood = self._follow(described, depth, named)
+        understood = self._follow(described, depth, named, set())
         return Other(blob, described, named, understood)
 
-    def _follow(self, described: Descriptor, depth: int, named: dict[Digest, tuple[Blob, Descriptor]]) -> bool:
-        """Collect what a document names into `named`; return whether all of it has such a shape."""
+    def _follow(
+        self,
+        described: Descriptor,
+        depth: int,
+        named: dict[Digest, tuple[Blob, Descriptor]],
+        followed: set[Digest],
+    ) -> bool:
+        """Collect what a document names into `named`; return whether all of it has such a shape.
+
+        `followed` are the documents that were looked into already.
+        """
         if depth > MAX_INDEX_DEPTH or described.size > MAX_DOCUMENT_SIZE:
             return False
         self._count += 1
@@ -262,12 +287,22 @@ class _LayoutReader:
             parts += [parsing.descriptor(config)] if config is not None else []
         except FormatError:
             return False
+        refers_to = None
+        with contextlib.suppress(FormatError):
+            # A subject that is no descriptor is data of a type that is not known.
+            subject = fields.object("subject")
+            refers_to = parsing.descriptor(subject) if subject is not None else None
+        self._check_subject(refers_to, member)
         known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
         for number, part in enumerate((*children, *parts)):
             blob = self._blob(part)
-            if blob is not None and part.digest not in named:
-                named[part.digest] = blob, part
-                if number < len(children) and not self._follow(part, depth + 1, named):
+            if blob is None:
+                continue
+            self._compare(part, member)
+            named.setdefault(part.digest, (blob, part))
+            if number < len(children) and part.digest not in followed:
+                followed.add(part.digest)
+                if not self._follow(part, depth + 1, named, followed):
                     known = False
         return known
 
@@ -284,7 +319,7 @@ class _LayoutReader:
             digest=described.digest,
             children=tuple(children),
             annotations=fields.string_map("annotations"),
-            subject=parsing.descriptor(subject) if subject else None,
+            subject=self._check_subject(parsing.descriptor(subject) if subject else None, member),
             artifact_type=fields.text("artifactType"),
         )
         self._listed_by[id(index)] = walk
@@ -303,6 +338,7 @@ class _LayoutReader:
     def _manifest(self, described: Descriptor) -> Image | Artifact:
         raw, member = self._document(described)
         parsed = parsing.manifest(self._reading, raw, described.media_type, described.digest, member)
+        self._check_subject(parsed.subject, member)
         if parsed.config.media_type not in mediatypes.IMAGE_CONFIGS or not all(
             mediatypes.is_layer(layer.media_type) for layer in parsed.layers
         ):
@@ -373,6 +409,12 @@ class _LayoutReader:
         member = blob_name(described.digest)
         parsing.check_data(described, file=self._reading.file, member=member)
         blob = self._reading.tree.find(member)
+        if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
+            raise FormatError(
+                f"is not in the source, and descriptors give it {size} bytes and {described.size}",
+                file=self._reading.file,
+                member=member,
+            )
         if blob is None and described.data is not None:
             return DataBlob(described.data, member)
         return blob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 from hostile.building import (
@@ -110,6 +111,58 @@ def _in_an_index(**changes):
 
     return build
 
+
+def _document_of_unknown_type(*parts, **fields):
+    """Put a document of unknown type into index.json, and the blob that its `parts` describe beside it."""
+
+    def build():
+        document = dump({"layers": [{**_PAYLOAD, **part} for part in parts], **fields})
+        blobs = {"blobs/" + sha256(raw).replace(":", "/"): raw for raw in (document, b"payload")}
+        entry = {"mediaType": "x/document", "digest": sha256(document), "size": len(document)}
+        return Layout(index={"manifests": [_entry(), entry]}, blobs=blobs).build()
+
+    return build
+
+
+def _inline_and_again(**changes):
+    """Describe a blob with its data, in no file, and once more without."""
+
+    def build():
+        raw = b"not in a file"
+        part = {"mediaType": "x/payload", "digest": sha256(raw), "size": len(raw)}
+        return _document_of_unknown_type({**part, "data": base64.b64encode(raw).decode()}, {**part, **changes})()
+
+    return build
+
+
+def _with_subject(where, **changes):
+    """Make the present manifest the subject of index.json, of an index, of a manifest or of an unknown document."""
+
+    def build():
+        entry = _entry()
+        subject = {**entry, **changes}
+        if where == "index.json":
+            return Layout(index={"manifests": [entry], "subject": subject}).build()
+        document, media_type = (
+            {"schemaVersion": 2, "subject": subject},
+            {"index": INDEX, "manifest": MANIFEST}.get(where),
+        )
+        if where == "index":
+            document |= {"mediaType": INDEX, "manifests": [entry]}
+        elif where == "manifest":
+            parts = Layout().parts()
+            document |= json.loads(parts["blobs/" + entry["digest"].replace(":", "/")])
+        else:
+            document |= {"layers": []}
+        raw = dump(document)
+        below = {"mediaType": media_type or "x/document", "digest": sha256(raw), "size": len(raw)}
+        name = "blobs/" + sha256(raw).replace(":", "/")
+        return Layout(index={"manifests": [entry, below]}, blobs={name: raw}).build()
+
+    return build
+
+
+_PAYLOAD = {"mediaType": "x/payload", "digest": sha256(b"payload"), "size": 7}
 
 CASES = [
     accepted("a sound layout", _with(), ""),
@@ -307,6 +360,31 @@ CASES = [
     refused("a second descriptor of a config, with another size", _second_config(size=1), "bytes, its descriptor"),
     refused("a second descriptor of a config, with other data", _second_config(data="AAAA"), "data"),
     refused("a second descriptor in an index below", _in_an_index(size=1), "bytes, its descriptor"),
+    accepted("a document of unknown type that names a blob twice", _document_of_unknown_type({}, {}), ""),
+    accepted("a document of unknown type with a subject of another kind", _document_of_unknown_type({}, subject=5), ""),
+    refused(
+        "a second descriptor in a document of unknown type, with another size",
+        _document_of_unknown_type({}, {"size": 99}),
+        "bytes, its descriptor",
+    ),
+    refused(
+        "a second descriptor in a document of unknown type, with other data",
+        _document_of_unknown_type({}, {"data": "AAAA"}),
+        "data",
+    ),
+    accepted("a blob in no file that is described twice", _inline_and_again(), ""),
+    refused("a blob in no file that is described with two sizes", _inline_and_again(size=99), "descriptors give it"),
+    *(
+        case
+        for where in ("index.json", "index", "manifest", "document")
+        for case in (
+            accepted(f"the subject of {where}", _with_subject(where), ""),
+            refused(
+                f"the subject of {where}, with another size", _with_subject(where, size=1), "bytes, its descriptor"
+            ),
+            refused(f"the subject of {where}, with other data", _with_subject(where, data="AAAA"), "data"),
+        )
+    ),
     # -- both -------------------------------------------------------------------------------------------
     refused(
         "a layout with a manifest.json that lies",
