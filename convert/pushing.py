@@ -17,7 +17,7 @@ from convert.formats._images import describe, is_attestation
 from convert.formats.dir_transport import refuse_dir_transport
 from convert.formats.indexes import leaves
 from convert.formats.read import holds_something, read
-from convert.formats.read_docker import read_docker
+from convert.formats.read_docker import read_docker, shared_names
 from convert.formats.read_layout import read_layout
 from convert.formats.reading import Reading
 from convert.model import Artifact, Entry, Image, Index
@@ -88,6 +88,14 @@ def read_as(
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"
         raise UsageError(f"{pusher.tool} reads only {member}, which names no image that is present", file=tree.where)
+    if crane and view is View.LISTED:
+        for name, first, second in shared_names(found.entries):
+            raise UsageError(
+                f"manifest.json gives the name {name} to {first.image_id} and {second.image_id}; "
+                "crane takes the first and never finds the other",
+                file=tree.where,
+                hint="give each image a name of its own",
+            )
     return dataclasses.replace(found, warnings=(*tree.warnings, *reading.warnings))
 
 

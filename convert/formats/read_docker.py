@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert import mediatypes
-from convert.archive.tree import names_nothing
+from convert.archive.tree import clean, names_nothing
 from convert.digest import Digest
 from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.formats import parsing
@@ -23,7 +23,7 @@ from convert.reference import Reference
 from convert.remarks import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from convert.formats.read_layout import Beside
     from convert.formats.reading import Reading
@@ -45,7 +45,7 @@ def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
     """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
 
     `all_sources`: layers get whatever descriptor `LayerSources` give them, as
-    crane takes it, not only that of a foreign layer.
+    crane takes it, not only that of a foreign layer, and members are found as crane finds them.
 
     Raises:
         NotRepresentableError: a layer is absent that an OCI layout in the same
@@ -63,7 +63,41 @@ def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
         for name in item.names or (None,):
             named.setdefault((id(image), name), Entry(image, name))
     entries = tuple(named.values())
+    for text, first, second in shared_names(entries):
+        reading.warn(f"manifest.json: {text} is the name of two images, {first.image_id} and {second.image_id}")
     return ImageSet(entries=entries, format=_format(reading), listed=tuple(reading.listed))
+
+
+def shared_names(entries: Iterable[Entry]) -> Iterator[tuple[str, Image, Image]]:
+    """Yield each name that two images have, with the first image and a later one.
+
+    crane and skopeo take the first, docker load moves the name to the last.
+    """
+    owners: dict[Reference, Image] = {}
+    for entry in entries:
+        if entry.name is None or entry.name.reference is None or not isinstance(entry.node, Image):
+            continue
+        owner = owners.setdefault(entry.name.reference, entry.node)
+        if owner is not entry.node:
+            yield entry.name.reference.familiar, owner, entry.node
+
+
+def _check_as_crane(reading: Reading, name: str) -> None:
+    """Check that crane finds a member under `name`: for it, a leading slash is part of a name.
+
+    It compares path.Clean of both (pkg/v1/tarball/image.go, `extractFileFromTar`).
+
+    Raises:
+        UsageError: it does not.
+    """
+    path = clean(name)
+    member = reading.tree.member(path) if path is not None else None
+    if member is not None and member.name.startswith("/") != name.startswith("/"):
+        raise UsageError(
+            f"crane does not find {name}: the member is spelled {member.name}",
+            file=reading.file,
+            hint="imgconv writes an archive that crane reads with --to crane",
+        )
 
 
 def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
@@ -72,6 +106,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
     """
+    if all_sources:
+        _check_as_crane(reading, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
     document = Document(reading, "manifest.json", value, "docker-manifest")
@@ -94,6 +130,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
             if names_nothing(config_name):
                 fields.fail("Config", "is empty")
             names = tuple(_names(reading, fields))
+            for member in (config_name, *(fields.strings("Layers") or ())) if all_sources else ():
+                _check_as_crane(reading, member)
             with reading.part(Part(_labelled(config_name), names, item=True)):
                 items.append(_item(reading, folders, fields, names, beside, all_sources=all_sources))
                 reading.listed[-1] = items[-1].image.image_id
