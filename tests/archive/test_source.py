@@ -202,7 +202,7 @@ def test_what_is_no_archive_is_one_line(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(UnknownFormatError) as caught:
         open_source(str(path))
-    assert str(caught.value).startswith(f"{path}: this is no ")
+    assert str(caught.value).startswith(f"{path}: this is ")
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
