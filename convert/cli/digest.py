@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -144,13 +145,10 @@ def _show(answer: Answer) -> None:
         if is_terminal():
             _table("" if several else title, rows)
         else:
+            crowded = _of_several(rows)
             for row in rows:
-                out(
-                    "  "
-                    + "  ".join(
-                        (f"{row.pusher.name:<14}", f"{row.pusher.go_releases:<13}", str(row.digest), *_which(row, rows))
-                    )
-                )
+                about = (f"{row.pusher.name:<14}", f"{row.pusher.go_releases:<13}", str(row.digest))
+                out("  " + "  ".join((*about, *_which(row, crowded))))
     for refused in answer.refused:
         note(f"{refused.pusher.name}: {refused.reason}")
 
@@ -161,12 +159,17 @@ def _untagged(pushed: Pushed) -> str:
     return f"<none> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
 
 
-def _which(row: Pushed, rows: Sequence[Pushed]) -> list[str]:
+def _of_several(rows: Sequence[Pushed]) -> frozenset[str]:
+    """Return the pushers that push several images under one name."""
+    counts = Counter(row.pusher.name for row in rows)
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def _which(row: Pushed, crowded: frozenset[str]) -> list[str]:
     """Return the platform, where a name stands for several images."""
     from convert.model import Image
 
-    several = sum(other.pusher is row.pusher for other in rows) > 1
-    return [printable(str(row.node.platform))] if several and isinstance(row.node, Image) else []
+    return [printable(str(row.node.platform))] if row.pusher.name in crowded and isinstance(row.node, Image) else []
 
 
 def _table(title: str, rows: Sequence[Pushed]) -> None:
@@ -176,13 +179,14 @@ def _table(title: str, rows: Sequence[Pushed]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, markup=False, emoji=False)
-    platforms = any(_which(row, rows) for row in rows)
+    crowded = _of_several(rows)
+    platforms = any(_which(row, crowded) for row in rows)
     if console.width < _WIDE:
         # A digest that is folded cannot be copied: it gets a line of its own.
         if title:
             console.print(Text(title, "bold"))
         for row in rows:
-            about = "  ".join((row.pusher.go_releases, *_which(row, rows)))
+            about = "  ".join((row.pusher.go_releases, *_which(row, crowded)))
             console.print(Text.assemble("  ", (row.pusher.name, "bold"), f"  {about}"), soft_wrap=True)
             console.print(Text.assemble("    ", (str(row.digest), "green")), soft_wrap=True)
         return
@@ -191,7 +195,7 @@ def _table(title: str, rows: Sequence[Pushed]) -> None:
         table.add_column(heading, no_wrap=True)
     table.add_column("manifest digest", overflow="fold")
     for row in rows:
-        which = (Text("".join(_which(row, rows))),) if platforms else ()
+        which = (Text("".join(_which(row, crowded))),) if platforms else ()
         table.add_row(
             Text(row.pusher.name, "bold"), Text(row.pusher.go_releases), *which, Text(str(row.digest), "green")
         )

@@ -15,7 +15,14 @@ from convert.config import Config
 from convert.digest import Digest
 from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
 from convert.gostruct import INT64
-from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_NAMES, MAX_ALL_VALUES, MAX_PROBLEMS
+from convert.limits import (
+    MAX_ALL_DOCUMENTS_SIZE,
+    MAX_ALL_IMAGES,
+    MAX_ALL_LAYERS,
+    MAX_ALL_NAMES,
+    MAX_ALL_VALUES,
+    MAX_PROBLEMS,
+)
 from convert.model import Layer
 from convert.remarks import Remarks
 
@@ -69,6 +76,7 @@ class Reading:
     _size: int = 0
     _values: int = 0
     _layers: int = 0
+    _images: int = 0
     _names: int = 0
     _configs: dict[Digest, Config] = field(default_factory=dict)
 
@@ -156,11 +164,14 @@ class Reading:
         return config
 
     def count_layers(self, count: int) -> None:
-        """Take note of layers that are about to be made.
+        """Count an image that is about to be made, with this many layers.
 
         Raises:
             UnsafeInputError: more than a source may have.
         """
+        self._images += 1
+        if self._images > MAX_ALL_IMAGES:
+            raise UnsafeInputError(f"it has more than {MAX_ALL_IMAGES} images", file=self.file)
         self._layers += count
         if self._layers > MAX_ALL_LAYERS:
             raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers together", file=self.file)

@@ -35,7 +35,7 @@ def listed(*items):
 @pytest.mark.parametrize("member", ["a", "./a", "/a"])
 @pytest.mark.parametrize("asked", ["a", "./a", "/a", "//a"])
 def test_a_leading_slash_is_part_of_a_name_for_crane_alone(imgconv, tmp_path, what, member, asked):
-    """Measured with crane 0.22: the same 24 archives, each found or not found."""
+    """Measured with crane: the same 24 archives, each found or not found."""
     names = {"Config": ("c", "c"), "Layers": ("l", "l"), what: (member, asked)}
     (at_config, config_name), (at_layer, layer) = names["Config"], names["Layers"]
     item = (config_name, layer, ["x/y:1"])
