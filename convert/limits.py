@@ -68,7 +68,7 @@ MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
 MAX_ALL_LAYERS: Final = 40_000
 #: Images of one source: `digest` looks at each once for every tool whose push it computes.
-MAX_ALL_IMAGES: Final = 15_000
+MAX_ALL_IMAGES: Final = 10_000
 #: Names of all images of one source together, each of which takes a kilobyte or two
 #: on its way to a target. A repository of many years has ten thousand.
 MAX_ALL_NAMES: Final = 100_000
