@@ -54,7 +54,7 @@ def test_a_pipe_is_read_like_a_folder(tmp_path, form, status):
 def test_what_is_written_reads_back_and_is_sound(imgconv, tmp_path, form, present, option):
     """Also through a second conversion, with and without urls, and where `manifest.json` names the layer."""
     for urls in ((URL,), ()):
-        source, base = foreign(tmp_path / f"in-{len(urls)}", present=present, urls=urls)
+        source, base = foreign(tmp_path / f"in-{len(urls)}", present=present, kind="oci", urls=urls)
         out = tmp_path / f"out-{len(urls)}"
         done = imgconv(source, "--to", form, out, *option)
         assert done.status == 0, done.err
