@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from convert.model import Blob, Descriptor
 
 _CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
+#: What go-containerregistry takes for a digest (pkg/v1/hash.go).
+_CRANE_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
@@ -274,6 +276,11 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
     for key, entry in sources.all_objects():
         if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
+        if all_sources and reading.problems is not None:
+            # crane decodes all of manifest.json before it looks for an image, so this is never excused.
+            for text in (key, entry.get("digest")):
+                if isinstance(text, str) and not _CRANE_HASH.match(text):
+                    raise UsageError(f"crane cannot read the digest {text!r} in LayerSources", file=reading.file)
         described = parsing.descriptor(entry)
         parsing.check_data(described, file=reading.file, member="manifest.json")
         diff_id = sources.as_digest(key, key)
