@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert import mediatypes
 from convert.arrival import ArrivedBlob
+from convert.compression import streams
 from convert.compression.ahead import read_ahead
 from convert.compression.profiles import FEW_WORKERS
 from convert.content import CopyingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.digest import Digest
-from convert.errors import NotRepresentableError
+from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer_output import NoStaging
 from convert.limits import MIB
 from convert.loads import fill_cores
@@ -223,6 +224,7 @@ class Workshop:
     ) -> tuple[Layer, Content | None, Form]:
         if form is Form.PLAIN:
             content = PlainContent(layer, self._proofs)
+            self._refuse_compressed_twice(layer, compression)
             if recipe.sized and content.size is None:
                 return self._expanded(layer, content, staging)
             return layer, content, form
@@ -233,6 +235,21 @@ class Workshop:
         if form is Form.AGAIN:
             return self._encoded_again(layer, staging)
         return self._encoded(layer, staging)
+
+    def _refuse_compressed_twice(self, layer: Layer, compression: str) -> None:
+        """Refuse a layer whose uncompressed bytes are compressed themselves.
+
+        Engines recognise compression by its magic, so they would unpack such a layer of a
+        docker-save archive once more and find another DiffID.
+        """
+        if not compression:
+            return
+        blob = present(layer, self._proofs.file)
+        with streams.decompress(blob.open(), compression, where=blob.where) as plain:
+            inner = streams.sniff(plain.read(streams.SNIFF_SIZE))
+        if inner:
+            msg = f"unpacks to {inner} bytes, which an engine would unpack once more"
+            raise UnsupportedError(msg, file=self._proofs.file, member=blob.where)
 
     def _dictated(self, layer: Layer, form: Form, staging: Staging) -> tuple[Layer, Content | None, Form]:
         """Return a layer whose descriptor the source dictates, with the bytes that a push uploads for it.
