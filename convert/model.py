@@ -254,17 +254,7 @@ class ImageSet:
 
     def opaque_images(self) -> Iterator[Artifact]:
         """Yield each image whose layers cannot be unpacked once, those inside indexes too."""
-        seen: set[int] = set()
-        stack: list[Node | None] = [entry.node for entry in reversed(self.entries)]
-        while stack:
-            node = stack.pop()
-            if node is None or id(node) in seen:
-                continue
-            seen.add(id(node))
-            if isinstance(node, Artifact) and node.config is not None:
-                yield node
-            elif isinstance(node, Index):
-                stack.extend(child.node for child in reversed(node.children))
+        return (artifact for artifact in self.artifacts() if artifact.config is not None)
 
     def images(self) -> Iterator[Image]:
         """Yield each image once, those inside indexes too, in source order."""

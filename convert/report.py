@@ -141,7 +141,7 @@ class _Shared:
             steps = [_history(entry) for entry in config.history]
             size = sum(_STEP_SIZE + sum(len(text) for text in step.values() if isinstance(text, str)) for step in steps)
             made = [step for step in steps if not step["empty_layer"]]
-            self._histories[id(config)] = steps, made if len(made) == len(config.diff_ids) else None, size
+            self._histories[id(config)] = steps, made if config.history_for_layers() is not None else None, size
         steps, layers, size = self._histories[id(config)]
         # A layer shows its step a second time.
         if 2 * size > self._room:

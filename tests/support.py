@@ -334,3 +334,14 @@ def check(path, form, kept=()):
         listed = {image.image_id for image in docker_images(files, kept, found.absent)}
         assert listed <= {image.image_id for image in found.images}
     return found.images
+
+
+def tar_of(files):
+    """Return a tar of files, given by name."""
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return output.getvalue()

@@ -317,12 +317,6 @@ class Report:
             self._place.close()
 
 
-def write_file(path: str, data: bytes, *, source: str | None = None) -> None:
-    """Write a document to the file that the user named; see `Report`."""
-    with Report(path) as report:
-        report.write(data, source=source)
-
-
 def changed(destination: str, outcome: str) -> StorageError:
     """Return the error of a destination that is no longer what it was at the start; `outcome` says what was done."""
     return StorageError(f"it was moved, replaced or changed during the run; {outcome}", file=destination)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from convert.archive import folders, temporary
-from convert.archive.atomic import AtomicFile, write_file
+from convert.archive.atomic import AtomicFile, Report
 from convert.archive.folders import Place, exchange, remove_contents, rename_new
 from convert.archive.temporary import MARK, lock, make_file, make_folder, remove_stale, temporary_name
 from convert.errors import DestinationExistsError, StorageError, UsageError
@@ -283,6 +283,11 @@ def test_a_place_without_a_folder_is_in_the_working_folder(tmp_path, monkeypatch
 
 
 # -- documents ---------------------------------------------------------------------
+
+
+def write_file(path, data, source=None):
+    with Report(path) as report:
+        report.write(data, source=source)
 
 
 def test_a_document_is_written_or_replaces_one(tmp_path):

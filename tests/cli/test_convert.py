@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import os
 import pty
@@ -12,13 +11,12 @@ import re
 import select
 import signal
 import subprocess
-import tarfile
 import threading
 from pathlib import Path
 
 import jsonschema
 import pytest
-from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, check, contents, docker_images, files_of, members, run
+from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, check, contents, docker_images, files_of, members, run, tar_of
 
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 #: testdata/match/archives: the image of docker20-html, its names in the order of the archive.
@@ -880,13 +878,3 @@ def test_full_verification_finds_a_diff_id_that_a_kept_layer_does_not_have(imgco
         assert (done.status, done.out) == (3, "")
         assert "expected sha256:aaaa" in done.err
         assert "out" not in names_in()
-
-
-def tar_of(files):
-    output = io.BytesIO()
-    with tarfile.open(fileobj=output, mode="w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return output.getvalue()

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import json
 import mmap
 import os
 import random
 import shutil
-import tarfile
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import FORMATS, check, members, sha256
+from support import FORMATS, check, members, sha256, tar_of
 
 import convert
 from convert.amending import add_repositories
@@ -36,16 +34,6 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 #: Above what a stream keeps in memory, so that a pipe's layers are read twice.
 LAYER_SIZE = 2 * MIB + 512 * 1024
-
-
-def tar_of(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()
 
 
 LAYERS = [tar_of({f"file{n}": random.Random(n).randbytes(LAYER_SIZE)}) for n in range(2)]

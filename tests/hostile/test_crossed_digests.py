@@ -7,10 +7,8 @@ the contract says was checked; never does the answer depend on the number of job
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import shutil
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,22 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import FORMATS, check, members, run, sha256
+from support import FORMATS, check, members, run, sha256, tar_of
 
 import convert
 from convert.errors import ImgconvError
 
 BASE = "application/vnd.oci.image"
-
-
-def tar_of(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()
 
 
 def blob_name(digest: str) -> str:
@@ -197,3 +185,15 @@ def test_what_is_accepted_is_right_however_digests_are_crossed(
             check(out, target, kept=() if verify == "full" or target.startswith("docker-save") else described)
             shutil.rmtree(out) if out.is_dir() else out.unlink()
         assert len(seen) == 1
+
+
+@pytest.mark.parametrize("target", ["docker-save", "docker-save@25", "docker-save@29"])
+def test_a_layer_that_is_compressed_twice_is_not_written_as_uncompressed(tmp_path: Path, target: str) -> None:
+    """Its DiffID is that of a gzip stream, which an engine would unpack once more."""
+    inner = gzip.compress(tar_of({"a": b"b"}), mtime=0)
+    outer = gzip.compress(inner, mtime=0)
+    image = {"diff_ids": [sha256(inner)], "layers": [sha256(outer)], "where": "index", "kind": "+gzip"}
+    source = tmp_path / "source.tar"
+    source.write_bytes(archive([image], {sha256(outer): outer}))
+    assert run(source, "--to", target, tmp_path / "out").returncode == 3
+    assert not (tmp_path / "out").exists()
