@@ -224,7 +224,7 @@ class Workshop:
     ) -> tuple[Layer, Content | None, Form]:
         if form is Form.PLAIN:
             content = PlainContent(layer, self._proofs)
-            self._refuse_compressed_twice(layer, compression)
+            self._refuse_compressed_twice(layer, content)
             if recipe.sized and content.size is None:
                 return self._expanded(layer, content, staging)
             return layer, content, form
@@ -236,18 +236,20 @@ class Workshop:
             return self._encoded_again(layer, staging)
         return self._encoded(layer, staging)
 
-    def _refuse_compressed_twice(self, layer: Layer, compression: str) -> None:
+    def _refuse_compressed_twice(self, layer: Layer, content: PlainContent) -> None:
         """Refuse a layer whose uncompressed bytes are compressed themselves.
 
         Engines recognise compression by its magic, so they would unpack such a layer of a
-        docker-save archive once more and find another DiffID.
+        docker-save archive once more and find another DiffID. A layer that is not its
+        DiffID is reported as that, as for every other target.
         """
-        if not compression:
+        if not content.compression:
             return
         blob = present(layer, self._proofs.file)
-        with streams.decompress(blob.open(), compression, where=blob.where) as plain:
+        with streams.decompress(blob.open(), content.compression, where=blob.where) as plain:
             inner = streams.sniff(plain.read(streams.SNIFF_SIZE))
         if inner:
+            _read(content)
             msg = f"unpacks to {inner} bytes, which an engine would unpack once more"
             raise UnsupportedError(msg, file=self._proofs.file, member=blob.where)
 
