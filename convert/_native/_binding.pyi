@@ -1,4 +1,4 @@
-"""Types of the hand-written binding, `_binding.c`."""
+"""Types of the hand-written binding, `binding.c`."""
 
 from typing import final
 

@@ -22,8 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bits.h"
-#include "tokens.h"
+#include "deflate/bits.h"
+#include "deflate/tokens.h"
 
 enum {
     LEVEL_HUFFMAN = -2, /* numbers as Go names them */

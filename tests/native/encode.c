@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../convert/_native/block_stream.h"
+#include "parallel/block_serial.h"
 
 int main(int argc, char **argv) {
     if (argc < 3)

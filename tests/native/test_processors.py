@@ -44,8 +44,8 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if shutil.which(needed) is None:
             pytest.skip(f"needs {needed}")
     program = tmp_path_factory.mktemp(request.param) / "encode"
-    sources = [str(path) for path in sorted(CORE.glob("*.c")) if path.name != "_binding.c"]
-    flags = ["-std=c11", "-O3", "-ffp-contract=off", *(["-static"] if emulator else [])]
+    sources = [str(path) for path in sorted(CORE.rglob("*.c")) if path.name != "binding.c"]
+    flags = ["-std=c11", "-O3", "-ffp-contract=off", f"-I{CORE}", *(["-static"] if emulator else [])]
     subprocess.run([compiler, *flags, str(HERE / "encode.c"), *sources, "-o", str(program)], check=True)
     return [*emulator, str(program)]
 

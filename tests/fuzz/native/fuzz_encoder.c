@@ -15,9 +15,9 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "../../../convert/_native/block_stream.h"
-#include "../../../convert/_native/encoder.h"
-#include "../../../convert/_native/two_step.h"
+#include "parallel/block_serial.h"
+#include "encoder.h"
+#include "parallel/two_step.h"
 
 /* Ten blocks, so that a segment can have several; less for encoders that cut their tokens, which are
  * slower, and have to be tried with segments as small as can be. */

@@ -3,7 +3,8 @@
 To fuzz (Debian: clang libclang-rt-dev zlib1g-dev), from this folder:
 
     clang -std=c11 -g -O2 -ffp-contract=off -fsanitize=fuzzer,address,undefined \
-        fuzz_encoder.c $(ls ../../../convert/_native/*.c | grep -v _binding) -lz -o fuzzer
+        -I../../../convert/_native fuzz_encoder.c \
+        $(find ../../../convert/_native -name '*.c' ! -name binding.c) -lz -o fuzzer
     ./fuzzer corpus -max_len=2048 -timeout=1200
 """
 
@@ -51,8 +52,8 @@ def test_seeds_leave_the_sanitizers_silent(tmp_path: Path) -> None:
     if compiler is None:
         pytest.skip("there is no cc on PATH")
     program = tmp_path / "replay"
-    sources = [path for path in sorted(CORE.glob("*.c")) if path.name != "_binding.c"]
-    flags = ["-std=c11", "-g", "-O1", "-ffp-contract=off", "-fsanitize=address,undefined"]
+    sources = [path for path in sorted(CORE.rglob("*.c")) if path.name != "binding.c"]
+    flags = ["-std=c11", "-g", "-O1", "-ffp-contract=off", f"-I{CORE}", "-fsanitize=address,undefined"]
     command = [compiler, *flags, "-fno-sanitize-recover=all", HERE / "fuzz_encoder.c", HERE / "replay.c", *sources]
     built = subprocess.run([*command, "-lz", "-o", program], capture_output=True, text=True, check=False)
     if built.returncode != 0 and ("zlib.h" in built.stderr or "-lz" in built.stderr or "asan" in built.stderr):

@@ -1,0 +1,221 @@
+/*
+ * What the match finders of Go 1.27's levels 1 to 6 have in common.
+ *
+ * All cut the input every 65,535 bytes and parse a block from its first byte to its last,
+ * with hash tables of positions as their only memory of what came before. They differ in
+ * how many tables they keep, what they enter into them, and how they choose among
+ * candidates; each has a file of its own. The tables are kept across blocks; a match may
+ * begin in an earlier block but never look beyond the end of the present one.
+ *
+ * Positions are counted through what is parsed, so that entries need no change when the next
+ * block comes: the first byte, of the stream or of what a guess begins with, is at
+ * FAST_FIRST_ORIGIN, and so an entry of 0 is always too far away to be used. Now and then they are
+ * renumbered.
+ */
+#ifndef IMGCONV_GO127_FAST_H
+#define IMGCONV_GO127_FAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "encoder.h"
+#include "go127/block_writer.h"
+#include "deflate/match.h"
+
+enum {
+    FAST_BLOCK = 65535,
+    FAST_REACH = 32768, /* matches begin less than this (in places: no more) before */
+    FAST_PENALTY = 7,
+    /* No candidate is looked up in the last bytes of a block. */
+    FAST_MARGIN = 11,
+    FAST_FIRST_ORIGIN = 2 * FAST_REACH,
+    /* When origins get here, tables are renumbered. Go does so near 2^31; nothing but
+     * entries out of reach is lost by it, so the bytes do not depend on when. */
+    FAST_LAST_ORIGIN = 1 << 26,
+    /* Level 4 looks at older input than it can refer to: see there. */
+    FAST_HISTORY_4 = FAST_REACH + 4 * FAST_BLOCK,
+};
+
+/* A table entry with the one it has displaced. */
+typedef struct {
+    uint32_t current;
+    uint32_t previous;
+} entry_pair;
+
+/* A level's parser. Its tables, single entries before pairs, stand at the end. */
+typedef struct {
+    int level;
+    uint32_t origin; /* of the next block */
+    block_room room; /* where the next block's parse goes */
+    uint32_t tables[];
+} fast_parser;
+
+/* A block being parsed. */
+typedef struct {
+    uintptr_t base; /* the address of position 0, where there may be nothing */
+    size_t end;
+    size_t floor;   /* the lowest position there is */
+    size_t emitted; /* everything before is in `sequence`s already */
+    sequence *sequences;
+    size_t count;
+    uint8_t *literal_bytes;
+    size_t literals;
+} fast_parse;
+
+static inline const uint8_t *bytes_at(const fast_parse *p, size_t position) {
+    return (const uint8_t *)(p->base + position);
+}
+
+static inline uint64_t load_at(const fast_parse *p, size_t position) {
+    return load64(bytes_at(p, position));
+}
+
+/* Multiplicative hashes of the first 4, 5 or 7 bytes; the factors fix the bytes. */
+static inline uint32_t hash4(uint64_t v, unsigned bits) {
+    return (uint32_t)v * UINT32_C(2654435761) >> (32 - bits);
+}
+
+static inline uint32_t hash5(uint64_t v, unsigned bits) {
+    return (uint32_t)((v << 24) * UINT64_C(889523592379) >> (64 - bits));
+}
+
+static inline uint32_t hash7(uint64_t v, unsigned bits) {
+    return (uint32_t)((v << 8) * UINT64_C(58295818150454627) >> (64 - bits));
+}
+
+static inline void push(entry_pair *pair, size_t position) {
+    pair->previous = pair->current;
+    pair->current = (uint32_t)position;
+}
+
+/* How many of the eight bytes before a and b are equal, from the last one backwards. */
+static inline unsigned equal_before(const uint8_t *a, const uint8_t *b) {
+    uint64_t difference = load64(a - 8) ^ load64(b - 8);
+#if defined(__GNUC__) || defined(__clang__)
+    return difference == 0 ? 8 : (unsigned)__builtin_clzll(difference) >> 3;
+#else
+    unsigned n = 0;
+    while (n < 8 && (difference >> (56 - 8 * n) & 0xff) == 0)
+        n++;
+    return n;
+#endif
+}
+
+/* How far `entry` lies before position s. Positions behind s give a huge number. */
+static inline uint32_t distance_to(size_t s, uint32_t entry) {
+    return (uint32_t)s - entry;
+}
+
+/* Whether the low four bytes of v, which stand at s, do so `distance` before; see repeats(). */
+static inline bool repeats_at(const fast_parse *p, size_t s, uint64_t v, uint32_t distance,
+                              uint32_t reach) {
+    return repeats(bytes_at(p, s), (uint32_t)v, distance, reach);
+}
+
+/* How long what is at s is what is at t, not counting beyond the block or `most`. */
+static inline size_t run_up_to(const fast_parse *p, size_t s, size_t t, size_t most) {
+    size_t left = p->end - s;
+    return match_length(bytes_at(p, s), bytes_at(p, t), left < most ? left : most);
+}
+
+static inline size_t run(const fast_parse *p, size_t s, size_t t) {
+    return match_length(bytes_at(p, s), bytes_at(p, t), p->end - s);
+}
+
+/* Some levels look at no more than 254 bytes behind the first four to compare candidates. */
+enum { FAST_SHORT_RUN = 254 };
+
+typedef struct {
+    size_t at;   /* where it is written ... */
+    size_t from; /* ... what it repeats ... */
+    size_t length;
+} fast_match;
+
+/* Let the match begin earlier where the bytes before agree, as far as no sequence has them. */
+static inline void extend_back(const fast_parse *p, fast_match *m) {
+    size_t room = m->at - p->emitted;
+    size_t before = m->from - p->floor;
+    if (room > before)
+        room = before;
+    size_t n = 0;
+    if (before >= 8) {
+        n = equal_before(bytes_at(p, m->at), bytes_at(p, m->from));
+        if (n > room)
+            n = room;
+    }
+    if (n == 8 || before < 8)
+        while (n < room && *bytes_at(p, m->from - n - 1) == *bytes_at(p, m->at - n - 1))
+            n++;
+    m->at -= n;
+    m->from -= n;
+    m->length += n;
+}
+
+/* Most runs are short: copying BLOCK_COPY bytes at once saves counting them. */
+static inline void copy_literals(fast_parse *p, size_t n) {
+    const uint8_t *from = bytes_at(p, p->emitted);
+    uint8_t *to = p->literal_bytes + p->literals;
+    if (n <= BLOCK_COPY && p->end - p->emitted >= BLOCK_COPY)
+        memcpy(to, from, BLOCK_COPY);
+    else
+        memcpy(to, from, n);
+    p->literals += n;
+}
+
+/* Write the literals up to the match, and the match in pieces that DEFLATE can say. The
+ * last piece must not be shorter than 3, so the one before it may be less than the most. */
+static inline void emit(fast_parse *p, const fast_match *m) {
+    uint32_t literals = (uint32_t)(m->at - p->emitted);
+    uint16_t offset = (uint16_t)(m->at - m->from - 1);
+    size_t left = m->length;
+
+    copy_literals(p, literals);
+    while (left > 258) {
+        size_t piece = left > 258 + 3 ? 258 : 258 - 3;
+        p->sequences[p->count++] = (sequence){literals, (uint16_t)(piece - 3), offset};
+        literals = 0;
+        left -= piece;
+    }
+    p->sequences[p->count++] = (sequence){literals, (uint16_t)(left - 3), offset};
+    p->emitted = m->at + m->length;
+}
+
+/* What a parse begins with. By value: a parse that has no address can live in registers. */
+static inline fast_parse begin_parse(const fast_parser *parser, const block_input *block) {
+    size_t before = block->position < FAST_REACH ? (size_t)block->position : FAST_REACH;
+    return (fast_parse){
+        .base = (uintptr_t)block->data - parser->origin,
+        .end = parser->origin + block->length,
+        .floor = parser->origin - before,
+        .emitted = parser->origin,
+        .sequences = parser->room.sequences,
+        .literal_bytes = parser->room.literals,
+    };
+}
+
+/* ---- The match finders --------------------------------------------------------------- */
+
+/* Parse a block of at least 128 bytes. */
+fast_parse go127_parse1(fast_parser *parser, const block_input *block);
+fast_parse go127_parse2(fast_parser *parser, const block_input *block);
+fast_parse go127_parse3(fast_parser *parser, const block_input *block);
+fast_parse go127_parse4(fast_parser *parser, const block_input *block);
+fast_parse go127_parse5(fast_parser *parser, const block_input *block);
+fast_parse go127_parse6(fast_parser *parser, const block_input *block);
+
+enum {
+    TABLE_BITS_1 = 15,
+    TABLE_BITS_2 = 17,
+    PAIRS_BITS_3 = 16,
+    /* Levels 4 to 6: one table for short matches, one for long ones. */
+    TABLE_BITS_4 = 15,
+    LONG_BITS_4 = 15,
+    TABLE_BITS_5 = 15,
+    PAIRS_BITS_5 = 15,
+    TABLE_BITS_6 = 15,
+    PAIRS_BITS_6 = 15,
+};
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * Go 1.27, level 1 (BestSpeed): one small table of 5-byte hashes, entered sparsely.
+ *
+ * Positions are tried in pairs, the second right behind the first, and the pairs drift apart
+ * the longer nothing matches. The first candidate that matches in four bytes is taken.
+ *
+ * Parallel: a block's parse depends on the table alone, and of that on entries less than
+ * 32 KiB old. A parser that starts with an empty table sooner or later enters what the
+ * true one does. So little is entered that this takes 6 to 9 blocks on average and
+ * sometimes 60; block_segment.c checks, and repairs, so that it is never taken for granted.
+ */
+#include "go127/fast.h"
+
+enum { SKIP_SHIFT = 5 };
+
+static inline uint32_t hash(uint64_t v) {
+    return hash5(v, TABLE_BITS_1);
+}
+
+fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
+    uint32_t *const table = parser->tables;
+    fast_parse p = begin_parse(parser, block);
+    const size_t limit = p.end - FAST_MARGIN;
+    size_t s = p.emitted;
+    uint64_t v = load_at(&p, s);
+
+    for (;;) {
+        size_t next;
+        uint32_t distance;
+        for (;;) {
+            uint32_t h = hash(v);
+            next = s + 2 + ((s - p.emitted) >> SKIP_SHIFT);
+            if (next > limit)
+                return p;
+            distance = distance_to(s, table[h]);
+            table[h] = (uint32_t)s;
+            uint64_t ahead = load_at(&p, next);
+            h = hash(ahead);
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
+                table[h] = (uint32_t)next;
+                break;
+            }
+            s = next++;
+            v = ahead;
+            distance = distance_to(s, table[h]);
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
+                /* Go enters the position behind under the hash of this one. */
+                table[h] = (uint32_t)next;
+                break;
+            }
+            table[h] = (uint32_t)s;
+            v = ahead >> 8;
+            s = next;
+        }
+
+        /* Matches, as long as each is followed by another at once. */
+        for (;;) {
+            fast_match m = {s, s - distance, 4};
+            m.length += run(&p, m.at + 4, m.from + 4);
+            extend_back(&p, &m);
+            emit(&p, &m);
+            s = p.emitted;
+            if (next >= s)
+                s = next + 1;
+            if (s >= limit) {
+                if (s + m.length + 8 < p.end)
+                    table[hash(load_at(&p, s))] = (uint32_t)s;
+                return p;
+            }
+            v = load_at(&p, s - 2);
+            table[hash(v)] = (uint32_t)s - 2;
+            v >>= 16;
+            uint32_t h = hash(v);
+            distance = distance_to(s, table[h]);
+            table[h] = (uint32_t)s;
+            if (!repeats_at(&p, s, v, distance, FAST_REACH))
+                break;
+        }
+        v >>= 8;
+        s++;
+    }
+}

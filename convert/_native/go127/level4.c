@@ -1,0 +1,118 @@
+/*
+ * Go 1.27, level 4: two tables, by hashes of 4 and of 7 bytes. A candidate of the long hash
+ * is taken at once; one of the short hash has to compete with the long candidate of the
+ * next position.
+ *
+ * In that contest Go has a slip which is part of the bytes: the length of the long candidate
+ * is not taken where the candidate lies, but at its *distance*, read as an index into the
+ * buffer in which Go keeps its history. So this level alone depends on how that buffer is
+ * filled, and looks at input long out of DEFLATE's reach (only to compare; a match never
+ * refers to it). The buffer holds 32 KiB and so many blocks; which, follows from the
+ * position in the stream.
+ *
+ * Parallel: as level 1, but tables agree after three blocks nearly always. The old input that
+ * the slip reads is at hand for every worker.
+ */
+#include "go127/fast.h"
+
+enum {
+    SKIP_SHIFT = 6,
+    ENTER_STEP = 3,
+    HISTORY_BLOCKS = 5,
+    HISTORY_LEFT = HISTORY_BLOCKS * FAST_BLOCK - (HISTORY_BLOCKS - 1) * FAST_BLOCK - FAST_REACH,
+};
+
+static inline uint32_t hash_short(uint64_t v) {
+    return hash4(v, TABLE_BITS_4);
+}
+
+static inline uint32_t hash_long(uint64_t v) {
+    return hash7(v, LONG_BITS_4);
+}
+
+/*
+ * How much of what is before the block Go has in its history buffer. That takes 5 blocks. A block
+ * that does not fit is put behind the last 32 KiB instead, so later fillings have 4 whole ones,
+ * and room for the stream's last block behind them if it is no longer than what is left.
+ */
+static size_t history_before(const block_input *block) {
+    uint64_t index = block->position / FAST_BLOCK;
+    if (index < HISTORY_BLOCKS)
+        return (size_t)block->position;
+    uint64_t before = (index - HISTORY_BLOCKS) % (HISTORY_BLOCKS - 1);
+    if (before == 0 && index > HISTORY_BLOCKS && block->length <= HISTORY_LEFT)
+        before = HISTORY_BLOCKS - 1;
+    return FAST_REACH + (size_t)before * FAST_BLOCK;
+}
+
+/* The length that Go takes for a candidate `distance` before s; see above. `history` is where that
+ * buffer begins, modulo the size of an address: a guess may not count from so far back. */
+static inline size_t slipped_length(const fast_parse *p, size_t history, size_t s,
+                                    uint32_t distance) {
+    return run(p, s + 4, history + distance + 4);
+}
+
+fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
+    uint32_t *const shorts = parser->tables;
+    uint32_t *const longs = parser->tables + ((size_t)1 << TABLE_BITS_4);
+    fast_parse p = begin_parse(parser, block);
+    const size_t limit = p.end - FAST_MARGIN;
+    size_t s = p.emitted;
+    const size_t history = s - history_before(block);
+    uint64_t v = load_at(&p, s);
+
+    for (;;) {
+        size_t next = s;
+        uint32_t distance;
+        for (;;) {
+            uint32_t *by_short = &shorts[hash_short(v)];
+            uint32_t *by_long = &longs[hash_long(v)];
+            s = next;
+            next = s + 1 + ((s - p.emitted) >> SKIP_SHIFT);
+            if (next > limit)
+                return p;
+            distance = distance_to(s, *by_long);
+            uint32_t short_distance = distance_to(s, *by_short);
+            uint64_t ahead = load_at(&p, next);
+            *by_short = *by_long = (uint32_t)s;
+            if (repeats_at(&p, s, v, distance, FAST_REACH - 1))
+                break;
+            if (repeats_at(&p, s, v, short_distance, FAST_REACH - 1)) {
+                distance = short_distance;
+                uint32_t other = distance_to(next, longs[hash_long(ahead)]);
+                if (repeats_at(&p, next, ahead, other, FAST_REACH - 1) &&
+                    slipped_length(&p, history, next, other) >
+                        run(&p, s + 4, s + 4 - distance)) {
+                    s = next;
+                    distance = other;
+                }
+                break;
+            }
+            v = ahead;
+        }
+
+        fast_match m = {s, s - distance, 4};
+        m.length += run(&p, m.at + 4, m.from + 4);
+        extend_back(&p, &m);
+        emit(&p, &m);
+        s = p.emitted;
+        if (next >= s)
+            s = next + 1;
+        if (s >= limit) {
+            if (s + 8 < p.end) {
+                v = load_at(&p, s);
+                shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s;
+            }
+            return p;
+        }
+        for (size_t i = next; i < s - 1; i += ENTER_STEP) {
+            uint64_t w = load_at(&p, i);
+            longs[hash_long(w)] = (uint32_t)i;
+            longs[hash_long(w >> 8)] = (uint32_t)i + 1;
+            shorts[hash_short(w >> 8)] = (uint32_t)i + 1;
+        }
+        v = load_at(&p, s - 1);
+        shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s - 1;
+        v >>= 8;
+    }
+}
