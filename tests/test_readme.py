@@ -1,4 +1,4 @@
-"""What the README and the docs show is what happens, and what they link to is there."""
+"""What the pages show is what happens; what they link to, and what the code cites of them, exists."""
 
 import re
 import shlex
@@ -9,9 +9,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
+#: Files that may cite a page; this one only holds the pattern.
+SOURCES = sorted(
+    path
+    for folder in ("convert", "schemas", "tests", "bench")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".py", ".pyi", ".c", ".h", ".json", ".go"} and path != Path(__file__)
+)
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
-LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+FENCED = re.compile(r"```.*?```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
+CITATION = re.compile(r"\b(docs/[\w/-]+\.md)(?:#([\w-]*\w))?")
+#: Pages of which a clone holds no copy.
+ELSEWHERE = re.compile(r"\b(?:CONTRACT|FORMATS|ENCODERS|NEXT|HOUSE|STYLE|TEXT)(?:\.md\b|,? (?:rule|section)\b|, \")")
 
 
 def examples():
@@ -22,6 +34,23 @@ def examples():
                 yield pytest.param(command.removeprefix("$ "), output, id=f"{page.name}: {command}")
 
 
+def anchors(page):
+    """Return the anchors that GitHub gives the headings of a page."""
+    found = set()
+    for heading in HEADING.findall(FENCED.sub("", page.read_text())):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        number = 0
+        while (name := f"{slug}-{number}" if number else slug) in found:
+            number += 1
+        found.add(name)
+    return found
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
 @pytest.mark.parametrize(("command", "output"), list(examples()))
 def test_an_example_prints_what_the_page_shows(command, output):
     words = [sys.executable, "-P", "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
@@ -29,11 +58,32 @@ def test_an_example_prints_what_the_page_shows(command, output):
     assert done.stdout == output
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_links_to_files_that_are_there(page):
-    links = [link for link in LINK.findall(page.read_text()) if "://" not in link and not link.startswith("mailto:")]
-    missing = [link for link in links if not (page.parent / link).exists()]
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_page_links_to_files_and_sections_that_exist(page):
+    missing = []
+    for target, section in LINK.findall(FENCED.sub("", page.read_text())):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path = page.parent / target if target else page
+        if not path.exists() or (section and path.suffix == ".md" and section not in anchors(path)):
+            missing.append(f"{target}#{section}")
     assert not missing
+
+
+def test_the_code_cites_pages_and_sections_that_exist():
+    missing = []
+    for source in SOURCES:
+        for target, section in CITATION.findall(source.read_text(errors="replace")):
+            page = ROOT / target
+            if not page.exists() or (section and section not in anchors(page)):
+                missing.append(f"{name_of(source)}: {target}#{section}")
+    assert not missing
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert not {page for page in pages if f"({page})" not in index}
 
 
 def test_the_map_names_every_room():
