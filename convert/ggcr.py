@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from convert import gostruct
-from convert.errors import FormatError
+from convert.digest import Digest
+from convert.errors import FormatError, UsageError
 from convert.gostruct import Field, Omit, Struct
 
 _strings, _string, _boolean, _integer = gostruct.strings, gostruct.string, gostruct.boolean, gostruct.integer
@@ -34,6 +35,23 @@ def _hashes(value: Any, at: str) -> list[str] | None:
     return texts
 
 
+def _hash(value: Any, at: str) -> None:
+    """Check one `Hash`, for which null is an empty text.
+
+    Raises:
+        FormatError: not a digest.
+        UsageError: a digest of an algorithm that go-containerregistry does not know.
+    """
+    text = gostruct.string(value, at)
+    try:
+        digest = Digest.parse(text)
+    except FormatError as error:
+        msg = f"{at}: {error.message}"
+        raise FormatError(msg) from None
+    if digest.algorithm != "sha256":
+        raise UsageError(f"{at}: crane knows only sha256, and this is {digest}")
+
+
 #: `Platform`: architecture and os are always written.
 PLATFORM: Final = Struct(
     (
@@ -43,6 +61,38 @@ PLATFORM: Final = Struct(
         Field("os.features", _strings, Omit.EMPTY),
         Field("variant", _string, Omit.EMPTY),
         Field("features", _strings, Omit.EMPTY),
+    )
+)
+
+#: `Descriptor` (pkg/v1/manifest.go), for its types alone.
+DESCRIPTOR: Final = Struct(
+    (
+        Field("mediaType", _string),
+        Field("size", _integer),
+        Field("digest", _hash),
+        Field("data", gostruct.byte_slice),
+        Field("urls", _strings),
+        Field("annotations", gostruct.string_map),
+        Field("platform", PLATFORM.check),
+        Field("artifactType", _string),
+    )
+)
+
+
+def _layer_sources(value: Any, at: str) -> None:
+    """Check a map of `Descriptor` by `Hash`."""
+    for key, item in gostruct.mapping(value, at).items():
+        _hash(key, f"{at}[{key!r}]")
+        DESCRIPTOR.check(item, f"{at}[{key!r}]")
+
+
+#: An element of `manifest.json` (pkg/v1/tarball/image.go), for its types alone.
+MANIFEST_ITEM: Final = Struct(
+    (
+        Field("Config", _string),
+        Field("RepoTags", _strings),
+        Field("Layers", _strings),
+        Field("LayerSources", _layer_sources),
     )
 )
 

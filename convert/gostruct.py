@@ -10,13 +10,14 @@ place of that value for messages; it returns what `gojson.dumps` should write.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from convert import gotime
-from convert.documents import Keys
+from convert.documents import Keys, fold
 from convert.errors import FormatError
 from convert.gojson import sorted_map
 
@@ -74,6 +75,24 @@ class Struct:
             result[field.name] = read
         return result
 
+    def check(self, value: Any, at: str) -> None:
+        """Check the types of an object that is not encoded again.
+
+        Keys that mean the same are no fault here: Go decodes each of them.
+
+        Raises:
+            FormatError: as `read`.
+        """
+        if value is None:
+            return
+        if not isinstance(value, Mapping):
+            raise _misfit(at, "an object", value)
+        readers = {fold(field.name): field.read for field in self.fields}
+        for key, item in value.items():
+            read = readers.get(fold(key))
+            if read is not None:
+                read(item, f"{at}.{key}" if at else key)
+
     def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
         """Read a pointer to the struct: nil where there is no value."""
         return None if value is None else self.read(value, at)
@@ -126,6 +145,8 @@ def strings(value: Any, at: str) -> list[str] | None:
         return None
     if not isinstance(value, list):
         raise _misfit(at, "an array of strings", value)
+    if all(isinstance(item, str) for item in value):
+        return list(value)
     return [string(item, f"{at}[{index}]") for index, item in enumerate(value)]
 
 
@@ -141,6 +162,44 @@ def string_map(value: Any, at: str) -> dict[str, str] | None:
     if not isinstance(value, Mapping):
         raise _misfit(at, "an object of strings", value)
     return sorted_map({key: string(item, f"{at}[{key!r}]") for key, item in value.items()})
+
+
+def mapping(value: Any, at: str) -> Mapping[str, Any]:
+    """Read an object whose keys are data; null is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _misfit(at, "an object", value)
+    return value
+
+
+def byte_slice(value: Any, at: str) -> bytes:
+    """Read a slice of bytes: base64 with padding, or an array of numbers; null is an empty one."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if integer(item, f"{at}[{index}]") not in range(256):
+                raise _misfit(f"{at}[{index}]", "a number from 0 to 255", item)
+        return bytes(item or 0 for item in value)
+    text = string(value, at)
+    try:
+        return decode_base64(text)
+    except ValueError:
+        raise _misfit(at, "base64", value) from None
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64 as Go does: padding is needed, line ends count for nothing (`base64.StdEncoding`).
+
+    Raises:
+        ValueError: not base64.
+    """
+    text = text.replace("\r", "").replace("\n", "")
+    if len(text) % 4:
+        raise ValueError("the number of characters is not a multiple of 4")
+    # Without `validate` other characters are dropped; with it "AAAA==" passes.
+    if text.endswith("==") and len(text.rstrip("=")) % 4 != 2:
+        raise ValueError("too much padding")
+    return base64.b64decode(text, validate=True)
 
 
 def string_set(value: Any, at: str) -> dict[str, dict[str, Any]] | None:

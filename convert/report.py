@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from convert.archive.source import Source
     from convert.config import Config, HistoryEntry
     from convert.digest import Digest
-    from convert.errors import InputError
     from convert.formats.producers import Producer
     from convert.model import Child, Descriptor, ImageSet, Layer, Manifest, Node
     from convert.names import LayerBytes, Named
@@ -50,7 +49,7 @@ def id_document(
     images: ImageSet,
     items: Sequence[Named],
     layers: LayerBytes,
-    problems: Sequence[InputError],
+    problems: Sequence[ImgconvError],
 ) -> Document:
     """Return what `imgconv id --json` prints about `items`, the things asked for."""
     notes: list[str] = []
@@ -71,7 +70,7 @@ def inspect_document(
     source: Source,
     images: ImageSet,
     layers: LayerBytes,
-    problems: Sequence[InputError],
+    problems: Sequence[ImgconvError],
     *,
     producer: Producer | None = None,
     facts: Mapping[int, LayerFacts] | None = None,

@@ -23,7 +23,7 @@ from convert.remarks import Dropped
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from convert.errors import InputError
+    from convert.errors import ImgconvError
     from convert.formats.reading import Fault
     from convert.model import ImageSet, Node
     from convert.platform import Platform
@@ -87,7 +87,7 @@ def chosen(
     return images
 
 
-def errors_of(images: ImageSet, faults: Sequence[Fault]) -> list[InputError]:
+def errors_of(images: ImageSet, faults: Sequence[Fault]) -> list[ImgconvError]:
     """Return the errors that concern these images, those of the whole source among them."""
     if not faults:
         return []
@@ -114,7 +114,7 @@ def errors_of(images: ImageSet, faults: Sequence[Fault]) -> list[InputError]:
     ]
 
 
-def _lost(images: ImageSet, faults: Sequence[Fault]) -> Iterator[InputError]:
+def _lost(images: ImageSet, faults: Sequence[Fault]) -> Iterator[ImgconvError]:
     """Yield the errors that hide an image, so that no entry stands for it."""
     seen: set[int] = set()
     there = {digest for entry in images.entries for node in descend(entry.node, seen) for digest in _digests(node)}
@@ -123,7 +123,7 @@ def _lost(images: ImageSet, faults: Sequence[Fault]) -> Iterator[InputError]:
             yield fault.error
 
 
-def _blamed(images: ImageSet, selector: str, faults: Sequence[Fault]) -> InputError | None:
+def _blamed(images: ImageSet, selector: str, faults: Sequence[Fault]) -> ImgconvError | None:
     """Return the error that hides what a selector asks for, None if none does."""
     if not faults:
         return None

@@ -52,6 +52,8 @@ class MemberTree(Tree):
         first = self._members.setdefault(name, member)
         if first is not member:
             self._repeated.setdefault(name, [first]).append(member)
+            if member.name.startswith("/") != first.name.startswith("/"):
+                self._both_spellings.add(name)
         return name
 
     def names(self) -> Sequence[str]:

@@ -76,6 +76,8 @@ class Tree(ABC):
         #: Called with each document that `read` returns.
         self.on_read: Callable[[Blob, bytes], None] | None = None
         self._resolved: dict[str, tuple[str, Member] | None] = {}
+        #: Clean names that some members spell with a leading slash and others without.
+        self._both_spellings: set[str] = set()
         self._targets: dict[tuple[str, str], str] = {}  # of long links, by folder and link
 
     @abstractmethod
@@ -89,6 +91,17 @@ class Tree(ABC):
         Raises:
             FormatError: several members have that name and differ.
         """
+
+    def spelled(self, name: str, *, rooted: bool) -> Member | None:
+        """Return what lies under a clean name if a member spells it with a leading slash (`rooted`) or without.
+
+        Raises:
+            FormatError: several members have that name and differ.
+        """
+        member = self.member(name)
+        if member is None or member.name.startswith("/") == rooted or name in self._both_spellings:
+            return member
+        return None
 
     @abstractmethod
     def _blob(self, name: str, member: Member) -> Blob:

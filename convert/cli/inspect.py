@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convert.cli.options import debug, jobs, note, out_json, selection
-from convert.errors import InputError, SelectionError
+from convert.errors import ImgconvError, InputError, SelectionError
 
 if TYPE_CHECKING:
     from convert.archive.source import Source
@@ -105,7 +105,7 @@ def command(
 
 
 def _document(
-    opened: Source, images: ImageSet, problems: list[InputError], *, verify: bool, encoders: bool, jobs: int
+    opened: Source, images: ImageSet, problems: list[ImgconvError], *, verify: bool, encoders: bool, jobs: int
 ) -> dict[str, Any]:
     from convert import names
     from convert.formats.producers import producer

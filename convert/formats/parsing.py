@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import mediatypes
 from convert.documents import fold
 from convert.errors import FormatError, UnsafeInputError
 from convert.formats.reading import check
+from convert.gostruct import decode_base64
 from convert.limits import MAX_LAYERS
 from convert.model import Descriptor, Manifest
 
@@ -84,8 +83,8 @@ def _data(fields: Fields) -> bytes | None:
         # Go writes no empty data, and reads it as none.
         return None
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return decode_base64(text)
+    except ValueError:
         fields.fail("data", "expected base64")
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convert import mediatypes
-from convert.archive.tree import clean, names_nothing
+from convert import ggcr, mediatypes
+from convert.archive.tree import names_nothing
 from convert.digest import Digest
 from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.formats import parsing
+from convert.formats.crane_members import CraneMembers
 from convert.formats.reading import Document, Fields, Part, absent_layers, check
 from convert.formats.v1_folders import V1Folders
 from convert.limits import MAX_LAYERS, MAX_NODES
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from convert.model import Blob, Descriptor
 
 _CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
-#: What go-containerregistry takes for a digest (pkg/v1/hash.go).
-_CRANE_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
@@ -84,22 +83,27 @@ def shared_names(entries: Iterable[Entry]) -> Iterator[tuple[str, Image, Image]]
             yield entry.name.reference.familiar, owner, entry.node
 
 
-def _check_as_crane(reading: Reading, name: str) -> None:
-    """Check that crane finds a member under `name`: for it, a leading slash is part of a name.
+def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> None:
+    """Report a name under which crane does not find the member that is there (nothing without `members`)."""
+    blob = reading.tree.find(name) if members is not None else None
+    if members is not None and blob is not None and not members.holds(name, blob):
+        hint = "imgconv writes an archive that crane reads with --to crane"
+        reading.problem(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
 
-    It compares path.Clean of both (pkg/v1/tarball/image.go, `extractFileFromTar`).
+
+def _check_types(reading: Reading, value: Any) -> None:
+    """Check that crane can decode all of `manifest.json`, which it does before it looks for an image.
 
     Raises:
-        UsageError: it does not.
+        FormatError: a value has a type that does not fit its field.
+        UsageError: `LayerSources` name a digest of an algorithm other than sha256.
     """
-    path = clean(name)
-    member = reading.tree.member(path) if path is not None else None
-    if member is not None and member.name.startswith("/") != name.startswith("/"):
-        raise UsageError(
-            f"crane does not find {name}: the member is spelled {member.name}",
-            file=reading.file,
-            hint="imgconv writes an archive that crane reads with --to crane",
-        )
+    try:
+        for number, element in enumerate(value):
+            ggcr.MANIFEST_ITEM.check(element, f"[{number}]")
+    except (FormatError, UsageError) as error:
+        error.file, error.member = reading.file, "manifest.json"
+        raise
 
 
 def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
@@ -108,8 +112,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
     """
-    if all_sources:
-        _check_as_crane(reading, "manifest.json")
+    members = CraneMembers(reading.tree) if all_sources else None
+    _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
     document = Document(reading, "manifest.json", value, "docker-manifest")
@@ -121,6 +125,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     if len(value) > MAX_NODES:
         msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
         raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
+    if all_sources:
+        _check_types(reading, value)
     items = []
     folders = V1Folders(reading)
     beside = _LayoutBeside(reading, needed=needs_layers)
@@ -132,10 +138,8 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
             if names_nothing(config_name):
                 fields.fail("Config", "is empty")
             names = tuple(_names(reading, fields))
-            for member in (config_name, *(fields.strings("Layers") or ())) if all_sources else ():
-                _check_as_crane(reading, member)
             with reading.part(Part(_labelled(config_name), names, item=True)):
-                items.append(_item(reading, folders, fields, names, beside, all_sources=all_sources))
+                items.append(_item(reading, folders, fields, names, beside, members))
                 reading.listed[-1] = items[-1].image.image_id
     return items
 
@@ -188,9 +192,10 @@ def _item(
     fields: Fields,
     names: tuple[Name, ...],
     beside: _LayoutBeside,
-    *,
-    all_sources: bool,
+    members: CraneMembers | None,
 ) -> Item:
+    """Return the image of an element of `manifest.json`, with `members` as crane takes it."""
+    all_sources = members is not None
     config_name = fields.required_text("Config")
     raw = reading.read(config_name)
     if config_name.startswith("sha256:"):
@@ -203,10 +208,11 @@ def _item(
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
     layers = absent_layers(config.diff_ids)
     with reading.part(Part(config.digest, names, item=True)):
+        _check_found(reading, members, config_name)
         if len(paths) == len(config.diff_ids):
             sources = _layer_sources(reading, fields, all_sources=all_sources)
             layers = tuple(
-                _layer(reading, path, diff_id, sources.get(diff_id), f"[{place}]", fields, beside, dictated=all_sources)
+                _layer(reading, path, diff_id, sources.get(diff_id), f"[{place}]", fields, beside, members)
                 for place, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
             )
         else:
@@ -232,10 +238,10 @@ def _layer(
     number: str,
     fields: Fields,
     beside: _LayoutBeside,
-    *,
-    dictated: bool = False,
+    members: CraneMembers | None,
 ) -> Layer:
-    """Return a layer; with `dictated` its descriptor stays, whatever bytes lie there."""
+    """Return a layer; with `members`, so for crane, its descriptor stays, whatever bytes lie there."""
+    dictated = members is not None
     blob = None
     try:
         if names_nothing(path):
@@ -251,6 +257,8 @@ def _layer(
             raise FormatError(
                 f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path
             )
+        if blob is not None:
+            _check_found(reading, members, path)
     except InputError as error:
         reading.problem(error)
     if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
@@ -276,18 +284,9 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
     for key, entry in sources.all_objects():
         if not all_sources and not mediatypes.is_nondistributable(entry.text("mediaType") or ""):
             continue
-        if all_sources and reading.problems is not None:
-            # crane decodes all of manifest.json before it looks for an image, so this is never excused.
-            for text in (key, entry.get("digest")):
-                if isinstance(text, str) and not _CRANE_HASH.match(text):
-                    raise UsageError(f"crane cannot read the digest {text!r} in LayerSources", file=reading.file)
         described = parsing.descriptor(entry)
         parsing.check_data(described, file=reading.file, member="manifest.json")
         diff_id = sources.as_digest(key, key)
-        for digest in (diff_id, described.digest) if all_sources else ():
-            if digest.algorithm != "sha256":
-                # pkg/v1/hash.go; one such digest ends the reading of manifest.json.
-                raise UsageError(f"crane knows only sha256, and LayerSources name {digest}", file=reading.file)
         found[diff_id] = described
     if all_sources and any(entry is None for _, entry in sources.items()):
         fields.fail("LayerSources", "has null for a layer, which crane takes for a descriptor of nothing")

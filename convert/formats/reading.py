@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from convert import documents
 from convert.config import Config
 from convert.digest import Digest
-from convert.errors import DigestMismatchError, FormatError, InputError, UnsafeInputError
+from convert.errors import DigestMismatchError, FormatError, ImgconvError, InputError, UnsafeInputError
 from convert.gostruct import INT64
 from convert.limits import (
     MAX_ALL_DOCUMENTS_SIZE,
@@ -51,7 +51,7 @@ class Part:
 class Fault:
     """A fault in a source, and the part that it affects; None if it affects everything."""
 
-    error: InputError
+    error: ImgconvError
     part: Part | None = None
 
 
@@ -99,8 +99,11 @@ class Reading:
         finally:
             self._part = outer
 
-    def problem(self, error: InputError) -> None:
-        """Raise `error`, or keep it where faults are collected."""
+    def problem(self, error: ImgconvError) -> None:
+        """Raise `error`, or keep it where faults are collected.
+
+        It is an `InputError`, or says what one tool cannot read.
+        """
         if error.file is None:
             error.file = self.file
         if self.problems is None:
@@ -192,7 +195,7 @@ class Reading:
         return Fields(value, Document(self, member, value, schema))
 
 
-def _bare(error: InputError) -> InputError:
+def _bare(error: ImgconvError) -> ImgconvError:
     """Return an error without what it came through."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
