@@ -84,11 +84,3 @@ def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert not {page for page in pages if f"({page})" not in index}
-
-
-def test_the_map_names_every_room():
-    text = (ROOT / "README.md").read_text().split("## Where things live")[1]
-    rooms = {path.name for path in (ROOT / "convert").iterdir() if not path.name.startswith("__")}
-    rooms -= {"py.typed"}
-    missing = {room for room in rooms if f"`{room}" not in text}
-    assert not missing
