@@ -1,5 +1,6 @@
 """What the pages show is what happens; what they link to, and what the code cites of them, exists."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -7,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from convert import limits
+from convert.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
@@ -84,3 +88,31 @@ def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert not {page for page in pages if f"({page})" not in index}
+
+
+def commands():
+    for name, module in COMMANDS.items():
+        yield name, importlib.import_module(f"convert.cli.{module}").command
+
+
+def test_the_contract_names_every_command_and_option():
+    text = (ROOT / "docs" / "contract.md").read_text()
+    words = {f"imgconv {name}" if name != "convert" else "imgconv [convert]" for name, _ in commands()}
+    for _, command in commands():
+        for option in command.params:
+            words.update(word for word in option.opts if word.startswith("--"))
+    words -= {"--help"}
+    assert not {word for word in words if word not in text}
+
+
+def test_the_pages_state_the_limits_of_the_code():
+    """A number that changes in the code changes in the table."""
+    table = (ROOT / "docs" / "trust.md").read_text().split("## Limits")[1].split("\n## ")[0]
+    sizes = ("MAX_DOCUMENT_SIZE", "MAX_ALL_DOCUMENTS_SIZE", "MAX_ALL_EXTENSIONS", "MAX_ALL_MEMBER_NAMES")
+    sizes += ("MAX_DECODER_MEMORY", "DECODING_MEMORY", "MAX_REPORT_SIZE")
+    counts = ("MAX_DOCUMENT_VALUES", "MAX_DOCUMENT_DEPTH", "MAX_ALL_VALUES", "MAX_ALL_IMAGES", "MAX_ALL_NAMES")
+    counts += ("MAX_PAX_RECORDS", "MAX_LAYERS", "MAX_ALL_LAYERS", "MAX_MEMBERS", "MAX_NAME_PARTS", "MAX_SMALL_MEMBERS")
+    wanted = {name: f"{getattr(limits, name) // limits.MIB} MiB" for name in sizes}
+    wanted |= {name: f"{getattr(limits, name):,}" for name in counts}
+    wanted["MAX_LAYER_SIZE"] = f"{limits.MAX_LAYER_SIZE // limits.GIB} GiB"
+    assert not {name: text for name, text in wanted.items() if not re.search(rf"(?<![\d,]){text}(?!\d|,\d)", table)}
