@@ -1,264 +1,126 @@
-"""imgconv against its peers: paired runs, medians, ratios, answers checked.
+"""Measure imgconv against other tools, or against another version of itself, in paired runs.
 
-    python bench/conversions.py                        make the corpus if need be, measure, print the table
-    python bench/conversions.py --only crane           only the cases whose name holds that; the day's other rows stay
+    python bench/conversions.py                        against skopeo, crane, umoci and docker
+    python bench/conversions.py --only crane           only the cases whose name holds that
+    python bench/conversions.py --against COMMAND      against another imgconv: no row may be slower
     python bench/conversions.py --grow                 how cost grows with bytes, layers and jobs
-    python bench/conversions.py --archive SAVE.tar --single ONE.tar     measure these instead
+    python bench/conversions.py --archive SAVE.tar --single ONE.tar     measure these archives
 
-Each pair is one run of imgconv and one of the peer, in turns of order, so that what else
-the machine does meets both. A ratio is the median over the pairs of the peer's figure by
-imgconv's: more is better for imgconv. Peers that are not there are left out, and said.
-Times include the end of the process; imgconv syncs its result to disk, its peers do not.
+Each pair is one run of imgconv and one of the other, in alternating order, so that both meet the same
+machine. A ratio is the median over the pairs of the other's figure divided by imgconv's: above 1, imgconv
+is faster or smaller. Results are verified. Tools that are missing are skipped with a message. Times
+include the end of the process; imgconv syncs its result to disk, its peers do not.
+
+COMMAND is the path of an `imgconv`, or of a Python that has imgconv installed. With --against, what both
+print and write is compared byte for byte, and the exit status is 1 if a result differs or a row needs more
+wall clock, processor time or memory than --slower allows, by the median of the pairs and by the best run
+of each side as well: on a busy machine, either alone is off by more than that.
+
+--record adds the result to bench/records; python bench/figures.py then renders the pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import json
 import os
+import re
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import corpus
 import growth
-from measuring import Cost, diff_ids, machine, median, remove, run
+import record
+import tables
+from cases import CASES, VERSION_CASES, Case
+from measuring import ABSENT, FIGURES, Cost, diff_ids, go_version, machine, pair_row, remove, run, state
 
-MB = 10**6
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What other tools are asked for their version.
+VERSION_OPTIONS = {"crane": ["version"], "docker": ["version", "--format", "{{.Server.Version}}"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One thing to do, how imgconv is told to, and how others are.
+def words_of(template: str, words: dict[str, str]) -> list[str]:
+    """Return the words of a command; a tool may be several words."""
+    result = []
+    for part in shlex.split(template):
+        # A tool's command may be several words: a Python and its options.
+        result += shlex.split(words[part[1:-1]]) if part in ("{imgconv}", "{other}") else [part.format_map(words)]
+    return result
 
-    Words in braces are replaced: {several}, {single}, {layout}, {layout1}, {crane} by the
-    corpus, {out} by where the result goes, and {imgconv}, {skopeo}, ... by the tools.
-    `reach` is the ratio of wall clocks that the project set itself, `reach_cpu` of processor time.
+
+def pairs(
+    sides: dict[str, tuple[str, dict[str, str], str]], folder: Path, runs: int, times: int
+) -> tuple[dict[str, list[Cost]], dict[str, bytes], dict[str, Path]]:
+    """Run two commands in turns; return the costs, the last output and the result's path of each side.
+
+    Args:
+        sides: for each side the template of its command, its words, and a template to run before it.
+        folder: where results are written.
+        runs: the number of pairs. One more is run first and not counted, to warm the cache.
+        times: how often a sample runs its command.
     """
-
-    name: str
-    mine: str
-    peer: str
-    theirs: str
-    reach: float | None = None
-    reach_cpu: float | None = None
-    #: Run before each of imgconv's runs and not counted.
-    before: str = ""
-    #: Run once before all.
-    once: str = ""
-    #: The corpus that both must have turned into the same DiffIDs; "" where nothing is written.
-    same: str = "several"
-    #: Whether the peer's command only asks another process to do it: then its cost says nothing but the wall clock.
-    asks: bool = False
-
-
-SKOPEO = "{skopeo} --insecure-policy copy -q"
-MINE = "{imgconv} --progress none -q"
-CASES = (
-    Case(
-        "docker-save → oci",
-        MINE + " {several} --to oci {out}",
-        "skopeo",
-        SKOPEO + " docker-archive:{several} oci:{out}:x",
-        reach=2.0,
-        reach_cpu=1.6,
-    ),
-    Case(
-        "docker-save, one layer → oci",
-        MINE + " {single} --to oci {out}",
-        "skopeo",
-        SKOPEO + " docker-archive:{single} oci:{out}:x",
-        reach=1.8,
-        same="single",
-    ),
-    Case(
-        "oci → docker-save",
-        MINE + " {layout} --to docker-save {out}",
-        "skopeo",
-        SKOPEO + " oci:{layout} docker-archive:{out}",
-        reach=3.5,
-    ),
-    Case(
-        "oci, one layer → docker-save",
-        MINE + " {layout1} --to docker-save {out}",
-        "skopeo",
-        SKOPEO + " oci:{layout1} docker-archive:{out}",
-        same="single",
-    ),
-    Case(
-        "crane tarball → oci",
-        MINE + " {crane} --to oci {out}",
-        "skopeo",
-        SKOPEO + " docker-archive:{crane} oci:{out}:x",
-        reach=6.0,
-    ),
-    Case(
-        "oci → oci",
-        MINE + " {layout} --to oci {out}",
-        "skopeo",
-        SKOPEO + " oci:{layout} oci:{out}:x",
-        reach=1.3,
-    ),
-    Case(
-        "digest of a push",
-        "{imgconv} digest {several} --as crane",
-        "crane",
-        "{crane_tool} digest --tarball {several}",
-        same="",
-    ),
-    # umoci converts nothing; unpacking, which proves the same digests, is the nearest it does.
-    Case(
-        "oci → docker-save; umoci: unpack",
-        MINE + " {layout} --to docker-save {out}",
-        "umoci",
-        "{umoci} unpack --rootless --image {layout}:{tag} {out}",
-        same="",
-    ),
-    # The engine works in another process, so only the wall clock tells.
-    Case(
-        "oci → docker-save; docker save",
-        MINE + " {layout} --to docker-save {out}",
-        "docker",
-        "{docker} save -o {out} {name}",
-        once="{docker} load -q -i {several}",
-        asks=True,
-    ),
-    Case(
-        "second tag: --append against the first",
-        MINE + " {several} --to oci --append --tag bench/again:2 {out}",
-        "imgconv",
-        MINE + " {several} --to oci {out}",
-        reach=20.0,
-        before=MINE + " {several} --to oci {out}",
-        same="",
-    ),
-    Case(
-        "from a file against from a pipe",
-        MINE + " {several} --to oci {out}",
-        "imgconv",
-        "sh -c 'cat {several} | " + MINE + " - --to oci {out}'",
-        same="several",
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What came of a case."""
-
-    case: str
-    peer: str
-    pairs: int
-    mine: Cost
-    theirs: Cost
-    wall: float
-    cpu: float | None
-    memory: float | None
-    reach: float | None
-    reach_cpu: float | None
-
-    @classmethod
-    def of(cls, fields: dict[str, Any]) -> Row:
-        """Take it from a record."""
-        costs = {name: Cost(**fields[name]) for name in ("mine", "theirs")}
-        return cls(**(fields | costs))
-
-
-def command(template: str, words: dict[str, str]) -> list[str]:
-    """Return a command's parts; a word may hold spaces."""
-    return [part.format_map(words) for part in shlex.split(template)]
-
-
-def measure(case: Case, words: dict[str, str], runs: int) -> Row:
-    """Run the pairs of a case and check what they made."""
-    folder = Path(words["folder"])
-    outs = {True: folder / "out-mine", False: folder / "out-theirs"}
-    templates = {True: case.mine, False: case.theirs}
-    costs: dict[bool, list[Cost]] = {True: [], False: []}
-    if case.once:
-        run(command(case.once, words))
-    # One pair more than asked for, not counted: it warms the cache.
+    outs = {side: folder / f"out-{side}" for side in sides}
+    costs: dict[str, list[Cost]] = {side: [] for side in sides}
+    answers: dict[str, bytes] = {}
     for number in range(runs + 1):
-        for mine in (True, False) if number % 2 else (False, True):
-            remove(outs[mine])
-            mapping = words | {"out": str(outs[mine])}
-            if mine and case.before:
-                run(command(case.before, mapping))
+        for side in list(sides) if number % 2 else reversed(sides):
+            template, words, before = sides[side]
+            remove(outs[side])
+            mapping = words | {"out": str(outs[side])}
+            if before:
+                run(words_of(before, mapping))
                 os.sync()
-            cost = run(command(templates[mine], mapping))
+            cost, answers[side] = run(words_of(template, mapping), times=times)
             if number:
-                costs[mine].append(cost)
+                costs[side].append(cost)
+    return costs, answers, outs
+
+
+def measure(case: Case, words: dict[str, str], folder: Path, runs: int) -> dict[str, Any]:
+    """Measure a case against its peer, verify the results, and return the record's row."""
+    if case.once:
+        run(words_of(case.once, words))
+    sides = {"imgconv": (case.imgconv, words, case.before), "other": (case.other, words, "")}
+    costs, answers, outs = pairs(sides, folder, runs, 1)
     if case.same:
         wanted = diff_ids(Path(words[case.same]))
         for out in outs.values():
-            assert diff_ids(out) == wanted, f"{case.name}: {out} holds something else"
+            assert diff_ids(out) == wanted, f"{case.name}: {out} has other layers than the source"
+    if case.same_output:
+        assert answers["imgconv"] == answers["other"], f"{case.name}: the two print different answers: {answers}"
     for out in outs.values():
         remove(out)
-
-    def ratio(figure: str) -> float:
-        pairs = zip(costs[False], costs[True], strict=True)
-        return statistics.median(getattr(theirs, figure) / getattr(mine, figure) for theirs, mine in pairs)
-
-    return Row(
-        case.name,
-        case.peer,
-        runs,
-        median(costs[True]),
-        median(costs[False]),
-        ratio("wall"),
-        None if case.asks else ratio("cpu"),
-        None if case.asks else ratio("memory"),
-        case.reach,
-        case.reach_cpu,
-    )
+    row = pair_row(case.name, case.peer, costs["imgconv"], costs["other"], only_wall=case.only_wall)
+    return row | {"goal": case.goal}
 
 
-def table(rows: list[Row], about: dict[str, object]) -> str:
-    """Return the rows as Markdown."""
-    pairs = sorted({row.pairs for row in rows})
-    lines = [
-        f"{heading(about)}; {' or '.join(map(str, pairs))} pairs each, warm cache.",
-        "",
-        "| conversion | against | imgconv wall, CPU, memory | peer wall, CPU, memory | speed | CPU | memory | reach |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        reach = f"{row.reach:g}x" if row.reach else ""
-        if row.reach_cpu:
-            reach += f", CPU {row.reach_cpu:g}x"
-        lines.append(
-            f"| {row.case} | {row.peer} | {_cost(row.mine)} "
-            f"| {_cost(row.theirs) if row.cpu else f'{row.theirs.wall:.2f} s'} "
-            f"| {row.wall:.2f}x | {_ratio(row.cpu)} | {_ratio(row.memory)} | {reach} |"
-        )
-    return "\n".join(lines)
-
-
-def heading(about: dict[str, object]) -> str:
-    """Return one line about the machine."""
-    what = "{cores} cores of {processor} ({architecture}), {system}, Python {python}, load {load} at the start"
-    return what.format_map(about)
-
-
-def _ratio(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}x"
-
-
-def _cost(cost: Cost) -> str:
-    return f"{cost.wall:.2f} s, {cost.cpu:.2f} s, {cost.memory / MB:.0f} MB"
+def compare(case: Case, words: dict[str, str], folder: Path, runs: int) -> dict[str, Any]:
+    """Measure a case with two versions of imgconv; return the record's row, with `same` for equal results."""
+    before = words | {"imgconv": words["other"]}
+    sides = {"imgconv": (case.imgconv, words, case.before), "other": (case.imgconv, before, case.before)}
+    costs, answers, outs = pairs(sides, folder, runs, case.times)
+    results = {side: state(out) for side, out in outs.items()}
+    if case.same and results["imgconv"] != ABSENT:
+        assert diff_ids(outs["imgconv"]) == diff_ids(Path(words[case.same])), f"{case.name}: wrong layers"
+    for out in outs.values():
+        remove(out)
+    # What is printed may name the result's path, which differs.
+    printed = {side: answer.replace(str(outs[side]).encode(), b"OUT") for side, answer in answers.items()}
+    same = results["imgconv"] == results["other"] and printed["imgconv"] == printed["other"]
+    return pair_row(case.name, "imgconv before", costs["imgconv"], costs["other"]) | {"same": same}
 
 
 def tools(given: argparse.Namespace) -> dict[str, str]:
-    """Return the tools that are there; a docker without a daemon is none."""
+    """Return the commands of the tools that are installed. A docker without a daemon does not count."""
     found = {
-        "imgconv": given.imgconv or shutil.which("imgconv", path=str(Path(sys.executable).parent)),
+        "imgconv": command(given.imgconv) if given.imgconv else shutil.which("imgconv", path=_beside_python()),
         "skopeo": given.skopeo or shutil.which("skopeo"),
         "crane_tool": given.crane or shutil.which("crane"),
         "umoci": given.umoci or shutil.which("umoci"),
@@ -267,90 +129,146 @@ def tools(given: argparse.Namespace) -> dict[str, str]:
     docker = found["docker"]
     if docker and subprocess.run([docker, "version"], capture_output=True, check=False).returncode:
         found["docker"] = None
+    if found["imgconv"] is None:
+        raise SystemExit("imgconv is not installed beside this Python: name it with --imgconv")
     return {name: path for name, path in found.items() if path}
 
 
-def record(folder: Path, kind: str, text: str, document: dict[str, object]) -> None:
-    """Write a dated result, as a table and as JSON."""
-    folder.mkdir(parents=True, exist_ok=True)
-    base = folder / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{kind}"
-    base.with_suffix(".md").write_text(text + "\n")
-    base.with_suffix(".json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+def _beside_python() -> str:
+    return str(Path(sys.executable).parent)
 
 
-def earlier(folder: Path, kind: str) -> list[dict[str, Any]]:
-    """Return the rows of the day's record, if there is one."""
-    path = folder / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{kind}.json"
-    return list(json.loads(path.read_bytes())["rows"]) if path.exists() else []
+def command(given: str) -> str:
+    """Return the command of an imgconv that was named by its path or by that of a Python."""
+    program = shutil.which(given)
+    if program is None:
+        raise SystemExit(f"{given}: no such program")
+    quoted = shlex.quote(str(Path(program).absolute()))
+    return f"{quoted} -P -m convert" if Path(program).name.startswith("python") else quoted
 
 
 def versions(words: dict[str, str]) -> dict[str, str]:
-    """Return what each tool says it is, in one line."""
-    ask = {"crane_tool": "version"}
-    said = {}
-    for name in ("imgconv", "skopeo", "crane_tool", "umoci", "docker"):
+    """Return the version of each tool, with the release of Go that built it."""
+    found = {}
+    for name in ("skopeo", "crane_tool", "umoci", "docker"):
         if name in words:
-            got = subprocess.run([words[name], ask.get(name, "--version")], capture_output=True, text=True, check=False)
-            said[name.removesuffix("_tool")] = (got.stdout or got.stderr).strip().partition("\n")[0]
-    return said
+            tool = name.removesuffix("_tool")
+            asked = [words[name], *VERSION_OPTIONS.get(tool, ["--version"])]
+            done = subprocess.run(asked, capture_output=True, text=True, check=False)
+            version = re.search(r"\d+\.\d+[^\s,]*", done.stdout)
+            go = go_version(words[name])
+            found[tool] = (version[0] if version else "unknown") + (f" (Go {go})" if go and tool != "docker" else "")
+    return found
 
 
-def main() -> None:
-    """Measure what the command line asks for."""
+def selected(given: argparse.Namespace, words: dict[str, str]) -> Iterator[Case]:
+    """Yield the cases to measure; report those whose tool is missing."""
+    for case in (*CASES, *VERSION_CASES) if given.against else CASES:
+        if given.only and given.only not in case.name:
+            continue
+        if given.against:
+            if not case.peer_only:
+                yield case
+            continue
+        tool = {"crane": "crane_tool"}.get(case.peer, case.peer)
+        if tool in words:
+            yield case
+        else:
+            print(f"skipped {case.name}: {case.peer} is not installed", file=sys.stderr)
+
+
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("build/bench"), help="where the corpus and results lie")
+    parser.add_argument("--folder", type=Path, help="where corpus and results lie [build/bench, build/bench-small]")
     parser.add_argument("--archive", type=Path, help="a docker-save archive of several layers")
     parser.add_argument("--single", type=Path, help="one of a single layer")
-    parser.add_argument("--tree", type=Path, action="append", default=[], help="pack this instead of a Debian")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", help="cases whose name holds this; the other rows of the day's record stay")
+    parser.add_argument("--tree", type=Path, action="append", default=[], help="pack this folder as a layer")
+    parser.add_argument("--limit", type=int, metavar="MB", help="pack at most so much of each folder")
+    parser.add_argument("--runs", type=int, help="pairs of each case [5; 7 with --against]")
+    parser.add_argument("--only", metavar="TEXT", help="cases whose name holds TEXT")
+    parser.add_argument("--against", metavar="COMMAND", help="compare with this imgconv, or the one of this Python")
+    parser.add_argument("--slower", type=float, default=3, metavar="PERCENT", help="what --against allows [3]")
     for name in ("imgconv", "skopeo", "crane", "umoci", "docker"):
         parser.add_argument(f"--{name}", metavar="PATH")
     parser.add_argument("--grow", action="store_true", help="sweep bytes, layers and jobs")
-    parser.add_argument("--records", type=Path, default=Path(__file__).parent / "records")
+    parser.add_argument("--record", action="store_true", help="add the result to the records")
+    parser.add_argument("--records", type=Path, default=record.FOLDER, help="where the records are")
     given = parser.parse_args()
-    there = tools(given)
+    if given.record and given.only:
+        parser.error("--record needs all cases: leave out --only")
+    given.runs = given.runs or (7 if given.against else 5)
+    given.folder = (given.folder or Path("build/bench-small" if given.against else "build/bench")).absolute()
+    if given.against and not given.tree:
+        # Any files will do to compare two versions, and a small corpus allows more pairs.
+        given.tree = corpus.local_trees()
+        given.limit = given.limit or corpus.LOCAL_LIMIT
+    return given
+
+
+def prepare(given: argparse.Namespace, imgconv: str) -> dict[str, Path]:
+    """Return the corpus by kind, made where it is missing."""
+    imgconv_words = shlex.split(imgconv)
     if given.archive:
         single = given.single or given.archive
-        forms = {"several": given.archive, "single": single}
-        forms |= corpus.derived(given.folder, there["imgconv"], given.archive, single)
-    else:
-        # Elsewhere: a child is charged the memory that its parent had when it was started.
-        with ProcessPoolExecutor(1) as elsewhere:
-            forms = elsewhere.submit(corpus.prepare, given.folder, there["imgconv"], given.tree).result()
-    words = {kind: str(path) for kind, path in forms.items()} | there | {"folder": str(given.folder)}
-    index = json.loads((forms["layout"] / "index.json").read_bytes())
-    names = index["manifests"][0]["annotations"]
-    words["tag"] = names["org.opencontainers.image.ref.name"]
-    words["name"] = names["io.containerd.image.name"]
-    about = machine() | {"tools": versions(words), "bytes": forms["several"].stat().st_size}
+        forms = {"several": given.archive.absolute(), "single": single.absolute()}
+        return forms | corpus.derived(given.folder, imgconv_words, given.archive, single)
+    return corpus.prepare(given.folder, imgconv_words, given.tree, given.limit)
+
+
+def main() -> int:
+    """Measure what the command line asks for; return the exit status."""
+    given = arguments()
+    commands = tools(given)
+    forms = prepare(given, commands["imgconv"])
+    words = {kind: str(path) for kind, path in forms.items()} | commands
+    about = {"machine": machine(), "input": {"docker-save archive": forms["several"].stat().st_size}}
     if given.grow:
-        points = list(growth.sweep(given.folder, there["imgconv"], forms["single"], given.runs, given.only or ""))
-        if given.only:
-            points = growth.merged(points, [growth.Point.of(row) for row in earlier(given.records, "growth")])
-        text = f"{heading(about)}.\n\n{growth.table(points)}"
-        print(text)
-        record(given.records, "growth", text, {"machine": about, "rows": [asdict(point) for point in points]})
-        return
+        points = list(
+            growth.sweep(given.folder, shlex.split(words["imgconv"]), forms["single"], given.runs, given.only or "")
+        )
+        return finish(given, record.new("growth", points, **about))
+    if given.against:
+        words["other"] = command(given.against)
+        rows = []
+        for case in selected(given, words):
+            rows.append(compare(case, words, given.folder, given.runs))
+            print(tables.comparison_line(rows[-1]), file=sys.stderr)
+        finish(given, record.new("comparison", rows, **about))
+        return verdict(rows, given.slower)
+    annotations = json.loads((forms["layout"] / "index.json").read_bytes())["manifests"][0]["annotations"]
+    words["tag"] = annotations["org.opencontainers.image.ref.name"]
+    words["name"] = annotations["io.containerd.image.name"]
     rows = []
-    for case in CASES:
-        tool = {"crane": "crane_tool"}.get(case.peer, case.peer)
-        if given.only and given.only not in case.name:
-            continue
-        if tool not in words:
-            print(f"left out {case.name}: no {case.peer}", file=sys.stderr)
-            continue
-        rows.append(measure(case, words, given.runs))
-        print(f"{case.name}: {rows[-1].wall:.2f}x", file=sys.stderr)
-    if given.only:
-        measured = {row.case for row in rows}
-        rows += [Row.of(row) for row in earlier(given.records, "conversions") if row["case"] not in measured]
-    order = [case.name for case in CASES]
-    rows = sorted((row for row in rows if row.case in order), key=lambda row: order.index(row.case))
-    text = table(rows, about)
-    print(text)
-    record(given.records, "conversions", text, {"machine": about, "rows": [asdict(row) for row in rows]})
+    for case in selected(given, words):
+        rows.append(measure(case, words, given.folder, given.runs))
+        print(f"{case.name}: {rows[-1]['ratio']['wall']:.2f}x", file=sys.stderr)
+    return finish(given, record.new("conversions", rows, tools=versions(words), **about))
+
+
+def verdict(rows: list[dict[str, Any]], percent: float) -> int:
+    """Print the rows that need more than so many percent more, or have other results; return the status."""
+    least = 1 / (1 + percent / 100)
+    found: dict[str, list[str]] = {f"more than {percent:g} % more {name}": [] for name in FIGURES}
+    found["different results"] = []
+    for row in rows:
+        for name in FIGURES:
+            if max(row["ratio"][name], row["best_ratio"][name]) < least:
+                found[f"more than {percent:g} % more {name}"].append(row["case"])
+        if not row["same"]:
+            found["different results"].append(row["case"])
+    for text, cases in found.items():
+        print(f"{text}: {'; '.join(cases) or 'none'}", file=sys.stderr)
+    return 1 if any(found.values()) else 0
+
+
+def finish(given: argparse.Namespace, result: record.Record) -> int:
+    """Print a result as its table, and record it if that is asked for."""
+    print(tables.render(result))
+    if given.record:
+        print(f"recorded: {record.write(result, given.records)}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

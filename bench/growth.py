@@ -1,4 +1,4 @@
-"""How cost grows with bytes, with layers and with jobs."""
+"""Measure how cost grows with bytes, with layers and with jobs."""
 
 from __future__ import annotations
 
@@ -6,48 +6,27 @@ import io
 import json
 import shutil
 import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import corpus
-from measuring import Cost, median, remove, run
+from measuring import median, remove, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from measuring import Cost
+
 MB = 10**6
 SIZES = (10, 100, 1000, 10_000)
 LAYERS = (1, 8, 32, 127)
-#: Bytes of the archives whose layers are counted: 127 layers of 1 MB.
+#: Megabytes of the archives with several layers: 127 layers of 1 MB.
 WHOLE = 127
 JOBS = (1, 2, 4)
 JOBS_SIZE = 400
-#: Above so many megabytes, once is enough.
+#: Larger archives, in megabytes, are converted once.
 ONCE = 1000
 DIRECTIONS = ("docker-save → oci", "oci → docker-save")
-HEADING = "| | direction | wall | CPU | memory | wall for each MB, by the first |"
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What was measured: one archive, converted one way."""
-
-    section: str
-    case: str
-    direction: str
-    megabytes: int
-    cost: Cost
-
-    @classmethod
-    def of(cls, fields: dict[str, Any]) -> Point:
-        """Take it from a record."""
-        return cls(**(fields | {"cost": Cost(**fields["cost"])}))
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What the same would be measured under."""
-        return self.section, self.case, self.direction
 
 
 def _cases() -> Iterator[tuple[str, str, int, int, int | None]]:
@@ -60,46 +39,37 @@ def _cases() -> Iterator[tuple[str, str, int, int, int | None]]:
         yield f"jobs, {JOBS_SIZE} MB, one layer", f"--jobs {jobs}", JOBS_SIZE, 1, jobs
 
 
-def sweep(folder: Path, imgconv: str, single: Path, runs: int, only: str) -> Iterator[Point]:
-    """Measure docker-save to OCI and back; of the cases whose section or name holds `only`."""
+def sweep(folder: Path, imgconv: list[str], single: Path, runs: int, only: str) -> Iterator[dict[str, Any]]:
+    """Measure docker-save to OCI and back; yield the rows of a record.
+
+    Args:
+        folder: where archives are written.
+        imgconv: the command.
+        single: the file whose bytes fill the archives.
+        runs: runs of each case, one for those over ONCE megabytes.
+        only: measure the cases whose section or name holds this.
+    """
     source = folder / "grow.tar"
     for section, case, size, count, jobs in _cases():
-        if only in section or only == case:
+        if only in section or only in case:
             _archive(single, source, size, count)
-            for direction, cost in _both_ways(folder, imgconv, source, jobs, runs if size <= ONCE else 1):
-                yield Point(section, case, direction, size, cost)
+            for direction, costs in _both_ways(folder, imgconv, source, jobs, runs if size <= ONCE else 1):
+                yield {
+                    "section": section,
+                    "case": case,
+                    "direction": direction,
+                    "megabytes": size,
+                    "imgconv_cost": median(costs).row(),
+                    "samples": {"imgconv": [list(cost.row().values()) for cost in costs]},
+                }
             remove(source)
 
 
-def table(points: list[Point]) -> str:
-    """Return the points as Markdown, a table for each section."""
-    texts: dict[str, list[str]] = {}
-    first: dict[tuple[str, str], float] = {}
-    found = {point.key: point for point in points}
-    for section, case, size, _, _ in _cases():
-        for direction in DIRECTIONS:
-            point = found.get((section, case, direction))
-            if point is None:
-                continue
-            lines = texts.setdefault(section, [f"**{section}**", "", HEADING, "|---|---|---|---|---|---|"])
-            cost, each = point.cost, point.cost.wall / size
-            growth = each / first.setdefault((section, direction), each)
-            lines.append(
-                f"| {case} | {direction} | {cost.wall:.2f} s | {cost.cpu:.2f} s "
-                f"| {cost.memory / MB:.0f} MB | {growth:.2f}x |"
-            )
-    return "\n\n".join("\n".join(lines) for lines in texts.values())
-
-
-def merged(points: list[Point], earlier: list[Point]) -> list[Point]:
-    """Return the points, and those earlier ones that were not measured again."""
-    keys = {point.key for point in points}
-    return points + [point for point in earlier if point.key not in keys]
-
-
-def _both_ways(folder: Path, imgconv: str, source: Path, jobs: int | None, runs: int) -> Iterator[tuple[str, Cost]]:
+def _both_ways(
+    folder: Path, imgconv: list[str], source: Path, jobs: int | None, runs: int
+) -> Iterator[tuple[str, list[Cost]]]:
     layout, back = folder / "grow-layout", folder / "grow-back.tar"
-    base = [imgconv, "--progress", "none", "-q", *(("--jobs", str(jobs)) if jobs else ())]
+    base = [*imgconv, "--progress", "none", "-q", *(("--jobs", str(jobs)) if jobs else ())]
     for direction, begin, command in (
         (DIRECTIONS[0], layout, [*base, str(source), "--to", "oci", str(layout)]),
         (DIRECTIONS[1], back, [*base, str(layout), "--to", "docker-save", str(back)]),
@@ -107,14 +77,14 @@ def _both_ways(folder: Path, imgconv: str, source: Path, jobs: int | None, runs:
         costs = []
         for _ in range(runs):
             remove(begin)
-            costs.append(run(command))
-        yield direction, median(costs)
+            costs.append(run(command)[0])
+        yield direction, costs
     remove(back)
     remove(layout)
 
 
 class _Repeated(io.RawIOBase):
-    """The bytes of a file again and again, from some offset on, up to a size."""
+    """The bytes of a file, repeated, from an offset on and up to a size."""
 
     def __init__(self, path: Path, offset: int, size: int) -> None:
         self._file = path.open("rb")
@@ -142,7 +112,7 @@ class _Repeated(io.RawIOBase):
 
 
 def _archive(data: Path, out: Path, megabytes: int, layers: int) -> None:
-    """Write a docker-save archive with layers of one file each, out of the corpus."""
+    """Write a docker-save archive whose layers hold one file each, filled from the corpus."""
     each = megabytes * MB // layers
     folder = out.parent / "grow-layers"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,30 +1,37 @@
-"""What more cores than there are would give: the product's own scheduling, in simulated time.
+"""Measure what more cores than this machine has would give: the product's own scheduling in simulated time.
 
-    python bench/encoders/model.py FILE [PROFILE...]
+    python bench/encoders/model.py FILE... [--profile PROFILE]...
 
-One thread runs everything: the stream of convert/compression/parallel.py as it is, and each task
-that a helper would have taken at the moment the helper would have come for it. What every step
-takes is its processor time here; who would have waited for whom is computed. So the work is
-real, warm-ups and repairs included, and in the order that so many workers would have done it
-in. Memory bandwidth, shared caches and the interpreter's lock are not in the model.
+One thread runs everything: the stream of the product as it is, and each task that a helper would have
+taken at the moment when the helper would have come for it. Each step takes its processor time here; who
+would have waited for whom is computed. So the work is real, warm-up and repairs included, and in the order
+in which so many workers would have done it. Memory bandwidth, shared caches and the interpreter's lock are
+not part of the model. --record adds the result to bench/records.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import sys
 import time
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from convert.compression import crew, parallel
 from convert.compression.gzip import GoGzipEncoder
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import record
+import tables
+from measuring import machine
 
 CORES = (2, 8, 32)
 
 
 class Clock:
-    """The caller's time: the processor's, less what was spent on helpers, and waiting."""
+    """The caller's time: its processor time without what went to helpers, and its waiting."""
 
     def __init__(self) -> None:
         self.began = time.thread_time()
@@ -44,7 +51,7 @@ clock = Clock()
 
 
 class Task(crew.Task):
-    """A task that is done when its helper's time says so."""
+    """A task that is done at its helper's time."""
 
     done_at = math.inf
 
@@ -62,7 +69,7 @@ class Task(crew.Task):
 
 
 class Crew(crew.Crew):
-    """Helpers that have worked on, each in its own time, whenever the caller looks."""
+    """Helpers with times of their own, which work up to the caller's time whenever the caller looks."""
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
         super().__init__(executor, helpers, few=few)
@@ -97,17 +104,17 @@ class Crew(crew.Crew):
                 task.done_at = self._free_at[helper] = at + took
             clock.elsewhere = None
             if task is None:
-                # Those who find nothing can begin no earlier than with what comes next.
+                # An idle helper begins when the next task comes.
                 self._free_at = [max(free, until) for free in self._free_at]
                 return
 
 
 class Nobody(Executor):
-    """Is never asked."""
+    """An executor that is never used."""
 
 
 def stream(generation: str, level: int, path: Path, workers: int) -> int:
-    """Encode; return what was repaired."""
+    """Encode a file; return the bytes that were repaired."""
     encoder = GoGzipEncoder(generation, level, Nobody() if workers > 1 else None, workers)
     with path.open("rb", buffering=0) as file:
         while encoder.take(file) is not None:
@@ -116,34 +123,58 @@ def stream(generation: str, level: int, path: Path, workers: int) -> int:
     return encoder.repaired
 
 
-def main() -> None:
+def measure(path: Path, profile: str) -> list[dict[str, Any]]:
+    """Encode a file with each number of cores; return the rows of a record."""
     global clock  # noqa: PLW0603 - the patched classes look at it
+    generation, _, level = profile.partition("-")
+    alone = []
+    for _ in range(3):
+        clock = Clock()
+        stream(generation, int(level), path, 1)
+        alone.append(clock.caller())
+    rows = []
+    for cores in CORES:
+        runs = []
+        for _ in range(3):
+            clock = Clock()
+            repaired = stream(generation, int(level), path, cores)
+            took = clock.caller()
+            runs.append((took, took - clock.waited, clock.helped, repaired))
+        # The best run: another program's noise is not part of the model.
+        took, caller, helped, repaired = min(runs)
+        rows.append(
+            {
+                "input": path.name,
+                "profile": profile,
+                "cores": cores,
+                "speed_up": round(min(alone) / took, 3),
+                "work": round((caller + helped) / min(alone), 3),
+                "caller": round(caller / (caller + helped), 4),
+                "repaired": repaired,
+            }
+        )
+        print(f"{path.name} {profile}, {cores} cores: {min(alone) / took:.2f}x", file=sys.stderr)
+    return rows
+
+
+def main() -> None:
     # mypy takes a class for a constant; here the simulated ones stand in for it.
     crew.Task = Task  # type: ignore[misc]
     parallel.Crew = Crew  # type: ignore[misc]
-    path = Path(sys.argv[1])
-    print("profile    cores  repaired  work/in order  caller's work  model")
-    for profile in sys.argv[2:] or ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"]:
-        generation, _, level = profile.partition("-")
-        alone = []
-        for _ in range(3):
-            clock = Clock()
-            stream(generation, int(level), path, 1)
-            alone.append(clock.caller())
-        for cores in CORES:
-            runs = []
-            for _ in range(3):
-                clock = Clock()
-                repaired = stream(generation, int(level), path, cores)
-                took = clock.caller()
-                runs.append((took, took - clock.waited, clock.helped, repaired))
-            # The best run: another program's noise is no part of the model.
-            took, caller, helped, repaired = min(runs)
-            print(
-                f"{profile:<10} {cores:5}  {repaired:8}  {(caller + helped) / min(alone):13.2f}"
-                f"  {caller / (caller + helped):13.1%}  {min(alone) / took:5.2f}x",
-                flush=True,
-            )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--profile", action="append", help="[go1.26-1, go1.26-6, go1.27-1, go1.27-6]")
+    parser.add_argument("--record", action="store_true", help="add the result to the records")
+    parser.add_argument("--records", type=Path, default=record.FOLDER, help="where the records are")
+    options = parser.parse_args()
+    about = machine()
+    profiles = options.profile or ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"]
+    rows = [row for path in options.files for profile in profiles for row in measure(path, profile)]
+    sizes = {path.name: path.stat().st_size for path in options.files}
+    result = record.new("encoder-model", rows, machine=about, input=sizes)
+    print(tables.render(result))
+    if options.record:
+        print(f"recorded: {record.write(result, options.records)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Encoder benchmark: imgconv's encoders beside the Go they equal, in one run.
+"""Measure imgconv's encoders against the Go encoders whose bytes they write, in one run.
 
     python bench/encoders/run.py --go126 GO --go127 GO FILE...
 
-GO are go programs of the two generations (either may be left out), FILEs the inputs, a tar
-each, which all read as they go. Runs are interleaved, ours and Go's in turn, and the best of
-each is taken, so that what else the machine does hits both. Outputs are compared first.
-Columns: MB/s of Go, of one core and of the workers here (best wall time each), then ratios:
-one core to Go, workers to one core; both also by processor time, which a busy machine
-disturbs less (for workers: what two free cores could give at best).
-`noise` is an incompressible input made here.
+GO are go programs of the two generations (either may be left out), FILEs the inputs, a tar each, read
+while they are encoded. Runs of imgconv and of Go alternate and the best of each is taken, so that both meet
+the same machine. Outputs are compared first. The table has MB/s of Go, of one core and of the workers
+(best wall time each), and the ratios of one core to Go and of workers to one core; `bound` is what two free
+cores could give at best, by processor time. `noise` is an incompressible input made here.
+--record adds the result to bench/records.
 """
 
 from __future__ import annotations
@@ -24,8 +23,14 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from convert.compression.gzip import GoGzipEncoder
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import record
+import tables
+from measuring import go_version, machine
 
 LEVELS = {"go1.26": (1, 6), "go1.27": (1, 6)}
 
@@ -36,7 +41,7 @@ def processor_time(who: int = resource.RUSAGE_SELF) -> float:
 
 
 class Counter:
-    """What becomes of output, as in main.go: it is counted, and hashed if that is asked for."""
+    """Counts output, and hashes it on request, as main.go does."""
 
     def __init__(self, digest: hashlib._Hash | None = None) -> None:
         self.size = 0
@@ -49,7 +54,7 @@ class Counter:
 
 
 def ours(path: Path, generation: str, level: int, workers: int, to: Counter) -> tuple[float, float, int]:
-    """Encode; return wall and processor seconds, and what was repaired."""
+    """Encode a file; return wall and processor seconds, and the bytes that were repaired."""
     with ThreadPoolExecutor(workers) as executor, path.open("rb", buffering=0) as file:
         began, used = time.perf_counter(), processor_time()
         encoder = GoGzipEncoder(generation, level, executor if workers > 1 else None, workers)
@@ -87,8 +92,10 @@ def check(program: Path, path: Path, generation: str, level: int, workers: int) 
             sys.exit(f"{path}: level {level}, {some} workers: not Go's bytes")
 
 
-def measure(program: Path, generation: str, path: Path, runs: int, workers: int) -> None:
+def measure(program: Path, generation: str, path: Path, runs: int, workers: int) -> list[dict[str, Any]]:
+    """Measure the levels of a generation on a file; return the rows of a record."""
     megabytes = path.stat().st_size / 1e6
+    rows = []
     for level in LEVELS[generation]:
         check(program, path, generation, level, workers)
         go, one, many = [], [], []
@@ -98,13 +105,29 @@ def measure(program: Path, generation: str, path: Path, runs: int, workers: int)
             many.append(ours(path, generation, level, workers, Counter()))
         wall = [min(run[0] for run in kind) for kind in (go, one, many)]
         used = [min(run[1] for run in kind) for kind in (go, one, many)]
-        print(
-            f"{path.name:<16} {generation}-{level}  "
-            + " ".join(f"{megabytes / seconds:8.0f}" for seconds in wall)
-            + f"   {wall[0] / wall[1]:5.2f} {used[0] / used[1]:5.2f}"
-            + f"   {wall[1] / wall[2]:5.2f} {workers * used[1] / used[2]:5.2f}   {many[0][2]}",
-            flush=True,
+        names = ("go", "one core", "workers")
+        rows.append(
+            {
+                "input": path.name,
+                "profile": f"{generation}-{level}",
+                "round": 1,
+                "runs": runs,
+                "workers": workers,
+                "megabytes_per_second": {
+                    name: round(megabytes / seconds) for name, seconds in zip(names, wall, strict=True)
+                },
+                "ratio": {
+                    "one core : go": {"wall": round(wall[0] / wall[1], 3), "cpu": round(used[0] / used[1], 3)},
+                    "workers : one core": {
+                        "wall": round(wall[1] / wall[2], 3),
+                        "bound": round(workers * used[1] / used[2], 3),
+                    },
+                },
+                "repaired": many[0][2],
+            }
         )
+        print(f"{path.name} {generation}-{level}: {wall[0] / wall[1]:.2f}, {wall[1] / wall[2]:.2f}", file=sys.stderr)
+    return rows
 
 
 def main() -> None:
@@ -114,23 +137,36 @@ def main() -> None:
     parser.add_argument("--go127")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--record", action="store_true", help="add the result to the records")
+    parser.add_argument("--records", type=Path, default=record.FOLDER, help="where the records are")
     options = parser.parse_args()
+    about = machine()
+    rows, releases = [], []
     with tempfile.TemporaryDirectory() as scratch:
         noise = Path(scratch) / "noise"
         with noise.open("wb") as file:
-            for _ in range(64):  # piece by piece: the most memory used is reported
+            for _ in range(64):  # in small writes: the peak memory of this process is reported
                 file.write(os.urandom(1 << 20))
-        load = os.getloadavg()[0]
-        print(f"best of {options.runs}, {options.workers} workers, {os.cpu_count()} processors; load {load:.1f}")
-        print("                              MB/s:  Go  1 core  workers  1 core/Go     workers/1     repaired")
-        print("                                                          wall  cpu     wall  bound")
+        sizes = {path.name: path.stat().st_size for path in [*options.files, noise]}
         for generation, go in (("go1.26", options.go126), ("go1.27", options.go127)):
             if go is None:
                 continue
             program = build(go, Path(scratch) / generation)
+            releases.append(go_version(str(program)) or "unknown")
             for path in [*options.files, noise]:
-                measure(program, generation, path, options.runs, options.workers)
-    print(f"most memory here: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
+                rows += measure(program, generation, path, options.runs, options.workers)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    result = record.new(
+        "encoders",
+        rows,
+        machine=about,
+        tools={"go": " and ".join(releases)},
+        input=sizes,
+        notes=["Best wall time of each; inputs in the page cache.", f"Most memory of the run: {memory} MiB."],
+    )
+    print(tables.render(result))
+    if options.record:
+        print(f"recorded: {record.write(result, options.records)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
