@@ -11,7 +11,7 @@ machine. A ratio is the median over the pairs of the other's figure divided by i
 is faster or smaller. Results are verified. Tools that are missing are skipped with a message. Times
 include the end of the process; imgconv syncs its result to disk, its peers do not.
 
-COMMAND is the path of an `imgconv`, or of a Python that has imgconv installed. With --against, what both
+COMMAND is the path of an `imgconv`, or of the Python beside it. With --against, what both
 print and write is compared byte for byte, and the exit status is 1 if a result differs or a row needs more
 wall clock, processor time or memory than --slower allows, by the median of the pairs and by the best run
 of each side as well: on a busy machine, either alone is off by more than that.
@@ -47,12 +47,8 @@ VERSION_OPTIONS = {"crane": ["version"], "docker": ["version", "--format", "{{.S
 
 
 def words_of(template: str, words: dict[str, str]) -> list[str]:
-    """Return the words of a command; a tool may be several words."""
-    result = []
-    for part in shlex.split(template):
-        # A tool's command may be several words: a Python and its options.
-        result += shlex.split(words[part[1:-1]]) if part in ("{imgconv}", "{other}") else [part.format_map(words)]
-    return result
+    """Return the words of a command, with the names in braces replaced."""
+    return [part.format_map(words) for part in shlex.split(template)]
 
 
 def pairs(
@@ -143,8 +139,12 @@ def command(given: str) -> str:
     program = shutil.which(given)
     if program is None:
         raise SystemExit(f"{given}: no such program")
-    quoted = shlex.quote(str(Path(program).absolute()))
-    return f"{quoted} -P -m convert" if Path(program).name.startswith("python") else quoted
+    path = Path(program).absolute()
+    if path.name.startswith("python"):
+        path = path.with_name("imgconv")
+        if not path.exists():
+            raise SystemExit(f"{given}: imgconv is not installed beside this Python")
+    return str(path)
 
 
 def versions(words: dict[str, str]) -> dict[str, str]:
@@ -208,12 +208,11 @@ def arguments() -> argparse.Namespace:
 
 def prepare(given: argparse.Namespace, imgconv: str) -> dict[str, Path]:
     """Return the corpus by kind, made where it is missing."""
-    imgconv_words = shlex.split(imgconv)
     if given.archive:
         single = given.single or given.archive
         forms = {"several": given.archive.absolute(), "single": single.absolute()}
-        return forms | corpus.derived(given.folder, imgconv_words, given.archive, single)
-    return corpus.prepare(given.folder, imgconv_words, given.tree, given.limit)
+        return forms | corpus.derived(given.folder, imgconv, given.archive, single)
+    return corpus.prepare(given.folder, imgconv, given.tree, given.limit)
 
 
 def main() -> int:
@@ -224,9 +223,7 @@ def main() -> int:
     words = {kind: str(path) for kind, path in forms.items()} | commands
     about = {"machine": machine(), "input": {"docker-save archive": forms["several"].stat().st_size}}
     if given.grow:
-        points = list(
-            growth.sweep(given.folder, shlex.split(words["imgconv"]), forms["single"], given.runs, given.only or "")
-        )
+        points = list(growth.sweep(given.folder, words["imgconv"], forms["single"], given.runs, given.only or ""))
         return finish(given, record.new("growth", points, **about))
     if given.against:
         words["other"] = command(given.against)

@@ -108,7 +108,7 @@ def save_archive(layers: list[Path], out: Path, name: str) -> None:
             tar.addfile(info, io.BytesIO(data))
 
 
-def prepare(folder: Path, imgconv: list[str], trees: list[Path], limit: int | None = None) -> dict[str, Path]:
+def prepare(folder: Path, imgconv: str, trees: list[Path], limit: int | None = None) -> dict[str, Path]:
     """Make the archives that do not exist yet; return all by kind.
 
     `several` and `single` are docker-save archives of the same files in several
@@ -130,7 +130,7 @@ def prepare(folder: Path, imgconv: list[str], trees: list[Path], limit: int | No
     return found | derived(folder, imgconv, found["several"], found["single"])
 
 
-def derived(folder: Path, imgconv: list[str], several: Path, single: Path) -> dict[str, Path]:
+def derived(folder: Path, imgconv: str, several: Path, single: Path) -> dict[str, Path]:
     """Make the other forms of two docker-save archives where they are missing; return all by kind."""
     made = {
         "layout": (several, "oci", folder / "layout"),
@@ -140,5 +140,5 @@ def derived(folder: Path, imgconv: list[str], several: Path, single: Path) -> di
     folder.mkdir(parents=True, exist_ok=True)
     for source, form, target in made.values():
         if not target.exists():
-            subprocess.run([*imgconv, str(source), "--to", form, str(target), "--progress", "none"], check=True)
+            subprocess.run([imgconv, str(source), "--to", form, str(target), "--progress", "none"], check=True)
     return {kind: target for kind, (_, _, target) in made.items()}

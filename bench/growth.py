@@ -39,7 +39,7 @@ def _cases() -> Iterator[tuple[str, str, int, int, int | None]]:
         yield f"jobs, {JOBS_SIZE} MB, one layer", f"--jobs {jobs}", JOBS_SIZE, 1, jobs
 
 
-def sweep(folder: Path, imgconv: list[str], single: Path, runs: int, only: str) -> Iterator[dict[str, Any]]:
+def sweep(folder: Path, imgconv: str, single: Path, runs: int, only: str) -> Iterator[dict[str, Any]]:
     """Measure docker-save to OCI and back; yield the rows of a record.
 
     Args:
@@ -66,10 +66,10 @@ def sweep(folder: Path, imgconv: list[str], single: Path, runs: int, only: str) 
 
 
 def _both_ways(
-    folder: Path, imgconv: list[str], source: Path, jobs: int | None, runs: int
+    folder: Path, imgconv: str, source: Path, jobs: int | None, runs: int
 ) -> Iterator[tuple[str, list[Cost]]]:
     layout, back = folder / "grow-layout", folder / "grow-back.tar"
-    base = [*imgconv, "--progress", "none", "-q", *(("--jobs", str(jobs)) if jobs else ())]
+    base = [imgconv, "--progress", "none", "-q", *(("--jobs", str(jobs)) if jobs else ())]
     for direction, begin, command in (
         (DIRECTIONS[0], layout, [*base, str(source), "--to", "oci", str(layout)]),
         (DIRECTIONS[1], back, [*base, str(layout), "--to", "docker-save", str(back)]),
