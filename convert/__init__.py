@@ -17,8 +17,9 @@ TYPE_CHECKING = False  # `typing` takes as long to import as the rest of a start
 if TYPE_CHECKING:
     from typing import Any
 
-    from convert.amending import add_repositories
-    from convert.api import Archive, LayerReader, UnverifiedWarning, open  # noqa: A004 - the API's name
+    from convert.commands.add_repositories import add_repositories
+    from convert.commands.convert import Result, convert
+    from convert.commands.open import Archive, LayerReader, UnverifiedWarning, open  # noqa: A004 - the API's name
     from convert.errors import (
         DestinationExistsError,
         DigestMismatchError,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
-    from convert.pipeline import Result, convert
 
 __all__ = [
     "Archive",
@@ -60,13 +60,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Archive": "convert.api",
-    "LayerReader": "convert.api",
-    "Result": "convert.pipeline",
-    "UnverifiedWarning": "convert.api",
-    "add_repositories": "convert.amending",
-    "convert": "convert.pipeline",
-    "open": "convert.api",
+    "Archive": "convert.commands.open",
+    "LayerReader": "convert.commands.open",
+    "Result": "convert.commands.convert",
+    "UnverifiedWarning": "convert.commands.open",
+    "add_repositories": "convert.commands.add_repositories",
+    "convert": "convert.commands.convert",
+    "open": "convert.commands.open",
 }
 
 

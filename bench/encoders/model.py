@@ -19,8 +19,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from convert.compression import crew, parallel
-from convert.compression.gzip import GoGzipEncoder
+from convert.codec import crew, parallel
+from convert.codec.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import record
@@ -50,7 +50,7 @@ class Clock:
 clock = Clock()
 
 
-class Task(crew.Task):
+class Task(codec_workers.Task):
     """A task that is done at its helper's time."""
 
     done_at = math.inf
@@ -68,7 +68,7 @@ class Task(crew.Task):
         super().wait()
 
 
-class Crew(crew.Crew):
+class Crew(codec_workers.Crew):
     """Helpers with times of their own, which work up to the caller's time whenever the caller looks."""
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
@@ -78,11 +78,11 @@ class Crew(crew.Crew):
     def _ask(self) -> None:
         self._catch_up()
 
-    def reach(self, part: crew.Part) -> bool:
+    def reach(self, part: codec_workers.Part) -> bool:
         self._catch_up()
         return super().reach(part)
 
-    def wait(self, task: crew.Task) -> None:
+    def wait(self, task: codec_workers.Task) -> None:
         self._catch_up()
         super().wait(task)
 
@@ -159,7 +159,7 @@ def measure(path: Path, profile: str) -> list[dict[str, Any]]:
 
 def main() -> None:
     # mypy takes a class for a constant; here the simulated ones stand in for it.
-    crew.Task = Task  # type: ignore[misc]
+    codec_workers.Task = Task  # type: ignore[misc]
     parallel.Crew = Crew  # type: ignore[misc]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)

@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from convert.compression.gzip import GoGzipEncoder
+from convert.codec.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import record

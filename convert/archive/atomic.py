@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 from convert import cancel
 from convert.archive import folders, temporary
-from convert.archive.direct import names_descriptor, open_stream
 from convert.archive.entry import Entry
 from convert.archive.folders import Place
+from convert.archive.stream_sink import names_descriptor, open_stream
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 if TYPE_CHECKING:

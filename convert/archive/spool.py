@@ -6,17 +6,17 @@ import io
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
-from convert.archive.blobs import MemoryBlob, SpooledBlob
-from convert.archive.tar_read import Member, StreamCursor, TarReader
+from convert.archive.blob import MemoryBlob, SpooledBlob
+from convert.archive.tar_reader import Member, StreamCursor, TarReader
 from convert.archive.tar_tree import MemberTree
-from convert.compression.streams import read_into
+from convert.codec.decompress import read_into
 from convert.errors import StorageError, TruncatedError
 from convert.limits import CHUNK, KIB, MIB
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from convert.model import Blob
+    from convert.model.image import Blob
 
 #: Documents up to this size stay in memory, until so much is held in all.
 _SMALL: Final = 64 * KIB

@@ -7,9 +7,9 @@ from abc import abstractmethod
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from convert.archive import tar_read
-from convert.archive.blobs import SliceBlob, Stamp, changed
-from convert.archive.tar_read import Member, StreamCursor
+from convert.archive import tar_reader
+from convert.archive.blob import SliceBlob, Stamp, changed
+from convert.archive.tar_reader import Member, StreamCursor
 from convert.archive.tree import LINKS, Tree, clean
 from convert.errors import FormatError, StorageError
 from convert.limits import CHUNK
@@ -17,7 +17,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.model import Blob
+    from convert.model.image import Blob
 
 
 class MemberTree(Tree):
@@ -169,7 +169,7 @@ class TarTree(MemberTree):
             self._stamp = Stamp.of(os.fstat(fd))
             #: Every member in the archive's order, with those no name leads to.
             self.members: list[Member]
-            self.members, warnings, self.end = tar_read.index(fd, self._stamp.size, where=where)
+            self.members, warnings, self.end = tar_reader.index(fd, self._stamp.size, where=where)
             for member in self.members:
                 self._add(member)
             self.warnings += warnings

@@ -14,17 +14,17 @@ import stat
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Self
 
-from convert.archive.blobs import FolderBlob, Stamp, changed
-from convert.archive.tar_read import Member
+from convert.archive.blob import FolderBlob, Stamp, changed
+from convert.archive.tar_reader import Member
+from convert.diagnostics import Remarks
 from convert.errors import FormatError, StorageError, UnsafeInputError, UnsupportedError
 from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_NAME_PARTS
-from convert.remarks import Remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from convert.archive import tar_read
-    from convert.model import Blob
+    from convert.archive import tar_reader
+    from convert.model.image import Blob
 
 
 #: Slashes of a name up to which looking it up again is cheap.
@@ -423,7 +423,7 @@ class FolderTree(Tree):
             self._fd = -1
 
 
-_FILE_KINDS: Final[dict[int, tar_read.Kind]] = {
+_FILE_KINDS: Final[dict[int, tar_reader.Kind]] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
     stat.S_IFLNK: "symlink",

@@ -14,7 +14,7 @@ from convert.errors import DestinationExistsError, UsageError, names_text, print
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convert.pipeline import Result
+    from convert.commands.convert import Result
 
 _SIZE: Final = re.compile(r"([0-9]{1,18})\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -110,9 +110,9 @@ _HELP: Final = """Convert an image archive or layout into another format.
 @options.debug
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
     """Run it."""
-    from convert import pipeline
-    from convert.archive.source import path_of
+    from convert.archive.open import path_of
     from convert.cli import progress
+    from convert.commands import convert
 
     quiet, verbose, as_json = given.pop("quiet"), given.pop("verbose"), given.pop("as_json")
     shown = progress.choose("none" if quiet else given.pop("progress"))
@@ -121,7 +121,7 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
         if source != "-" and not os.path.lexists(path_of(source)):
             hint = suggestion(source, COMMANDS) + "imgconv --help lists the commands"
             raise UsageError(f"{shortened(source)!r} is not a command, file or folder", hint=hint)
-        raise UsageError(f"missing --to FORMAT (one of {', '.join(pipeline.formats())})")
+        raise UsageError(f"missing --to FORMAT (one of {', '.join(convert.formats())})")
     remark = (lambda _: None) if quiet else options.note
     try:
         if to is None:
@@ -129,7 +129,7 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
         elif dest is None:
             raise UsageError("missing DEST", hint="imgconv SOURCE --to FORMAT DEST")
         else:
-            result = pipeline.convert(
+            result = convert.convert(
                 source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
             )
     except DestinationExistsError as error:
@@ -143,9 +143,9 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
 
 def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Callable[[str], None]) -> Result:
     """Run `--add-repositories` without `--to`."""
-    from convert.amending import add_repositories
-    from convert.pipeline import Result, written_rows
-    from convert.transform import Ledger
+    from convert.commands.add_repositories import add_repositories
+    from convert.commands.convert import Result, written_rows
+    from convert.plan.transform import Ledger
 
     taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify"}
     unfit = sorted(name for name, value in given.items() if value and value != "keep" and name not in taken)

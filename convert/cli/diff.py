@@ -12,8 +12,8 @@ from convert.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convert.content import Proofs
-    from convert.diff import By, Comparison, Difference, FileDifference
+    from convert.commands.diff import By, Comparison, Difference, FileDifference
+    from convert.layer.verify import Proofs
 
 _HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
 
@@ -50,11 +50,11 @@ def command(
     a: str, b: str, *, by_: str, files: bool, images: tuple[str, ...], platforms: tuple[str, ...], as_json: bool
 ) -> int:
     """Run it."""
-    from convert.archive.source import open_source
-    from convert.content import Proofs
-    from convert.diff import By, compare
+    from convert.archive.open import open_source
+    from convert.commands.convert import selected
+    from convert.commands.diff import By, compare
     from convert.errors import SelectionError, UsageError, quoted
-    from convert.pipeline import selected
+    from convert.layer.verify import Proofs
 
     if a == b == "-":
         raise UsageError("A and B cannot both be standard input")
@@ -66,7 +66,7 @@ def command(
             raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")
         proofs = (Proofs(file=left.path), Proofs(file=right.path)) if files else None
         if as_json:
-            from convert.diff.report import report
+            from convert.report.diff import report
 
             options.out_json(report(found, by, (left.path, right.path), proofs))
         else:
@@ -170,7 +170,7 @@ def _both(a: object, b: object) -> str:
 
 
 def _show_files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> None:
-    from convert.diff import layer_files, other_layers
+    from convert.commands.diff import layer_files, other_layers
 
     for mine, its in other_layers(one):
         names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.archive.atomic import Report
-    from convert.digesting import Answer, Pushed
-    from convert.pushers import Pusher
+    from convert.commands.digest import Answer, Pushed
+    from convert.identity.push.tools import Pusher
 
 _STDOUT: Final = "-"
 #: Columns that a table with whole digests needs.
@@ -63,9 +63,9 @@ def command(
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.atomic import Report
-    from convert.archive.source import path_of
+    from convert.archive.open import path_of
     from convert.cli import progress
-    from convert.digesting import digests, report
+    from convert.commands.digest import digests, report
 
     if manifest is not None and tool is None:
         raise UsageError("--manifest needs --as PUSHER: each pusher makes another manifest")
@@ -92,13 +92,13 @@ def command(
 
 def _asked(tool: str | None) -> list[Pusher]:
     """Return the pusher asked for; a bare tool's generation of Go is said."""
-    from convert import pushers
+    from convert.identity.push import tools
 
     if tool is None:
         return []
-    pusher = pushers.get(tool)
+    pusher = tools.get(tool)
     if tool != pusher.name:
-        others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
+        others = [other.name for other in tools.PUSHERS if other.tool == pusher.tool and other is not pusher]
         note(f"assuming {tool} built with {pusher.go_releases} (else --as {' or '.join(others)})")
     return [pusher]
 
@@ -154,7 +154,7 @@ def _show(answer: Answer) -> None:
 
 
 def _untagged(pushed: Pushed) -> str:
-    from convert.model import Image
+    from convert.model.image import Image
 
     return f"<none> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
 
@@ -167,7 +167,7 @@ def _of_several(rows: Sequence[Pushed]) -> frozenset[str]:
 
 def _which(row: Pushed, crowded: frozenset[str]) -> list[str]:
     """Return the platform, where a name stands for several images."""
-    from convert.model import Image
+    from convert.model.image import Image
 
     return [printable(str(row.node.platform))] if row.pusher.name in crowded and isinstance(row.node, Image) else []
 

@@ -12,10 +12,10 @@ from convert.errors import ImgconvError, InputError, NoImageError, SelectionErro
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.archive.source import Source
-    from convert.formats.reading import Fault
-    from convert.model import ImageSet
-    from convert.names import Engine, LayerBytes, Named
+    from convert.archive.open import Source
+    from convert.identity.engine_id import Engine, LayerBytes, Named
+    from convert.model.image import ImageSet
+    from convert.reader.document import Fault
 
 # The values of names.Engine, which is imported only when the command runs.
 _ENGINES: Final = ("docker", "docker-containerd", "podman", "cri-o", "containerd")
@@ -48,11 +48,11 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
       imgconv id image.tar busybox:1
       imgconv id image.tar --engine docker-containerd
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
-    from convert.archive.source import open_source
-    from convert.formats.read import read
-    from convert.names import Engine, LayerBytes, named
-    from convert.report import id_document
-    from convert.select import errors_of
+    from convert.archive.open import open_source
+    from convert.identity.engine_id import Engine, LayerBytes, named
+    from convert.plan.select import errors_of
+    from convert.reader.detect import read
+    from convert.report.inspect import id_document
 
     faults: list[Fault] = []
     chosen = Engine(engine)
@@ -93,7 +93,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
 
 def _picked(images: ImageSet, opened: Source, refs: Sequence[str], faults: Sequence[Fault]) -> list[ImageSet]:
     """Return what SOURCE's spelling and the REFs ask for, in their order; everything without one."""
-    from convert.select import by_image, by_spelling
+    from convert.plan.select import by_image, by_spelling
 
     picked = []
     if opened.reference_text:
@@ -108,8 +108,8 @@ class _Answer:
     def __init__(
         self, items: Sequence[Named], engine: Engine, archive_format: str, layers: LayerBytes, *, damaged: bool
     ) -> None:
-        from convert.names import engine_id
-        from convert.report import is_image, platform_text
+        from convert.identity.engine_id import engine_id
+        from convert.report.inspect import is_image, platform_text
 
         self._lines: dict[tuple[str, tuple[str, ...], str], None] = {}
         self._reasons: list[str] = []
@@ -160,6 +160,6 @@ class _Answer:
 
 
 def _label(item: Named) -> str:
-    from convert.names import image_id
+    from convert.identity.engine_id import image_id
 
     return " ".join(item.texts) or str(image_id(item.node) or "an image without a name")

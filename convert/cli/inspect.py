@@ -11,9 +11,9 @@ from convert.cli.options import debug, jobs, note, out_json, selection
 from convert.errors import ImgconvError, InputError, SelectionError
 
 if TYPE_CHECKING:
-    from convert.archive.source import Source
-    from convert.formats.reading import Fault
-    from convert.model import ImageSet
+    from convert.archive.open import Source
+    from convert.model.image import ImageSet
+    from convert.reader.document import Fault
 
 
 @click.command("inspect", short_help="Show names, IDs, platforms and layers.")
@@ -51,16 +51,16 @@ def command(
       imgconv inspect oci:layout --graph names.svg
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.atomic import Report
-    from convert.archive.source import open_source
-    from convert.formats.read import read
+    from convert.archive.open import open_source
     from convert.limits import usable_cores
-    from convert.platform import Platform
-    from convert.select import chosen, errors_of
+    from convert.model.platform import Platform
+    from convert.plan.select import chosen, errors_of
+    from convert.reader.detect import read
 
     wanted = [Platform.parse(text) for text in platforms]
     draw = None
     if graph is not None:
-        from convert.graph import renderer
+        from convert.report.graph import renderer
 
         # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
         draw = renderer(graph)
@@ -107,10 +107,10 @@ def command(
 def _document(
     opened: Source, images: ImageSet, problems: list[ImgconvError], *, verify: bool, encoders: bool, jobs: int
 ) -> dict[str, Any]:
-    from convert import names
-    from convert.formats.producers import producer
-    from convert.names import LayerBytes, examine_all
-    from convert.report import inspect_document, layers_of
+    from convert.identity import engine_id
+    from convert.identity.engine_id import LayerBytes, examine_all
+    from convert.reader.producer import producer
+    from convert.report.inspect import inspect_document, layers_of
 
     layers = LayerBytes(may_read=False)
     facts = None
@@ -121,7 +121,7 @@ def _document(
             if found.problem is not None and str(found.problem) not in seen:
                 seen.add(str(found.problem))
                 problems.append(found.problem)
-    made = names.encoders(layers_of(images), jobs=jobs) if encoders else None
+    made = engine_id.encoders(layers_of(images), jobs=jobs) if encoders else None
     return inspect_document(
         opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
     )

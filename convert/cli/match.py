@@ -10,8 +10,8 @@ from convert.cli.options import debug, jobs, note, out_json, selection
 from convert.errors import names_text, printable
 
 if TYPE_CHECKING:
-    from convert.matching import LayerMatch
-    from convert.rebuilding import Outcome
+    from convert.commands.match.rebuild import Outcome
+    from convert.commands.match.search import LayerMatch
 
 #: The answer is no.
 _NO: Final = 1
@@ -55,7 +55,7 @@ def command(
       imgconv match app.tar manifest.json --to oci layout
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.cli import progress
-    from convert.rebuilding import match
+    from convert.commands.match.rebuild import match
 
     shown = progress.choose("auto")
     try:

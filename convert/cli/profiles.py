@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
     A profile's bytes never change: the same layer gives the same digest on every
     machine and with any number of cores. --compress takes a name or an alias.
     """
-    from convert.compression.profiles import report
+    from convert.codec.profile import report
 
     profiles = report()
     if as_json:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from convert.errors import names_text, printable, quoted
 from convert.limits import MAX_SHOWN, MAX_SHOWN_LINES
-from convert.report import size_text, step_text
+from convert.report.inspect import size_text, step_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

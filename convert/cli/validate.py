@@ -11,7 +11,7 @@ from convert.cli.options import debug, jobs, note, one_of, out, out_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from convert.validate import Finding, Verdict
+    from convert.commands.validate import Finding, Verdict
 
 _FORMATS: Final = ("text", "json", "github", "sarif")
 # GitHub's name for the severity of an annotation.
@@ -50,9 +50,9 @@ Examples:
 @debug
 def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
     """Run it."""
+    from convert.commands.validate import Verdict, validate
     from convert.errors import StorageError, UsageError
     from convert.limits import usable_cores
-    from convert.validate import Verdict, validate
 
     if as_json and form not in {"text", "json"}:
         raise UsageError(f"--json and --format {form} ask for two things")
@@ -80,12 +80,12 @@ def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:
 
 def _document(verdicts: Sequence[Verdict], form: str) -> dict[str, Any]:
     if form == "json":
-        from convert.validate.report import report
+        from convert.report.validate import report
 
         return report(verdicts)
     from importlib.metadata import version
 
-    from convert.validate.sarif import sarif
+    from convert.report.sarif import sarif
 
     return sarif(verdicts, version("imgconv"))
 

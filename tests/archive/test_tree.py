@@ -7,18 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from convert.archive.blobs import Stamp
-from convert.archive.source import open_source
+from convert.archive.blob import Stamp
+from convert.archive.open import open_source
 from convert.archive.tar_tree import TarTree
 from convert.archive.tree import FolderTree, clean
-from convert.errors import (
-    FormatError,
-    InputError,
-    StorageError,
-    TruncatedError,
-    UnsafeInputError,
-    UnsupportedError,
-)
+from convert.errors import FormatError, InputError, StorageError, TruncatedError, UnsafeInputError, UnsupportedError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tars import END, member, pax

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import MATCH, contents, plain
 
-from convert import schema
 from convert.cli import COMMANDS
 from convert.errors import names_text, printable, quoted
+from convert.jsonio import schema
 
 HTML = MATCH / "docker20-html.tar.gz"
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"

@@ -12,9 +12,9 @@ import tarfile
 import jsonschema
 import pytest
 
-from convert import schema
 from convert.cli import diff as diff_command
-from convert.diff import FileDifference
+from convert.commands.diff import FileDifference
+from convert.jsonio import schema
 
 
 def sha256(data):

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from hostile.building import Layout
 
-from convert import schema
+from convert.jsonio import schema
 
 MATCH = Path(__file__).parents[2] / "testdata" / "match"
 PUSHES = json.loads((MATCH / "pushes.json").read_text())

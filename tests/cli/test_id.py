@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from convert import schema
 from convert.cli import id_
-from convert.names import Engine
+from convert.identity.engine_id import Engine
+from convert.jsonio import schema
 
 SHARED = Path(__file__).parents[3] / "shared" / "images"
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from hostile.building import DIFF_ID, PLAIN, Docker, config, dump
 
-from convert import schema
+from convert.jsonio import schema
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "images"

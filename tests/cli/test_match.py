@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from hostile.building import DIFF_ID, LAYER, PLAIN, Docker, config, dump
 
-from convert import schema
+from convert.jsonio import schema
 
 MATCH = Path(__file__).parents[2] / "testdata" / "match"
 REBUILT = MATCH / "rebuilt"

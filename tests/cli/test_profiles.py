@@ -3,7 +3,7 @@
 import jsonschema
 import pytest
 
-from convert import schema
+from convert.jsonio import schema
 
 NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),

@@ -11,10 +11,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from convert import schema
 from convert.cli import diff, validate
-from convert.validate import RULES, Finding, Severity
-from convert.validate.sarif import uri
+from convert.commands.validate import RULES, Finding, Severity
+from convert.jsonio import schema
+from convert.report.sarif import uri
 
 ROOT = Path(__file__).parents[2]
 #: DiffID and name of the import's only layer, and what 1024 zeros are.

@@ -11,7 +11,7 @@ import pytest
 from support import FORMATS, MATCH, PUBLISHED, check, contents, files_of, layout, plain, run
 
 import convert
-from convert import proving
+from convert.commands import verify_output
 from convert.errors import StorageError, UsageError
 
 LAYOUTS = ["containerd29-export", "containerd29-export-multiplatform", "podman-oci-archive"]
@@ -216,8 +216,10 @@ def test_verify_output_notices_bytes_that_turned_on_the_way_to_the_disk(tmp_path
         file.write_bytes(data)
 
     for name in ("prove_archive", "prove_blobs"):
-        prove = getattr(proving, name)
-        monkeypatch.setattr(proving, name, lambda fd, *rest, prove=prove, **more: (rot(fd), prove(fd, *rest, **more)))
+        prove = getattr(verify_output, name)
+        monkeypatch.setattr(
+            verify_output, name, lambda fd, *rest, prove=prove, **more: (rot(fd), prove(fd, *rest, **more))
+        )
     with pytest.raises(StorageError, match="does not read back"):
         convert_to(MATCH / "docker20-import.tar.gz", tmp_path / "out", form, verify_output=True)
     assert not list(tmp_path.iterdir())

@@ -23,7 +23,7 @@ OWN = {
     "containerd29-export-multiplatform": "docker-oci",
     "crane-tarball": "crane",
 }
-# tests/formats/test_shared_images_writer.py lists those that cannot be equal, and why.
+# tests/writer/test_shared_images_writer.py lists those that cannot be equal, and why.
 OWN_PUBLISHED = {
     "docker-layer-symlink-attack.tar": "docker-save",
     "docker-layer-symlink-cycle.tar": "docker-save",

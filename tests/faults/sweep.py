@@ -33,17 +33,17 @@ import support
 
 # Whatever is imported later would be counted.
 import convert
-import convert.amending
-import convert.archive.layout_output
 import convert.cli.convert
 import convert.cli.digest
 import convert.cli.inspect
-import convert.compression.gzip
-import convert.digesting
-import convert.graph.svg
-import convert.legacy
-import convert.pipeline
-import convert.proving
+import convert.codec.gzip
+import convert.commands.add_repositories
+import convert.commands.convert
+import convert.commands.digest
+import convert.commands.verify_output
+import convert.identity.legacy_config
+import convert.report.graph.svg
+import convert.writer.dest.layout_dir
 from convert.archive.temporary import is_temporary
 from convert.cli.main import run
 

@@ -16,7 +16,7 @@ import pytest
 from support import COMMAND, FORMATS, MATCH, contents, run
 
 import convert
-from convert.archive.source import open_source
+from convert.archive.open import open_source
 from convert.archive.temporary import MARK
 from convert.errors import ImgconvError, InputError
 
@@ -130,7 +130,7 @@ def test_two_appends_at_once_lose_nothing(tmp_path, source):
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_source_that_is_written_to_while_it_is_read_is_noticed(tmp_path, source, form, monkeypatch):
     """Even where the bytes that were read still fit: whoever writes may not be done."""
-    from convert.formats import read as reading
+    from convert.reader import detect as reading
 
     plain = reading._read
 

@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import support
 from fuzzing import MOST_TIME, ROOT
-from judging import judge
 from mutation import mutated
+from oracle.judging import judge
 
 #: Larger ones take their time without showing more.
 MOST_SIZE = 100_000

@@ -18,12 +18,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzzing import fuzz, in_memory, one_line
 from hostile.building import END, Docker, Layout, v1
 
-from convert import gojson, known, names, platform, select
 from convert.archive.tar_tree import TarTree
 from convert.errors import InputError, UsageError
-from convert.formats import manifests, parsing, read_docker, read_layout, read_v1, reading, repositories
-from convert.formats.read import read
-from convert.platform import Platform
+from convert.identity import engine_id, manifest
+from convert.jsonio import go_encode
+from convert.model import platform
+from convert.model.platform import Platform
+from convert.plan import select
+from convert.reader import docker_archive, docker_legacy, document, manifest_parser, oci_layout
+from convert.reader.detect import read
+from convert.writer import layer_cache, repositories
 
 ID = "1" * 64
 _FOLDER = []
@@ -77,18 +81,18 @@ def _read(data):
             return
         for error in problems:
             one_line(error)
-        for item in names.named(images):
-            names.image_id(item.node)
-            names.manifest_digest(item.node)
+        for item in engine_id.named(images):
+            engine_id.image_id(item.node)
+            engine_id.manifest_digest(item.node)
 
 
 def _known(data):
     if not _FOLDER:
         _FOLDER.append(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
-    Path(_FOLDER[0], known.NAME).write_bytes(data)
+    Path(_FOLDER[0], layer_cache.NAME).write_bytes(data)
     folder = os.open(_FOLDER[0], os.O_RDONLY | os.O_DIRECTORY)
     try:
-        found = known.read(folder, _FOLDER[0])
+        found = layer_cache.read(folder, _FOLDER[0])
     finally:
         os.close(folder)
     for (profile, diff_id), (digest, size) in found.layers.items():
@@ -118,6 +122,6 @@ def _selected(data, text):
 if __name__ == "__main__":
     fuzz(
         one,
-        *(gojson, known, names, platform, select),
-        *(manifests, parsing, read_docker, read_layout, read_v1, reading, repositories),
+        *(go_encode, layer_cache, engine_id, platform, select),
+        *(manifest, manifest_parser, docker_archive, oci_layout, docker_legacy, document, repositories),
     )

@@ -10,14 +10,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing import fuzz, one_line
 
-from convert import config, documents, gostruct, gotime
-from convert.config import Config
 from convert.errors import InputError
+from convert.jsonio import go_struct, go_time, strict
+from convert.model import config
+from convert.model.config import Config
 
 
 def one(data: bytes) -> None:
     try:
-        value = documents.parse(data, where="x", member="y")
+        value = strict.parse(data, where="x", member="y")
     except InputError as error:
         one_line(error)
         return
@@ -31,4 +32,4 @@ def one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one, documents, config, gostruct, gotime)
+    fuzz(one, strict, config, go_struct, go_time)

@@ -9,10 +9,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing import fuzz, one_line
 
-from convert import digest, reference
-from convert.digest import Digest
 from convert.errors import InputError
-from convert.reference import Reference
+from convert.model import digest, reference
+from convert.model.digest import Digest
+from convert.model.reference import Reference
 
 
 def one(data: bytes) -> None:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing import fuzz, in_memory, one_line, stream
 
-from convert.archive import tar_read, tree
+from convert.archive import tar_reader, tree
 from convert.errors import InputError
 
 
@@ -18,14 +18,14 @@ def one(data: bytes) -> None:
     fd = in_memory(data)
     try:
         try:
-            members, _, _ = tar_read.index(fd, len(data), where="x")
+            members, _, _ = tar_reader.index(fd, len(data), where="x")
         except InputError as error:
             one_line(error)
             members = None
     finally:
         os.close(fd)
     try:
-        reader = tar_read.TarReader(tar_read.StreamCursor(stream(data)), where="x")
+        reader = tar_reader.TarReader(tar_reader.StreamCursor(stream(data)), where="x")
         streamed = list(reader)
     except InputError:
         assert members is None
@@ -39,4 +39,4 @@ def one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one, tar_read, tree)
+    fuzz(one, tar_reader, tree)

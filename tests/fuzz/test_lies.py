@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, note, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from judging import judge
 from lies import archives
+from oracle.judging import judge
 
 #: In every run of the suite; `python tests/fuzz/test_lies.py N` draws N others.
 EXAMPLES = 400

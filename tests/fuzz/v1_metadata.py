@@ -11,15 +11,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing import fuzz, one_line
 
-from convert import config, documents, gojson, gostruct, gotime, legacy, v1image
-from convert.config import Config
-from convert.digest import Digest
 from convert.errors import InputError, NotRepresentableError
+from convert.identity import docker_v1_struct, legacy_config
+from convert.jsonio import go_encode, go_struct, go_time, strict
+from convert.model import config
+from convert.model.config import Config
+from convert.model.digest import Digest
 
 DIFF_ID = Digest.of(b"")
 # The package gives functions of the same names.
 docker, skopeo, chain_free = (
-    importlib.import_module(f"convert.v1ids.{name}") for name in ("docker", "skopeo", "chain_free")
+    importlib.import_module(f"convert.identity.v1_id.{name}") for name in ("docker", "containers_image", "ggcr")
 )
 
 
@@ -46,7 +48,7 @@ def one(data: bytes) -> None:
 
 def _legacy(data: bytes) -> None:
     try:
-        raw = legacy.config_from_v1([data, data], [DIFF_ID, DIFF_ID], where="x", members=["a", "b"])
+        raw = legacy_config.config_from_v1([data, data], [DIFF_ID, DIFF_ID], where="x", members=["a", "b"])
         # Refused where the `json` file has a `rootFS` beside the one that is added.
         made = Config.parse(raw, where="x", member="y")
     except InputError as error:
@@ -56,4 +58,6 @@ def _legacy(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    fuzz(one, config, documents, gojson, gostruct, gotime, legacy, v1image, docker, skopeo, chain_free)
+    fuzz(
+        one, config, strict, go_encode, go_struct, go_time, legacy_config, docker_v1_struct, docker, skopeo, chain_free
+    )

@@ -21,10 +21,10 @@ import pytest
 from support import FORMATS, check, members, sha256, tar_of
 
 import convert
-from convert.amending import add_repositories
-from convert.archive import blobs
+from convert.archive import blob
+from convert.commands.add_repositories import add_repositories
+from convert.commands.match.rebuild import match
 from convert.errors import InputError
-from convert.rebuilding import match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,9 +121,9 @@ class Change:
 
     def __enter__(self) -> Self:
         change = self
-        self._real = blobs.PreadStream
+        self._real = blob.PreadStream
 
-        class Watched(blobs.PreadStream):
+        class Watched(blob.PreadStream):
             def read(self, size: int | None = -1, /) -> bytes:
                 return self._seen(super().read(size))
 
@@ -136,11 +136,11 @@ class Change:
                     change.ended()
                 return got
 
-        blobs.PreadStream = Watched
+        blob.PreadStream = Watched
         return self
 
     def __exit__(self, *_: object) -> None:
-        blobs.PreadStream = self._real
+        blob.PreadStream = self._real
         for view in self._views.values():
             view.close()
 

@@ -11,10 +11,10 @@ from hostile.building import Docker, Layout
 
 from convert.archive import folders
 from convert.archive.atomic import AtomicFile, Report
-from convert.archive.layout_output import FolderOutput
 from convert.cli.main import run
-from convert.digest import Digest
 from convert.errors import DestinationExistsError, StorageError
+from convert.model.digest import Digest
+from convert.writer.dest.layout_dir import FolderOutput
 
 CHANGES = ("vanishes", "another", "file", "folder", "layout", "link", "mode", "content")
 KINDS = {"tar": "file", "report": "file", "tar over link": "link", "layout": "layout", "layout over link": "link"}

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 from support import MATCH, check, run
 
-from convert import known, userkey
+from convert.writer import layer_cache, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from convert.digest import Digest
+    from convert.model.digest import Digest
 
 SOURCE = MATCH / "docker20-html.tar.gz"
 
@@ -31,10 +31,10 @@ def made(path: Path) -> Path:
     return path
 
 
-def read(layout: Path) -> known.KnownLayers:
+def read(layout: Path) -> layer_cache.KnownLayers:
     folder = os.open(layout, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return known.read(folder, str(layout))
+        return layer_cache.read(folder, str(layout))
     finally:
         os.close(folder)
 
@@ -55,14 +55,14 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give each test a user of its own; return where the key is."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    userkey.user_key.cache_clear()
+    user_key.user_key.cache_clear()
     yield tmp_path / "state/imgconv/layers.key"
-    userkey.user_key.cache_clear()
+    user_key.user_key.cache_clear()
 
 
 def use_state(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
-    userkey.user_key.cache_clear()
+    user_key.user_key.cache_clear()
 
 
 def needs_marks(layout: Path) -> None:
@@ -70,7 +70,7 @@ def needs_marks(layout: Path) -> None:
         pytest.skip("this file system has no extended attributes")
 
 
-def swap(layout: Path) -> known.KnownLayers:
+def swap(layout: Path) -> layer_cache.KnownLayers:
     """Write a list that gives every layer the next one's blob, with all marks that were there."""
     listed = read(layout)
     names = sorted(listed.layers)
@@ -81,13 +81,13 @@ def swap(layout: Path) -> known.KnownLayers:
     return listed
 
 
-def write(layout: Path, listed: known.KnownLayers) -> None:
-    (layout / known.NAME).write_bytes(listed.document())
+def write(layout: Path, listed: layer_cache.KnownLayers) -> None:
+    (layout / layer_cache.NAME).write_bytes(listed.document())
     if hasattr(os, "setxattr"):
-        os.setxattr(layout / known.NAME, known.ATTRIBUTE, listed.attribute())
+        os.setxattr(layout / layer_cache.NAME, layer_cache.ATTRIBUTE, listed.attribute())
 
 
-def mark_all(layout: Path, listed: known.KnownLayers) -> None:
+def mark_all(layout: Path, listed: layer_cache.KnownLayers) -> None:
     """Mark every entry of the list as verified, with the key that is in use."""
     listed.marks.clear()
     for profile, diff_id in listed.layers:
@@ -132,7 +132,7 @@ def test_an_attribute_that_is_no_marks_is_ignored(tmp_path: Path, honest: bytes,
     layout = made(tmp_path / "layout")
     needs_marks(layout)
     swap(layout)
-    os.setxattr(layout / known.NAME, known.ATTRIBUTE, attribute)
+    os.setxattr(layout / layer_cache.NAME, layer_cache.ATTRIBUTE, attribute)
     assert append(layout) == honest
 
 
@@ -160,7 +160,7 @@ def test_a_blob_that_was_written_to_is_replaced(tmp_path: Path, honest: bytes, h
                 (tmp_path / "wrong").rename(path)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     if not marked:
-        write(layout, known.KnownLayers(read(layout).layers))
+        write(layout, layer_cache.KnownLayers(read(layout).layers))
     assert append(layout) == honest
     check(layout, "oci")
 
@@ -180,7 +180,7 @@ def test_a_list_without_marks_is_verified_once_more_and_gets_them(tmp_path: Path
     """As somebody else wrote it, or a copy without extended attributes."""
     layout = made(tmp_path / "layout")
     needs_marks(layout)
-    os.removexattr(layout / known.NAME, known.ATTRIBUTE)
+    os.removexattr(layout / layer_cache.NAME, layer_cache.ATTRIBUTE)
     append(layout)
     listed = read(layout)
     assert listed.layers
@@ -191,7 +191,7 @@ def test_the_bytes_of_a_result_say_nothing_about_the_user(tmp_path: Path, monkey
     one = made(tmp_path / "one")
     use_state(monkeypatch, tmp_path / "other user")
     other = made(tmp_path / "other")
-    assert (one / known.NAME).read_bytes() == (other / known.NAME).read_bytes()
+    assert (one / layer_cache.NAME).read_bytes() == (other / layer_cache.NAME).read_bytes()
 
 
 def test_the_key_is_created_once_and_for_its_owner_only(tmp_path: Path, own_key: Path) -> None:
@@ -205,8 +205,8 @@ def test_the_key_is_created_once_and_for_its_owner_only(tmp_path: Path, own_key:
 
 @pytest.mark.parametrize("fault", ["readable", "short", "link", "second name", "fifo", "foreign", "foreign folder"])
 def test_a_key_that_others_may_know_is_not_used(own_key: Path, fault: str) -> None:
-    assert len(userkey.user_key()) == 32
-    userkey.user_key.cache_clear()
+    assert len(user_key.user_key()) == 32
+    user_key.user_key.cache_clear()
     aside = own_key.with_name("aside")
     if fault == "readable":
         own_key.chmod(0o640)
@@ -224,7 +224,7 @@ def test_a_key_that_others_may_know_is_not_used(own_key: Path, fault: str) -> No
         pytest.skip("only root can give files away")
     else:
         os.chown(own_key if fault == "foreign" else own_key.parent, 65534, 65534)
-    assert userkey.user_key() == b""
+    assert user_key.user_key() == b""
 
 
 @pytest.mark.parametrize("state", ["/dev/null/nowhere", "relative", "/proc/self"])
@@ -242,9 +242,9 @@ def test_without_a_place_for_the_key_every_blob_is_verified(
 
 
 def test_as_many_marks_are_kept_as_fit_the_latest_of_them() -> None:
-    from convert.digest import Digest
+    from convert.model.digest import Digest
 
-    listed = known.KnownLayers()
+    listed = layer_cache.KnownLayers()
     for number in range(1000):
         diff_id = Digest.of(b"%d" % number)
         listed.add("go1.26-1", diff_id, diff_id, 1)
@@ -255,9 +255,9 @@ def test_as_many_marks_are_kept_as_fit_the_latest_of_them() -> None:
 
 def test_a_list_that_is_a_link_or_a_fifo_is_no_list(tmp_path: Path) -> None:
     layout = made(tmp_path / "layout")
-    (layout / known.NAME).rename(tmp_path / "elsewhere")
-    (layout / known.NAME).symlink_to(tmp_path / "elsewhere")
+    (layout / layer_cache.NAME).rename(tmp_path / "elsewhere")
+    (layout / layer_cache.NAME).symlink_to(tmp_path / "elsewhere")
     assert not read(layout).layers
-    (layout / known.NAME).unlink()
-    os.mkfifo(layout / known.NAME)
+    (layout / layer_cache.NAME).unlink()
+    os.mkfifo(layout / layer_cache.NAME)
     assert not read(layout).layers

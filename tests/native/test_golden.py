@@ -16,7 +16,7 @@ from convert._native import Encoder
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
 
-from convert.compression.gzip import GoGzipEncoder
+from convert.codec.gzip import GoGzipEncoder
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = json.loads((GOLDEN / "inputs.json").read_bytes())

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
-from convert.compression import crew, parallel
-from convert.compression.gzip import GoGzipEncoder
+from convert.codec import parallel, workers
+from convert.codec.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
@@ -283,7 +283,7 @@ def test_a_stream_that_is_gone_leaves_nothing_in_the_executor(
 ) -> None:
     held: list[weakref.ref[Any]] = []
 
-    class Part(crew.Part):
+    class Part(workers.Part):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             held.append(weakref.ref(self))
@@ -325,13 +325,13 @@ def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
     def out_of_memory() -> None:
         raise MemoryError
 
-    def run(self: crew.Task) -> None:
+    def run(self: workers.Task) -> None:
         if getattr(self._work, "__name__", "") == failing:
             self._work = out_of_memory
         as_ever(self)
 
-    as_ever = crew.Task.run
-    monkeypatch.setattr(crew.Task, "run", run)
+    as_ever = workers.Task.run
+    monkeypatch.setattr(workers.Task, "run", run)
     encoder = GoGzipEncoder(generation, 1, AtOnce(), workers=2)
     data = recipes.make([["code", 1, 200000], ["cycle", 20000000]])
     with pytest.raises(MemoryError):

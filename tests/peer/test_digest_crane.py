@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support import MATCH, PUBLISHED, plain
 
-from convert import pushers
-from convert.digesting import digests
+from convert.commands.digest import digests
 from convert.errors import DigestMismatchError, ImgconvError
+from convert.identity.push import tools
 
 CRANES = {"crane@go1.26": os.environ.get("IMGCONV_CRANE_GO126"), "crane@go1.27": os.environ.get("IMGCONV_CRANE_GO127")}
 ARCHIVES = sorted([*MATCH.glob("*.tar.gz"), *PUBLISHED.rglob("*.tar")])
@@ -30,7 +30,7 @@ def test_crane_says_the_same(pusher, path, tmp_path):
     tarball.write_bytes(plain(path) if path.name.endswith(".gz") else Path(path).read_bytes())
     theirs = subprocess.run([crane, "digest", "--tarball", tarball], capture_output=True, text=True, check=False)
     try:
-        pushed = digests(str(tarball), [pushers.get(pusher)]).pushed
+        pushed = digests(str(tarball), [tools.get(pusher)]).pushed
     except DigestMismatchError:
         return
     except ImgconvError:

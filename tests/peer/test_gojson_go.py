@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.errors import FormatError
-from convert.gojson import RawJSON, dumps, members, sorted_map
-from convert.gotime import Time
+from convert.jsonio.go_encode import RawJSON, dumps, members, sorted_map
+from convert.jsonio.go_time import Time
 
 GO = shutil.which("go")
 GOLDEN = json.loads((Path(__file__).parents[2] / "testdata/match/gojson.json").read_bytes())

@@ -17,12 +17,12 @@ import pytest
 from peer.go_tables import Source, Struct, Unknown
 from peer.tools import each
 
-from convert import documents, schema
 from convert.cli.main import run
-from convert.digest import Digest
 from convert.errors import FormatError, ImgconvError
-from convert.platform import Platform
-from convert.reference import Reference
+from convert.jsonio import schema, strict
+from convert.model.digest import Digest
+from convert.model.platform import Platform
+from convert.model.reference import Reference
 
 _LOG = logging.getLogger(__name__)
 SOURCES = os.environ.get("IMGCONV_PEER_SOURCES", "")
@@ -288,7 +288,7 @@ def test_documents_of_image_spec(name):
 
 def _faults(text, schema_name):
     try:
-        return list(schema.findings(documents.parse(text.encode(), where="x", member="y"), schema_name))
+        return list(schema.findings(strict.parse(text.encode(), where="x", member="y"), schema_name))
     except ImgconvError as error:
         return [str(error)]
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from convert.archive.source import open_source
-from convert.archive.tar_write import END, Item, header, padding
+from convert.archive.open import open_source
+from convert.archive.tar_writer import END, Item, header, padding
 
 LONG = "d" * 90 + "/" + "e" * 90
 

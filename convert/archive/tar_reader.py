@@ -1,0 +1,415 @@
+"""Strict tar reading: v7, ustar, GNU and PAX headers, from files and from pipes.
+
+Headers mean what Go's archive/tar takes them for (see `tar_header`), because the
+tools that load images are written in Go. Where those tools disagree about a
+header, it is refused: an archive must not be one image to imgconv and another to
+an engine. Nothing is ever extracted.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
+
+from convert.archive.not_a_tar import not_a_tar
+from convert.archive.tar_header import (
+    HEADER,
+    MEANINGFUL,
+    OCTAL,
+    Extensions,
+    checksum_fits,
+    cut,
+    full_name,
+    is_symlink_mode,
+    pax_records,
+    text_of,
+)
+from convert.diagnostics import Remarks
+from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
+from convert.limits import (
+    CHUNK,
+    MAX_ALL_EXTENSIONS,
+    MAX_ALL_MEMBER_NAMES,
+    MAX_MEMBER_NAME,
+    MAX_MEMBERS,
+    MAX_PAX_RECORDS,
+    MAX_PAX_SIZE,
+    MIB,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BLOCK: Final = 512
+_ZEROS: Final = bytes(BLOCK)
+
+#: "global" is a global PAX header, which Go returns like a member without content.
+Kind = Literal["file", "dir", "symlink", "hardlink", "device", "fifo", "other", "global"]
+
+_KINDS: Final[dict[bytes, Kind]] = {
+    b"0": "file",
+    b"\0": "file",
+    b"7": "file",  # contiguous file: POSIX says to read it as a regular one
+    b"S": "file",  # GNU sparse
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"3": "device",
+    b"4": "device",
+    b"5": "dir",
+    b"6": "fifo",
+}
+_EXTENSIONS: Final = b"xgXLK"
+#: containers/image takes the type of a member from its mode too (Go's `Header.FileInfo`).
+_SYMLINK_MODE: Final = "its header calls it a file and its mode a symlink, which readers disagree about"
+_MAX_SIZE: Final = (1 << 63) - 1
+#: First size that the octal field of a ustar header cannot hold.
+_OCTAL_END: Final = 8 << 30
+
+#: Headers are read this much at a time, so that small members cost one read.
+_WINDOW: Final = 8192
+#: How far behind the end-of-archive blocks a file is looked at, and a pipe drained.
+_TAIL_LOOK: Final = 64 << 10
+_TAIL_DRAIN: Final = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a tar, as its headers describe it.
+
+    `name` and `link` are the text as written (PAX and GNU long names applied),
+    `offset` is where the content begins, `start` where its first header does
+    (PAX and long-name headers included) and `end` where the next one may; all
+    count bytes from the start of the tar. `disputed` says why tools read other
+    bytes than these from it, "" where they do not.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    link: str = ""
+    sparse: bool = False
+    start: int = 0
+    offset: int = 0
+    end: int = 0
+    disputed: str = ""
+
+
+class Cursor(Protocol):
+    """What headers are read from."""
+
+    position: int
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+
+    def skip(self, size: int) -> int:
+        """Move on by `size` bytes; return how many of them there were."""
+
+
+class FileCursor:
+    """Reads headers out of a file by pread, jumping over what lies between."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        """Begin at the first byte of `fd`, a file of `size` bytes."""
+        self.position = 0
+        self._fd = fd
+        self._size = size
+        self._window = b""
+        self._window_start = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        begin = self.position - self._window_start
+        if begin < 0 or begin + size > len(self._window):
+            self._window = _pread(self._fd, max(size, _WINDOW), self.position)
+            self._window_start = self.position
+            begin = 0
+        data = self._window[begin : begin + size]
+        self.position += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Move on without reading."""
+        step = min(size, max(0, self._size - self.position))
+        self.position += step
+        return step
+
+
+class StreamCursor:
+    """Reads headers and contents out of a stream, in order."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Begin where `stream` stands; it is not closed here."""
+        self.position = 0
+        self.stream = stream
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        data = self.stream.read(size)
+        while len(data) < size:
+            more = self.stream.read(size - len(data))
+            if not more:
+                break
+            data += more
+        self.position += len(data)
+        return data
+
+    def skip(self, size: int) -> int:
+        """Read `size` bytes and forget them."""
+        left = size
+        while left:
+            data = self.stream.read(min(left, CHUNK))
+            if not data:
+                break
+            left -= len(data)
+        self.position += size - left
+        return size - left
+
+
+def _pread(fd: int, size: int, offset: int) -> bytes:
+    data = os.pread(fd, size, offset)
+    while len(data) < size:
+        more = os.pread(fd, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def index(fd: int, size: int, *, where: str) -> tuple[list[Member], list[str], int]:
+    """Return the members of the tar in `fd`, warnings, and where its members end.
+
+    Only headers are read, so that the cost is per member and not per byte.
+
+    Raises:
+        UnknownFormatError: the first block is no tar header.
+        TruncatedError: a member ends behind the end of the file.
+        FormatError, UnsafeInputError: a header breaks the format or a limit.
+    """
+    reader = TarReader(FileCursor(fd, size), where=where)
+    members = list(reader)
+    reader.finish()
+    return members, reader.warnings, reader.end
+
+
+class TarReader:
+    """Iterates over the members of a tar, skipping what of a content was not read.
+
+    `warnings` collects what was accepted with a remark, `end` is where the
+    end-of-archive blocks begin, once iteration is over. `header` is the header
+    block of the member at hand and `pax` the records of its PAX header, for those
+    who want more of it than `Member` has.
+    """
+
+    def __init__(self, cursor: Cursor, *, where: str) -> None:
+        """Read from `cursor`; `where` names the archive in errors."""
+        self.warnings = Remarks()
+        self.end = 0
+        self.header = b""
+        self.pax: Mapping[bytes, bytes] = {}
+        self._cursor = cursor
+        self._where = where
+        self._count = 0
+        self._names_size = 0
+        self._extensions_size = 0
+        self._records = 0
+        self._junk_seen = False
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield members in order; the cursor then stands at the content's start."""
+        while (member := self._next()) is not None:
+            self._count += 1
+            if self._count > MAX_MEMBERS:
+                msg = f"more than {MAX_MEMBERS} members"
+                raise UnsafeInputError(msg, file=self._where)
+            yield member
+            self._pass_content(member)
+
+    def _pass_content(self, member: Member) -> None:
+        content_end = member.offset + member.size
+        missing = content_end - self._cursor.position
+        if self._cursor.skip(missing) < missing:
+            msg = f"the archive ends in this member, which should have {member.size} bytes"
+            raise TruncatedError(msg, file=self._where, member=member.name)
+        padding = member.end - content_end
+        if self._cursor.skip(padding) < padding:
+            self.warnings.append("the archive ends before its last member's padding")
+
+    def _next(self) -> Member | None:
+        """Read one member's headers; None at the end of the archive."""
+        start = self._cursor.position
+        extensions = Extensions(self._where)
+        while True:
+            here = self._cursor.position
+            block = self._cursor.read(BLOCK)
+            if len(block) < BLOCK or block == _ZEROS:
+                if extensions.seen:
+                    msg = "the archive ends behind an extended header"
+                    raise TruncatedError(msg, file=self._where)
+                self.end = start
+                self._end_of_archive(block, start)
+                return None
+            flag = self._check(block, first=here == 0)
+            if flag not in _EXTENSIONS:
+                self.header, self.pax = block, extensions.pax
+                return self._member(block, extensions, start)
+            if flag == b"g":
+                # As in Go, the extended headers before a global one apply to it, not to what follows.
+                return self._global(block, start)
+            extensions.add(flag, self._body(block, MAX_PAX_SIZE))
+
+    def _check(self, block: bytes, *, first: bool) -> bytes:
+        """Verify the checksum, unsigned or (old Sun tar) signed; return the typeflag."""
+        if not checksum_fits(block):
+            if first:
+                raise not_a_tar(block, self._where)
+            msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
+            raise FormatError(msg, file=self._where)
+        return block[156:157]
+
+    def _body(self, block: bytes, limit: int) -> bytes:
+        """Return the content of an extended header."""
+        size = self._size(block, "extended header")
+        if size > limit:
+            msg = f"an extended tar header of {size} bytes is over the limit of {limit}"
+            raise UnsafeInputError(msg, file=self._where)
+        padded = -(-size // BLOCK) * BLOCK
+        body = self._cursor.read(padded)
+        if len(body) < padded:
+            msg = "the archive ends in an extended header"
+            raise TruncatedError(msg, file=self._where)
+        self._count_extension(size, body.count(b"\n"))
+        return body[:size]
+
+    def _count_extension(self, size: int, records: int = 0) -> None:
+        """Count an extended header against the limits of the whole archive."""
+        self._extensions_size += size
+        self._records += records
+        if self._extensions_size > MAX_ALL_EXTENSIONS or self._records > MAX_PAX_RECORDS:
+            msg = (
+                f"its extended headers have more than {MAX_ALL_EXTENSIONS} bytes or {MAX_PAX_RECORDS} records together"
+            )
+            raise UnsafeInputError(msg, file=self._where)
+
+    def _global(self, block: bytes, start: int) -> Member:
+        """Return a global PAX header as a member; refuse one that renames or resizes.
+
+        Go's reader ignores its records and GNU tar obeys, so they would see different members.
+        """
+        for key in pax_records(self._body(block, MAX_PAX_SIZE), self._where):
+            if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
+                msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
+                raise FormatError(msg, file=self._where)
+        self.header, self.pax = block, {}
+        end = self._cursor.position
+        return Member(text_of(full_name(HEADER.unpack(block))), "global", 0, start=start, offset=end, end=end)
+
+    def _size(self, block: bytes, member: str) -> int:
+        field = block[124:136]
+        if field[0] & 0x80:  # GNU base-256, two's complement from the second-highest bit
+            value = int.from_bytes(field, "big", signed=False) & ((1 << 95) - 1)
+            if field[0] & 0x40:
+                value -= 1 << 95
+        else:
+            match = OCTAL.match(field)
+            if not match:
+                msg = f"the size in the tar header is no number: '{text_of(field)}'"
+                raise FormatError(msg, file=self._where, member=member)
+            value = int(match[1] or b"0", 8)
+        return self._sane(value, member)
+
+    def _sane(self, size: int, member: str) -> int:
+        if not 0 <= size <= _MAX_SIZE - BLOCK:
+            msg = f"impossible size {size} in the tar header"
+            raise FormatError(msg, file=self._where, member=member)
+        return size
+
+    def _member(self, block: bytes, extensions: Extensions, start: int) -> Member:
+        fields = HEADER.unpack(block)
+        flag: bytes = fields[7]
+        raw_name = extensions.name(full_name(fields), flag)
+        raw_link = extensions.link(cut(fields[8]))
+        name, link = text_of(raw_name), text_of(raw_link)
+        if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:
+            msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
+            raise UnsafeInputError(msg, file=self._where, member=name[:80])
+        self._names_size += len(raw_name) + len(raw_link)
+        if self._names_size > MAX_ALL_MEMBER_NAMES:
+            msg = f"names and links of its members have more than {MAX_ALL_MEMBER_NAMES} bytes together"
+            raise UnsafeInputError(msg, file=self._where)
+        kind = _KINDS.get(flag, "other")
+        if flag == b"\0" and name.endswith("/"):
+            kind = "dir"  # how v7 wrote folders
+        size = self._size(block, name)
+        stated = extensions.size()
+        if stated is not None:
+            # A writer leaves 0 (or what fits) in the header where only PAX can hold the size.
+            if size not in (0, stated) and stated < _OCTAL_END:
+                msg = f"its PAX header says {stated} bytes and its tar header {size}"
+                raise FormatError(msg, file=self._where, member=name)
+            size = self._sane(stated, name)
+        if kind not in {"file", "other"}:
+            # Go and Python give such members no content whatever the field says.
+            if size:
+                self.warnings.append(f"{name}: a {kind} with a size of {size} bytes; taken as 0")
+            size = 0
+        sparse = flag == b"S" or extensions.sparse
+        if flag == b"S":
+            self._pass_sparse_map(block, name)
+        offset = self._cursor.position
+        return Member(
+            name=name,
+            kind=kind,
+            size=size,
+            link=link if kind in {"symlink", "hardlink"} else "",
+            sparse=sparse,
+            start=start,
+            offset=offset,
+            end=offset + -(-size // BLOCK) * BLOCK,
+            disputed=_SYMLINK_MODE if kind == "file" and is_symlink_mode(fields[1]) else "",
+        )
+
+    def _pass_sparse_map(self, block: bytes, name: str) -> None:
+        """Skip the extension blocks of an old GNU sparse header (`isextended`)."""
+        more = block[482]
+        blocks = 0
+        while more:
+            block = self._cursor.read(BLOCK)
+            blocks += 1
+            if len(block) < BLOCK or blocks > MAX_PAX_SIZE // BLOCK:
+                msg = "the map of a sparse member does not end"
+                raise TruncatedError(msg, file=self._where, member=name)
+            self._count_extension(BLOCK)
+            more = block[504]
+
+    def _end_of_archive(self, block: bytes, start: int) -> None:
+        if not block:
+            if not start:
+                msg = "this is no archive: it is empty"
+                raise UnknownFormatError(msg, file=self._where)
+            self.warnings.append("the archive has no end-of-archive blocks")
+            return
+        if len(block) < BLOCK:
+            if not start:
+                raise not_a_tar(block, self._where)
+            msg = "the archive ends in the midst of a tar header"
+            raise TruncatedError(msg, file=self._where)
+        second = self._cursor.read(BLOCK)
+        if second != _ZEROS:
+            self.warnings.append("the archive ends with a lone zero block")
+            if second.strip(b"\0"):
+                self._junk()
+
+    def _junk(self) -> None:
+        if not self._junk_seen:
+            self._junk_seen = True
+            self.warnings.append("what follows the archive's end is ignored")
+
+    def finish(self) -> None:
+        """Look at what follows the end; drain a stream, so that its writer may end well."""
+        limit = _TAIL_DRAIN if isinstance(self._cursor, StreamCursor) else _TAIL_LOOK
+        while limit > 0 and (data := self._cursor.read(min(limit, _TAIL_LOOK))):
+            limit -= len(data)
+            if data.strip(b"\0"):
+                self._junk()

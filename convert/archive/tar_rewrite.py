@@ -1,0 +1,150 @@
+"""Write an existing tar again with members left out and others added; all else byte for byte.
+
+What was verified in the source is verified again in what is written: the source may
+have changed in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert.archive import tar_reader, tar_writer
+from convert.archive.blob import PreadStream, changed
+from convert.archive.copy import Sink, copy_extent
+from convert.archive.tree import clean
+from convert.limits import CHUNK
+from convert.model.image import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from convert.archive.tar_reader import Member
+    from convert.archive.tar_tree import TarTree
+    from convert.archive.tar_writer import Item
+    from convert.model.digest import Digest
+
+
+def kept(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:
+    """Yield the stretches of a tar that stay: all members with their headers, but those dropped."""
+    begin = 0
+    for member in tree.members:
+        if clean(member.name) in drop:
+            if member.start > begin:
+                yield Extent(tree.fd, begin, member.start - begin)
+            begin = member.end
+    if tree.end > begin:
+        yield Extent(tree.fd, begin, tree.end - begin)
+
+
+def added(items: Sequence[Item]) -> bytes:
+    """Return the new members and the end of the archive.
+
+    The end is two zero blocks, as every writer of these archives leaves it.
+    """
+    parts = []
+    for item in items:
+        if not isinstance(item.content, bytes):
+            raise TypeError("only documents and links are added to an archive")
+        parts += [tar_writer.header(item, len(item.content)), item.content, tar_writer.padding(len(item.content))]
+    return b"".join(parts) + tar_writer.END
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Expected:
+    """Bytes of the source that were verified, or that a decision was based on, and their digest."""
+
+    offset: int
+    size: int
+    digest: Digest
+    where: str
+
+
+def write_to_file(
+    fd: int, tree: TarTree, drop: Collection[str], items: Sequence[Item], expected: Iterable[Expected]
+) -> None:
+    """Write the amended archive into an empty file, and verify there what is expected of it.
+
+    The headers are read again from the copy: they have to say what those of the source said.
+
+    Raises:
+        InputError: the source changed while it was read.
+        OSError: writing failed.
+    """
+    sink = Sink(fd)
+    waiting = deque(sorted(expected))
+    for extent in kept(tree, drop):
+        begin = sink.offset
+        if not copy_extent(extent, sink):
+            _copy(tree, extent, sink.write)
+        for group in _within(waiting, extent):
+            copied = Extent(fd, begin + group[0].offset - extent.offset, group[0].size)
+            with _hashed(tree, group) as update:
+                _copy(tree, copied, update)
+    # An archive that was cut in its last padding is accepted; what is added starts a block.
+    sink.write(tar_writer.padding(sink.count))
+    sink.write(added(items))
+    members, _, _ = tar_reader.index(fd, sink.count, where=tree.where)
+    stay = [member for member in tree.members if clean(member.name) not in drop]
+    if list(map(_facts, members[: len(stay)])) != list(map(_facts, stay)) or len(members) != len(stay) + len(items):
+        raise changed(tree.where, "")
+
+
+def _facts(member: Member) -> tuple[object, ...]:
+    return member.name, member.kind, member.size, member.link, member.sparse
+
+
+def write_to_stream(
+    write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]
+) -> None:
+    """Write the amended archive to a stream, in order; nobody else may be able to change the source.
+
+    Raises:
+        OSError: reading failed, or what `write` raises.
+    """
+    count = 0
+    for extent in kept(tree, drop):
+        _copy(tree, extent, write)
+        count += extent.size
+    write(tar_writer.padding(count) + added(items))
+
+
+def send(fd: int, tree: TarTree, write: Callable[[bytes], object]) -> None:
+    """Write a whole file to a stream."""
+    _copy(tree, Extent(fd, 0, os.fstat(fd).st_size), write)
+
+
+def _within(waiting: deque[Expected], extent: Extent) -> Iterator[list[Expected]]:
+    """Take what is expected of the bytes of an extent, in order; one list for each range of them."""
+    while waiting and waiting[0].offset < extent.offset + extent.size:
+        first = waiting.popleft()
+        group = [first]
+        while waiting and (waiting[0].offset, waiting[0].size) == (first.offset, first.size):
+            group.append(waiting.popleft())
+        if first.offset >= extent.offset:  # else it was dropped
+            yield group
+
+
+@contextlib.contextmanager
+def _hashed(tree: TarTree, group: Sequence[Expected]) -> Iterator[Callable[[bytes], object]]:
+    """Give a function to feed the bytes of a range to; check them at the end."""
+    hashers = {each.digest.algorithm: hashlib.new(each.digest.algorithm) for each in group}
+
+    def update(data: bytes) -> None:
+        for hasher in hashers.values():
+            hasher.update(data)
+
+    yield update
+    for each in group:
+        if hashers[each.digest.algorithm].hexdigest() != each.digest.hex:
+            raise changed(tree.where, each.where)
+
+
+def _copy(tree: TarTree, extent: Extent, write: Callable[[bytes], object]) -> None:
+    with PreadStream(extent.fd, extent.offset, extent.size, where=tree.where, member="archive") as stream:
+        while data := stream.read(CHUNK):
+            write(data)

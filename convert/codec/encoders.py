@@ -1,0 +1,154 @@
+"""Every encoder whose bytes can be made here: the profiles, and gzip and zlib.
+
+GNU gzip and zlib are no profiles: nothing is compressed with them on request. They
+are here to tell where a blob came from, and to make it again. Both come from the
+C core (`_native/classic.c`), so they do not depend on the zlib that Python was
+linked to, which may be zlib-ng or a maker's own, with other bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.codec import profile as profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from typing_extensions import Buffer
+
+#: What the binding calls the two encoders (_native/classic.h).
+_CLASSIC: Final = {"gzip": 1, "zlib": 2}
+_MAGIC: Final = b"\x1f\x8b\x08\x00"
+_NO_TIME: Final = bytes(4)
+_HEADER_SIZE: Final = 10
+_UNIX: Final = 3
+_FAT: Final = 0
+_UNKNOWN: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The ten bytes before a gzip body, without name or comment, and who writes them so."""
+
+    raw: bytes
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """One exact encoder.
+
+    `name` is a profile's, `gzip-N` for GNU gzip or `zlib-N`; `compression` "gzip" or
+    "zstd". `headers` are those that its gzip body is found behind.
+    """
+
+    name: str
+    compression: str
+    made_by: str
+    headers: tuple[Header, ...] = ()
+
+    def encoder(self, executor: Executor | None = None, workers: int = 1) -> profiles.Encoder:
+        """Start a stream, in gzip behind the first of `headers`.
+
+        `executor` lets a stream of a profile use `workers` cores.
+        """
+        family, _, level = self.name.partition("-")
+        if family in _CLASSIC:
+            return ClassicGzipEncoder(family, int(level), self.headers[0].raw)
+        return profiles.get(self.name).encoder(executor, workers)
+
+
+class ClassicGzipEncoder(profiles.Encoder):
+    """One gzip stream with the bytes of GNU gzip ("gzip") or zlib ("zlib") behind a header.
+
+    zlib is that of releases 1.2 and 1.3 with memLevel 8, as Python, Java and libarchive
+    use it, fed the input and then told to finish.
+    """
+
+    def __init__(self, family: str, level: int, header: bytes) -> None:
+        """Start a stream of level 1 to 9."""
+        from isal import isal_zlib  # noqa: PLC0415 - start-up time: few commands compress
+
+        from convert._native import Encoder  # noqa: PLC0415
+
+        self._crc32 = isal_zlib.crc32
+        self._encoder = Encoder(_CLASSIC[family], level)
+        self._header = header
+        self._crc = 0
+        self._size = 0
+
+    def write(self, data: Buffer, /) -> bytes:
+        """Take input, return the bytes that are settled."""
+        self._crc = self._crc32(data, self._crc)
+        self._size += memoryview(data).nbytes
+        header, self._header = self._header, b""
+        return header + self._encoder.write(data)
+
+    def finish(self) -> bytes:
+        """End the stream, return the rest of its bytes."""
+        trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+        header, self._header = self._header, b""
+        return header + self._encoder.finish() + trailer
+
+
+def _header(extra_flags: int, system: int, by: str) -> Header:
+    return Header(_MAGIC + _NO_TIME + bytes((extra_flags, system)), by)
+
+
+def _extra_flags(level: int) -> int:
+    """Return XFL as RFC 1952 means it: 2 for the slowest, 4 for the fastest."""
+    return {1: 4, 9: 2}.get(level, 0)
+
+
+def _gzip(level: int) -> Maker:
+    header = _header(_extra_flags(level), _UNIX, f"gzip -{level}n" if level != 6 else "gzip -n")
+    return Maker(f"gzip-{level}", "gzip", "GNU gzip", (header,))
+
+
+def _zlib(level: int) -> Maker:
+    """Return zlib at a level, behind the headers that its users put before it."""
+    flags = _extra_flags(level)
+    headers = [
+        _header(flags, _UNKNOWN, "Python's GzipFile without time"),
+        _header(flags, _UNIX, "zlib itself, as Python's gzip.compress and bsdtar without time"),
+        _header(2, _UNKNOWN, "Python's GzipFile before 3.9 without time"),
+        _header(0, _FAT, "Java before 16"),
+        _header(0, _UNKNOWN, "Java from 16 on"),
+    ]
+    distinct = {header.raw: header for header in reversed(headers)}
+    return Maker(f"zlib-{level}", "gzip", "zlib", tuple(distinct[raw] for raw in dict.fromkeys(h.raw for h in headers)))
+
+
+def _profile(profile: profiles.Profile) -> Maker:
+    level = profile.name.rpartition("-")[2]
+    flags = _extra_flags(int(level)) if level.isdigit() else 0
+    headers = (_header(flags, _UNKNOWN, profile.made_by),) if profile.compression == "gzip" else ()
+    return Maker(profile.name, profile.compression, profile.made_by, headers)
+
+
+#: The commonest first: what registries are full of.
+_COMMON: Final = (
+    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1"),
+    *("gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
+)
+
+
+def makers(compression: str) -> list[Maker]:
+    """Return all makers of "gzip" or "zstd" streams, the commonest first."""
+    found = {maker.name: maker for maker in _all() if maker.compression == compression}
+    return [
+        *(found[name] for name in _COMMON if name in found),
+        *(found[name] for name in found if name not in _COMMON),
+    ]
+
+
+def _all() -> Iterator[Maker]:
+    for profile in profiles.all_profiles():
+        if profile.compression:
+            yield _profile(profile)
+    for level in range(1, 10):
+        yield _gzip(level)
+        yield _zlib(level)

@@ -1,0 +1,166 @@
+"""Compression profiles: names for exact encoders (CONTRACT.md, "Compression profiles").
+
+A profile's output never changes: the same input gives the same bytes on every
+machine, however it is chunked and on however many cores. A fix is a new name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+
+from convert.errors import UsageError, shortened, suggestion
+from convert.limits import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from typing_extensions import Buffer
+
+#: Levels of zstd that are offered. Above 19 the window needs more memory than
+#: many readers grant (Docker and containerd stop at 2**27 bytes or before).
+_ZSTD_LEVELS: Final = range(1, 20)
+#: So few workers take turns with the caller of an encoder that splits its stream, which also reads and
+#: hashes; with more, joining what they have guessed is enough for it.
+FEW_WORKERS: Final = 3
+_GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
+_GENERATIONS: Final = ("go1.26", "go1.27")
+
+
+class Encoder(Protocol):
+    """One stream being compressed."""
+
+    def write(self, data: Buffer, /) -> bytes:
+        """Take input, return the bytes that are settled."""
+
+    def finish(self) -> bytes:
+        """End the stream, return the rest."""
+
+    def take(self, stream: BinaryIO) -> bytes | None:
+        """Take what one read of `stream` gives, return the bytes that are settled; None at its end."""
+        chunk = stream.read(CHUNK)
+        return self.write(chunk) if chunk else None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One exact encoder.
+
+    `compression` is "", "gzip" or "zstd", as media types name it; `aliases` are
+    other spellings, `made_by` the tools that write such bytes.
+    """
+
+    name: str
+    compression: str
+    aliases: tuple[str, ...] = ()
+    made_by: str = ""
+
+    @property
+    def splits(self) -> bool:
+        """Whether one stream can use several cores: the numbered levels of Go's encoders can."""
+        return self.compression == "gzip" and self.name.rpartition("-")[2].isdigit()
+
+    def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
+        """Start a stream; `executor` lets one stream use `workers` cores."""
+        # Encoders are imported where one is needed: `id` and `inspect` need none.
+        if self.compression == "":
+            return _Plain()
+        if self.compression == "zstd":
+            return _Zstd(int(self.name.removeprefix("zstd-")))
+        from convert.codec.gzip import GoGzipEncoder  # noqa: PLC0415
+
+        generation, _, level = self.name.partition("-")
+        return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
+
+
+class _Plain(Encoder):
+    def write(self, data: Buffer, /) -> bytes:
+        return bytes(data)
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class _Zstd(Encoder):
+    """One frame, one thread, no content size: the bytes depend on the input alone.
+
+    libzstd's worker threads would cut the input into jobs and change the bytes.
+    """
+
+    def __init__(self, level: int) -> None:
+        import zstandard  # noqa: PLC0415
+
+        self._object = zstandard.ZstdCompressor(level=level, write_content_size=False, threads=0).compressobj()
+
+    def write(self, data: Buffer, /) -> bytes:
+        return self._object.compress(memoryview(data))
+
+    def finish(self) -> bytes:
+        return self._object.flush()
+
+
+_MADE_BY: Final = {
+    "go1.26-1": "crane, ko, kaniko and all of go-containerregistry, built with Go up to 1.26",
+    "go1.26-6": "docker push, buildkit and containerd, built with Go up to 1.26",
+    "go1.27-1": "crane, ko, kaniko and all of go-containerregistry, built with Go 1.27",
+    "go1.27-6": "docker push, buildkit and containerd, built with Go 1.27",
+    "zstd-3": "the zstandard release that imgconv pins, at its default level",
+    "none": "docker save, and layouts with plain layers",
+}
+_ALIASES: Final = {
+    "go1.26-1": ("gzip", "crane", "crane@go1.26"),
+    "go1.26-6": ("docker", "docker@go1.26"),
+    "go1.27-1": ("crane@go1.27",),
+    "go1.27-6": ("docker@go1.27",),
+    "zstd-3": ("zstd",),
+}
+
+#: What `--compress` is when nobody says.
+DEFAULT: Final = "go1.26-1"
+
+
+def _profile(name: str, compression: str, otherwise: str) -> Profile:
+    return Profile(name, compression, _ALIASES.get(name, ()), _MADE_BY.get(name, otherwise))
+
+
+def all_profiles() -> Iterator[Profile]:
+    """Yield every profile, the default's family first."""
+    for generation in _GENERATIONS:
+        release = "up to 1.26" if generation == "go1.26" else "1.27"
+        for level in _GO_LEVELS:
+            what = {"huffman": "HuffmanOnly", "store": "NoCompression"}.get(level, f"level {level}")
+            otherwise = f"Go programs that ask compress/gzip for {what}, Go {release}"
+            yield _profile(f"{generation}-{level}", "gzip", otherwise)
+    for number in _ZSTD_LEVELS:
+        yield _profile(f"zstd-{number}", "zstd", f"the zstandard release that imgconv pins, at level {number}")
+    yield _profile("none", "", "")
+
+
+def report() -> list[dict[str, object]]:
+    """Return what `imgconv profiles --json` lists (schemas/report-profiles.json)."""
+    return [
+        {
+            "name": profile.name,
+            "compression": profile.compression or "none",
+            "aliases": list(profile.aliases),
+            "default": profile.name == DEFAULT,
+            "made_by": profile.made_by,
+        }
+        for profile in all_profiles()
+    ]
+
+
+def get(name: str) -> Profile:
+    """Return the profile with this name or alias.
+
+    Raises:
+        UsageError: there is none; the error says where they are listed.
+    """
+    for profile in all_profiles():
+        if name == profile.name or name in profile.aliases:
+            return profile
+    known = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
+    raise UsageError(
+        f"unknown compression profile {shortened(name)!r}", hint=suggestion(name, known) + "imgconv profiles lists them"
+    )

@@ -1,0 +1,323 @@
+"""`--add-repositories`: give an existing archive the legacy `repositories` file.
+
+Every other member stays byte for byte; no layer is copied twice (CONTRACT.md,
+"v1 IDs and `--add-repositories`").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from convert.archive import tar_rewrite
+from convert.archive.atomic import AtomicFile, held_back
+from convert.archive.folders import Place
+from convert.archive.open import STDIN, open_whole_tar, path_of
+from convert.archive.spool import unnamed_file
+from convert.archive.stream_sink import STDOUT, open_stream
+from convert.archive.tree import clean
+from convert.codec import decompress
+from convert.codec import profile as profiles
+from convert.commands.verify_output import prove_layers
+from convert.errors import InputError, StorageError, UsageError
+from convert.layer.transcode import Workshop
+from convert.layer.verify import HashingStream, Proofs, compression_of, drain, present
+from convert.limits import MAX_LAYER_SIZE, usable_cores
+from convert.model.digest import Digest
+from convert.plan.transform import layers_of
+from convert.reader.detect import read
+from convert.writer.destination import check_folder, check_spelling
+from convert.writer.options import WriteOptions
+from convert.writer.repositories import MEMBER, additions_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.archive.tar_tree import TarTree
+    from convert.archive.tar_writer import Content
+    from convert.layer.transcode import LayerDigests
+    from convert.model.image import Blob, Descriptor, ImageSet, Layer
+    from convert.writer.options import V1Scheme
+    from convert.writer.repositories import Additions
+
+
+def add_repositories(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None = None,
+    *,
+    v1_ids: V1Scheme | None = None,
+    compress: str | None = None,
+    verify: str = "digests",
+    max_layer_size: int | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    remark: Callable[[str], None] = lambda _: None,
+) -> ImageSet:
+    """Add or mend `repositories`; return what the archive holds.
+
+    Without `destination` in place, keeping mode and owner; a symbolic link is resolved
+    once, and the file that was opened is replaced. `-` writes to standard output. v1
+    IDs are the source's own where every layer has one, else made by `v1_ids`. Layers,
+    and v1 directories that are there, are verified before anything is written.
+
+    Raises:
+        UsageError: no name in the archive, a folder, no `manifest.json`, or a
+            compressed source without a destination.
+        InputError: the source is damaged or hostile.
+        StorageError: reading or writing failed.
+    """
+    target = os.fspath(destination) if destination is not None else None
+    if target is None and source == STDIN:
+        target = STDOUT
+    if target == STDOUT and os.isatty(1):
+        raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
+    if target is not None:
+        check_spelling(None, target)
+        check_folder(target)
+    tree, wrapper = open_whole_tar(os.fspath(source))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(tree)
+        if wrapper and target is None:
+            raise UsageError(
+                f"is compressed ({wrapper}) and cannot be changed in place",
+                file=tree.where,
+                hint="give a DEST; it comes out plain",
+            )
+        place = stack.enter_context(_opened_place(path_of(os.fspath(source)), tree)) if target is None else None
+        if tree.find("manifest.json") is None:
+            raise UsageError(
+                "has no manifest.json, so it names no images for repositories",
+                file=tree.where,
+                hint="--to docker-save makes an archive that does",
+            )
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
+        tree.on_read = lambda blob, data: proofs.blobs.add(blob, Digest.of(data), len(data))
+        images = read(tree)
+        for warning in images.warnings:
+            remark(warning)
+
+        @functools.cache
+        def layer_digests() -> LayerDigests:
+            profile = profiles.get(compress or profiles.DEFAULT)
+            with Workshop(jobs=jobs or usable_cores(), profile=profile, proofs=proofs) as shop:
+                return shop.digests(images)
+
+        try:
+            # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
+            with ThreadPoolExecutor(jobs or usable_cores()) as executor:
+                prove_layers(images, proofs, executor, full=verify == "full")
+            held = _Held(tree, images, proofs)
+            changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
+        except InputError as error:
+            error.file = error.file or tree.where
+            raise
+        for fault in changes.faults:
+            remark(f"{fault}; replaced")
+        if changes.replaced:
+            remark(f"{MEMBER}: {changes.replaced}; replaced")
+        if target is None and not changes.append and not changes.drop:
+            remark(f"{MEMBER}: already there and right, nothing written")
+            return images
+        _write(tree, target, changes, place, _expected(tree, proofs), force=force)
+        return images
+
+
+def _changes(
+    tree: TarTree,
+    images: ImageSet,
+    held: _Held,
+    v1_ids: V1Scheme,
+    layer_digest: Callable[[Layer], Digest],
+    remark: Callable[[str], None],
+) -> Additions:
+    def member_of(layer: Layer) -> str:
+        return present(layer, tree.where).where
+
+    options = WriteOptions(
+        content=_unused_content,
+        blob=_unused_blob,
+        layer_digest=layer_digest,
+        warn=remark,
+        v1_ids=v1_ids,
+    )
+    existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None
+    return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of, held=held)
+
+
+class _Held:
+    """What the archive holds already (`formats.repositories.Members`)."""
+
+    def __init__(self, tree: TarTree, images: ImageSet, proofs: Proofs) -> None:
+        self._tree = tree
+        self._images = images
+        self._proofs = proofs
+        self._digests: dict[tuple[int, str], Digest | None] = {}
+
+    def document(self, name: str) -> bytes | None:
+        try:
+            return self._tree.read(name)
+        except InputError:
+            return None
+
+    def is_layer(self, name: str, layer: Layer) -> bool:
+        try:
+            blob = self._tree.find(name)
+        except InputError:
+            return False
+        # Those of the images were verified before.
+        return blob is not None and (blob is layer.blob or self._plain_digest(blob, layer.diff_id) == layer.diff_id)
+
+    def _plain_digest(self, blob: Blob, wanted: Digest) -> Digest | None:
+        """Return the digest of what a blob unpacks to, None if it is damaged; each blob is read once."""
+        key = id(blob), wanted.algorithm
+        if key not in self._digests:
+            seen: list[Digest] = []
+            try:
+                raw = HashingStream(
+                    blob.open(), "sha256", lambda digest, size: self._proofs.blobs.add(blob, digest, size)
+                )
+                plain = decompress.decompress(cast("BinaryIO", raw), compression_of(blob), where=blob.where)
+                hashing = HashingStream(
+                    plain,
+                    wanted.algorithm,
+                    lambda digest, _: seen.append(digest),
+                    limit=self._proofs.max_layer_size,
+                    where=blob.where,
+                )
+                with cast("BinaryIO", hashing) as stream:
+                    drain(stream)
+            except InputError:
+                seen.clear()
+            self._digests[key] = seen[0] if seen else None
+        return self._digests[key]
+
+    def needed_by(self, name: str) -> str:
+        member = self._tree.member(name)
+        folder = "/" not in name
+        if member is not None and (member.kind == "dir") != folder:
+            return "it is a folder" if not folder else "it is not a folder"
+        if folder or member is None:
+            return ""
+        if name in self._layers:
+            return "manifest.json names it as a layer"
+        return self._links.get(name, "")
+
+    @functools.cached_property
+    def _layers(self) -> frozenset[str]:
+        return frozenset(layer.blob.where for _, layer in layers_of(self._images) if layer.blob is not None)
+
+    @functools.cached_property
+    def _links(self) -> dict[str, str]:
+        """For each member to which a link leads: what says so."""
+        found: dict[str, str] = {}
+        for member in self._tree.members:
+            name = clean(member.name)
+            if name is None or member.kind not in {"symlink", "hardlink"}:
+                continue
+            with contextlib.suppress(InputError):
+                blob = self._tree.find(name)
+                if blob is not None and blob.where != name:
+                    found.setdefault(blob.where, f"{name} is a link to it")
+        return found
+
+
+def _unused_content(_: Layer) -> Content:
+    raise ValueError("no layer is written")
+
+
+def _unused_blob(_: Blob, __: Descriptor) -> Content:
+    raise ValueError("no blob is written")
+
+
+def _opened_place(path: str, tree: TarTree) -> Place:
+    """Return where the file lies that was opened at `path`: the link it may be is resolved here, once.
+
+    Raises:
+        StorageError: the path leads to another file by now.
+    """
+    try:
+        place = Place(os.path.realpath(path))
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="opening its folder") from error
+    status = place.status()
+    if status is None or not os.path.samestat(status, os.fstat(tree.fd)):
+        place.close()
+        raise StorageError("it was moved or replaced when it was opened, so it is not changed", file=path)
+    return place
+
+
+def _expected(tree: TarTree, proofs: Proofs) -> list[tar_rewrite.Expected]:
+    """Return what has to be in the result: the members that were verified or read, and their repetitions."""
+    alike: dict[tuple[str | None, int], list[int]] = {}
+    at: dict[int, list[int]] = {}
+    for member in tree.members:
+        if member.kind == "file":
+            offsets = alike.setdefault((clean(member.name), member.size), [])
+            offsets.append(member.offset)
+            at[member.offset] = offsets
+    return [
+        tar_rewrite.Expected(offset, size, digest, blob.where)
+        for blob, digest, size in proofs.blobs
+        if (extent := blob.extent()) is not None
+        for offset in at.get(extent.offset, ())
+    ]
+
+
+def _write(
+    tree: TarTree,
+    destination: str | None,
+    changes: Additions,
+    place: Place | None,
+    expected: list[tar_rewrite.Expected],
+    *,
+    force: bool,
+) -> None:
+    """Write the amended archive to `destination`, or over the file at `place`, which was opened."""
+    if destination is not None and (stream := open_stream(destination)) is not None:
+        with contextlib.closing(stream), _writing(destination):
+            if tree.private:
+                tar_rewrite.write_to_stream(stream.write, tree, changes.drop, changes.append)
+                return
+            # A stream cannot be taken back: what goes into it is a copy that was verified.
+            copy = unnamed_file(None)
+            try:
+                tar_rewrite.write_to_file(copy, tree, changes.drop, changes.append, expected)
+                tar_rewrite.send(copy, tree, stream.write)
+            finally:
+                os.close(copy)
+        return
+    target = tree.where if destination is None else destination
+    if destination is not None and not force and _same(destination, tree.fd):
+        raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
+    with contextlib.ExitStack() as stack:
+        with held_back():
+            if place is not None:
+                out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))
+            else:
+                out = AtomicFile(target, replace=force)
+            stack.enter_context(out)
+        with _writing(target):
+            tar_rewrite.write_to_file(out.fd, tree, changes.drop, changes.append, expected)
+        tree.check_unchanged()
+        out.commit()
+
+
+@contextlib.contextmanager
+def _writing(target: str) -> Iterator[None]:
+    """Name the target in errors of the system; a reader that went away is none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError.from_os(error, file=target, doing="writing") from error
+
+
+def _same(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except OSError:
+        return False

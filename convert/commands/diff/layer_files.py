@@ -1,0 +1,239 @@
+"""The files of two layers: what one adds, what it leaves out, what it has otherwise.
+
+Both tars are streamed, each content hashed as it passes, and what was learnt
+goes into a database in a temporary file that has no name: memory stays bounded
+however many files a layer has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from convert.archive.tar_reader import StreamCursor, TarReader
+from convert.archive.tree import clean
+from convert.errors import FormatError, UnknownFormatError
+from convert.layer.verify import PlainContent, drain
+from convert.limits import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from convert.archive.tar_reader import Member
+    from convert.layer.verify import Proofs
+    from convert.model.image import Layer
+
+#: What is compared of a file, in the order it is told. Whiteouts are a type.
+ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime", "device", "xattr", "name")
+_XATTRS: Final = (b"SCHILY.xattr.", b"SCHILY.acl.", b"LIBARCHIVE.xattr.", b"RHT.security.")
+_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)")
+_OPAQUE: Final = ".wh..wh..opq"
+_WHITEOUT: Final = ".wh."
+_MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """One path in two layers.
+
+    `change` is "added", "removed" or "changed"; `attributes` are those that
+    differ as (name, A's, B's), for a file of one layer alone those that tell most.
+    """
+
+    change: str
+    path: str
+    attributes: tuple[tuple[str, str | None, str | None], ...]
+
+
+def layer_files(a: Layer | None, b: Layer | None, proofs: tuple[Proofs, Proofs]) -> Iterator[FileDifference]:
+    """Yield the files that differ between two layers, by path; None is a layer without files.
+
+    `proofs` are those of A's and B's archives. Of a path that a tar has twice, the last counts, as when it is unpacked.
+
+    Raises:
+        DigestMismatchError: a layer is not what names it.
+        InputError: it is no sound tar.
+        NotRepresentableError: a layer is not in the source.
+    """
+    with closing(_Files(a, proofs[0])) as left, closing(_Files(b, proofs[1])) as right:
+        yield from _merged(left, right)
+
+
+_Row = tuple[bytes, tuple[str | None, ...]]
+
+
+def _merged(left: _Files, right: _Files) -> Iterator[FileDifference]:
+    """Walk two sorted lists side by side."""
+    ones, others = left.rows(), right.rows()
+    one, other = next(ones, None), next(others, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one[0] < other[0]):
+            if one is not None:
+                yield _alone("removed", one)
+            one = next(ones, None)
+        elif one is None or other[0] < one[0]:
+            yield _alone("added", other)
+            other = next(others, None)
+        else:
+            changed = tuple(
+                (name, mine, its) for name, mine, its in zip(ATTRIBUTES, one[1], other[1], strict=True) if mine != its
+            )
+            if changed:
+                yield FileDifference("changed", _text(one[0]), changed)
+            one, other = next(ones, None), next(others, None)
+
+
+def _alone(change: str, row: _Row) -> FileDifference:
+    told = [(name, value) for name, value in zip(ATTRIBUTES, row[1], strict=True) if name in {"type", "size", "link"}]
+    return FileDifference(
+        change,
+        _text(row[0]),
+        tuple((name, value, None) if change == "removed" else (name, None, value) for name, value in told if value),
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class _Files:
+    """The files of one layer, sorted by path."""
+
+    def __init__(self, layer: Layer | None, proofs: Proofs) -> None:
+        """Read the whole layer, if there is one."""
+        # An empty name is a temporary file that SQLite keeps in memory while it is small.
+        self._database = sqlite3.connect("", isolation_level=None)
+        try:
+            run = self._database.execute
+            run(f"PRAGMA cache_size = {_MEBIBYTE_PAGES}")
+            run("PRAGMA journal_mode = OFF")
+            run("PRAGMA synchronous = OFF")
+            columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
+            # Written in the tar's order and sorted by SQLite's own merge: no index to jump about in.
+            run(f"CREATE TABLE files (path BLOB, {columns})")
+            if layer is not None:
+                marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
+                rows = _read(layer, proofs)
+                run("BEGIN")
+                self._database.executemany(
+                    f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
+                    ((path, *values) for path, values in rows),
+                )
+                run("COMMIT")
+        except BaseException:
+            self._database.close()
+            raise
+
+    def rows(self) -> Iterator[_Row]:
+        """Yield path and attributes, sorted by path; of one path the last in the tar."""
+        found: _Row | None = None
+        for path, *values in self._database.execute("SELECT * FROM files ORDER BY path, rowid"):
+            if found is not None and found[0] != path:
+                yield found
+            found = path, tuple(values)
+        if found is not None:
+            yield found
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _read(layer: Layer, proofs: Proofs) -> Iterator[_Row]:
+    """Yield what a layer's tar holds; its end proves the DiffID."""
+    where = layer.blob.where if layer.blob is not None else str(layer.diff_id)
+    # Headers are small and many: without a buffer each would be a system call of its own.
+    raw = cast("io.RawIOBase", PlainContent(layer, proofs).open())
+    with io.BufferedReader(raw, CHUNK) as stream:
+        cursor = StreamCursor(stream)
+        reader = TarReader(cursor, where=where)
+        try:
+            for member in reader:
+                if member.kind != "global":
+                    yield _row(member, reader, cursor)
+        except UnknownFormatError as error:
+            # No bytes at all are a layer too; Docker loads it.
+            if cursor.position:
+                raise FormatError("the layer is no tar", member=where, file=proofs.file) from error
+        drain(stream)
+
+
+def _row(member: Member, reader: TarReader, cursor: StreamCursor) -> _Row:
+    path = clean(member.name) or member.name.strip("/") or "/"
+    header, pax = reader.header, reader.pax
+    content = None
+    if member.kind == "file":
+        hasher = hashlib.sha256()
+        left = member.size
+        while left and (data := cursor.read(min(left, CHUNK))):
+            hasher.update(data)
+            left -= len(data)
+        content = f"sha256:{hasher.hexdigest()}"
+    values = {
+        "type": _type(member),
+        "size": str(member.size) if member.kind == "file" else None,
+        "content": content,
+        "link": member.link or None,
+        "mode": f"{_number(header[100:108]) & 0o7777:04o}",
+        "owner": _owner(header, pax),
+        "mtime": _pax_text(pax, b"mtime") or str(_number(header[136:148])),
+        "device": f"{_number(header[329:337])},{_number(header[337:345])}" if member.kind == "device" else None,
+        "xattr": _xattrs(pax),
+        # `./a` and `a` are one file under two spellings.
+        "name": None if member.name.rstrip("/") == path else member.name,
+    }
+    row = tuple(_storable(values[name]) for name in ATTRIBUTES)
+    return path.encode("utf-8", "surrogateescape"), row
+
+
+def _storable(text: str | None) -> str | None:
+    """Return a text that SQLite takes: bytes that were no UTF-8 are escaped."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _type(member: Member) -> str:
+    name = member.name.rstrip("/").rpartition("/")[2]
+    if name == _OPAQUE:
+        return "opaque whiteout"
+    if name.startswith(_WHITEOUT):
+        return "whiteout"
+    return "sparse file" if member.sparse else member.kind
+
+
+def _owner(header: bytes, pax: Mapping[bytes, bytes]) -> str:
+    """Return `uid:gid (user:group)`, names only where the tar has them."""
+    numbers = [_pax_text(pax, b"uid") or str(_number(header[108:116]))]
+    numbers.append(_pax_text(pax, b"gid") or str(_number(header[116:124])))
+    ustar = header[257:262] == b"ustar"
+    names = [
+        _pax_text(pax, key) or (_text(field.partition(b"\0")[0]) if ustar else "")
+        for key, field in ((b"uname", header[265:297]), (b"gname", header[297:329]))
+    ]
+    return ":".join(numbers) + (f" ({':'.join(names)})" if any(names) else "")
+
+
+def _pax_text(pax: Mapping[bytes, bytes], key: bytes) -> str:
+    return _text(pax.get(key, b""))
+
+
+def _xattrs(pax: Mapping[bytes, bytes]) -> str | None:
+    """Return the extended attributes, sorted; long values as their digest."""
+    found = sorted((key, value) for key, value in pax.items() if key.startswith(_XATTRS))
+    return " ".join(f"{_text(key)}={_value(value)}" for key, value in found) or None
+
+
+def _value(value: bytes) -> str:
+    return value.hex() if len(value) <= 64 else f"sha256:{hashlib.sha256(value).hexdigest()}"
+
+
+def _number(field: bytes) -> int:
+    """Return a numeric header field: octal, or GNU's base-256; 0 for what is neither."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
+    match = _OCTAL.match(field)
+    return int(match[1] or b"0", 8) if match else 0

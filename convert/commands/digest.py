@@ -1,0 +1,418 @@
+"""The digests that pushes would give: every layer read once, nothing written.
+
+One stream of a layer's plain bytes feeds as many encoders as are asked about,
+each of them on all cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.archive.open import open_source
+from convert.codec import profile as profiles
+from convert.commands import convert
+from convert.diagnostics import Remarks
+from convert.errors import NotRepresentableError, UsageError
+from convert.identity.engine_id import entry_text, manifest_digest
+from convert.identity.push import tools
+from convert.layer.pool import results_of
+from convert.layer.verify import PlainContent, Proofs, StoredContent, compression_of, drain, present
+from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
+from convert.model import mediatype
+from convert.model.digest import Digest
+from convert.model.image import Artifact, Descriptor, Image, Index, Layer, Other
+from convert.plan import push
+from convert.plan.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
+from convert.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
+
+    from convert.identity.push.tools import Pusher
+    from convert.model.image import Blob, ImageSet, Manifest, Node
+    from convert.plan.push import Load
+    from convert.progress import Progress
+
+#: Raised when a key of the `--json` document changes its meaning or goes away.
+VERSION: Final = 1
+
+_RECIPE: Final = Recipe(plain=False, manifests=True)
+#: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
+_ABREAST: Final = 2
+#: Bytes of a layer, which may be compressed, from which on its encoders use all cores.
+_SPLIT_SIZE: Final = 256 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What one push would put into a registry: a manifest or index under its names."""
+
+    pusher: Pusher
+    names: tuple[str, ...]
+    node: Node
+
+    @property
+    def digest(self) -> Digest:
+        """The digest that the registry shows."""
+        digest = manifest_digest(self.node)
+        if digest is None:
+            raise ValueError("nothing is pushed without a manifest")
+        return digest
+
+    @property
+    def media_type(self) -> str:
+        """What the registry is told that it is."""
+        if isinstance(self.node, Index):
+            return self.node.media_type
+        if isinstance(self.node, Other):
+            return self.node.descriptor.media_type
+        return self._manifest().media_type
+
+    @property
+    def size(self) -> int:
+        """Bytes of what has the digest."""
+        return self.node.descriptor.size if isinstance(self.node, Other) else len(self.raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The manifest's or index's bytes.
+
+        Raises:
+            NotRepresentableError: of a media type that may be anything.
+        """
+        if isinstance(self.node, Index):
+            return self.node.raw
+        if isinstance(self.node, Other):
+            raise NotRepresentableError(f"{self.digest} is {self.media_type}, which is no manifest that imgconv knows")
+        return self._manifest().raw
+
+    def _manifest(self) -> Manifest:
+        manifest = self.node.manifest if isinstance(self.node, Image | Artifact) else None
+        if manifest is None:
+            raise ValueError("nothing is pushed without a manifest")
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a tool cannot push a source."""
+
+    pusher: Pusher
+    reason: str
+
+
+@dataclass(slots=True)
+class Answer:
+    """The digests of everything selected, pusher by pusher."""
+
+    source: str
+    format: str
+    wrapper: str
+    pushed: list[Pushed] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=Remarks)
+
+
+def digests(
+    source: str,
+    asked: Sequence[Pusher] = (),
+    *,
+    images: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    max_layer_size: int | None = None,
+    jobs: int | None = None,
+    remark: Callable[[str], None] = lambda _: None,
+    progress: Progress | None = None,
+) -> Answer:
+    """Return the digests that `asked` pushers would give what a source holds.
+
+    Without `asked`, those of all of them; one that cannot read the source then is
+    among the refused, unless that holds for all.
+
+    Raises:
+        UsageError: a pusher that was asked for cannot read the source, or the
+            selection fits nothing.
+        InputError: the source is damaged, hostile, unsupported or no image.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_source(source))
+        answer = Answer(opened.path, "", opened.wrapper)
+
+        def said(text: str) -> None:
+            if text not in answer.warnings:
+                answer.warnings.append(text)
+                remark(text)
+
+        loads: list[Load] = []
+        selections: dict[str, ImageSet] = {}
+        refusals: dict[str, UsageError] = {}
+        for pusher in asked or tools.PUSHERS:
+            try:
+                if (refusal := refusals.get(pusher.tool)) is not None:
+                    raise refusal
+                # Generations of one tool read the source alike.
+                if pusher.tool not in selections:
+                    selections[pusher.tool] = convert.selected(opened, images, platforms, (), said, pusher)
+                loads.append(push.load(pusher, selections[pusher.tool], said))
+            except UsageError as error:
+                if asked or (pusher is tools.PUSHERS[-1] and not loads):
+                    raise
+                refusals[pusher.tool] = error
+                answer.refused.append(Refused(pusher, error.message))
+        answer.format = loads[-1].images.format
+        shown = progress or Silent()
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
+        workers = jobs or usable_cores()
+        survey = stack.enter_context(Survey(workers, proofs, shown))
+        for made in survey.run(loads):
+            answer.pushed.extend(made)
+        opened.tree.check_unchanged()
+    return answer
+
+
+# -- layers ------------------------------------------------------------------------
+
+#: A layer's bytes and the digests that name them: what is read once.
+_Key = tuple[int, Digest, "tuple[Digest, int] | None"]
+#: What is wanted of it: a form, and the profile if it is compressed.
+_Want = tuple[Form, str]
+
+
+@dataclass(slots=True)
+class _Job:
+    layer: Layer
+    wants: set[_Want] = field(default_factory=set)
+
+
+class Survey:
+    """Reads each layer of several pushers' images once and tells what each makes of it."""
+
+    def __init__(self, jobs: int, proofs: Proofs, progress: Progress) -> None:
+        """Use `jobs` cores; `progress` is told the plain bytes."""
+        self._jobs = jobs
+        self._proofs = proofs
+        self._progress = progress
+        self._layers = ThreadPoolExecutor(min(jobs, _ABREAST), thread_name_prefix="layer")
+        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
+
+    def __enter__(self) -> Self:
+        """Use as a context manager, so that threads end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for running tasks; drop those not begun."""
+        self._layers.shutdown(wait=True, cancel_futures=True)
+        self._codec.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, loads: Sequence[Load]) -> Iterator[list[Pushed]]:
+        """Yield what each load pushes.
+
+        Raises:
+            NotRepresentableError: a layer whose bytes are needed is not there.
+            InputError: a layer is not what names it.
+        """
+        jobs: dict[_Key, _Job] = {}
+        wanted: list[dict[int, tuple[_Key, _Want]]] = []
+        for load in loads:
+            wanted.append({})
+            for image, layer in layers_of(load.images):
+                stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
+                key = (id(layer.blob), layer.diff_id, stored)
+                want = _want(load, image, layer)
+                jobs.setdefault(key, _Job(layer)).wants.add(want)
+                wanted[-1][id(layer)] = (key, want)
+        self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
+        results = self._finish(jobs)
+        for load, wants in zip(loads, wanted, strict=True):
+            done = {number: results[key][want] for number, (key, want) in wants.items()}
+            yield _pushed(load, done)
+
+    def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
+        # The largest first: a small one never waits behind the last big one.
+        order = sorted(jobs, key=lambda key: -((blob.size or 0) if (blob := jobs[key].layer.blob) else 0))
+        work = ((key, partial(self._layers.submit, self._one, jobs[key].layer, jobs[key].wants)) for key in order)
+        return results_of(work, self._proofs.stop)
+
+    def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
+        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, *tools.DICTATED}}
+        rest = wants - set(done)
+        if not rest:
+            return done
+        blob = present(layer, self._proofs.file)
+        if layer.stored is not None and all(form is Form.STORED for form, _ in rest):
+            with StoredContent(blob, layer.stored, self._proofs).open() as stream:
+                drain(stream, self._count)
+            return dict.fromkeys(wants, layer)
+        # What splits a stream takes megabytes: thousands of small layers need none of it.
+        large = blob.size is None or blob.size >= _SPLIT_SIZE
+        encoder = self._encoder if large else _alone
+        return done | _Pass(layer, blob, rest, encoder, self._proofs).run(self._count)
+
+    def _encoder(self, profile: str) -> profiles.Encoder:
+        return profiles.get(profile).encoder(self._codec, self._jobs)
+
+    def _count(self, chunk: memoryview) -> None:
+        self._progress.advance(len(chunk))
+
+
+def _alone(profile: str) -> profiles.Encoder:
+    return profiles.get(profile).encoder()
+
+
+def _want(load: Load, image: Image, layer: Layer) -> _Want:
+    if load.forms is not None:
+        form = load.forms[id(layer)]
+    else:
+        form = layer_form(image, layer, _RECIPE, compression_of(layer.blob) if layer.blob is not None else "")
+    return form, load.pusher.profile if form in {Form.ENCODED, Form.AGAIN} else ""
+
+
+class _Tally:
+    """What an encoder makes: its digest and size, and nothing kept."""
+
+    def __init__(self, encoder: profiles.Encoder, compression: str) -> None:
+        self._encoder = encoder
+        self._compression = compression
+        self._hasher = hashlib.sha256()
+        self._size = 0
+
+    def take(self, chunk: memoryview) -> None:
+        self._put(self._encoder.write(chunk))
+
+    def finish(self) -> Descriptor:
+        self._put(self._encoder.finish())
+        media_type = mediatype.layer_type(self._compression, docker=False)
+        return Descriptor(media_type, Digest("sha256", self._hasher.hexdigest()), self._size)
+
+    def _put(self, data: bytes) -> None:
+        self._hasher.update(data)
+        self._size += len(data)
+
+
+class _Pass:
+    """One reading of one layer, for everybody who wants something of it."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        blob: Blob,
+        wants: set[_Want],
+        encoder: Callable[[str], profiles.Encoder],
+        proofs: Proofs,
+    ) -> None:
+        self._layer = layer
+        self._blob = blob
+        self._proofs = proofs
+        self._tallies = {
+            want: _Tally(encoder(want[1]), profiles.get(want[1]).compression)
+            for want in sorted(wants, key=lambda want: want[1])
+            if want[0] in {Form.ENCODED, Form.AGAIN}
+        }
+        self._wants = wants
+        self._raw: Descriptor | None = None
+
+    def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
+        layer, blob = self._layer, self._blob
+        compression = compression_of(blob)
+        # A descriptor that only goes on need not describe these bytes.
+        named = layer.stored if all(form not in tools.DICTATED for form, _ in self._wants) else None
+        content = PlainContent(Layer(layer.diff_id, blob, named), self._proofs)
+        proves_itself = named is not None or not compression
+        plain_sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.ENCODED]
+
+        def take(chunk: memoryview) -> None:
+            for sink in plain_sinks:
+                sink.take(chunk)
+            count(chunk)
+
+        def learn(digest: Digest, size: int) -> None:
+            self._raw = Descriptor(mediatype.layer_type(_named_type(compression), docker=False), digest, size)
+
+        with content.open() if proves_itself else content.open_described(learn) as plain:
+            plain_size = drain(plain, take)
+        if not compression:
+            self._raw = Descriptor(mediatype.layer_type("", docker=False), layer.diff_id, plain_size)
+        self._again(named or self._raw)
+        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
+        for want in self._wants - set(done):
+            done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, self._raw)
+        return done
+
+    def _again(self, stored: Descriptor | None) -> None:
+        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading.
+
+        It has to read the bytes that the first one did, which `stored` describes.
+        """
+        sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
+        if not sinks or stored is None:
+            return
+
+        def take(chunk: memoryview) -> None:
+            for sink in sinks:
+                sink.take(chunk)
+
+        with StoredContent(self._blob, stored, self._proofs).open() as stream:
+            drain(stream, take)
+
+
+def _named_type(compression: str) -> str:
+    """Return the compression that a media type can name; xz and bzip2 have none."""
+    return compression if compression in {"gzip", "zstd"} else ""
+
+
+# -- rows --------------------------------------------------------------------------
+
+
+def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
+    """Return the rows of one pusher, each node once with all its names."""
+    if load.forms is not None:
+        made = tools.pushed(load.pusher, load.images, done)
+    else:
+        made = finished(load.images, done, _RECIPE, Ledger())
+    nodes: dict[int, Node] = {}
+    names: dict[int, dict[str, None]] = {}
+    for entry in made.entries:
+        if entry.node is None or manifest_digest(entry.node) is None:
+            continue
+        nodes[id(entry.node)] = entry.node
+        texts = names.setdefault(id(entry.node), {})
+        if text := entry_text(entry):
+            texts[text] = None
+    return [Pushed(load.pusher, tuple(names[key]), node) for key, node in nodes.items()]
+
+
+def report(answer: Answer) -> dict[str, Any]:
+    """Return the `--json` document (schemas/report-digest.json)."""
+    return {
+        "report": "digest",
+        "version": VERSION,
+        "source": {"path": answer.source, "format": answer.format, "wrapper": answer.wrapper or None},
+        "pushes": [_row(pushed) for pushed in answer.pushed],
+        "refused": [{"pusher": refused.pusher.name, "reason": refused.reason} for refused in answer.refused],
+        "warnings": answer.warnings,
+    }
+
+
+def _row(pushed: Pushed) -> dict[str, Any]:
+    node = pushed.node
+    manifest = node.manifest if isinstance(node, Image | Artifact) else None
+    return {
+        "pusher": pushed.pusher.name,
+        "go": pushed.pusher.go or None,
+        "names": list(pushed.names),
+        "image_id": str(node.image_id) if isinstance(node, Image) else None,
+        "platform": str(node.platform) if isinstance(node, Image) else None,
+        "digest": str(pushed.digest),
+        "media_type": pushed.media_type,
+        "size": pushed.size,
+        "layers": [
+            {"digest": str(layer.digest), "media_type": layer.media_type, "size": layer.size}
+            for layer in (manifest.layers if manifest is not None else ())
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Find the encoder of each layer, and rebuild a registry's blobs."""

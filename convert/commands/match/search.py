@@ -1,0 +1,400 @@
+"""Find for each layer the encoder that gives the digest a registry lists.
+
+A docker archive lost its compressed layers; the registry's manifest still names
+them by digest and size. Every encoder that can be rebuilt here is run over the
+plain layer until one gives that digest, which proves it: nothing is guessed.
+The cheapest come first: the bytes as they lie, then the smallest layers, then
+the encoders that fitted other layers, then, for a large layer, those whose
+output of a sample has the right ratio.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from convert.codec import encoders
+from convert.layer.verify import PlainContent, StoredContent, compression_of, drain, mismatch, present
+from convert.limits import MAX_UNKNOWN_LAYERS
+from convert.model import mediatype
+from convert.model.digest import Digest
+from convert.model.image import Descriptor, Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Self
+
+    from convert.codec.encoders import Header, Maker
+    from convert.codec.profile import Encoder
+    from convert.layer.staging import Staging
+    from convert.layer.verify import Proofs
+    from convert.model.image import Blob
+
+#: Names of what is no encoder.
+AS_IT_LIES: Final = "as stored"
+PLAIN: Final = "none"
+ELSEWHERE: Final = "not distributable"
+
+#: What a manifest says of the bytes of a layer: two sizes under one digest are two claims.
+_Listed = tuple[Digest, int]
+
+#: Encoders fed by one reading of a layer, after the first few.
+_ABREAST: Final = 8
+#: From this size on a sample says in which order to try.
+_SAMPLED_FROM: Final = 8 << 20
+_SAMPLES: Final = 16
+_SAMPLE_SIZE: Final = 64 << 10
+_GZIP_HEADER: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a layer's listed bytes come about.
+
+    `how` is a profile, `gzip-N` (GNU gzip), `zlib-N`, or one of the names above;
+    `by` says who writes such bytes; `maker` and `header` make them again, None where
+    they lie in the source as they are.
+    """
+
+    how: str
+    by: str = ""
+    maker: Maker | None = None
+    header: Header | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMatch:
+    """One layer: its DiffID, what the registry lists, and how that comes about (None: unknown).
+
+    `tried` counts encoders; `near` are those whose output has the size listed but not
+    the digest: theirs it may be, with a time in the header.
+    """
+
+    layer: Layer
+    wanted: Descriptor
+    found: Found | None
+    tried: int = 0
+    near: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Try:
+    """A maker at work on a layer, with a hash for each header its body is found behind."""
+
+    maker: Maker
+    encoder: Encoder
+    hashers: list[tuple[Header | None, hashlib._Hash]]
+    size: int = 0
+    skip: int = field(default=0)
+
+    def take(self, chunk: memoryview) -> None:
+        self.put(self.encoder.write(chunk))
+
+    def put(self, data: bytes) -> None:
+        self.size += len(data)
+        body = data[self.skip :]
+        self.skip -= len(data) - len(body)
+        for _, hasher in self.hashers:
+            hasher.update(body)
+
+
+class Matcher:
+    """Tries encoders on layers; what fitted one is tried first on the next."""
+
+    def __init__(self, jobs: int, proofs: Proofs, progress: Callable[[int], None]) -> None:
+        """Use `jobs` cores; `progress` is told the plain bytes of each reading."""
+        self._jobs = jobs
+        self._proofs = proofs
+        self._progress = progress
+        self._tries = ThreadPoolExecutor(jobs, thread_name_prefix="try")
+        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
+        self._fitted: dict[str, None] = {}
+        self._sizes: dict[tuple[int, Digest], int] = {}
+        self._stored: dict[tuple[int, str], str] = {}
+        #: Layers on which every encoder was tried in vain.
+        self._vain = 0
+
+    def __enter__(self) -> Self:
+        """Use as a context manager, so that threads end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for running tasks."""
+        self._tries.shutdown(wait=True, cancel_futures=True)
+        self._codec.shutdown(wait=True, cancel_futures=True)
+
+    def match(self, layers: Sequence[Layer], wanted: Sequence[Descriptor]) -> list[LayerMatch]:
+        """Return what was found for each layer, in their order.
+
+        Raises:
+            InputError: a layer is not what names it.
+        """
+        groups: dict[tuple[object, ...], list[tuple[Layer, Descriptor]]] = {}
+        pairs = list(zip(layers, wanted, strict=True))
+        for layer, descriptor in sorted(pairs, key=lambda pair: pair[1].size):
+            key = (id(layer.blob), layer.diff_id, _compression(descriptor), descriptor.digest.algorithm)
+            groups.setdefault(key, []).append((layer, descriptor))
+        found: dict[tuple[int, Digest, _Listed], LayerMatch] = {}
+        for group in groups.values():
+            layer = group[0][0]
+            matches = self._layer(layer, list({_listed(descriptor): descriptor for _, descriptor in group}.values()))
+            found.update(((id(layer.blob), layer.diff_id, _listed(match.wanted)), match) for match in matches)
+        return [
+            dataclasses.replace(
+                found[id(layer.blob), layer.diff_id, _listed(descriptor)], layer=layer, wanted=descriptor
+            )
+            for layer, descriptor in pairs
+        ]
+
+    def _layer(self, layer: Layer, listed: Sequence[Descriptor]) -> Iterator[LayerMatch]:
+        """Yield what was found for one layer under each digest that is listed for it.
+
+        Each encoder runs once, however many digests there are.
+        """
+        if layer.blob is None:
+            for wanted in listed:
+                elsewhere = bool(wanted.urls) and mediatype.is_nondistributable(wanted.media_type)
+                yield LayerMatch(layer, wanted, Found(ELSEWHERE) if elsewhere else None)
+            return
+        rest: dict[_Listed, Descriptor] = {}
+        for wanted in listed:
+            if wanted.digest == layer.diff_id:
+                size = self._read(layer)
+                yield LayerMatch(layer, wanted, Found(PLAIN, "no encoder at all") if size == wanted.size else None)
+            elif layer.blob.size == wanted.size and self._lies_so(layer.blob, wanted):
+                self._read(layer)
+                yield LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
+            else:
+                rest[_listed(wanted)] = wanted
+        if rest:
+            yield from self._encoded(layer, rest)
+
+    def _encoded(self, layer: Layer, rest: dict[_Listed, Descriptor]) -> Iterator[LayerMatch]:
+        tried = 0
+        near: dict[_Listed, list[str]] = {}
+        candidates = self._candidates(layer, next(iter(rest.values())))
+        if self._vain >= MAX_UNKNOWN_LAYERS:
+            candidates = []
+        for group in _groups(candidates, len(self._fitted)):
+            tried += len(group)
+            for key, found in self._race(layer, rest, group, near).items():
+                self._fitted[found.how] = None
+                yield LayerMatch(layer, rest.pop(key), found, tried)
+            if not rest:
+                return
+        if not candidates:
+            self._read(layer)
+        self._vain += 1
+        for key, wanted in rest.items():
+            yield LayerMatch(layer, wanted, None, tried, tuple(near.get(key, ())))
+
+    def _read(self, layer: Layer) -> int:
+        """Verify a layer's DiffID, once; return its plain size."""
+        key = (id(layer.blob), layer.diff_id)
+        if key not in self._sizes:
+            with PlainContent(layer, self._proofs).open() as plain:
+                self._sizes[key] = drain(plain, self._count)
+        return self._sizes[key]
+
+    def _lies_so(self, blob: Blob, wanted: Descriptor) -> bool:
+        """Tell whether a blob's bytes as they lie, which are read once, are the ones wanted."""
+        key = (id(blob), wanted.digest.algorithm)
+        if key not in self._stored:
+            hasher = hashlib.new(wanted.digest.algorithm)
+            with blob.open() as stream:
+                drain(stream, hasher.update)
+            self._stored[key] = hasher.hexdigest()
+        return self._stored[key] == wanted.digest.hex
+
+    def _count(self, chunk: memoryview) -> None:
+        self._progress(len(chunk))
+
+    # -- which encoders, in which order -----------------------------------------------
+
+    def _candidates(self, layer: Layer, wanted: Descriptor) -> list[Maker]:
+        known = {maker.name: maker for maker in encoders.makers(_compression(wanted))}
+        order = list(known.values())
+        sample = self._sample(layer, wanted)
+        if sample is not None:
+            data, ratio = sample
+            order = self._by_ratio(order, data, ratio)
+        first = [known[name] for name in self._fitted if name in known]
+        return [*first, *(maker for maker in order if maker.name not in self._fitted)]
+
+    def _sample(self, layer: Layer, wanted: Descriptor) -> tuple[bytes, float] | None:
+        """Return pieces from all over a large plain layer, and the ratio to look for."""
+        blob = present(layer)
+        extent = blob.extent()
+        if extent is None or extent.size < _SAMPLED_FROM or compression_of(blob):
+            return None
+        step = (extent.size - _SAMPLE_SIZE) // (_SAMPLES - 1)
+        pieces = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
+        return b"".join(pieces), wanted.size / extent.size
+
+    def _by_ratio(self, order: list[Maker], data: bytes, ratio: float) -> list[Maker]:
+        def distance(maker: Maker) -> float:
+            encoder = maker.encoder()
+            return abs((len(encoder.write(data)) + len(encoder.finish())) / len(data) - ratio)
+
+        distances = dict(zip((maker.name for maker in order), self._tries.map(distance, order), strict=True))
+        return sorted(order, key=lambda maker: distances[maker.name])
+
+    # -- one reading -------------------------------------------------------------------
+
+    def _race(
+        self,
+        layer: Layer,
+        wanted: Mapping[_Listed, Descriptor],
+        group: Sequence[Maker],
+        near: dict[_Listed, list[str]],
+    ) -> dict[_Listed, Found]:
+        """Run several encoders over a layer; those whose output grows too large drop out.
+
+        `wanted` are the digests to be found, all of one algorithm. Encoders that come
+        to the right size and another digest are added to `near`.
+        """
+        alone = len(group) == 1
+        algorithm = next(iter(wanted))[0].algorithm
+        largest = max(descriptor.size for descriptor in wanted.values())
+        by_size: dict[int, dict[str, _Listed]] = {}
+        for key in wanted:
+            by_size.setdefault(key[1], {})[key[0].hex] = key
+        tries = [_begin(maker, maker.encoder(self._codec if alone else None, self._jobs), algorithm) for maker in group]
+
+        def take(chunk: memoryview) -> None:
+            live = [one for one in tries if one.size <= largest]
+            if alone:
+                for one in live:
+                    one.take(chunk)
+            else:
+                list(self._tries.map(lambda one: one.take(chunk), live))
+            self._count(chunk)
+
+        with PlainContent(layer, self._proofs).open() as plain:
+            drain(plain, take)
+        found: dict[_Listed, Found] = {}
+        for one in tries:
+            if one.size <= largest:
+                one.put(one.encoder.finish())
+            fitting = by_size.get(one.size, {})
+            for header, hasher in one.hashers:
+                hit = fitting.get(hasher.hexdigest())
+                if hit is not None and hit not in found:
+                    by = header.by if header is not None else one.maker.made_by
+                    found[hit] = Found(one.maker.name, by, one.maker, header)
+            for key in fitting.values():
+                if key not in found:
+                    near.setdefault(key, []).append(one.maker.name)
+        return found
+
+    # -- making again ------------------------------------------------------------------
+
+    def make(self, match: LayerMatch, staging: Staging) -> tuple[Layer, StoredContent | None]:
+        """Return a layer with the registry's bytes, which are made in the staging area.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        layer, wanted, found = match.layer, match.wanted, match.found
+        if found is None:
+            raise ValueError("an unknown layer cannot be made")
+        if layer.blob is None:
+            return Layer(layer.diff_id, None, wanted), None
+        if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
+            return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._proofs)
+        encoder = found.maker.encoder(self._codec, self._jobs) if found.maker is not None else None
+        skip = _GZIP_HEADER if found.header is not None else 0
+        hasher = hashlib.new(wanted.digest.algorithm)
+        size = 0
+        out = staging.new_blob()
+        try:
+
+            def write(data: bytes | memoryview) -> None:
+                nonlocal size
+                hasher.update(data)
+                size += len(data)
+                out.write(data)
+
+            def put(data: bytes | memoryview) -> None:
+                nonlocal skip
+                part = data[skip:]
+                skip -= len(data) - len(part)
+                write(part)
+
+            if found.header is not None:
+                write(found.header.raw)
+
+            def take(chunk: memoryview) -> None:
+                put(encoder.write(chunk) if encoder is not None else chunk)
+                self._count(chunk)
+
+            with PlainContent(layer, self._proofs).open() as plain:
+                drain(plain, take)
+            if encoder is not None:
+                put(encoder.finish())
+            # The source may have changed since the encoder was found.
+            got = Digest(wanted.digest.algorithm, hasher.hexdigest())
+            if got != wanted.digest or size != wanted.size:
+                raise mismatch(layer.blob.where, self._proofs.file, wanted.digest, got, size, "re-created layer")
+            blob = out.finish(wanted.digest)
+        except BaseException:
+            out.abort()
+            raise
+        self._proofs.blobs.add(blob, wanted.digest, size)
+        made = Layer(layer.diff_id, blob, wanted)
+        return made, StoredContent(blob, wanted, self._proofs)
+
+    def may_guess(self, count: int) -> bool:
+        """Tell whether as many layers may be described in vain as one more image has."""
+        self._vain += count
+        return self._vain <= max(MAX_UNKNOWN_LAYERS, count)
+
+    def describe(self, layer: Layer, group: Sequence[Maker]) -> dict[tuple[str, Header | None], Descriptor]:
+        """Return what each maker makes of a layer, behind each header, by one reading."""
+        tries = [_begin(maker, maker.encoder(None, 1), "sha256") for maker in group]
+
+        def take(chunk: memoryview) -> None:
+            list(self._tries.map(lambda one: one.take(chunk), tries))
+            self._count(chunk)
+
+        with PlainContent(layer, self._proofs).open() as plain:
+            drain(plain, take)
+        described = {}
+        for one in tries:
+            one.put(one.encoder.finish())
+            media_type = mediatype.layer_type(one.maker.compression, docker=False)
+            for header, hasher in one.hashers:
+                digest = Digest("sha256", hasher.hexdigest())
+                described[one.maker.name, header] = Descriptor(media_type, digest, one.size)
+        return described
+
+
+def _begin(maker: Maker, encoder: Encoder, algorithm: str) -> _Try:
+    if not maker.headers:
+        return _Try(maker, encoder, [(None, hashlib.new(algorithm))])
+    hashers = [(header, hashlib.new(algorithm, header.raw)) for header in maker.headers]
+    return _Try(maker, encoder, [*hashers], skip=_GZIP_HEADER)
+
+
+def _listed(wanted: Descriptor) -> _Listed:
+    return wanted.digest, wanted.size
+
+
+def _compression(wanted: Descriptor) -> str:
+    return mediatype.layer_compression(wanted.media_type) or "gzip"
+
+
+def _groups(candidates: Sequence[Maker], fitted: int) -> Iterator[Sequence[Maker]]:
+    """Cut candidates into readings: one alone if it fitted before, a few, then many."""
+    at = 0
+    for size in (1 if fitted else 4, 4):
+        if candidates[at : at + size]:
+            yield candidates[at : at + size]
+        at += size
+    while at < len(candidates):
+        yield candidates[at : at + _ABREAST]
+        at += _ABREAST

@@ -1,0 +1,137 @@
+"""One source, whole: what it is, then everything that can be wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.archive.open import open_source, path_of
+from convert.commands.validate.both import check_both
+from convert.commands.validate.contents import Contents
+from convert.commands.validate.docker import check_docker
+from convert.commands.validate.documents import Checked
+from convert.commands.validate.findings import Finding, Findings, Severity
+from convert.commands.validate.layout import check_layout, check_strangers
+from convert.commands.validate.v1 import check_legacy, check_v1
+from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
+from convert.reader.detect import read
+from convert.reader.dir_layout import refuse_dir_transport
+from convert.reader.document import Fault
+
+if TYPE_CHECKING:
+    from convert.archive.tree import Tree
+
+_YES: Final = 0
+_NO: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one source.
+
+    `format` is what it is, None if it is no image. `status` is the exit status it
+    stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
+    not be read at all; `error` states why then.
+    """
+
+    file: str
+    format: str | None
+    findings: tuple[Finding, ...]
+    status: int
+    error: str | None = None
+
+
+def validate(source: str, *, jobs: int = 1) -> Verdict:
+    """Check one source with `jobs` threads; faults of the source are findings, never raised.
+
+    Raises:
+        UsageError: SOURCE is empty, or standard input is a terminal.
+        StorageError: it cannot be read.
+    """
+    findings = Findings(source)
+    try:
+        with open_source(source) as opened:
+            findings.file = opened.path
+            form, holds_image = _check(opened.tree, findings, jobs)
+            opened.tree.check_unchanged()
+    except UnknownFormatError as error:
+        findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
+        return Verdict(source, None, findings.all(), UnknownFormatError.exit_status)
+    except StorageError:
+        raise
+    except InputError as error:
+        # A wrapper's damage is in the file itself, not in a member.
+        member = error.member if error.member != path_of(source) else None
+        findings.add("damaged", error.message, member=member)
+        return Verdict(source, None, findings.all(), InputError.exit_status)
+    found = findings.all()
+    if not holds_image:
+        return Verdict(source, form, found, NoImageError.exit_status)
+    return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
+
+
+def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]:
+    """Check an opened source; return its format, and whether it holds an image at all.
+
+    Raises:
+        UnknownFormatError: it is no image.
+    """
+    refuse_dir_transport(tree)
+    checked = Checked(tree, findings)
+    has_manifest = checked.exists("manifest.json")
+    has_index = checked.exists("index.json")
+    _check_members(tree, findings)
+    contents = Contents(findings)
+    if has_manifest or has_index:
+        layout = check_layout(checked, contents) if has_index else None
+        tops = layout.tops if layout is not None else None
+        items = check_docker(checked, contents, layout) if has_manifest else None
+        if items is not None:
+            check_v1(checked, contents, items)
+        if items is not None and tops is not None:
+            check_both(checked, items, tops)
+        if layout is not None:
+            check_strangers(checked, contents)
+    elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
+        check_legacy(checked, contents)
+    contents.check(jobs)
+    return _read(tree, findings)
+
+
+def _check_members(tree: Tree, findings: Findings) -> None:
+    """Report odd headers, and members that occur twice."""
+    for warning in tree.warnings:
+        findings.add("tar", warning)
+    for name in tree.names():
+        before = len(tree.warnings)
+        try:
+            tree.member(name)
+        except FormatError as error:
+            findings.add("duplicate-member", error.message, member=name, severity=Severity.ERROR)
+        for warning in tree.warnings[before:]:
+            findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
+
+
+def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
+    """Read the source as every other command does, so that what validate passes, they take.
+
+    A fault that no rule named is reported as it comes.
+    """
+    faults: list[Fault] = []
+    form, named_only = None, False
+    try:
+        images = read(tree, problems=faults)
+        form, named_only = images.format, all(entry.node is None for entry in images.entries)
+    except UnknownFormatError:
+        raise
+    except InputError as error:
+        faults.append(Fault(error))
+    for problem in (fault.error for fault in faults):
+        if isinstance(problem, NoImageError):
+            if not findings.has_rule("no-images"):
+                findings.add("no-images", problem.message)
+        elif not (findings.blames(problem.member) if problem.member else findings.has_errors()):
+            findings.add("unreadable", problem.message, member=problem.member)
+    # A manifest that is absent without a reason is a fault of its own, and there may be no other.
+    nothing = named_only and findings.has_rule("no-images")
+    return form, not nothing and not any(isinstance(fault.error, NoImageError) for fault in faults)

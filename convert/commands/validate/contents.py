@@ -1,0 +1,288 @@
+"""The bytes of blobs and layers: each read once, on all cores, and held against all that names them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from convert.codec import decompress
+from convert.commands.validate.findings import refused, shown
+from convert.commands.validate.layers import LayerFaults, scan
+from convert.errors import InputError, UnsafeInputError
+from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
+from convert.model import mediatype
+from convert.model.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from convert.commands.validate.findings import Findings
+    from convert.model.image import Blob
+
+
+#: Blobs whose results are held at a time: a future and what reading showed take kilobytes.
+_AT_ONCE: Final = 4096
+#: Blobs below so many bytes are read so many by one task, because a task costs as much as reading one.
+_SMALL: Final = 64 << 10
+_TOGETHER: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a document says about a blob, and where it says so.
+
+    `diff_ids` are those of which the blob has to be one. `rule` is what is broken
+    where digest or size are others; a claim under `layer-sources` speaks of a
+    form that need not be the one that is there. `layer` tells that the blob is a
+    file system layer, and so a tar.
+    """
+
+    named_by: str
+    place: str | None = None
+    digest: Digest | None = None
+    size: int | None = None
+    diff_ids: tuple[Digest, ...] = ()
+    media_type: str | None = None
+    rule: str | None = None
+    layer: bool = False
+
+    @property
+    def by(self) -> str:
+        """Where it is said."""
+        return f"{self.named_by} at {self.place}" if self.place else self.named_by
+
+
+@dataclass(slots=True)
+class _Job:
+    """One blob and the claims about it."""
+
+    blob: Blob
+    member: str
+    claims: dict[Claim, None] = field(default_factory=dict)
+
+    @property
+    def unpacks(self) -> bool:
+        return any(claim.diff_ids or claim.layer for claim in self.claims)
+
+    def algorithms(self) -> list[str]:
+        digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
+        return sorted({"sha256", *(digest.algorithm for digest in digests)})
+
+
+@dataclass(slots=True)
+class _Read:
+    """What reading a blob showed: its size, its digests, those of what it unpacks to.
+
+    `trailing` counts the bytes behind the compressed stream, `tar` are the faults
+    of what it unpacks to.
+    """
+
+    size: int = 0
+    compression: str = ""
+    stored: Mapping[str, Digest] = field(default_factory=dict)
+    plain: Mapping[str, Digest] = field(default_factory=dict)
+    trailing: int = 0
+    tar: LayerFaults = field(default_factory=LayerFaults)
+    damage: InputError | None = None
+    unread: InputError | None = None
+
+
+class Contents:
+    """Collects claims about blobs, then reads them all."""
+
+    def __init__(self, findings: Findings) -> None:
+        """Nothing is read before `check`."""
+        self._findings = findings
+        self._jobs: dict[int, _Job] = {}
+        self._others: list[tuple[Iterable[str], Callable[[str], tuple[Blob, Claim] | None]]] = []
+
+    def claim(self, blob: Blob, member: str, claim: Claim) -> None:
+        """Note what a document says of a blob."""
+        self._jobs.setdefault(id(blob), _Job(blob, member)).claims.setdefault(claim)
+
+    def knows(self, blob: Blob) -> bool:
+        """Tell whether any document names a blob."""
+        return id(blob) in self._jobs
+
+    def knows_digest(self, blob: Blob) -> bool:
+        """Tell whether any document gives the digest of a blob."""
+        job = self._jobs.get(id(blob))
+        return job is not None and any(claim.digest is not None for claim in job.claims)
+
+    def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
+        """Note members of which there may be hundreds of thousands.
+
+        What `look` says of each is asked for only when its turn has come.
+        """
+        self._others.append((members, look))
+
+    def check(self, jobs: int) -> None:
+        """Read every blob with `jobs` threads and report what is not as claimed.
+
+        Raises:
+            StorageError: reading failed.
+        """
+        with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="validate") as pool:
+            try:
+                work = itertools.chain(self._jobs.values(), self._other_jobs())
+                while batch := list(itertools.islice(work, _AT_ONCE)):
+                    self._check_batch(pool, batch)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _check_batch(self, pool: ThreadPoolExecutor, work: list[_Job]) -> None:
+        # The largest first, so that no core waits for the last big one.
+        order = sorted(work, key=lambda job: -(job.blob.size or 0))
+        large = [job for job in order if (job.blob.size or 0) >= _SMALL]
+        small = order[len(large) :]
+        tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
+        running = [pool.submit(_read_all, jobs) for jobs in tasks]
+        results: dict[int, _Read] = {}
+        for jobs, future in zip(tasks, running, strict=True):
+            results.update(zip(map(id, jobs), future.result(), strict=True))
+        for job in work:
+            self._report(job, results[id(job)])
+
+    def _other_jobs(self) -> Iterator[_Job]:
+        for members, look in self._others:
+            for member in members:
+                if (found := look(member)) is not None:
+                    yield _Job(found[0], member, {found[1]: None})
+
+    def _report(self, job: _Job, read: _Read) -> None:
+        add = self._findings.add
+        if read.unread is not None:
+            add("damaged", read.unread.message, member=job.member)
+            return
+        if read.damage is not None:
+            add("layer-damaged", read.damage.message, member=job.member)
+        self._layer(job, read)
+        for claim in job.claims:
+            claimed = mediatype.layer_compression(claim.media_type or "")
+            if claimed is not None and claimed != read.compression:
+                if claim.rule is not None:
+                    continue
+                lies = f"compressed with {read.compression}" if read.compression else "not compressed"
+                add("layer-type", f"is {lies}, {claim.by} calls it {claim.media_type}", member=job.member)
+            if claim.size is not None and claim.size != read.size:
+                message = f"holds {read.size} bytes, {claim.by} says {claim.size}"
+                add(claim.rule or "size", message, member=job.member)
+            if claim.digest is not None and (got := read.stored[claim.digest.algorithm]) != claim.digest:
+                message = f"content is {got}, not {claim.digest} as {claim.by} says"
+                add(claim.rule or "digest", message, member=job.member)
+            if claim.diff_ids and read.damage is None:
+                self._diff_id(job, read, claim)
+
+    def _layer(self, job: _Job, read: _Read) -> None:
+        """Report what is wrong with a layer whoever names it."""
+        add, tar = self._findings.add, read.tar
+        if tar.broken:
+            add("layer-tar", f"{tar.broken}; no engine unpacks it", member=job.member)
+        if tar.disputed:
+            add("layer-header", f"has a header that tools read differently: {tar.disputed}", member=job.member)
+        if tar.repeats:
+            names = ", ".join(shown(path) for path in tar.repeated)
+            more = f" and others, {tar.repeats} in all" if tar.repeats > len(tar.repeated) else ""
+            message = f"names a path more than once ({names}{more}); {refused('layer-path-twice')}"
+            add("layer-path-twice", message, member=job.member)
+        if tar.unchecked:
+            message = f"has more than {MAX_LAYER_NAMES} names; those behind them were not compared with the others"
+            add("layer-not-compared", message, member=job.member)
+        if read.trailing:
+            where = f"behind the end of its {read.compression} stream"
+            message = f"has {read.trailing} bytes {where}; {refused('layer-trailing')}"
+            add("layer-trailing", message, member=job.member)
+
+    def _diff_id(self, job: _Job, read: _Read, claim: Claim) -> None:
+        if any(read.plain[wanted.algorithm] == wanted for wanted in claim.diff_ids):
+            return
+        verb = "unpacks to" if read.compression else "is"
+        got = read.plain[claim.diff_ids[0].algorithm]
+        wanted = f"the DiffID {claim.diff_ids[0]}" if len(claim.diff_ids) == 1 else "other DiffIDs"
+        self._findings.add("diff-id", f"{verb} {got}, {claim.by} has {wanted}", member=job.member)
+
+
+def _read_all(jobs: list[_Job]) -> list[_Read]:
+    return [_read(job) for job in jobs]
+
+
+def _read(job: _Job) -> _Read:
+    """Read one blob to its end, hashing it and what it unpacks to in one pass."""
+    read = _Read()
+    stored = _Hashers(job.algorithms())
+    try:
+        with job.blob.open() as stream:
+            chunks = decompress.read_chunks(stream)
+            first = next(chunks, b"")
+            while len(first) < decompress.SNIFF_SIZE and (more := next(chunks, b"")):
+                first += more
+            read.compression = decompress.sniff(first[: decompress.SNIFF_SIZE])
+            raw = stored.passing(itertools.chain([first], chunks))
+            if job.unpacks and read.compression:
+                _unpack(job, read, raw)
+            elif job.unpacks:
+                read.tar = scan(raw)
+            # A damaged stream has a digest all the same.
+            for _ in raw:
+                pass
+    except InputError as error:
+        read.unread = error
+        return read
+    read.size = stored.size
+    read.stored = stored.digests()
+    if not read.compression:
+        read.plain = read.stored
+    return read
+
+
+def _unpack(job: _Job, read: _Read, raw: Iterator[bytes]) -> None:
+    """Read what a compressed blob unpacks to, to its end or to the first damage."""
+
+    def behind(size: int) -> None:
+        read.trailing = size
+
+    plain = _Hashers(job.algorithms())
+    chunks = plain.passing(decompress.plain_chunks(raw, read.compression, where=job.member, behind=behind))
+    try:
+        read.tar = scan(_bounded(chunks))
+        for _ in _bounded(chunks, plain.size):
+            pass
+        read.plain = plain.digests()
+    except InputError as error:
+        read.damage = error
+
+
+def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
+    """Yield the chunks of a layer of which `size` bytes were read.
+
+    Raises:
+        UnsafeInputError: it is larger than any layer may be.
+    """
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_LAYER_SIZE:
+            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
+        yield chunk
+
+
+class _Hashers:
+    """Digests of one stream under several algorithms, and its size."""
+
+    def __init__(self, algorithms: list[str]) -> None:
+        self.size = 0
+        self._hashers = {name: hashlib.new(name) for name in algorithms}
+
+    def passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the chunks, hashed."""
+        for chunk in chunks:
+            self.size += len(chunk)
+            for hasher in self._hashers.values():
+                hasher.update(chunk)
+            yield chunk
+
+    def digests(self) -> dict[str, Digest]:
+        return {name: Digest(name, hasher.hexdigest()) for name, hasher in self._hashers.items()}

@@ -1,0 +1,274 @@
+"""Findings as values, and the rules that they break."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import printable, quoted, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Severity(Enum):
+    """How much a finding weighs.
+
+    Errors are what some tool refuses or misreads. Warnings are what tools accept
+    and may take differently. Notes say what is unusual and sound; they never
+    count against an archive.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is checked: its id, what it weighs as a rule, and what it asks for.
+
+    `refused_by` names the tools that refuse an archive that breaks it, as far as
+    known; None where no tool is known to, or it depends on the fault.
+    """
+
+    id: str
+    severity: Severity
+    text: str
+    refused_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place in which an archive breaks a rule.
+
+    `file` is the source as the user named it, `member` the member or blob inside,
+    `place` where in a document (`[0].Layers`); both None where there is no such
+    place. `refused_by` names the tools that refuse the archive for it, as far as
+    known. No text holds control characters.
+    """
+
+    rule: str
+    severity: Severity
+    file: str
+    member: str | None
+    place: str | None
+    message: str
+    refused_by: str | None = None
+
+    def __str__(self) -> str:
+        """Return one line: `file: member: place: message [rule]`."""
+        places = [
+            *(quoted(place, column=False) for place in (self.file, self.member) if place),
+            *([self.place] if self.place else []),
+        ]
+        weight = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
+        return ": ".join([*places, f"{weight}{self.message} [{self.rule}]"])
+
+    @property
+    def counts(self) -> bool:
+        """Whether the answer is no because of it."""
+        return self.severity is not Severity.NOTE
+
+
+def _rules(severity: Severity, **texts: str) -> Iterable[Rule]:
+    return (
+        Rule(rule, severity, text, REFUSED_BY.get(rule))
+        for name, text in texts.items()
+        for rule in (name.replace("_", "-"),)
+    )
+
+
+#: Who refuses an archive that breaks a rule. Tried with dockerd 20.10 and 29 (graph driver), containerd 1.6,
+#: podman 4.3, skopeo 1.9 and 1.22, umoci 0.4.7 and crane 0.21; versions stand where they differ.
+REFUSED_BY: Final = {
+    "not-an-image": "every tool",
+    "damaged": "every tool",
+    "ambiguous": "dockerd from 20.10.11, containerd from 1.4.12",
+    "digest": "containerd, podman, skopeo, umoci",
+    "size": "containerd",
+    "diff-id": "dockerd, containerd, umoci",
+    "layer-damaged": "every engine",
+    "layer-tar": "every engine",
+    "layer-count": "dockerd",
+    "missing": "every tool that needs the content",
+    "inline-only": "containerd, podman, skopeo, umoci",
+    "run-config": "dockerd from 29, containerd, podman, umoci, crane",
+    "history-too-long": "dockerd with a graph driver",
+    "repo-tag": "dockerd",
+    "layout-version": "umoci, containerd",
+    "layout-blobs": "umoci",
+    "unreadable": "imgconv",
+    "layer-path-twice": "dockerd with a graph driver, podman",
+    "layer-trailing": "podman, umoci, crane",
+    "docker-zstd": "containerd and containers/image, each some of the types",
+    "many-layers": "dockerd with a graph driver",
+    "run-env": "umoci",
+    "ref-name": "podman, skopeo, umoci",
+}
+
+
+#: Every rule, by id; docs/validate.md has them as a table.
+RULES: Final = {
+    rule.id: rule
+    for rule in (
+        *_rules(
+            Severity.ERROR,
+            not_an_image="A source is an image archive or layout.",
+            damaged="A source can be read to its end: tar headers, wrappers and links are sound.",
+            json="A document is JSON that all tools read alike: UTF-8, no byte order mark, nothing behind the value.",
+            duplicate_key="No key occurs twice in one JSON object.",
+            schema="A document meets its schema.",
+            ambiguous="No document reads as a manifest and as an index (CVE-2021-41190).",
+            digest="Content is what the digest that names it says.",
+            size="Content has the size that its descriptor says.",
+            diff_id="A layer unpacks to its DiffID.",
+            layer_damaged="A compressed layer unpacks without an error.",
+            layer_tar="A layer is a tar, and does not end inside a member.",
+            layer_count="An image has as many layers as its config has DiffIDs.",
+            missing="What a document names is there.",
+            inline_only="Content that a descriptor holds in `data` is in the source as a blob too.",
+            unsafe="No name or link leads out of the archive, in a circle, or to a folder or device.",
+            media_type="A document is of the media type by which it is named.",
+            repo_tag="A RepoTag is a valid reference with a tag.",
+            layout_version="`oci-layout` says version 1.0.0.",
+            index_manifest="`index.json` and `manifest.json` in one archive tell the same.",
+            layout_blobs="A layout has a folder `blobs`.",
+            run_config="`Cmd`, `Entrypoint` and `Shell` are arrays of strings.",
+            history_too_long="The history has no more entries that made a layer than there are layers.",
+            v1_id="A v1 layer ID is 64 hex digits and agrees with its config.",
+            unreadable="imgconv can read every image.",
+        ),
+        *_rules(
+            Severity.WARNING,
+            duplicate_member="No member occurs twice; with different content it is an error.",
+            tar="A tar has end-of-archive blocks and nothing odd in its headers.",
+            history="The history has an entry for each layer, or is empty.",
+            layer_type="A layer's media type names the compression that its bytes have.",
+            layer_path_twice="A layer names no path twice, after `./`, `//` and `..` are resolved.",
+            layer_header="A layer has no header that tools read differently.",
+            layer_trailing="Nothing follows the compressed stream of a layer.",
+            docker_zstd="Docker's media types name no zstd layer: schema 2 has none.",
+            many_layers="An image has no more than 125 layers.",
+            run_env="Each entry of `Env` is a name, `=` and a value.",
+            empty_json="Content of type `application/vnd.oci.empty.v1+json` is `{}`.",
+            duplicate_name="A name stands for one image.",
+            ref_name="A ref.name keeps to the grammar of image-spec.",
+            repositories="`repositories` names the tags of `manifest.json` and the top v1 ID of each.",
+            v1_chain="Each v1 `json` names its own folder and the layer below as parent.",
+            v1_version="Each v1 folder has a `VERSION` that says 1.0.",
+            layer_sources="`LayerSources` speaks of layers of the image, and truly.",
+            platform="A descriptor's platform is that of the config.",
+            no_images="The documents at the top name an image; a source that holds none is an error.",
+        ),
+        *_rules(
+            Severity.NOTE,
+            absent_child="A platform that an index names is not in the source: normal after `docker save`.",
+            absent_layer="A non-distributable layer is not in the source; its descriptor says where it lives.",
+            layer_not_compared="The names of a layer are compared with each other, up to a limit.",
+            unreferenced="A blob is named by no document.",
+            config_name="A config's member name is another digest than its content's; names are labels.",
+            letter_case="A key is spelled in another letter case, as only programs in Go take it.",
+            no_repositories="Tags in `manifest.json` and no `repositories`; only engines before 1.10 miss it.",
+            v1_scheme="v1 IDs are Docker's (in UTC) or skopeo's; other time zones, engines and tools have their own.",
+            parent="`Parent` names an image that is not in the source; engines pass over it.",
+            no_diff_ids="An image config without DiffIDs: some tools keep signatures so.",
+            docker_type="Docker's and OCI's media type for the same kind of document, one inside, one outside.",
+        ),
+    )
+}
+
+#: Findings that count, and notes, kept of one source: whoever reads so many has seen enough.
+MAX_FINDINGS: Final = 1000
+
+# `manifests[0].annotations["a b"]`: the places that `convert.jsonio.schema` writes.
+_PLACED: Final = re.compile(r'((?:\.?[A-Za-z_][A-Za-z0-9_-]*|\[\d+\]|\["(?:[^"\\]|\\.)*"\])+): (.+)', re.DOTALL)
+
+
+def refused(rule: str) -> str:
+    """Return the end of a message that names who refuses an archive that breaks `rule`."""
+    return f"refused by {RULES[rule].refused_by}"
+
+
+def shown(text: str | None) -> str:
+    """Return a text from a source as it stands in a message: in double quotes, as JSON has it; `none` for None."""
+    return "none" if text is None else json.dumps(text, ensure_ascii=False)
+
+
+def split_place(text: str) -> tuple[str | None, str]:
+    """Split a schema's finding into the place in the document and what is wrong there."""
+    match = _PLACED.fullmatch(text)
+    return (match[1], match[2]) if match else (None, text)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what is found in one source, each thing once, in the order it was found.
+
+    After `MAX_FINDINGS` that count, and after as many notes, one more says that
+    there are others.
+    """
+
+    file: str
+    _found: dict[Finding, None] = field(default_factory=dict)
+    _blamed: set[str | None] = field(default_factory=set)
+    _numbers: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+
+    def add(
+        self,
+        rule: str,
+        message: str,
+        *,
+        member: str | None = None,
+        place: str | None = None,
+        severity: Severity | None = None,
+        refused_by: str | None = None,
+    ) -> None:
+        """Add a finding; without `severity` and `refused_by` those of its rule hold."""
+        weight = severity or RULES[rule].severity
+        if self._numbers[weight is not Severity.NOTE] > MAX_FINDINGS:
+            # Nobody reads on, and a hostile archive has hundreds of thousands.
+            return
+        found = Finding(
+            rule,
+            weight,
+            printable(self.file),
+            _clean(member),
+            _clean(place),
+            printable(shortened(message)),
+            refused_by or RULES[rule].refused_by,
+        )
+        number = self._numbers[found.counts]
+        if found in self._found or number > MAX_FINDINGS:
+            return
+        if number == MAX_FINDINGS:
+            what = "findings" if found.counts else "notes"
+            message = f"more than {MAX_FINDINGS} {what}; the others are left out"
+            found = Finding(found.rule, found.severity, found.file, None, None, message)
+        self._numbers[found.counts] += 1
+        self._found[found] = None
+        if found.severity is Severity.ERROR:
+            self._blamed.add(found.member)
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return everything found so far."""
+        return tuple(self._found)
+
+    def blames(self, member: str | None) -> bool:
+        """Tell whether an error about this member was found."""
+        return _clean(member) in self._blamed
+
+    def has_rule(self, rule: str) -> bool:
+        """Tell whether a rule was found to be broken."""
+        return any(found.rule == rule for found in self._found)
+
+    def has_errors(self) -> bool:
+        """Tell whether any error was found."""
+        return bool(self._blamed)
+
+
+def _clean(text: str | None) -> str | None:
+    return printable(shortened(text)) if text else None

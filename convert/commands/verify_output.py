@@ -1,0 +1,112 @@
+"""Proofs for their own sake: `--verify-output` reads a result back, as a stranger would, to the last byte."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from convert.archive.open import open_descriptor
+from convert.codec.decompress import read_chunks
+from convert.errors import InputError, StorageError
+from convert.layer.pool import wait_all
+from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
+from convert.plan.transform import layers_of
+from convert.reader.detect import read
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from convert.model.digest import Digest
+    from convert.model.image import Blob, ImageSet, Layer
+
+
+#: An image ID, and the digest of the image's manifest if that counts.
+_Identity = tuple["Digest", "Digest | None"]
+
+
+def prove_archive(
+    fd: int, path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int
+) -> None:
+    """Prove that the file or folder that `fd` has open holds just the images that were to be written.
+
+    Every document, every layer's digest and every DiffID is checked. `path` names it in errors.
+
+    Raises:
+        StorageError: it does not; the result must not appear.
+    """
+    try:
+        with open_descriptor(fd, path) as opened:
+            found = read(opened.tree)
+            if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
+                raise StorageError("what was written holds other images than it should")
+            prove_layers(found, Proofs(max_layer_size, file=path), executor, full=True)
+    except InputError as error:
+        raise StorageError(f"what was written does not read back: {error}") from error
+
+
+def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: bool) -> None:
+    """Prove each layer that is there against the digest by which its source names it (rule 3), or both.
+
+    Raises:
+        DigestMismatchError: a layer is not what names it.
+        InputError: damaged compression, or a layer over the limit.
+    """
+    work: dict[object, tuple[Layer, Blob]] = {}
+    for _, layer in layers_of(images):
+        if layer.blob is not None:
+            stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
+            work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
+    wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()], proofs.stop)
+
+
+def prove_blobs(fd: int, path: str) -> None:
+    """Prove that each blob in a staged layout is what its name says; `path` names the layout in errors.
+
+    Raises:
+        StorageError: one is not.
+    """
+    with open_descriptor(fd, path) as opened:
+        for name in opened.tree.names():
+            blob = opened.tree.find(name) if name.startswith("blobs/") and name.count("/") > 1 else None
+            if blob is None:
+                continue
+            _, algorithm, encoded = name.split("/")
+            hasher = hashlib.new(algorithm)
+            with blob.open() as stream:
+                for chunk in read_chunks(stream):
+                    hasher.update(chunk)
+            if hasher.hexdigest() != encoded:
+                raise StorageError("what was written does not read back", file=path, member=name)
+
+
+def _prove(layer: Layer, blob: Blob, proofs: Proofs, *, full: bool) -> None:
+    # Reading the plain bytes proves both names in one pass.
+    named = None if full else layer.stored
+    if named is not None:
+        stream = StoredContent(blob, named, proofs).open()
+    else:
+        # With the digest of the bytes as they lie, which nothing else may have verified.
+        stream = PlainContent(layer, proofs).open_described(lambda digest, size: proofs.blobs.add(blob, digest, size))
+    with stream:
+        drain(stream)
+
+
+def _same(found: set[_Identity], wanted: set[_Identity]) -> bool:
+    """Tell whether the images that were read are those that were written.
+
+    A manifest that equals one that `docker save` would make up is read as made up,
+    and below an index without its digest: then the image ID has to do. Its bytes were
+    verified with those of all documents.
+    """
+    ids = {image_id for image_id, _ in found}
+    if ids != {image_id for image_id, _ in wanted}:
+        return False
+    known = all(digest is None or (image_id, digest) in wanted for image_id, digest in found)
+    return known and all(one in found or (one[0], None) in found for one in wanted)
+
+
+def _identities(images: ImageSet, *, manifests: bool) -> set[_Identity]:
+    return {
+        (image.image_id, image.manifest.digest if manifests and image.manifest is not None else None)
+        for image in images.images()
+    }

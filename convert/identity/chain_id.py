@@ -1,0 +1,31 @@
+"""What every scheme gives for a layer, and the ChainIDs that two of them need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert.model.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class V1Entry:
+    """One layer's v1 ID (64 hex digits) and the bytes of its `json` file."""
+
+    v1_id: str
+    json: bytes
+
+
+def chain_ids(diff_ids: Sequence[Digest]) -> list[Digest]:
+    """Return the ChainID of each layer, lowest first.
+
+    It names the file system that the layer makes of those below it (image-spec
+    config.md, "Layer ChainID").
+    """
+    chain: list[Digest] = []
+    for diff_id in diff_ids:
+        chain.append(Digest.of(f"{chain[-1]} {diff_id}".encode()) if chain else diff_id)
+    return chain

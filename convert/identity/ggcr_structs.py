@@ -1,0 +1,153 @@
+"""The structs into which go-containerregistry, crane's library, reads documents.
+
+It decodes a config before it pushes a tarball, so a field of the wrong type ends the
+push although nothing else reads it; and it encodes descriptors again (pkg/v1/config.go,
+manifest.go and platform.go; FORMATS.md, section 6).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from convert.errors import FormatError, UsageError
+from convert.jsonio import go_struct
+from convert.jsonio.go_struct import Field, Omit, Struct
+from convert.model.digest import Digest
+
+_strings, _string, _boolean, _integer = go_struct.strings, go_struct.string, go_struct.boolean, go_struct.integer
+
+
+def _structs(struct: Struct) -> go_struct.Reader:
+    """Return the reader of a slice of structs."""
+
+    def read(value: Any, at: str) -> list[dict[str, Any]]:
+        return [struct.read(item, f"{at}[{index}]") for index, item in enumerate(go_struct.array(value, at))]
+
+    return read
+
+
+def _hashes(value: Any, at: str) -> list[str] | None:
+    """Read a slice of `Hash`, which knows sha256 alone (pkg/v1/hash.go); how one is spelled was checked before."""
+    texts = go_struct.strings(value, at)
+    for index, text in enumerate(texts or ()):
+        if not text.startswith("sha256:"):
+            raise FormatError(f"{at}[{index}]: it knows only sha256")
+    return texts
+
+
+def _hash(value: Any, at: str) -> None:
+    """Check one `Hash`, for which null is an empty text.
+
+    Raises:
+        FormatError: not a digest.
+        UsageError: a digest of an algorithm that go-containerregistry does not know.
+    """
+    text = go_struct.string(value, at)
+    try:
+        digest = Digest.parse(text)
+    except FormatError as error:
+        msg = f"{at}: {error.message}"
+        raise FormatError(msg) from None
+    if digest.algorithm != "sha256":
+        raise UsageError(f"{at}: crane knows only sha256, and this is {digest}")
+
+
+#: `Platform`: architecture and os are always written.
+PLATFORM: Final = Struct(
+    (
+        Field("architecture", _string),
+        Field("os", _string),
+        Field("os.version", _string, Omit.EMPTY),
+        Field("os.features", _strings, Omit.EMPTY),
+        Field("variant", _string, Omit.EMPTY),
+        Field("features", _strings, Omit.EMPTY),
+    )
+)
+
+#: `Descriptor` (pkg/v1/manifest.go), for its types alone.
+DESCRIPTOR: Final = Struct(
+    (
+        Field("mediaType", _string),
+        Field("size", _integer),
+        Field("digest", _hash),
+        Field("data", go_struct.byte_slice),
+        Field("urls", _strings),
+        Field("annotations", go_struct.string_map),
+        Field("platform", PLATFORM.check),
+        Field("artifactType", _string),
+    )
+)
+
+
+def _layer_sources(value: Any, at: str) -> None:
+    """Check a map of `Descriptor` by `Hash`."""
+    for key, item in go_struct.mapping(value, at).items():
+        _hash(key, f"{at}[{key!r}]")
+        DESCRIPTOR.check(item, f"{at}[{key!r}]")
+
+
+#: An element of `manifest.json` (pkg/v1/tarball/image.go), for its types alone.
+MANIFEST_ITEM: Final = Struct(
+    (
+        Field("Config", _string),
+        Field("RepoTags", _strings),
+        Field("Layers", _strings),
+        Field("LayerSources", _layer_sources),
+    )
+)
+
+_HEALTHCHECK: Final = Struct(
+    (
+        Field("Test", _strings),
+        Field("Interval", _integer),
+        Field("Timeout", _integer),
+        Field("StartPeriod", _integer),
+        Field("Retries", _integer),
+    )
+)
+
+_SETTINGS: Final = Struct(
+    (
+        *(
+            Field(name, _boolean)
+            for name in (
+                "AttachStderr", "AttachStdin", "AttachStdout", "OpenStdin", "StdinOnce", "Tty", "ArgsEscaped",
+                "NetworkDisabled",
+            )
+        ),
+        *(Field(name, _strings) for name in ("Cmd", "Entrypoint", "Env", "OnBuild", "Shell")),
+        *(
+            Field(name, _string)
+            for name in ("Domainname", "Hostname", "Image", "User", "WorkingDir", "MacAddress", "StopSignal")
+        ),
+        Field("Healthcheck", _HEALTHCHECK.pointer),
+        Field("Labels", go_struct.string_map),
+        Field("Volumes", go_struct.string_set),
+        Field("ExposedPorts", go_struct.string_set),
+    )
+)  # fmt: skip
+
+_HISTORY: Final = Struct(
+    (
+        Field("author", _string),
+        Field("created", go_struct.time),
+        Field("created_by", _string),
+        Field("comment", _string),
+        Field("empty_layer", _boolean),
+    )
+)
+
+#: `ConfigFile`, for its types alone: crane pushes the config's bytes as they are.
+CONFIG: Final = Struct(
+    (
+        *(
+            Field(name, _string)
+            for name in ("architecture", "author", "container", "docker_version", "os", "os.version", "variant")
+        ),
+        Field("created", go_struct.time),
+        Field("history", _structs(_HISTORY)),
+        Field("rootfs", Struct((Field("type", _string), Field("diff_ids", _hashes))).read),
+        Field("config", _SETTINGS.read),
+        Field("os.features", _strings),
+    )
+)

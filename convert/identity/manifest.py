@@ -1,0 +1,265 @@
+"""Manifests made anew, each as one tool writes it, and the one to see through.
+
+A manifest's digest is that of its bytes, so key order and spacing are as much
+part of it as the digests inside (FORMATS.md, sections 4 to 7).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.errors import NotRepresentableError
+from convert.identity.descriptor_json import docker_fields, ggcr_fields, oci_fields
+from convert.jsonio.go_encode import dumps, sorted_map
+from convert.model import mediatype
+from convert.model.config import Config
+from convert.model.digest import Digest
+from convert.model.image import Descriptor, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from convert.model.image import Manifest
+
+_ENGINE_INDENT: Final = "   "
+
+
+def oci_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
+    """Return an OCI image manifest: compact, no newline (CONTRACT, "Layouts").
+
+    Layers get OCI's media types for the compression that their own type names.
+    """
+    return dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatype.OCI_MANIFEST,
+            "config": oci_fields(_config(config, mediatype.OCI_CONFIG)),
+            "layers": [oci_fields(_layer(layer, oci_layer_type(layer.media_type))) for layer in layers],
+        }
+    )
+
+
+def docker_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
+    """Return the schema 2 manifest that crane pushes for a tarball: compact, no newline.
+
+    Raises:
+        NotRepresentableError: a zstd layer, for which schema 2 has no media type.
+    """
+    return dumps(_schema2(config, layers, docker_fields))
+
+
+def docker_push_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
+    """Return the schema 2 manifest of `docker push` from the classic store.
+
+    Indented by three spaces (distribution manifest/schema2, `FromStruct`).
+
+    Raises:
+        NotRepresentableError: a zstd layer.
+    """
+    return dumps(_schema2(config, layers, docker_fields), indent=_ENGINE_INDENT)
+
+
+def crane_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
+    """Return the manifest that crane pushes for a tarball, with its layers' types as given.
+
+    crane calls a layer gzip whatever it is, and copies what `LayerSources` say
+    (go-containerregistry pkg/v1/tarball/image.go).
+    """
+    return dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatype.DOCKER_MANIFEST,
+            "config": docker_fields(_config(config, mediatype.DOCKER_CONFIG)),
+            "layers": [ggcr_fields(layer) for layer in layers],
+        }
+    )
+
+
+def containerd_import_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
+    """Return the manifest that containerd makes when it imports a docker archive.
+
+    Schema 2 in OCI's key order; every compression is called gzip
+    (containerd core/images/archive/importer.go, `resolveLayers`).
+    """
+    return dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": mediatype.DOCKER_MANIFEST,
+            "config": oci_fields(_config(config, mediatype.DOCKER_CONFIG)),
+            "layers": [
+                oci_fields(
+                    Descriptor(
+                        mediatype.DOCKER_LAYER_GZIP
+                        if mediatype.layer_compression(layer.media_type)
+                        else mediatype.DOCKER_LAYER,
+                        layer.digest,
+                        layer.size,
+                    )
+                )
+                for layer in layers
+            ],
+        }
+    )
+
+
+def others(config: bytes | Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
+    """Yield the manifests of tools that imgconv imitates nowhere else, to tell theirs by its digest.
+
+    `layers` have OCI's types. In order: go-containerregistry on an OCI base, buildkit
+    with OCI's and with Docker's types (two spaces), umoci (no mediaType, a newline).
+    """
+    oci_config, docker_config = _config(config, mediatype.OCI_CONFIG), _config(config, mediatype.DOCKER_CONFIG)
+    docker = [Descriptor(docker_layer_type(layer.media_type), layer.digest, layer.size) for layer in layers]
+    oci: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatype.OCI_MANIFEST}
+    yield dumps(oci | {"config": ggcr_fields(oci_config), "layers": [ggcr_fields(layer) for layer in layers]})
+    ordered = {"config": oci_fields(oci_config), "layers": [oci_fields(layer) for layer in layers]}
+    yield dumps(oci | ordered, indent="  ")
+    typed = {"config": oci_fields(docker_config), "layers": [oci_fields(layer) for layer in docker]}
+    yield dumps({"schemaVersion": 2, "mediaType": mediatype.DOCKER_MANIFEST} | typed, indent="  ")
+    yield dumps({"schemaVersion": 2} | ordered) + b"\n"
+
+
+def docker_save_25_manifest(config: bytes | Config, layers: Sequence[tuple[Digest, int]]) -> bytes:
+    """Return the manifest that `docker save` of Docker 25 and later makes up.
+
+    `layers` are DiffIDs with the sizes of the uncompressed layers. It is what
+    29.7.2 writes (moby daemon/internal/image/tarexport/save.go).
+    """
+    return dumps(_save_25(_config(config, mediatype.OCI_CONFIG), layers))
+
+
+def is_made_up(manifest: bytes, config: Config) -> bool:
+    """Tell whether these are the bytes that some `docker save` makes up for a config.
+
+    Such a manifest was never in a registry and carries no identity (CONTRACT,
+    rule 2). The sizes of the layers, which only the archive knows, are taken from
+    the manifest itself; all else must be what config and DiffIDs give. Known are
+    the form of 25.0.6, 26.0.1 and later, that with a platform on the config
+    (25.0.1 to 25.0.5, 26.0.0), and that of 25.0.0, which besides has no layers
+    (moby/moby#47065). `manifest` must have gone through `documents.parse`.
+    """
+    sizes = _layer_sizes(manifest)
+    descriptor = _config(config, mediatype.OCI_CONFIG)
+    with_platform = dataclasses.replace(descriptor, platform=_image_platform(config))
+    if not sizes and manifest == dumps(_save_25(with_platform, ())):
+        return True
+    if len(sizes) != len(config.diff_ids):
+        return False
+    layers = list(zip(config.diff_ids, sizes, strict=True))
+    return any(manifest == dumps(_save_25(form, layers)) for form in (descriptor, with_platform))
+
+
+def made_up_image(manifest: Manifest, config: Config) -> Image:
+    """Return what a made-up manifest stands for: its config, with no layers of its own.
+
+    `manifest.json`, which lists the same config, tells where the layers lie.
+    """
+    return Image(config=config, layers=(), manifest=dataclasses.replace(manifest, made_up=True))
+
+
+def oci_index(
+    children: Sequence[Descriptor],
+    *,
+    annotations: Mapping[str, str] | None = None,
+    artifact_type: str | None = None,
+    subject: Descriptor | None = None,
+) -> bytes:
+    """Return an OCI image index: compact, no newline, keys in the order of image-spec's Go type."""
+    document: dict[str, Any] = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX}
+    if artifact_type:
+        document["artifactType"] = artifact_type
+    document["manifests"] = [oci_fields(child) for child in children]
+    if subject is not None:
+        document["subject"] = oci_fields(subject)
+    if annotations:
+        document["annotations"] = sorted_map(annotations)
+    return dumps(document)
+
+
+def docker_manifest_list(children: Sequence[Descriptor]) -> bytes:
+    """Return a Docker manifest list: compact, no newline, keys as in crane's manifests."""
+    manifests = []
+    for child in children:
+        fields = docker_fields(child)
+        platform = oci_fields(child).get("platform")
+        manifests.append(fields | ({"platform": platform} if platform is not None else {}))
+    return dumps({"schemaVersion": 2, "mediaType": mediatype.DOCKER_MANIFEST_LIST, "manifests": manifests})
+
+
+def oci_layer_type(media_type: str) -> str:
+    """Return OCI's media type for a layer of any known type."""
+    return _family_type(media_type, mediatype.OCI_LAYER, mediatype.OCI_NONDISTRIBUTABLE, "+")
+
+
+def docker_layer_type(media_type: str) -> str:
+    """Return Docker's media type for a layer of any known type.
+
+    Raises:
+        NotRepresentableError: zstd, which schema 2 does not know.
+    """
+    if mediatype.layer_compression(media_type) == "zstd":
+        msg = "a Docker schema 2 manifest cannot hold zstd layers"
+        raise NotRepresentableError(
+            msg, hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker"
+        )
+    return _family_type(media_type, mediatype.DOCKER_LAYER, mediatype.DOCKER_FOREIGN, ".")
+
+
+def _family_type(media_type: str, plain: str, foreign: str, joint: str) -> str:
+    compression = mediatype.layer_compression(media_type)
+    if compression is None:
+        msg = f"{media_type!r} is no layer type"
+        raise ValueError(msg)
+    base = foreign if mediatype.is_nondistributable(media_type) else plain
+    return base + (joint + compression if compression else "")
+
+
+def _config(config: bytes | Config, media_type: str) -> Descriptor:
+    """Describe a config; a parsed one, which many manifests may share, is not hashed again."""
+    if isinstance(config, Config):
+        return Descriptor(media_type, config.digest, len(config.raw))
+    return Descriptor(media_type, Digest.of(config), len(config))
+
+
+def _layer(layer: Descriptor, media_type: str) -> Descriptor:
+    return Descriptor(media_type, layer.digest, layer.size, urls=layer.urls)
+
+
+def _schema2(
+    config: bytes | Config, layers: Sequence[Descriptor], fields: Callable[[Descriptor], dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "schemaVersion": 2,
+        "mediaType": mediatype.DOCKER_MANIFEST,
+        "config": fields(_config(config, mediatype.DOCKER_CONFIG)),
+        "layers": [fields(_layer(layer, docker_layer_type(layer.media_type))) for layer in layers],
+    }
+
+
+def _save_25(config: Descriptor, layers: Sequence[tuple[Digest, int]]) -> dict[str, Any]:
+    return {
+        "schemaVersion": 2,
+        "mediaType": mediatype.OCI_MANIFEST,
+        "config": oci_fields(config),
+        "layers": [oci_fields(Descriptor(mediatype.OCI_LAYER, digest, size)) for digest, size in layers],
+    }
+
+
+def _layer_sizes(manifest: bytes) -> list[int]:
+    """Return the sizes that a manifest gives its layers; nothing where it has another shape."""
+    document = json.loads(manifest)
+    layers = document.get("layers") if isinstance(document, dict) else None
+    sizes = [layer.get("size") for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    return [size for size in sizes if isinstance(size, int) and size >= 0]
+
+
+def _image_platform(config: Config) -> dict[str, Any]:
+    """Return the platform as moby 25's `Image.Platform` takes it from the config."""
+    platform: dict[str, Any] = {key: config.field(key) or "" for key in ("architecture", "os")}
+    for key in ("os.version", "os.features", "variant"):
+        value = config.field(key)
+        if value:
+            platform[key] = value
+    return platform

@@ -1,0 +1,16 @@
+"""v1 IDs: the directory names and `json` files of docker-save archives.
+
+Three tools make them in three incompatible ways, none of them stored in the
+config (FORMATS section 3); one file a scheme.
+"""
+
+from __future__ import annotations
+
+from convert.identity.chain_id import V1Entry, chain_ids
+from convert.identity.docker_v1_struct import Engine
+from convert.identity.v1_id.check import config_fault, json_fault
+from convert.identity.v1_id.containers_image import skopeo
+from convert.identity.v1_id.docker import docker
+from convert.identity.v1_id.ggcr import chain_free
+
+__all__ = ["Engine", "V1Entry", "chain_free", "chain_ids", "config_fault", "docker", "json_fault", "skopeo"]

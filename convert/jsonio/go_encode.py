@@ -1,0 +1,200 @@
+r"""Go's encoding/json, byte for byte, for the documents that Go programs wrote.
+
+Docker, crane and skopeo hash JSON that Go serialised, so an ID can be computed
+anew only with Go's own spelling: compact, keys in struct order, and `<`, `>`,
+`&`, U+2028 and U+2029 escaped (encoding/json, "encode.go"; FORMATS section 0).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from typing import Final, TypeVar
+
+from convert.errors import FormatError
+
+_Value = TypeVar("_Value")
+
+_ESCAPED: Final = re.compile("[<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}]")
+# A backslash always takes the next character with it, so an escaped backslash
+# before a plain "b" is not mistaken for a backspace.
+_ESCAPE: Final = re.compile(r"\\.")
+_OLD_ESCAPES: Final = {r"\b": r"\u0008", r"\f": r"\u000c"}
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING_OR_SPACE: Final = re.compile(rf"({_STRING})|[ \t\r\n]+")
+_TOKEN: Final = re.compile(rf"{_STRING}|[\[\]{{}},:]|[^\[\]{{}},:\"]+")
+_SPACE: Final = re.compile(r"[ \t\r\n]*+")
+_decode: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+
+
+@dataclass(frozen=True, slots=True)
+class RawJSON:
+    """JSON that is passed on as it was written, as Go's json.RawMessage is.
+
+    `dumps` drops the white space outside its strings and applies the escapes;
+    numbers, key order and escapes that are there already stay. The bytes must
+    have gone through `convert.jsonio.strict.parse` before, as they or their
+    document are not checked again.
+    """
+
+    raw: bytes
+
+
+def dumps(value: object, *, escape_old: bool = False, indent: str = "") -> bytes:
+    r"""Return the bytes of Go's `json.Marshal`: no newline at the end.
+
+    Mappings keep their order, which stands for a struct's; for a Go map pass
+    `sorted_map(...)`. `escape_old` writes backspace and form feed as `\u0008` and
+    `\u000c`, as Go up to 1.21 did. `indent` gives `json.MarshalIndent` with an
+    empty prefix.
+
+    Raises:
+        TypeError: a value that JSON has no form for.
+        ValueError: NaN, an infinity or a lone surrogate, which Go cannot hold.
+    """
+    parts: list[str] = []
+    _append(parts, value, escape_old)
+    text = "".join(parts)
+    return (_indented(text, indent) if indent else text).encode()
+
+
+def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Return a Go map's order: by the bytes of the key in UTF-8.
+
+    The order of code points is the order of their UTF-8 bytes.
+    """
+    return dict(sorted(mapping.items()))
+
+
+def members(raw: bytes) -> dict[str, RawJSON]:
+    """Return the members of the top-level object, each value with its own bytes.
+
+    What decoding into `map[string]json.RawMessage` gives: keys unescaped, in any
+    case as they stand. `raw` must have gone through `convert.jsonio.strict.parse`.
+
+    Raises:
+        FormatError: the document is no object.
+    """
+    text = raw.decode()
+    at = _skip_space(text, 0)
+    if not text.startswith("{", at):
+        msg = "expected a JSON object"
+        raise FormatError(msg)
+    found: dict[str, RawJSON] = {}
+    at = _skip_space(text, at + 1)
+    while text[at] != "}":
+        key, at = _decode(text, at)
+        start = _skip_space(text, _skip_space(text, at) + 1)
+        _, end = _decode(text, start)
+        found[key] = RawJSON(text[start:end].encode())
+        at = _skip_space(text, end)
+        if text[at] == ",":
+            at = _skip_space(text, at + 1)
+    return found
+
+
+def _append(parts: list[str], value: object, escape_old: bool) -> None:
+    match value:
+        case None:
+            parts.append("null")
+        case True:
+            parts.append("true")
+        case False:
+            parts.append("false")
+        case str():
+            parts.append(_string(value, escape_old))
+        case int():
+            parts.append(str(value))
+        case float():
+            parts.append(_float(value))
+        case RawJSON():
+            parts.append(_compact(value.raw.decode()))
+        case Mapping():
+            opening = "{"
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    msg = f"key {key!r} of a JSON object is no string"
+                    raise TypeError(msg)
+                parts.append(opening + _string(key, escape_old) + ":")
+                _append(parts, item, escape_old)
+                opening = ","
+            parts.append("}" if value else "{}")
+        case Sequence():
+            opening = "["
+            for item in value:
+                parts.append(opening)
+                _append(parts, item, escape_old)
+                opening = ","
+            parts.append("]" if value else "[]")
+        case _:
+            msg = f"JSON has no form for {type(value).__name__}"
+            raise TypeError(msg)
+
+
+def _string(text: str, escape_old: bool) -> str:
+    quoted = _escape_html(encode_basestring(text))
+    if escape_old and "\\" in quoted:
+        quoted = _ESCAPE.sub(lambda found: _OLD_ESCAPES.get(found[0], found[0]), quoted)
+    return quoted
+
+
+def _escape_html(text: str) -> str:
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _float(value: float) -> str:
+    """Return a float64 as Go does: ES6's number format (encode.go, floatEncoder)."""
+    if not math.isfinite(value):
+        msg = f"JSON has no form for {value}"
+        raise ValueError(msg)
+    mantissa, _, exponent = repr(value).partition("e")
+    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    whole, _, fraction = digits.partition(".")
+    if fraction == "0":
+        fraction = ""
+    # The number is 0.<figures> times ten to the power `point`.
+    figures = (whole + fraction).lstrip("0")
+    if not figures:
+        return sign + "0"
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(figures))
+    figures = figures.rstrip("0")
+    if not 1e-6 <= abs(value) < 1e21:
+        tail = f".{figures[1:]}" if len(figures) > 1 else ""
+        return f"{sign}{figures[0]}{tail}e{point - 1:+}"
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{figures}"
+    if point >= len(figures):
+        return sign + figures.ljust(point, "0")
+    return f"{sign}{figures[:point]}.{figures[point:]}"
+
+
+def _compact(text: str) -> str:
+    return _escape_html(_STRING_OR_SPACE.sub(lambda found: found[1] or "", text))
+
+
+def _indented(text: str, indent: str) -> str:
+    """Return compact JSON as Go's json.Indent spreads it; `{}` and `[]` stay closed."""
+    parts: list[str] = []
+    level = 0
+    fresh = False
+    for piece in _TOKEN.findall(text):
+        if fresh and piece not in ("]", "}"):
+            level += 1
+            parts.append("\n" + indent * level)
+        if piece in ("]", "}") and not fresh:
+            level -= 1
+            parts.append("\n" + indent * level)
+        parts.append(": " if piece == ":" else piece)
+        if piece == ",":
+            parts.append("\n" + indent * level)
+        fresh = piece in ("[", "{")
+    return "".join(parts)
+
+
+def _skip_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at

@@ -1,0 +1,238 @@
+"""Go structs as tables: what a Go program keeps of a JSON object, and how it writes it again.
+
+Docker decodes a config into structs and hashes what it encodes from them, so
+unknown keys vanish, missing ones appear with their zero values, and keys come in
+the order of declaration (encoding/json; FORMATS sections 0 and 3).
+
+A reader takes a JSON value, None for null and for a missing key alike, and the
+place of that value for messages; it returns what `gojson.dumps` should write.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from convert.errors import FormatError
+from convert.jsonio import go_time
+from convert.jsonio.go_encode import sorted_map
+from convert.jsonio.strict import Keys, fold
+
+Reader = Callable[[Any, str], Any]
+
+#: What Go's int64 holds.
+INT64 = range(-(1 << 63), 1 << 63)
+_KINDS = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
+
+
+class Omit(Enum):
+    """When a field is left out: Go's `omitempty` on a value, and on a pointer."""
+
+    NEVER = "never"
+    EMPTY = "empty"
+    NIL = "nil"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its JSON name, how its value is read, and when it is left out."""
+
+    name: str
+    read: Reader
+    omit: Omit = Omit.NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A Go struct type: its fields in the order of their declaration."""
+
+    fields: tuple[Field, ...]
+
+    def read(self, value: Any, at: str) -> dict[str, Any]:
+        """Return the fields as Go would encode them after decoding `value`.
+
+        Keys match in any letter case. `at` is the place in the document, empty
+        for its top.
+
+        Raises:
+            FormatError: a value that does not fit its field, so Go refuses it too.
+        """
+        if value is None:
+            value = {}
+        if not isinstance(value, Mapping):
+            raise _misfit(at, "an object", value)
+        keys = Keys(value)
+        result: dict[str, Any] = {}
+        for field in self.fields:
+            read = field.read(keys.get(field.name), f"{at}.{field.name}" if at else field.name)
+            if field.omit is Omit.EMPTY and not read:
+                continue
+            if field.omit is Omit.NIL and read is None:
+                continue
+            result[field.name] = read
+        return result
+
+    def check(self, value: Any, at: str) -> None:
+        """Check the types of an object that is not encoded again.
+
+        Keys that mean the same are no fault here: Go decodes each of them.
+
+        Raises:
+            FormatError: as `read`.
+        """
+        if value is None:
+            return
+        if not isinstance(value, Mapping):
+            raise _misfit(at, "an object", value)
+        readers = {fold(field.name): field.read for field in self.fields}
+        for key, item in value.items():
+            read = readers.get(fold(key))
+            if read is not None:
+                read(item, f"{at}.{key}" if at else key)
+
+    def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
+        """Read a pointer to the struct: nil where there is no value."""
+        return None if value is None else self.read(value, at)
+
+
+def string(value: Any, at: str) -> str:
+    """Read a string."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _misfit(at, "a string", value)
+    return value
+
+
+def boolean(value: Any, at: str) -> bool:
+    """Read a bool."""
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise _misfit(at, "true or false", value)
+    return value
+
+
+def integer(value: Any, at: str) -> int:
+    """Read an int or int64; Go takes no fraction and no exponent there, even 1.0."""
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
+        raise _misfit(at, "a 64-bit integer", value)
+    return value
+
+
+def integer_pointer(value: Any, at: str) -> int | None:
+    """Read a pointer to an int: a given 0 is kept."""
+    return None if value is None else integer(value, at)
+
+
+def array(value: Any, at: str) -> list[Any]:
+    """Read a slice; null is an empty one."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _misfit(at, "an array", value)
+    return value
+
+
+def strings(value: Any, at: str) -> list[str] | None:
+    """Read a slice of strings: null stays null, an empty one stays empty."""
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise _misfit(at, "an array of strings", value)
+    if all(isinstance(item, str) for item in value):
+        return list(value)
+    return [string(item, f"{at}[{index}]") for index, item in enumerate(value)]
+
+
+def string_or_strings(value: Any, at: str) -> list[str] | None:
+    """Read Docker's strslice.StrSlice: one string stands for an array of it."""
+    return [value] if isinstance(value, str) else strings(value, at)
+
+
+def string_map(value: Any, at: str) -> dict[str, str] | None:
+    """Read a map of strings; it comes out sorted."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise _misfit(at, "an object of strings", value)
+    return sorted_map({key: string(item, f"{at}[{key!r}]") for key, item in value.items()})
+
+
+def mapping(value: Any, at: str) -> Mapping[str, Any]:
+    """Read an object whose keys are data; null is an empty one."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _misfit(at, "an object", value)
+    return value
+
+
+def byte_slice(value: Any, at: str) -> bytes:
+    """Read a slice of bytes: base64 with padding, or an array of numbers; null is an empty one."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if integer(item, f"{at}[{index}]") not in range(256):
+                raise _misfit(f"{at}[{index}]", "a number from 0 to 255", item)
+        return bytes(item or 0 for item in value)
+    text = string(value, at)
+    try:
+        return decode_base64(text)
+    except ValueError:
+        raise _misfit(at, "base64", value) from None
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode base64 as Go does: padding is needed, line ends count for nothing (`base64.StdEncoding`).
+
+    Raises:
+        ValueError: not base64.
+    """
+    text = text.replace("\r", "").replace("\n", "")
+    if len(text) % 4:
+        raise ValueError("the number of characters is not a multiple of 4")
+    # Without `validate` other characters are dropped; with it "AAAA==" passes.
+    if text.endswith("==") and len(text.rstrip("=")) % 4 != 2:
+        raise ValueError("too much padding")
+    return base64.b64decode(text, validate=True)
+
+
+def string_set(value: Any, at: str) -> dict[str, dict[str, Any]] | None:
+    """Read a map to empty structs; whatever their objects hold is dropped."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise _misfit(at, "an object of empty objects", value)
+    for key, item in value.items():
+        if item is not None and not isinstance(item, Mapping):
+            raise _misfit(f"{at}[{key!r}]", "an empty object", item)
+    return {key: {} for key in sorted(value)}
+
+
+def time(value: Any, at: str) -> str:
+    """Read a time.Time: a missing one is the year 1."""
+    return go_time.ZERO if value is None else _time(value, at)
+
+
+def time_pointer(value: Any, at: str) -> str | None:
+    """Read a pointer to a time.Time: a missing one is null."""
+    return None if value is None else _time(value, at)
+
+
+def _time(value: Any, at: str) -> str:
+    text = string(value, at)
+    try:
+        return go_time.Time.parse(text).text
+    except FormatError as error:
+        msg = f"{at}: {error.message}"
+        raise FormatError(msg) from None
+
+
+def _misfit(at: str, wanted: str, value: Any) -> FormatError:
+    msg = f"{at or 'document'}: expected {wanted}, found {_KINDS.get(type(value), 'null')}"
+    return FormatError(msg)

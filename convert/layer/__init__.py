@@ -1,0 +1,1 @@
+"""Layers: read, verified, compressed."""

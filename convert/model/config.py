@@ -1,0 +1,276 @@
+"""Image configs: a view of their bytes, which carry the image ID and never change.
+
+Read as tolerantly as Docker reads them (keys in any letter case, null for
+missing; moby image/image.go) and as strictly as `convert.jsonio.strict` parses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from convert.errors import FormatError, UnsafeInputError
+from convert.jsonio import go_struct, strict
+from convert.jsonio.go_time import Time
+from convert.limits import MAX_LAYERS
+from convert.model.digest import Digest
+from convert.model.platform import Platform
+
+# Builders write a few steps for each layer.
+_MAX_HISTORY: Final = 10 * MAX_LAYERS
+_HISTORY_KEYS: Final = frozenset({"created", "created_by", "author", "comment", "empty_layer"})
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One step of a build (image-spec config.md, "history"); empty texts where silent.
+
+    `created` is the text as it stands, not checked to be a time.
+    """
+
+    created: str | None = None
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    empty_layer: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """An image config: its bytes, their digest, and what the other rooms read of it.
+
+    `digest` is the image ID. `diff_ids` are lowest first, none where the config
+    has no `rootfs`. `created` is the text as it stands. `where` and `member` name it in errors;
+    `warnings` says what was taken with a remark.
+    """
+
+    raw: bytes
+    digest: Digest
+    diff_ids: tuple[Digest, ...]
+    platform: Platform
+    created: str | None
+    history: tuple[HistoryEntry, ...]
+    where: str
+    member: str
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: bytes, *, where: str, member: str) -> Config:
+        """Read a config's bytes.
+
+        A platform that the config does not name stays empty: Docker takes its own
+        system then, and imgconv never asks the machine.
+
+        Raises:
+            FormatError: no JSON object, a DiffID that is none, or a field read
+                here whose type no engine would take.
+            UnsafeInputError: more layers or steps of history than any image has.
+        """
+        view = strict.parse(raw, where=where, member=member)
+        if not isinstance(view, Mapping):
+            msg = "an image config must be a JSON object"
+            raise FormatError(msg, file=where, member=member)
+        warnings: list[str] = []
+        fields = _Fields(view, warnings)
+        try:
+            _check_keys(fields)
+            return cls(
+                raw=raw,
+                digest=Digest.of(raw),
+                diff_ids=_diff_ids(fields.inside("rootfs")),
+                platform=Platform(
+                    os=fields.text("os"),
+                    architecture=fields.text("architecture"),
+                    variant=fields.text("variant"),
+                    os_version=fields.text("os.version"),
+                ),
+                created=fields.text_or_none("created"),
+                history=_history(fields),
+                where=where,
+                member=member,
+                warnings=tuple(warnings),
+            )
+        except FormatError as error:
+            raise FormatError(error.message, file=where, member=member) from None
+        except UnsafeInputError as error:
+            raise UnsafeInputError(error.message, file=where, member=member) from None
+
+    @property
+    def view(self) -> Mapping[str, Any]:
+        """The parsed document, to be read with `field`.
+
+        It is parsed when it is asked for and kept for the last two configs only: the
+        documents of one source may hold more values than fit in memory at once.
+        """
+        return _view(self)
+
+    @cached_property
+    def _read_fields(self) -> dict[tuple[str, ...], Any]:
+        """What `field` returned or raised, so that a config under many manifests is searched once."""
+        return {}
+
+    @cached_property
+    def created_seconds(self) -> int:
+        """Seconds since 1970, rounded down, for the members of a `docker save` archive.
+
+        0 where the config names no time, or one that Docker does not set on a
+        file (FORMATS section 2.1, rule A).
+
+        Raises:
+            FormatError: `created` is no time; Docker refuses such a config.
+        """
+        if self.created is None:
+            return 0
+        try:
+            return Time.parse(self.created).file_seconds
+        except FormatError as error:
+            msg = f"created: {error.message}"
+            raise FormatError(msg, file=self.where, member=self.member) from None
+
+    @cached_property
+    def parent(self) -> Digest | None:
+        """The image ID in `config.Image`, which Docker's classic builder sets to the parent.
+
+        None where there is none, or a name as `docker commit` leaves it. Whether
+        that image really is the parent shows only beside it.
+        """
+        image = self.field("config", "Image")
+        if not isinstance(image, str):
+            return None
+        try:
+            return Digest.parse(image)
+        except FormatError:
+            return None
+
+    def field(self, *names: str) -> Any:
+        """Return the value under nested keys, matched in any letter case; None if absent.
+
+        Raises:
+            FormatError: a key occurs in two spellings.
+        """
+        if names not in self._read_fields:
+            try:
+                self._read_fields[names] = self._field(names)
+            except FormatError as error:
+                self._read_fields[names] = error.with_traceback(None)
+        found = self._read_fields[names]
+        if isinstance(found, FormatError):
+            raise FormatError(found.message, file=found.file, member=found.member)
+        return found
+
+    def _field(self, names: tuple[str, ...]) -> Any:
+        value: Any = self.view
+        for name in names:
+            if not isinstance(value, Mapping):
+                return None
+            value = strict.lookup(value, name, where=self.where, member=self.member)
+        return value
+
+    def history_for_layers(self) -> tuple[HistoryEntry, ...] | None:
+        """Return the entry that made each layer, lowest first.
+
+        None where the number of entries that are not `empty_layer` differs from
+        that of the layers, as in images whose builder wrote no history.
+        """
+        made = tuple(entry for entry in self.history if not entry.empty_layer)
+        return made if len(made) == len(self.diff_ids) else None
+
+
+@lru_cache(maxsize=2)
+def _view(config: Config) -> Mapping[str, Any]:
+    view: Mapping[str, Any] = strict.parse(config.raw, where=config.where, member=config.member)
+    return view
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """One object of the config, with the spellings met on the way."""
+
+    values: Mapping[str, Any]
+    warnings: list[str]
+    at: str = ""
+
+    @cached_property
+    def keys(self) -> strict.Keys:
+        return strict.Keys(self.values)
+
+    def get(self, name: str) -> Any:
+        return self.keys.get(name, self.warnings)
+
+    def text(self, name: str) -> str:
+        return go_struct.string(self.get(name), self.at + name)
+
+    def text_or_none(self, name: str) -> str | None:
+        value = self.get(name)
+        return None if value is None else go_struct.string(value, self.at + name)
+
+    def inside(self, name: str) -> _Fields:
+        return _as_fields(self.get(name), self.at + name, self.warnings)
+
+
+def _check_keys(config: _Fields) -> None:
+    """Refuse two keys for one field in the objects that only engines read.
+
+    Raises:
+        FormatError: there are two; Docker takes the last, readers that do not fold keys the exact one.
+    """
+    for name in ("config", "container_config"):
+        settings = config.get(name)
+        if isinstance(settings, Mapping):
+            health = strict.Keys(settings).get("Healthcheck")
+            if isinstance(health, Mapping):
+                strict.Keys(health)
+
+
+def _as_fields(value: Any, at: str, warnings: list[str]) -> _Fields:
+    if value is None:
+        value = {}
+    if not isinstance(value, Mapping):
+        msg = f"{at}: expected an object"
+        raise FormatError(msg)
+    return _Fields(value, warnings, at + ".")
+
+
+def _diff_ids(rootfs: _Fields) -> tuple[Digest, ...]:
+    texts = go_struct.strings(rootfs.get("diff_ids"), "rootfs.diff_ids") or []
+    if len(texts) > MAX_LAYERS:
+        msg = f"rootfs.diff_ids: {len(texts)} layers, more than the {MAX_LAYERS} allowed"
+        raise UnsafeInputError(msg)
+    found: list[Digest] = []
+    for index, text in enumerate(texts):
+        try:
+            found.append(Digest.parse(text))
+        except FormatError as error:
+            msg = f"rootfs.diff_ids[{index}]: {error.message}"
+            raise FormatError(msg) from None
+    return tuple(found)
+
+
+def _history(fields: _Fields) -> tuple[HistoryEntry, ...]:
+    values = fields.get("history")
+    if values is None:
+        return ()
+    if not isinstance(values, list):
+        msg = "history: expected an array"
+        raise FormatError(msg)
+    if len(values) > _MAX_HISTORY:
+        msg = f"history: {len(values)} entries, more than the {_MAX_HISTORY} allowed"
+        raise UnsafeInputError(msg)
+    return tuple(_step(value, f"history[{index}]", fields.warnings) for index, value in enumerate(values))
+
+
+def _step(value: Any, at: str, warnings: list[str]) -> HistoryEntry:
+    step = _as_fields(value, at, warnings)
+    if not step.values.keys() <= _HISTORY_KEYS:
+        # Only then can a key be spelled otherwise; looking for that takes longer.
+        step = _Fields({name: step.get(name) for name in _HISTORY_KEYS}, warnings, step.at)
+    created, empty_layer = step.values.get("created"), step.values.get("empty_layer")
+    return HistoryEntry(
+        created=None if created is None else go_struct.string(created, step.at + "created"),
+        created_by=go_struct.string(step.values.get("created_by"), step.at + "created_by"),
+        author=go_struct.string(step.values.get("author"), step.at + "author"),
+        comment=go_struct.string(step.values.get("comment"), step.at + "comment"),
+        empty_layer=go_struct.boolean(empty_layer, step.at + "empty_layer"),
+    )

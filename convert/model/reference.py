@@ -1,0 +1,184 @@
+"""Image references: `[domain/]path[:tag][@digest]`, by Docker's rules.
+
+Grammar and normalisation are those of distribution/reference (v0.6, `Parse`,
+`ParseNormalizedNamed`, `FamiliarString`), which Docker, containerd and crane's
+users meet: what it refuses is refused here, and what it accepts means the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from convert.errors import FormatError
+from convert.model.digest import Digest
+
+DEFAULT_DOMAIN: Final = "docker.io"
+DEFAULT_TAG: Final = "latest"
+
+_LEGACY_DOMAIN: Final = "index.docker.io"
+_OFFICIAL: Final = "library/"
+#: Characters of the path, the domain not counted (`RepositoryNameTotalLengthMax`).
+_MAX_PATH: Final = 255
+
+_LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+# IPv6 without zone; that the address is a real one is not checked.
+_DOMAIN: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PART: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH: Final = rf"{_PART}(?:/{_PART})*"
+_TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST: Final = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+
+_IMAGE_ID: Final = re.compile(r"[a-f0-9]{64}")
+_TAG_ONLY: Final = re.compile(_TAG)
+_NAME: Final = re.compile(rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{_PATH})")
+_REFERENCE: Final = re.compile(_NAME.pattern + rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?")
+_ARCHIVE_SUFFIXES: Final = (
+    ".tar",
+    ".tgz",
+    ".txz",
+    ".tbz",
+    ".tbz2",
+    ".tzst",
+    ".gz",
+    ".xz",
+    ".bz2",
+    ".zst",
+    ".json",
+    ".oci",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The name of an image, normalised: two spellings of one name are equal.
+
+    `domain` is the registry (`docker.io` where the user named none), `path` the
+    repository in it (with `library/` for Docker's official images). `domain` is
+    empty only for the odd name whose first part has a dot but is no host name
+    (`my_host.example/app`); distribution/reference takes it so.
+    """
+
+    domain: str
+    path: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what `parse` cannot have made."""
+        match = _NAME.fullmatch(self.repository)
+        if not match or (match["domain"] or "", match["path"]) != (self.domain, self.path):
+            raise FormatError(f"{_shown(self.repository)} is no repository name")
+        if len(self.path) > _MAX_PATH:
+            raise FormatError(f"repository name {_shown(self.path)} has more than {_MAX_PATH} characters")
+        if self.tag is not None and not is_tag(self.tag):
+            raise FormatError(f"{_shown(self.tag)} is no tag")
+
+    def __str__(self) -> str:
+        """Return the familiar form, as Docker prints it."""
+        return self.familiar
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference as a user or an archive spells it.
+
+        `busybox` gives `docker.io/library/busybox`, without a tag.
+
+        Raises:
+            FormatError: no reference; 64 hex digits alone, which is an image ID;
+                a digest of another algorithm than sha256 and sha512.
+        """
+        if not text:
+            raise FormatError("an image name is empty")
+        if _IMAGE_ID.fullmatch(text):
+            raise FormatError(f"{_shown(text)} is an image ID, no image name")
+        domain, rest = _split_domain(text)
+        match = _REFERENCE.fullmatch(f"{domain}/{rest}")
+        if not match:
+            repository = rest.partition("@")[0].partition(":")[0]
+            if repository != repository.lower():
+                raise FormatError(f"{_shown(text)} is no image name: the repository must be in lower case")
+            raise FormatError(f"{_shown(text)} is no image name")
+        digest = Digest.parse(match["digest"]) if match["digest"] else None
+        return cls(match["domain"] or "", match["path"], match["tag"], digest)
+
+    @property
+    def repository(self) -> str:
+        """The full name without tag and digest: `docker.io/library/busybox`."""
+        return f"{self.domain}/{self.path}" if self.domain else self.path
+
+    @property
+    def full(self) -> str:
+        """The full name: `docker.io/library/busybox:1`, as `io.containerd.image.name` has it."""
+        return self.repository + self._rest
+
+    @property
+    def familiar_repository(self) -> str:
+        """The short name without tag and digest: `busybox`, `a/b`, `localhost:5000/x`."""
+        if self.domain != DEFAULT_DOMAIN:
+            return self.repository
+        official = self.path.removeprefix(_OFFICIAL)
+        return self.path if "/" in official else official
+
+    @property
+    def familiar(self) -> str:
+        """The short name: `busybox:1`, as RepoTags have it.
+
+        As in Docker, a repository of docker.io whose first part looks like a
+        domain (`docker.io/a.b/c`) loses its domain too, and is read back as another.
+        """
+        return self.familiar_repository + self._rest
+
+    @property
+    def _rest(self) -> str:
+        return (f":{self.tag}" if self.tag is not None else "") + (f"@{self.digest}" if self.digest is not None else "")
+
+    def with_tag(self, tag: str | None) -> Self:
+        """Return the reference with this tag in place of its own.
+
+        Raises:
+            FormatError: `tag` is none.
+        """
+        return replace(self, tag=tag)
+
+    def with_default_tag(self) -> Self:
+        """Return the reference with the tag `latest` if it has neither tag nor digest."""
+        return self if self.tag is not None or self.digest is not None else replace(self, tag=DEFAULT_TAG)
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether this is a tag: up to 128 of `A-Za-z0-9_.-`, not starting with `.` or `-`."""
+    return _TAG_ONLY.fullmatch(text) is not None
+
+
+def looks_like_image_name(text: str) -> bool:
+    """Tell whether a SOURCE that is no file was rather meant as the name of an image.
+
+    Every file name in lower case is a reference too; one that ends like an
+    archive (`image.tar`) was meant as a file.
+    """
+    try:
+        reference = Reference.parse(text)
+    except FormatError:
+        return False
+    return reference.tag is not None or reference.digest is not None or not text.endswith(_ARCHIVE_SUFFIXES)
+
+
+def _split_domain(text: str) -> tuple[str, str]:
+    """Split into domain and rest, as `splitDockerDomain` does."""
+    first, slash, rest = text.partition("/")
+    # Before a slash, what could not be a user name on Docker Hub is a domain.
+    is_domain = slash and (first == "localhost" or any(char in first for char in ".:") or first != first.lower())
+    domain, rest = (first, rest) if is_domain else (DEFAULT_DOMAIN, text)
+    if domain == _LEGACY_DOMAIN:
+        domain = DEFAULT_DOMAIN
+    if domain == DEFAULT_DOMAIN and "/" not in rest:
+        rest = _OFFICIAL + rest
+    return domain, rest
+
+
+def _shown(text: str) -> str:
+    """Return a name for a message: in quotes, and short."""
+    longest = 100
+    return "'" + (text if len(text) <= longest else text[:longest] + "…") + "'"

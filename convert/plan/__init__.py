@@ -1,0 +1,1 @@
+"""What is to be done: selection, transformation, and what a push makes of a source. Pure."""

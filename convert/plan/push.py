@@ -1,0 +1,221 @@
+"""A source read as a pusher reads it, ready to be finished.
+
+What a pusher does with what it reads is decided in `pushers`; here are the
+members it opens and the first bytes of the layers it looks at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert.diagnostics import Dropped
+from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
+from convert.identity import ggcr_structs
+from convert.identity.index import leaves
+from convert.identity.push import tools
+from convert.identity.push.tools import View
+from convert.layer.verify import compression_of, present
+from convert.model.image import Artifact, Entry, Image, Index
+from convert.plan.select import entry_label
+from convert.plan.transform import Form, counted
+from convert.reader.detect import holds_something, read
+from convert.reader.dir_layout import refuse_dir_transport
+from convert.reader.docker_archive import read_docker, shared_names
+from convert.reader.document import Reading
+from convert.reader.oci_layout import read_layout
+from convert.writer.naming import describe, is_attestation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.archive.open import Source
+    from convert.archive.tree import Tree
+    from convert.identity.push.tools import Pusher
+    from convert.model.image import ImageSet
+    from convert.reader.document import Fault
+
+
+def view_of(pusher: Pusher, tree: Tree) -> View:
+    """Return what a pusher looks at in a source.
+
+    Raises:
+        UsageError: the tool cannot read such a source.
+    """
+    refuse_dir_transport(tree)
+    listed = tree.find("manifest.json") is not None
+    layout = tree.find("index.json") is not None
+    if not listed and not layout:
+        read(tree)  # what is no image archive at all is said to be none
+    try:
+        return tools.view(pusher, listed=listed, layout=layout, folder=tree.is_folder)
+    except UsageError as error:
+        error.file = tree.where
+        try:
+            read(tree)
+        except NoImageError:
+            raise  # that comes first, whichever tool is asked for
+        except InputError:
+            pass
+        raise
+
+
+def read_as(
+    pusher: Pusher, opened: Source, remark: Callable[[str], None], *, problems: list[Fault] | None = None
+) -> ImageSet:
+    """Read what a pusher looks at; `remark` takes what makes the answer conditional.
+
+    With `problems`, faults are collected there.
+
+    Raises:
+        UsageError: the tool cannot read such a source, or finds no image in it.
+        NoImageError: the source holds no image.
+        UnknownFormatError: no image archive or layout.
+        InputError: damaged, hostile or unsupported.
+    """
+    tree = opened.tree
+    view = view_of(pusher, tree)
+    if pusher.tool == "crane" and opened.wrapper:
+        remark(f"crane itself does not unpack {opened.wrapper}; this is about the tar inside")
+    if pusher.tool == "docker" and view is View.ALL:
+        remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
+    if view is View.ALL:
+        return read(tree, problems=problems)
+    reading = Reading(tree, tree.where, problems=problems)
+    crane = pusher.tool == "crane"
+    found = read_docker(reading, all_sources=crane) if view is View.LISTED else read_layout(reading)
+    if not problems and not holds_something(found):
+        read(tree)
+        member = "manifest.json" if view is View.LISTED else "index.json"
+        raise UsageError(f"{pusher.tool} reads only {member}, which names no image that is present", file=tree.where)
+    if crane and view is View.LISTED:
+        for name, first, second in shared_names(found.entries):
+            raise UsageError(
+                f"manifest.json gives the name {name} to {first.image_id} and {second.image_id}; "
+                "crane takes the first and never finds the other",
+                file=tree.where,
+                hint="give each image a name of its own",
+            )
+    return dataclasses.replace(found, warnings=(*tree.warnings, *reading.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Images as a pusher takes them, and what becomes of each layer, by `id()`.
+
+    `forms` is None where the pusher follows imgconv's own rules: everything that
+    has a manifest is pushed as it is.
+    """
+
+    pusher: Pusher
+    images: ImageSet
+    forms: dict[int, Form] | None = None
+
+
+def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
+    """Return images as the pusher takes them.
+
+    Raises:
+        SelectionError: there is no image in them.
+        UsageError: the tool cannot read one of them.
+    """
+    if pusher.tool == "crane":
+        _check_digests(images)
+    if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format == "oci"):
+        return Load(pusher, images)
+    entries: list[Entry] = []
+    forms: dict[int, Form] = {}
+    made: dict[int, Image] = {}
+    opened: set[int] = set()
+    for entry in images.entries:
+        for image in _images_of(entry):
+            if id(image) not in made:
+                _check_present(pusher, image)
+                finished = pusher.tool == "crane" and _looked_into(image)
+                taken = made[id(image)] = tools.seen(pusher, image, finished=finished)
+                kinds = _compressions(taken)
+                found = tools.forms(pusher, taken, kinds, finished=finished)
+                for layer, form in zip(taken.layers, found, strict=True):
+                    forms[id(layer)] = form
+                called = sum(form is Form.STORED and kind != "gzip" for form, kind in zip(found, kinds, strict=True))
+                if called:
+                    warn(f"crane calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not")
+                dictated = sum(form in tools.DICTATED for form in found)
+                if dictated:
+                    warn(
+                        f"crane pushes {counted(dictated, 'descriptor')} of LayerSources in "
+                        f"{image.image_id} as given; a registry refuses one that does not fit what crane uploads"
+                    )
+            entries.append(Entry(made[id(image)], entry.name))
+        if next(_images_of(entry), None) is None:
+            why = "pushes only images that are there"
+            if isinstance(entry.node, Artifact) and entry.node.config is not None:
+                why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
+            text = f"left out {entry_label(entry)}: {pusher.tool} {why}"
+            warn(Dropped(text, what="artifact", of=entry_label(entry)))
+        elif isinstance(entry.node, Index) and id(entry.node) not in opened:
+            opened.add(id(entry.node))
+            for child in leaves(entry.node):
+                if child.node is not None and not isinstance(child.node, Image):
+                    what = "attestation" if is_attestation(child) else "artifact"
+                    text = f"left out {describe(child.node, child)}: {pusher.tool} pushes only images"
+                    warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
+    if images.entries and not entries:
+        raise SelectionError(f"no image is in the source, so {pusher.tool} has nothing to push")
+    return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
+
+
+def _check_present(pusher: Pusher, image: Image) -> None:
+    """Refuse an image without a layer whose bytes the pusher reads: docker every one, crane the first."""
+    if pusher.tool == "docker":
+        for layer in image.layers:
+            present(layer)
+    if pusher.tool == "crane" and image.layers and image.layers[0].blob is None:
+        raise SelectionError(
+            f"crane wants the bytes of the first layer of {image.image_id}, and they are not in the source"
+        )
+
+
+def _check_digests(images: ImageSet) -> None:
+    """Refuse digests other than sha256, which crane cannot read (pkg/v1/hash.go).
+
+    Raises:
+        UsageError: there is one.
+    """
+    for image in images.images():
+        named = [layer.stored for layer in image.layers if layer.stored is not None]
+        if image.manifest is not None:
+            named.append(image.manifest.config)
+        for descriptor in named:
+            if descriptor.digest.algorithm != "sha256":
+                raise UsageError(f"crane knows only sha256, and {image.image_id} names {descriptor.digest}")
+
+
+def _looked_into(image: Image) -> bool:
+    """Look into an image as crane does; tell whether it takes the layers for compressed ones.
+
+    Raises:
+        UsageError: crane cannot read the config.
+    """
+    try:
+        ggcr_structs.CONFIG.read(image.config.view, "")
+    except FormatError as error:
+        raise UsageError(f"crane cannot read the config {image.image_id}: {error.message}") from None
+    if not image.layers:
+        return False
+    with present(image.layers[0]).open() as stream:
+        return tools.takes_for_finished(stream.read(4))
+
+
+def _images_of(entry: Entry) -> Iterator[Image]:
+    """Yield the images behind a name: one, or those of an index that are there."""
+    if isinstance(entry.node, Image):
+        yield entry.node
+    elif isinstance(entry.node, Index):
+        yield from (child.node for child in leaves(entry.node) if isinstance(child.node, Image))
+
+
+def _compressions(image: Image) -> tuple[str, ...]:
+    """Return how each layer's bytes lie, "" where they are not there."""
+    return tuple(compression_of(layer.blob) if layer.blob is not None else "" for layer in image.layers)

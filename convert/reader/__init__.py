@@ -1,0 +1,1 @@
+"""Readers: from an archive or layout to the model."""

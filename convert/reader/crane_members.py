@@ -1,0 +1,74 @@
+"""Members of an archive as crane finds them.
+
+It compares `path.Clean` of the name it looks for with that of each member, so a leading
+slash is part of a name, and a path does not lead through a folder that is a link. A link
+counts from the folder of the name that was looked for, a hard link too
+(pkg/v1/tarball/image.go, `followLinks`).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from convert.archive.tree import LINKS
+from convert.limits import MAX_LINK_HOPS
+
+if TYPE_CHECKING:
+    from convert.archive.tree import Tree
+    from convert.model.image import Blob
+
+
+class CraneMembers:
+    """Looks names up in an archive as crane does."""
+
+    def __init__(self, tree: Tree) -> None:
+        """Look into `tree`."""
+        self._tree = tree
+        self._linked: dict[str, bool] = {}
+
+    def holds(self, name: str, blob: Blob) -> bool:
+        """Tell whether crane finds `blob`, which is what the tree finds under `name`.
+
+        Raises:
+            InputError: as `Tree.find`.
+        """
+        known = self._linked.get(name)
+        if known is not None:
+            return known
+        cleaned = _clean(name)
+        member = self._tree.spelled(cleaned.lstrip("/"), rooted=cleaned.startswith("/"))
+        if member is None or member.kind not in LINKS:
+            return member is not None
+        found = self._linked[name] = self._follow(name) is blob
+        return found
+
+    def why(self, name: str) -> str:
+        """Return why crane does not find what the tree finds under `name`."""
+        cleaned = _clean(name)
+        member = self._tree.member(cleaned.lstrip("/"))
+        if member is None:
+            return "it does not look behind a folder that is a link"
+        if member.name.startswith("/") != cleaned.startswith("/"):
+            return f"the member is spelled {member.name}"
+        return f"its link to {member.link} leads elsewhere for crane"
+
+    def _follow(self, name: str) -> Blob | None:
+        for _ in range(MAX_LINK_HOPS + 1):
+            cleaned = _clean(name)
+            member = self._tree.spelled(cleaned.lstrip("/"), rooted=cleaned.startswith("/"))
+            if member is None:
+                return None
+            if member.kind not in LINKS:
+                return self._tree.find(cleaned)
+            # Not the folder of the cleaned name: behind a trailing slash it is the name itself.
+            folder = _clean(name[: name.rfind("/") + 1])
+            name = _clean(f"{folder}/{_clean(member.link)}")
+        return None
+
+
+def _clean(name: str) -> str:
+    """Return what Go's path.Clean returns."""
+    cleaned = posixpath.normpath(name)
+    # POSIX lets two leading slashes stand; Go does not.
+    return cleaned[1:] if cleaned.startswith("//") else cleaned

@@ -1,0 +1,137 @@
+"""Recognise a source by content and read it into the canonical model."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from convert.errors import NoImageError, UnknownFormatError
+from convert.identity.index import descend
+from convert.model import mediatype
+from convert.model.image import Artifact, Image, ImageSet, Index
+from convert.reader.archive_names import entries_of_docker_25, entries_of_docker_oci
+from convert.reader.dir_layout import refuse_dir_transport
+from convert.reader.docker_archive import read_docker, read_items
+from convert.reader.document import Reading
+from convert.reader.oci_layout import read_layout
+
+if TYPE_CHECKING:
+    from convert.archive.tree import Tree
+    from convert.model.image import Node
+    from convert.reader.docker_archive import Item
+    from convert.reader.document import Fault
+
+
+def read(tree: Tree, *, problems: list[Fault] | None = None, empty: bool = False) -> ImageSet:
+    """Read all that a source holds.
+
+    With `problems`, faults are collected there and the rest is returned; without,
+    the first one is raised. `empty` accepts a source without an image, as the
+    layout that `--append` fills.
+
+    Raises:
+        UnknownFormatError: not an image archive or layout.
+        NoImageError: it holds no image.
+        InputError: damaged, hostile or unsupported.
+    """
+    reading = Reading(tree, tree.where, problems=problems)
+    images = _read(reading)
+    if not empty and not problems and not holds_something(images):
+        reading.problem(no_image(images, reading.file))
+    warnings = (*tree.warnings, *reading.warnings)
+    return dataclasses.replace(images, warnings=warnings) if warnings else images
+
+
+def holds_something(images: ImageSet) -> bool:
+    """Tell whether a manifest of an image or artifact is present (NEXT.md, 0.2)."""
+    return any(not isinstance(node, Index) for entry in images.entries for node in descend(entry.node))
+
+
+def no_image(images: ImageSet, file: str) -> NoImageError:
+    """Return the error for a source without a manifest that can be read."""
+    if not images.entries:
+        return NoImageError("the source holds no image: its list of images is empty", file=file)
+    nodes = [node for entry in images.entries if isinstance(entry.node, Index) for node in descend(entry.node)]
+    if all(isinstance(entry.node, Index) for entry in images.entries) and not _names_absent(nodes):
+        return NoImageError("the source holds no image: its indexes list no manifest", file=file)
+    return NoImageError("the source holds no image: every manifest that its index names is absent", file=file)
+
+
+def _names_absent(nodes: list[Node]) -> bool:
+    """Tell whether an index names a manifest or index that is absent."""
+    return any(child.node is None for node in nodes if isinstance(node, Index) for child in node.children)
+
+
+def _read(reading: Reading) -> ImageSet:
+    tree = reading.tree
+    has_manifest = tree.find("manifest.json") is not None
+    has_index = tree.find("index.json") is not None
+    if has_manifest and has_index:
+        return _read_both(reading)
+    if has_manifest:
+        refuse_dir_transport(tree)
+        return read_docker(reading)
+    if has_index:
+        return read_layout(reading)
+    if tree.find("oci-layout") is not None:
+        raise UnknownFormatError("an OCI layout without index.json", file=reading.file)
+    if tree.find("repositories") is not None or any(name.endswith("/layer.tar") for name in tree.names()):
+        from convert.reader.docker_legacy import read_v1  # noqa: PLC0415 - start-up time: such archives are rare
+
+        return read_v1(reading)
+    from convert.reader.not_images import not_an_image  # noqa: PLC0415 - only for the error
+
+    raise not_an_image(tree)
+
+
+def _read_both(reading: Reading) -> ImageSet:
+    """Read an archive that carries an OCI layout and a `manifest.json`.
+
+    Docker 25 and later with a graph driver write manifests that no registry
+    ever saw, and may leave untagged images out of `index.json`
+    (moby/moby#51389): there `manifest.json` lists every image. With the containerd
+    store the layout does, and `manifest.json` repeats it.
+    """
+    items = read_items(reading)
+    layout = read_layout(reading, listed={item.image.image_id: item for item in items})
+    nodes = [entry.node for entry in layout.entries]
+    if all(_made_up(node) or _unread(node) for node in nodes) and (not nodes or any(map(_made_up, nodes))):
+        items = _with_made_up(items, layout)
+        entries, form = entries_of_docker_25(items, layout, reading.warn), "docker-save@25"
+        return ImageSet(entries, form, indexed=layout.indexed, listed=tuple(reading.listed))
+    if any(map(_holds_made_up, nodes)):
+        # An index that also has manifests of its own keeps all its children.
+        layout = read_layout(reading)
+    entries = entries_of_docker_oci(items, layout, reading.warn)
+    return dataclasses.replace(layout, entries=entries, format="docker-oci", listed=tuple(reading.listed))
+
+
+def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
+    """Return the items with the manifests made up for them, where `index.json` names those directly."""
+    found = {entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)}
+    images: dict[int, Image] = {}
+    for item in items:
+        image = item.image
+        images[id(image)] = dataclasses.replace(image, manifest=found.get(image.image_id))
+    return [dataclasses.replace(item, image=images[id(item.image)]) for item in items]
+
+
+def _made_up(node: Node | None) -> bool:
+    """Tell whether a node stands for nothing but manifests that were made up."""
+    if isinstance(node, Image):
+        return node.manifest is not None and node.manifest.made_up
+    return isinstance(node, Index) and bool(node.children) and all(_made_up(child.node) for child in node.children)
+
+
+def _holds_made_up(node: Node | None) -> bool:
+    """Tell whether an index mixes made-up manifests with others."""
+    if not isinstance(node, Index) or _made_up(node):
+        return False
+    return any(_made_up(child.node) or _holds_made_up(child.node) for child in node.children)
+
+
+def _unread(node: Node | None) -> bool:
+    """Tell whether a node is absent, or an image whose config could not be read."""
+    if isinstance(node, Artifact):
+        return node.config is None and not node.blobs and node.manifest.config.media_type in mediatype.IMAGE_CONFIGS
+    return node is None

@@ -1,0 +1,323 @@
+"""Read archives that carry a `manifest.json` (docker image spec v1.2, and its kin).
+
+One reader for docker save, crane, podman, skopeo, kaniko, jib, bazel, nix and
+buildpacks: they differ in member names only, and those are labels.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.archive.tree import names_nothing
+from convert.diagnostics import Dropped
+from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
+from convert.identity import ggcr_structs
+from convert.limits import MAX_LAYERS, MAX_NODES
+from convert.model import mediatype
+from convert.model.digest import Digest
+from convert.model.image import Entry, Image, ImageSet, Layer, Name
+from convert.model.reference import Reference
+from convert.reader import manifest_parser
+from convert.reader.crane_members import CraneMembers
+from convert.reader.document import Document, Fields, Part, absent_layers, check
+from convert.reader.v1_directories import V1Folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from convert.model.image import Blob, Descriptor
+    from convert.reader.document import Reading
+    from convert.reader.oci_layout import Beside
+
+_CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
+_V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One element of `manifest.json`, resolved to an image and its names."""
+
+    image: Image
+    names: tuple[Name, ...]
+
+
+def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
+    """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
+
+    `all_sources`: layers get whatever descriptor `LayerSources` give them, as
+    crane takes it, not only that of a foreign layer, and members are found as crane finds them.
+
+    Raises:
+        NotRepresentableError: a layer is absent that an OCI layout in the same
+            archive calls non-distributable.
+        FormatError: a document is broken, a member is missing, or the numbers
+            of layers and DiffIDs differ.
+        DigestMismatchError: crane's `sha256:` config name is not its content's.
+    """
+    images: dict[object, Image] = {}
+    named: dict[tuple[int, Name | None], Entry] = {}
+    for item in read_items(reading, all_sources=all_sources, needs_layers=True):
+        # An image that is listed twice is one image.
+        paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
+        image = images.setdefault((item.image.image_id, paths), item.image)
+        for name in item.names or (None,):
+            named.setdefault((id(image), name), Entry(image, name))
+    entries = tuple(named.values())
+    for text, first, second in shared_names(entries):
+        reading.warn(f"manifest.json: {text} is the name of two images, {first.image_id} and {second.image_id}")
+    return ImageSet(entries=entries, format=_format(reading), listed=tuple(reading.listed))
+
+
+def shared_names(entries: Iterable[Entry]) -> Iterator[tuple[str, Image, Image]]:
+    """Yield each name that two images have, with the first image and a later one.
+
+    crane and skopeo take the first, docker load moves the name to the last.
+    """
+    owners: dict[Reference, Image] = {}
+    for entry in entries:
+        if entry.name is None or entry.name.reference is None or not isinstance(entry.node, Image):
+            continue
+        owner = owners.setdefault(entry.name.reference, entry.node)
+        if owner is not entry.node:
+            yield entry.name.reference.familiar, owner, entry.node
+
+
+def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> None:
+    """Report a name under which crane does not find the member that is there (nothing without `members`)."""
+    blob = reading.tree.find(name) if members is not None else None
+    if members is not None and blob is not None and not members.holds(name, blob):
+        hint = "imgconv writes an archive that crane reads with --to crane"
+        reading.problem(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
+
+
+def _check_types(reading: Reading, value: Any) -> None:
+    """Check that crane can decode all of `manifest.json`, which it does before it looks for an image.
+
+    Raises:
+        FormatError: a value has a type that does not fit its field.
+        UsageError: `LayerSources` name a digest of an algorithm other than sha256.
+    """
+    try:
+        for number, element in enumerate(value):
+            ggcr_structs.MANIFEST_ITEM.check(element, f"[{number}]")
+    except (FormatError, UsageError) as error:
+        error.file, error.member = reading.file, "manifest.json"
+        raise
+
+
+def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
+    """Return the elements of `manifest.json`; those that fail are problems.
+
+    A layer may be absent if the OCI layout in the same archive calls it
+    non-distributable, unless `needs_layers`.
+    """
+    members = CraneMembers(reading.tree) if all_sources else None
+    _check_found(reading, members, "manifest.json")
+    raw = reading.read("manifest.json")
+    value = reading.parse(raw, "manifest.json")
+    document = Document(reading, "manifest.json", value, "docker-manifest")
+    if value is None:
+        kind = NoImageError if reading.tree.find("index.json") is None else FormatError
+        raise kind("the source holds no image: this is null", file=reading.file, member="manifest.json")
+    if not isinstance(value, list):
+        document.fail("", "expected an array")
+    if len(value) > MAX_NODES:
+        msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
+        raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
+    if all_sources:
+        _check_types(reading, value)
+    items = []
+    folders = V1Folders(reading)
+    beside = _LayoutBeside(reading, needed=needs_layers)
+    for number, element in enumerate(value):
+        reading.listed.append(None)
+        with reading.part(None):
+            fields = Fields(element, document, f"[{number}]")
+            config_name = fields.required_text("Config")
+            if names_nothing(config_name):
+                fields.fail("Config", "is empty")
+            names = tuple(_names(reading, fields))
+            with reading.part(Part(_labelled(config_name), names, item=True)):
+                items.append(_item(reading, folders, fields, names, beside, members))
+                reading.listed[-1] = items[-1].image.image_id
+    return items
+
+
+def _labelled(config_name: str) -> Digest | None:
+    """Return the image ID that a config's member name suggests, None if it suggests none."""
+    match = _CONFIG.search(config_name)
+    return Digest.from_hex(match[1]) if match else None
+
+
+class _LayoutBeside:
+    """The OCI layout in the same archive, read only when `manifest.json` leaves a question open."""
+
+    def __init__(self, reading: Reading, *, needed: bool) -> None:
+        self._reading = reading
+        self._needed = needed
+        self._found: Beside | None = None
+
+    def _read(self) -> Beside | None:
+        tree = self._reading.tree
+        if self._found is None and tree.find("index.json") is not None:
+            from convert.reader.oci_layout import beside  # noqa: PLC0415 - rarely needed
+
+            self._found = beside(tree, self._reading.file)
+        return self._found
+
+    def foreign(self, member: str, diff_id: Digest) -> Descriptor | None:
+        """Return the descriptor of the absent non-distributable layer that `member` would hold.
+
+        Raises:
+            NotRepresentableError: there is one, and its bytes are needed.
+        """
+        layout = self._read()
+        found = layout.foreign.get(member.removeprefix("./")) if layout is not None else None
+        if found is not None and self._needed:
+            from convert.layer.verify import present  # noqa: PLC0415 - as above
+
+            present(Layer(diff_id, None, found), self._reading.file)
+        return found
+
+    def is_opaque(self, config: Digest) -> bool:
+        """Tell whether this is the config of an image whose layers cannot be unpacked."""
+        layout = self._read()
+        return layout is not None and config in layout.opaque
+
+
+def _item(
+    reading: Reading,
+    folders: V1Folders,
+    fields: Fields,
+    names: tuple[Name, ...],
+    beside: _LayoutBeside,
+    members: CraneMembers | None,
+) -> Item:
+    """Return the image of an element of `manifest.json`, with `members` as crane takes it."""
+    all_sources = members is not None
+    config_name = fields.required_text("Config")
+    raw = reading.read(config_name)
+    if config_name.startswith("sha256:"):
+        # crane names the config by its digest and reads it by that name.
+        check(raw, fields.as_digest("Config", config_name), None, file=reading.file, member=config_name)
+    config = reading.config(raw, config_name)
+    reading.count_layers(len(config.diff_ids))
+    paths = fields.strings("Layers") or []
+    if len(paths) > MAX_LAYERS:
+        fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
+    layers = absent_layers(config.diff_ids)
+    with reading.part(Part(config.digest, names, item=True)):
+        _check_found(reading, members, config_name)
+        if len(paths) == len(config.diff_ids):
+            sources = _layer_sources(reading, fields, all_sources=all_sources)
+            layers = tuple(
+                _layer(reading, path, diff_id, sources.get(diff_id), f"[{place}]", fields, beside, members)
+                for place, (path, diff_id) in enumerate(zip(paths, config.diff_ids, strict=True))
+            )
+        else:
+            counts = f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config"
+            paths = []
+            if not beside.is_opaque(config.digest):
+                raise FormatError(counts, member=config_name)
+    parent = fields.text("Parent")
+    image = Image(
+        config=config,
+        layers=layers,
+        v1_ids=folders.ids(paths, layers, fields.strings("RepoTags") or ()),
+        parent=fields.digest("Parent") if parent else None,
+    )
+    return Item(image, names)
+
+
+def _layer(
+    reading: Reading,
+    path: str,
+    diff_id: Digest,
+    source: Descriptor | None,
+    number: str,
+    fields: Fields,
+    beside: _LayoutBeside,
+    members: CraneMembers | None,
+) -> Layer:
+    """Return a layer; with `members`, so for crane, its descriptor stays, whatever bytes lie there."""
+    dictated = members is not None
+    blob = None
+    try:
+        if names_nothing(path):
+            # Tools that send a layer only to a daemon without it (buildpacks) leave its name empty.
+            raise FormatError(
+                f"{fields.place('Layers')}{number} has no name, so layer {diff_id} is not in the archive",
+                member="manifest.json",
+            )
+        blob = reading.tree.find(path)
+        if blob is None and not (source and (dictated or source.urls)):
+            source = beside.foreign(path, diff_id)
+        if blob is None and source is None:
+            raise FormatError(
+                f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path
+            )
+        if blob is not None:
+            _check_found(reading, members, path)
+    except InputError as error:
+        reading.problem(error)
+    if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
+        # Windows engines save a foreign layer unpacked beside its registry descriptor:
+        # that speaks of other bytes, the DiffID of these.
+        source = None
+    return Layer(diff_id, blob, source)
+
+
+def _is_unpacked(blob: Blob, source: Descriptor) -> bool:
+    """Tell whether a blob lies plain where its descriptor speaks of a compressed one."""
+    from convert.layer.verify import compression_of  # noqa: PLC0415 - foreign layers are rare
+
+    return bool(mediatype.layer_compression(source.media_type)) and not compression_of(blob)
+
+
+def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:
+    """Return the descriptors of foreign layers; others say nothing the bytes do not."""
+    sources = fields.object("LayerSources")
+    if sources is None:
+        return {}
+    found = {}
+    for key, entry in sources.all_objects():
+        if not all_sources and not mediatype.is_nondistributable(entry.text("mediaType") or ""):
+            continue
+        described = manifest_parser.descriptor(entry)
+        manifest_parser.check_data(described, file=reading.file, member="manifest.json")
+        diff_id = sources.as_digest(key, key)
+        found[diff_id] = described
+    if all_sources and any(entry is None for _, entry in sources.items()):
+        fields.fail("LayerSources", "has null for a layer, which crane takes for a descriptor of nothing")
+    return found
+
+
+def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
+    """Yield the valid RepoTags, each name once however it is spelled."""
+    seen: set[Reference] = set()
+    texts = fields.strings("RepoTags") or ()
+    reading.count_names(len(texts))
+    for text in texts:
+        try:
+            reference = Reference.parse(text)
+        except FormatError:
+            line = f"manifest.json: RepoTag '{text}' is not a valid image name; dropped"
+            reading.warn(Dropped(line, what="name", of=text))
+            continue
+        if reference.tag is None and reference.digest is None:
+            reading.warn(f"manifest.json: RepoTag '{text}' has no tag; read as {text}:latest")
+        reference = reference.with_default_tag()
+        if reference not in seen:
+            seen.add(reference)
+            yield Name(reference, None)
+
+
+def _format(reading: Reading) -> str:
+    """Name the form of the archive by its members."""
+    names = reading.tree.names()
+    if any(name.startswith("sha256:") for name in names):
+        return "crane"
+    beside = any(name.endswith(".tar") and "/" not in name for name in names)
+    return "docker-save" if not beside and any(_V1_LAYER.match(name) for name in names) else "docker-archive"

@@ -1,0 +1,456 @@
+"""Read OCI image layouts, as a folder or a tar (image-spec image-layout.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from convert.diagnostics import Dropped
+from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
+from convert.identity import manifest
+from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
+from convert.model import mediatype
+from convert.model.image import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
+from convert.model.reference import Reference
+from convert.reader import manifest_parser
+from convert.reader.document import Part, Reading, absent_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from convert.archive.tree import Tree
+    from convert.model.config import Config
+    from convert.model.digest import Digest
+    from convert.model.image import Blob, Extent, Manifest
+
+IMAGE_NAME = "io.containerd.image.name"
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+class DataBlob:
+    """A blob that its descriptor carries in `data` (image-spec descriptor.md)."""
+
+    __slots__ = ("_raw", "where")
+
+    def __init__(self, raw: bytes, where: str) -> None:
+        """Hold `raw`; it was checked against the descriptor."""
+        self._raw = raw
+        self.where = where
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self._raw)
+
+    def open(self) -> BinaryIO:
+        """Start reading at the first byte."""
+        return io.BytesIO(self._raw)
+
+    def extent(self) -> Extent | None:
+        """In memory, so in no file."""
+        return None
+
+
+def blob_name(digest: Digest) -> str:
+    """Return the member that holds a blob."""
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = None) -> ImageSet:
+    """Read every image, index and artifact that `index.json` reaches.
+
+    `listed` holds the config digests that a `manifest.json` beside it names:
+    only those can have manifests that `docker save` made up.
+
+    Raises:
+        FormatError: a document is broken or a blob is missing.
+        DigestMismatchError: a document is not what its descriptor names.
+        UnsupportedError: another layout version.
+    """
+    return _LayoutReader(reading, frozenset(listed or ())).read()
+
+
+def _key(described: Descriptor) -> tuple[str, Digest]:
+    """Return what makes two descriptors of an index name one thing, read in one way."""
+    return described.media_type, described.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a layout says of things that `manifest.json` in the same archive lists without an explanation.
+
+    `foreign`: descriptors of non-distributable layers without a blob, by the member
+    that would hold it. `opaque`: configs of images whose layers cannot be unpacked.
+    """
+
+    foreign: Mapping[str, Descriptor]
+    opaque: frozenset[Digest]
+
+
+def beside(tree: Tree, file: str) -> Beside:
+    """Read a layout for what the reader of `manifest.json` needs of it."""
+    found: dict[str, Descriptor] = {}
+    images = read_layout(Reading(tree, file, problems=[]))
+    for image in images.images():
+        for layer in image.layers:
+            if layer.blob is None and layer.stored is not None:
+                stored = layer.stored
+                if mediatype.may_be_absent(stored.media_type, stored.urls):
+                    found[blob_name(stored.digest)] = stored
+    return Beside(found, frozenset(each.manifest.config.digest for each in images.opaque_images()))
+
+
+class _LayoutReader:
+    def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
+        self._reading = reading
+        self._listed = listed
+        #: What was looked at; None where it is damaged, which was said then.
+        self._nodes: dict[tuple[str, Digest], Node | None] = {}
+        self._configs: dict[tuple[Digest, int], Config] = {}
+        #: Size and data of the descriptors that were compared with what they name.
+        self._compared: set[tuple[Digest, int, bytes | None]] = set()
+        #: The size that descriptors give what has no file, so that all have to agree.
+        self._sizes: dict[Digest, int] = {}
+        self._count = 0
+        #: For each index, what walking through it meets, shared parts as often as it comes by.
+        self._listed_by: dict[int, int] = {}
+
+    def read(self) -> ImageSet:
+        reading = self._reading
+        self._check_version()
+        raw = reading.read("index.json")
+        fields = manifest_parser.index_fields(reading, raw, mediatype.OCI_INDEX, "index.json")
+        if not fields.names("manifests"):
+            reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
+        entries: list[Entry] = []
+        listed = 0
+        reading.count_names(len(fields.array("manifests") or ()))
+        for item in fields.objects("manifests"):
+            try:
+                described = manifest_parser.descriptor(item)
+            except InputError as error:
+                reading.problem(error)
+                continue
+            node, name = None, self._name(described)
+            names = (name,) if name is not None else ()
+            with reading.part(Part(described.digest, names)):
+                found = self._node(described, 1, names)
+                if found is None and _key(described) not in self._nodes:
+                    self._require_platform(described)
+                listed = self._bounded(listed + self._walk(found), "index.json")
+                node = found
+            entries.append(Entry(node, name, described))
+        subject = fields.object("subject")
+        described_subject = manifest_parser.descriptor(subject) if subject else None
+        with reading.part(None):
+            self._check_subject(described_subject, "index.json")
+        return ImageSet(
+            entries=tuple(entries),
+            format="oci" if reading.tree.is_folder else "oci-archive",
+            index_annotations=fields.string_map("annotations"),
+            index_artifact_type=fields.text("artifactType"),
+            index_subject=described_subject,
+            indexed=tuple(entry.descriptor.digest for entry in entries if entry.descriptor is not None),
+        )
+
+    def _check_version(self) -> None:
+        reading = self._reading
+        if reading.tree.find("oci-layout") is None:
+            # Written by tools that keep bare blobs; ggcr reads such folders.
+            reading.warn("oci-layout: is missing; read as an image layout because index.json and blobs are there")
+            return
+        fields = reading.fields(reading.read("oci-layout"), "oci-layout", "oci-layout")
+        version = fields.required_text("imageLayoutVersion")
+        if version != "1.0.0":
+            raise UnsupportedError(
+                f"imageLayoutVersion is '{version}', only 1.0.0 is known", file=reading.file, member="oci-layout"
+            )
+
+    def _require_platform(self, described: Descriptor) -> None:
+        """An absent platform is normal in an index; a missing blob is not."""
+        if described.platform is None:
+            raise FormatError(
+                f"is missing, though index.json names it ({described.media_type})",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+
+    def _name(self, described: Descriptor) -> Name | None:
+        image_name = described.annotations.get(IMAGE_NAME)
+        ref_name = described.annotations.get(REF_NAME)
+        if image_name:
+            try:
+                return Name(Reference.parse(image_name).with_default_tag(), ref_name)
+            except FormatError:
+                line = f"index.json: {IMAGE_NAME} {image_name!r} is not a valid image name; dropped"
+                self._reading.warn(Dropped(line, what="name", of=image_name))
+        # A bare word is a tag without a repository (FORMATS.md, section 8).
+        if ref_name and any(mark in ref_name for mark in "/:@"):
+            try:
+                return Name(Reference.parse(ref_name).with_default_tag(), ref_name)
+            except FormatError:
+                pass
+        return Name(None, ref_name) if ref_name else None
+
+    # -- nodes -----------------------------------------------------------------
+
+    def _node(self, described: Descriptor, depth: int, names: tuple[Name, ...] = ()) -> Node | None:
+        """Return what a descriptor of an index names, looked at once; None if it is absent or damaged.
+
+        `names` are those that `index.json` gives it.
+        """
+        key = _key(described)
+        if key in self._nodes:
+            with self._reading.part(Part(described.digest, names)):
+                self._compare(described, "index.json or an index")
+        else:
+            node, absent = None, False
+            with self._reading.part(Part(described.digest, names)):
+                node = self._read_node(described, depth)
+                absent = node is None
+            if absent:
+                return None
+            self._nodes[key] = node
+        return self._nodes[key]
+
+    def _compare(self, described: Descriptor, named_by: str) -> None:
+        """Compare the size and data of one more descriptor with what was read already.
+
+        Raises:
+            FormatError, DigestMismatchError: they differ.
+        """
+        facts = (described.digest, described.size, described.data)
+        if facts not in self._compared:
+            self._required(described, named_by)
+            self._compared.add(facts)
+
+    def _check_subject(self, described: Descriptor | None, named_by: str) -> Descriptor | None:
+        """Compare a `subject` with the blob that it names, which may be absent; return it.
+
+        Raises:
+            FormatError, DigestMismatchError: they differ.
+        """
+        if described is not None and self._blob(described) is not None:
+            self._compare(described, named_by)
+        return described
+
+    def _read_node(self, described: Descriptor, depth: int) -> Node | None:
+        if depth > MAX_INDEX_DEPTH:
+            raise UnsafeInputError(
+                f"is nested deeper than {MAX_INDEX_DEPTH} indexes",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+        blob = self._blob(described)
+        if blob is None:
+            return None
+        if described.media_type in mediatype.INDEXES:
+            return self._index(described, depth)
+        if described.media_type in mediatype.MANIFESTS:
+            return self._manifest(described)
+        return self._other(blob, described, depth)
+
+    def _other(self, blob: Blob, described: Descriptor, depth: int) -> Other:
+        """Return something of unknown media type, with what it names if it has the shape of a manifest or index."""
+        named: dict[Digest, tuple[Blob, Descriptor]] = {}
+        understood = self._follow(described, depth, named, set())
+        return Other(blob, described, named, understood)
+
+    def _follow(
+        self,
+        described: Descriptor,
+        depth: int,
+        named: dict[Digest, tuple[Blob, Descriptor]],
+        followed: set[Digest],
+    ) -> bool:
+        """Collect what a document names into `named`; return whether all of it has such a shape.
+
+        `followed` are the documents that were looked into already.
+        """
+        if depth > MAX_INDEX_DEPTH or described.size > MAX_DOCUMENT_SIZE:
+            return False
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+        try:
+            raw, member = self._document(described)
+            if not raw.lstrip().startswith(b"{"):
+                return False
+            fields = self._reading.fields(raw, member, "oci-index")
+            children = [manifest_parser.descriptor(item) for item in fields.objects("manifests")]
+            config = fields.object("config")
+            parts = [manifest_parser.descriptor(item) for key in ("layers", "blobs") for item in fields.objects(key)]
+            parts += [manifest_parser.descriptor(config)] if config is not None else []
+        except FormatError:
+            return False
+        refers_to = None
+        with contextlib.suppress(FormatError):
+            # A subject that is no descriptor is data of a type that is not known.
+            subject = fields.object("subject")
+            refers_to = manifest_parser.descriptor(subject) if subject is not None else None
+        self._check_subject(refers_to, member)
+        known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
+        for number, part in enumerate((*children, *parts)):
+            blob = self._blob(part)
+            if blob is None:
+                continue
+            self._compare(part, member)
+            named.setdefault(part.digest, (blob, part))
+            if number < len(children) and part.digest not in followed:
+                followed.add(part.digest)
+                if not self._follow(part, depth + 1, named, followed):
+                    known = False
+        return known
+
+    def _index(self, described: Descriptor, depth: int) -> Index:
+        raw, member = self._document(described)
+        fields = manifest_parser.index_fields(self._reading, raw, described.media_type, member)
+        described_children = [manifest_parser.descriptor(item) for item in fields.objects("manifests")]
+        children = [Child(child, self._node(child, depth + 1)) for child in described_children]
+        walk = self._bounded(sum(self._walk(child.node) for child in children), member)
+        subject = fields.object("subject")
+        index = Index(
+            raw=raw,
+            media_type=described.media_type,
+            digest=described.digest,
+            children=tuple(children),
+            annotations=fields.string_map("annotations"),
+            subject=self._check_subject(manifest_parser.descriptor(subject) if subject else None, member),
+            artifact_type=fields.text("artifactType"),
+        )
+        self._listed_by[id(index)] = walk
+        return index
+
+    def _walk(self, node: Node | None) -> int:
+        return 1 + self._listed_by.get(id(node), 0)
+
+    def _bounded(self, listed: int, member: str) -> int:
+        """Refuse indexes that list each other so often that nobody could look at all of it."""
+        if listed > MAX_LISTED:
+            msg = f"lists more than {MAX_LISTED} things, those in shared indexes counted each time"
+            raise UnsafeInputError(msg, file=self._reading.file, member=member)
+        return listed
+
+    def _manifest(self, described: Descriptor) -> Image | Artifact:
+        raw, member = self._document(described)
+        parsed = manifest_parser.manifest(self._reading, raw, described.media_type, described.digest, member)
+        self._check_subject(parsed.subject, member)
+        if parsed.config.media_type not in mediatype.IMAGE_CONFIGS or not all(
+            mediatype.is_layer(layer.media_type) for layer in parsed.layers
+        ):
+            return self._artifact(parsed, member)
+        try:
+            config = self._config(parsed.config, member)
+            self._reading.count_layers(len(config.diff_ids))
+        except InputError as error:
+            self._reading.problem(error)
+            return Artifact(parsed, {})
+        if parsed.config.digest in self._listed and manifest.is_made_up(raw, config):
+            return manifest.made_up_image(parsed, config)
+        if parsed.layers and not config.diff_ids:
+            # Without DiffIDs nothing says what the layers unpack to: no docker
+            # archive can hold it, an OCI layout carries it as it is.
+            self._reading.warn(f"{config.member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
+            return self._artifact(parsed, member)
+        if len(parsed.layers) == len(config.diff_ids):
+            layers = tuple(
+                Layer(diff_id, self._layer_blob(layer, member), layer)
+                for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
+            )
+        else:
+            counts = (
+                f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
+            )
+            self._reading.problem(FormatError(f"names {counts}", member=member))
+            layers = absent_layers(config.diff_ids)
+        return Image(config=config, layers=layers, manifest=parsed)
+
+    def _config(self, described: Descriptor, named_by: str) -> Config:
+        """Return a config; one that several manifests name is parsed once."""
+        key = (described.digest, described.size)
+        if key not in self._configs:
+            raw, member = self._document(described, named_by=named_by)
+            self._configs[key] = self._reading.config(raw, member)
+        else:
+            self._compare(described, named_by)
+        return self._configs[key]
+
+    def _artifact(self, parsed: Manifest, member: str) -> Artifact:
+        blobs: dict[Digest, Blob] = {}
+        for part in (parsed.config, *parsed.layers):
+            blob = self._required(part, member)
+            if blob is not None:
+                blobs[part.digest] = blob
+        return Artifact(parsed, blobs, self._opaque_config(parsed, member) if parsed.config.digest in blobs else None)
+
+    def _opaque_config(self, parsed: Manifest, member: str) -> Config | None:
+        """Return the config of an image with layers of unknown types; None for what is no image.
+
+        Signatures and attestations have an image config too, but one that names no
+        platform.
+        """
+        if parsed.config.media_type not in mediatype.IMAGE_CONFIGS or parsed.artifact_type:
+            return None
+        try:
+            config = self._config(parsed.config, member)
+        except InputError:
+            # Its bytes are carried as they are, and verified then.
+            return None
+        platform = (config.platform.os, config.platform.architecture)
+        return config if all(part not in {"", "unknown"} for part in platform) else None
+
+    # -- blobs -----------------------------------------------------------------
+
+    def _blob(self, described: Descriptor) -> Blob | None:
+        member = blob_name(described.digest)
+        manifest_parser.check_data(described, file=self._reading.file, member=member)
+        blob = self._reading.tree.find(member)
+        if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
+            raise FormatError(
+                f"is not in the source, and descriptors give it {size} bytes and {described.size}",
+                file=self._reading.file,
+                member=member,
+            )
+        if blob is None and described.data is not None:
+            return DataBlob(described.data, member)
+        return blob
+
+    def _layer_blob(self, described: Descriptor, named_by: str) -> Blob | None:
+        try:
+            return self._required(described, named_by)
+        except InputError as error:
+            self._reading.problem(error)
+            return None
+
+    def _required(self, described: Descriptor, named_by: str) -> Blob | None:
+        """Return the blob; None only for one that may live elsewhere."""
+        blob = self._blob(described)
+        if blob is None:
+            if mediatype.may_be_absent(described.media_type, described.urls):
+                return None
+            raise FormatError(
+                f"is missing, though {named_by} names it ({described.media_type})",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        if blob.size is not None and blob.size != described.size:
+            raise FormatError(
+                f"holds {blob.size} bytes, its descriptor in {named_by} says {described.size}",
+                file=self._reading.file,
+                member=blob_name(described.digest),
+            )
+        return blob
+
+    def _document(self, described: Descriptor, named_by: str = "index.json") -> tuple[bytes, str]:
+        member = blob_name(described.digest)
+        blob = self._required(described, named_by)
+        if isinstance(blob, DataBlob) and described.data is not None:
+            return described.data, member
+        if blob is None:
+            raise FormatError(f"is missing, though {named_by} names it", file=self._reading.file, member=member)
+        return self._reading.read_named(member, described.digest, described.size), member

@@ -1,0 +1,126 @@
+"""The v1 directories of an archive that also has a `manifest.json`: whose are they?
+
+podman and skopeo lay layers beside and put links to them into v1 directories, so
+only `repositories`, the links and the `parent` of each `json` tell (FORMATS.md, 7.1).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.errors import InputError
+from convert.jsonio import strict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.model.image import Blob, Layer
+    from convert.reader.document import Reading
+
+_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
+_V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
+#: Directories that are looked at for one untagged image; empty layers are shared by many.
+_MOST_TOPS: Final = 100
+
+
+class V1Folders:
+    """Looks at each directory and document once, however many images ask."""
+
+    def __init__(self, reading: Reading) -> None:
+        """Nothing is read before an image asks."""
+        self._reading = reading
+        self._parents: dict[str, str | None] = {}
+
+    def ids(self, paths: Sequence[str], layers: Sequence[Layer], tags: Sequence[str]) -> tuple[str, ...] | None:
+        """Return an image's own v1 IDs where every layer has one (64 hex), lowest first.
+
+        `paths` are the names of the layers in `manifest.json`, `tags` the RepoTags.
+
+        Raises:
+            InputError: a document that tells is damaged.
+        """
+        if not paths:
+            return None
+        matches = [_LAYER.match(path) for path in paths]
+        if all(matches):
+            return tuple(match.group(1) for match in matches if match)
+        named = self._chains(self._named(tags), layers)
+        if named:
+            return named[0]
+        # Nothing names them: only the one stack of directories that can be the image's is.
+        held = self._chains(self._held(layers[-1]), layers)
+        return held[0] if len(held) == 1 else None
+
+    def _chains(self, tops: Sequence[str], layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+        """Return the stacks under these v1 IDs that hold just these layers."""
+        found = []
+        for top in dict.fromkeys(tops):
+            chain = self._chain(top, len(layers))
+            if chain and all(self._layer(v1_id) is layer.blob for v1_id, layer in zip(chain, layers, strict=True)):
+                found.append(tuple(chain))
+        return found
+
+    def _held(self, layer: Layer) -> list[str]:
+        """Return the v1 IDs with this layer on top."""
+        return self._holding.get(id(layer.blob), []) if layer.blob is not None else []
+
+    def _named(self, tags: Sequence[str]) -> list[str]:
+        """Return the v1 IDs that `repositories` gives to these names."""
+        table = self._table if isinstance(self._table, dict) else {}
+        tops = []
+        for text in tags:
+            repository, _, tag = text.rpartition(":")
+            named = table.get(repository)
+            top = named.get(tag) if isinstance(named, dict) else None
+            if isinstance(top, str) and _V1_ID.match(top):
+                tops.append(top)
+        return tops
+
+    @cached_property
+    def _table(self) -> Any:
+        if self._reading.tree.find("repositories") is None:
+            return None
+        return self._reading.parse(self._reading.read("repositories"), "repositories")
+
+    @cached_property
+    def _holding(self) -> dict[int, list[str]]:
+        """The v1 IDs whose `layer.tar` are the same bytes, by `id()` of the blob."""
+        found: dict[int, list[str]] = {}
+        for name in self._reading.tree.names():
+            v1_id, _, rest = name.partition("/")
+            if rest != "json" or not _V1_ID.match(v1_id):
+                continue
+            try:
+                blob = self._layer(v1_id)
+            except InputError:
+                continue  # no image named it, so its fault is nobody's
+            held = found.setdefault(id(blob), []) if blob is not None else []
+            if len(held) < _MOST_TOPS:
+                held.append(v1_id)
+        return found
+
+    def _chain(self, top: str, count: int) -> list[str] | None:
+        """Follow `parent` from a top v1 ID; lowest first, None unless `count` long."""
+        chain: list[str] = []
+        v1_id: str | None = top
+        while v1_id is not None:
+            if len(chain) == count or not _V1_ID.match(v1_id) or self._reading.tree.find(f"{v1_id}/json") is None:
+                return None
+            chain.append(v1_id)
+            v1_id = self._parent(v1_id)
+        return chain[::-1] if len(chain) == count else None
+
+    def _parent(self, v1_id: str) -> str | None:
+        if v1_id not in self._parents:
+            member = f"{v1_id}/json"
+            value = self._reading.parse(self._reading.read(member), member)
+            parent = None
+            if isinstance(value, dict):
+                parent = strict.lookup(value, "parent", where=self._reading.file, member=member)
+            self._parents[v1_id] = parent if isinstance(parent, str) and parent else None
+        return self._parents[v1_id]
+
+    def _layer(self, v1_id: str) -> Blob | None:
+        return self._reading.tree.find(f"{v1_id}/layer.tar")

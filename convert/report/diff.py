@@ -1,0 +1,118 @@
+"""The `--json` document of `imgconv diff` (schemas/report-diff.json)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.commands.diff.images import By, other_layers
+from convert.commands.diff.json_diff import Absent
+from convert.commands.diff.layer_files import layer_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from convert.commands.diff.images import Comparison, Difference, LayerPair, Side
+    from convert.commands.diff.json_diff import KeyDifference
+    from convert.layer.verify import Proofs
+    from convert.model.digest import Digest
+    from convert.model.image import Layer
+
+#: Raised when a key of the document changes its meaning or goes away.
+VERSION: Final = 1
+
+Document = dict[str, Any]
+
+
+def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Proofs, Proofs] | None) -> Document:
+    """Return the document; the files of layers are compared where `proofs` are given."""
+    return {
+        "report": "diff",
+        "version": VERSION,
+        "a": sources[0],
+        "b": sources[1],
+        "by": by.value,
+        "same": found.same(by),
+        "images": [_comparison(one, by, proofs) for one in found.images],
+        "others": {
+            "only_a": [str(digest) for digest in found.only_a],
+            "only_b": [str(digest) for digest in found.only_b],
+        },
+    }
+
+
+def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -> Document:
+    return {
+        "same": one.same(by),
+        "words": one.words,
+        "a": _side(one.a),
+        "b": _side(one.b),
+        "same_names": one.same_names,
+        "same_image_id": one.same_id,
+        "same_diff_ids": one.same_layers,
+        "same_layer_digests": one.same_layer_digests,
+        "same_manifest_digest": one.same_digest,
+        "layers": [_layer(pair) for pair in one.layers],
+        "config": _keys(one.config),
+        "manifest": _keys(one.manifest),
+        "left_out": {"config": one.config_more, "manifest": one.manifest_more},
+        "files": _files(one, proofs) if proofs is not None else None,
+    }
+
+
+def _side(side: Side | None) -> Document | None:
+    if side is None:
+        return None
+    return {
+        "names": list(side.names),
+        "platform": side.platform,
+        "image_id": str(side.image.image_id),
+        "manifest_digest": str(side.manifest.digest) if side.manifest is not None else None,
+        "index_digest": _digest(side.index_digest),
+    }
+
+
+def _layer(pair: LayerPair) -> Document:
+    return {
+        "same_content": pair.same_content,
+        "same_bytes": pair.same_bytes,
+        "a": _layer_side(pair.a, pair.digest_a, pair.how_a),
+        "b": _layer_side(pair.b, pair.digest_b, pair.how_b),
+    }
+
+
+def _layer_side(layer: Layer | None, digest: Digest | None, how: str) -> Document | None:
+    if layer is None:
+        return None
+    return {"diff_id": str(layer.diff_id), "digest": _digest(digest), "compression": how or None}
+
+
+def _digest(digest: Digest | None) -> str | None:
+    return str(digest) if digest is not None else None
+
+
+def _keys(found: Iterable[KeyDifference]) -> list[Document]:
+    return [
+        {"path": one.path}
+        | ({} if isinstance(one.a, Absent) else {"a": one.a})
+        | ({} if isinstance(one.b, Absent) else {"b": one.b})
+        for one in found
+    ]
+
+
+def _files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> list[Document]:
+    return [
+        {
+            "a": str(mine.diff_id) if mine is not None else None,
+            "b": str(its.diff_id) if its is not None else None,
+            "files": [
+                {
+                    "change": found.change,
+                    # A name that is no UTF-8 has no JSON of its own.
+                    "path": found.path.encode("utf-8", "backslashreplace").decode(),
+                    "attributes": {name: {"a": a, "b": b} for name, a, b in found.attributes},
+                }
+                for found in layer_files(mine, its, proofs)
+            ],
+        }
+        for mine, its in other_layers(one)
+    ]

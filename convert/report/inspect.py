@@ -1,0 +1,451 @@
+"""The `--json` documents of `id` and `inspect`, as plain dicts.
+
+Each has a schema in `convert.schemas` (`report-id`, `report-inspect`), against
+which the tests hold it. Keys are always there; null means that the source does
+not say, or that nobody read the bytes that would. What the documents hold is
+what a person is shown as well: the text of both commands is made from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.errors import ImgconvError
+from convert.identity.engine_id import (
+    UNREAD,
+    Engine,
+    LayerFacts,
+    engine_id,
+    entry_text,
+    image_id,
+    manifest_digest,
+    named,
+)
+from convert.identity.index import child_platform, leaves
+from convert.limits import MAX_HISTORIES_SIZE
+from convert.model import mediatype
+from convert.model.image import Artifact, Image, Index, config_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from convert.archive.open import Source
+    from convert.identity.engine_id import LayerBytes, Named
+    from convert.model.config import Config, HistoryEntry
+    from convert.model.digest import Digest
+    from convert.model.image import Child, Descriptor, ImageSet, Layer, Manifest, Node
+    from convert.reader.producer import Producer
+
+#: Raised when a key of a document changes its meaning or goes away.
+VERSION: Final = 1
+#: Bytes of a step of a history in the document besides its texts.
+_STEP_SIZE: Final = 150
+
+Document = dict[str, Any]
+
+
+def id_document(
+    source: Source,
+    images: ImageSet,
+    items: Sequence[Named],
+    layers: LayerBytes,
+    problems: Sequence[ImgconvError],
+) -> Document:
+    """Return what `imgconv id --json` prints about `items`, the things asked for."""
+    notes: list[str] = []
+    return {
+        "report": "id",
+        "version": VERSION,
+        "source": _source(source, images),
+        "images": [
+            _identity(item) | {"engines": _engines(item, images, layers, notes)} for item in items if is_image(item)
+        ],
+        "notes": notes,
+        "warnings": list(images.warnings),
+        "problems": [_problem(error) for error in problems],
+    }
+
+
+def inspect_document(
+    source: Source,
+    images: ImageSet,
+    layers: LayerBytes,
+    problems: Sequence[ImgconvError],
+    *,
+    producer: Producer | None = None,
+    facts: Mapping[int, LayerFacts] | None = None,
+    encoders: Mapping[int, str | None] | None = None,
+) -> Document:
+    """Return what `imgconv inspect --json` prints.
+
+    `facts` are what `names.examine_all` found out, None without `--verify`;
+    `encoders` what `names.encoders` did, None without `--encoders`.
+    """
+    notes: list[str] = []
+    shared = _Shared()
+    indexes = _indexes(images)
+    names = _names_by_node(images)
+    listed_by: dict[int, dict[str, None]] = {}
+    for index in indexes:
+        for child in index.children:
+            listed_by.setdefault(id(child.node), {})[str(index.digest)] = None
+    found: dict[int, Named] = {}
+    for item in named(images):
+        # An image that has names of its own is shown by those, also where an index lists it.
+        if isinstance(item.node, Image) and (id(item.node) not in found or item.index is None):
+            found[id(item.node)] = item
+    document = {
+        "report": "inspect",
+        "version": VERSION,
+        "source": _source(source, images)
+        | {"producer": {"name": producer.name, "evidence": list(producer.evidence)} if producer else None},
+        "names": [_name(entry) for entry in images.entries],
+        "images": [
+            _identity(item)
+            | {"engines": _engines(item, images, layers, notes)}
+            | {"indexes": list(listed_by.get(id(item.node), ()))}
+            | _image(item.node, layers, facts, encoders or {}, shared)
+            for item in found.values()
+            if isinstance(item.node, Image)
+        ],
+        "indexes": [_index(index, names) for index in indexes],
+        "artifacts": [_artifact(node, names) for node in _artifacts(images, indexes)],
+        "notes": notes,
+        "warnings": list(images.warnings),
+        "problems": [_problem(error) for error in problems],
+    }
+    if shared.left_out:
+        notes.append(
+            f"the histories of {shared.left_out} images are left out, because all together have more than "
+            f"{MAX_HISTORIES_SIZE} bytes; --image shows one"
+        )
+    return document
+
+
+class _Shared:
+    """What is made of a config once, however many images share it, and how much text there is of it."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._room = MAX_HISTORIES_SIZE
+        self._histories: dict[int, tuple[list[Document], list[Document] | None, int]] = {}
+        self._v1_ids: dict[int, list[str] | None] = {}
+
+    def history(self, config: Config) -> tuple[list[Document], list[Document] | None]:
+        """Return the history of a config, and the step that made each layer if the history tells.
+
+        Nothing where there is no room left for it.
+        """
+        if id(config) not in self._histories:
+            steps = [_history(entry) for entry in config.history]
+            size = sum(_STEP_SIZE + sum(len(text) for text in step.values() if isinstance(text, str)) for step in steps)
+            made = [step for step in steps if not step["empty_layer"]]
+            self._histories[id(config)] = steps, made if config.history_for_layers() is not None else None, size
+        steps, layers, size = self._histories[id(config)]
+        # A layer shows its step a second time.
+        if 2 * size > self._room:
+            self.left_out += 1
+            return [], None
+        self._room -= 2 * size
+        return steps, layers
+
+    def v1_ids(self, config: Config) -> list[str] | None:
+        """Return the v1 IDs that Docker would give; None for a config that no engine takes."""
+        from convert.identity import v1_id  # noqa: PLC0415 - only inspect shows what follows from DiffIDs: start-up time of id
+
+        if id(config) not in self._v1_ids:
+            try:
+                self._v1_ids[id(config)] = [entry.v1_id for entry in v1_id.docker(config)]
+            except ImgconvError:
+                # validate says why.
+                self._v1_ids[id(config)] = None
+        return self._v1_ids[id(config)]
+
+
+def step_text(history: Document | None) -> str:
+    """Return a history line for a person: one line, without the shell that Docker puts in front."""
+    if history is None:
+        return ""
+    text = " ".join((history["created_by"] or history["comment"] or "").split())
+    return text.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").strip()
+
+
+def size_text(count: int) -> str:
+    """Return bytes as people read them: `1.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def layers_of(images: ImageSet) -> list[Layer]:
+    """Return every layer of every image."""
+    return [layer for image in images.images() for layer in image.layers]
+
+
+# -- parts -----------------------------------------------------------------------
+
+
+def _text(digest: Digest | None) -> str | None:
+    return str(digest) if digest is not None else None
+
+
+def _source(source: Source, images: ImageSet) -> Document:
+    return {"path": source.path, "format": images.format, "wrapper": source.wrapper or None}
+
+
+def _problem(error: ImgconvError) -> Document:
+    return {"member": error.member, "message": error.message, "hint": error.hint}
+
+
+def _name(entry: Any) -> Document:
+    """Return one name of the archive and the digest of what it stands for."""
+    digest = manifest_digest(entry.node) or image_id(entry.node)
+    if digest is None and entry.descriptor is not None:
+        digest = entry.descriptor.digest
+    reference = entry.name.reference if entry.name is not None else None
+    return {
+        "name": entry_text(entry),
+        "reference": reference.full if reference is not None else None,
+        "ref_name": entry.name.ref_name if entry.name is not None else None,
+        "digest": _text(digest),
+        "present": entry.node is not None,
+    }
+
+
+def is_image(item: Named) -> bool:
+    """Tell whether an element is an image, or something damaged or absent that may be one."""
+    if isinstance(item.node, Image):
+        return True
+    if isinstance(item.node, Artifact):
+        return image_id(item.node) is not None
+    described = item.claimed
+    if item.node is not None or described is None:
+        return False
+    return described.media_type in mediatype.MANIFESTS | mediatype.INDEXES and not (
+        item.child is not None and _kind(item.child) == "attestation"
+    )
+
+
+def _identity(item: Named) -> Document:
+    """Return what names one image."""
+    described = item.claimed
+    index = item.index
+    return {
+        "names": list(item.texts),
+        "image_id": _text(image_id(item.node)),
+        "manifest_digest": _text(
+            manifest_digest(item.node)
+            if item.node is not None
+            else (described.digest if described is not None else None)
+        ),
+        "index_digest": _text(index.digest if index is not None else None),
+        "platform": platform_text(item),
+        "present": config_of(item.node) is not None,
+    }
+
+
+def platform_text(item: Named) -> str | None:
+    """Return what an image runs on: as its config says, else as the index does."""
+    config = config_of(item.node)
+    if config is not None:
+        return str(config.platform)
+    platform = child_platform(item.child) if item.child is not None else None
+    return str(platform) if platform is not None else None
+
+
+def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]) -> Document:
+    shown: Document = {}
+    for engine in Engine:
+        digest, why = engine_id(item, engine, images.format, layers)
+        shown[engine.value] = _text(digest)
+        if why:
+            note = f"no ID for containerd: {why}"
+            if why == UNREAD:
+                note += " (id --engine containerd and inspect --verify do)"
+            if note not in notes:
+                notes.append(note)
+    return shown
+
+
+def _image(
+    image: Image,
+    layers: LayerBytes,
+    facts: Mapping[int, LayerFacts] | None,
+    encoders: Mapping[int, str | None],
+    shared: _Shared,
+) -> Document:
+    # Only inspect shows what follows from DiffIDs: start-up time of id.
+    from convert.identity import v1_id  # noqa: PLC0415
+
+    config = image.config
+    v1_ids, scheme = _v1_ids(image, shared)
+    history, made = shared.history(config)
+    chain = v1_id.chain_ids(config.diff_ids)
+    return {
+        "created": config.created,
+        "config": {"digest": str(config.digest), "size": len(config.raw)},
+        "manifest": _manifest(image.manifest) if image.manifest is not None else None,
+        "parent": _text(image.parent),
+        "v1_ids": scheme,
+        "layers": [
+            {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
+            | _layer(layer, layers, facts)
+            | {"encoder": encoders.get(id(layer))}
+            | {"history": made[number] if made else None}
+            for number, layer in enumerate(image.layers)
+        ],
+        "history": history,
+    }
+
+
+def _v1_ids(image: Image, shared: _Shared) -> tuple[list[str] | None, str | None]:
+    """Return an image's v1 IDs and where they are from.
+
+    Those of the source's own directories, else those that Docker would give.
+    """
+    if image.v1_ids is not None:
+        return list(image.v1_ids), "source"
+    found = shared.v1_ids(image.config)
+    return found, "docker" if found is not None else None
+
+
+def _layer(layer: Layer, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
+    stored, blob = layer.stored, layer.blob
+    found = facts.get(id(layer), LayerFacts()) if facts is not None else LayerFacts()
+    compression = layers.compression(blob) if blob is not None else None
+    size = blob.size if blob is not None else None
+    digest = stored.digest if stored is not None else found.digest if compression else None
+    return {
+        "digest": _text(digest),
+        "media_type": stored.media_type if stored is not None else None,
+        "compression": compression if compression != "" else "none",
+        "size": size if size is not None else stored.size if stored is not None else None,
+        "plain_size": found.plain_size if found.plain_size is not None else size if compression == "" else None,
+        "member": blob.where if blob is not None else None,
+        "urls": list(stored.urls) if stored is not None else [],
+        "present": blob is not None,
+        "verified": facts is not None and blob is not None and found.problem is None,
+        "problem": found.problem.message if found.problem is not None else None,
+    }
+
+
+def _history(entry: HistoryEntry) -> Document:
+    return {
+        "created": entry.created,
+        "created_by": entry.created_by,
+        "author": entry.author or None,
+        "comment": entry.comment or None,
+        "empty_layer": entry.empty_layer,
+    }
+
+
+def _manifest(manifest: Manifest) -> Document:
+    return {
+        "digest": str(manifest.digest),
+        "media_type": manifest.media_type,
+        "size": len(manifest.raw),
+        "made_up": manifest.made_up,
+        "config_media_type": manifest.config.media_type,
+        "annotations": dict(manifest.annotations),
+    }
+
+
+def _indexes(images: ImageSet) -> list[Index]:
+    """Return every index once, those inside others behind them."""
+    found: dict[int, Index] = {}
+
+    def walk(node: Node | None) -> None:
+        if isinstance(node, Index) and id(node) not in found:
+            found[id(node)] = node
+            for child in node.children:
+                walk(child.node)
+
+    for entry in images.entries:
+        walk(entry.node)
+    return list(found.values())
+
+
+def _artifacts(images: ImageSet, indexes: Sequence[Index]) -> list[Artifact]:
+    found: dict[int, Artifact] = {}
+    nodes = [entry.node for entry in images.entries]
+    nodes += [child.node for index in indexes for child in index.children]
+    for node in nodes:
+        if isinstance(node, Artifact):
+            found[id(node)] = node
+    return list(found.values())
+
+
+def _names_by_node(images: ImageSet) -> dict[int, list[str]]:
+    """Return the names of everything that has some, by `id()` of the node."""
+    found: dict[int, dict[str, None]] = {}
+    for entry in images.entries:
+        text = entry_text(entry)
+        if text:
+            found.setdefault(id(entry.node), {})[text] = None
+    return {node: list(texts) for node, texts in found.items()}
+
+
+def _index(index: Index, names: Mapping[int, list[str]]) -> Document:
+    return {
+        "names": names.get(id(index), []),
+        "digest": str(index.digest),
+        "media_type": index.media_type,
+        "size": len(index.raw),
+        "annotations": dict(index.annotations),
+        "children": [_child(child) for child in index.children],
+        "images_present": sum(isinstance(child.node, Image) for child in leaves(index)),
+    }
+
+
+def _child(child: Child) -> Document:
+    platform = child_platform(child)
+    return _descriptor(child.descriptor) | {
+        "kind": _kind(child),
+        "platform": str(platform) if platform is not None else None,
+        "image_id": _text(image_id(child.node)),
+        "present": child.node is not None,
+    }
+
+
+def _kind(child: Child) -> str:
+    """Name what a child of an index is, by itself or, where absent, by its descriptor."""
+    if child.descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest":
+        return "attestation"
+    if isinstance(child.node, Image):
+        return "image"
+    if isinstance(child.node, Artifact):
+        return "artifact"
+    if child.descriptor.media_type in mediatype.INDEXES:
+        return "index"
+    return "image" if child.descriptor.media_type in mediatype.MANIFESTS else "other"
+
+
+def _descriptor(descriptor: Descriptor) -> Document:
+    return {
+        "digest": str(descriptor.digest),
+        "media_type": descriptor.media_type,
+        "size": descriptor.size,
+        "annotations": dict(descriptor.annotations),
+    }
+
+
+def _artifact(artifact: Artifact, names: Mapping[int, list[str]]) -> Document:
+    manifest = artifact.manifest
+    return {
+        "names": names.get(id(artifact), []),
+        "digest": str(manifest.digest),
+        "media_type": manifest.media_type,
+        "size": len(manifest.raw),
+        "type": manifest.artifact_type or manifest.config.media_type,
+        "subject": str(manifest.subject.digest) if manifest.subject is not None else None,
+        "image_id": _text(image_id(artifact)),
+        "blobs": [
+            _descriptor(part) | {"present": part.digest in artifact.blobs}
+            for part in (manifest.config, *manifest.layers)
+        ],
+    }

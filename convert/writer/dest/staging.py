@@ -1,0 +1,289 @@
+"""The folder beside a destination in which blobs are made before they have a name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from convert.archive import atomic, folders, temporary
+from convert.archive.blob import PreadStream, StagedBlob, Stamp
+from convert.archive.copy import Sink, clone, copy_content, start_writeback
+from convert.codec.decompress import read_chunks
+from convert.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from convert.archive.tar_writer import Content
+    from convert.model.digest import Digest
+    from convert.model.image import Blob, Extent
+
+
+#: The folder in a temporary one that is laid out as an image layout.
+LAYOUT: Final = "layout"
+#: Blobs from which on they are synced together.
+_MANY: Final = 8
+
+
+class Staging:
+    """A temporary folder that holds finished blobs as `layout/blobs/<algorithm>/<hex>`.
+
+    Safe to use from several threads. It is made when the first blob is, and goes with
+    `remove`. Nobody but this user can enter it. `layout` may be moved out of it and
+    become the result; the temporary folder itself never does.
+    """
+
+    def __init__(self, parent: int, destination: str, *, final: bool = False) -> None:
+        """Make it inside the open folder `parent`; `destination` names it in errors.
+
+        `final` says that finished blobs become part of the result where they are.
+        """
+        self.final = final
+        self._parent = parent
+        self.destination = destination
+        self._guard = threading.RLock()
+        self._over = False
+        self._name = ""
+        self._fd = -1
+        self._layout = -1
+        self._count = 0
+        #: Open folders of blobs, by algorithm.
+        self._folders: dict[str, int] = {}
+        self.blobs: dict[Digest, StagedBlob] = {}
+
+    @property
+    def folder(self) -> int:
+        """The open temporary folder; it is made if need be.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        with self._guard:
+            if self._over:
+                raise StorageError("writing: it was given up", file=self.destination)
+            if self._layout < 0:
+                try:
+                    with atomic.held_back():
+                        if self._fd < 0:
+                            self._name, self._fd = temporary.make_folder(self._parent)
+                        self._layout = folders.make_folder(self._fd, LAYOUT)
+                except OSError as error:
+                    raise self.failed(error) from error
+            return self._fd
+
+    @property
+    def layout(self) -> int:
+        """The open folder in it that is laid out as an image layout; it is made if need be.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        with self._guard:
+            if self._layout < 0:
+                _ = self.folder
+            return self._layout
+
+    def failed(self, error: OSError) -> StorageError:
+        """Return the error to raise where writing into the folder failed."""
+        return StorageError.from_os(error, file=self.destination, doing="writing")
+
+    def new_blob(self) -> BlobWriter:
+        """Start a blob whose name its content will tell.
+
+        Raises:
+            StorageError: the file cannot be made.
+        """
+        with self._guard:
+            self._count += 1
+            try:
+                name = f"new-{self._count}"
+                return BlobWriter(self, name, folders.new_file(self.folder, name))
+            except OSError as error:
+                raise self.failed(error) from error
+
+    def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
+        """Make `content` a blob named `digest`, which reading it verifies; once is enough.
+
+        A whole file is cloned where the file system can, and the clone is verified.
+
+        Raises:
+            InputError: the content is not what it should be.
+            StorageError: writing failed.
+        """
+        with self._guard:
+            if digest in self.blobs:
+                return
+        writer = self.new_blob()
+        try:
+            if isinstance(content, bytes):
+                writer.write(content)
+            else:
+                writer.copy(content, progress)
+            writer.finish(digest)
+        except BaseException:
+            writer.abort()
+            raise
+
+    def place(self, name: str, digest: Digest) -> StagedBlob:
+        """Give a finished file its name; the one that came first stays."""
+        parts = ("blobs", digest.algorithm, digest.hex)
+        with self._guard:
+            folder = self.folder
+            there = self.blobs.get(digest)
+            if there is not None:
+                os.unlink(name, dir_fd=folder)
+                return there
+            target = self._folder_of(digest.algorithm)
+            os.rename(name, digest.hex, src_dir_fd=folder, dst_dir_fd=target)
+            status = os.stat(digest.hex, dir_fd=target, follow_symlinks=False)
+            blob = StagedBlob(self.layout, parts, Stamp.of(status), where="/".join(parts), file=self.destination)
+            self.blobs[digest] = blob
+            return blob
+
+    def discard(self, name: str) -> None:
+        """Remove a file that was not finished; harmless if it is gone."""
+        with self._guard:
+            if not self._over and self._fd >= 0:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._fd)
+
+    def _folder_of(self, algorithm: str) -> int:
+        if algorithm not in self._folders:
+            blobs = folders.make_folder(self.layout, "blobs")
+            try:
+                self._folders[algorithm] = folders.make_folder(blobs, algorithm)
+            finally:
+                os.close(blobs)
+        return self._folders[algorithm]
+
+    def retain(self, digests: Collection[Digest]) -> None:
+        """Remove blobs of other digests: they were made, and nothing names them in the end."""
+        with self._guard:
+            for digest in [digest for digest in self.blobs if digest not in digests]:
+                del self.blobs[digest]
+                os.unlink(digest.hex, dir_fd=self._folders[digest.algorithm])
+
+    def sync(self) -> None:
+        """Make every blob durable."""
+        if len(self.blobs) >= _MANY and folders.sync_all(self._fd):
+            return
+        for digest in self.blobs:
+            fd = self.open_blob(digest)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def open_blob(self, digest: Digest) -> int:
+        """Open a finished blob.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(digest.hex, flags, dir_fd=self._folders[digest.algorithm])
+
+    def remove(self) -> None:
+        """Remove the folder and what is left in it; harmless if there is none.
+
+        A thread that an interrupt cut loose may still be at work: it makes no more.
+        """
+        with self._guard:
+            self._over = True
+            if self._name:
+                self._remove()
+                self._name = ""
+            for fd in (*self._folders.values(), self._layout, self._fd):
+                if fd >= 0:
+                    os.close(fd)
+            self._folders.clear()
+            self._layout = self._fd = -1
+
+    def _remove(self) -> None:
+        """Remove the folder; a signal meanwhile is obeyed when all is gone."""
+        try:
+            with contextlib.suppress(OSError):
+                temporary.remove_folder(self._parent, self._name, self._fd)
+        except (KeyboardInterrupt, SystemExit):
+            with contextlib.suppress(OSError):
+                temporary.remove_folder(self._parent, self._name, self._fd)
+            raise
+
+
+class BlobWriter:
+    """A blob being made. End it with `finish` or `abort`."""
+
+    def __init__(self, staging: Staging, name: str, fd: int) -> None:
+        """Write into `fd`, a new file of this name in the staging's folder."""
+        self._staging = staging
+        self._name = name
+        self._fd = fd
+        self._sink = Sink(self._fd)
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageError: they could not be written.
+        """
+        try:
+            self._sink.write(data)
+        except OSError as error:
+            raise self._staging.failed(error) from error
+
+    def clone(self, blob: Blob) -> BinaryIO | None:
+        """Make this blob a reflink of another one; return a stream to verify it by, None if that cannot be done.
+
+        Nothing may have been written before, and nothing may be written after.
+
+        Raises:
+            InputError: the other blob changed meanwhile.
+            StorageError: the system refuses.
+        """
+        try:
+            extent = blob.extent()
+            return self._reopened(extent) if extent is not None and clone(extent, self._fd) else None
+        except OSError as error:
+            raise self._staging.failed(error) from error
+
+    def _reopened(self, extent: Extent) -> BinaryIO:
+        stream = PreadStream(self._fd, 0, extent.size, where=self._staging.destination, member="the copy")
+        return cast("BinaryIO", stream)
+
+    def copy(self, content: Content, progress: Callable[[int], None] | None = None) -> None:
+        """Make the blob of all of `content`, shared with its source if possible."""
+        try:
+            extent = content.extent()
+            if extent is not None and clone(extent, self._fd):
+                if not content.fixed:
+                    with content.open_copy(self._reopened(extent)) as stream:
+                        for _ in read_chunks(stream):
+                            pass
+                if progress is not None:
+                    progress(extent.size)
+                return
+            copy_content(content, Sink(self._fd, progress=progress))
+        except OSError as error:
+            raise self._staging.failed(error) from error
+
+    def finish(self, digest: Digest) -> StagedBlob:
+        """Name what was written, and return it for reading."""
+        try:
+            # Sooner begun is sooner synced; small blobs never reach the step at which a sink does it.
+            start_writeback(self._fd, 0, 0)
+            self._close()
+            return self._staging.place(self._name, digest)
+        except OSError as error:
+            raise self._staging.failed(error) from error
+
+    def abort(self) -> None:
+        """Throw it away; harmless after `finish`."""
+        self._close()
+        self._staging.discard(self._name)
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

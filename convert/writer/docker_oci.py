@@ -1,0 +1,142 @@
+"""Write what Docker 29 saves from its containerd store: a layout that also has `manifest.json`.
+
+Manifests, indexes and compressed layers stay as they are, and every Docker from
+1.10 on reads it (containerd core/images/archive/exporter.go with the options of
+moby daemon/containerd/image_exporter.go, 29.7.2; FORMATS.md, section 4.2).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert.archive.tar_writer import Item
+from convert.diagnostics import Dropped
+from convert.identity.index import child_platform, leaves
+from convert.model import mediatype
+from convert.model.image import Index, Other
+from convert.writer import layout_documents
+from convert.writer.bounds import check_count
+from convert.writer.layout_documents import blob_name
+from convert.writer.manifest_json import ManifestItem, manifest_json
+from convert.writer.naming import describe, name_label, representatives
+from convert.writer.repositories import blob_tops, repositories_item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from convert.model.digest import Digest
+    from convert.model.image import Descriptor, Entry, ImageSet
+    from convert.writer.naming import NamedImage
+    from convert.writer.options import WriteOptions
+
+NAME: Final = "docker-oci"
+
+_FILE: Final = 0o644
+_READ_ONLY: Final = 0o444
+#: Platforms that one message lists.
+_SHOWN: Final = 8
+
+
+def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
+    """Yield the members, sorted by name. Every image must have a manifest.
+
+    Raises:
+        NotRepresentableError: no image, or one name for two things.
+        UsageError: `repositories` was asked for and no image has a name.
+    """
+    entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
+    check_count(len(entries))
+    named = representatives(images, NAME, options.warn)
+    familiar = [reference.familiar for one in named for reference in one.references]
+    layout_documents.tell_address("docker-archive", familiar, options)
+    _warn_of_zstd(images, options.warn)
+    _warn_of_absent(entries, options.warn)
+    blobs = layout_documents.all_blobs((entry.node for entry in entries), options)
+    for digest in _left_out(images, options.warn):
+        blobs.pop(digest, None)
+    yield from layout_documents.blob_items(blobs, _READ_ONLY)
+    yield Item(
+        "index.json",
+        "file",
+        _FILE,
+        content=layout_documents.index_json(layout_documents.distinct(map(_descriptor, entries))),
+    )
+    yield Item("manifest.json", "file", _FILE, content=manifest_json([_listed(one) for one in named]))
+    yield Item("oci-layout", "file", _READ_ONLY, content=layout_documents.OCI_LAYOUT)
+    if options.add_repositories:
+        yield repositories_item(blob_tops(named))
+
+
+def _listed(one: NamedImage) -> ManifestItem:
+    manifest = layout_documents.manifest_of(one.image)
+    # The exporter appends to nil slices: an image without names or layers has null there.
+    return ManifestItem(
+        config=blob_name(manifest.config.digest),
+        repo_tags=[reference.familiar for reference in one.references] or None,
+        layers=[blob_name(layer.digest) for layer in manifest.layers] or None,
+    )
+
+
+def _descriptor(entry: Entry) -> Descriptor:
+    """Return an entry's descriptor with the tag as ref.name, as Docker always has it.
+
+    A name by digest has its own ref.name, or the full name as containerd writes it; a
+    ref.name without a repository stays.
+    """
+    plain = layout_documents.node_descriptor(entry)
+    if entry.name is None or entry.name.reference is None:
+        return layout_documents.with_names(plain, None, entry.name.ref_name if entry.name is not None else None)
+    reference = entry.name.reference.with_default_tag()
+    if reference.digest is None:
+        return layout_documents.with_names(plain, reference.full, reference.tag)
+    return layout_documents.with_names(plain, reference.full, entry.name.ref_name or reference.full)
+
+
+def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
+    """Tell whether the exporter takes a top-level entry: only manifests and indexes that are there."""
+    if entry.node is not None and not isinstance(entry.node, Other):
+        return True
+    text = f"{describe(entry.node)}: {NAME} holds only manifests and indexes; left out"
+    warn(Dropped(text, what="artifact", of=str(entry.descriptor.digest) if entry.descriptor is not None else ""))
+    return False
+
+
+def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
+    """Yield the non-distributable layers, which the exporter never writes.
+
+    The exporter decides by descriptor: a blob that another image calls distributable,
+    or that an artifact names, stays.
+    """
+    described = [layer for image in images.images() for layer in layout_documents.manifest_of(image).layers]
+    kept = {layer.digest for layer in described if not mediatype.is_nondistributable(layer.media_type)}
+    kept |= {digest for artifact in images.artifacts() for digest in artifact.blobs}
+    for layer in described:
+        if mediatype.is_nondistributable(layer.media_type) and layer.digest not in kept:
+            text = f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does"
+            warn(Dropped(text, what="layer", of=str(layer.digest)))
+            yield layer.digest
+
+
+def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
+    """Report each index that names absent children: kind imports all platforms, and that fails."""
+    seen: set[int] = set()
+    for entry in entries:
+        if not isinstance(entry.node, Index) or id(entry.node) in seen:
+            continue
+        seen.add(id(entry.node))
+        children = [child for child in leaves(entry.node) if not isinstance(child.node, Index)]
+        absent = [child for child in children if child.node is None]
+        if absent:
+            platforms = list(dict.fromkeys(str(child_platform(child) or child.descriptor.digest) for child in absent))
+            more = f" and {len(platforms) - _SHOWN} more" if len(platforms) > _SHOWN else ""
+            warn(
+                f"{name_label(entry.name)}: {len(absent)} of {len(children)} manifests of its index are absent"
+                f" ({', '.join(platforms[:_SHOWN])}{more}); kind and ctr images import --all-platforms refuse that"
+                " (--platform selects what is there)"
+            )
+
+
+def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
+    layers = (layer for image in images.images() for layer in layout_documents.manifest_of(image).layers)
+    if any(mediatype.layer_compression(layer.media_type) == "zstd" for layer in layers):
+        warn("it has zstd layers, which Docker reads from 23 on")

@@ -1,0 +1,266 @@
+"""Which images a docker or crane target gets, under which names, and what stays out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.diagnostics import Dropped
+from convert.errors import NotRepresentableError, quoted
+from convert.identity.index import child_platform, leaves
+from convert.model.image import Artifact, Image, Index, Other
+from convert.model.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Hashable
+
+    from convert.model.digest import Digest
+    from convert.model.image import Child, Entry, ImageSet, Name, Node
+    from convert.model.reference import Reference
+
+#: Marks buildkit's attestations among the children of an index.
+REFERENCE_TYPE: Final = "vnd.docker.reference.type"
+_PREFERRED: Final = Platform("linux", "amd64")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """One image and its names, each with a tag and without a digest; untagged if none."""
+
+    image: Image
+    references: tuple[Reference, ...]
+
+
+def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+    """Return the images for a target that knows no index, in source order, each once.
+
+    An image is one config: entries that share it are its names. What is no image
+    stays out, one warning each (CONTRACT, "Images and the rest").
+
+    Raises:
+        NotRepresentableError: nothing is left; an index holds several platforms;
+            one name stands for two images.
+    """
+    found: list[tuple[Entry, Image]] = []
+    for entry in images.entries:
+        image = _only_image(entry, target, warn)
+        if image is not None:
+            found.append((entry, image))
+    if not found:
+        raise nothing_left(images, target)
+    check_names([(entry.name, image.image_id) for entry, image in found], target)
+    by_id = _ByIdentity()
+    for entry, image in found:
+        by_id.add(image.image_id, image, tag_of(entry.name, target, warn))
+    return by_id.all()
+
+
+def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+    """Return the images that `manifest.json` lists beside a whole layout, each manifest once.
+
+    An index stands there as one image: linux/amd64 if it is in the source, else
+    the first that is (CONTRACT, "Layouts"). The machine's own platform is never
+    asked, as Docker does. What is no image has no place there.
+
+    Raises:
+        NotRepresentableError: no image at all; one name stands for two things.
+    """
+    check_names([(entry.name, node_digest(entry)) for entry in images.entries], target)
+    by_manifest = _ByIdentity()
+    for entry in images.entries:
+        image = _representative(entry.node)
+        if image is None:
+            continue
+        key = image.manifest.digest if image.manifest is not None else image.image_id
+        by_manifest.add(key, image, tag_of(entry.name, target, warn, listed_only=True))
+    named = by_manifest.all()
+    if not named:
+        raise nothing_left(images, target)
+    return named
+
+
+class _ByIdentity:
+    """Collects the names of each image; adding one of many thousands takes constant time."""
+
+    def __init__(self) -> None:
+        self._images: dict[Hashable, Image] = {}
+        self._references: dict[Hashable, dict[Reference, None]] = {}
+
+    def add(self, key: Hashable, image: Image, reference: Reference | None) -> None:
+        """Note an image, the first one of its key, and a name of it."""
+        self._images.setdefault(key, image)
+        references = self._references.setdefault(key, {})
+        if reference is not None:
+            references[reference] = None
+
+    def all(self) -> tuple[NamedImage, ...]:
+        """Return the images in the order in which they were added, with their names."""
+        return tuple(NamedImage(image, tuple(self._references[key])) for key, image in self._images.items())
+
+
+def parent_of(image: Image, written: Container[Digest]) -> Digest | None:
+    """Return the image that `manifest.json` names as the parent of this one, if it is `written` too.
+
+    What the source's `manifest.json` says, else the `Image` of the config, which
+    Docker's classic builder sets to the parent.
+    """
+    for parent in (image.parent, image.config.parent):
+        if parent is not None and parent in written and parent != image.image_id:
+            return parent
+    return None
+
+
+def node_digest(entry: Entry) -> Digest | None:
+    """Return the digest that names what an entry stands for; the image ID where there is no manifest."""
+    match entry.node:
+        case Image():
+            return entry.node.manifest.digest if entry.node.manifest is not None else entry.node.image_id
+        case Artifact():
+            return entry.node.manifest.digest
+        case Index():
+            return entry.node.digest
+        case Other():
+            return entry.node.descriptor.digest
+        case _:
+            return entry.descriptor.digest if entry.descriptor is not None else None
+
+
+def tag_of(
+    name: Name | None, target: str, warn: Callable[[str], None], *, listed_only: bool = False
+) -> Reference | None:
+    """Return what RepoTags can hold of a name: a reference with tag, or None with a warning.
+
+    `listed_only` tells whether index.json keeps the name all the same.
+    """
+    if name is None:
+        return None
+    reference = usable(name)
+    if reference is None:
+        shown = name.reference.full if name.reference is not None else name.ref_name
+        if listed_only:
+            warn(f"only index.json keeps name {quoted(shown or '')}: RepoTags take REPOSITORY:TAG (set one with --tag)")
+        else:
+            text = f"dropped name {quoted(shown or '')}: {target} needs REPOSITORY:TAG (set one with --tag)"
+            warn(Dropped(text, what="name", of=shown or ""))
+    return reference
+
+
+def usable(name: Name) -> Reference | None:
+    """Return the reference of a name if it has a tag; a digest beside the tag is dropped.
+
+    Docker saves an image named by digest as an untagged one (FORMATS 2.3).
+    """
+    if name.reference is None:
+        return None
+    reference = name.reference.with_default_tag()
+    return dataclasses.replace(reference, digest=None) if reference.tag is not None else None
+
+
+def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:
+    """Prove that no name stands for two images.
+
+    Raises:
+        NotRepresentableError: one does; a loader would keep the last and drop the other.
+    """
+    owners: dict[Reference, Hashable] = {}
+    for name, identity in named:
+        reference = usable(name) if name is not None else None
+        if reference is not None and owners.setdefault(reference, identity) != identity:
+            msg = f"name {reference.familiar} stands for two images ({owners[reference]}, {identity})"
+            raise NotRepresentableError(f"{msg}, which {target} cannot hold", hint="pick one with --image")
+
+
+def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
+    """Return the error for a source in which there is no image."""
+    if not images.entries:
+        return NotRepresentableError("there is no image in the source, its index is empty")
+    return NotRepresentableError(f"there is no image in the source, only other things, and {target} holds images")
+
+
+def describe(node: Node | None, child: Child | None = None) -> str:
+    """Return a few words that name something, for a warning about it."""
+    if child is not None and is_attestation(child):
+        return f"attestation {child.descriptor.digest}"
+    match node:
+        case Artifact():
+            kind = node.manifest.artifact_type or node.manifest.config.media_type
+            return f"artifact {node.manifest.digest} ({kind})"
+        case Index():
+            return f"index {node.digest}"
+        case Other():
+            return f"blob {node.descriptor.digest} ({node.descriptor.media_type})"
+        case Image():
+            return f"image {node.image_id}"
+        case _:
+            return "a manifest that is not in the source"
+
+
+def is_attestation(child: Child) -> bool:
+    """Tell whether a child of an index is an attestation that buildkit wrote."""
+    return child.descriptor.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
+
+
+def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image | None:
+    if isinstance(entry.node, Image):
+        return entry.node
+    if isinstance(entry.node, Artifact) and entry.node.config is not None:
+        raise _cannot_unpack(entry, entry.node, target)
+    if not isinstance(entry.node, Index):
+        label = f", named {name_label(entry.name)}" if entry.name is not None else ""
+        text = f"{describe(entry.node)}{label}: {target} holds only images; left out"
+        warn(Dropped(text, what="artifact", of=name_label(entry.name)))
+        return None
+    found: dict[int, Image | Artifact] = {}
+    platforms: dict[str, None] = {}
+    others: list[Dropped] = []
+    for child in leaves(entry.node):
+        if isinstance(child.node, Image | Artifact) and child.node.config is not None:
+            found[id(child.node)] = child.node
+            # --platform asks for what the index says, which need not be what the config says.
+            platforms[str(child_platform(child) or child.node.config.platform)] = None
+        elif child.node is not None:
+            text = f"{describe(child.node, child)}: {target} holds only images; left out"
+            about = child.descriptor.annotations.get("vnd.docker.reference.digest")
+            what = "attestation" if is_attestation(child) else "artifact"
+            others.append(Dropped(text, what=what, of=about or name_label(entry.name)))
+    if len(found) > 1:
+        msg = f"{name_label(entry.name)} holds several platforms ({', '.join(platforms)}), {target} can hold one"
+        raise NotRepresentableError(msg, hint="pick one with --platform")
+    for other in others:
+        warn(other)
+    if not found:
+        text = f"{describe(entry.node)}: none of its images is in the source; left out"
+        warn(Dropped(text, what="index", of=name_label(entry.name)))
+        return None
+    (image,) = found.values()
+    if isinstance(image, Artifact):
+        raise _cannot_unpack(entry, image, target)
+    return image
+
+
+def _cannot_unpack(entry: Entry, image: Artifact, target: str) -> NotRepresentableError:
+    label = name_label(entry.name) if entry.name is not None else str(image.manifest.config.digest)
+    types = ", ".join(image.opaque_types) or "the config has no DiffIDs"
+    msg = f"the layers of {label} cannot be unpacked ({types}), and {target} needs them as tar files"
+    return NotRepresentableError(msg, hint="oci, oci-archive and docker-oci keep them as they are")
+
+
+def _representative(node: Node | None) -> Image | None:
+    if isinstance(node, Image):
+        return node
+    if isinstance(node, Artifact) and node.config is not None:
+        # What manifest.json says of an image is in its config and manifest.
+        return Image(config=node.config, layers=(), manifest=node.manifest)
+    if not isinstance(node, Index):
+        return None
+    nodes = [child.node for child in leaves(node) if isinstance(child.node, Image | Artifact)]
+    found = [image for each in nodes if (image := _representative(each)) is not None]
+    return next((image for image in found if _PREFERRED.matches(image.platform)), found[0] if found else None)
+
+
+def name_label(name: Name | None) -> str:
+    """Return what a message calls an entry with this name."""
+    if name is None:
+        return "an index"
+    return name.reference.familiar if name.reference is not None else quoted(name.ref_name or "")

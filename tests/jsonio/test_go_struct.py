@@ -1,0 +1,98 @@
+"""Go structs: which keys are found, what a zero value looks like, what does not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from convert.errors import FormatError
+from convert.jsonio import go_struct
+from convert.jsonio.go_struct import Field, Omit, Struct
+
+INNER = Struct((Field("Test", go_struct.strings, Omit.EMPTY),))
+STRUCT = Struct(
+    (
+        Field("Name", go_struct.string),
+        Field("Note", go_struct.string, Omit.EMPTY),
+        Field("Count", go_struct.integer_pointer, Omit.NIL),
+        Field("Inner", INNER.pointer, Omit.NIL),
+        Field("Set", go_struct.string_set),
+    )
+)
+
+
+def test_missing_and_null_are_zero_values_in_order_of_declaration():
+    zero = {"Name": "", "Set": None}
+    for value in (None, {}, {"Name": None, "Note": None, "Count": None, "Inner": None, "Set": None}):
+        read = STRUCT.read(value, "")
+        assert read == zero
+        assert list(read) == list(zero)
+
+
+def test_a_pointer_keeps_what_omitempty_would_drop_from_a_value():
+    read = STRUCT.read({"Count": 0, "Inner": {}, "Note": ""}, "")
+    assert read == {"Name": "", "Count": 0, "Inner": {}, "Set": None}
+
+
+def test_unknown_keys_vanish():
+    assert "Other" not in STRUCT.read({"Other": 1}, "")
+
+
+def test_keys_match_in_any_letter_case_but_not_twice():
+    assert STRUCT.read({"NAME": "x", "inner": {"tEST": ["y"]}}, "")["Inner"] == {"Test": ["y"]}
+    with pytest.raises(FormatError, match="mean the same"):
+        STRUCT.read({"Name": "x", "name": "x"}, "")
+
+
+def test_many_unknown_keys_hide_none_that_is_known():
+    many = {f"key{number}": number for number in range(50)}
+    assert STRUCT.read(many | {"NOTE": "x"}, "") == {"Name": "", "Note": "x", "Set": None}
+    with pytest.raises(FormatError, match="mean the same"):
+        STRUCT.read(many | {"NOTE": "x", "note": "y"}, "")
+
+
+def test_sets_are_sorted_and_their_values_emptied():
+    assert list(STRUCT.read({"Set": {"b": {"x": 1}, "a": None}}, "")["Set"].items()) == [("a", {}), ("b", {})]
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "message"),
+    [
+        (go_struct.string, 1, "at: expected a string, found a number"),
+        (go_struct.string, ["x"], "at: expected a string, found an array"),
+        (go_struct.boolean, 1, "at: expected true or false, found a number"),
+        (go_struct.integer, 1.0, "at: expected a 64-bit integer, found a number"),
+        (go_struct.integer, True, "at: expected a 64-bit integer, found a boolean"),
+        (go_struct.integer, 1 << 63, "at: expected a 64-bit integer, found a number"),
+        (go_struct.strings, "x", "at: expected an array of strings, found a string"),
+        (go_struct.strings, ["x", 1], r"at\[1\]: expected a string, found a number"),
+        (go_struct.string_or_strings, {}, "at: expected an array of strings, found an object"),
+        (go_struct.string_map, [], "at: expected an object of strings, found an array"),
+        (go_struct.string_map, {"k": 1}, r"at\['k'\]: expected a string, found a number"),
+        (go_struct.string_set, "x", "at: expected an object of empty objects, found a string"),
+        (go_struct.string_set, {"k": True}, r"at\['k'\]: expected an empty object, found a boolean"),
+        (go_struct.time, 0, "at: expected a string, found a number"),
+        (go_struct.time, "x", "at: 'x' is no RFC 3339 time"),
+        (INNER.read, [], "at: expected an object, found an array"),
+        (INNER.read, {"Test": False}, "at.Test: expected an array of strings, found a boolean"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_place(read, value, message):
+    with pytest.raises(FormatError, match=message):
+        read(value, "at")
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "result"),
+    [
+        (go_struct.integer, -(1 << 63), -(1 << 63)),
+        (go_struct.strings, [], []),
+        (go_struct.strings, ["x", None], ["x", ""]),
+        (go_struct.string_or_strings, "", [""]),
+        (go_struct.string_map, {"b": "2", "a": None}, {"a": "", "b": "2"}),
+        (go_struct.time, None, "0001-01-01T00:00:00Z"),
+        (go_struct.time_pointer, None, None),
+        (go_struct.time_pointer, "2020-02-02T02:02:02.120+00:00", "2020-02-02T02:02:02.12Z"),
+    ],
+)
+def test_what_fits_is_read_as_go_reads_it(read, value, result):
+    assert read(value, "at") == result
