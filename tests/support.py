@@ -48,13 +48,20 @@ def plain(path):
     return unpacked(Path(path).read_bytes())
 
 
+def without_reserved_flags(stream):
+    """Return a gzip stream as zlib takes it: Go and ISA-L ignore the reserved flags of a header."""
+    if stream.startswith(b"\x1f\x8b\x08") and len(stream) > 3:
+        return stream[:3] + bytes((stream[3] & 0x1F,)) + stream[4:]
+    return stream
+
+
 def unpacked(raw):
     """Return bytes without their compression, told by their first ones."""
     if raw.startswith(b"\x1f\x8b\x08"):
         parts = []
         while raw.startswith(b"\x1f\x8b\x08"):
             member = zlib.decompressobj(31)
-            parts += [member.decompress(raw), member.flush()]
+            parts += [member.decompress(without_reserved_flags(raw)), member.flush()]
             assert member.eof
             raw = member.unused_data
         return b"".join(parts)
