@@ -16,8 +16,8 @@ from hashlib import sha256
 
 import pytest
 
-from convert import ggcr
 from convert.cli.main import run
+from convert.identity import ggcr_structs
 
 LAYER = bytes(1024)
 DIFF_ID = "sha256:" + sha256(LAYER).hexdigest()
@@ -82,7 +82,7 @@ TYPES = {
         "features": "[]string",
     },
 }
-TABLES = {"item": ggcr.MANIFEST_ITEM, "descriptor": ggcr.DESCRIPTOR, "platform": ggcr.PLATFORM}
+TABLES = {"item": ggcr_structs.MANIFEST_ITEM, "descriptor": ggcr_structs.DESCRIPTOR, "platform": ggcr_structs.PLATFORM}
 FIELDS = [(place, field.name) for place, struct in TABLES.items() for field in struct.fields]
 #: What imgconv refuses in any image, whoever reads it.
 STRICTER = {("Config", "null"), ("Config", '""'), ("RepoTags", "[null]"), ("RepoTags", '["a", null]')}
