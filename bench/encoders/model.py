@@ -19,7 +19,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from convert.codec import crew, parallel
+from convert.codec import parallel
+from convert.codec import workers as codec_workers
 from convert.codec.gzip import GoGzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
