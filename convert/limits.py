@@ -1,4 +1,4 @@
-"""Every bound on untrusted input, in one place (CONTRACT.md, "Limits").
+"""Every bound on untrusted input, in one place (docs/contract.md#limits).
 
 Sizes are bytes. Layers have no ratio limit: good images hold sparse files that
 compress 1000:1 and more; they are streamed in constant memory instead.

@@ -84,6 +84,11 @@ def test_the_code_cites_pages_and_sections_that_exist():
     assert not missing
 
 
+def test_the_code_cites_only_pages_that_a_clone_holds():
+    found = {name_of(source) for source in SOURCES if ELSEWHERE.search(source.read_text(errors="replace"))}
+    assert not found
+
+
 def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}

@@ -2,7 +2,7 @@
 
 Content decides what it is, never a file name. skopeo's spellings
 `docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are
-understood; a path that exists wins over them (CONTRACT.md, "Formats").
+understood; a path that exists wins over them (docs/contract.md#formats).
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ class _Unclosed(decompress.Over):
 
 
 class _Guarded(_Counted):
-    """Plain bytes out of a wrapper, which may not grow without bound (CONTRACT.md, "Limits")."""
+    """Plain bytes out of a wrapper, which may not grow without bound (docs/contract.md#limits)."""
 
     def __init__(self, plain: BinaryIO, raw: _Counted, where: str) -> None:
         super().__init__(plain)

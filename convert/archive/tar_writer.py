@@ -1,7 +1,7 @@
 """Tar headers, as Go's archive/tar writes them.
 
 Docker, containerd and crane write their archives with it, and imgconv's are
-theirs byte for byte (FORMATS.md, 2.2): ustar, owner 0, device fields filled in
+theirs byte for byte (docs/formats-docker.md#tar-headers): ustar, owner 0, device fields filled in
 for every kind, and a PAX header exactly where a value does not fit.
 Source of the rules: Go 1.26 `archive/tar` writer.go, format.go and strconv.go.
 """

@@ -1,8 +1,8 @@
 """`Tree`: the names of an archive and the bytes behind them, tar or folder alike.
 
 Names are looked up, never used as paths of this machine, and links are followed
-among the archive's own members only (CVE-2014-9356, CVE-2014-9358; FORMATS.md,
-section 9).
+among the archive's own members only (CVE-2014-9356, CVE-2014-9358;
+docs/formats.md#hostile-or-damaged-input).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line and return the exit status (CONTRACT.md, "Exit status")."""
+    """Run the command line and return the exit status (docs/contract.md#exit-status)."""
     given = arguments
     if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
         arguments = ["convert", *arguments]

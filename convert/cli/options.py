@@ -25,7 +25,7 @@ _PIECES: Final = 4096
 
 
 def selection(command: F) -> F:
-    """Add `--image` and `--platform` (CONTRACT.md, "Selecting")."""
+    """Add `--image` and `--platform` (docs/contract.md#selecting)."""
     image = click.option(
         "--image",
         "images",

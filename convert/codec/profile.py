@@ -1,4 +1,4 @@
-"""Compression profiles: names for exact encoders (CONTRACT.md, "Compression profiles").
+"""Compression profiles: names for exact encoders (docs/contract.md#compression-profiles).
 
 A profile's output never changes: the same input gives the same bytes on every
 machine, however it is chunked and on however many cores. A fix is a new name.

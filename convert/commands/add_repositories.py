@@ -1,7 +1,7 @@
 """`--add-repositories`: give an existing archive the legacy `repositories` file.
 
-Every other member stays byte for byte; no layer is copied twice (CONTRACT.md,
-"v1 IDs and `--add-repositories`").
+Every other member stays byte for byte; no layer is copied twice
+(docs/contract.md#--add-repositories).
 """
 
 from __future__ import annotations

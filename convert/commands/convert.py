@@ -404,7 +404,7 @@ def _appends(out: TarOutput | FolderOutput) -> TypeGuard[FolderOutput]:
 
 
 def _check(content: bytes | Content) -> None:
-    """Verify what need not be written: the source has to be right either way (CONTRACT.md, rule 3)."""
+    """Verify what is not written: the source has to be right (docs/contract.md#rules-of-identity, rule 3)."""
     if not isinstance(content, bytes) and not content.verified:
         with content.open() as stream:
             drain(stream)

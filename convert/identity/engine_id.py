@@ -4,7 +4,7 @@ Docker with a graph driver, podman and cri-o show the digest of the config.
 containerd, and Docker with the containerd store (29's default), show the digest
 of the manifest or index; for an archive without one, of the manifest that
 containerd makes when it imports it (containerd core/images/archive/importer.go;
-FORMATS.md, section 5).
+docs/formats-docker.md#docker-load).
 """
 
 from __future__ import annotations

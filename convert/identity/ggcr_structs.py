@@ -2,7 +2,7 @@
 
 It decodes a config before it pushes a tarball, so a field of the wrong type ends the
 push although nothing else reads it; and it encodes descriptors again (pkg/v1/config.go,
-manifest.go and platform.go; FORMATS.md, section 6).
+manifest.go and platform.go; docs/formats-crane.md#how-crane-reads-a-tarball).
 """
 
 from __future__ import annotations

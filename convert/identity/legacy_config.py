@@ -2,7 +2,7 @@
 
 Docker up to 28 turns them into a config when it loads such an archive; the same
 bytes are made here, so the image ID is the one that `docker load` prints
-(moby image/tarexport/load.go, image/v1/imagev1.go; FORMATS section 5.1).
+(moby image/tarexport/load.go, image/v1/imagev1.go; docs/formats-docker.md#archives-from-before-docker-110).
 """
 
 from __future__ import annotations

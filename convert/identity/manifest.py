@@ -1,7 +1,7 @@
 """Manifests made anew, each as one tool writes it, and the one to see through.
 
 A manifest's digest is that of its bytes, so key order and spacing are as much
-part of it as the digests inside (FORMATS.md, sections 4 to 7).
+part of it as the digests inside (docs/profiles.md#manifests-that-tools-write).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ENGINE_INDENT: Final = "   "
 
 
 def oci_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
-    """Return an OCI image manifest: compact, no newline (CONTRACT, "Layouts").
+    """Return an OCI image manifest: compact, no newline (docs/contract.md#layouts-and-re-created-manifests).
 
     Layers get OCI's media types for the compression that their own type names.
     """
@@ -133,8 +133,8 @@ def docker_save_25_manifest(config: bytes | Config, layers: Sequence[tuple[Diges
 def is_made_up(manifest: bytes, config: Config) -> bool:
     """Tell whether these are the bytes that some `docker save` makes up for a config.
 
-    Such a manifest was never in a registry and carries no identity (CONTRACT,
-    rule 2). The sizes of the layers, which only the archive knows, are taken from
+    Such a manifest was never in a registry and carries no identity
+    (docs/contract.md#rules-of-identity, rule 2). The sizes of the layers, which only the archive knows, are taken from
     the manifest itself; all else must be what config and DiffIDs give. Known are
     the form of 25.0.6, 26.0.1 and later, that with a platform on the config
     (25.0.1 to 25.0.5, 26.0.0), and that of 25.0.0, which besides has no layers

@@ -2,7 +2,7 @@ r"""Go's encoding/json, byte for byte, for the documents that Go programs wrote.
 
 Docker, crane and skopeo hash JSON that Go serialised, so an ID can be computed
 anew only with Go's own spelling: compact, keys in struct order, and `<`, `>`,
-`&`, U+2028 and U+2029 escaped (encoding/json, "encode.go"; FORMATS section 0).
+`&`, U+2028 and U+2029 escaped (encoding/json, "encode.go"; docs/formats.md#json-as-go-writes-it).
 """
 
 from __future__ import annotations

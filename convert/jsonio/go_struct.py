@@ -2,7 +2,7 @@
 
 Docker decodes a config into structs and hashes what it encodes from them, so
 unknown keys vanish, missing ones appear with their zero values, and keys come in
-the order of declaration (encoding/json; FORMATS sections 0 and 3).
+the order of declaration (encoding/json; docs/formats.md#json-as-go-writes-it).
 
 A reader takes a JSON value, None for null and for a missing key alike, and the
 place of that value for messages; it returns what `gojson.dumps` should write.

@@ -1,7 +1,7 @@
 """JSON documents out of archives: a strict parser, and Go's way of finding keys.
 
-Docker, crane and skopeo each accept a different set of broken JSON (FORMATS.md,
-section 9), so that one document can mean two things to two tools. What any of
+Docker, crane and skopeo each accept a different set of broken JSON
+(docs/formats.md#hostile-or-damaged-input), so that one document can mean two things to two tools. What any of
 them could read differently is refused here: duplicate keys, bytes after the
 value, a byte order mark, NaN, lone surrogates, invalid UTF-8. The bytes come
 from strangers: time and memory stay in proportion to the size limit.

@@ -205,7 +205,7 @@ class Workshop:
         """Return the digest of each layer as a registry would store it; nothing is kept.
 
         A compressed layer's own, else the one under the profile
-        (CONTRACT.md, "v1 IDs": chain-free).
+        (docs/contract.md#v1-ids: chain-free).
         """
         bare = [
             Entry(dataclasses.replace(entry.node, manifest=None))

@@ -116,7 +116,7 @@ class Config:
         """Seconds since 1970, rounded down, for the members of a `docker save` archive.
 
         0 where the config names no time, or one that Docker does not set on a
-        file (FORMATS section 2.1, rule A).
+        file (docs/formats-docker.md#members-and-order, time A).
 
         Raises:
             FormatError: `created` is no time; Docker refuses such a config.

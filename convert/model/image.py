@@ -85,7 +85,7 @@ class Manifest:
     """An image or artifact manifest: its bytes, and the parts read from them.
 
     `made_up` is set by readers where the manifest is one that `docker save` made
-    from config and DiffIDs (CONTRACT.md, rule 2): it carries no identity.
+    from config and DiffIDs (docs/formats-docker.md#generated-manifests): it carries no identity.
     """
 
     raw: bytes

@@ -1,4 +1,4 @@
-"""Pick images, platforms and names out of an image set (CONTRACT.md, "Selecting").
+"""Pick images, platforms and names out of an image set (docs/contract.md#selecting).
 
 Pure: an `ImageSet` goes in, a smaller one comes out.
 """
@@ -67,7 +67,7 @@ def chosen(
     """Keep what a SOURCE's spelling, `--image` and `--platform` ask for.
 
     `spelling` and `reference` are skopeo's transport and what follows the path. A
-    fault counts only if what is asked for needs the damaged part (NEXT.md, 0.3).
+    fault counts only if what is asked for needs the damaged part (docs/contract.md#selecting).
     With `damaged`, an image that is there in part is returned, as `inspect` shows it.
 
     Raises:
@@ -349,7 +349,7 @@ def by_platform(
     children that are there. What is not an image is left out, and reported.
 
     Raises:
-        SelectionError: an image lacks a platform (NEXT.md, 0.3).
+        SelectionError: an image lacks a platform (docs/contract.md#selecting).
         InputError: an image for such a platform could not be read.
     """
     if not platforms:

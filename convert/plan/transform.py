@@ -1,7 +1,7 @@
 """From the images as the source has them to the images as the target gets them.
 
 `ImageSet` in, `ImageSet` out; of the layers only the first bytes are read. Which bytes are kept and which are made
-anew is decided here and nowhere else (CONTRACT.md, "Rules of identity").
+anew is decided here and nowhere else (docs/contract.md#rules-of-identity).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 RepoTags count where `index.json` names nothing. Where both name an image and differ,
 the list counts that the archive's own reader uses: `manifest.json` with Docker's
 graph driver (docker-save@25), `index.json` with containerd (docker-oci). A warning
-shows both (NEXT.md, 0.4).
+shows both (docs/contract.md#names).
 """
 
 from __future__ import annotations

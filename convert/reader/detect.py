@@ -43,7 +43,7 @@ def read(tree: Tree, *, problems: list[Fault] | None = None, empty: bool = False
 
 
 def holds_something(images: ImageSet) -> bool:
-    """Tell whether a manifest of an image or artifact is present (NEXT.md, 0.2)."""
+    """Tell whether a manifest of an image or artifact is present (docs/contract.md#images-and-artifacts)."""
     return any(not isinstance(node, Index) for entry in images.entries for node in descend(entry.node))
 
 

@@ -1,7 +1,7 @@
 """Read archives from before Docker 1.10: only `repositories` and v1 directories.
 
 The config is built from the v1 `json` files as Docker's own legacy load does
-(moby image/tarexport/load.go, legacyLoadImage, up to 28; FORMATS.md, 5.1).
+(moby image/tarexport/load.go, legacyLoadImage, up to 28; docs/formats-docker.md#archives-from-before-docker-110).
 """
 
 from __future__ import annotations

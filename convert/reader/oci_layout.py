@@ -186,7 +186,7 @@ class _LayoutReader:
             except FormatError:
                 line = f"index.json: {IMAGE_NAME} {image_name!r} is not a valid image name; dropped"
                 self._reading.warn(Dropped(line, what="name", of=image_name))
-        # A bare word is a tag without a repository (FORMATS.md, section 8).
+        # A bare word is a tag without a repository (docs/formats-oci.md#names-in-a-layout).
         if ref_name and any(mark in ref_name for mark in "/:@"):
             try:
                 return Name(Reference.parse(ref_name).with_default_tag(), ref_name)

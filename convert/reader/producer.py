@@ -1,7 +1,7 @@
 """Which tool likely wrote an archive, and what in it says so.
 
 A guess for people, out of what tools do not agree about: member names, folders,
-spacing of JSON, spare newlines, modes (FORMATS.md, sections 2, 4 and 6 to 8;
+spacing of JSON, spare newlines, modes (docs/formats.md and the pages that it lists;
 seen in archives that these tools wrote). Several tools share one library, and
 imgconv writes what they write; then the name lists them. Nothing depends on it.
 """

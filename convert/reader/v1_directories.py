@@ -1,7 +1,7 @@
 """The v1 directories of an archive that also has a `manifest.json`: whose are they?
 
 podman and skopeo lay layers beside and put links to them into v1 directories, so
-only `repositories`, the links and the `parent` of each `json` tell (FORMATS.md, 7.1).
+only `repositories`, the links and the `parent` of each `json` tell (docs/formats-oci.md#archives-of-podman-and-skopeo).
 """
 
 from __future__ import annotations

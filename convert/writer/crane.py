@@ -1,6 +1,6 @@
 """Write crane's tarball: config, compressed layers, `manifest.json`, nothing else.
 
-go-containerregistry pkg/v1/tarball/write.go (FORMATS.md, section 6.1). crane
+go-containerregistry pkg/v1/tarball/write.go (docs/formats-crane.md#tarballs). crane
 writes several images in random order, here they stand in the source's.
 """
 

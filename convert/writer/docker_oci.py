@@ -2,7 +2,7 @@
 
 Manifests, indexes and compressed layers stay as they are, and every Docker from
 1.10 on reads it (containerd core/images/archive/exporter.go with the options of
-moby daemon/containerd/image_exporter.go, 29.7.2; FORMATS.md, section 4.2).
+moby daemon/containerd/image_exporter.go, 29.7.2; docs/formats-docker.md#docker-with-the-containerd-store).
 """
 
 from __future__ import annotations

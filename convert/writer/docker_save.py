@@ -1,7 +1,7 @@
 """Write what `docker save` of Docker 1.10 to 24 writes (image spec v1.2), as 20.10 does.
 
 One v1 directory for each layer, the configs, `manifest.json`, `repositories`
-(moby image/tarexport/save.go, v20.10; FORMATS.md, section 2). Where the engine
+(moby image/tarexport/save.go, v20.10; docs/formats-docker.md#docker-110-to-24). Where the engine
 writes the wall clock, the image's created time stands; where it writes images in
 random order, the source's order.
 """

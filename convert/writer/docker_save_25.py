@@ -3,7 +3,7 @@
 An OCI layout with uncompressed layers and manifests that are made up from config
 and DiffIDs, `manifest.json`, `repositories`, and the old v1 `json` files as blobs
 that nothing refers to (moby daemon/internal/image/tarexport/save.go, 29.7.2;
-FORMATS.md, section 4). Images stand in the source's order, not in a random one.
+docs/formats-docker.md#docker-25-and-later). Images stand in the source's order, not in a random one.
 
 The exporter creates layer blobs with mode 0666 less the umask of its process. That
 is 022 up to dockerd 29.5 (docker-save@25) and 0 from 29.6 on (docker-save@29); the

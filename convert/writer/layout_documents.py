@@ -1,7 +1,7 @@
 """What all OCI layouts share: blobs, `index.json` with its names, `oci-layout`.
 
 image-spec image-layout.md; the two name annotations as Docker and containerd
-write them (FORMATS.md, section 8).
+write them (docs/formats-oci.md#names-in-a-layout).
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def named_descriptors(images: ImageSet, there: Iterable[Descriptor] = ()) -> lis
 
     A ref.name read from a layout stays. Otherwise it is the tag; but where two
     manifests would get the same, all names of both are full ones, because skopeo
-    silently takes the first (CONTRACT, "Layouts"). `there` are descriptors beside
+    silently takes the first (docs/contract.md#layouts-and-re-created-manifests). `there` are descriptors beside
     which these will stand: they keep their names, so these give way.
     """
     check_count(len(images.entries))

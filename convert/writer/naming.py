@@ -36,7 +36,7 @@ def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) ->
     """Return the images for a target that knows no index, in source order, each once.
 
     An image is one config: entries that share it are its names. What is no image
-    stays out, one warning each (CONTRACT, "Images and the rest").
+    stays out, one warning each (docs/contract.md#images-and-artifacts).
 
     Raises:
         NotRepresentableError: nothing is left; an index holds several platforms;
@@ -60,7 +60,7 @@ def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) 
     """Return the images that `manifest.json` lists beside a whole layout, each manifest once.
 
     An index stands there as one image: linux/amd64 if it is in the source, else
-    the first that is (CONTRACT, "Layouts"). The machine's own platform is never
+    the first that is (docs/contract.md#layouts-and-re-created-manifests). The machine's own platform is never
     asked, as Docker does. What is no image has no place there.
 
     Raises:
@@ -149,7 +149,7 @@ def tag_of(
 def usable(name: Name) -> Reference | None:
     """Return the reference of a name if it has a tag; a digest beside the tag is dropped.
 
-    Docker saves an image named by digest as an untagged one (FORMATS 2.3).
+    Docker saves an image named by digest as an untagged one (docs/formats-docker.md#manifestjson-and-repositories).
     """
     if name.reference is None:
         return None

@@ -1,7 +1,7 @@
 """Write an OCI image layout (image-spec 1.1, image-layout.md): what lies in the folder.
 
 The documents are compact and the same whichever tool wrote the source, as far as
-their content is (CONTRACT, "Layouts").
+their content is (docs/contract.md#layouts-and-re-created-manifests).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The `repositories` document, and what `--add-repositories` adds to an archive.
 
 Engines before 1.10 know nothing else: it names the top v1 directory of each tag,
-and the `json` files there lead down through the layers (CONTRACT, "v1 IDs").
+and the `json` files there lead down through the layers (docs/contract.md#--add-repositories).
 From Docker 25 on it names the top layer's DiffID, which lies in `blobs/`.
 """
 

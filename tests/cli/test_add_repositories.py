@@ -1,4 +1,4 @@
-"""`imgconv --add-repositories SOURCE [DEST]` (CONTRACT, "v1 IDs and --add-repositories")."""
+"""`imgconv --add-repositories SOURCE [DEST]` (docs/contract.md#--add-repositories)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support import MATCH, WRAPPERS, docker_images, files_of, run
 
 import convert
 
-#: The top v1 ID of docker20-html, as FORMATS has it and Docker 20.10 wrote it.
+#: The top v1 ID of docker20-html, as Docker 20.10 wrote it (docs/formats.md#identifiers).
 TOP = "d7884205ab1bf589e8202adb2cae735555acb3affe2231227e5fa673760022bb"
 RIGHT = {"example.com:5000/ns/html": {"v1": TOP}, "fmt-html": {"1": TOP, "zz": TOP}}
 #: The result line: an image in a docker-save archive has no manifest digest.

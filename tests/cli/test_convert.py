@@ -21,7 +21,8 @@ from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, check, contents, docke
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 #: testdata/match/archives: the image of docker20-html, its names in the order of the archive.
 NAMES = "fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz"
-#: crane's layers in OCI's words: gzip of Go 1.26 at level 1 under a manifest of CONTRACT's shape.
+#: crane's layers in OCI's words: gzip of Go 1.26 at level 1 under the OCI manifest of
+#: docs/contract.md#layouts-and-re-created-manifests.
 MANIFEST = "sha256:a023c66dcc22bf1fa9e2f40ce6aca21780fbc09bd00b70ad848ff61f0cd021a4"
 LINE = f"{NAMES}  {ID}  {MANIFEST}\n"
 THREE = "imgconv: wrote 3 names; in skopeo and podman use oci:out:1, oci:out:v1, oci:out:zz\n"
@@ -771,7 +772,7 @@ def test_control_characters_of_a_source_are_never_printed_raw(imgconv, archive):
 
 # -- v1 IDs -------------------------------------------------------------------------------
 
-#: FORMATS' worked example: Docker's scheme for docker20-html.
+#: Docker's scheme for docker20-html (docs/formats.md#identifiers).
 DOCKER_V1 = [
     "d87fce61b59ba2c6fea46297c5703a18280f8503eab476cab40e42882f718a37",
     "29f4f89b671130112bc8988a31eae7d685ef8d4707ce8644eba1d7543820dcfa",

@@ -1,6 +1,6 @@
 """`imgconv diff`: exact output and exit status.
 
-IDs and DiffIDs are those of FORMATS.md's worked example.
+IDs and DiffIDs are those of the worked example in docs/formats.md#identifiers.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """`imgconv id`: exact output and exit status.
 
-Image IDs are those in FORMATS.md's worked example or, for the archives of other
+Image IDs are those in the worked example of docs/formats.md#identifiers or, for the archives of other
 projects, what their index lists. The digests that containerd shows were read off
 containerd 2.3 (`ctr images import` into an empty namespace) and Docker 29 with
 the containerd store (`docker load`, then `docker image inspect`).
@@ -311,7 +311,7 @@ def published():
         name = row[0].removeprefix("| ").rstrip("/")
         ids = set(re.findall(r"image ID (sha256:[0-9a-f]{64})", row[-1]))
         # Bold text tells of damage. The config of the signature is called an image config,
-        # but what it signs with is no layer: to imgconv an artifact (CONTRACT, "Images and the rest").
+        # but what it signs with is no layer: to imgconv an artifact (docs/contract.md#images-and-artifacts).
         if ids and "**" not in row[-1] and name != "oci-mirror-cosign-signature":
             found.append((name, ids, "more images" in row[-1]))
     return found

@@ -1,7 +1,7 @@
 """`imgconv inspect`: exact output and exit status.
 
-DiffIDs, ChainIDs and v1 IDs of docker20-html are those of FORMATS.md's worked
-example; who wrote each archive stands in testdata/match/archives/README.md.
+DiffIDs, ChainIDs and v1 IDs of docker20-html are those of the worked
+example in docs/formats.md#identifiers; who wrote each archive stands in testdata/match/archives/README.md.
 """
 
 import gzip

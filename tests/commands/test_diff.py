@@ -198,7 +198,7 @@ def test_the_order_of_members_is_no_difference():
 
 
 def test_a_layer_without_a_byte_has_no_files():
-    """Docker loads it: the layer of which nothing is the DiffID (FORMATS.md, section 1)."""
+    """Docker loads it: the layer without bytes has a DiffID (docs/formats.md#identifiers)."""
     assert files(b"", tar(entry("f", b"x"))) == {"f": ("added", {"type": (None, "file"), "size": (None, "1")})}
 
 

@@ -91,7 +91,7 @@ def test_damaged_archives_are_refused(tmp_path, put, name, form):
 
 
 def test_zero_layers_give_config_and_manifest_alone(tmp_path):
-    """CONTRACT: `"Layers":[]` and no `repositories` entry."""
+    """`"Layers":[]` and no `repositories` entry (docs/contract.md#images-and-artifacts)."""
     source = READ / "oci-rules-oci-empty-image.tar.gz"
     convert.convert(str(source), tmp_path / "out.tar", to="docker-save", tags=["empty:1"])
     files = files_of(tmp_path / "out.tar")

@@ -1,4 +1,7 @@
-"""CONTRACT, rule 4: one input and one set of options give one output, whatever stands around it."""
+"""One input and one set of options give one output in every environment.
+
+Rule 4 of docs/contract.md#rules-of-identity.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""CONTRACT, rule 6: an output appears whole or not at all, for every format."""
+"""An output appears whole or not at all, for every format.
+
+Rule 6 of docs/contract.md#rules-of-identity.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, place, form, limit):
 
 @pytest.mark.parametrize("form", TARS)
 def test_a_stream_that_fails_has_no_end_and_no_manifest(damaged, form):
-    """CONTRACT: each member is verified before its header is written."""
+    """Each member is verified before its header is written (docs/contract.md#destinations)."""
     done = run(damaged, "--to", form, "-")
     assert done.returncode == 3
     assert not done.stdout.endswith(bytes(1024))

@@ -1,4 +1,7 @@
-"""CONTRACT, rule 5: under recompress the same images under the same names give the same layout."""
+"""Under --recompress the same images under the same names give the same layout.
+
+Rule 5 of docs/contract.md#rules-of-identity.
+"""
 
 from __future__ import annotations
 

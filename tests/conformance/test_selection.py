@@ -1,4 +1,7 @@
-"""Selection asks only for what is selected; a source without an image is said to hold none (NEXT.md, 0.2, 0.3, 0.8)."""
+"""Selection asks only for what is selected; a source without an image is refused.
+
+docs/contract.md#selecting and #images-and-artifacts.
+"""
 
 from __future__ import annotations
 

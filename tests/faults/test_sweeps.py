@@ -1,4 +1,7 @@
-"""A fault at each call into the system: the old state or the whole new one, and nothing beside (CONTRACT, rule 6)."""
+"""A fault at each call into the system: the old state or the whole new one, and nothing beside.
+
+Rule 6 of docs/contract.md#rules-of-identity.
+"""
 
 from __future__ import annotations
 

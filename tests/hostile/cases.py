@@ -26,7 +26,7 @@ def refused(name, build, says, *options):
 
 
 def accepted(name, build, says="", *options):
-    """Exit 0 with a remark: FORMATS.md, section 9, last column."""
+    """Exit 0 with a warning: docs/formats.md#hostile-or-damaged-input, last column."""
     return Case(name, build, 0, says, options)
 
 

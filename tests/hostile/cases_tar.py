@@ -1,4 +1,4 @@
-"""Tars that lie about members, sizes and names (POSIX pax, GNU tar; FORMATS.md, section 9)."""
+"""Tars that lie about members, sizes and names (POSIX pax, GNU tar; docs/formats.md#hostile-or-damaged-input)."""
 
 from __future__ import annotations
 

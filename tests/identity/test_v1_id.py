@@ -86,7 +86,7 @@ def test_the_lowest_layer_of_every_image_has_one_id():
 
 
 class TestDockerEngines:
-    """What differs in the v1 json of 25 and 29 (FORMATS section 3.1)."""
+    """What differs in the v1 json of 25 and 29 (docs/formats-docker.md#dockers-scheme)."""
 
     @staticmethod
     def top(engine: Engine, **fields: object):

@@ -157,7 +157,7 @@ def right(data, form, result, document, *, proved):
     """What was written is whole, and its names are those of the archive's own bytes.
 
     DiffIDs are `proved` with `--verify full`; without, a layer that a descriptor names may be
-    passed on as it lies (CONTRACT, rule 3).
+    kept as it is (docs/contract.md#rules-of-identity, rule 3).
     """
     truth = Truth(data)
     kept = () if proved else truth.described()

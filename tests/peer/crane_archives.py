@@ -1,6 +1,6 @@
 """Generated archives and layouts for the comparison with crane; one seed gives one source.
 
-The forms are those that tools write, and around them what FORMATS.md sections 5, 6 and 9
+The forms are those that tools write, and around them what docs/formats.md and its pages
 name as read differently: `LayerSources` of every kind, keys in other letter case, mixed
 compression, layers that occur twice, odd platforms, wrong DiffIDs, several images.
 Most sources are sound, so that most comparisons reach the digest.

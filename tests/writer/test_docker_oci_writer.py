@@ -158,7 +158,7 @@ def test_an_image_without_manifest_is_the_callers_mistake(bench):
 
 
 def test_zstd_layers_are_said(bench):
-    """Docker 20.10 does not read them (FORMATS.md, section 5)."""
+    """Docker 20.10 does not read them (docs/formats-docker.md#docker-load)."""
     image = bench.image(LAYER, kind=mediatype.OCI_LAYER_ZSTD)
     bench.items(bench.named((image, "a:1")), "docker-oci")
     assert bench.warnings == ["it has zstd layers, which Docker reads from 23 on"]

@@ -334,7 +334,10 @@ def _all_by(image: Image, manifest: Manifest, maker: Maker, header: Header) -> l
 
 
 def _ways(config: Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
-    """Yield the manifests that tools write for a config and gzip layers (FORMATS.md, section 7)."""
+    """Yield the manifests that tools write for a config and gzip layers.
+
+    docs/profiles.md#manifests-that-tools-write lists them.
+    """
     docker = [dataclasses.replace(layer, media_type=mediatype.DOCKER_LAYER_GZIP) for layer in layers]
     yield manifest.crane_manifest(config, docker)
     yield manifest.docker_push_manifest(config, docker)

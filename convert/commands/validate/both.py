@@ -1,7 +1,7 @@
 """An archive with both an OCI layout and a `manifest.json`: two answers that must be one.
 
 Docker 25 and later write such archives, and so does buildkit. Some tools follow
-`index.json`, others `manifest.json` (FORMATS.md, sections 4 and 5).
+`index.json`, others `manifest.json` (docs/formats-docker.md#docker-load).
 """
 
 from __future__ import annotations

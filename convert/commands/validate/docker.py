@@ -151,7 +151,7 @@ def _missing_layer(checked: Checked, name: str, place: str, source: View | None)
 
 
 def _layer_sources(view: View, config: Config | None) -> dict[Digest, View]:
-    """Return the descriptors by DiffID (FORMATS.md, section 4: Docker 25 writes them for all layers)."""
+    """Return the descriptors by DiffID: Docker 25 writes all of them (docs/formats-docker.md#docker-25-and-later)."""
     sources = view.object("LayerSources")
     if sources is None or config is None:
         return {}

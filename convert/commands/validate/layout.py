@@ -171,7 +171,7 @@ class _Layout:
         text = full if isinstance(full, str) else ref_name
         if isinstance(text, str):
             self._unique(text, view)
-        # A bare word is a tag without a repository (FORMATS.md, section 8).
+        # A bare word is a tag without a repository (docs/formats-oci.md#names-in-a-layout).
         if not isinstance(text, str) or not any(mark in text for mark in "/:@"):
             return ()
         try:

@@ -242,7 +242,7 @@ def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
     """Hold v1 IDs against those that the known schemes give.
 
     Engines outside UTC and older ones have legitimate others in all layers
-    (FORMATS.md, section 2.2). Where the lower layers have Docker's, the top one
+    (docs/formats-docker.md#differences-by-version). Where the lower layers have Docker's, the top one
     covers the config, and another there means another config.
     """
     config = item.config

@@ -1,8 +1,8 @@
 """What each tool pushes for an image: which bytes of a layer, and which manifest.
 
 A pusher reads a source in its own way and compresses in its own way, so one
-archive has one digest for each of them (CONTRACT.md, "The digest that a push
-gives"; FORMATS.md, sections 5 and 6). Pure: nothing is read or compressed here.
+archive has one digest for each of them
+(docs/contract.md#the-digest-that-a-push-gives). Pure: nothing is read or compressed here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """v1 IDs: the directory names and `json` files of docker-save archives.
 
 Three tools make them in three incompatible ways, none of them stored in the
-config (FORMATS section 3); one file a scheme.
+config (docs/formats-docker.md#v1-ids); one file a scheme.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Both take `Item`s in the order of the archive. A file is built beside its
 destination and appears whole (`atomic.py`); a stream cannot be recalled, so each
-member is verified before its header goes out (CONTRACT.md, "Output"). A member that
+member is verified before its header goes out (docs/contract.md#destinations). A member that
 has to be read again to be sent is hashed again: what goes out is what was verified,
 or the stream ends without its end.
 """
