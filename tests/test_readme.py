@@ -1,5 +1,6 @@
 """What the pages show is what happens; what they link to, and what the code cites of them, exists."""
 
+import functools
 import importlib
 import re
 import shlex
@@ -26,6 +27,9 @@ FENCED = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
 CITATION = re.compile(r"\b(docs/[\w/-]+\.md)(?:#([\w-]*\w))?")
+#: A path of the repository, as a page writes one in code.
+PATH = re.compile(r"`((?:convert|tests|docs|schemas|bench|testdata|\.ci)/[\w./@-]*|[\w./-]+\.(?:py|pyi|c|h))`")
+FOLDER = re.compile(r"`((?:\w+/)+)`")
 #: Pages of which a clone holds no copy.
 ELSEWHERE = re.compile(r"\b(?:CONTRACT|FORMATS|ENCODERS|NEXT|HOUSE|STYLE|TEXT)(?:\.md\b|,? (?:rule|section)\b|, \")")
 
@@ -38,6 +42,7 @@ def examples():
                 yield pytest.param(command.removeprefix("$ "), output, id=f"{page.name}: {command}")
 
 
+@functools.cache
 def anchors(page):
     """Return the anchors that GitHub gives the headings of a page."""
     found = set()
@@ -93,6 +98,25 @@ def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert not {page for page in pages if f"({page})" not in index}
+
+
+def test_the_pages_name_files_that_exist():
+    """Also below `convert/`, as the architecture page writes them."""
+    missing = []
+    for page in PAGES:
+        text = FENCED.sub("", page.read_text())
+        map_of_convert = page.name == "ARCHITECTURE.md"
+        folders = (ROOT, ROOT / "convert") if map_of_convert else (ROOT,)
+        named = PATH.findall(text) + (FOLDER.findall(text) if map_of_convert else [])
+        absent = {path for path in named if not any((folder / path).exists() for folder in folders)}
+        missing += [f"{name_of(page)}: {path}" for path in sorted(absent)]
+    assert not missing
+
+
+def test_the_architecture_places_every_package_and_module():
+    levels = (ROOT / "ARCHITECTURE.md").read_text().split("## Levels")[1].split("\n## ")[0]
+    found = {path.name + "/" * path.is_dir() for path in (ROOT / "convert").iterdir() if path.name[0] not in "._"}
+    assert not {name for name in found | {"_native/"} if f"`{name}`" not in levels} - {"py.typed"}
 
 
 def commands():
