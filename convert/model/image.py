@@ -3,6 +3,9 @@
 Identity lives in bytes, so manifests and configs keep the bytes they came in;
 views of them are parsed beside those bytes and never serialised back. Layers
 are lazy: nothing is read before `Blob.open`.
+
+Layers, images, artifacts, indexes, entries and blobs compare and hash by identity, so
+that they serve as keys: two layers with the same DiffID may lie in two places.
 """
 
 from __future__ import annotations
@@ -159,7 +162,7 @@ class Artifact:
         return tuple(each for each in types if not mediatype.is_layer(each))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Child:
     """One entry of an index: its descriptor, and what it names if that is present."""
 
@@ -215,7 +218,7 @@ class Name:
     ref_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One named (or unnamed) thing at the top of an archive.
 
@@ -266,13 +269,13 @@ class ImageSet:
 
     def _leaves(self) -> Iterator[Node]:
         """Yield what is no index, each once, in source order."""
-        seen: set[int] = set()
+        seen: set[Node] = set()
         stack: list[Node | None] = [entry.node for entry in reversed(self.entries)]
         while stack:
             node = stack.pop()
-            if node is None or id(node) in seen:
+            if node is None or node in seen:
                 continue
-            seen.add(id(node))
+            seen.add(node)
             if isinstance(node, Index):
                 stack.extend(child.node for child in reversed(node.children))
             else:
