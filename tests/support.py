@@ -26,8 +26,6 @@ ROOT = Path(__file__).parents[1]
 MATCH = ROOT / "testdata" / "match" / "archives"
 READ = ROOT / "testdata" / "read"
 REFUSE = ROOT / "testdata" / "refuse"
-#: Published archives, where this work tree stands beside them.
-PUBLISHED = ROOT.parent / "shared" / "images"
 
 FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
 TARS = [name for name in FORMATS if name != "oci"]

@@ -14,13 +14,13 @@ import sys
 import tarfile
 from pathlib import Path
 
+import fixtures
 import pytest
 
 from convert.cli import id_
 from convert.identity.engine_id import Engine
 from convert.jsonio import schema
 
-SHARED = Path(__file__).parents[3] / "shared" / "images"
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 MULTI = {
     "linux/ppc64le": "sha256:95c8ec09e2cfbe076f246ec68111eaab7fd0457f266ec5e31a0b4cdd68b65630",
@@ -144,9 +144,7 @@ def test_engines_that_keep_manifests_show_what_they_really_show(imgconv, archive
 
 @pytest.mark.parametrize("name", CONTAINERD_SHARED)
 def test_published_archives_have_the_ids_that_docker_29_showed(imgconv, name):
-    if not (SHARED / name).exists():
-        pytest.skip("shared images are not there")
-    done = imgconv("id", SHARED / name, "--engine", "docker-containerd")
+    done = imgconv("id", fixtures.get(f"images/{name}"), "--engine", "docker-containerd")
     assert done.status == 0
     assert {line.split()[0] for line in done.out.splitlines()} == {f"sha256:{CONTAINERD_SHARED[name]}"}
 
@@ -302,29 +300,30 @@ def test_the_option_knows_every_engine():
 
 
 def published():
-    index = SHARED / "INDEX.md"
-    if not index.exists():
-        return []
-    rows = [line.split(" | ") for line in index.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    if reason := fixtures.problem("images/INDEX.md"):
+        return [pytest.param("", set(), False, id="none", marks=pytest.mark.skip(reason=reason))]
+    text = fixtures.get("images/INDEX.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     found = []
     for row in rows:
         name = row[0].removeprefix("| ").rstrip("/")
         ids = set(re.findall(r"image ID (sha256:[0-9a-f]{64})", row[-1]))
-        # Bold text tells of damage. The config of the signature is called an image config,
-        # but what it signs with is no layer: to imgconv an artifact (docs/contract.md#images-and-artifacts).
+        # Damage is in bold. The config of the signature is called an image config, but what it signs with
+        # is not a layer: to imgconv it is an artifact (docs/contract.md#images-and-artifacts).
         if ids and "**" not in row[-1] and name != "oci-mirror-cosign-signature":
-            found.append((name, ids, "more images" in row[-1]))
+            found.append(pytest.param(name, ids, "more images" in row[-1], id=name))
     return found
 
 
-@pytest.mark.parametrize(("name", "ids", "cut_short"), [pytest.param(*row, id=row[0]) for row in published()])
+@pytest.mark.parametrize(("name", "ids", "cut_short"), published())
 def test_published_archives_have_the_image_ids_that_others_found(imgconv, name, ids, cut_short):
-    done = imgconv("id", SHARED / name)
+    path = fixtures.get(f"images/{name}")
+    done = imgconv("id", path)
     shown = {line.split()[0] for line in done.out.splitlines()}
     assert done.status == 0
     if cut_short:
         assert ids <= shown
-    elif (SHARED / name).is_dir():
+    elif path.is_dir():
         # There the configs of attestations are listed too.
         assert shown
         assert shown <= ids

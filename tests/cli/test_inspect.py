@@ -12,6 +12,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import fixtures
 import jsonschema
 import pytest
 from hostile.building import DIFF_ID, PLAIN, Docker, config, dump
@@ -19,7 +20,6 @@ from hostile.building import DIFF_ID, PLAIN, Docker, config, dump
 from convert.jsonio import schema
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared" / "images"
 HTML = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 AMD64 = "383ba1401e01c3bdaab0e8ff91054ae6845ce3ae2493def90f3c027302e84455"
 IMPORTED = "sha256:768741c5396a2ffff583a2c9ad54b0c4d72dff10b6761d1250d826c79a8f6285"
@@ -293,18 +293,15 @@ def test_every_report_meets_its_schema(imgconv, archive, name):
         assert findings(done.json) == []
 
 
-def test_reports_of_published_archives_meet_their_schema(imgconv):
-    if not SHARED.exists():
-        pytest.skip("shared images are not there")
-    for path in sorted(SHARED.iterdir()):
-        if path.suffix == ".md":
-            continue
-        done = imgconv("inspect", path, "--json")
-        assert done.status in {0, 3}
-        assert (done.status == 3) == bool(done.err and "imgconv: " in done.err and not only_warnings(done)), path.name
-        if done.out:
-            assert findings(done.json) == [], path.name
-        assert imgconv("inspect", path).status == done.status
+@pytest.mark.parametrize("name", fixtures.names("images"))
+def test_reports_of_published_archives_meet_their_schema(imgconv, name):
+    path = fixtures.get(f"images/{name}")
+    done = imgconv("inspect", path, "--json")
+    assert done.status in {0, 3}
+    assert (done.status == 3) == bool(done.err and "imgconv: " in done.err and not only_warnings(done))
+    if done.out:
+        assert findings(done.json) == []
+    assert imgconv("inspect", path).status == done.status
 
 
 @pytest.mark.parametrize("suffix", ["svg", "mmd", "dot"])

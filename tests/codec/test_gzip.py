@@ -6,15 +6,14 @@ import gzip
 import hashlib
 import json
 import zlib
-from pathlib import Path
 
+import fixtures
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.codec.gzip import GoGzipEncoder
 
-SHARED = Path(__file__).parents[3] / "shared/vectors/go-gzip.json"
 LEVELS = ["huffman", "store", *range(1, 10)]
 
 
@@ -81,10 +80,9 @@ def shared_input(name: str) -> bytes | None:
     }.get(name)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="../shared/vectors is not there")
 def test_the_shared_reference_streams_are_made() -> None:
     checked = 0
-    for case in json.loads(SHARED.read_bytes())["cases"]:
+    for case in json.loads(fixtures.get("vectors/go-gzip.json").read_bytes())["cases"]:
         data = shared_input(case["name"])
         if data is None or hashlib.sha256(data).hexdigest() != case["input_sha256"]:
             continue

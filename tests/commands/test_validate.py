@@ -8,13 +8,13 @@ import base64
 import hashlib
 import io
 import json
-import re
 import tarfile
 
+import fixtures
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import FORMATS, MATCH, PUBLISHED, members, plain, sha256
+from support import FORMATS, MATCH, members, plain, sha256
 
 from convert.commands.convert import convert
 from convert.commands.validate import RULES, Severity, validate
@@ -97,26 +97,17 @@ EMPTY = {
 }
 
 
-def published():
-    if not PUBLISHED.exists():
-        return [pytest.param(None, id="none", marks=pytest.mark.skip(reason="../shared is not here"))]
-    rows = re.findall(r"^\| (\S+) \|", (PUBLISHED / "INDEX.md").read_text(), re.MULTILINE)
-    names = [row.rstrip("/") for row in rows if (PUBLISHED / row).exists()]
-    return [pytest.param(name, id=name) for name in names]
-
-
-@pytest.mark.parametrize("name", published())
+@pytest.mark.parametrize("name", fixtures.names("images"))
 def test_published_archives_break_the_rules_that_their_index_says(name):
-    verdict = validate(str(PUBLISHED / name), jobs=2)
+    verdict = validate(str(fixtures.get(f"images/{name}")), jobs=2)
     assert counted(verdict) == KNOWN.get(name, set())
     nothing = name.startswith("not-an-image") or name in EMPTY
     assert verdict.status == (3 if nothing else 1 if name in KNOWN else 0)
 
 
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="../shared is not here")
 def test_every_blob_that_an_index_names_wrongly_has_its_own_finding():
     """This layout's manifest, config and layer are each another, says the archives' index."""
-    verdict = validate(str(PUBLISHED / "damaged-oci-mirror-rotten-layer"))
+    verdict = validate(str(fixtures.get("images/damaged-oci-mirror-rotten-layer")))
     wrong = {found.member[-64:][:12] for found in verdict.findings if found.rule == "digest"}
     assert wrong == {"3986c6e03969", "1a6ae3d35ced"}
 

@@ -3,6 +3,7 @@
 import base64
 import re
 
+import fixtures
 import jsonschema
 import pytest
 from commands.test_validate import (
@@ -305,9 +306,6 @@ def test_every_rule_is_broken_by_some_test():
     assert not broken & elsewhere
 
 
-CASES = ROOT.parent / "shared" / "cases"
-
-
 @pytest.mark.parametrize(
     ("name", "rules", "status"),
     [
@@ -322,7 +320,5 @@ CASES = ROOT.parent / "shared" / "cases"
     ],
 )
 def test_the_inputs_of_the_issue(name, rules, status):
-    if not (CASES / name).exists():
-        pytest.skip("../shared/cases is not here")
-    verdict = validate(str(CASES / name))
+    verdict = validate(str(fixtures.get(f"cases/{name}")))
     assert (counted(verdict), verdict.status) == (rules, status)

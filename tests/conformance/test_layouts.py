@@ -7,8 +7,9 @@ import os
 import tarfile
 from pathlib import Path
 
+import fixtures
 import pytest
-from support import FORMATS, MATCH, PUBLISHED, check, contents, files_of, layout, plain, run
+from support import FORMATS, MATCH, check, contents, files_of, layout, plain, run
 
 import convert
 from convert.commands import verify_output
@@ -77,11 +78,10 @@ def test_every_layout_keeps_its_digests(tmp_path, name):
     assert not found.strays
 
 
-@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="../shared/images is not there")
 @pytest.mark.parametrize("name", PUBLISHED_LAYOUTS)
 def test_every_published_layout_keeps_its_digests_and_ref_names(tmp_path, name):
-    assert_kept(PUBLISHED / name, tmp_path)
-    source = PUBLISHED / name
+    source = fixtures.get(f"images/{name}")
+    assert_kept(source, tmp_path)
     if not source.is_dir():
         (tmp_path / "plain.tar").write_bytes(plain(source))
         source = tmp_path / "plain.tar"

@@ -1,20 +1,21 @@
 """Every published archive becomes every format, or is refused as a table here says.
 
-They lie beside the repository (../shared/images); image IDs and manifest digests are
-those that its INDEX.md lists, found by its authors with other tools.
+They are fixtures outside the repository (fixtures.py); image IDs and manifest digests are those that their
+INDEX.md lists, found by its authors with other tools.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 
+import fixtures
 import pytest
-from support import FORMATS, PUBLISHED, check
+from support import FORMATS, check
 
 import convert
 from convert.errors import InputError, NoImageError, NotRepresentableError
 
-INDEX = PUBLISHED / "INDEX.md"
 OCI = ["oci", "oci-archive", "docker-oci"]
 ONE_PLATFORM = [name for name in FORMATS if name not in OCI]
 #: The image ID of an archive without manifest.json, as Docker 20.10.24 loads it.
@@ -94,42 +95,44 @@ DAMAGED = {
 }
 
 
+@functools.cache
 def rows():
     """Return what INDEX.md lists: name to facts."""
-    if not INDEX.is_file():
-        return {}
-    table = [line.split(" | ") for line in INDEX.read_text().splitlines() if line.startswith("| ")]
+    text = fixtures.get("images/INDEX.md").read_text()
+    table = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     return {row[0].removeprefix("| ").rstrip("/"): row[1] + row[-1] for row in table if len(row) == 6}
 
 
-def test_each_row_of_the_index_was_read():
-    assert {path.name for path in PUBLISHED.iterdir()} & ROWS.keys() == ROWS.keys() - {"file"}
+NAMES = set(fixtures.names("images"))
+HEALTHY = sorted(NAMES - DAMAGED.keys() - ARTIFACTS - ABSENT)
 
 
-ROWS = rows()
-HEALTHY = sorted(ROWS.keys() - DAMAGED.keys() - ARTIFACTS - ABSENT - {"file"})
+def test_the_index_lists_every_archive():
+    assert rows().keys() - {"file"} == NAMES
 
-pytestmark = pytest.mark.skipif(not ROWS, reason="../shared/images is not there")
+
+def published(name):
+    return fixtures.get(f"images/{name}")
 
 
 def image_ids(name):
     if name in LEGACY:
         return {LEGACY[name]}
-    found = set(re.findall(r"image ID (sha256:[0-9a-f]{64})", ROWS[name]))
+    found = set(re.findall(r"image ID (sha256:[0-9a-f]{64})", rows()[name]))
     assert found
     return found - {COSIGN.get(name)}
 
 
 def manifests(name):
     """Return the digests of manifests that INDEX.md lists and that carry an identity: Docker 25 makes its up."""
-    pairs = re.findall(r"manifest (sha256:[0-9a-f]{64}), image ID (sha256:[0-9a-f]{64})", ROWS[name])
-    made_up = "docker save 25+" in ROWS[name] or name.startswith("docker25-")
+    pairs = re.findall(r"manifest (sha256:[0-9a-f]{64}), image ID (sha256:[0-9a-f]{64})", rows()[name])
+    made_up = "docker save 25+" in rows()[name] or name.startswith("docker25-")
     return {manifest for manifest, image_id in pairs if image_id != COSIGN.get(name) and not made_up}
 
 
 def assert_listed(found, name):
     """INDEX.md lists the first four images of each layout and counts the others."""
-    more = re.search(r"and (\d+) more images", ROWS[name])
+    more = re.search(r"and (\d+) more images", rows()[name])
     assert image_ids(name) <= found
     # There, INDEX.md counts cosign's eleven signatures and attestations among the images.
     cosign = 11 if name == "oci-sylabs-cosign-manifest-list" else 0
@@ -137,7 +140,7 @@ def assert_listed(found, name):
 
 
 def test_the_tables_speak_of_archives_that_are_there():
-    assert DAMAGED.keys() | ARTIFACTS | ABSENT | PLATFORMS.keys() <= ROWS.keys()
+    assert DAMAGED.keys() | ARTIFACTS | ABSENT | PLATFORMS.keys() <= NAMES
     assert len(HEALTHY) > 70
 
 
@@ -147,10 +150,10 @@ def test_healthy_archives_become_every_format(tmp_path, name, form):
     out = tmp_path / "out"
     if form in ONE_PLATFORM and name in PLATFORMS:
         with pytest.raises(NotRepresentableError, match=r"several platforms \(linux/amd64, .*--platform"):
-            convert.convert(str(PUBLISHED / name), str(out), to=form)
+            convert.convert(str(published(name)), str(out), to=form)
         assert not out.exists()
         return
-    printed = convert.convert(str(PUBLISHED / name), str(out), to=form, verify="full")
+    printed = convert.convert(str(published(name)), str(out), to=form, verify="full")
     found = check(out, form)
     assert_listed({image.image_id for image in found}, name)
     shown = {str(image.image_id) for image in printed.images if image.image_id}
@@ -163,9 +166,9 @@ def test_healthy_archives_become_every_format(tmp_path, name, form):
 @pytest.mark.parametrize(("name", "platform"), [(name, one) for name, each in PLATFORMS.items() for one in each])
 def test_each_platform_of_an_index_can_be_taken_alone(tmp_path, name, platform, form):
     out = tmp_path / "out"
-    convert.convert(str(PUBLISHED / name), str(out), to=form, platforms=[platform])
+    convert.convert(str(published(name)), str(out), to=form, platforms=[platform])
     (image,) = check(out, form)
-    with convert.open(str(PUBLISHED / name)) as archive:
+    with convert.open(str(published(name))) as archive:
         of_platform = {str(one.image_id): str(one.platform) for one in archive.images()}
     assert of_platform[image.image_id].removesuffix("/v8") == platform
     assert len(of_platform) == len(PLATFORMS[name])
@@ -174,16 +177,16 @@ def test_each_platform_of_an_index_can_be_taken_alone(tmp_path, name, platform, 
 @pytest.mark.parametrize("name", sorted(ARTIFACTS))
 def test_artifacts_stay_in_layouts_and_are_no_images(tmp_path, name):
     for form in ("oci", "oci-archive"):
-        convert.convert(str(PUBLISHED / name), str(tmp_path / form), to=form)
+        convert.convert(str(published(name)), str(tmp_path / form), to=form)
         check(tmp_path / form, form)
     whole = ["oci", "oci-archive"]
     if name in OPAQUE:
-        convert.convert(str(PUBLISHED / name), str(tmp_path / "docker-oci"), to="docker-oci")
+        convert.convert(str(published(name)), str(tmp_path / "docker-oci"), to="docker-oci")
         whole.insert(0, "docker-oci")
     for form in [*ONE_PLATFORM, *({"docker-oci"} - set(whole))]:
         words = r"no image in the source|cannot be unpacked|several platforms"
         with pytest.raises(NotRepresentableError, match=words):
-            convert.convert(str(PUBLISHED / name), str(tmp_path / "out"), to=form)
+            convert.convert(str(published(name)), str(tmp_path / "out"), to=form)
     assert sorted(path.name for path in tmp_path.iterdir()) == whole
 
 
@@ -191,7 +194,7 @@ def test_artifacts_stay_in_layouts_and_are_no_images(tmp_path, name):
 @pytest.mark.parametrize("name", sorted(ABSENT))
 def test_a_layout_that_only_names_absent_images_is_refused(tmp_path, name, form):
     with pytest.raises(NoImageError, match="every manifest that its index names is absent"):
-        convert.convert(str(PUBLISHED / name), str(tmp_path / "out"), to=form)
+        convert.convert(str(published(name)), str(tmp_path / "out"), to=form)
     assert not list(tmp_path.iterdir())
 
 
@@ -199,9 +202,9 @@ def test_a_layout_that_only_names_absent_images_is_refused(tmp_path, name, form)
 @pytest.mark.parametrize("name", sorted(DAMAGED))
 def test_damaged_archives_are_refused_in_words_that_name_the_damage(tmp_path, name, form):
     with pytest.raises(InputError) as error:
-        convert.convert(str(PUBLISHED / name), str(tmp_path / "out"), to=form, verify="full")
+        convert.convert(str(published(name)), str(tmp_path / "out"), to=form, verify="full")
     text = str(error.value)
-    assert text.startswith(str(PUBLISHED / name))
+    assert text.startswith(str(published(name)))
     assert [part for part in DAMAGED[name] if part not in text] == []
     assert "\n" not in text
     assert not list(tmp_path.iterdir())

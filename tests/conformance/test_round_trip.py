@@ -6,8 +6,9 @@ ones beside the repository where they are).
 
 from __future__ import annotations
 
+import fixtures
 import pytest
-from support import MATCH, PUBLISHED, nameless, plain
+from support import MATCH, nameless, plain
 
 import convert
 
@@ -60,9 +61,8 @@ def test_archives_come_back_through_a_layout(tmp_path, name):
 
 @pytest.mark.parametrize("name", OWN_PUBLISHED)
 def test_published_archives_come_back_through_a_layout(tmp_path, name):
-    if not PUBLISHED.is_dir():
-        pytest.skip("../shared/images is not there")
-    assert there_and_back(PUBLISHED / name, tmp_path, OWN_PUBLISHED[name]) == nameless(plain(PUBLISHED / name))
+    source = fixtures.get(f"images/{name}")
+    assert there_and_back(source, tmp_path, OWN_PUBLISHED[name]) == nameless(plain(source))
 
 
 @pytest.mark.parametrize("name", ["docker20-duplayer", "docker20-multi", "docker20-parents"])

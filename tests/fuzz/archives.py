@@ -3,7 +3,7 @@
     python tests/fuzz/archives.py [--runs N] [--seed S] [--keep FOLDER] [--seconds S] [--json]
 
 needs no fuzzer: it changes members, documents and headers of the archives in testdata
-(and of the published ones, where those stand beside this work tree), each run from a
+(and of the published ones of fixtures.py, as far as they are there), each run from a
 seed of its own, converts each, and judges the result (judging.py). `--keep` receives
 what was found.
 """
@@ -26,6 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import fixtures
 import support
 from fuzzing import MOST_TIME, ROOT
 from mutation import mutated
@@ -54,12 +55,11 @@ def all_sources():
             found[f"{folder}/{path.name}"] = support.plain(path)
     for path in sorted((ROOT / "testdata" / "fuzz" / "archives").iterdir()):
         found[f"fuzz/{path.name}"] = path.read_bytes()
-    if support.PUBLISHED.is_dir():
-        for path in sorted(support.PUBLISHED.iterdir()):
-            if path.is_dir():
-                found[path.name] = packed(path)
-            elif ".tar" in path.name and path.stat().st_size <= MOST_SIZE:
-                found[path.name] = support.plain(path)
+    for path in fixtures.present("images"):
+        if path.is_dir():
+            found[path.name] = packed(path)
+        elif ".tar" in path.name and path.stat().st_size <= MOST_SIZE:
+            found[path.name] = support.plain(path)
     return {name: data for name, data in found.items() if len(data) <= MOST_SIZE}
 
 

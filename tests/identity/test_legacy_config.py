@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fixtures
 import pytest
 
 from convert.errors import FormatError
@@ -13,7 +14,6 @@ from convert.model.digest import Digest
 
 ROOT = Path(__file__).parents[2]
 IMAGES = json.loads((ROOT / "testdata/match/legacy-load.json").read_bytes())["images"]
-SHARED = ROOT.parent / "shared"
 
 DIFF_ID = Digest.of(b"layer")
 
@@ -101,6 +101,5 @@ def test_files_and_layers_must_be_as_many():
             legacy_config.config_from_v1(chain, diff_ids)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the vectors of ../shared are not here")
 def test_the_golden_file_is_that_of_the_shared_vectors():
-    assert json.loads((SHARED / "vectors/legacy-load.json").read_bytes())["images"] == IMAGES
+    assert json.loads(fixtures.get("vectors/legacy-load.json").read_bytes())["images"] == IMAGES

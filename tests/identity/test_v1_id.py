@@ -7,6 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import fixtures
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +20,6 @@ from convert.model.digest import Digest
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = json.loads((ROOT / "testdata/match/v1-ids.json").read_bytes())
-SHARED = ROOT.parent / "shared"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the archives of ../shared are not here")
 
 A, B = (Digest.of(letter) for letter in (b"a", b"b"))
 
@@ -224,7 +223,7 @@ DOCKER_IN_UTC = [
 
 def archive(name: str) -> dict[str, bytes]:
     """Return the small regular members of an archive."""
-    with tarfile.open(SHARED / name) as tar:
+    with tarfile.open(fixtures.get(name)) as tar:
         return {
             member.name: stream.read()
             for member in tar
@@ -237,7 +236,6 @@ def images(members: dict[str, bytes]):
         yield item, Config.parse(members[item["Config"]], where="", member=item["Config"])
 
 
-@needs_shared
 @pytest.mark.parametrize("name", DOCKER_IN_UTC)
 def test_docker_save_archives_hold_these_ids_and_files(name):
     members = archive(name)
@@ -248,7 +246,6 @@ def test_docker_save_archives_hold_these_ids_and_files(name):
             assert members[f"{entry.v1_id}/json"] == entry.json
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("name", "engine"),
     [
@@ -267,7 +264,6 @@ def test_docker_25_archives_hold_these_files_as_blobs(name, engine):
             assert members[f"blobs/sha256/{Digest.of(entry.json).hex}"] == entry.json
 
 
-@needs_shared
 @pytest.mark.parametrize(
     "name",
     [
@@ -291,7 +287,6 @@ def test_skopeo_and_podman_archives_hold_these_ids_and_files(name):
     assert not held
 
 
-@needs_shared
 def test_go_containerregistry_archives_hold_these_ids_and_files():
     members = archive("vectors/ggcr-legacy.tar.gz")
     ((item, config),) = images(members)
@@ -302,9 +297,8 @@ def test_go_containerregistry_archives_hold_these_ids_and_files():
     assert [members[f"{entry.v1_id}/json"] for entry in entries] == [entry.json for entry in entries]
 
 
-@needs_shared
 def test_the_golden_file_is_that_of_the_shared_vectors():
-    vectors = json.loads((SHARED / "vectors/v1-ids.json").read_bytes())
+    vectors = json.loads(fixtures.get("vectors/v1-ids.json").read_bytes())
     for here, there in (("docker", "moby"), ("skopeo", "containers_image"), ("chain_free", "ggcr_legacy")):
         for case, vector in zip(GOLDEN[here], vectors[there], strict=True):
             assert case.items() <= vector.items()

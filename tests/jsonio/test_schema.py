@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fixtures
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -470,8 +471,7 @@ def test_a_cut_list_of_findings_says_so() -> None:
     assert len(schema.findings([1] * 100, schema.DOCKER_MANIFEST)) == 100
 
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-#: What shared/images/INDEX.md calls damaged or hostile in its documents, and oras's
+#: What INDEX.md of the fixtures calls damaged or hostile in its documents, and oras's
 #: artifacts, whose config is of the image type but no image config.
 KNOWN = {
     "damaged-null-manifest.tar": {"manifest.json: expected an array of objects"},
@@ -558,21 +558,20 @@ def named_documents(files: dict[str, bytes]) -> Iterator[tuple[str, str]]:
                 waiting.append((blob, schema.BY_MEDIA_TYPE[own]))
 
 
-def shared_archives() -> list[Any]:
-    archives = [*SHARED.glob("images/*"), *SHARED.glob("vectors/*.tar.gz")]
-    return [pytest.param(path, id=path.name) for path in sorted(archives) if path.name != "INDEX.md"]
+ARCHIVES = [f"images/{name}" for name in fixtures.names("images")]
+ARCHIVES += [f"vectors/{name}" for name in fixtures.names("vectors") if name.endswith(".tar.gz")]
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the real archives in ../shared are not here")
-@pytest.mark.parametrize("archive", shared_archives())
-def test_documents_of_real_archives_pass_but_for_the_damage_they_are_known_for(archive: Path) -> None:
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_documents_of_real_archives_pass_but_for_the_damage_they_are_known_for(name: str) -> None:
+    archive = fixtures.get(name)
     files = members(archive)
     found = set()
-    for name, kind in named_documents(files):
+    for member, kind in named_documents(files):
         try:
-            document = parse(files[name], where="x", member=name)
+            document = parse(files[member], where="x", member=member)
         except FormatError as error:
             found.add(str(error).removeprefix("x: "))
         else:
-            found |= {f"{name}: {line}" for line in schema.findings(document, kind)}
+            found |= {f"{member}: {line}" for line in schema.findings(document, kind)}
     assert found == KNOWN.get(archive.name, set())

@@ -8,8 +8,8 @@ stream_layered_image.py, ko pkg/build, buildkit exporter/oci).
 import io
 import json
 import tarfile
-from pathlib import Path
 
+import fixtures
 import pytest
 
 from convert.archive.open import open_source
@@ -17,7 +17,6 @@ from convert.model.digest import Digest
 from convert.reader.detect import read
 from convert.reader.producer import producer
 
-SHARED = Path(__file__).parents[3] / "shared" / "images"
 LAYER = bytes(1024)
 
 #: Start of an archive's name in INDEX.md -> what must be among the names found.
@@ -44,19 +43,17 @@ REPACKED = {
 
 
 def published():
-    if not SHARED.exists():
-        return []
     return [
-        pytest.param(path, tool, id=path.name)
-        for path in sorted(SHARED.iterdir())
+        pytest.param(name, tool, id=name)
+        for name in fixtures.names("images")
         for start, tool in PUBLISHED.items()
-        if path.name.startswith(start) and path.name not in REPACKED
+        if name.startswith(start) and name not in REPACKED
     ]
 
 
-@pytest.mark.parametrize(("path", "tool"), published())
-def test_published_archives_are_told_by_their_tools(path, tool):
-    assert tool in name_of(path)
+@pytest.mark.parametrize(("name", "tool"), published())
+def test_published_archives_are_told_by_their_tools(name, tool):
+    assert tool in name_of(fixtures.get(f"images/{name}"))
 
 
 def name_of(path):

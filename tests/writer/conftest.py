@@ -27,7 +27,6 @@ from convert.writer.options import WriteOptions
 
 ROOT = Path(__file__).parents[2]
 MATCH = ROOT / "testdata" / "match" / "archives"
-SHARED_IMAGES = ROOT.parent / "shared" / "images"
 
 WRITERS = {module.NAME: module for module in (docker_save, docker_save_25, docker_oci, crane, oci_archive)}
 WRITERS["docker-save@29"] = docker_save_25
@@ -229,6 +228,5 @@ def tools():
         plain = staticmethod(plain)
         Content = Content
         match = MATCH
-        shared_images = SHARED_IMAGES
 
     return Tools

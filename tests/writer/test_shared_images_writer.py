@@ -1,6 +1,6 @@
 """Every published archive that an engine, containerd or crane wrote comes back byte for byte, or stands here.
 
-Runs where the archives are (../shared beside the repository).
+The archives are fixtures outside the repository (fixtures.py).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import io
 import tarfile
 
+import fixtures
 import pytest
 
 # Written by an engine's own save: the group and user name that its build puts into headers.
@@ -68,48 +69,41 @@ NOT_EQUAL = {
 }
 
 
-@pytest.fixture
-def shared(tools):
-    if not tools.shared_images.is_dir():
-        pytest.skip("../shared/images is not there")
-    return tools.shared_images
-
-
-def test_every_archive_of_these_tools_is_in_one_of_the_tables(shared):
-    names = {path.name for path in shared.iterdir() if path.is_file()}
+def test_every_archive_of_these_tools_is_in_one_of_the_tables():
+    names = {name for name in fixtures.names("images") if ".tar" in name}
     written = {name for name in names if name.startswith(("docker", "containerd"))}
     assert EQUAL.keys().isdisjoint(NOT_EQUAL)
     assert written == EQUAL.keys() | NOT_EQUAL.keys()
 
 
 @pytest.mark.parametrize("name", EQUAL)
-def test_published_archives_come_back_byte_for_byte(bench, tools, shared, name):
-    images = bench.read(shared / name)
-    assert bench.write(images, images.format, uname=EQUAL[name]) == tools.plain(shared / name)
+def test_published_archives_come_back_byte_for_byte(bench, tools, name):
+    images = bench.read(fixtures.get(f"images/{name}"))
+    assert bench.write(images, images.format, uname=EQUAL[name]) == tools.plain(fixtures.get(f"images/{name}"))
 
 
 @pytest.mark.parametrize("name", [name for name, reason in NOT_EQUAL.items() if reason == OLD_EXPORTER])
-def test_archives_of_containerd_1_6_differ_by_one_key_alone(bench, tools, shared, name):
+def test_archives_of_containerd_1_6_differ_by_one_key_alone(bench, tools, name):
     items = [
         dataclasses.replace(
             item, content=item.content.replace(b'"mediaType":"application/vnd.oci.image.index.v1+json",', b"", 1)
         )
         if item.name == "index.json"
         else item
-        for item in bench.items(bench.read(shared / name), "docker-oci")
+        for item in bench.items(bench.read(fixtures.get(f"images/{name}")), "docker-oci")
     ]
-    assert tools.tar(items) == tools.plain(shared / name)
+    assert tools.tar(items) == tools.plain(fixtures.get(f"images/{name}"))
 
 
 @pytest.mark.parametrize("name", [name for name, reason in NOT_EQUAL.items() if reason == CLOCK])
-def test_linked_layers_differ_by_the_clock_alone(bench, tools, shared, name):
-    real = tools.plain(shared / name)
+def test_linked_layers_differ_by_the_clock_alone(bench, tools, name):
+    real = tools.plain(fixtures.get(f"images/{name}"))
     with tarfile.open(fileobj=io.BytesIO(real)) as archive:
         times = {member.name: member.mtime for member in archive}
         linked = {member.name.partition("/")[0] for member in archive if member.issym()}
     items = [
         dataclasses.replace(item, mtime=times[item.name]) if item.name.partition("/")[0] in linked else item
-        for item in bench.items(bench.read(shared / name), "docker-save")
+        for item in bench.items(bench.read(fixtures.get(f"images/{name}")), "docker-save")
     ]
     assert linked
     assert tools.tar(items) == real
@@ -124,10 +118,10 @@ def test_linked_layers_differ_by_the_clock_alone(bench, tools, shared, name):
         ("docker-save-pause-2.0.tar", b'"created":"0001-01-01T00:00:00Z"'),
     ],
 )
-def test_the_reason_can_be_seen_in_the_archive(tools, shared, name, marks):
-    assert marks in tools.plain(shared / name)
+def test_the_reason_can_be_seen_in_the_archive(tools, name, marks):
+    assert marks in tools.plain(fixtures.get(f"images/{name}"))
 
 
-def test_an_unpacked_archive_of_docker_25_is_made_up(bench, shared):
-    images = bench.read(shared / "docker25-graph-driver-unpacked")
+def test_an_unpacked_archive_of_docker_25_is_made_up(bench):
+    images = bench.read(fixtures.get("images/docker25-graph-driver-unpacked"))
     assert images.format == "docker-save@25"
