@@ -12,6 +12,7 @@ import pytest
 
 from convert import limits
 from convert.cli import COMMANDS
+from convert.cli.main import run
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
@@ -65,6 +66,14 @@ def test_an_example_prints_what_the_page_shows(command, output):
     words = [sys.executable, "-P", "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == output
+
+
+def test_the_picture_is_what_inspect_draws(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = ROOT / "testdata" / "match" / "archives" / "docker20-html.tar.gz"
+    assert run([str(source), "--to", "oci", "image-layout", "--quiet"]) == 0
+    assert run(["inspect", "image-layout", "--graph", "names.svg"]) == 0
+    assert (tmp_path / "names.svg").read_bytes() == (ROOT / "docs" / "names.svg").read_bytes()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
