@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from convert import cancel
 from convert.errors import InputError, StorageError, UnsafeInputError
 from convert.limits import CHUNK
-from convert.model.image import Extent
+from convert.model.blob import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

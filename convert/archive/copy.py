@@ -24,8 +24,7 @@ from convert.limits import MIB
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convert.archive.tar_writer import Content
-    from convert.model.image import Extent
+    from convert.model.blob import Content, Extent
 
 #: `_IOW(0x94, 9, int)` of linux/fs.h; the same on every architecture Python's
 #: Linux wheels exist for but MIPS and PowerPC, where the call just fails.

@@ -16,7 +16,7 @@ from convert.limits import CHUNK, KIB, MIB
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 #: Documents up to this size stay in memory, until so much is held in all.
 _SMALL: Final = 64 * KIB

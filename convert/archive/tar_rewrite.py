@@ -18,7 +18,7 @@ from convert.archive.blob import PreadStream, changed
 from convert.archive.copy import Sink, copy_extent
 from convert.archive.tree import clean
 from convert.limits import CHUNK
-from convert.model.image import Extent
+from convert.model.blob import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

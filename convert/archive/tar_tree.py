@@ -17,7 +17,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 
 class MemberTree(Tree):

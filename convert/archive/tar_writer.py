@@ -9,10 +9,10 @@ Source of the rules: Go 1.26 `archive/tar` writer.go, format.go and strconv.go.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from convert.model.image import Extent
+    from convert.model.blob import Content
 
 BLOCK: Final = 512
 #: What ends an archive; no padding to a record of 10240 bytes follows.
@@ -21,35 +21,6 @@ END: Final = bytes(2 * BLOCK)
 _FLAGS: Final = {"file": b"0", "hardlink": b"1", "symlink": b"2", "dir": b"5"}
 _NAME_SIZE: Final = 100
 _PREFIX_SIZE: Final = 155
-
-
-class Content(Protocol):
-    """The bytes of a member: described, and read when their turn comes."""
-
-    @property
-    def size(self) -> int | None:
-        """Exact number of bytes, or None if only reading tells."""
-
-    @property
-    def size_hint(self) -> int | None:
-        """A guess at it where `size` is None; it may be wrong."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether this run has verified the bytes before. They may have changed since."""
-
-    @property
-    def fixed(self) -> bool:
-        """Whether they were verified and cannot have changed since, so that they may be copied unread."""
-
-    def open(self) -> BinaryIO:
-        """Start reading; a read at the end raises `DigestMismatchError` if the bytes were wrong."""
-
-    def open_copy(self, copy: BinaryIO) -> BinaryIO:
-        """Start reading a copy of what `extent` describes, verified as by `open`."""
-
-    def extent(self) -> Extent | None:
-        """Where exactly these bytes lie in a regular file, or None."""
 
 
 @dataclass(frozen=True, slots=True)

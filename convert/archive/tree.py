@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from convert.archive import tar_reader
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 
 #: Slashes of a name up to which looking it up again is cheap.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from convert.archive.open import Source
     from convert.identity.engine_id import Engine, LayerBytes, Named
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.reader.document import Fault
 
 # The values of names.Engine, which is imported only when the command runs.

@@ -12,7 +12,7 @@ from convert.errors import ImgconvError, InputError, SelectionError
 
 if TYPE_CHECKING:
     from convert.archive.open import Source
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.reader.document import Fault
 
 

@@ -27,7 +27,6 @@ from convert.layer.transcode import Workshop
 from convert.layer.verify import HashingStream, Proofs, compression_of, drain, present
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
-from convert.plan.transform import layers_of
 from convert.reader.detect import read
 from convert.writer.destination import check_folder, check_spelling
 from convert.writer.options import WriteOptions
@@ -37,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convert.archive.tar_tree import TarTree
-    from convert.archive.tar_writer import Content
     from convert.layer.transcode import LayerDigests
-    from convert.model.image import Blob, Descriptor, ImageSet, Layer
+    from convert.model.blob import Blob, Content
+    from convert.model.descriptor import Descriptor
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
     from convert.writer.options import V1Scheme
     from convert.writer.repositories import Additions
 
@@ -207,7 +208,7 @@ class _Held:
 
     @functools.cached_property
     def _layers(self) -> frozenset[str]:
-        return frozenset(layer.blob.where for _, layer in layers_of(self._images) if layer.blob is not None)
+        return frozenset(layer.blob.where for _, layer in self._images.layers() if layer.blob is not None)
 
     @functools.cached_property
     def _links(self) -> dict[str, str]:

@@ -14,19 +14,20 @@ from convert.codec import profile as profiles
 from convert.commands import verify_output
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
-from convert.identity.index import descend
 from convert.identity.push import tools
 from convert.layer.pool import wait_all
 from convert.layer.stream_ingest import ArrivedBlob, EncodingKeeper
 from convert.layer.transcode import Workshop
 from convert.layer.verify import Proofs, StoredContent, drain
 from convert.limits import MAX_LAYER_SIZE, usable_cores
-from convert.model.image import Entry, Layer, Name, config_of
+from convert.model.image import Layer, config_of
+from convert.model.image_set import Entry, Name
 from convert.model.platform import Platform
 from convert.model.reference import Reference
+from convert.model.walk import descend, node_digest
 from convert.plan import dropped, notices, push
-from convert.plan.select import chosen, node_digest, retag
-from convert.plan.transform import Form, Ledger, Made, Recipe, finished, layers_of
+from convert.plan.select import chosen, retag
+from convert.plan.transform import Form, Ledger, Made, Recipe, finished
 from convert.progress import Silent
 from convert.reader.detect import holds_something, read
 from convert.writer import destination as destinations
@@ -44,13 +45,15 @@ if TYPE_CHECKING:
     from convert.codec.profile import Profile
     from convert.identity.push.tools import Pusher
     from convert.layer.transcode import Finished
+    from convert.model.blob import Content
     from convert.model.digest import Digest
-    from convert.model.image import ImageSet, Node
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
     from convert.plan.transform import ManifestType
     from convert.progress import Progress
     from convert.reader.document import Fault
     from convert.writer.dest.staging import Staging
-    from convert.writer.dest.tar_file import Content, TarOutput
+    from convert.writer.dest.tar_file import TarOutput
     from convert.writer.options import V1Scheme
     from convert.writer.registry import Target
 
@@ -235,7 +238,7 @@ def convert(
 def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
     """Enter what becomes of each manifest and layer that the target carries."""
     kept, made = dict.fromkeys(ledger.kept), dict.fromkeys(ledger.made)
-    for _, layer in layers_of(images):
+    for _, layer in images.layers():
         if layer.stored is None or wanted.plain:
             continue
         if done.forms.get(id(layer)) is Form.ENCODED:
@@ -438,7 +441,7 @@ def _only_image_id(node: Node | None) -> Digest | None:
 
 def _layer_sizes(images: ImageSet) -> Iterator[int]:
     seen: set[int] = set()
-    for _, layer in layers_of(images):
+    for _, layer in images.layers():
         if layer.blob is not None and not isinstance(layer.blob, ArrivedBlob) and id(layer.blob) not in seen:
             seen.add(id(layer.blob))
             yield layer.blob.size or 0
@@ -447,7 +450,7 @@ def _layer_sizes(images: ImageSet) -> Iterator[int]:
 def _layer_digests(shop: Workshop, found: ImageSet, done: Finished) -> Callable[[Layer], Digest]:
     """Return what gives the digest of a finished layer as a registry would store the source's."""
     digests = shop.digests(found)
-    by_finished = {id(done.layers[id(layer)]): digests[layer] for _, layer in layers_of(found)}
+    by_finished = {id(done.layers[id(layer)]): digests[layer] for _, layer in found.layers()}
     return lambda layer: by_finished[id(layer)]
 
 

@@ -24,10 +24,11 @@ from convert.layer.pool import results_of
 from convert.layer.verify import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Descriptor, Image, Index, Layer, Other
+from convert.model.image import Artifact, Image, Index, Layer, Other
 from convert.plan import push
-from convert.plan.transform import Form, Ledger, Recipe, finished, layer_form, layers_of
+from convert.plan.transform import Form, Ledger, Recipe, finished, layer_form
 from convert.progress import Silent
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convert.identity.push.tools import Pusher
-    from convert.model.image import Blob, ImageSet, Manifest, Node
+    from convert.model.blob import Blob
+    from convert.model.image import Manifest, Node
+    from convert.model.image_set import ImageSet
     from convert.plan.push import Load
     from convert.progress import Progress
 
@@ -221,7 +224,7 @@ class Survey:
         wanted: list[dict[int, tuple[_Key, _Want]]] = []
         for load in loads:
             wanted.append({})
-            for image, layer in layers_of(load.images):
+            for image, layer in load.images.layers():
                 stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
                 key = (id(layer.blob), layer.diff_id, stored)
                 want = _want(load, image, layer)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, cast
 from convert.archive.open import open_source
 from convert.codec import decompress
 from convert.identity.engine_id import entry_text
-from convert.identity.index import descend
 from convert.layer.verify import PlainContent, Proofs, StoredContent, present
 from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.model.walk import descend
 from convert.plan.select import by_image
 from convert.reader.detect import read
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from convert.model.image import Image, ImageSet, Layer
+    from convert.model.image import Image, Layer
+    from convert.model.image_set import ImageSet
 
 
 class UnverifiedWarning(UserWarning):

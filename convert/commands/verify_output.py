@@ -10,14 +10,15 @@ from convert.codec.decompress import read_chunks
 from convert.errors import InputError, StorageError
 from convert.layer.pool import wait_all
 from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
-from convert.plan.transform import layers_of
 from convert.reader.detect import read
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from convert.model.blob import Blob
     from convert.model.digest import Digest
-    from convert.model.image import Blob, ImageSet, Layer
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
 
 
 #: An image ID, and the digest of the image's manifest if that counts.
@@ -52,7 +53,7 @@ def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: 
         InputError: damaged compression, or a layer over the limit.
     """
     work: dict[object, tuple[Layer, Blob]] = {}
-    for _, layer in layers_of(images):
+    for _, layer in images.layers():
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)

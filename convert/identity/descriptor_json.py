@@ -11,7 +11,7 @@ from convert.jsonio.go_encode import sorted_map
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convert.model.image import Descriptor
+    from convert.model.descriptor import Descriptor
 
 # image-spec specs-go/v1/descriptor.go, struct Platform.
 _PLATFORM_KEYS: Final = ("architecture", "os", "os.version", "os.features", "variant")

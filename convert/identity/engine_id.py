@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Final
 
 from convert.errors import InputError
 from convert.identity import manifest
-from convert.identity.index import leaves
 from convert.layer.verify import HashingStream, PlainContent, Proofs, compression_of, drain
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Descriptor, Image, Index
-from convert.plan.select import node_digest
+from convert.model.image import Artifact, Image, Index
+from convert.model.walk import leaves, node_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.model.image import Blob, Child, Entry, ImageSet, Layer, Node
+    from convert.model.blob import Blob
+    from convert.model.image import Child, Layer, Node
+    from convert.model.image_set import Entry, ImageSet
 
 
 class Engine(Enum):

@@ -15,8 +15,9 @@ from convert.identity.descriptor_json import docker_fields, ggcr_fields, oci_fie
 from convert.jsonio.go_encode import dumps, sorted_map
 from convert.model import mediatype
 from convert.model.config import Config
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Image
+from convert.model.image import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from convert.model.blob import Blob
     from convert.model.digest import Digest
-    from convert.model.image import Blob
 
 
 class BlobWriter(Protocol):

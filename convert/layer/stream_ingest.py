@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from convert.archive.tar_reader import Member
+    from convert.model.blob import Blob, Extent
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Blob, Descriptor, Extent
     from convert.progress import Progress
 
 #: Where a tar header says so (POSIX ustar interchange format); v7 tars, which do

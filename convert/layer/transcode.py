@@ -24,9 +24,11 @@ from convert.layer.stream_ingest import ArrivedBlob
 from convert.layer.verify import CopyingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.limits import MIB
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Entry, Image, Layer
-from convert.plan.transform import Form, Recipe, layer_form, layers_of
+from convert.model.image import Image, Layer
+from convert.model.image_set import Entry
+from convert.plan.transform import Form, Recipe, layer_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from convert.codec.profile import Encoder, Profile
     from convert.layer.staging import KnownBlobs, Staging
     from convert.layer.verify import Proofs
-    from convert.model.image import Blob, ImageSet
-    from convert.writer.dest.tar_file import Content
+    from convert.model.blob import Blob, Content
+    from convert.model.image_set import ImageSet
 
 
 #: Memory for encoders that split their layer over the cores, all of them together. One
@@ -144,7 +146,7 @@ class Workshop:
         """
         finished = Finished()
         wanted: list[tuple[int, _Key, Image, Layer]] = []
-        for image, layer in layers_of(images):
+        for image, layer in images.layers():
             form = forms[id(layer)] if forms is not None else None
             stored = layer.stored
             named = (stored.digest, stored.size) if stored is not None else (None, None)

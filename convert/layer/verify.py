@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from convert.model.image import Blob, Descriptor, Extent, Layer
+    from convert.model.blob import Blob, Extent
+    from convert.model.descriptor import Descriptor
+    from convert.model.image import Layer
     from convert.progress import Progress
 
 #: Compressed bytes from which on unpacking and hashing are worth a thread each.

@@ -11,17 +11,19 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from convert.diagnostics import Dropped
-from convert.identity.index import descend
 from convert.model import mediatype
 from convert.model.image import Image, Index, Other
+from convert.model.walk import descend
 from convert.plan.select import entry_label
 from convert.writer.layout_documents import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Descriptor, Entry, ImageSet, Layer, Manifest, Node
+    from convert.model.image import Layer, Manifest, Node
+    from convert.model.image_set import Entry, ImageSet
     from convert.writer.registry import Target
 
 
@@ -67,7 +69,7 @@ class _Said:
         self.labels: dict[Digest, str] = {}
         self.manifests: dict[Digest, set[Digest]] = {}
         self._holds = holds
-        self._seen: set[int] = set()
+        self._seen: set[Node] = set()
         for entry in entries:
             self._entry(entry)
         if holds is Holds.ALL:
@@ -122,8 +124,8 @@ def lost(
     entries = before.entries
     if same_names:
         names = {id(entry.name) for entry in after.entries if entry.name is not None}
-        nodes = set(_nodes(after))
-        entries = tuple(entry for entry in entries if id(entry.name) in names or id(entry.node) in nodes)
+        nodes = set(after.nodes())
+        entries = tuple(entry for entry in entries if id(entry.name) in names or entry.node in nodes)
     old, new = _Said(before, Holds.ALL, entries), _Said(after, held, after.entries)
     carried = held in {Holds.ALL, Holds.MANIFESTS}
     cannot = f"not supported by {target}"
@@ -148,13 +150,13 @@ def lost(
 
 def left_attestations(before: ImageSet, after: ImageSet) -> Iterator[Dropped]:
     """Yield the attestations of selected images that a selection leaves behind with the index."""
-    kept = set(_nodes(after))
+    kept = set(after.nodes())
     images = {str(image.manifest.digest): image for image in after.images() if image.manifest is not None}
-    for node in _nodes(before).values():
-        if isinstance(node, Index) and id(node) not in kept:
+    for node in before.nodes():
+        if isinstance(node, Index) and node not in kept:
             for child in node.children:
                 about = child.descriptor.annotations.get("vnd.docker.reference.digest")
-                if about in images and (child.node is None or id(child.node) not in kept):
+                if about in images and (child.node is None or child.node not in kept):
                     text = f"dropped attestation {child.descriptor.digest} of {about}: its index was not selected"
                     yield Dropped(text, what="attestation", of=about)
 
@@ -178,16 +180,11 @@ def lost_parents(before: ImageSet, after: ImageSet, target: str, *, holds_parent
 
 def not_followed(images: ImageSet) -> Iterator[Dropped]:
     """Yield each thing of unknown media type that may name blobs which imgconv does not find."""
-    for node in _nodes(images).values():
+    for node in images.nodes():
         if isinstance(node, Other) and not node.understood:
             descriptor = node.descriptor
             text = f"{descriptor.digest} ({descriptor.media_type}) is copied, blobs that only it names are not"
             yield Dropped(text, what="artifact", of=str(descriptor.digest))
-
-
-def _nodes(images: ImageSet) -> dict[int, Node]:
-    seen: set[int] = set()
-    return {id(node): node for entry in images.entries for node in descend(entry.node, seen)}
 
 
 # -- facts ---------------------------------------------------------------------------

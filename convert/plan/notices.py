@@ -12,7 +12,7 @@ from convert.plan.transform import Form
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.writer.options import V1Scheme
     from convert.writer.registry import Target
 

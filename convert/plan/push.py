@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
 from convert.identity import ggcr_structs
-from convert.identity.index import leaves
 from convert.identity.push import tools
 from convert.identity.push.tools import View
 from convert.layer.verify import compression_of, present
-from convert.model.image import Artifact, Entry, Image, Index
+from convert.model.image import Artifact, Image, Index
+from convert.model.image_set import Entry
+from convert.model.walk import leaves
 from convert.plan.select import entry_label
 from convert.plan.transform import Form, counted
 from convert.reader.detect import holds_something, read
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.archive.tree import Tree
     from convert.identity.push.tools import Pusher
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.reader.document import Fault
 
 

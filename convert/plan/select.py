@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Final
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, SelectionError
 from convert.identity import index as indexes
-from convert.identity.index import child_platform, descend, platform_of
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, Index, Name, config_of
+from convert.model.image import Artifact, Child, Image, Index, config_of
+from convert.model.image_set import Entry, Name
 from convert.model.reference import Reference
+from convert.model.walk import child_platform, descend, leaves, node_digest, platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from convert.errors import ImgconvError
-    from convert.model.image import ImageSet, Node
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
     from convert.model.platform import Platform
     from convert.reader.document import Fault
 
@@ -37,18 +40,6 @@ _MOST: Final = 8
 
 #: One hit of a selector: what it picks, and the entry whose name it keeps.
 _Hit = tuple["Node", Entry]
-
-
-def node_digest(node: Node) -> Digest | None:
-    """Return the digest that a registry would know a node by, None if it has none."""
-    if isinstance(node, Image):
-        return node.manifest.digest if node.manifest and not node.manifest.made_up else None
-    if isinstance(node, Artifact):
-        return node.manifest.digest
-    if isinstance(node, Index):
-        return node.digest
-    return node.descriptor.digest
-
 
 # -- choosing --------------------------------------------------------------------
 
@@ -93,7 +84,7 @@ def errors_of(images: ImageSet, faults: Sequence[Fault]) -> list[ImgconvError]:
         return []
     digests: set[Digest] = set()
     names: set[object] = set()
-    seen: set[int] = set()
+    seen: set[Node] = set()
     for entry in images.entries:
         if entry.descriptor is not None and entry.node is None:
             digests.add(entry.descriptor.digest)
@@ -116,8 +107,7 @@ def errors_of(images: ImageSet, faults: Sequence[Fault]) -> list[ImgconvError]:
 
 def _lost(images: ImageSet, faults: Sequence[Fault]) -> Iterator[ImgconvError]:
     """Yield the errors that hide an image, so that no entry stands for it."""
-    seen: set[int] = set()
-    there = {digest for entry in images.entries for node in descend(entry.node, seen) for digest in _digests(node)}
+    there = {digest for node in images.nodes() for digest in _digests(node)}
     for fault in faults:
         if fault.part is None or (fault.part.item and fault.part.digest not in there):
             yield fault.error
@@ -390,7 +380,7 @@ def by_platform(
 def _listed_platforms(entry: Entry) -> list[tuple[Child, Platform | None]]:
     """Return what an entry holds by platform: nothing if it is not an image, None where a platform is unknown."""
     if isinstance(entry.node, Index):
-        children = [(child, child_platform(child)) for child in indexes.leaves(entry.node)]
+        children = [(child, child_platform(child)) for child in leaves(entry.node)]
         return children if any(platform is not None for _, platform in children) else []
     if (config := config_of(entry.node)) is not None:
         child = Child(entry.descriptor or _NO_DESCRIPTOR, entry.node)

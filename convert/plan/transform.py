@@ -18,15 +18,19 @@ from convert.identity import index as indexes
 from convert.identity import manifest
 from convert.layer.verify import compression_of
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, Index, Layer, Manifest, Name
-from convert.plan.select import entry_label, node_digest
+from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
+from convert.model.image_set import Entry, Name
+from convert.model.walk import node_digest
+from convert.plan.select import entry_label
 from convert.writer.naming import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from convert.model.image import ImageSet, Node
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
 
 ManifestType = Literal["oci", "docker", "keep"]
 # cosign's tag scheme: sha256-<hex of the manifest it speaks of>.<kind>
@@ -120,13 +124,6 @@ def layer_form(image: Image, layer: Layer, recipe: Recipe, compression: str) -> 
     if real_manifest(image) is not None:
         return Form.STORED
     return Form.STORED if compression in {"gzip", "zstd"} or layer.blob is None else Form.ENCODED
-
-
-def layers_of(images: ImageSet) -> Iterator[tuple[Image, Layer]]:
-    """Yield every layer of every image with its image."""
-    for image in images.images():
-        for layer in image.layers:
-            yield image, layer
 
 
 # -- manifests ---------------------------------------------------------------------

@@ -11,14 +11,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from convert.identity.index import descend
-from convert.model.image import Entry, Image, Name, config_of
+from convert.model.image import Image, config_of
+from convert.model.image_set import Entry, Name
+from convert.model.walk import descend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from convert.model.digest import Digest
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.model.reference import Reference
     from convert.reader.docker_archive import Item
 

@@ -16,7 +16,7 @@ from convert.limits import MAX_LINK_HOPS
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 
 class CraneMembers:

@@ -6,9 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convert.errors import NoImageError, UnknownFormatError
-from convert.identity.index import descend
 from convert.model import mediatype
-from convert.model.image import Artifact, Image, ImageSet, Index
+from convert.model.image import Artifact, Image, Index
+from convert.model.image_set import ImageSet
+from convert.model.walk import descend
 from convert.reader.archive_names import entries_of_docker_25, entries_of_docker_oci
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import read_docker, read_items

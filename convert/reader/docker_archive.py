@@ -17,7 +17,8 @@ from convert.identity import ggcr_structs
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
 from convert.model.digest import Digest
-from convert.model.image import Entry, Image, ImageSet, Layer, Name
+from convert.model.image import Image, Layer
+from convert.model.image_set import Entry, ImageSet, Name
 from convert.model.reference import Reference
 from convert.reader import manifest_parser
 from convert.reader.crane_members import CraneMembers
@@ -27,7 +28,8 @@ from convert.reader.v1_directories import V1Folders
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from convert.model.image import Blob, Descriptor
+    from convert.model.blob import Blob
+    from convert.model.descriptor import Descriptor
     from convert.reader.document import Reading
     from convert.reader.oci_layout import Beside
 

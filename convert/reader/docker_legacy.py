@@ -19,12 +19,13 @@ from convert.jsonio import strict
 from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model.config import Config
 from convert.model.digest import Digest
-from convert.model.image import Entry, Image, ImageSet, Layer, Name
+from convert.model.image import Image, Layer
+from convert.model.image_set import Entry, ImageSet, Name
 from convert.model.reference import Reference
 from convert.reader.document import Part
 
 if TYPE_CHECKING:
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
     from convert.reader.document import Fields, Reading
 
 _V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convert.archive.tree import Tree
-    from convert.model.image import Name
+    from convert.model.image_set import Name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from convert.jsonio.go_struct import decode_base64
 from convert.jsonio.strict import fold
 from convert.limits import MAX_LAYERS
 from convert.model import mediatype
-from convert.model.image import Descriptor, Manifest
+from convert.model.descriptor import Descriptor
+from convert.model.image import Manifest
 from convert.reader.document import check
 
 if TYPE_CHECKING:

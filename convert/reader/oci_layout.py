@@ -12,7 +12,8 @@ from convert.errors import FormatError, InputError, UnsafeInputError, Unsupporte
 from convert.identity import manifest
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import mediatype
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Name, Node, Other
+from convert.model.image import Artifact, Child, Image, Index, Layer, Node, Other
+from convert.model.image_set import Entry, ImageSet, Name
 from convert.model.reference import Reference
 from convert.reader import manifest_parser
 from convert.reader.document import Part, Reading, absent_layers
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convert.archive.tree import Tree
+    from convert.model.blob import Blob, Extent
     from convert.model.config import Config
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Blob, Extent, Manifest
+    from convert.model.image import Manifest
 
 IMAGE_NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convert.archive.tar_reader import Member
     from convert.archive.tree import Tree
     from convert.model.config import HistoryEntry
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
 
 _V1_MEMBER: Final = re.compile(r"[0-9a-f]{64}/(?:VERSION|json|layer\.tar)\Z")
 _V1_FOLDER: Final = re.compile(r"[0-9a-f]{64}\Z")

@@ -16,7 +16,8 @@ from convert.jsonio import strict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.model.image import Blob, Layer
+    from convert.model.blob import Blob
+    from convert.model.image import Layer
     from convert.reader.document import Reading
 
 _LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")

@@ -21,10 +21,10 @@ from convert.identity.engine_id import (
     manifest_digest,
     named,
 )
-from convert.identity.index import child_platform, leaves
 from convert.limits import MAX_HISTORIES_SIZE
 from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index, config_of
+from convert.model.walk import child_platform, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.identity.engine_id import LayerBytes, Named
     from convert.model.config import Config, HistoryEntry
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Child, Descriptor, ImageSet, Layer, Manifest, Node
+    from convert.model.image import Child, Layer, Manifest, Node
+    from convert.model.image_set import ImageSet
     from convert.reader.producer import Producer
 
 #: Raised when a key of a document changes its meaning or goes away.

@@ -18,7 +18,9 @@ from convert.writer.repositories import additions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.model.image import Descriptor, ImageSet, Layer
+    from convert.model.descriptor import Descriptor
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
     from convert.writer.naming import NamedImage
     from convert.writer.options import WriteOptions
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_writer import Item
 from convert.diagnostics import Dropped
-from convert.identity.index import child_platform, leaves
 from convert.model import mediatype
 from convert.model.image import Index, Other
+from convert.model.walk import child_platform, leaves
 from convert.writer import layout_documents
 from convert.writer.bounds import check_count
 from convert.writer.layout_documents import blob_name
@@ -24,8 +24,9 @@ from convert.writer.repositories import blob_tops, repositories_item
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Descriptor, Entry, ImageSet
+    from convert.model.image_set import Entry, ImageSet
     from convert.writer.naming import NamedImage
     from convert.writer.options import WriteOptions
 

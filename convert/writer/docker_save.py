@@ -20,10 +20,10 @@ from convert.writer.v1_directories import V1_VERSION, v1_layers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from convert.archive.tar_writer import Content
     from convert.identity.v1_id import V1Entry
+    from convert.model.blob import Content
     from convert.model.digest import Digest
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.writer.naming import NamedImage
     from convert.writer.options import WriteOptions
 

@@ -19,8 +19,8 @@ from convert.identity.descriptor_json import docker_fields
 from convert.identity.docker_v1_struct import Engine
 from convert.identity.manifest import docker_save_25_manifest
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor
 from convert.writer.bounds import check_count
 from convert.writer.layout_documents import IMAGE_NAME, REF_NAME, blob_name, index_json, tell_address
 from convert.writer.manifest_json import ManifestItem, manifest_json
@@ -31,8 +31,8 @@ from convert.writer.v1_directories import v1_layers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.archive.tar_writer import Content
-    from convert.model.image import ImageSet
+    from convert.model.blob import Content
+    from convert.model.image_set import ImageSet
     from convert.writer.naming import NamedImage
     from convert.writer.options import WriteOptions
 

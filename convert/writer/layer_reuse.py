@@ -10,19 +10,21 @@ from convert.errors import DigestMismatchError, FormatError, InputError
 from convert.jsonio import strict
 from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Descriptor, Image, Index, Layer
-from convert.plan.transform import Form, layers_of
+from convert.model.image import Artifact, Image, Index, Layer
+from convert.plan.transform import Form
 from convert.writer import layer_cache
 from convert.writer.layout_documents import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from convert.archive.tar_writer import Content
     from convert.archive.tree import Tree
     from convert.layer.transcode import Finished
-    from convert.model.image import Blob, ImageSet, Node
+    from convert.model.blob import Blob, Content
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
     from convert.writer.dest.layout_dir import FolderOutput
 
 
@@ -165,7 +167,7 @@ def _named_by(value: Any) -> Iterator[Descriptor]:
 def remember(out: FolderOutput, held: Held | None, images: ImageSet, done: Finished, profile: str) -> None:
     """Write down which layers the profile made, for the next `--append`."""
     layers = held.listed if held is not None else layer_cache.KnownLayers()
-    for _, layer in layers_of(images):
+    for _, layer in images.layers():
         if layer.stored is not None and done.forms.get(id(layer)) is Form.ENCODED:
             layers.add(profile, layer.diff_id, layer.stored.digest, layer.stored.size)
             layers.mark(profile, layer.diff_id)

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 from convert.archive.tar_writer import Item
 from convert.errors import quoted
 from convert.identity.manifest import oci_index
-from convert.model.image import Artifact, Descriptor, Image, Index, Other
+from convert.model.descriptor import Descriptor
+from convert.model.image import Artifact, Image, Index, Other
 from convert.writer.bounds import bounded, check_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from convert.archive.tar_writer import Content
+    from convert.model.blob import Content
     from convert.model.digest import Digest
-    from convert.model.image import Entry, ImageSet, Manifest, Name, Node
+    from convert.model.image import Manifest, Node
+    from convert.model.image_set import Entry, ImageSet, Name
     from convert.writer.options import WriteOptions
 
 #: Full name of an image, for containerd and Docker.

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from convert.diagnostics import Dropped
 from convert.errors import NotRepresentableError, quoted
-from convert.identity.index import child_platform, leaves
 from convert.model.image import Artifact, Image, Index, Other
 from convert.model.platform import Platform
+from convert.model.walk import child_platform, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Hashable
 
     from convert.model.digest import Digest
-    from convert.model.image import Child, Entry, ImageSet, Name, Node
+    from convert.model.image import Child, Node
+    from convert.model.image_set import Entry, ImageSet, Name
     from convert.model.reference import Reference
 
 #: Marks buildkit's attestations among the children of an index.

@@ -12,9 +12,9 @@ from convert.errors import quoted
 from convert.writer import layout_documents
 
 if TYPE_CHECKING:
-    from convert.archive.tar_writer import Content
+    from convert.model.blob import Content
     from convert.model.digest import Digest
-    from convert.model.image import Entry, ImageSet
+    from convert.model.image_set import Entry, ImageSet
     from convert.writer.options import WriteOptions
 
 NAME: Final = "oci"

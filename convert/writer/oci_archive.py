@@ -10,7 +10,7 @@ from convert.writer import layout_documents
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.writer.options import WriteOptions
 
 NAME: Final = "oci-archive"

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convert.archive.tar_writer import Content
+    from convert.model.blob import Blob, Content
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Blob, Descriptor, Layer
+    from convert.model.image import Layer
 
 #: How v1 layer IDs are made; `keep` takes the source's where every layer has one.
 V1Scheme = Literal["docker", "chain-free", "skopeo", "keep"]

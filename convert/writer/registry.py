@@ -11,7 +11,7 @@ from convert.errors import UsageError, shortened, suggestion
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
     from convert.writer.dest.tar_file import Item
     from convert.writer.options import WriteOptions
 

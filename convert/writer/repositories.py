@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from convert.identity.v1_id import V1Entry
-    from convert.model.image import ImageSet, Layer
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
     from convert.writer.naming import NamedImage
     from convert.writer.options import WriteOptions
 

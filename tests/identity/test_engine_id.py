@@ -24,8 +24,10 @@ from convert.identity.engine_id import (
 )
 from convert.model import mediatype
 from convert.model.config import Config
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Manifest, Name
+from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
+from convert.model.image_set import Entry, ImageSet, Name
 from convert.model.reference import Reference
 
 PLAIN = b"a layer" * 1000

@@ -3,8 +3,10 @@
 import pytest
 
 from convert.archive.blob import MemoryBlob
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Manifest, Other
+from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest, Other
+from convert.model.image_set import Entry, ImageSet
 
 DIGEST = Digest("sha256", "ab" * 32)
 DESCRIPTOR = Descriptor("application/x", DIGEST, 1, annotations={"key": "value"})

@@ -18,8 +18,10 @@ from convert.identity import manifest
 from convert.layer.verify import PlainContent, Proofs, StoredContent
 from convert.model import mediatype
 from convert.model.config import Config
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Descriptor, Entry, Image, ImageSet, Index, Layer, Manifest, Name
+from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
+from convert.model.image_set import Entry, ImageSet, Name
 from convert.model.reference import Reference
 from convert.reader.detect import read
 from convert.writer import crane, docker_oci, docker_save, docker_save_25, oci_archive

@@ -10,8 +10,9 @@ import pytest
 from convert.archive.blob import MemoryBlob
 from convert.errors import NotRepresentableError, UsageError
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Other
+from convert.model.image import Other
 
 LAYER = b"layer".ljust(1024, b"\0")
 OTHER = b"other".ljust(1024, b"\0")

@@ -9,8 +9,10 @@ import pytest
 from convert.archive.blob import MemoryBlob
 from convert.errors import NotRepresentableError
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Child, Descriptor, Entry, Other
+from convert.model.image import Child, Other
+from convert.model.image_set import Entry
 from convert.writer import layout_documents
 from convert.writer.naming import check_names, describe, node_digest, representatives, single_images
 

@@ -10,8 +10,8 @@ from convert.errors import NotRepresentableError
 from convert.identity import manifest
 from convert.model import mediatype
 from convert.model.config import Config
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor
 
 CONFIG = b'{"architecture":"amd64","os":"linux"}'
 GZIP = Descriptor(mediatype.OCI_LAYER_GZIP, Digest.of(b"gzip"), 4)

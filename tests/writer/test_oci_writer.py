@@ -10,8 +10,9 @@ import pytest
 
 from convert.archive.blob import MemoryBlob
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Other
+from convert.model.image import Other
 from convert.writer import layout_documents, oci
 
 LAYER = b"layer".ljust(1024, b"\0")

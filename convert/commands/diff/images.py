@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from convert.commands.diff.json_diff import KeyDifference
+    from convert.model.blob import Blob
     from convert.model.digest import Digest
-    from convert.model.image import Blob, ImageSet, Layer, Manifest
+    from convert.model.image import Layer, Manifest
+    from convert.model.image_set import ImageSet
 
 
 class By(Enum):

@@ -22,14 +22,14 @@ from convert.commands.match.search import Found, LayerMatch, Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
 from convert.identity.engine_id import entry_text
-from convert.identity.index import descend, platform_of
 from convert.jsonio import strict
 from convert.layer.transcode import Workshop
 from convert.layer.verify import Proofs, StoredContent, compression_of
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE, usable_cores
 from convert.model import mediatype
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Entry, Image, Manifest
+from convert.model.image_set import Entry
+from convert.model.walk import descend, platform_of
 from convert.progress import Silent
 from convert.reader import manifest_parser
 from convert.reader.document import Reading, check
@@ -42,10 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.codec.encoders import Header, Maker
+    from convert.model.blob import Content
     from convert.model.config import Config
-    from convert.model.image import ImageSet, Layer
+    from convert.model.descriptor import Descriptor
+    from convert.model.image import Image, Layer, Manifest
+    from convert.model.image_set import ImageSet
     from convert.progress import Progress
-    from convert.writer.dest.tar_file import Content, TarOutput
+    from convert.writer.dest.tar_file import TarOutput
 
 #: Raised when a key of the `--json` document changes its meaning or goes away.
 VERSION: Final = 1

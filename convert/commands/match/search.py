@@ -21,8 +21,9 @@ from convert.codec import encoders
 from convert.layer.verify import PlainContent, StoredContent, compression_of, drain, mismatch, present
 from convert.limits import MAX_UNKNOWN_LAYERS
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Layer
+from convert.model.image import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from convert.codec.profile import Encoder
     from convert.layer.staging import Staging
     from convert.layer.verify import Proofs
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 #: Names of what is no encoder.
 AS_IT_LIES: Final = "as stored"

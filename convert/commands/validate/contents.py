@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from convert.commands.validate.findings import Findings
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 
 #: Blobs whose results are held at a time: a future and what reading showed take kilobytes.

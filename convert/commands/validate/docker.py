@@ -21,8 +21,8 @@ from convert.model.reference import Reference
 if TYPE_CHECKING:
     from convert.commands.validate.contents import Contents
     from convert.commands.validate.documents import Checked
+    from convert.model.blob import Blob
     from convert.model.config import Config
-    from convert.model.image import Blob
 
 MEMBER: Final = "manifest.json"
 _NAMED_BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?\Z")

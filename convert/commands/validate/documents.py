@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from convert.archive.tree import Tree
     from convert.commands.validate.findings import Findings
+    from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
-    from convert.model.image import Blob
 
 
 #: Who refuses a document for a finding of its schema, by place and message.

@@ -15,7 +15,6 @@ from convert.commands.validate.descriptors import Described, check_empty_json, c
 from convert.commands.validate.documents import View
 from convert.commands.validate.findings import Severity, refused, shown
 from convert.errors import FormatError, InputError
-from convert.identity.index import platform_of
 from convert.identity.manifest import is_made_up
 from convert.jsonio import schema
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
@@ -23,6 +22,7 @@ from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.digest import Digest
 from convert.model.reference import Reference
+from convert.model.walk import platform_of
 from convert.reader.manifest_parser import NOT_IN_INDEX, NOT_IN_MANIFEST
 from convert.reader.oci_layout import IMAGE_NAME, REF_NAME
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from convert.commands.validate.contents import Contents
     from convert.commands.validate.documents import Checked
-    from convert.model.image import Blob
+    from convert.model.blob import Blob
 
 MEMBER: Final = "index.json"
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Final
 from convert.errors import UsageError, shortened, suggestion
 from convert.identity import manifest
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Descriptor, Image, Layer, Manifest
+from convert.model.image import Image, Layer, Manifest
 from convert.plan.transform import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from convert.model.config import Config
-    from convert.model.image import ImageSet
+    from convert.model.image_set import ImageSet
 
 
 #: Forms of layers whose descriptors the source dictates.

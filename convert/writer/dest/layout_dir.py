@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convert.archive.open import Source
-    from convert.archive.tar_writer import Content
+    from convert.model.blob import Content
     from convert.model.digest import Digest
 
 _How = Literal["new", "fill", "replace", "replace link", "append"]

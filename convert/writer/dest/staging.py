@@ -16,9 +16,8 @@ from convert.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from convert.archive.tar_writer import Content
+    from convert.model.blob import Blob, Content, Extent
     from convert.model.digest import Digest
-    from convert.model.image import Blob, Extent
 
 
 #: The folder in a temporary one that is laid out as an image layout.

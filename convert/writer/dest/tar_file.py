@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from convert.archive.stream_sink import Stream
-    from convert.archive.tar_writer import Content as Content  # noqa: PLC0414 - part of the interface
     from convert.archive.tar_writer import Item as Item  # noqa: PLC0414 - as above
-    from convert.model.image import Extent
+    from convert.model.blob import (
+        Content,
+        Extent,
+    )
 
 #: Members of a stream that are verified ahead of the one being sent.
 _AHEAD: Final = 4

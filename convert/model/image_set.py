@@ -1,0 +1,89 @@
+"""What a source holds: its images and other things, each with its names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convert.model.image import Artifact, Image
+from convert.model.walk import descend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from convert.model.descriptor import Descriptor
+    from convert.model.digest import Digest
+    from convert.model.image import Layer, Node
+    from convert.model.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name of an image as its source spells it.
+
+    `reference` is the normalised name if the text is one with a repository;
+    `ref_name` the text of `org.opencontainers.image.ref.name`, where a layout
+    gave one.
+    """
+
+    reference: Reference | None = None
+    ref_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One named (or unnamed) thing at the top of an archive.
+
+    An image with three tags is three entries that share one node; an untagged
+    one is one entry whose name is None. `node` is None where a layout names a
+    manifest that is absent (a sparse layout). `descriptor` is that of a layout's
+    `index.json`, None for docker archives.
+    """
+
+    node: Node | None
+    name: Name | None = None
+    descriptor: Descriptor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """All that a source holds, in its own order.
+
+    `format` is the source's format ("docker-save", "oci", ...), `producer` the
+    tool that likely wrote it, `warnings` what was accepted with a remark.
+    `index_annotations`, `index_artifact_type` and `index_subject` are those of a
+    layout's `index.json` itself. `indexed` are the digests of its descriptors and
+    `listed` the image IDs of `manifest.json`, None where one could not be read; both
+    in their own order, for skopeo's `@N`.
+    """
+
+    entries: tuple[Entry, ...]
+    format: str
+    producer: str = ""
+    warnings: tuple[str, ...] = ()
+    index_annotations: Mapping[str, str] = field(default_factory=dict)
+    index_artifact_type: str | None = None
+    index_subject: Descriptor | None = None
+    indexed: tuple[Digest, ...] = ()
+    listed: tuple[Digest | None, ...] = ()
+
+    def opaque_images(self) -> Iterator[Artifact]:
+        """Yield each image whose layers cannot be unpacked once, those inside indexes too."""
+        return (artifact for artifact in self.artifacts() if artifact.config is not None)
+
+    def images(self) -> Iterator[Image]:
+        """Yield each image once, those inside indexes too, in source order."""
+        return (node for node in self.nodes() if isinstance(node, Image))
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Yield each artifact once, those inside indexes too, in source order."""
+        return (node for node in self.nodes() if isinstance(node, Artifact))
+
+    def layers(self) -> Iterator[tuple[Image, Layer]]:
+        """Yield every layer of every image with its image."""
+        return ((image, layer) for image in self.images() for layer in image.layers)
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield everything once, indexes before what they list, in source order."""
+        seen: set[Node] = set()
+        return (node for entry in self.entries for node in descend(entry.node, seen))
