@@ -1,7 +1,9 @@
-"""Cancellation: one token for the process, asked by everyone who reads or writes much.
+"""Cancellation: everyone who reads or writes much asks at every chunk whether to go on.
 
-The command line's signal handler requests it. A reader asks at every chunk, in whatever thread
-it runs, so a run ends within a chunk's time of the signal however large its layers are.
+There are two reasons to end. A signal ends the process: the command line's handler
+requests it of `TOKEN`. An error in one thread ends the run it belongs to: that is a
+`Cancel`, of which every run has its own. In either case work ends within a chunk's time,
+however large a layer is.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Final
 
 
 class Cancelled(KeyboardInterrupt):
-    """The run was asked to end.
+    """A signal asked for the end of the run.
 
     It is no `Exception`: a handler for errors of a source must not take it for one.
     """
@@ -21,8 +23,12 @@ class Cancelled(KeyboardInterrupt):
         self.number = number
 
 
+class Stopped(Exception):  # noqa: N818 - not an error: another error ended the work
+    """The work was stopped because another part of the run failed."""
+
+
 class Token:
-    """Whether a run has to end, and by which signal."""
+    """Whether a signal asked for the end of the process, and which."""
 
     __slots__ = ("deferred", "number")
 
@@ -66,3 +72,28 @@ class Token:
 TOKEN: Final = Token()
 check = TOKEN.check
 check_deferred = TOKEN.check_deferred
+
+
+class Cancel:
+    """Whether one run goes on; shared by all its threads."""
+
+    __slots__ = ("stopped",)
+
+    def __init__(self) -> None:
+        """It goes on."""
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End all work of the run at its next chunk."""
+        self.stopped = True
+
+    def check(self) -> None:
+        """Return if the run goes on.
+
+        Raises:
+            Cancelled: a signal asked for the end of the process.
+            Stopped: another part of the run failed.
+        """
+        TOKEN.check()
+        if self.stopped:
+            raise Stopped

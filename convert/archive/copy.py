@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from convert import cancel
+from convert.cancel import Stopped
 from convert.codec.decompress import read_chunks
 from convert.errors import InputError
 from convert.limits import MIB
@@ -45,10 +46,6 @@ _KERNEL_STEP: Final = 64 * MIB
 #: Written bytes after which the kernel is asked to begin with the disk, so that
 #: the sync at the end finds little left to do.
 _WRITEBACK_STEP: Final = 8 * MIB
-
-
-class Stopped(Exception):  # noqa: N818 - no error: somebody else's error ended the work
-    """The work this copy belongs to was given up."""
 
 
 class Sink:

@@ -113,15 +113,20 @@ def _document(
     from convert.report.inspect import inspect_document, layers_of
 
     layers = LayerBytes(may_read=False)
-    facts = None
-    if verify:
-        facts = examine_all(layers_of(images), layers, file=opened.path, jobs=jobs)
-        seen: set[str] = set()
-        for found in facts.values():
-            if found.problem is not None and str(found.problem) not in seen:
-                seen.add(str(found.problem))
-                problems.append(found.problem)
-    made = engine_id.encoders(layers_of(images), jobs=jobs) if encoders else None
+    facts = made = None
+    if verify or encoders:
+        from convert.layer.pool import Pool
+
+        with Pool(jobs) as pool:
+            if verify:
+                facts = examine_all(layers_of(images), layers, pool, file=opened.path)
+            if encoders:
+                made = engine_id.encoders(layers_of(images), pool)
+    seen: set[str] = set()
+    for found in facts.values() if facts else ():
+        if found.problem is not None and str(found.problem) not in seen:
+            seen.add(str(found.problem))
+            problems.append(found.problem)
     return inspect_document(
         opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.archive import tar_rewrite
@@ -23,7 +22,8 @@ from convert.codec import decompress
 from convert.codec import profile as profiles
 from convert.commands.verify_output import prove_layers
 from convert.errors import InputError, StorageError, UsageError
-from convert.layer.transcode import Workshop
+from convert.layer.pool import Pool
+from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import HashingStream, Proofs, compression_of, drain, present
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
@@ -94,7 +94,8 @@ def add_repositories(
                 file=tree.where,
                 hint="--to docker-save makes an archive that does",
             )
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where)
+        pool = stack.enter_context(Pool(jobs or usable_cores()))
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where, cancel=pool.cancel)
         tree.on_read = lambda blob, data: proofs.blobs.add(blob, Digest.of(data), len(data))
         images = read(tree)
         for warning in images.warnings:
@@ -103,13 +104,11 @@ def add_repositories(
         @functools.cache
         def layer_digests() -> LayerDigests:
             profile = profiles.get(compress or profiles.DEFAULT)
-            with Workshop(jobs=jobs or usable_cores(), profile=profile, proofs=proofs) as shop:
-                return shop.digests(images)
+            return LayerTranscoder(pool, profile=profile, proofs=proofs).digests(images)
 
         try:
             # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
-            with ThreadPoolExecutor(jobs or usable_cores()) as executor:
-                prove_layers(images, proofs, executor, full=verify == "full")
+            prove_layers(images, proofs, pool, full=verify == "full")
             held = _Held(tree, images, proofs)
             changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
         except InputError as error:

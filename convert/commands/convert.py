@@ -15,9 +15,9 @@ from convert.commands import verify_output
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
 from convert.identity.push import tools
-from convert.layer.pool import wait_all
+from convert.layer.pool import Pool
 from convert.layer.stream_ingest import ArrivedBlob, EncodingKeeper
-from convert.layer.transcode import Workshop
+from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import Proofs, StoredContent, drain
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.image import Layer, config_of
@@ -169,23 +169,24 @@ def convert(
     written: list[str] = []
     shown = progress or Silent()
     workers = jobs or usable_cores()
-    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), progress=shown, overlap=workers > 1)
+    pool = Pool(workers)
+    proofs = Proofs(
+        max_layer_size or MAX_LAYER_SIZE,
+        file=path_of(source),
+        progress=shown,
+        overlap=workers > 1,
+        cancel=pool.cancel,
+    )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_naming(path_of(source)))
         with atomic.held_back():
             out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
         held = Held(out, stack.enter_context(out.open()).tree, proofs) if _appends(out) else None
-        shop = stack.enter_context(
-            Workshop(
-                jobs=workers,
-                profile=profile,
-                proofs=proofs,
-                verify_full=verify == "full",
-                known=held,
-            )
-        )
-        opened = stack.enter_context(open_source(source, keeper=_keeper(recipe, shop, out.staging, proofs, profile)))
+        stack.enter_context(pool)
+        transcoder = LayerTranscoder(pool, profile=profile, proofs=proofs, verify_full=verify == "full", known=held)
+        keeper = _keeper(recipe, transcoder, pool, out.staging, proofs, profile)
+        opened = stack.enter_context(open_source(source, keeper=keeper))
         before, forms = selected(opened, images, platforms, tags, said, pushes), None
         found = before
         if pushes is not None:
@@ -193,7 +194,7 @@ def convert(
             found, forms = loaded.images, loaded.forms
         found = fitting(found, wanted, said)
         shown.expect(sum(_layer_sizes(found)))
-        done = shop.finish(found, recipe, out.staging, forms)
+        done = transcoder.finish(found, recipe, out.staging, forms)
         ledger = Ledger()
         if pushes is not None and forms is not None:
             result = tools.pushed(pushes, found, done.layers)
@@ -210,7 +211,7 @@ def convert(
         options = WriteOptions(
             content=done.content,
             blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
-            layer_digest=_layer_digests(shop, found, done) if v1_ids == "chain-free" else _no_digest,
+            layer_digest=_layer_digests(transcoder, found, done) if v1_ids == "chain-free" else _no_digest,
             # What was written is told when it is there.
             warn=written.append,
             v1_ids=v1_ids or "docker",
@@ -219,13 +220,13 @@ def convert(
             layer_mode=wanted.layer_mode,
         )
         if isinstance(out, FolderOutput):
-            write_layout(out, result, options, shop, held)
+            write_layout(out, result, options, pool, held)
             remember(out, held, result, done, profile.name)
             opened.tree.check_unchanged()
         else:
             items = wanted.writer().items(result, options)
-            out.write(items, shop.layers, before_end=opened.tree.check_unchanged)
-        out.commit(_check_of(out, path, wanted, result, shop, proofs) if verify_output else None)
+            out.write(items, pool.layers, before_end=opened.tree.check_unchanged)
+        out.commit(_check_of(out, path, wanted, result, pool, proofs) if verify_output else None)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -273,14 +274,19 @@ def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, man
 
 
 def _keeper(
-    recipe: Recipe, shop: Workshop, staging: Staging, proofs: Proofs, profile: Profile
+    recipe: Recipe,
+    transcoder: LayerTranscoder,
+    pool: Pool,
+    staging: Staging,
+    proofs: Proofs,
+    profile: Profile,
 ) -> EncodingKeeper | None:
     """Return what works on a pipe's layers while they arrive, where they will be compressed."""
     if recipe.plain or not profile.compression:
         return None
     return EncodingKeeper(
-        lambda plain, size: shop.encode(plain, staging, size),
-        shop.layers,
+        lambda plain, size: transcoder.encode(plain, staging, size),
+        pool.layers,
         profile.name,
         limit=proofs.max_layer_size,
         where=proofs.file or "-",
@@ -364,7 +370,7 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
 
 
 def write_layout(
-    out: FolderOutput, images: ImageSet, options: WriteOptions, shop: Workshop, held: Held | None = None
+    out: FolderOutput, images: ImageSet, options: WriteOptions, pool: Pool, held: Held | None = None
 ) -> None:
     """Write a layout folder: all blobs in parallel, then the documents; `held` are not written again."""
     there = None
@@ -382,7 +388,7 @@ def write_layout(
         else:
             out.put(digest, content)
 
-    wait_all([shop.layers.submit(place, *named) for named in blobs.items() if named[0] not in verified])
+    pool.map(lambda named: place(*named), (named for named in blobs.items() if named[0] not in verified))
     if held is not None:
         held.check_absent(images, blobs)
     # A pipe's layers were made before anyone knew which are wanted.
@@ -392,13 +398,13 @@ def write_layout(
 
 
 def _check_of(
-    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, shop: Workshop, proofs: Proofs
+    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, pool: Pool, proofs: Proofs
 ) -> Callable[[int], None]:
     """Return what reads a result back before it appears."""
     if isinstance(out, FolderOutput) and out.appends:
         return lambda fd: verify_output.prove_blobs(fd, out.destination)
     return lambda fd: verify_output.prove_archive(
-        fd, path, images, shop.layers, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
+        fd, path, images, pool, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
     )
 
 
@@ -447,9 +453,9 @@ def _layer_sizes(images: ImageSet) -> Iterator[int]:
             yield layer.blob.size or 0
 
 
-def _layer_digests(shop: Workshop, found: ImageSet, done: Finished) -> Callable[[Layer], Digest]:
+def _layer_digests(transcoder: LayerTranscoder, found: ImageSet, done: Finished) -> Callable[[Layer], Digest]:
     """Return what gives the digest of a finished layer as a registry would store the source's."""
-    digests = shop.digests(found)
+    digests = transcoder.digests(found)
     by_finished = {id(done.layers[id(layer)]): digests[layer] for _, layer in found.layers()}
     return lambda layer: by_finished[id(layer)]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +19,7 @@ from convert.diagnostics import Remarks
 from convert.errors import NotRepresentableError, UsageError
 from convert.identity.engine_id import entry_text, manifest_digest
 from convert.identity.push import tools
-from convert.layer.pool import results_of
+from convert.layer.pool import Pool
 from convert.layer.verify import PlainContent, Proofs, StoredContent, compression_of, drain, present
 from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model import mediatype
@@ -33,7 +32,6 @@ from convert.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Self
 
     from convert.identity.push.tools import Pusher
     from convert.model.blob import Blob
@@ -170,9 +168,10 @@ def digests(
                 answer.refused.append(Refused(pusher, error.message))
         answer.format = loads[-1].images.format
         shown = progress or Silent()
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path)
         workers = jobs or usable_cores()
-        survey = stack.enter_context(Survey(workers, proofs, shown))
+        pool = stack.enter_context(Pool(workers, layers=min(workers, _ABREAST)))
+        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path, cancel=pool.cancel)
+        survey = Survey(pool, proofs, shown)
         for made in survey.run(loads):
             answer.pushed.extend(made)
         opened.tree.check_unchanged()
@@ -196,22 +195,11 @@ class _Job:
 class Survey:
     """Reads each layer of several pushers' images once and tells what each makes of it."""
 
-    def __init__(self, jobs: int, proofs: Proofs, progress: Progress) -> None:
-        """Use `jobs` cores; `progress` is told the plain bytes."""
-        self._jobs = jobs
+    def __init__(self, pool: Pool, proofs: Proofs, progress: Progress) -> None:
+        """Use the threads of `pool`; `progress` is told the plain bytes."""
+        self._pool = pool
         self._proofs = proofs
         self._progress = progress
-        self._layers = ThreadPoolExecutor(min(jobs, _ABREAST), thread_name_prefix="layer")
-        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
-
-    def __enter__(self) -> Self:
-        """Use as a context manager, so that threads end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait for running tasks; drop those not begun."""
-        self._layers.shutdown(wait=True, cancel_futures=True)
-        self._codec.shutdown(wait=True, cancel_futures=True)
 
     def run(self, loads: Sequence[Load]) -> Iterator[list[Pushed]]:
         """Yield what each load pushes.
@@ -239,8 +227,9 @@ class Survey:
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
         # The largest first: a small one never waits behind the last big one.
         order = sorted(jobs, key=lambda key: -((blob.size or 0) if (blob := jobs[key].layer.blob) else 0))
-        work = ((key, partial(self._layers.submit, self._one, jobs[key].layer, jobs[key].wants)) for key in order)
-        return results_of(work, self._proofs.stop)
+        return self._pool.gather(
+            (key, partial(self._pool.submit, self._one, jobs[key].layer, jobs[key].wants)) for key in order
+        )
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
         done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, *tools.DICTATED}}
@@ -258,7 +247,7 @@ class Survey:
         return done | _Pass(layer, blob, rest, encoder, self._proofs).run(self._count)
 
     def _encoder(self, profile: str) -> profiles.Encoder:
-        return profiles.get(profile).encoder(self._codec, self._jobs)
+        return profiles.get(profile).encoder(self._pool.codec, self._pool.jobs)
 
     def _count(self, chunk: memoryview) -> None:
         self._progress.advance(len(chunk))

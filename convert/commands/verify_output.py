@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from convert.archive.open import open_descriptor
 from convert.codec.decompress import read_chunks
 from convert.errors import InputError, StorageError
-from convert.layer.pool import wait_all
 from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
 from convert.reader.detect import read
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
+    from convert.layer.pool import Pool
     from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.image import Layer
@@ -25,9 +23,7 @@ if TYPE_CHECKING:
 _Identity = tuple["Digest", "Digest | None"]
 
 
-def prove_archive(
-    fd: int, path: str, wanted: ImageSet, executor: Executor, *, manifests: bool, max_layer_size: int
-) -> None:
+def prove_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int) -> None:
     """Prove that the file or folder that `fd` has open holds just the images that were to be written.
 
     Every document, every layer's digest and every DiffID is checked. `path` names it in errors.
@@ -40,12 +36,12 @@ def prove_archive(
             found = read(opened.tree)
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
                 raise StorageError("what was written holds other images than it should")
-            prove_layers(found, Proofs(max_layer_size, file=path), executor, full=True)
+            prove_layers(found, Proofs(max_layer_size, file=path, cancel=pool.cancel), pool, full=True)
     except InputError as error:
         raise StorageError(f"what was written does not read back: {error}") from error
 
 
-def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: bool) -> None:
+def prove_layers(images: ImageSet, proofs: Proofs, pool: Pool, *, full: bool) -> None:
     """Prove each layer that is there against the digest by which its source names it (rule 3), or both.
 
     Raises:
@@ -57,7 +53,7 @@ def prove_layers(images: ImageSet, proofs: Proofs, executor: Executor, *, full: 
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
-    wait_all([executor.submit(_prove, layer, blob, proofs, full=full) for layer, blob in work.values()], proofs.stop)
+    pool.map(lambda each: _prove(*each, proofs, full=full), work.values())
 
 
 def prove_blobs(fd: int, path: str) -> None:

@@ -26,6 +26,7 @@ from convert.model.walk import leaves, node_digest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.layer.pool import Pool
     from convert.model.blob import Blob
     from convert.model.image import Child, Layer, Node
     from convert.model.image_set import Entry, ImageSet
@@ -282,23 +283,20 @@ def examine(layer: Layer, proofs: Proofs, compression: str) -> LayerFacts:
     return LayerFacts(digest=seen[0] if seen else None, plain_size=size)
 
 
-def examine_all(layers: Sequence[Layer], known: LayerBytes, *, file: str, jobs: int) -> dict[int, LayerFacts]:
-    """Examine layers on several cores; the result is by `id()` of the layer.
+def examine_all(layers: Sequence[Layer], known: LayerBytes, pool: Pool, *, file: str) -> dict[int, LayerFacts]:
+    """Examine layers on the threads of `pool`; the result is by `id()` of the layer.
 
     Layers that are the same bytes under the same DiffID and descriptor are read once.
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only where used
-
-    proofs = Proofs(file=file)
+    proofs = Proofs(file=file, cancel=pool.cancel)
     work: dict[object, list[Layer]] = {}
     for layer in layers:
         stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
         work.setdefault((id(layer.blob), layer.diff_id, stored), []).append(layer)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        firsts = [same[0] for same in work.values()]
-        compressions = [known.compression(layer.blob) if layer.blob is not None else "" for layer in firsts]
-        results = pool.map(lambda layer, how: examine(layer, proofs, how), firsts, compressions)
-        facts = {id(layer): result for same, result in zip(work.values(), results, strict=True) for layer in same}
+    firsts = [same[0] for same in work.values()]
+    compressions = [known.compression(layer.blob) if layer.blob is not None else "" for layer in firsts]
+    results = pool.map(lambda each: examine(each[0], proofs, each[1]), zip(firsts, compressions, strict=True))
+    facts = {id(layer): result for same, result in zip(work.values(), results, strict=True) for layer in same}
     for layer in layers:
         found = facts[id(layer)]
         if layer.blob is not None and found.digest is not None:
@@ -306,18 +304,15 @@ def examine_all(layers: Sequence[Layer], known: LayerBytes, *, file: str, jobs: 
     return facts
 
 
-def encoders(layers: Sequence[Layer], *, jobs: int) -> dict[int, str | None]:
+def encoders(layers: Sequence[Layer], pool: Pool) -> dict[int, str | None]:
     """Return which encoder made each compressed layer, by `id()`; None if none that is known.
 
     Every such layer is read. A profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only where used
-
     from convert.codec.identify import recognise  # noqa: PLC0415 - imports encoders
 
     blobs = {id(layer.blob): layer.blob for layer in layers if layer.blob is not None and compression_of(layer.blob)}
-    with ThreadPoolExecutor(jobs) as pool:
-        origins = dict(zip(blobs, pool.map(lambda blob: recognise(blob.open), blobs.values()), strict=True))
+    origins = dict(zip(blobs, pool.map(lambda blob: recognise(blob.open), blobs.values()), strict=True))
     return {
         id(layer): origin.name if (origin := origins[id(layer.blob)]) is not None else None
         for layer in layers

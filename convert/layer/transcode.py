@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -18,7 +17,6 @@ from convert.codec.profile import FEW_WORKERS
 from convert.codec.readahead import read_ahead
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
-from convert.layer.pool import results_of, wait_all
 from convert.layer.staging import NoStaging
 from convert.layer.stream_ingest import ArrivedBlob
 from convert.layer.verify import CopyingStream, PlainContent, StoredContent, compression_of, drain, mismatch, present
@@ -32,10 +30,10 @@ from convert.plan.transform import Form, Recipe, layer_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Self
+    from concurrent.futures import Future
 
     from convert.codec.profile import Encoder, Profile
+    from convert.layer.pool import Pool
     from convert.layer.staging import KnownBlobs, Staging
     from convert.layer.verify import Proofs
     from convert.model.blob import Blob, Content
@@ -85,22 +83,19 @@ class LayerDigests:
 _Key = tuple[int, Digest, "Digest | None", "int | None", "Form | None"]
 
 
-class Workshop:
-    """Finishes layers with `jobs` threads; results never depend on how many.
+class LayerTranscoder:
+    """Turns layers into the form that a target needs, on the threads of a pool.
 
     Small layers run side by side, each in one thread, and so do large ones that are even
     enough. Else a large one that is to be compressed is split over all cores, one such
     layer at a time; where there are
     more cores than that keeps busy, other large layers run beside it in order.
-
-    Threads that read, hash and write whole layers wait for those that run the
-    codec's leaf tasks, never the other way round, so they cannot lock each other out.
     """
 
     def __init__(
         self,
+        pool: Pool,
         *,
-        jobs: int,
         profile: Profile,
         proofs: Proofs,
         verify_full: bool = False,
@@ -108,29 +103,13 @@ class Workshop:
     ) -> None:
         """`known` tells what a profile makes of a DiffID where the target holds that blob already."""
         self._known = known
-        self._jobs = max(1, jobs)
+        self._pool = pool
+        self._jobs = pool.jobs
         self._profile = profile
         self._proofs = proofs
         self._verify_full = verify_full
         self._side_by_side = False  # what is large is so even that nothing need be split
         self._may_split = threading.BoundedSemaphore(max(1, ENCODING_MEMORY // _ENCODER_MEMORY))
-        self.layers = ThreadPoolExecutor(self._jobs, thread_name_prefix="layer")
-        self._large = ThreadPoolExecutor(1, thread_name_prefix="large")
-        self._codec = ThreadPoolExecutor(self._jobs, thread_name_prefix="codec")
-
-    def __enter__(self) -> Self:
-        """Use as a context manager, so that threads end."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Wait for running tasks; drop those not begun, and end the others sooner after an error."""
-        if error is not None:
-            self._proofs.stop()
-        self._large.shutdown(wait=True, cancel_futures=True)
-        self.layers.shutdown(wait=True, cancel_futures=True)
-        self._codec.shutdown(wait=True, cancel_futures=True)
 
     def finish(
         self, images: ImageSet, recipe: Recipe, staging: Staging, forms: Mapping[int, Form] | None = None
@@ -162,14 +141,14 @@ class Workshop:
 
         def begin(size: int, key: _Key, image: Image, layer: Layer) -> Future[tuple[Layer, Content | None, Form]]:
             form, compression = becomes(key, image, layer)
-            threads = self._large if self._waits(layer, form, size) else self.layers
-            return threads.submit(self._one, layer, form, compression, recipe, staging)
+            submit = self._pool.submit_large if self._waits(layer, form, size) else self._pool.submit
+            return submit(self._one, layer, form, compression, recipe, staging)
 
         work = {item[1]: item for item in reversed(wanted)}
         large = [item for item in work.values() if item[0] >= SPLIT_SIZE]
         encoded = [item[0] for item in large if self._is_encoded(item[3], becomes(*item[1:])[0])]
         self._side_by_side = len(encoded) > 1 and fill_cores(encoded, self._jobs)
-        done = results_of(((key, partial(begin, *work[key])) for key in reversed(work)), self._proofs.stop)
+        done = self._pool.gather((key, partial(begin, *work[key])) for key in reversed(work))
         for _, key, _, layer in wanted:
             made, content, form = done[key]
             finished.layers[id(layer)] = made
@@ -190,7 +169,7 @@ class Workshop:
                 named.setdefault(name, {})[id(layer.blob), stored and stored.size] = content
         twins = [content for same in named.values() if len(same) > 1 for content in same.values()]
         twins = [content for content in twins if not content.verified]
-        wait_all([self.layers.submit(_read, content) for content in twins], self._proofs.stop)
+        self._pool.map(_read, twins)
 
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
         """Whether a layer goes through the encoder now; else the layout has it, or it was when it arrived."""
@@ -407,7 +386,7 @@ class Workshop:
         if not worth or not self._may_split.acquire(blocking=False):
             return self._encode(plain, self._profile.encoder(), staging)
         try:
-            return self._encode(plain, self._profile.encoder(self._codec, self._jobs), staging)
+            return self._encode(plain, self._profile.encoder(self._pool.codec, self._jobs), staging)
         finally:
             self._may_split.release()
 

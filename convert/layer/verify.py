@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.blob import PrivateBlob
-from convert.archive.copy import Stopped
+from convert.cancel import Cancel
 from convert.codec import decompress
 from convert.errors import DigestMismatchError, NotRepresentableError, UnsafeInputError
 from convert.limits import CHUNK, MAX_LAYER_SIZE
@@ -91,25 +91,12 @@ class Proofs:
     file: str | None = None
     progress: Progress = field(default_factory=Silent)
     overlap: bool = False
-    stopped: bool = False
+    cancel: Cancel = field(default_factory=Cancel)
     blobs: VerifiedBlobs = field(default_factory=VerifiedBlobs)
     layers: VerifiedLayers = field(default_factory=VerifiedLayers)
     _counted: set[int] = field(default_factory=set)
     # An `id()` identifies a blob only while the blob lives.
     _alive: list[Blob] = field(default_factory=list)
-
-    def stop(self) -> None:
-        """End all reading at its next chunk: the run is over, and nobody waits for a large layer."""
-        self.stopped = True
-
-    def check_stopped(self) -> None:
-        """Say whether the run goes on.
-
-        Raises:
-            Stopped: it does not.
-        """
-        if self.stopped:
-            raise Stopped
 
     def open(self, blob: Blob, name: Digest) -> BinaryIO:
         """Start reading a blob as it lies; the first reading of each is counted under `name`."""
@@ -180,11 +167,11 @@ class HashingStream(io.RawIOBase):
         *,
         limit: int | None = None,
         where: str = "",
-        check_stopped: Callable[[], None] | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         """Read from `inner`, which is closed with this stream."""
         self._inner = inner
-        self._check_stopped = check_stopped
+        self._cancel = cancel
         self._hasher = hashlib.new(algorithm)
         self._algorithm = algorithm
         self._done: Callable[[Digest, int], None] | None = done
@@ -226,8 +213,8 @@ class HashingStream(io.RawIOBase):
                     hint="--max-layer-size raises the limit",
                 )
             self._hasher.update(data)
-            if self._check_stopped is not None:
-                self._check_stopped()
+            if self._cancel is not None:
+                self._cancel.check()
         elif self._done is not None and asked:
             done, self._done = self._done, None
             done(Digest(self._algorithm, self._hasher.hexdigest()), self._size)
@@ -326,7 +313,7 @@ class StoredContent:
                 self._check,
                 limit=self._stored.size,
                 where=self._blob.where,
-                check_stopped=self._proofs.check_stopped,
+                cancel=self._proofs.cancel,
             ),
         )
 
@@ -440,7 +427,7 @@ class PlainContent:
                 self._check_plain,
                 limit=self._proofs.max_layer_size,
                 where=self._blob.where,
-                check_stopped=self._proofs.check_stopped,
+                cancel=self._proofs.cancel,
             ),
         )
 

@@ -22,6 +22,7 @@ from convert.identity.engine_id import (
     manifest_digest,
     named,
 )
+from convert.layer.pool import Pool
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.descriptor import Descriptor
@@ -195,7 +196,8 @@ def test_names_of_one_image_are_gathered_in_order():
 
 def facts_of(subject, jobs=2):
     layers = LayerBytes(may_read=False)
-    facts = examine_all(subject.layers, layers, file="x.tar", jobs=jobs)
+    with Pool(jobs) as pool:
+        facts = examine_all(subject.layers, layers, pool, file="x.tar")
     return [facts[id(layer)] for layer in subject.layers], layers
 
 

@@ -15,8 +15,9 @@ from convert.codec.readahead import read_ahead
 from convert.commands import convert
 from convert.errors import DigestMismatchError, FormatError, TruncatedError, UnsafeInputError
 from convert.layer.balance import fill_cores
+from convert.layer.pool import Pool
 from convert.layer.staging import NoStaging
-from convert.layer.transcode import SPLIT_SIZE, Workshop
+from convert.layer.transcode import SPLIT_SIZE, LayerTranscoder
 from convert.layer.verify import PlainContent, Proofs, drain
 from convert.limits import CHUNK, MIB
 from convert.model.digest import Digest
@@ -80,8 +81,9 @@ def test_a_layer_has_the_same_digest_on_any_number_of_cores(jobs, size):
     plain = plain_bytes(size)
     encoder = profiles.get("crane").encoder()
     wanted = digest(encoder.write(plain) + encoder.finish())
-    with Workshop(jobs=jobs, profile=profiles.get("crane"), proofs=Proofs()) as shop:
-        descriptor, _ = shop.encode(io.BytesIO(plain), NoStaging(), size)
+    with Pool(jobs) as pool:
+        transcoder = LayerTranscoder(pool, profile=profiles.get("crane"), proofs=Proofs())
+        descriptor, _ = transcoder.encode(io.BytesIO(plain), NoStaging(), size)
     assert descriptor.digest == wanted
 
 
@@ -104,13 +106,14 @@ def test_only_one_layer_at_a_time_is_split():
 
     profile = Watched("go1.26-1", "gzip")
     data = plain_bytes(SPLIT_SIZE)
-    with Workshop(jobs=4, profile=profile, proofs=Proofs()) as shop:
-        first = shop.layers.submit(shop.encode, Held(data), NoStaging(), len(data))
+    with Pool(4) as pool:
+        transcoder = LayerTranscoder(pool, profile=profile, proofs=Proofs())
+        first = pool.submit(transcoder.encode, Held(data), NoStaging(), len(data))
         assert inside.wait(60)
-        second = shop.encode(io.BytesIO(data), NoStaging(), len(data))
+        second = transcoder.encode(io.BytesIO(data), NoStaging(), len(data))
         leave.set()
         assert first.result()[0] == second[0]
-        third = shop.encode(io.BytesIO(data), NoStaging(), len(data))
+        third = transcoder.encode(io.BytesIO(data), NoStaging(), len(data))
         assert third[0] == second[0]
     assert split == [True, False, True]
 

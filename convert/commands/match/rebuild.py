@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive import atomic
 from convert.archive.open import STDIN, open_source, path_of
-from convert.codec import encoders, profile
+from convert.codec import encoders
 from convert.commands import convert
 from convert.commands.match.search import Found, LayerMatch, Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
 from convert.identity.engine_id import entry_text
 from convert.jsonio import strict
-from convert.layer.transcode import Workshop
+from convert.layer.pool import Pool
 from convert.layer.verify import Proofs, StoredContent, compression_of
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE, usable_cores
 from convert.model import mediatype
@@ -144,7 +144,8 @@ def match(
     _check_request(source, manifest, to, path)
     shown = progress or Silent()
     workers = jobs or usable_cores()
-    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source))
+    pool = Pool(workers)
+    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), cancel=pool.cancel)
     with contextlib.ExitStack() as stack:
         out: TarOutput | FolderOutput | None = None
         if to is not None and path is not None:
@@ -157,10 +158,10 @@ def match(
         for warning in reading.warnings:
             remark(f"{manifest}: {warning}")
         found = convert.selected(opened, images, platforms, (), remark)
-        matcher = stack.enter_context(Matcher(workers, proofs, shown.advance))
+        stack.enter_context(pool)
+        matcher = Matcher(pool, proofs, shown.advance)
         outcome = _find(reading, matcher, found, asked, Outcome(opened.path, found.format, index=asked.index))
         if out is not None and path is not None and to is not None and outcome.complete:
-            shop = stack.enter_context(Workshop(jobs=workers, profile=profile.get(profile.DEFAULT), proofs=proofs))
             made: list[tuple[Layer, StoredContent | None]] = [
                 matcher.make(layer, out.staging) for layer in outcome.layers
             ]
@@ -172,11 +173,11 @@ def match(
                 warn=remark,
             )
             if isinstance(out, FolderOutput):
-                convert.write_layout(out, result, options, shop)
+                convert.write_layout(out, result, options, pool)
                 opened.tree.check_unchanged()
             else:
                 items = target(to).writer().items(result, options)
-                out.write(items, shop.layers, before_end=opened.tree.check_unchanged)
+                out.write(items, pool.layers, before_end=opened.tree.check_unchanged)
             out.commit()
             outcome.written = path
         else:

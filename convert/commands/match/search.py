@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -27,10 +26,10 @@ from convert.model.image import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Self
 
     from convert.codec.encoders import Header, Maker
     from convert.codec.profile import Encoder
+    from convert.layer.pool import Pool
     from convert.layer.staging import Staging
     from convert.layer.verify import Proofs
     from convert.model.blob import Blob
@@ -106,27 +105,16 @@ class _Try:
 class Matcher:
     """Tries encoders on layers; what fitted one is tried first on the next."""
 
-    def __init__(self, jobs: int, proofs: Proofs, progress: Callable[[int], None]) -> None:
-        """Use `jobs` cores; `progress` is told the plain bytes of each reading."""
-        self._jobs = jobs
+    def __init__(self, pool: Pool, proofs: Proofs, progress: Callable[[int], None]) -> None:
+        """Use the threads of `pool`; `progress` is told the plain bytes of each reading."""
+        self._pool = pool
         self._proofs = proofs
         self._progress = progress
-        self._tries = ThreadPoolExecutor(jobs, thread_name_prefix="try")
-        self._codec = ThreadPoolExecutor(jobs, thread_name_prefix="codec")
         self._fitted: dict[str, None] = {}
         self._sizes: dict[tuple[int, Digest], int] = {}
         self._stored: dict[tuple[int, str], str] = {}
         #: Layers on which every encoder was tried in vain.
         self._vain = 0
-
-    def __enter__(self) -> Self:
-        """Use as a context manager, so that threads end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wait for running tasks."""
-        self._tries.shutdown(wait=True, cancel_futures=True)
-        self._codec.shutdown(wait=True, cancel_futures=True)
 
     def match(self, layers: Sequence[Layer], wanted: Sequence[Descriptor]) -> list[LayerMatch]:
         """Return what was found for each layer, in their order.
@@ -241,7 +229,7 @@ class Matcher:
             encoder = maker.encoder()
             return abs((len(encoder.write(data)) + len(encoder.finish())) / len(data) - ratio)
 
-        distances = dict(zip((maker.name for maker in order), self._tries.map(distance, order), strict=True))
+        distances = dict(zip((maker.name for maker in order), self._pool.map(distance, order), strict=True))
         return sorted(order, key=lambda maker: distances[maker.name])
 
     # -- one reading -------------------------------------------------------------------
@@ -264,7 +252,10 @@ class Matcher:
         by_size: dict[int, dict[str, _Listed]] = {}
         for key in wanted:
             by_size.setdefault(key[1], {})[key[0].hex] = key
-        tries = [_begin(maker, maker.encoder(self._codec if alone else None, self._jobs), algorithm) for maker in group]
+        tries = [
+            _begin(maker, maker.encoder(self._pool.codec if alone else None, self._pool.jobs), algorithm)
+            for maker in group
+        ]
 
         def take(chunk: memoryview) -> None:
             live = [one for one in tries if one.size <= largest]
@@ -272,7 +263,7 @@ class Matcher:
                 for one in live:
                     one.take(chunk)
             else:
-                list(self._tries.map(lambda one: one.take(chunk), live))
+                self._pool.map(lambda one: one.take(chunk), live)
             self._count(chunk)
 
         with PlainContent(layer, self._proofs).open() as plain:
@@ -307,7 +298,7 @@ class Matcher:
             return Layer(layer.diff_id, None, wanted), None
         if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
             return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._proofs)
-        encoder = found.maker.encoder(self._codec, self._jobs) if found.maker is not None else None
+        encoder = found.maker.encoder(self._pool.codec, self._pool.jobs) if found.maker is not None else None
         skip = _GZIP_HEADER if found.header is not None else 0
         hasher = hashlib.new(wanted.digest.algorithm)
         size = 0
@@ -359,7 +350,7 @@ class Matcher:
         tries = [_begin(maker, maker.encoder(None, 1), "sha256") for maker in group]
 
         def take(chunk: memoryview) -> None:
-            list(self._tries.map(lambda one: one.take(chunk), tries))
+            self._pool.map(lambda one: one.take(chunk), tries)
             self._count(chunk)
 
         with PlainContent(layer, self._proofs).open() as plain:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from convert.codec import decompress
 from convert.commands.validate.findings import refused, shown
 from convert.commands.validate.layers import LayerFaults, scan
 from convert.errors import InputError, UnsafeInputError
+from convert.layer.pool import Pool
 from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
 from convert.model import mediatype
 from convert.model.digest import Digest
@@ -125,25 +125,20 @@ class Contents:
         Raises:
             StorageError: reading failed.
         """
-        with ThreadPoolExecutor(max(1, jobs), thread_name_prefix="validate") as pool:
-            try:
-                work = itertools.chain(self._jobs.values(), self._other_jobs())
-                while batch := list(itertools.islice(work, _AT_ONCE)):
-                    self._check_batch(pool, batch)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        with Pool(jobs) as pool:
+            work = itertools.chain(self._jobs.values(), self._other_jobs())
+            while batch := list(itertools.islice(work, _AT_ONCE)):
+                self._check_batch(pool, batch)
 
-    def _check_batch(self, pool: ThreadPoolExecutor, work: list[_Job]) -> None:
+    def _check_batch(self, pool: Pool, work: list[_Job]) -> None:
         # The largest first, so that no core waits for the last big one.
         order = sorted(work, key=lambda job: -(job.blob.size or 0))
         large = [job for job in order if (job.blob.size or 0) >= _SMALL]
         small = order[len(large) :]
         tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        running = [pool.submit(_read_all, jobs) for jobs in tasks]
         results: dict[int, _Read] = {}
-        for jobs, future in zip(tasks, running, strict=True):
-            results.update(zip(map(id, jobs), future.result(), strict=True))
+        for jobs, read in zip(tasks, pool.map(_read_all, tasks), strict=True):
+            results.update(zip(map(id, jobs), read, strict=True))
         for job in work:
             self._report(job, results[id(job)])
 

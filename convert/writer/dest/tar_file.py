@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import tar_writer
 from convert.archive.atomic import AtomicFile, refuse_overlap
-from convert.archive.copy import Sink, Stopped, copy_content
+from convert.archive.copy import Sink, copy_content
 from convert.archive.stream_sink import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
 from convert.archive.stream_sink import names_descriptor, open_stream
 from convert.archive.temporary import remove_stale
+from convert.cancel import Stopped
 from convert.codec.decompress import read_chunks, read_into
 from convert.errors import InputError, StorageError, UsageError
 from convert.limits import CHUNK, MIB
