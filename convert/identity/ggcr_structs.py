@@ -9,21 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from convert.errors import FormatError, UsageError
+from convert.errors import FormatError
 from convert.jsonio import go_struct
 from convert.jsonio.go_struct import Field, Omit, Struct
 from convert.model.digest import Digest
 
 _strings, _string, _boolean, _integer = go_struct.strings, go_struct.string, go_struct.boolean, go_struct.integer
-
-
-def _structs(struct: Struct) -> go_struct.Reader:
-    """Return the reader of a slice of structs."""
-
-    def read(value: Any, at: str) -> list[dict[str, Any]]:
-        return [struct.read(item, f"{at}[{index}]") for index, item in enumerate(go_struct.array(value, at))]
-
-    return read
 
 
 def _hashes(value: Any, at: str) -> list[str] | None:
@@ -39,8 +30,7 @@ def _hash(value: Any, at: str) -> None:
     """Check one `Hash`, for which null is an empty text.
 
     Raises:
-        FormatError: not a digest.
-        UsageError: a digest of an algorithm that go-containerregistry does not know.
+        FormatError: not a digest, or one of an algorithm that go-containerregistry does not know.
     """
     text = go_struct.string(value, at)
     try:
@@ -49,7 +39,7 @@ def _hash(value: Any, at: str) -> None:
         msg = f"{at}: {error.message}"
         raise FormatError(msg) from None
     if digest.algorithm != "sha256":
-        raise UsageError(f"{at}: crane knows only sha256, and this is {digest}")
+        raise FormatError(f"{at}: it knows only sha256, and this is {digest}")
 
 
 #: `Platform`: architecture and os are always written.
@@ -145,7 +135,7 @@ CONFIG: Final = Struct(
             for name in ("architecture", "author", "container", "docker_version", "os", "os.version", "variant")
         ),
         Field("created", go_struct.time),
-        Field("history", _structs(_HISTORY)),
+        Field("history", go_struct.structs(_HISTORY)),
         Field("rootfs", Struct((Field("type", _string), Field("diff_ids", _hashes))).read),
         Field("config", _SETTINGS.read),
         Field("os.features", _strings),

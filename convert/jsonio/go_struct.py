@@ -98,6 +98,15 @@ class Struct:
         return None if value is None else self.read(value, at)
 
 
+def structs(struct: Struct) -> Reader:
+    """Return the reader of a slice of structs."""
+
+    def read(value: Any, at: str) -> list[dict[str, Any]]:
+        return [struct.read(item, f"{at}[{index}]") for index, item in enumerate(array(value, at))]
+
+    return read
+
+
 def string(value: Any, at: str) -> str:
     """Read a string."""
     if value is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
-from convert.identity import ggcr_structs
+from convert.identity import docker_structs, ggcr_structs
 from convert.identity.push import tools
 from convert.identity.push.tools import View
 from convert.layer.verify import compression_of, present
@@ -23,7 +23,7 @@ from convert.plan.select import entry_label
 from convert.plan.transform import Form, counted
 from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
-from convert.reader.docker_archive import read_docker, shared_names
+from convert.reader.docker_archive import CRANE, DOCKER, read_docker, shared_names
 from convert.reader.document import Reading
 from convert.reader.oci_layout import read_layout
 from convert.writer.naming import describe, is_attestation
@@ -85,7 +85,7 @@ def read_as(
         return read(tree, problems=problems)
     reading = Reading(tree, tree.where, problems=problems)
     crane = pusher.tool == "crane"
-    found = read_docker(reading, all_sources=crane) if view is View.LISTED else read_layout(reading)
+    found = read_docker(reading, CRANE if crane else DOCKER) if view is View.LISTED else read_layout(reading)
     if not problems and not holds_something(found):
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"
@@ -133,6 +133,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
         for image in _images_of(entry):
             if id(image) not in made:
                 _check_present(pusher, image)
+                _check_config(pusher, image)
                 finished = pusher.tool == "crane" and _looked_into(image)
                 taken = made[id(image)] = tools.seen(pusher, image, finished=finished)
                 kinds = _compressions(taken)
@@ -193,16 +194,21 @@ def _check_digests(images: ImageSet) -> None:
                 raise UsageError(f"crane knows only sha256, and {image.image_id} names {descriptor.digest}")
 
 
-def _looked_into(image: Image) -> bool:
-    """Look into an image as crane does; tell whether it takes the layers for compressed ones.
+def _check_config(pusher: Pusher, image: Image) -> None:
+    """Refuse a config that the tool cannot decode.
 
     Raises:
-        UsageError: crane cannot read the config.
+        UsageError: it cannot.
     """
+    struct = ggcr_structs.CONFIG if pusher.tool == "crane" else docker_structs.CONFIG
     try:
-        ggcr_structs.CONFIG.read(image.config.view, "")
+        struct.read(image.config.view, "")
     except FormatError as error:
-        raise UsageError(f"crane cannot read the config {image.image_id}: {error.message}") from None
+        raise UsageError(f"{pusher.tool} cannot read the config {image.image_id}: {error.message}") from None
+
+
+def _looked_into(image: Image) -> bool:
+    """Look into an image as crane does; tell whether it takes the layers for compressed ones."""
     if not image.layers:
         return False
     with present(image.layers[0]).open() as stream:

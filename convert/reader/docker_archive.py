@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive.tree import names_nothing
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
-from convert.identity import ggcr_structs
+from convert.identity import docker_structs, ggcr_structs
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
 from convert.model.digest import Digest
@@ -28,6 +28,7 @@ from convert.reader.v1_directories import V1Folders
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from convert.jsonio.go_struct import Struct
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.reader.document import Reading
@@ -38,6 +39,20 @@ _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
 @dataclass(frozen=True, slots=True)
+class Loader:
+    """A tool that pushes an archive: its name, and the struct into which it reads an element of `manifest.json`."""
+
+    tool: str
+    item: Struct
+
+
+#: It gives layers whatever descriptor `LayerSources` give them, not only that of a foreign layer,
+#: and finds members by rules of its own.
+CRANE: Final = Loader("crane", ggcr_structs.MANIFEST_ITEM)
+DOCKER: Final = Loader("docker", docker_structs.MANIFEST_ITEM)
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One element of `manifest.json`, resolved to an image and its names."""
 
@@ -45,13 +60,13 @@ class Item:
     names: tuple[Name, ...]
 
 
-def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
+def read_docker(reading: Reading, loader: Loader | None = None) -> ImageSet:
     """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
 
-    `all_sources`: layers get whatever descriptor `LayerSources` give them, as
-    crane takes it, not only that of a foreign layer, and members are found as crane finds them.
+    With a `loader`, as that tool reads them.
 
     Raises:
+        UsageError: the loader cannot read it, which another tool can.
         NotRepresentableError: a layer is absent that an OCI layout in the same
             archive calls non-distributable.
         FormatError: a document is broken, a member is missing, or the numbers
@@ -60,7 +75,7 @@ def read_docker(reading: Reading, *, all_sources: bool = False) -> ImageSet:
     """
     images: dict[object, Image] = {}
     named: dict[tuple[int, Name | None], Entry] = {}
-    for item in read_items(reading, all_sources=all_sources, needs_layers=True):
+    for item in read_items(reading, loader, needs_layers=True):
         # An image that is listed twice is one image.
         paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
         image = images.setdefault((item.image.image_id, paths), item.image)
@@ -94,28 +109,23 @@ def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> N
         reading.problem(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
 
 
-def _check_types(reading: Reading, value: Any) -> None:
-    """Check that crane can decode all of `manifest.json`, which it does before it looks for an image.
-
-    Raises:
-        FormatError: a value has a type that does not fit its field.
-        UsageError: `LayerSources` name a digest of an algorithm other than sha256.
-    """
+def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
+    """Report an element that the loader cannot decode; it decodes all of them before it looks for an image."""
     try:
-        for number, element in enumerate(value):
-            ggcr_structs.MANIFEST_ITEM.check(element, f"[{number}]")
-    except (FormatError, UsageError) as error:
-        error.file, error.member = reading.file, "manifest.json"
-        raise
+        for number, element in enumerate(elements):
+            loader.item.check(element, f"[{number}]")
+    except FormatError as error:
+        text = f"{loader.tool} cannot read manifest.json: {error.message}"
+        reading.problem(UsageError(text, file=reading.file))
 
 
-def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: bool = False) -> list[Item]:
+def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: bool = False) -> list[Item]:
     """Return the elements of `manifest.json`; those that fail are problems.
 
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
     """
-    members = CraneMembers(reading.tree) if all_sources else None
+    members = CraneMembers(reading.tree) if loader is CRANE else None
     _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
@@ -128,8 +138,6 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
     if len(value) > MAX_NODES:
         msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
         raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
-    if all_sources:
-        _check_types(reading, value)
     items = []
     folders = V1Folders(reading)
     beside = _LayoutBeside(reading, needed=needs_layers)
@@ -144,6 +152,9 @@ def read_items(reading: Reading, *, all_sources: bool = False, needs_layers: boo
             with reading.part(Part(_labelled(config_name), names, item=True)):
                 items.append(_item(reading, folders, fields, names, beside, members))
                 reading.listed[-1] = items[-1].image.image_id
+    if loader is not None:
+        # After the images: what is wrong for every tool comes first.
+        _check_types(reading, loader, value)
     return items
 
 

@@ -1,0 +1,70 @@
+"""The structs into which Docker's engine reads an archive that `docker load` gets.
+
+It decodes all of `manifest.json` before it loads an image, and a whole config before it
+loads its layers, so a field of the wrong type ends the load although nothing else reads it
+(moby daemon/internal/image/tarexport, daemon/internal/image/image.go; the same in 20.10).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from convert.identity.docker_v1_struct import V1_IMAGE, Engine
+from convert.jsonio import go_struct
+from convert.jsonio.go_struct import Field, Struct
+
+#: `Platform` of image-spec.
+PLATFORM: Final = Struct(
+    (
+        *(Field(name, go_struct.string) for name in ("architecture", "os", "os.version", "variant")),
+        Field("os.features", go_struct.strings),
+    )
+)
+
+#: `distribution.Descriptor`, whose digest is any text.
+DESCRIPTOR: Final = Struct(
+    (
+        Field("mediaType", go_struct.string),
+        Field("size", go_struct.integer),
+        Field("digest", go_struct.string),
+        Field("urls", go_struct.strings),
+        Field("annotations", go_struct.string_map),
+        Field("platform", PLATFORM.check),
+    )
+)
+
+
+def _layer_sources(value: Any, at: str) -> None:
+    for key, item in go_struct.mapping(value, at).items():
+        DESCRIPTOR.check(item, f"{at}[{key!r}]")
+
+
+#: An element of `manifest.json`, for its types alone.
+MANIFEST_ITEM: Final = Struct(
+    (
+        Field("Config", go_struct.string),
+        Field("RepoTags", go_struct.strings),
+        Field("Layers", go_struct.strings),
+        Field("Parent", go_struct.string),
+        Field("LayerSources", _layer_sources),
+    )
+)
+
+_HISTORY: Final = Struct(
+    (
+        Field("created", go_struct.time),
+        *(Field(name, go_struct.string) for name in ("author", "created_by", "comment")),
+        Field("empty_layer", go_struct.boolean),
+    )
+)
+
+#: A config, for its types alone: 20.10's struct, which takes what newer engines take and a text for `Cmd` too.
+CONFIG: Final = Struct(
+    (
+        *V1_IMAGE[Engine.DOCKER_20].fields,
+        Field("rootfs", Struct((Field("type", go_struct.string), Field("diff_ids", go_struct.strings))).read),
+        Field("history", go_struct.structs(_HISTORY)),
+        Field("os.version", go_struct.string),
+        Field("os.features", go_struct.strings),
+    )
+)
