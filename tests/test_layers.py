@@ -16,8 +16,6 @@ FLOORS = {
     "convert.layer.transcode": 9,
     "convert.writer.layer_reuse": 9,
     "convert.report.diff": 11,
-    "convert.report.sarif": 11,
-    "convert.report.validate": 11,
     "convert.errors": 1,
     "convert.limits": 1,
     "convert.diagnostics": 2,

@@ -7,13 +7,12 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.commands.validate.findings import RULES
+from convert.reader.findings import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.commands.validate.archive import Verdict
-    from convert.commands.validate.findings import Finding
+    from convert.reader.findings import Finding, Verdict
 
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 #: Letters with a meaning in Markdown that brings more than emphasis.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.commands.validate.archive import Verdict
+    from convert.reader.findings import Verdict
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 1

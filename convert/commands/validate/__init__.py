@@ -5,7 +5,7 @@ Answers are values; nothing here prints.
 
 from __future__ import annotations
 
-from convert.commands.validate.archive import Verdict, validate
-from convert.commands.validate.findings import RULES, Finding, Rule, Severity
+from convert.commands.validate.archive import validate
+from convert.reader.findings import RULES, Finding, Rule, Severity, Verdict
 
 __all__ = ["RULES", "Finding", "Rule", "Severity", "Verdict", "validate"]

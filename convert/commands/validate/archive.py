@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source, path_of
@@ -10,35 +9,19 @@ from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
 from convert.commands.validate.documents import Checked
-from convert.commands.validate.findings import Finding, Findings, Severity
 from convert.commands.validate.layout import check_layout, check_strangers
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.document import Fault
+from convert.reader.findings import Findings, Severity, Verdict
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
 
 _YES: Final = 0
 _NO: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found in one source.
-
-    `format` is what it is, None if it is no image. `status` is the exit status it
-    stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
-    not be read at all; `error` states why then.
-    """
-
-    file: str
-    format: str | None
-    findings: tuple[Finding, ...]
-    status: int
-    error: str | None = None
 
 
 def validate(source: str, *, jobs: int = 1) -> Verdict:

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from convert.commands.validate.findings import refused, shown
 from convert.errors import FormatError, InputError
 from convert.jsonio import schema
 from convert.limits import MAX_DOCKER_LAYERS
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.digest import Digest
+from convert.reader.findings import refused, shown
 
 if TYPE_CHECKING:
     from convert.commands.validate.documents import Checked

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import decompress
-from convert.commands.validate.findings import refused, shown
-from convert.commands.validate.layers import LayerFaults, scan
 from convert.errors import InputError, UnsafeInputError
 from convert.layer.pool import Pool
+from convert.layer.tar_check import LayerFaults, scan
 from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
 from convert.model import mediatype
 from convert.model.digest import Digest
+from convert.reader.findings import refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from convert.commands.validate.findings import Findings
     from convert.model.blob import Blob
+    from convert.reader.findings import Findings
 
 
 #: Blobs whose results are held at a time: a future and what reading showed take kilobytes.

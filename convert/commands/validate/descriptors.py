@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tree import LINKS
 from convert.commands.validate.contents import Claim
-from convert.commands.validate.findings import refused
 from convert.errors import InputError
 from convert.model import mediatype
 from convert.model.digest import Digest
+from convert.reader.findings import refused
 from convert.reader.oci_layout import blob_name
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from convert.archive.tree import names_nothing
 from convert.commands.validate.configs import read_config
 from convert.commands.validate.contents import Claim
 from convert.commands.validate.documents import View
-from convert.commands.validate.findings import Severity, shown
 from convert.commands.validate.layout import Layout
 from convert.errors import FormatError
 from convert.jsonio import schema
 from convert.model import mediatype
 from convert.model.digest import Digest
 from convert.model.reference import Reference
+from convert.reader.findings import Severity, shown
 
 if TYPE_CHECKING:
     from convert.commands.validate.contents import Contents

@@ -6,19 +6,19 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.commands.validate.findings import split_place
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.jsonio import schema, strict
 from convert.limits import MAX_ALL_DOCUMENTS_SIZE, MAX_ALL_LAYERS, MAX_ALL_VALUES, MAX_DOCUMENT_VALUES
+from convert.reader.findings import split_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convert.archive.tree import Tree
-    from convert.commands.validate.findings import Findings
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
+    from convert.reader.findings import Findings
 
 
 #: Who refuses a document for a finding of its schema, by place and message.

@@ -13,7 +13,6 @@ from convert.commands.validate.configs import read_config
 from convert.commands.validate.contents import Claim
 from convert.commands.validate.descriptors import Described, check_empty_json, check_folder, check_zstd
 from convert.commands.validate.documents import View
-from convert.commands.validate.findings import Severity, refused, shown
 from convert.errors import FormatError, InputError
 from convert.identity.manifest import is_made_up
 from convert.jsonio import schema
@@ -23,6 +22,7 @@ from convert.model.config import Config
 from convert.model.digest import Digest
 from convert.model.reference import Reference
 from convert.model.walk import platform_of
+from convert.reader.findings import Severity, refused, shown
 from convert.reader.manifest_parser import NOT_IN_INDEX, NOT_IN_MANIFEST
 from convert.reader.oci_layout import IMAGE_NAME, REF_NAME
 

@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from convert.commands.validate.contents import Claim
-from convert.commands.validate.findings import shown
 from convert.errors import FormatError, ImgconvError
 from convert.identity import v1_id as v1_ids
 from convert.jsonio import schema
 from convert.model.reference import Reference
+from convert.reader.findings import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -74,6 +74,22 @@ class Finding:
         return self.severity is not Severity.NOTE
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one source.
+
+    `format` is what it is, None if it is no image. `status` is the exit status it
+    stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
+    not be read at all; `error` states why then.
+    """
+
+    file: str
+    format: str | None
+    findings: tuple[Finding, ...]
+    status: int
+    error: str | None = None
+
+
 def _rules(severity: Severity, **texts: str) -> Iterable[Rule]:
     return (
         Rule(rule, severity, text, REFUSED_BY.get(rule))
