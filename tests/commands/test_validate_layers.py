@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import MATCH, members, plain, sha256
 
-from convert.commands.validate import layers, validate
+from convert.commands.validate import validate
+from convert.layer import tar_check
 
 
 def member(name, content=b"", flag=b"0", link=""):
@@ -119,30 +120,30 @@ def pieces(raw, size):
 @pytest.mark.parametrize("case", BROKEN)
 def test_layers_that_no_engine_unpacks_are_broken(case, size):
     raw = BROKEN[case]
-    assert layers.scan(pieces(raw, max(size, len(raw) // 5000))).broken
+    assert tar_check.scan(pieces(raw, max(size, len(raw) // 5000))).broken
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
 @pytest.mark.parametrize("case", SOUND)
 def test_layers_that_every_engine_unpacks_are_sound(case, size):
-    assert layers.scan(pieces(SOUND[case], size)) == layers.LayerFaults()
+    assert tar_check.scan(pieces(SOUND[case], size)) == tar_check.LayerFaults()
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
 @pytest.mark.parametrize("case", TWICE)
 def test_layers_that_name_a_path_twice(case, size):
     raw, path = TWICE[case]
-    assert layers.scan(pieces(raw, size)) == layers.LayerFaults(repeated=(path,), repeats=1)
+    assert tar_check.scan(pieces(raw, size)) == tar_check.LayerFaults(repeated=(path,), repeats=1)
 
 
 @pytest.mark.parametrize("end", [b"", END])
 def test_an_extended_header_without_a_member_is_disputed(end):
-    assert layers.scan(iter([ONE + member(LONG, b"x")[:1024] + end])).disputed
+    assert tar_check.scan(iter([ONE + member(LONG, b"x")[:1024] + end])).disputed
 
 
 def test_an_unusual_header_is_disputed_and_what_follows_is_read():
     pax = member("x", b"10 path=p\n", b"x")
-    found = layers.scan(iter([pax + pax + member("a") + member("b", b"x" * 600)[:700]]))
+    found = tar_check.scan(iter([pax + pax + member("a") + member("b", b"x" * 600)[:700]]))
     assert found.disputed
     assert found.broken
 
@@ -161,7 +162,7 @@ def test_a_tar_of_pythons_own_is_read_as_python_reads_it(names, size, contents):
             info = tarfile.TarInfo(name)
             info.size = contents
             archive.addfile(info, io.BytesIO(bytes(contents)))
-    found = layers.scan(pieces(output.getvalue(), size))
+    found = tar_check.scan(pieces(output.getvalue(), size))
     with tarfile.open(fileobj=io.BytesIO(output.getvalue())) as archive:
         read = archive.getnames()
     # tarfile leaves the slash at the end of a name out.
@@ -171,15 +172,15 @@ def test_a_tar_of_pythons_own_is_read_as_python_reads_it(names, size, contents):
 
 
 def test_names_beyond_the_limit_are_not_compared_and_it_is_reported(monkeypatch, tmp_path):
-    monkeypatch.setattr(layers, "MAX_LAYER_NAMES", 5)
+    monkeypatch.setattr(tar_check, "MAX_LAYER_NAMES", 5)
     raw = b"".join(member(f"f{number}") for number in range(9)) + member("f1") + END
-    found = layers.scan(iter([raw]))
+    found = tar_check.scan(iter([raw]))
     assert (found.unchecked, found.repeats) == (True, 1)
     assert noted(validate_layer(raw, tmp_path)) == {"layer-not-compared"}
 
 
 def test_a_table_of_names_grows_and_keeps_them():
-    table = layers._Names()
+    table = tar_check._Names()
     assert not any(table.add(b"%d" % number) for number in range(5000))
     assert all(table.add(b"%d" % number) for number in range(5000))
 
