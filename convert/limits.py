@@ -26,11 +26,11 @@ MAX_NUMBER_DIGITS: Final = 64
 #: Default of `--max-layer-size`: one layer, uncompressed.
 MAX_LAYER_SIZE: Final = 64 * GIB
 
-#: The wrapper of a whole compressed archive: its ratio is looked at only after
-#: this many bytes came out of it.
-WRAPPER_FREE_SIZE: Final = 1 * GIB
-#: Largest ratio of a wrapper after that.
-MAX_WRAPPER_RATIO: Final = 200
+#: The compression of a whole archive: its ratio is checked only after this many
+#: bytes came out of it.
+ARCHIVE_RATIO_FREE_SIZE: Final = 1 * GIB
+#: Largest ratio of uncompressed to compressed bytes after that.
+MAX_ARCHIVE_RATIO: Final = 200
 
 #: Members of one archive, each of which takes 400 bytes of memory, and the bytes of a name and of PAX records.
 MAX_MEMBERS: Final = 300_000
@@ -105,8 +105,8 @@ MAX_DECODER_MEMORY: Final = 128 * MIB
 #: and the size up to which one is not counted.
 DECODING_MEMORY: Final = 128 * MIB
 FREE_MEMORY: Final = 1 * MIB
-#: The same of a wrapper inside another wrapper.
-MAX_INNER_WRAPPER_MEMORY: Final = 16 * MIB
+#: The same for the inner stream of an archive that is compressed twice.
+MAX_INNER_DECODER_MEMORY: Final = 16 * MIB
 
 #: Bytes handled at a time when streaming.
 CHUNK: Final = 1 * MIB

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from convert.archive.blob import MemoryBlob, SpooledBlob
-from convert.archive.tar_reader import Member, StreamCursor, TarReader
+from convert.archive.cursor import StreamCursor
+from convert.archive.tar_reader import TarReader
 from convert.archive.tar_tree import MemberTree
 from convert.codec.decompress import read_into
 from convert.errors import StorageError, TruncatedError
@@ -16,6 +17,7 @@ from convert.limits import CHUNK, KIB, MIB
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from convert.archive.member import Member
     from convert.model.blob import Blob
 
 #: Documents up to this size stay in memory, until so much is held in all.

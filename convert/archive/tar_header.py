@@ -18,6 +18,8 @@ from convert.errors import FormatError, UnsafeInputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: Bytes of a tar block; a header is one, and contents are padded to whole ones.
+BLOCK: Final = 512
 #: name, mode, uid, gid, size, mtime, chksum, typeflag, linkname, magic+version,
 #: uname, gname, devmajor, devminor, prefix, trailer
 HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")

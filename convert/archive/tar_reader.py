@@ -8,12 +8,13 @@ an engine. Nothing is ever extracted.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final
 
+from convert.archive.cursor import FileCursor, StreamCursor
+from convert.archive.member import Member
 from convert.archive.not_a_tar import not_a_tar
 from convert.archive.tar_header import (
+    BLOCK,
     HEADER,
     MEANINGFUL,
     OCTAL,
@@ -28,7 +29,6 @@ from convert.archive.tar_header import (
 from convert.diagnostics import Remarks
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
 from convert.limits import (
-    CHUNK,
     MAX_ALL_EXTENSIONS,
     MAX_ALL_MEMBER_NAMES,
     MAX_MEMBER_NAME,
@@ -41,11 +41,10 @@ from convert.limits import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-BLOCK: Final = 512
-_ZEROS: Final = bytes(BLOCK)
+    from convert.archive.cursor import Cursor
+    from convert.archive.member import Kind
 
-#: "global" is a global PAX header, which Go returns like a member without content.
-Kind = Literal["file", "dir", "symlink", "hardlink", "device", "fifo", "other", "global"]
+_ZEROS: Final = bytes(BLOCK)
 
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
@@ -66,115 +65,9 @@ _MAX_SIZE: Final = (1 << 63) - 1
 #: First size that the octal field of a ustar header cannot hold.
 _OCTAL_END: Final = 8 << 30
 
-#: Headers are read this much at a time, so that small members cost one read.
-_WINDOW: Final = 8192
 #: How far behind the end-of-archive blocks a file is looked at, and a pipe drained.
 _TAIL_LOOK: Final = 64 << 10
 _TAIL_DRAIN: Final = 64 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of a tar, as its headers describe it.
-
-    `name` and `link` are the text as written (PAX and GNU long names applied),
-    `offset` is where the content begins, `start` where its first header does
-    (PAX and long-name headers included) and `end` where the next one may; all
-    count bytes from the start of the tar. `disputed` says why tools read other
-    bytes than these from it, "" where they do not.
-    """
-
-    name: str
-    kind: Kind
-    size: int
-    link: str = ""
-    sparse: bool = False
-    start: int = 0
-    offset: int = 0
-    end: int = 0
-    disputed: str = ""
-
-
-class Cursor(Protocol):
-    """What headers are read from."""
-
-    position: int
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end."""
-
-    def skip(self, size: int) -> int:
-        """Move on by `size` bytes; return how many of them there were."""
-
-
-class FileCursor:
-    """Reads headers out of a file by pread, jumping over what lies between."""
-
-    def __init__(self, fd: int, size: int) -> None:
-        """Begin at the first byte of `fd`, a file of `size` bytes."""
-        self.position = 0
-        self._fd = fd
-        self._size = size
-        self._window = b""
-        self._window_start = 0
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end."""
-        begin = self.position - self._window_start
-        if begin < 0 or begin + size > len(self._window):
-            self._window = _pread(self._fd, max(size, _WINDOW), self.position)
-            self._window_start = self.position
-            begin = 0
-        data = self._window[begin : begin + size]
-        self.position += len(data)
-        return data
-
-    def skip(self, size: int) -> int:
-        """Move on without reading."""
-        step = min(size, max(0, self._size - self.position))
-        self.position += step
-        return step
-
-
-class StreamCursor:
-    """Reads headers and contents out of a stream, in order."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        """Begin where `stream` stands; it is not closed here."""
-        self.position = 0
-        self.stream = stream
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end."""
-        data = self.stream.read(size)
-        while len(data) < size:
-            more = self.stream.read(size - len(data))
-            if not more:
-                break
-            data += more
-        self.position += len(data)
-        return data
-
-    def skip(self, size: int) -> int:
-        """Read `size` bytes and forget them."""
-        left = size
-        while left:
-            data = self.stream.read(min(left, CHUNK))
-            if not data:
-                break
-            left -= len(data)
-        self.position += size - left
-        return size - left
-
-
-def _pread(fd: int, size: int, offset: int) -> bytes:
-    data = os.pread(fd, size, offset)
-    while len(data) < size:
-        more = os.pread(fd, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
 
 
 def index(fd: int, size: int, *, where: str) -> tuple[list[Member], list[str], int]:

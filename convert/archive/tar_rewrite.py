@@ -23,7 +23,7 @@ from convert.model.blob import Extent
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from convert.archive.tar_reader import Member
+    from convert.archive.member import Member
     from convert.archive.tar_tree import TarTree
     from convert.archive.tar_writer import Item
     from convert.model.digest import Digest

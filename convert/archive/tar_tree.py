@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from convert.archive import tar_reader
 from convert.archive.blob import SliceBlob, Stamp, changed
-from convert.archive.tar_reader import Member, StreamCursor
+from convert.archive.cursor import StreamCursor
 from convert.archive.tree import LINKS, Tree, clean
 from convert.errors import FormatError, StorageError
 from convert.limits import CHUNK
@@ -17,6 +17,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.archive.member import Member
     from convert.model.blob import Blob
 
 

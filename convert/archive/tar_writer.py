@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from convert.archive.tar_header import BLOCK
+
 if TYPE_CHECKING:
     from convert.model.blob import Content
 
-BLOCK: Final = 512
 #: What ends an archive; no padding to a record of 10240 bytes follows.
 END: Final = bytes(2 * BLOCK)
 

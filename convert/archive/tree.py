@@ -7,23 +7,17 @@ docs/formats.md#hostile-or-damaged-input).
 
 from __future__ import annotations
 
-import errno
-import os
-import shlex
-import stat
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Self
 
-from convert.archive.blob import FolderBlob, Stamp, changed
-from convert.archive.tar_reader import Member
 from convert.diagnostics import Remarks
-from convert.errors import FormatError, StorageError, UnsafeInputError, UnsupportedError
-from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_MEMBERS, MAX_NAME_PARTS
+from convert.errors import FormatError, UnsafeInputError, UnsupportedError
+from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_NAME_PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from convert.archive import tar_reader
+    from convert.archive.member import Member
     from convert.model.blob import Blob
 
 
@@ -318,114 +312,3 @@ class Tree(ABC):
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
-
-
-class FolderTree(Tree):
-    """A folder: an OCI layout, or an archive somebody unpacked."""
-
-    is_folder = True
-
-    def __init__(self, fd: int, where: str) -> None:
-        """Look things up below the open folder `fd`, which is closed with the tree."""
-        super().__init__(where)
-        self._fd = fd
-        self._members: dict[str, Member | None] = {}
-        self._stamps: dict[str, Stamp] = {}
-        self._blobs: dict[str, FolderBlob] = {}
-
-    def names(self) -> Sequence[str]:
-        """Return every name below the folder, sorted, so that no file system decides."""
-        found: list[str] = []
-        folders = [""]
-        while folders:
-            folder = folders.pop()
-            for entry in self._entries(folder):
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if len(name) > MAX_MEMBER_NAME or len(found) >= MAX_MEMBERS:
-                    msg = "the folder is too deep or holds too many files"
-                    raise UnsafeInputError(msg, file=self.where)
-                found.append(name)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(name)
-        return sorted(found)
-
-    def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
-        try:
-            fd = os.open(".", flags, dir_fd=self._fd)
-            try:
-                # One part at a time: a link may have come into the path since it was looked at.
-                for part in folder.split("/") if folder else ():
-                    below = os.open(part, flags, dir_fd=fd)
-                    os.close(fd)
-                    fd = below
-                with os.scandir(fd) as entries:
-                    return list(entries)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise StorageError.from_os(error, file=self.where, doing=f"reading {folder or 'it'}") from error
-
-    def member(self, name: str) -> Member | None:
-        """Return what lies under exactly this name, no link followed."""
-        if name not in self._members:
-            self._members[name] = self._look(name)
-        return self._members[name]
-
-    def _outside_hint(self) -> str:
-        return f"to read what the links lead to: tar chf - -C {shlex.quote(self.where)} . | imgconv - ..."
-
-    def _check_name(self, path: str) -> None:
-        """Do nothing: a folder has one file of a name."""
-
-    def _look(self, name: str) -> Member | None:
-        parent = name.rpartition("/")[0]
-        if parent:
-            above = self.member(parent)
-            if above is None or above.kind != "dir":
-                return None
-        try:
-            status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-            link = os.readlink(name, dir_fd=self._fd) if stat.S_ISLNK(status.st_mode) else ""
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return None  # ValueError: the system has no spelling for such a name
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return None
-            raise StorageError.from_os(error, file=self.where, doing=f"looking for {name}") from error
-        kind = _FILE_KINDS.get(stat.S_IFMT(status.st_mode), "device")
-        if kind == "file":
-            self._stamps[name] = Stamp.of(status)
-        return Member(name, kind, status.st_size if kind == "file" else 0, link)
-
-    def _blob(self, name: str, member: Member) -> FolderBlob:
-        blob = self._blobs.get(name)
-        if blob is None:
-            parts = tuple(member.name.split("/"))
-            blob = FolderBlob(self._fd, parts, self._stamps[name], where=name, file=self.where)
-            self._blobs[name] = blob
-        return blob
-
-    def check_unchanged(self) -> None:
-        """Raise `InputError` if a file that was found is not the same any more."""
-        for name, blob in self._blobs.items():
-            try:
-                status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-            except OSError as error:
-                raise changed(self.where, name) from error
-            if Stamp.of(status) != blob.stamp:
-                raise changed(self.where, name)
-
-    def close(self) -> None:
-        """Close the folder."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-_FILE_KINDS: Final[dict[int, tar_reader.Kind]] = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "dir",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-}

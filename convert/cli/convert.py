@@ -110,7 +110,7 @@ _HELP: Final = """Convert an image archive or layout into another format.
 @options.debug
 def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
     """Run it."""
-    from convert.archive.open import path_of
+    from convert.archive.transport import path_of
     from convert.cli import progress
     from convert.commands import convert
 

@@ -63,7 +63,7 @@ def command(
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.atomic import Report
-    from convert.archive.open import path_of
+    from convert.archive.transport import path_of
     from convert.cli import progress
     from convert.commands.digest import digests, report
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from convert.archive import tar_rewrite
 from convert.archive.atomic import AtomicFile, held_back
 from convert.archive.folders import Place
-from convert.archive.open import STDIN, open_whole_tar, path_of
+from convert.archive.open import open_whole_tar
 from convert.archive.spool import unnamed_file
 from convert.archive.stream_sink import STDOUT, open_stream
+from convert.archive.transport import STDIN, path_of
 from convert.archive.tree import clean
 from convert.codec import decompress
 from convert.codec import profile as profiles

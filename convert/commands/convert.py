@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from convert.archive import atomic, stream_sink
-from convert.archive.open import open_source, path_of
+from convert.archive.open import open_source
+from convert.archive.transport import path_of
 from convert.codec import profile as profiles
 from convert.commands import verify_output
 from convert.diagnostics import Dropped
@@ -233,7 +234,7 @@ def convert(
         said(f"{change.subject} {change.before} became {change.after}: {change.why}")
     rows = written_rows(result, manifests=wanted.manifests)
     remarks, left = tuple(said.lines), tuple(said.dropped)
-    return Result(opened.path, found.format, path, wanted.name, rows, ledger, opened.wrapper, remarks, left)
+    return Result(opened.path, found.format, path, wanted.name, rows, ledger, opened.compression, remarks, left)
 
 
 def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:

@@ -143,7 +143,7 @@ def digests(
     """
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_source(source))
-        answer = Answer(opened.path, "", opened.wrapper)
+        answer = Answer(opened.path, "", opened.compression)
 
         def said(text: str) -> None:
             if text not in answer.warnings:

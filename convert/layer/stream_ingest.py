@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.blob import PrivateBlob
-from convert.archive.open import Prefixed
 from convert.archive.spool import SpoolKeeper
+from convert.archive.streams import Prefixed
 from convert.codec import decompress
 from convert.layer.verify import CountingStream, HashingStream
 from convert.limits import MIB
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
-    from convert.archive.tar_reader import Member
+    from convert.archive.member import Member
     from convert.model.blob import Blob, Extent
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest

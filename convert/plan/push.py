@@ -77,8 +77,8 @@ def read_as(
     """
     tree = opened.tree
     view = view_of(pusher, tree)
-    if pusher.tool == "crane" and opened.wrapper:
-        remark(f"crane itself does not unpack {opened.wrapper}; this is about the tar inside")
+    if pusher.tool == "crane" and opened.compression:
+        remark(f"crane itself does not unpack {opened.compression}; this is about the tar inside")
     if pusher.tool == "docker" and view is View.ALL:
         remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
     if view is View.ALL:

@@ -21,7 +21,7 @@ from convert.model.image import Image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convert.archive.tar_reader import Member
+    from convert.archive.member import Member
     from convert.archive.tree import Tree
     from convert.model.config import HistoryEntry
     from convert.model.image_set import ImageSet

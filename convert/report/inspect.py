@@ -197,7 +197,7 @@ def _text(digest: Digest | None) -> str | None:
 
 
 def _source(source: Source, images: ImageSet) -> Document:
-    return {"path": source.path, "format": images.format, "wrapper": source.wrapper or None}
+    return {"path": source.path, "format": images.format, "wrapper": source.compression or None}
 
 
 def _problem(error: ImgconvError) -> Document:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from convert.archive import open as source_module
+from convert.archive import streams
 from convert.archive.blob import MemoryBlob
-from convert.archive.open import open_source
+from convert.archive.open import open_source, open_whole_tar
 from convert.errors import FormatError, StorageError, TruncatedError, UnknownFormatError, UnsafeInputError, UsageError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -48,7 +48,7 @@ def check(source):
 def test_a_file(tar):
     with open_source(str(tar)) as source:
         check(source)
-        assert (source.spelling, source.reference_text, source.wrapper, source.path) == ("", "", "", str(tar))
+        assert (source.spelling, source.reference_text, source.compression, source.path) == ("", "", "", str(tar))
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
@@ -56,7 +56,7 @@ def test_a_compressed_file_whatever_its_name(tmp_path, wrapper):
     path = tmp_path / "image.tar"
     path.write_bytes(WRAPPERS[wrapper](TAR))
     with open_source(str(path), spool_folder=str(tmp_path)) as source:
-        assert source.wrapper == wrapper
+        assert source.compression == wrapper
         check(source)
         assert os.listdir(tmp_path) == ["image.tar"]
 
@@ -65,7 +65,7 @@ def test_two_wrappers_are_peeled_and_three_refused(tmp_path):
     path = tmp_path / "t"
     path.write_bytes(gzip.compress(lzma.compress(TAR)))
     with open_source(str(path)) as source:
-        assert source.wrapper == "gzip+xz"
+        assert source.compression == "gzip+xz"
         check(source)
     path.write_bytes(gzip.compress(gzip.compress(gzip.compress(TAR))))
     with pytest.raises(UnsafeInputError, match="more than 2 times"):
@@ -214,12 +214,12 @@ def test_a_truncated_tar_in_a_pipe_is_said():
 
 
 def test_a_wrapper_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_module, "WRAPPER_FREE_SIZE", 1 << 20)
+    monkeypatch.setattr(streams, "ARCHIVE_RATIO_FREE_SIZE", 1 << 20)
     path = tmp_path / "bomb"
     path.write_bytes(gzip.compress(member(b"z", bytes(5 << 20)) + END, 9))
     with pytest.raises(UnsafeInputError, match="expands more than 200 times"):
         open_source(str(path))
-    monkeypatch.setattr(source_module, "WRAPPER_FREE_SIZE", 8 << 20)
+    monkeypatch.setattr(streams, "ARCHIVE_RATIO_FREE_SIZE", 8 << 20)
     with open_source(str(path)) as source:
         assert source.tree.find("z").size == 5 << 20
 
@@ -270,9 +270,9 @@ def test_a_spool_that_cannot_be_made_is_said(tmp_path):
 def test_a_whole_tar_is_spooled_for_copying(tmp_path):
     path = tmp_path / "t.gz"
     path.write_bytes(gzip.compress(TAR))
-    tree, wrapper = source_module.open_whole_tar(str(path), spool_folder=str(tmp_path))
+    tree, wrapper = open_whole_tar(str(path), spool_folder=str(tmp_path))
     with tree:
         assert wrapper == "gzip"
         assert os.pread(tree.fd, len(TAR) + 1, 0) == TAR
     with pytest.raises(UsageError, match="this is a folder"):
-        source_module.open_whole_tar(str(tmp_path))
+        open_whole_tar(str(tmp_path))

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convert.archive import tar_reader
-from convert.archive.tar_reader import StreamCursor, TarReader, index
+from convert.archive.cursor import StreamCursor
+from convert.archive.tar_reader import TarReader, index
 from convert.errors import FormatError, InputError, TruncatedError, UnknownFormatError, UnsafeInputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from convert.archive.blob import Stamp
+from convert.archive.folder_tree import FolderTree
 from convert.archive.open import open_source
 from convert.archive.tar_tree import TarTree
-from convert.archive.tree import FolderTree, clean
+from convert.archive.tree import clean
 from convert.errors import FormatError, InputError, StorageError, TruncatedError, UnsafeInputError, UnsupportedError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -425,7 +426,7 @@ class TestFolder:
             tree.check_unchanged()
 
     def test_names_are_counted(self, tree, monkeypatch):
-        monkeypatch.setattr("convert.archive.tree.MAX_MEMBERS", 3)
+        monkeypatch.setattr("convert.archive.folder_tree.MAX_MEMBERS", 3)
         with pytest.raises(UnsafeInputError, match="too many files"):
             tree.names()
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing import fuzz, in_memory, one_line, stream
 
-from convert.archive import tar_reader, tree
+from convert.archive import cursor, tar_reader, tree
 from convert.errors import InputError
 
 
@@ -25,7 +25,7 @@ def one(data: bytes) -> None:
     finally:
         os.close(fd)
     try:
-        reader = tar_reader.TarReader(tar_reader.StreamCursor(stream(data)), where="x")
+        reader = tar_reader.TarReader(cursor.StreamCursor(stream(data)), where="x")
         streamed = list(reader)
     except InputError:
         assert members is None

@@ -15,7 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from convert.archive.tar_reader import StreamCursor, TarReader
+from convert.archive.cursor import StreamCursor
+from convert.archive.tar_reader import TarReader
 from convert.archive.tree import clean
 from convert.errors import FormatError, UnknownFormatError
 from convert.layer.verify import PlainContent, drain
@@ -24,7 +25,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from convert.archive.tar_reader import Member
+    from convert.archive.member import Member
     from convert.layer.verify import Proofs
     from convert.model.image import Layer
 

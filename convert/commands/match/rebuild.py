@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive import atomic
-from convert.archive.open import STDIN, open_source, path_of
+from convert.archive.open import open_source
+from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
 from convert.commands import convert
 from convert.commands.match.search import Found, LayerMatch, Matcher

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from convert.archive.open import open_source, path_of
+from convert.archive.open import open_source
+from convert.archive.transport import path_of
 from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker

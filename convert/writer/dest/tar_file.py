@@ -23,6 +23,7 @@ from convert.archive.atomic import AtomicFile, refuse_overlap
 from convert.archive.copy import Sink, copy_content
 from convert.archive.stream_sink import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
 from convert.archive.stream_sink import names_descriptor, open_stream
+from convert.archive.tar_header import BLOCK
 from convert.archive.temporary import remove_stale
 from convert.cancel import Stopped
 from convert.codec.decompress import read_chunks, read_into
@@ -133,7 +134,7 @@ class _Placed:
     @property
     def end(self) -> int:
         end = self.content_start + self.size
-        return end + -end % tar_writer.BLOCK
+        return end + -end % BLOCK
 
 
 class FileTar:

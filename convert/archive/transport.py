@@ -1,0 +1,66 @@
+"""How SOURCE is spelled: a path, `-`, or one of skopeo's transports with a path and a reference.
+
+`docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are
+understood; a path that exists wins over them (docs/contract.md#formats).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from convert.errors import StorageError, UsageError
+
+STDIN: Final = "-"
+_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci")
+
+
+def path_of(text: str) -> str:
+    """Return the path in SOURCE, without transport and reference.
+
+    Raises:
+        UsageError: SOURCE is empty.
+    """
+    return parse(text)[1]
+
+
+def parse(text: str) -> tuple[str, str, str]:
+    """Return transport, path and reference of SOURCE; transport and reference may be empty.
+
+    Raises:
+        UsageError: SOURCE is empty.
+    """
+    if not text:
+        msg = "SOURCE is empty"
+        raise UsageError(msg)
+    transport, colon, rest = text.partition(":")
+    if text == STDIN or not colon or transport not in _TRANSPORTS or _exists(text):
+        return "", text, ""
+    if _exists(rest):
+        return transport, rest, ""
+    path, _, reference = rest.partition(":")
+    return transport, path, reference
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:  # NUL in it
+        return False
+
+
+def not_found(path: str, text: str) -> StorageError:
+    """Return the error for a SOURCE, spelled `text`, at whose path there is nothing."""
+    from convert.model.reference import looks_like_image_name  # noqa: PLC0415 - only for the hint
+
+    hint = None
+    transport, _, name = text.partition(":")
+    if transport == "docker" and name.startswith("//"):
+        hint = f"registries are not read; fetch it first: crane pull {name[2:]} image.tar"
+    elif transport == "docker-daemon":
+        hint = f"for an image of a local engine: docker save {name} | imgconv - ..."
+    elif transport == "dir":
+        hint = f"dir: folders are not supported; skopeo copy {text} oci:OTHER makes a layout of it"
+    elif path == text and looks_like_image_name(text):
+        hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
+    return StorageError("no such file or folder", file=path, hint=hint)
