@@ -10,7 +10,6 @@ ROOT = Path(__file__).parents[1] / "convert"
 #: Room -> floor. The longest prefix of a module's name decides.
 FLOORS = {
     # Modules that were moved but not yet split; each is to reach the level of its package.
-    "convert.identity.engine_id": 9,
     "convert.identity.push": 9,
     "convert.jsonio.schema": 4,
     "convert.layer.transcode": 9,

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.archive.open import Source
-    from convert.identity.engine_id import Engine, LayerBytes, Named
+    from convert.identity.engine_id import Engine, NamedImage
+    from convert.layer.stored_digests import StoredDigests
     from convert.model.image_set import ImageSet
     from convert.reader.document import Fault
 
@@ -49,7 +50,8 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
       imgconv id image.tar --engine docker-containerd
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.open import open_source
-    from convert.identity.engine_id import Engine, LayerBytes, named
+    from convert.identity.engine_id import Engine, list_images
+    from convert.layer.stored_digests import StoredDigests
     from convert.plan.select import errors_of
     from convert.reader.detect import read
     from convert.report.inspect import id_document
@@ -60,13 +62,13 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         images = read(opened.tree, problems=faults)
         asked = (opened.reference_text, *refs) if opened.reference_text else refs
         problems = [] if asked else [fault.error for fault in faults]
-        layers = LayerBytes(may_read=not chosen.shows_config)
+        layers = StoredDigests(may_read=not chosen.shows_config)
         failure: ImgconvError | None = None
         try:
             picked = _picked(images, opened, refs, faults)
             if asked:
                 problems = list(dict.fromkeys(error for one in picked for error in errors_of(one, faults)))
-            items = [item for one in picked for item in named(one)]
+            items = [item for one in picked for item in list_images(one)]
             if as_json:
                 out_json(id_document(opened, images, items, layers, problems))
             answer = _Answer(items, chosen, images.format, layers, damaged=bool(problems))
@@ -106,7 +108,7 @@ class _Answer:
     """The lines that `id` prints: ID, names, and the platform where names stand for several."""
 
     def __init__(
-        self, items: Sequence[Named], engine: Engine, archive_format: str, layers: LayerBytes, *, damaged: bool
+        self, items: Sequence[NamedImage], engine: Engine, archive_format: str, layers: StoredDigests, *, damaged: bool
     ) -> None:
         from convert.identity.engine_id import engine_id
         from convert.report.inspect import is_image, platform_text
@@ -159,7 +161,7 @@ class _Answer:
         return SelectionError(what)
 
 
-def _label(item: Named) -> str:
+def _label(item: NamedImage) -> str:
     from convert.identity.engine_id import image_id
 
     return " ".join(item.texts) or str(image_id(item.node) or "an image without a name")

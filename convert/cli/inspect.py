@@ -107,21 +107,21 @@ def command(
 def _document(
     opened: Source, images: ImageSet, problems: list[ImgconvError], *, verify: bool, encoders: bool, jobs: int
 ) -> dict[str, Any]:
-    from convert.identity import engine_id
-    from convert.identity.engine_id import LayerBytes, examine_all
+    from convert.layer.examine import examine_layers, identify_encoders
+    from convert.layer.stored_digests import StoredDigests
     from convert.reader.producer import producer
     from convert.report.inspect import inspect_document, layers_of
 
-    layers = LayerBytes(may_read=False)
+    layers = StoredDigests(may_read=False)
     facts = made = None
     if verify or encoders:
         from convert.layer.pool import Pool
 
         with Pool(jobs) as pool:
             if verify:
-                facts = examine_all(layers_of(images), layers, pool, file=opened.path)
+                facts = examine_layers(layers_of(images), layers, pool, file=opened.path)
             if encoders:
-                made = engine_id.encoders(layers_of(images), pool)
+                made = identify_encoders(layers_of(images), pool)
     seen: set[str] = set()
     for found in facts.values() if facts else ():
         if found.problem is not None and str(found.problem) not in seen:

@@ -17,7 +17,7 @@ from convert.codec import profile as profiles
 from convert.commands import convert
 from convert.diagnostics import Remarks
 from convert.errors import NotRepresentableError, UsageError
-from convert.identity.engine_id import entry_text, manifest_digest
+from convert.identity.engine_id import entry_name, manifest_digest
 from convert.identity.push import tools
 from convert.layer.pool import Pool
 from convert.layer.verify import PlainContent, Proofs, StoredContent, compression_of, drain, present
@@ -374,7 +374,7 @@ def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
             continue
         nodes[id(entry.node)] = entry.node
         texts = names.setdefault(id(entry.node), {})
-        if text := entry_text(entry):
+        if text := entry_name(entry):
             texts[text] = None
     return [Pushed(load.pusher, tuple(names[key]), node) for key, node in nodes.items()]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from convert.archive.open import open_source
 from convert.codec import decompress
-from convert.identity.engine_id import entry_text
+from convert.identity.engine_id import entry_name
 from convert.layer.verify import PlainContent, Proofs, StoredContent, present
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.model.walk import descend
@@ -140,7 +140,7 @@ class Archive:
         """The names that lead to each node, by its `id()`."""
         found: dict[int, dict[str, None]] = {}
         for entry in self.image_set.entries:
-            text = entry_text(entry)
+            text = entry_name(entry)
             for node in descend(entry.node) if text else ():
                 found.setdefault(id(node), {})[text or ""] = None
         return found

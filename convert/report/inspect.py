@@ -14,13 +14,13 @@ from convert.errors import ImgconvError
 from convert.identity.engine_id import (
     UNREAD,
     Engine,
-    LayerFacts,
     engine_id,
-    entry_text,
+    entry_name,
     image_id,
+    list_images,
     manifest_digest,
-    named,
 )
+from convert.layer.examine import LayerFacts
 from convert.limits import MAX_HISTORIES_SIZE
 from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index, config_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convert.archive.open import Source
-    from convert.identity.engine_id import LayerBytes, Named
+    from convert.identity.engine_id import LayerDigests, NamedImage
     from convert.model.config import Config, HistoryEntry
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
@@ -49,8 +49,8 @@ Document = dict[str, Any]
 def id_document(
     source: Source,
     images: ImageSet,
-    items: Sequence[Named],
-    layers: LayerBytes,
+    items: Sequence[NamedImage],
+    layers: LayerDigests,
     problems: Sequence[ImgconvError],
 ) -> Document:
     """Return what `imgconv id --json` prints about `items`, the things asked for."""
@@ -71,31 +71,31 @@ def id_document(
 def inspect_document(
     source: Source,
     images: ImageSet,
-    layers: LayerBytes,
+    layers: LayerDigests,
     problems: Sequence[ImgconvError],
     *,
     producer: Producer | None = None,
-    facts: Mapping[int, LayerFacts] | None = None,
-    encoders: Mapping[int, str | None] | None = None,
+    facts: Mapping[Layer, LayerFacts] | None = None,
+    encoders: Mapping[Layer, str | None] | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
-    `facts` are what `names.examine_all` found out, None without `--verify`;
-    `encoders` what `names.encoders` did, None without `--encoders`.
+    `facts` are what `examine_layers` found, None without `--verify`;
+    `encoders` what `identify_encoders` found, None without `--encoders`.
     """
     notes: list[str] = []
     shared = _Shared()
     indexes = _indexes(images)
     names = _names_by_node(images)
-    listed_by: dict[int, dict[str, None]] = {}
+    listed_by: dict[Node | None, dict[str, None]] = {}
     for index in indexes:
         for child in index.children:
-            listed_by.setdefault(id(child.node), {})[str(index.digest)] = None
-    found: dict[int, Named] = {}
-    for item in named(images):
+            listed_by.setdefault(child.node, {})[str(index.digest)] = None
+    found: dict[Node | None, NamedImage] = {}
+    for item in list_images(images):
         # An image that has names of its own is shown by those, also where an index lists it.
-        if isinstance(item.node, Image) and (id(item.node) not in found or item.index is None):
-            found[id(item.node)] = item
+        if isinstance(item.node, Image) and (item.node not in found or item.index is None):
+            found[item.node] = item
     document = {
         "report": "inspect",
         "version": VERSION,
@@ -105,7 +105,7 @@ def inspect_document(
         "images": [
             _identity(item)
             | {"engines": _engines(item, images, layers, notes)}
-            | {"indexes": list(listed_by.get(id(item.node), ()))}
+            | {"indexes": list(listed_by.get(item.node, ()))}
             | _image(item.node, layers, facts, encoders or {}, shared)
             for item in found.values()
             if isinstance(item.node, Image)
@@ -130,20 +130,20 @@ class _Shared:
     def __init__(self) -> None:
         self.left_out = 0
         self._room = MAX_HISTORIES_SIZE
-        self._histories: dict[int, tuple[list[Document], list[Document] | None, int]] = {}
-        self._v1_ids: dict[int, list[str] | None] = {}
+        self._histories: dict[Config, tuple[list[Document], list[Document] | None, int]] = {}
+        self._v1_ids: dict[Config, list[str] | None] = {}
 
     def history(self, config: Config) -> tuple[list[Document], list[Document] | None]:
         """Return the history of a config, and the step that made each layer if the history tells.
 
         Nothing where there is no room left for it.
         """
-        if id(config) not in self._histories:
+        if config not in self._histories:
             steps = [_history(entry) for entry in config.history]
             size = sum(_STEP_SIZE + sum(len(text) for text in step.values() if isinstance(text, str)) for step in steps)
             made = [step for step in steps if not step["empty_layer"]]
-            self._histories[id(config)] = steps, made if config.history_for_layers() is not None else None, size
-        steps, layers, size = self._histories[id(config)]
+            self._histories[config] = steps, made if config.history_for_layers() is not None else None, size
+        steps, layers, size = self._histories[config]
         # A layer shows its step a second time.
         if 2 * size > self._room:
             self.left_out += 1
@@ -155,13 +155,13 @@ class _Shared:
         """Return the v1 IDs that Docker would give; None for a config that no engine takes."""
         from convert.identity import v1_id  # noqa: PLC0415 - only inspect shows what follows from DiffIDs: start-up time of id
 
-        if id(config) not in self._v1_ids:
+        if config not in self._v1_ids:
             try:
-                self._v1_ids[id(config)] = [entry.v1_id for entry in v1_id.docker(config)]
+                self._v1_ids[config] = [entry.v1_id for entry in v1_id.docker(config)]
             except ImgconvError:
                 # validate says why.
-                self._v1_ids[id(config)] = None
-        return self._v1_ids[id(config)]
+                self._v1_ids[config] = None
+        return self._v1_ids[config]
 
 
 def step_text(history: Document | None) -> str:
@@ -211,7 +211,7 @@ def _name(entry: Any) -> Document:
         digest = entry.descriptor.digest
     reference = entry.name.reference if entry.name is not None else None
     return {
-        "name": entry_text(entry),
+        "name": entry_name(entry),
         "reference": reference.full if reference is not None else None,
         "ref_name": entry.name.ref_name if entry.name is not None else None,
         "digest": _text(digest),
@@ -219,7 +219,7 @@ def _name(entry: Any) -> Document:
     }
 
 
-def is_image(item: Named) -> bool:
+def is_image(item: NamedImage) -> bool:
     """Tell whether an element is an image, or something damaged or absent that may be one."""
     if isinstance(item.node, Image):
         return True
@@ -233,7 +233,7 @@ def is_image(item: Named) -> bool:
     )
 
 
-def _identity(item: Named) -> Document:
+def _identity(item: NamedImage) -> Document:
     """Return what names one image."""
     described = item.claimed
     index = item.index
@@ -251,7 +251,7 @@ def _identity(item: Named) -> Document:
     }
 
 
-def platform_text(item: Named) -> str | None:
+def platform_text(item: NamedImage) -> str | None:
     """Return what an image runs on: as its config says, else as the index does."""
     config = config_of(item.node)
     if config is not None:
@@ -260,7 +260,7 @@ def platform_text(item: Named) -> str | None:
     return str(platform) if platform is not None else None
 
 
-def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]) -> Document:
+def _engines(item: NamedImage, images: ImageSet, layers: LayerDigests, notes: list[str]) -> Document:
     shown: Document = {}
     for engine in Engine:
         digest, why = engine_id(item, engine, images.format, layers)
@@ -276,9 +276,9 @@ def _engines(item: Named, images: ImageSet, layers: LayerBytes, notes: list[str]
 
 def _image(
     image: Image,
-    layers: LayerBytes,
-    facts: Mapping[int, LayerFacts] | None,
-    encoders: Mapping[int, str | None],
+    layers: LayerDigests,
+    facts: Mapping[Layer, LayerFacts] | None,
+    encoders: Mapping[Layer, str | None],
     shared: _Shared,
 ) -> Document:
     # Only inspect shows what follows from DiffIDs: start-up time of id.
@@ -297,7 +297,7 @@ def _image(
         "layers": [
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
             | _layer(layer, layers, facts)
-            | {"encoder": encoders.get(id(layer))}
+            | {"encoder": encoders.get(layer)}
             | {"history": made[number] if made else None}
             for number, layer in enumerate(image.layers)
         ],
@@ -316,9 +316,9 @@ def _v1_ids(image: Image, shared: _Shared) -> tuple[list[str] | None, str | None
     return found, "docker" if found is not None else None
 
 
-def _layer(layer: Layer, layers: LayerBytes, facts: Mapping[int, LayerFacts] | None) -> Document:
+def _layer(layer: Layer, layers: LayerDigests, facts: Mapping[Layer, LayerFacts] | None) -> Document:
     stored, blob = layer.stored, layer.blob
-    found = facts.get(id(layer), LayerFacts()) if facts is not None else LayerFacts()
+    found = facts.get(layer, LayerFacts()) if facts is not None else LayerFacts()
     compression = layers.compression(blob) if blob is not None else None
     size = blob.size if blob is not None else None
     digest = stored.digest if stored is not None else found.digest if compression else None
@@ -359,42 +359,42 @@ def _manifest(manifest: Manifest) -> Document:
 
 def _indexes(images: ImageSet) -> list[Index]:
     """Return every index once, those inside others behind them."""
-    found: dict[int, Index] = {}
+    found: dict[Index, None] = {}
 
     def walk(node: Node | None) -> None:
-        if isinstance(node, Index) and id(node) not in found:
-            found[id(node)] = node
+        if isinstance(node, Index) and node not in found:
+            found[node] = None
             for child in node.children:
                 walk(child.node)
 
     for entry in images.entries:
         walk(entry.node)
-    return list(found.values())
+    return list(found)
 
 
 def _artifacts(images: ImageSet, indexes: Sequence[Index]) -> list[Artifact]:
-    found: dict[int, Artifact] = {}
+    found: dict[Artifact, None] = {}
     nodes = [entry.node for entry in images.entries]
     nodes += [child.node for index in indexes for child in index.children]
     for node in nodes:
         if isinstance(node, Artifact):
-            found[id(node)] = node
-    return list(found.values())
+            found[node] = None
+    return list(found)
 
 
-def _names_by_node(images: ImageSet) -> dict[int, list[str]]:
-    """Return the names of everything that has some, by `id()` of the node."""
-    found: dict[int, dict[str, None]] = {}
+def _names_by_node(images: ImageSet) -> dict[Node, list[str]]:
+    """Return the names of everything that has some."""
+    found: dict[Node, dict[str, None]] = {}
     for entry in images.entries:
-        text = entry_text(entry)
-        if text:
-            found.setdefault(id(entry.node), {})[text] = None
+        text = entry_name(entry)
+        if text and entry.node is not None:
+            found.setdefault(entry.node, {})[text] = None
     return {node: list(texts) for node, texts in found.items()}
 
 
-def _index(index: Index, names: Mapping[int, list[str]]) -> Document:
+def _index(index: Index, names: Mapping[Node, list[str]]) -> Document:
     return {
-        "names": names.get(id(index), []),
+        "names": names.get(index, []),
         "digest": str(index.digest),
         "media_type": index.media_type,
         "size": len(index.raw),
@@ -436,10 +436,10 @@ def _descriptor(descriptor: Descriptor) -> Document:
     }
 
 
-def _artifact(artifact: Artifact, names: Mapping[int, list[str]]) -> Document:
+def _artifact(artifact: Artifact, names: Mapping[Node, list[str]]) -> Document:
     manifest = artifact.manifest
     return {
-        "names": names.get(id(artifact), []),
+        "names": names.get(artifact, []),
         "digest": str(manifest.digest),
         "media_type": manifest.media_type,
         "size": len(manifest.raw),

@@ -81,7 +81,7 @@ def _read(data):
             return
         for error in problems:
             one_line(error)
-        for item in engine_id.named(images):
+        for item in engine_id.list_images(images):
             engine_id.image_id(item.node)
             engine_id.manifest_digest(item.node)
 

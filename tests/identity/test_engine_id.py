@@ -15,14 +15,15 @@ from convert.identity.engine_id import (
     NOT_LOADED,
     UNREAD,
     Engine,
-    LayerBytes,
     engine_id,
-    examine_all,
     image_id,
+    import_manifest,
+    list_images,
     manifest_digest,
-    named,
 )
+from convert.layer.examine import examine_layers
 from convert.layer.pool import Pool
+from convert.layer.stored_digests import StoredDigests
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.descriptor import Descriptor
@@ -89,15 +90,17 @@ def manifest(raw=b"{}", **changes):
 
 def one(node, archive_format="docker-save", entry=None):
     images = ImageSet((entry or Entry(node),), archive_format)
-    return named(images)[0]
+    return list_images(images)[0]
 
 
 def containerd(node, archive_format="docker-save", *, may_read=False, entry=None):
-    return engine_id(one(node, archive_format, entry), Engine.CONTAINERD, archive_format, LayerBytes(may_read=may_read))
+    return engine_id(
+        one(node, archive_format, entry), Engine.CONTAINERD, archive_format, StoredDigests(may_read=may_read)
+    )
 
 
 def imported_layers(subject):
-    return json.loads(LayerBytes(may_read=True).import_manifest(subject))["layers"]
+    return json.loads(import_manifest(subject, StoredDigests(may_read=True)))["layers"]
 
 
 def test_plain_layers_are_named_by_their_diff_id_unread():
@@ -111,10 +114,10 @@ def test_compressed_layers_are_read_once_and_only_if_allowed():
     subject = image(raw, raw)
     subject = dataclasses.replace(subject, layers=(subject.layers[0],) * 2)
     assert containerd(subject) == (None, UNREAD)
-    layers = LayerBytes(may_read=True)
+    layers = StoredDigests(may_read=True)
     for _ in range(2):
         assert layers.digest(subject.layers[0]) == Digest("sha256", hashlib.sha256(raw).hexdigest())
-    assert layers.import_manifest(subject) is not None
+    assert import_manifest(subject, layers) is not None
     assert (layers.bytes_read, subject.layers[0].blob.ends) == (len(raw), 1)
 
 
@@ -159,7 +162,7 @@ def test_under_an_index_containerd_shows_the_index_and_docker_each_config():
     below = Descriptor(mediatype.OCI_INDEX, nested.digest, 5)
     index = Index(b"outer", mediatype.OCI_INDEX, Digest.of(b"outer"), (Child(below, nested),))
     item = one(index, "oci")
-    layers = LayerBytes(may_read=False)
+    layers = StoredDigests(may_read=False)
     assert item.node is inner
     assert engine_id(item, Engine.CONTAINERD, "oci", layers) == (index.digest, "")
     assert engine_id(item, Engine.DOCKER, "oci", layers) == (inner.image_id, "")
@@ -169,7 +172,7 @@ def test_an_absent_manifest_is_known_by_its_descriptor_alone():
     described = Descriptor(mediatype.OCI_MANIFEST, Digest.of(b"gone"), 4)
     item = one(None, "oci", Entry(None, None, described))
     assert image_id(item.node) is None
-    assert engine_id(item, Engine.CONTAINERD, "oci", LayerBytes(may_read=True)) == (described.digest, "")
+    assert engine_id(item, Engine.CONTAINERD, "oci", StoredDigests(may_read=True)) == (described.digest, "")
 
 
 def test_a_manifest_without_its_config_still_tells_the_image_id():
@@ -187,7 +190,7 @@ def test_names_of_one_image_are_gathered_in_order():
         Entry(subject, Name(Reference.parse("a:1"))),
         Entry(subject, Name(None, "b:1")),
     )
-    found = named(ImageSet(entries, "docker-save"))
+    found = list_images(ImageSet(entries, "docker-save"))
     assert [item.texts for item in found] == [("b:1", "a:1"), ()]
 
 
@@ -195,10 +198,10 @@ def test_names_of_one_image_are_gathered_in_order():
 
 
 def facts_of(subject, jobs=2):
-    layers = LayerBytes(may_read=False)
+    layers = StoredDigests(may_read=False)
     with Pool(jobs) as pool:
-        facts = examine_all(subject.layers, layers, pool, file="x.tar")
-    return [facts[id(layer)] for layer in subject.layers], layers
+        facts = examine_layers(subject.layers, layers, pool, file="x.tar")
+    return [facts[layer] for layer in subject.layers], layers
 
 
 @pytest.mark.parametrize("jobs", [1, 4])

@@ -8,8 +8,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from convert.commands.diff.json_diff import first_differences
-from convert.identity.engine_id import LayerBytes, manifest_digest, named
+from convert.identity.engine_id import list_images, manifest_digest
 from convert.jsonio import strict
+from convert.layer.stored_digests import StoredDigests
 from convert.model.image import Artifact, Image
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] =
         InputError: a layer that had to be read is damaged.
         StorageError: reading failed.
     """
-    known = LayerBytes(may_read=True)
+    known = StoredDigests(may_read=True)
     compared = tuple(_compared(one, other, known, encoder) for one, other in _pairs(_sides(a), _sides(b)))
     others_a, others_b = _others(a), _others(b)
     return Difference(
@@ -191,7 +192,7 @@ def _sides(images: ImageSet) -> list[Side]:
     nodes: dict[int, Image] = {}
     names: dict[int, dict[str, None]] = {}
     indexes: dict[int, Digest] = {}
-    for item in named(images):
+    for item in list_images(images):
         if not isinstance(item.node, Image):
             continue
         key = id(item.node)
@@ -205,7 +206,7 @@ def _sides(images: ImageSet) -> list[Side]:
 def _others(images: ImageSet) -> dict[Digest, None]:
     """Return, in order, the digests of artifacts and of images that are not there."""
     digests: dict[Digest, None] = {}
-    for item in named(images):
+    for item in list_images(images):
         digest = item.claimed.digest if item.node is None and item.claimed is not None else None
         if isinstance(item.node, Artifact):
             digest = manifest_digest(item.node)
@@ -246,7 +247,9 @@ def _pairs(a: list[Side], b: list[Side]) -> list[tuple[Side | None, Side | None]
 # -- one pair ------------------------------------------------------------------------
 
 
-def _compared(a: Side | None, b: Side | None, known: LayerBytes, encoder: Callable[[Blob], str | None]) -> Comparison:
+def _compared(
+    a: Side | None, b: Side | None, known: StoredDigests, encoder: Callable[[Blob], str | None]
+) -> Comparison:
     if a is None or b is None:
         return Comparison(a, b)
     config, config_more = _configs(a, b)
@@ -280,7 +283,7 @@ def _manifests(a: Manifest | None, b: Manifest | None) -> _Counted:
 
 
 def _layers(
-    a: Sequence[Layer], b: Sequence[Layer], known: LayerBytes, encoder: Callable[[Blob], str | None]
+    a: Sequence[Layer], b: Sequence[Layer], known: StoredDigests, encoder: Callable[[Blob], str | None]
 ) -> Iterator[LayerPair]:
     told = False
     for number, (one, other) in enumerate(zip_longest(a, b)):
@@ -295,7 +298,7 @@ def _layers(
         yield LayerPair(number, one, other, digest_a, digest_b, how_a, how_b)
 
 
-def _digest(layer: Layer | None, known: LayerBytes) -> Digest | None:
+def _digest(layer: Layer | None, known: StoredDigests) -> Digest | None:
     if layer is None:
         return None
     if layer.stored is not None and layer.blob is None:
@@ -305,7 +308,7 @@ def _digest(layer: Layer | None, known: LayerBytes) -> Digest | None:
     return known.digest(layer)
 
 
-def _compression(layer: Layer, known: LayerBytes) -> str:
+def _compression(layer: Layer, known: StoredDigests) -> str:
     if layer.blob is None:
         return "not there"
     return known.compression(layer.blob) or "not compressed"

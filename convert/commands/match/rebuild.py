@@ -22,7 +22,7 @@ from convert.commands import convert
 from convert.commands.match.search import Found, LayerMatch, Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
-from convert.identity.engine_id import entry_text
+from convert.identity.engine_id import entry_name
 from convert.jsonio import strict
 from convert.layer.pool import Pool
 from convert.layer.verify import Proofs, StoredContent, compression_of
@@ -277,7 +277,7 @@ def _find(reading: Reading, matcher: Matcher, found: ImageSet, asked: _Asked, ou
             )
         outcome.layers = matcher.match(layers, asked.manifest.layers)
     if outcome.image is not None:
-        texts = (entry_text(entry) for entry in found.entries if _holds(entry, outcome.image))
+        texts = (entry_name(entry) for entry in found.entries if _holds(entry, outcome.image))
         outcome.names = tuple(dict.fromkeys(text for text in texts if text))
     return outcome
 

@@ -1,0 +1,97 @@
+"""Read layers to their end: verify them, or find the encoder that compressed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert.errors import InputError
+from convert.layer.verify import HashingStream, PlainContent, Proofs, compression_of, drain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.layer.pool import Pool
+    from convert.layer.stored_digests import StoredDigests
+    from convert.model.digest import Digest
+    from convert.model.image import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFacts:
+    """What reading a layer showed. Sizes are bytes.
+
+    `digest` is that of the bytes as they are stored, None if they could not be read to
+    their end; `problem` is what is wrong with them.
+    """
+
+    digest: Digest | None = None
+    plain_size: int | None = None
+    problem: InputError | None = None
+
+
+def examine_layer(layer: Layer, proofs: Proofs, compression: str) -> LayerFacts:
+    """Read a layer to its end and check it against its DiffID and its descriptor.
+
+    Raises:
+        StorageError: reading failed.
+    """
+    blob = layer.blob
+    if blob is None:
+        return LayerFacts()
+    seen: list[Digest] = []
+    try:
+        content = PlainContent(layer, proofs)
+        if compression and layer.stored is None:
+            # Nothing says what these bytes are called, so that is learnt here.
+            from convert.codec import decompress  # noqa: PLC0415 - only where used
+
+            raw = HashingStream(blob.open(), "sha256", lambda digest, _: seen.append(digest), where=blob.where)
+            with content.proving(decompress.decompress(raw, compression, where=blob.where)) as plain:  # type: ignore[arg-type] # RawIOBase reads as a BinaryIO does
+                size = drain(plain)
+        else:
+            with content.open() as plain:
+                size = drain(plain)
+            seen.append(layer.stored.digest if layer.stored is not None else layer.diff_id)
+    except InputError as error:
+        if error.file is None:
+            error.file = proofs.file
+        return LayerFacts(problem=error)
+    return LayerFacts(digest=seen[0] if seen else None, plain_size=size)
+
+
+def examine_layers(layers: Sequence[Layer], known: StoredDigests, pool: Pool, *, file: str) -> dict[Layer, LayerFacts]:
+    """Examine layers on the threads of `pool`; the result is by layer.
+
+    Layers that are the same bytes under the same DiffID and descriptor are read once.
+    """
+    proofs = Proofs(file=file, cancel=pool.cancel)
+    work: dict[object, list[Layer]] = {}
+    for layer in layers:
+        stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
+        work.setdefault((layer.blob, layer.diff_id, stored), []).append(layer)
+    firsts = [same[0] for same in work.values()]
+    compressions = [known.compression(layer.blob) if layer.blob is not None else "" for layer in firsts]
+    results = pool.map(lambda each: examine_layer(each[0], proofs, each[1]), zip(firsts, compressions, strict=True))
+    facts = {layer: result for same, result in zip(work.values(), results, strict=True) for layer in same}
+    for layer in layers:
+        found = facts[layer]
+        if layer.blob is not None and found.digest is not None:
+            known.learn(layer.blob, found.digest)
+    return facts
+
+
+def identify_encoders(layers: Sequence[Layer], pool: Pool) -> dict[Layer, str | None]:
+    """Return which encoder compressed each layer, by layer; None if it is unknown.
+
+    Every such layer is read. A profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
+    """
+    from convert.codec.identify import recognise  # noqa: PLC0415 - imports encoders
+
+    blobs = list(dict.fromkeys(layer.blob for layer in layers if layer.blob is not None and compression_of(layer.blob)))
+    origins = dict(zip(blobs, pool.map(lambda blob: recognise(blob.open), blobs), strict=True))
+    return {
+        layer: origin.name if (origin := origins[layer.blob]) is not None else None
+        for layer in layers
+        if layer.blob is not None and layer.blob in origins
+    }
