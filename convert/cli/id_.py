@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convert.identity.engine_id import Engine, NamedImage
     from convert.layer.stored_digests import StoredDigests
     from convert.model.image_set import ImageSet
-    from convert.reader.document import Fault
+    from convert.reader.sink import Fault
 
 # The values of names.Engine, which is imported only when the command runs.
 _ENGINES: Final = ("docker", "docker-containerd", "podman", "cri-o", "containerd")
@@ -54,20 +54,21 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     from convert.layer.stored_digests import StoredDigests
     from convert.plan.select import errors_of
     from convert.reader.detect import read
+    from convert.reader.sink import CollectingSink
     from convert.report.inspect import id_document
 
-    faults: list[Fault] = []
+    sink = CollectingSink()
     chosen = Engine(engine)
     with open_source(source) as opened:
-        images = read(opened.tree, problems=faults)
+        images = read(opened.tree, sink=sink)
         asked = (opened.reference_text, *refs) if opened.reference_text else refs
-        problems = [] if asked else [fault.error for fault in faults]
+        problems = [] if asked else [fault.error for fault in sink.faults]
         layers = StoredDigests(may_read=not chosen.shows_config)
         failure: ImgconvError | None = None
         try:
-            picked = _picked(images, opened, refs, faults)
+            picked = _picked(images, opened, refs, sink.faults)
             if asked:
-                problems = list(dict.fromkeys(error for one in picked for error in errors_of(one, faults)))
+                problems = list(dict.fromkeys(error for one in picked for error in errors_of(one, sink.faults)))
             items = [item for one in picked for item in list_images(one)]
             if as_json:
                 out_json(id_document(opened, images, items, layers, problems))

@@ -13,7 +13,6 @@ from convert.errors import ImgconvError, InputError, SelectionError
 if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.model.image_set import ImageSet
-    from convert.reader.document import Fault
 
 
 @click.command("inspect", short_help="Show names, IDs, platforms and layers.")
@@ -56,6 +55,7 @@ def command(
     from convert.model.platform import Platform
     from convert.plan.select import chosen, errors_of
     from convert.reader.detect import read
+    from convert.reader.sink import CollectingSink
 
     wanted = [Platform.parse(text) for text in platforms]
     draw = None
@@ -64,12 +64,12 @@ def command(
 
         # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
         draw = renderer(graph)
-    faults: list[Fault] = []
+    sink = CollectingSink()
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Report(graph)) if graph is not None else None
         opened = stack.enter_context(open_source(source))
-        found = read(opened.tree, problems=faults)
-        problems = [fault.error for fault in faults]
+        found = read(opened.tree, sink=sink)
+        problems = [fault.error for fault in sink.faults]
         if images or wanted or opened.reference_text:
             try:
                 found = chosen(
@@ -78,14 +78,14 @@ def command(
                     reference=opened.reference_text,
                     selectors=images,
                     platforms=wanted,
-                    faults=faults,
+                    faults=sink.faults,
                     warn=note,
                     damaged=True,
                 )
             except SelectionError as error:
                 error.file = error.file or opened.path
                 raise
-            problems = errors_of(found, faults)
+            problems = errors_of(found, sink.faults)
         document = _document(
             opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
         )

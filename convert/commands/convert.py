@@ -31,6 +31,7 @@ from convert.plan.select import chosen, retag
 from convert.plan.transform import Form, Ledger, Made, Recipe, finished
 from convert.progress import Silent
 from convert.reader.detect import holds_something, read
+from convert.reader.sink import CollectingSink, Sink
 from convert.writer import destination as destinations
 from convert.writer import oci
 from convert.writer.dest.layout_dir import FolderOutput
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from convert.model.image_set import ImageSet
     from convert.plan.transform import ManifestType
     from convert.progress import Progress
-    from convert.reader.document import Fault
     from convert.writer.dest.staging import Staging
     from convert.writer.dest.tar_file import TarOutput
     from convert.writer.options import V1Scheme
@@ -316,11 +316,8 @@ def selected(
     names = [_tag(text) for text in tags]
     with _naming(opened.path):
         # With a selection, only faults of what is selected count.
-        faults: list[Fault] | None = [] if images or wanted or opened.reference_text else None
-        if pusher is None:
-            found = read(opened.tree, problems=faults)
-        else:
-            found = push.read_as(pusher, opened, said, problems=faults)
+        sink = CollectingSink() if images or wanted or opened.reference_text else Sink()
+        found = read(opened.tree, sink=sink) if pusher is None else push.read_as(pusher, opened, said, sink=sink)
         for warning in found.warnings:
             said(warning)
         whole = found
@@ -330,7 +327,7 @@ def selected(
             reference=opened.reference_text,
             selectors=images,
             platforms=wanted,
-            faults=faults or (),
+            faults=sink.faults,
             warn=said,
         )
         for line in (*dropped.lost(whole, found, same_names=True), *dropped.left_attestations(whole, found)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from convert.model.image import Artifact, Image
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Layer, Node
     from convert.model.reference import Reference
+
+
+class SourceFormat(StrEnum):
+    """The format of a source, as the reader recognised it; its value is the name in output and `--json`."""
+
+    DOCKER_SAVE = "docker-save"
+    DOCKER_SAVE_25 = "docker-save@25"
+    DOCKER_OCI = "docker-oci"
+    DOCKER_ARCHIVE = "docker-archive"
+    DOCKER_V1 = "docker-v1"
+    CRANE = "crane"
+    OCI = "oci"
+    OCI_ARCHIVE = "oci-archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,7 @@ class Entry:
 class ImageSet:
     """All that a source holds, in its own order.
 
-    `format` is the source's format ("docker-save", "oci", ...), `producer` the
+    `format` is the format of the source, `producer` the
     tool that likely wrote it, `warnings` what was accepted with a remark.
     `index_annotations`, `index_artifact_type` and `index_subject` are those of a
     layout's `index.json` itself. `indexed` are the digests of its descriptors and
@@ -58,7 +72,7 @@ class ImageSet:
     """
 
     entries: tuple[Entry, ...]
-    format: str
+    format: SourceFormat
     producer: str = ""
     warnings: tuple[str, ...] = ()
     index_annotations: Mapping[str, str] = field(default_factory=dict)

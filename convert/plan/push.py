@@ -17,7 +17,7 @@ from convert.identity.push import tools
 from convert.identity.push.tools import View
 from convert.layer.verify import compression_of, present
 from convert.model.image import Artifact, Image, Index
-from convert.model.image_set import Entry
+from convert.model.image_set import Entry, SourceFormat
 from convert.model.walk import leaves
 from convert.plan.select import entry_label
 from convert.plan.transform import Form, counted
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.identity.push.tools import Pusher
     from convert.model.image_set import ImageSet
-    from convert.reader.document import Fault
+    from convert.reader.sink import Sink
 
 
 def view_of(pusher: Pusher, tree: Tree) -> View:
@@ -62,12 +62,10 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
         raise
 
 
-def read_as(
-    pusher: Pusher, opened: Source, remark: Callable[[str], None], *, problems: list[Fault] | None = None
-) -> ImageSet:
+def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, sink: Sink | None = None) -> ImageSet:
     """Read what a pusher looks at; `remark` takes what makes the answer conditional.
 
-    With `problems`, faults are collected there.
+    `sink` takes the faults; without one, the first fault is raised.
 
     Raises:
         UsageError: the tool cannot read such a source, or finds no image in it.
@@ -82,11 +80,11 @@ def read_as(
     if pusher.tool == "docker" and view is View.ALL:
         remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
     if view is View.ALL:
-        return read(tree, problems=problems)
-    reading = Reading(tree, tree.where, problems=problems)
+        return read(tree, sink=sink)
+    reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)
     crane = pusher.tool == "crane"
     found = read_docker(reading, CRANE if crane else DOCKER) if view is View.LISTED else read_layout(reading)
-    if not problems and not holds_something(found):
+    if not reading.sink.faults and not holds_something(found):
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"
         raise UsageError(f"{pusher.tool} reads only {member}, which names no image that is present", file=tree.where)
@@ -98,7 +96,7 @@ def read_as(
                 file=tree.where,
                 hint="give each image a name of its own",
             )
-    return dataclasses.replace(found, warnings=(*tree.warnings, *reading.warnings))
+    return dataclasses.replace(found, warnings=(*tree.warnings, *reading.sink.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
     """
     if pusher.tool == "crane":
         _check_digests(images)
-    if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format == "oci"):
+    if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format is SourceFormat.OCI):
         return Load(pusher, images)
     entries: list[Entry] = []
     forms: dict[int, Form] = {}

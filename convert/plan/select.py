@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convert.model.image import Node
     from convert.model.image_set import ImageSet
     from convert.model.platform import Platform
-    from convert.reader.document import Fault
+    from convert.reader.sink import Fault
 
 _PREFIX: Final = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})\Z")
 

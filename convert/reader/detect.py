@@ -8,38 +8,37 @@ from typing import TYPE_CHECKING
 from convert.errors import NoImageError, UnknownFormatError
 from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index
-from convert.model.image_set import ImageSet
+from convert.model.image_set import ImageSet, SourceFormat
 from convert.model.walk import descend
 from convert.reader.archive_names import entries_of_docker_25, entries_of_docker_oci
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import read_docker, read_items
 from convert.reader.document import Reading
 from convert.reader.oci_layout import read_layout
+from convert.reader.sink import Sink
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.model.image import Node
     from convert.reader.docker_archive import Item
-    from convert.reader.document import Fault
 
 
-def read(tree: Tree, *, problems: list[Fault] | None = None, empty: bool = False) -> ImageSet:
+def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageSet:
     """Read all that a source holds.
 
-    With `problems`, faults are collected there and the rest is returned; without,
-    the first one is raised. `empty` accepts a source without an image, as the
-    layout that `--append` fills.
+    `sink` takes its faults; without one, the first fault is raised. `empty` accepts a
+    source without an image, as the layout that `--append` fills.
 
     Raises:
         UnknownFormatError: not an image archive or layout.
         NoImageError: it holds no image.
         InputError: damaged, hostile or unsupported.
     """
-    reading = Reading(tree, tree.where, problems=problems)
+    reading = Reading(tree, tree.where, sink or Sink())
     images = _read(reading)
-    if not empty and not problems and not holds_something(images):
-        reading.problem(no_image(images, reading.file))
-    warnings = (*tree.warnings, *reading.warnings)
+    if not empty and not reading.sink.faults and not holds_something(images):
+        reading.fault(no_image(images, reading.file))
+    warnings = (*tree.warnings, *reading.sink.warnings)
     return dataclasses.replace(images, warnings=warnings) if warnings else images
 
 
@@ -98,23 +97,23 @@ def _read_both(reading: Reading) -> ImageSet:
     nodes = [entry.node for entry in layout.entries]
     if all(_made_up(node) or _unread(node) for node in nodes) and (not nodes or any(map(_made_up, nodes))):
         items = _with_made_up(items, layout)
-        entries, form = entries_of_docker_25(items, layout, reading.warn), "docker-save@25"
+        entries, form = entries_of_docker_25(items, layout, reading.warn), SourceFormat.DOCKER_SAVE_25
         return ImageSet(entries, form, indexed=layout.indexed, listed=tuple(reading.listed))
     if any(map(_holds_made_up, nodes)):
         # An index that also has manifests of its own keeps all its children.
         layout = read_layout(reading)
     entries = entries_of_docker_oci(items, layout, reading.warn)
-    return dataclasses.replace(layout, entries=entries, format="docker-oci", listed=tuple(reading.listed))
+    return dataclasses.replace(layout, entries=entries, format=SourceFormat.DOCKER_OCI, listed=tuple(reading.listed))
 
 
 def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
     """Return the items with the manifests made up for them, where `index.json` names those directly."""
     found = {entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)}
-    images: dict[int, Image] = {}
+    images: dict[Image, Image] = {}
     for item in items:
         image = item.image
-        images[id(image)] = dataclasses.replace(image, manifest=found.get(image.image_id))
-    return [dataclasses.replace(item, image=images[id(item.image)]) for item in items]
+        images[image] = dataclasses.replace(image, manifest=found.get(image.image_id))
+    return [dataclasses.replace(item, image=images[item.image]) for item in items]
 
 
 def _made_up(node: Node | None) -> bool:

@@ -18,11 +18,13 @@ from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
 from convert.model.digest import Digest
 from convert.model.image import Image, Layer
-from convert.model.image_set import Entry, ImageSet, Name
+from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
-from convert.reader import manifest_parser
 from convert.reader.crane_members import CraneMembers
-from convert.reader.document import Document, Fields, Part, absent_layers, check
+from convert.reader.document import absent_layers, check
+from convert.reader.fields import Fields
+from convert.reader.manifest import check_data, read_descriptor
+from convert.reader.sink import Part
 from convert.reader.v1_directories import V1Folders
 
 if TYPE_CHECKING:
@@ -74,13 +76,13 @@ def read_docker(reading: Reading, loader: Loader | None = None) -> ImageSet:
         DigestMismatchError: crane's `sha256:` config name is not its content's.
     """
     images: dict[object, Image] = {}
-    named: dict[tuple[int, Name | None], Entry] = {}
+    named: dict[tuple[Image, Name | None], Entry] = {}
     for item in read_items(reading, loader, needs_layers=True):
         # An image that is listed twice is one image.
         paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
         image = images.setdefault((item.image.image_id, paths), item.image)
         for name in item.names or (None,):
-            named.setdefault((id(image), name), Entry(image, name))
+            named.setdefault((image, name), Entry(image, name))
     entries = tuple(named.values())
     for text, first, second in shared_names(entries):
         reading.warn(f"manifest.json: {text} is the name of two images, {first.image_id} and {second.image_id}")
@@ -106,7 +108,7 @@ def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> N
     blob = reading.tree.find(name) if members is not None else None
     if members is not None and blob is not None and not members.holds(name, blob):
         hint = "imgconv writes an archive that crane reads with --to crane"
-        reading.problem(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
+        reading.fault(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
 
 
 def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
@@ -116,11 +118,11 @@ def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
             loader.item.check(element, f"[{number}]")
     except FormatError as error:
         text = f"{loader.tool} cannot read manifest.json: {error.message}"
-        reading.problem(UsageError(text, file=reading.file))
+        reading.fault(UsageError(text, file=reading.file))
 
 
 def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: bool = False) -> list[Item]:
-    """Return the elements of `manifest.json`; those that fail are problems.
+    """Return the elements of `manifest.json`; those that fail are reported.
 
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
@@ -129,7 +131,7 @@ def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: 
     _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
-    document = Document(reading, "manifest.json", value, "docker-manifest")
+    document = reading.document("manifest.json", value, "docker-manifest")
     if value is None:
         kind = NoImageError if reading.tree.find("index.json") is None else FormatError
         raise kind("the source holds no image: this is null", file=reading.file, member="manifest.json")
@@ -274,7 +276,7 @@ def _layer(
         if blob is not None:
             _check_found(reading, members, path)
     except InputError as error:
-        reading.problem(error)
+        reading.fault(error)
     if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
         # Windows engines save a foreign layer unpacked beside its registry descriptor:
         # that speaks of other bytes, the DiffID of these.
@@ -298,8 +300,8 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
     for key, entry in sources.all_objects():
         if not all_sources and not mediatype.is_nondistributable(entry.text("mediaType") or ""):
             continue
-        described = manifest_parser.descriptor(entry)
-        manifest_parser.check_data(described, file=reading.file, member="manifest.json")
+        described = read_descriptor(entry)
+        check_data(described, file=reading.file, member="manifest.json")
         diff_id = sources.as_digest(key, key)
         found[diff_id] = described
     if all_sources and any(entry is None for _, entry in sources.items()):
@@ -327,10 +329,11 @@ def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
             yield Name(reference, None)
 
 
-def _format(reading: Reading) -> str:
+def _format(reading: Reading) -> SourceFormat:
     """Name the form of the archive by its members."""
     names = reading.tree.names()
     if any(name.startswith("sha256:") for name in names):
-        return "crane"
+        return SourceFormat.CRANE
     beside = any(name.endswith(".tar") and "/" not in name for name in names)
-    return "docker-save" if not beside and any(_V1_LAYER.match(name) for name in names) else "docker-archive"
+    v1_layers = any(_V1_LAYER.match(name) for name in names)
+    return SourceFormat.DOCKER_SAVE if v1_layers and not beside else SourceFormat.DOCKER_ARCHIVE

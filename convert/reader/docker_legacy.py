@@ -20,13 +20,14 @@ from convert.limits import CHUNK, MAX_LAYER_SIZE, MAX_LAYERS, MAX_NODES
 from convert.model.config import Config
 from convert.model.digest import Digest
 from convert.model.image import Image, Layer
-from convert.model.image_set import Entry, ImageSet, Name
+from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
-from convert.reader.document import Part
+from convert.reader.sink import Part
 
 if TYPE_CHECKING:
     from convert.model.blob import Blob
-    from convert.reader.document import Fields, Reading
+    from convert.reader.document import Reading
+    from convert.reader.fields import Fields
 
 _V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -55,7 +56,7 @@ class _V1Reader:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._images: dict[str, _V1Image] = {}
-        self._diff_ids: dict[int, Digest] = {}
+        self._diff_ids: dict[Blob, Digest] = {}
         self._nodes: dict[str, Image] = {}
 
     def read(self) -> ImageSet:
@@ -64,7 +65,7 @@ class _V1Reader:
         for name, top in self._named():
             with reading.part(Part(names=(name,) if name is not None else (), item=True)):
                 entries.append(Entry(self._image(top), name))
-        return ImageSet(entries=tuple(entries), format="docker-v1")
+        return ImageSet(entries=tuple(entries), format=SourceFormat.DOCKER_V1)
 
     def _named(self) -> list[tuple[Name | None, str]]:
         reading = self._reading
@@ -162,7 +163,7 @@ class _V1Reader:
         return image
 
     def _diff_id(self, blob: Blob) -> Digest:
-        if (known := self._diff_ids.get(id(blob))) is not None:
+        if (known := self._diff_ids.get(blob)) is not None:
             return known
         with blob.open() as raw:
             head = raw.read(16)
@@ -177,5 +178,5 @@ class _V1Reader:
                     )
                 hasher.update(chunk)
         digest = Digest("sha256", hasher.hexdigest())
-        self._diff_ids[id(blob)] = digest
+        self._diff_ids[blob] = digest
         return digest

@@ -13,10 +13,11 @@ from convert.identity import manifest
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
 from convert.model import mediatype
 from convert.model.image import Artifact, Child, Image, Index, Layer, Node, Other
-from convert.model.image_set import Entry, ImageSet, Name
+from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
-from convert.reader import manifest_parser
-from convert.reader.document import Part, Reading, absent_layers
+from convert.reader.document import Reading, absent_layers
+from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
+from convert.reader.sink import CollectingSink, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,7 @@ class Beside:
 def beside(tree: Tree, file: str) -> Beside:
     """Read a layout for what the reader of `manifest.json` needs of it."""
     found: dict[str, Descriptor] = {}
-    images = read_layout(Reading(tree, file, problems=[]))
+    images = read_layout(Reading(tree, file, CollectingSink()))
     for image in images.images():
         for layer in image.layers:
             if layer.blob is None and layer.stored is not None:
@@ -118,23 +119,23 @@ class _LayoutReader:
         self._sizes: dict[Digest, int] = {}
         self._count = 0
         #: For each index, what walking through it meets, shared parts as often as it comes by.
-        self._listed_by: dict[int, int] = {}
+        self._listed_by: dict[Index, int] = {}
 
     def read(self) -> ImageSet:
         reading = self._reading
         self._check_version()
         raw = reading.read("index.json")
-        fields = manifest_parser.index_fields(reading, raw, mediatype.OCI_INDEX, "index.json")
+        fields = index_fields(reading, raw, mediatype.OCI_INDEX, "index.json")
         if not fields.names("manifests"):
-            reading.problem(FormatError("has no list of manifests, so it names no image", member="index.json"))
+            reading.fault(FormatError("has no list of manifests, so it names no image", member="index.json"))
         entries: list[Entry] = []
         listed = 0
         reading.count_names(len(fields.array("manifests") or ()))
         for item in fields.objects("manifests"):
             try:
-                described = manifest_parser.descriptor(item)
+                described = read_descriptor(item)
             except InputError as error:
-                reading.problem(error)
+                reading.fault(error)
                 continue
             node, name = None, self._name(described)
             names = (name,) if name is not None else ()
@@ -146,12 +147,12 @@ class _LayoutReader:
                 node = found
             entries.append(Entry(node, name, described))
         subject = fields.object("subject")
-        described_subject = manifest_parser.descriptor(subject) if subject else None
+        described_subject = read_descriptor(subject) if subject else None
         with reading.part(None):
             self._check_subject(described_subject, "index.json")
         return ImageSet(
             entries=tuple(entries),
-            format="oci" if reading.tree.is_folder else "oci-archive",
+            format=SourceFormat.OCI if reading.tree.is_folder else SourceFormat.OCI_ARCHIVE,
             index_annotations=fields.string_map("annotations"),
             index_artifact_type=fields.text("artifactType"),
             index_subject=described_subject,
@@ -285,17 +286,17 @@ class _LayoutReader:
             if not raw.lstrip().startswith(b"{"):
                 return False
             fields = self._reading.fields(raw, member, "oci-index")
-            children = [manifest_parser.descriptor(item) for item in fields.objects("manifests")]
+            children = [read_descriptor(item) for item in fields.objects("manifests")]
             config = fields.object("config")
-            parts = [manifest_parser.descriptor(item) for key in ("layers", "blobs") for item in fields.objects(key)]
-            parts += [manifest_parser.descriptor(config)] if config is not None else []
+            parts = [read_descriptor(item) for key in ("layers", "blobs") for item in fields.objects(key)]
+            parts += [read_descriptor(config)] if config is not None else []
         except FormatError:
             return False
         refers_to = None
         with contextlib.suppress(FormatError):
             # A subject that is no descriptor is data of a type that is not known.
             subject = fields.object("subject")
-            refers_to = manifest_parser.descriptor(subject) if subject is not None else None
+            refers_to = read_descriptor(subject) if subject is not None else None
         self._check_subject(refers_to, member)
         known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
         for number, part in enumerate((*children, *parts)):
@@ -312,8 +313,8 @@ class _LayoutReader:
 
     def _index(self, described: Descriptor, depth: int) -> Index:
         raw, member = self._document(described)
-        fields = manifest_parser.index_fields(self._reading, raw, described.media_type, member)
-        described_children = [manifest_parser.descriptor(item) for item in fields.objects("manifests")]
+        fields = index_fields(self._reading, raw, described.media_type, member)
+        described_children = [read_descriptor(item) for item in fields.objects("manifests")]
         children = [Child(child, self._node(child, depth + 1)) for child in described_children]
         walk = self._bounded(sum(self._walk(child.node) for child in children), member)
         subject = fields.object("subject")
@@ -323,14 +324,14 @@ class _LayoutReader:
             digest=described.digest,
             children=tuple(children),
             annotations=fields.string_map("annotations"),
-            subject=self._check_subject(manifest_parser.descriptor(subject) if subject else None, member),
+            subject=self._check_subject(read_descriptor(subject) if subject else None, member),
             artifact_type=fields.text("artifactType"),
         )
-        self._listed_by[id(index)] = walk
+        self._listed_by[index] = walk
         return index
 
     def _walk(self, node: Node | None) -> int:
-        return 1 + self._listed_by.get(id(node), 0)
+        return 1 + (self._listed_by.get(node, 0) if isinstance(node, Index) else 0)
 
     def _bounded(self, listed: int, member: str) -> int:
         """Refuse indexes that list each other so often that nobody could look at all of it."""
@@ -341,7 +342,7 @@ class _LayoutReader:
 
     def _manifest(self, described: Descriptor) -> Image | Artifact:
         raw, member = self._document(described)
-        parsed = manifest_parser.manifest(self._reading, raw, described.media_type, described.digest, member)
+        parsed = read_manifest(self._reading, raw, described.media_type, described.digest, member)
         self._check_subject(parsed.subject, member)
         if parsed.config.media_type not in mediatype.IMAGE_CONFIGS or not all(
             mediatype.is_layer(layer.media_type) for layer in parsed.layers
@@ -351,7 +352,7 @@ class _LayoutReader:
             config = self._config(parsed.config, member)
             self._reading.count_layers(len(config.diff_ids))
         except InputError as error:
-            self._reading.problem(error)
+            self._reading.fault(error)
             return Artifact(parsed, {})
         if parsed.config.digest in self._listed and manifest.is_made_up(raw, config):
             return manifest.made_up_image(parsed, config)
@@ -369,7 +370,7 @@ class _LayoutReader:
             counts = (
                 f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
             )
-            self._reading.problem(FormatError(f"names {counts}", member=member))
+            self._reading.fault(FormatError(f"names {counts}", member=member))
             layers = absent_layers(config.diff_ids)
         return Image(config=config, layers=layers, manifest=parsed)
 
@@ -411,7 +412,7 @@ class _LayoutReader:
 
     def _blob(self, described: Descriptor) -> Blob | None:
         member = blob_name(described.digest)
-        manifest_parser.check_data(described, file=self._reading.file, member=member)
+        check_data(described, file=self._reading.file, member=member)
         blob = self._reading.tree.find(member)
         if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
             raise FormatError(
@@ -427,7 +428,7 @@ class _LayoutReader:
         try:
             return self._required(described, named_by)
         except InputError as error:
-            self._reading.problem(error)
+            self._reading.fault(error)
             return None
 
     def _required(self, described: Descriptor, named_by: str) -> Blob | None:

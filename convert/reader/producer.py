@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive.tar_tree import TarTree
 from convert.errors import InputError
 from convert.model.image import Image
+from convert.model.image_set import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,13 +52,14 @@ def producer(tree: Tree, images: ImageSet) -> Producer | None:
     """Return who likely wrote an archive, None where nothing tells."""
     look = _Look(tree, images)
     try:
-        if images.format == "docker-v1":
+        if images.format is SourceFormat.DOCKER_V1:
             return Producer("docker save before 1.10", ("repositories and v1 folders, no manifest.json",))
-        if images.format == "docker-save@25":
+        if images.format is SourceFormat.DOCKER_SAVE_25:
             return _docker_25(look)
-        if images.format == "docker-oci":
+        if images.format is SourceFormat.DOCKER_OCI:
             return _containerd(look)
-        return _layout(look) if images.format in {"oci", "oci-archive"} else _docker_archive(look)
+        is_layout = images.format in {SourceFormat.OCI, SourceFormat.OCI_ARCHIVE}
+        return _layout(look) if is_layout else _docker_archive(look)
     except InputError:
         # What is wrong with a document was said by those who need it.
         return None

@@ -65,7 +65,7 @@ class V1Folders:
 
     def _held(self, layer: Layer) -> list[str]:
         """Return the v1 IDs with this layer on top."""
-        return self._holding.get(id(layer.blob), []) if layer.blob is not None else []
+        return self._holding.get(layer.blob, []) if layer.blob is not None else []
 
     def _named(self, tags: Sequence[str]) -> list[str]:
         """Return the v1 IDs that `repositories` gives to these names."""
@@ -86,9 +86,9 @@ class V1Folders:
         return self._reading.parse(self._reading.read("repositories"), "repositories")
 
     @cached_property
-    def _holding(self) -> dict[int, list[str]]:
-        """The v1 IDs whose `layer.tar` are the same bytes, by `id()` of the blob."""
-        found: dict[int, list[str]] = {}
+    def _holding(self) -> dict[Blob, list[str]]:
+        """The v1 IDs whose `layer.tar` are the same bytes, by blob."""
+        found: dict[Blob, list[str]] = {}
         for name in self._reading.tree.names():
             v1_id, _, rest = name.partition("/")
             if rest != "json" or not _V1_ID.match(v1_id):
@@ -97,7 +97,7 @@ class V1Folders:
                 blob = self._layer(v1_id)
             except InputError:
                 continue  # no image named it, so its fault is nobody's
-            held = found.setdefault(id(blob), []) if blob is not None else []
+            held = found.setdefault(blob, []) if blob is not None else []
             if len(held) < _MOST_TOPS:
                 held.append(v1_id)
         return found

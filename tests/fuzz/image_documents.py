@@ -25,8 +25,10 @@ from convert.jsonio import go_encode
 from convert.model import platform
 from convert.model.platform import Platform
 from convert.plan import select
-from convert.reader import docker_archive, docker_legacy, document, manifest_parser, oci_layout
+from convert.reader import docker_archive, docker_legacy, document, oci_layout
+from convert.reader import manifest as reader_manifest
 from convert.reader.detect import read
+from convert.reader.sink import CollectingSink
 from convert.writer import layer_cache, repositories
 
 ID = "1" * 64
@@ -73,14 +75,14 @@ def _archive(number, rest):
 def _read(data):
     fd = in_memory(data)
     with TarTree(fd, "x") as tree:
-        problems: list[InputError] = []
+        sink = CollectingSink()
         try:
-            images = read(tree, problems=problems)
+            images = read(tree, sink=sink)
         except InputError as error:
             one_line(error)
             return
-        for error in problems:
-            one_line(error)
+        for fault in sink.faults:
+            one_line(fault.error)
         for item in engine_id.list_images(images):
             engine_id.image_id(item.node)
             engine_id.manifest_digest(item.node)
@@ -123,5 +125,5 @@ if __name__ == "__main__":
     fuzz(
         one,
         *(go_encode, layer_cache, engine_id, platform, select),
-        *(manifest, manifest_parser, docker_archive, oci_layout, docker_legacy, document, repositories),
+        *(manifest, reader_manifest, docker_archive, oci_layout, docker_legacy, document, repositories),
     )

@@ -16,6 +16,7 @@ from convert.archive.open import open_source
 from convert.model.digest import Digest
 from convert.reader.detect import read
 from convert.reader.producer import producer
+from convert.reader.sink import CollectingSink
 
 LAYER = bytes(1024)
 
@@ -58,7 +59,7 @@ def test_published_archives_are_told_by_their_tools(name, tool):
 
 def name_of(path):
     with open_source(str(path)) as source:
-        found = producer(source.tree, read(source.tree, problems=[]))
+        found = producer(source.tree, read(source.tree, sink=CollectingSink()))
     return found.name if found else ""
 
 

@@ -12,10 +12,11 @@ import tarfile
 import pytest
 
 from convert.archive.open import open_source
-from convert.errors import InputError, UnsafeInputError
+from convert.errors import UnsafeInputError
 from convert.model.digest import Digest
 from convert.plan.select import by_image
 from convert.reader.detect import read
+from convert.reader.sink import CollectingSink
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -80,9 +81,9 @@ def test_indexes_that_list_each_other_many_times_are_refused(tmp_path):
     with open_source(layout.write(tmp_path / "t", node)) as source:
         with pytest.raises(UnsafeInputError, match="lists more than"):
             read(source.tree)
-        problems: list[InputError] = []
-        read(source.tree, problems=problems)
-    assert len(problems) == 1
+        sink = CollectingSink()
+        read(source.tree, sink=sink)
+    assert len(sink.faults) == 1
 
 
 def test_many_names_of_one_large_index_are_refused(tmp_path):
@@ -112,10 +113,10 @@ def test_a_config_that_several_manifests_name_is_one_object(tmp_path):
 def test_a_damaged_manifest_that_is_named_often_is_one_problem(tmp_path):
     layout = Layout()
     bad = layout.blob(b"no JSON", MANIFEST)
-    problems: list[InputError] = []
+    sink = CollectingSink()
     with open_source(layout.write(tmp_path / "t", *[bad] * 50, layout.image())) as source:
-        images = read(source.tree, problems=problems)
-    assert len(problems) == 1
+        images = read(source.tree, sink=sink)
+    assert len(sink.faults) == 1
     assert [entry.node is None for entry in images.entries] == [True] * 50 + [False]
 
 

@@ -32,8 +32,8 @@ from convert.model.digest import Digest
 from convert.model.image_set import Entry
 from convert.model.walk import descend, platform_of
 from convert.progress import Silent
-from convert.reader import manifest_parser
 from convert.reader.document import Reading, check
+from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
 from convert.writer import destination as destinations
 from convert.writer.dest.layout_dir import FolderOutput
 from convert.writer.options import WriteOptions
@@ -156,7 +156,7 @@ def match(
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
         asked = _read(reading, manifest)
-        for warning in reading.warnings:
+        for warning in reading.sink.warnings:
             remark(f"{manifest}: {warning}")
         found = convert.selected(opened, images, platforms, (), remark)
         stack.enter_context(pool)
@@ -212,13 +212,13 @@ def _read(reading: Reading, path: str) -> _Asked:
     keys = strict.Keys(value if isinstance(value, dict) else {}, where=path)
     inside = keys.get("mediaType")
     if "manifests" in keys:
-        fields = manifest_parser.index_fields(
+        fields = index_fields(
             reading,
             raw,
             inside if isinstance(inside, str) and inside in mediatype.INDEXES else mediatype.OCI_INDEX,
             "",
         )
-        children = tuple(manifest_parser.descriptor(item) for item in fields.objects("manifests"))
+        children = tuple(read_descriptor(item) for item in fields.objects("manifests"))
         return _Asked(index=Digest.of(raw), children=children)
     read = _parsed(reading, raw)
     strange = [layer.media_type for layer in read.layers if not mediatype.is_layer(layer.media_type)]
@@ -227,7 +227,7 @@ def _read(reading: Reading, path: str) -> _Asked:
     if read.config.media_type not in mediatype.IMAGE_CONFIGS:
         raise FormatError(f"is no image manifest: its config is {read.config.media_type!r}", file=path)
     for described in (read.config, *read.layers):
-        manifest_parser.check_data(described, file=path, member=str(described.digest))
+        check_data(described, file=path, member=str(described.digest))
     return _Asked(manifest=read)
 
 
@@ -235,7 +235,7 @@ def _parsed(reading: Reading, raw: bytes) -> Manifest:
     value = reading.parse(raw, "")
     inside = strict.lookup(value, "mediaType") if isinstance(value, dict) else None
     media_type = inside if isinstance(inside, str) and inside in mediatype.MANIFESTS else mediatype.OCI_MANIFEST
-    return manifest_parser.manifest(reading, raw, media_type, Digest.of(raw), "")
+    return read_manifest(reading, raw, media_type, Digest.of(raw), "")
 
 
 def _bytes(path: str) -> bytes:

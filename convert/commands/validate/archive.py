@@ -15,8 +15,8 @@ from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
-from convert.reader.document import Fault
 from convert.reader.findings import Findings, Severity, Verdict
+from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
@@ -101,16 +101,16 @@ def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
 
     A fault that no rule named is reported as it comes.
     """
-    faults: list[Fault] = []
+    sink = CollectingSink()
     form, named_only = None, False
     try:
-        images = read(tree, problems=faults)
+        images = read(tree, sink=sink)
         form, named_only = images.format, all(entry.node is None for entry in images.entries)
     except UnknownFormatError:
         raise
     except InputError as error:
-        faults.append(Fault(error))
-    for problem in (fault.error for fault in faults):
+        sink.faults.append(Fault(error))
+    for problem in (fault.error for fault in sink.faults):
         if isinstance(problem, NoImageError):
             if not findings.has_rule("no-images"):
                 findings.add("no-images", problem.message)
@@ -118,4 +118,4 @@ def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
             findings.add("unreadable", problem.message, member=problem.member)
     # A manifest that is absent without a reason is a fault of its own, and there may be no other.
     nothing = named_only and findings.has_rule("no-images")
-    return form, not nothing and not any(isinstance(fault.error, NoImageError) for fault in faults)
+    return form, not nothing and not any(isinstance(fault.error, NoImageError) for fault in sink.faults)

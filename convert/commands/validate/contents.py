@@ -55,7 +55,7 @@ class Claim:
         return f"{self.named_by} at {self.place}" if self.place else self.named_by
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """One blob and the claims about it."""
 
@@ -96,20 +96,20 @@ class Contents:
     def __init__(self, findings: Findings) -> None:
         """Nothing is read before `check`."""
         self._findings = findings
-        self._jobs: dict[int, _Job] = {}
+        self._jobs: dict[Blob, _Job] = {}
         self._others: list[tuple[Iterable[str], Callable[[str], tuple[Blob, Claim] | None]]] = []
 
     def claim(self, blob: Blob, member: str, claim: Claim) -> None:
         """Note what a document says of a blob."""
-        self._jobs.setdefault(id(blob), _Job(blob, member)).claims.setdefault(claim)
+        self._jobs.setdefault(blob, _Job(blob, member)).claims.setdefault(claim)
 
     def knows(self, blob: Blob) -> bool:
         """Tell whether any document names a blob."""
-        return id(blob) in self._jobs
+        return blob in self._jobs
 
     def knows_digest(self, blob: Blob) -> bool:
         """Tell whether any document gives the digest of a blob."""
-        job = self._jobs.get(id(blob))
+        job = self._jobs.get(blob)
         return job is not None and any(claim.digest is not None for claim in job.claims)
 
     def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
@@ -136,11 +136,11 @@ class Contents:
         large = [job for job in order if (job.blob.size or 0) >= _SMALL]
         small = order[len(large) :]
         tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        results: dict[int, _Read] = {}
+        results: dict[_Job, _Read] = {}
         for jobs, read in zip(tasks, pool.map(_read_all, tasks), strict=True):
-            results.update(zip(map(id, jobs), read, strict=True))
+            results.update(zip(jobs, read, strict=True))
         for job in work:
-            self._report(job, results[id(job)])
+            self._report(job, results[job])
 
     def _other_jobs(self) -> Iterator[_Job]:
         for members, look in self._others:

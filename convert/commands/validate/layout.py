@@ -23,7 +23,7 @@ from convert.model.digest import Digest
 from convert.model.reference import Reference
 from convert.model.walk import platform_of
 from convert.reader.findings import Severity, refused, shown
-from convert.reader.manifest_parser import NOT_IN_INDEX, NOT_IN_MANIFEST
+from convert.reader.manifest import NOT_IN_INDEX, NOT_IN_MANIFEST
 from convert.reader.oci_layout import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:

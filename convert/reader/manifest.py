@@ -1,4 +1,4 @@
-"""Descriptors, manifests and indexes out of their JSON (image-spec, schema 2)."""
+"""Read descriptors, manifests and indexes from JSON (image-spec, schema 2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from convert.reader.document import check
 
 if TYPE_CHECKING:
     from convert.model.digest import Digest
-    from convert.reader.document import Fields, Reading
+    from convert.reader.document import Reading
+    from convert.reader.fields import Fields
 
 _DESCRIPTOR_KEYS: Final = frozenset(
     fold(name) for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType")
@@ -29,7 +30,7 @@ NOT_IN_INDEX: Final = ("config", "layers", "fsLayers", "history")
 NOT_IN_MANIFEST: Final = ("manifests", "fsLayers", "history")
 
 
-def descriptor(fields: Fields) -> Descriptor:
+def read_descriptor(fields: Fields) -> Descriptor:
     """Read a content descriptor.
 
     Raises:
@@ -50,7 +51,7 @@ def descriptor(fields: Fields) -> Descriptor:
         urls=tuple(fields.strings("urls") or ()),
         annotations=fields.string_map("annotations"),
         data=_data(fields),
-        platform=platform(described) if described else None,
+        platform=_platform(described) if described else None,
         artifact_type=fields.text("artifactType"),
         extra={key: value for key, value in fields.items() if fold(key) not in _DESCRIPTOR_KEYS},
     )
@@ -66,7 +67,7 @@ def check_data(described: Descriptor, *, file: str, member: str) -> None:
         check(described.data, described.digest, described.size, file=file, member=f"{member} (data)")
 
 
-def platform(fields: Fields) -> dict[str, Any]:
+def _platform(fields: Fields) -> dict[str, Any]:
     """Return a descriptor's `platform` with the keys of image-spec in its spelling, others as they are.
 
     Raises:
@@ -89,8 +90,8 @@ def _data(fields: Fields) -> bytes | None:
         fields.fail("data", "expected base64")
 
 
-def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, member: str) -> Manifest:
-    """Read an image or artifact manifest whose bytes were proved already.
+def read_manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, member: str) -> Manifest:
+    """Read an image or artifact manifest whose bytes were verified already.
 
     Raises:
         FormatError: broken JSON or fields, another `mediaType` inside than the
@@ -102,7 +103,7 @@ def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, memb
     config = fields.object("config")
     if config is None:
         fields.fail("config", "is missing")
-    layers = tuple(descriptor(layer) for layer in fields.objects("layers"))
+    layers = tuple(read_descriptor(layer) for layer in fields.objects("layers"))
     if len(layers) > MAX_LAYERS:
         msg = f"names {len(layers)} layers, the limit is {MAX_LAYERS}"
         raise UnsafeInputError(msg, file=reading.file, member=member)
@@ -111,10 +112,10 @@ def manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest, memb
         raw=raw,
         media_type=media_type,
         digest=digest,
-        config=descriptor(config),
+        config=read_descriptor(config),
         layers=layers,
         annotations=fields.string_map("annotations"),
-        subject=descriptor(subject) if subject else None,
+        subject=read_descriptor(subject) if subject else None,
         artifact_type=fields.text("artifactType"),
     )
 
@@ -123,7 +124,7 @@ def index_fields(reading: Reading, raw: bytes, media_type: str, member: str) -> 
     """Return the typed view of an index or manifest list.
 
     Raises:
-        FormatError: as `manifest` does.
+        FormatError: as `read_manifest` does.
     """
     schema = "docker-manifest-list" if media_type == mediatype.DOCKER_MANIFEST_LIST else "oci-index"
     fields = reading.fields(raw, member, schema)

@@ -1,0 +1,90 @@
+"""Where readers report what they find in a source: warnings and faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convert.diagnostics import Remarks
+from convert.errors import ImgconvError, UnsafeInputError
+from convert.limits import MAX_PROBLEMS
+
+if TYPE_CHECKING:
+    from convert.model.digest import Digest
+    from convert.model.image_set import Name
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a source that can be selected by itself.
+
+    `digest` is that of the manifest or index, or the image ID of an element of
+    `manifest.json`, None where only `names` identify it. `item` is true for such an
+    element.
+    """
+
+    digest: Digest | None = None
+    names: tuple[Name, ...] = ()
+    item: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in a source, and the part that it affects; None if it affects everything."""
+
+    error: ImgconvError
+    part: Part | None = None
+
+
+class Sink:
+    """Takes warnings and faults of one source; this one raises the first fault.
+
+    `warnings` lists, each once, what was accepted with a warning. `faults` is
+    what was collected.
+    """
+
+    def __init__(self) -> None:
+        """Start without warnings and faults."""
+        self.warnings: list[str] = Remarks()
+        self.faults: list[Fault] = []
+
+    def warn(self, text: str) -> None:
+        """Take something that is accepted with a warning."""
+        self.warnings.append(text)
+
+    def report(self, fault: Fault) -> None:
+        """Take a fault of which the reader knows how to continue.
+
+        Raises:
+            ImgconvError: the fault, where the first one ends the reading.
+        """
+        raise fault.error
+
+
+class CollectingSink(Sink):
+    """Keeps faults, so that the reader continues with what is still readable.
+
+    A layer whose bytes are missing, or which cannot be told from the others, then
+    has no blob; an entry whose manifest is damaged has no node; and a manifest whose
+    config is damaged is an artifact.
+    """
+
+    def report(self, fault: Fault) -> None:
+        """Keep a fault.
+
+        Raises:
+            UnsafeInputError: there are more than anybody reads.
+        """
+        if len(self.faults) > MAX_PROBLEMS:
+            msg = f"more than {MAX_PROBLEMS} faults; the rest was not looked at"
+            raise UnsafeInputError(msg, file=fault.error.file)
+        # Its frames would hold the documents that were at fault: megabytes for each.
+        error = _bare(fault.error)
+        # What is hostile is not excused because it was not selected.
+        self.faults.append(Fault(error, None if isinstance(error, UnsafeInputError) else fault.part))
+
+
+def _bare(error: ImgconvError) -> ImgconvError:
+    """Return an error without what it came through."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
