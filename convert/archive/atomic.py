@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from convert import cancel
 from convert.archive import folders, temporary
@@ -257,64 +257,65 @@ class AtomicFile:
         self.abort()
 
 
-class Report:
-    """A document for a file that the user named. What is there is looked at first, and it alone is replaced.
-
-    A regular file gives the new one its mode and owner. FIFOs, devices, `/dev/stdout`,
-    `/dev/fd/N`, and links to a FIFO, pipe or terminal are written through; any other
-    link is refused.
-    """
+class OutputPath:
+    """Where the user wants a document, and what is there before the work begins; `write_file` replaces only that."""
 
     def __init__(self, path: str) -> None:
-        """Remember what is at `path`; whether it may be replaced is checked by `write`."""
+        """Remember what is at `path`; whether it may be replaced is checked by `write_file`."""
         self.path = path
-        self._place: Place | None = None
-        self._seen: Entry | None = None
-        with contextlib.suppress(OSError):  # `write` reports it
+        self.place: Place | None = None
+        self.seen: Entry | None = None
+        with contextlib.suppress(OSError):  # `write_file` reports it
             if not names_descriptor(path):
-                self._place = Place(path)
-                self._seen = Entry(self._place)
-
-    def write(self, data: bytes, *, source: str | None = None) -> None:
-        """Write it, once: whole, or what was there stays. `source` is what must not be overwritten.
-
-        Raises:
-            UsageError: something else is there, or it is the source or inside it.
-            StorageError: writing failed, or what was there was moved, replaced or changed.
-            BrokenPipeError: nobody reads the pipe any more.
-        """
-        stream = open_stream(self.path, terminal=True)
-        if stream is not None:
-            try:
-                with contextlib.closing(stream):
-                    stream.write(data)
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise StorageError.from_os(error, file=self.path, doing="writing") from error
-            return
-        if source is not None and source != "-":
-            refuse_overlap(self.path, source)
-        place = self._place or self.path
-        with contextlib.ExitStack() as stack:
-            with held_back():
-                out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=self._seen))
-            try:
-                folders.write_all(out.fd, data)
-            except OSError as error:
-                raise StorageError.from_os(error, file=self.path, doing="writing") from error
-            out.commit()
+                self.place = Place(path)
+                self.seen = Entry(self.place)
 
     def __enter__(self) -> Self:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of what is there, and of its folder."""
-        if self._seen is not None:
-            self._seen.close()
-        if self._place is not None:
-            self._place.close()
+        """Close what is there, and its folder."""
+        if self.seen is not None:
+            self.seen.close()
+        if self.place is not None:
+            self.place.close()
+
+
+def write_file(output: OutputPath, data: bytes, *, source: str | None = None, stdout: BinaryIO | None = None) -> None:
+    """Write a document, once: the whole of it, or what was there stays.
+
+    A regular file gives the new one its mode, owner and ACL. `-` (which is `stdout` if
+    given), FIFOs, devices, `/dev/stdout`, `/dev/fd/N`, and links to a FIFO, pipe or
+    terminal are written through; any other link is refused. `source` is what must not
+    be overwritten.
+
+    Raises:
+        UsageError: something else is there, or it is the source or inside it.
+        StorageError: writing failed, or what was there was moved, replaced or changed.
+        BrokenPipeError: nobody reads the pipe any more.
+    """
+    stream = open_stream(output.path, stdout, terminal=True)
+    if stream is not None:
+        try:
+            with contextlib.closing(stream):
+                stream.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError.from_os(error, file=output.path, doing="writing") from error
+        return
+    if source is not None and source != "-":
+        refuse_overlap(output.path, source)
+    with contextlib.ExitStack() as stack:
+        with held_back():
+            place = output.place or output.path
+            out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=output.seen))
+        try:
+            folders.write_all(out.fd, data)
+        except OSError as error:
+            raise StorageError.from_os(error, file=output.path, doing="writing") from error
+        out.commit()
 
 
 def changed(destination: str, outcome: str) -> StorageError:

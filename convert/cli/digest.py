@@ -15,7 +15,6 @@ from convert.errors import SelectionError, UsageError, names_text, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.archive.atomic import Report
     from convert.commands.digest import Answer, Pushed
     from convert.identity.push.tools import Pusher
 
@@ -62,7 +61,7 @@ def command(
       imgconv digest image.tar --as crane
       docker save app:1 | imgconv digest - --as docker --manifest manifest.json
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
-    from convert.archive.atomic import Report
+    from convert.archive.atomic import OutputPath, write_file
     from convert.archive.transport import path_of
     from convert.cli import progress
     from convert.commands.digest import digests, report
@@ -73,14 +72,15 @@ def command(
         raise UsageError("--manifest - and --json both want standard output")
     asked = _asked(tool)
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(Report(manifest)) if manifest is not None else None
+        output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
         shown = stack.enter_context(contextlib.closing(progress.choose("auto")))
         answer = digests(
             source, asked, images=images, platforms=platforms, jobs=given["jobs"], remark=note, progress=shown
         )
         shown.close()
-        if file is not None:
-            _write(file, _only(answer), path_of(source))
+        if output is not None:
+            stdout = sys.stdout.buffer if manifest == _STDOUT else None
+            write_file(output, _only(answer).raw, source=path_of(source), stdout=stdout)
     if as_json:
         out_json(report(answer))
     elif asked:
@@ -118,14 +118,6 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
     if len(pushed) == 1:
         return [str(pushed[0].digest)]
     return [f"{each.digest}  {names_text(each.names)}" for each in pushed]
-
-
-def _write(file: Report, pushed: Pushed, source: str) -> None:
-    """Write a manifest whole or not at all; pipes and devices directly."""
-    if file.path == _STDOUT:
-        sys.stdout.buffer.write(pushed.raw)
-        return
-    file.write(pushed.raw, source=source)
 
 
 # -- the table ---------------------------------------------------------------------

@@ -49,7 +49,7 @@ def command(
       imgconv inspect image.tar --verify --json
       imgconv inspect oci:layout --graph names.svg
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
-    from convert.archive.atomic import Report
+    from convert.archive.atomic import OutputPath, write_file
     from convert.archive.open import open_source
     from convert.limits import usable_cores
     from convert.model.platform import Platform
@@ -66,7 +66,7 @@ def command(
         draw = renderer(graph)
     sink = CollectingSink()
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(Report(graph)) if graph is not None else None
+        output = stack.enter_context(OutputPath(graph)) if graph is not None else None
         opened = stack.enter_context(open_source(source))
         found = read(opened.tree, sink=sink)
         problems = [fault.error for fault in sink.faults]
@@ -89,8 +89,8 @@ def command(
         document = _document(
             opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
         )
-        if file is not None and draw is not None:
-            file.write(draw(document).encode(), source=opened.path)
+        if output is not None and draw is not None:
+            write_file(output, draw(document).encode(), source=opened.path)
     if as_json:
         out_json(document)
     else:

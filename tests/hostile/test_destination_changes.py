@@ -10,14 +10,14 @@ import pytest
 from hostile.building import Docker, Layout
 
 from convert.archive import folders
-from convert.archive.atomic import AtomicFile, Report
+from convert.archive.atomic import AtomicFile, OutputPath, write_file
 from convert.cli.main import run
 from convert.errors import DestinationExistsError, StorageError
 from convert.model.digest import Digest
 from convert.writer.dest.layout_dir import FolderOutput
 
 CHANGES = ("vanishes", "another", "file", "folder", "layout", "link", "mode", "content")
-KINDS = {"tar": "file", "report": "file", "tar over link": "link", "layout": "layout", "layout over link": "link"}
+KINDS = {"tar": "file", "document": "file", "tar over link": "link", "layout": "layout", "layout over link": "link"}
 
 
 @pytest.fixture(params=["system", "fallback"])
@@ -71,16 +71,16 @@ class Writing:
     """One of the writers, begun on a destination."""
 
     def __init__(self, writer, path, *, force=True):
-        if writer == "report":
-            self.out = Report(str(path))
+        if writer == "document":
+            self.out = OutputPath(str(path))
         elif writer.startswith("tar"):
             self.out = AtomicFile(str(path), replace=force)
         else:
             self.out = FolderOutput(str(path), force=force)
 
     def finish(self):
-        if isinstance(self.out, Report):
-            self.out.write(b"new")
+        if isinstance(self.out, OutputPath):
+            write_file(self.out, b"new")
             return
         if isinstance(self.out, AtomicFile):
             os.write(self.out.fd, b"new")
@@ -168,20 +168,20 @@ def test_what_cannot_be_given_back_is_kept_beside_the_destination(tmp_path, monk
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "layout", "link"])
-@pytest.mark.parametrize("writer", ["tar", "report", "layout"])
+@pytest.mark.parametrize("writer", ["tar", "document", "layout"])
 def test_what_appears_where_nothing_was_is_not_replaced(tmp_path, way, writer, kind):
     for force in (True, False):
         path = tmp_path / f"out-{force}"
         writing = Writing(writer, path, force=force)
         put(path, kind, "second")
         before = state(path)
-        with writing.out, pytest.raises(StorageError if force or writer == "report" else DestinationExistsError):
+        with writing.out, pytest.raises(StorageError if force or writer == "document" else DestinationExistsError):
             writing.finish()
         assert state(path) == before
     assert sorted(os.listdir(tmp_path)) == ["out-False", "out-True"]
 
 
-@pytest.mark.parametrize("writer", ["tar", "report", "layout", "tar over link", "layout over link"])
+@pytest.mark.parametrize("writer", ["tar", "document", "layout", "tar over link", "layout over link"])
 def test_the_later_of_two_at_once_fails(tmp_path, way, writer):
     path = tmp_path / "out"
     put(path, KINDS[writer], "first")
@@ -225,8 +225,8 @@ def test_the_command_ends_with_4_and_one_line(tmp_path, capsys, form, how):
 
 
 @pytest.mark.parametrize("command", ["manifest", "graph"])
-def test_a_report_is_bound_to_what_was_there_at_the_start(tmp_path, capsys, command):
-    """Else another user's file, put there during the run, would give a secret report his owner and mode."""
+def test_a_document_is_bound_to_what_was_there_at_the_start(tmp_path, capsys, command):
+    """Else another user's file, put there during the run, would give a secret document his owner and mode."""
     path = tmp_path / "out.svg"
     put(path, "file", "first")
     os.mkfifo(tmp_path / "fifo")
