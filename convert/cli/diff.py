@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convert.commands.diff import By, Comparison, Difference, FileDifference
-    from convert.layer.verify import Proofs
+    from convert.layer.context import ReadContext
 
 _HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
 
@@ -54,7 +54,7 @@ def command(
     from convert.commands.convert import selected
     from convert.commands.diff import By, compare
     from convert.errors import SelectionError, UsageError, quoted
-    from convert.layer.verify import Proofs
+    from convert.layer.context import ReadContext, ReadOptions
 
     if a == b == "-":
         raise UsageError("A and B cannot both be standard input")
@@ -64,15 +64,16 @@ def command(
         found = compare(sets[0], sets[1])
         if not found.images and by is not By.DIGEST:
             raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")
-        proofs = (Proofs(file=left.path), Proofs(file=right.path)) if files else None
+        left_context, right_context = (ReadContext(ReadOptions(file=opened.path)) for opened in (left, right))
+        context = (left_context, right_context) if files else None
         if as_json:
             from convert.report.diff import report
 
-            options.out_json(report(found, by, (left.path, right.path), proofs))
+            options.out_json(report(found, by, (left.path, right.path), context))
         else:
             _line(f"--- {quoted(left.path)} ({sets[0].format})", "bold")
             _line(f"+++ {quoted(right.path)} ({sets[1].format})", "bold")
-            _show(found, by, proofs)
+            _show(found, by, context)
         for opened in (left, right):
             opened.tree.check_unchanged()
     return 0 if found.same(by) else 1
@@ -95,13 +96,13 @@ def _line(text: str, style: str = "") -> None:
     options.out(text)
 
 
-def _show(found: Difference, by: By, proofs: tuple[Proofs, Proofs] | None) -> None:
+def _show(found: Difference, by: By, context: tuple[ReadContext, ReadContext] | None) -> None:
     for one in found.images:
         _line(f"{_label(one)}: {one.words.partition(': ')[0]}", "green" if one.same(by) else "red")
         for line in _details(one):
             _line(f"  {line}")
-        if proofs is not None:
-            _show_files(one, proofs)
+        if context is not None:
+            _show_files(one, context)
     for where, digests in (("A", found.only_a), ("B", found.only_b)):
         for digest in digests:
             _line(f"{digest}: only in {where}, an artifact, or an image that is not in the source")
@@ -169,14 +170,14 @@ def _both(a: object, b: object) -> str:
 # -- files -----------------------------------------------------------------------------
 
 
-def _show_files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> None:
+def _show_files(one: Comparison, context: tuple[ReadContext, ReadContext]) -> None:
     from convert.commands.diff import layer_files, other_layers
 
     for mine, its in other_layers(one):
         names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
         _line(f"  files of layer {names[0]} in A, {names[1]} in B:")
         alike = True
-        for found in layer_files(mine, its, proofs):
+        for found in layer_files(mine, its, context):
             alike = False
             _line(f"    {_file(found)}", _COLOURS[found.change])
         if alike:

@@ -23,11 +23,14 @@ from convert.codec import decompress
 from convert.codec import profile as profiles
 from convert.commands.verify_output import prove_layers
 from convert.errors import InputError, StorageError, UsageError
+from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
+from convert.layer.streams import HashingStream, drain
 from convert.layer.transcode import LayerTranscoder
-from convert.layer.verify import HashingStream, Proofs, compression_of, drain, present
+from convert.layer.verify import compression_of, present
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
+from convert.plan.transform import registry_forms
 from convert.reader.detect import read
 from convert.writer.destination import check_folder, check_spelling
 from convert.writer.options import WriteOptions
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convert.archive.tar_tree import TarTree
-    from convert.layer.transcode import LayerDigests
     from convert.model.blob import Blob, Content
     from convert.model.descriptor import Descriptor
     from convert.model.image import Layer
@@ -96,21 +98,21 @@ def add_repositories(
                 hint="--to docker-save makes an archive that does",
             )
         pool = stack.enter_context(Pool(jobs or usable_cores()))
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=tree.where, cancel=pool.cancel)
-        tree.on_read = lambda blob, data: proofs.blobs.add(blob, Digest.of(data), len(data))
+        context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=tree.where), cancel=pool.cancel)
+        tree.on_read = lambda blob, data: context.verified.blobs.add(blob, Digest.of(data), len(data))
         images = read(tree)
         for warning in images.warnings:
             remark(warning)
 
         @functools.cache
-        def layer_digests() -> LayerDigests:
+        def layer_digests() -> dict[Layer, Digest]:
             profile = profiles.get(compress or profiles.DEFAULT)
-            return LayerTranscoder(pool, profile=profile, proofs=proofs).digests(images)
+            return LayerTranscoder(pool, profile=profile, context=context).digests(registry_forms(images))
 
         try:
             # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
-            prove_layers(images, proofs, pool, full=verify == "full")
-            held = _Held(tree, images, proofs)
+            prove_layers(images, context, pool, full=verify == "full")
+            held = _Held(tree, images, context)
             changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
         except InputError as error:
             error.file = error.file or tree.where
@@ -122,7 +124,7 @@ def add_repositories(
         if target is None and not changes.append and not changes.drop:
             remark(f"{MEMBER}: already there and right, nothing written")
             return images
-        _write(tree, target, changes, place, _expected(tree, proofs), force=force)
+        _write(tree, target, changes, place, _expected(tree, context), force=force)
         return images
 
 
@@ -151,11 +153,11 @@ def _changes(
 class _Held:
     """What the archive holds already (`formats.repositories.Members`)."""
 
-    def __init__(self, tree: TarTree, images: ImageSet, proofs: Proofs) -> None:
+    def __init__(self, tree: TarTree, images: ImageSet, context: ReadContext) -> None:
         self._tree = tree
         self._images = images
-        self._proofs = proofs
-        self._digests: dict[tuple[int, str], Digest | None] = {}
+        self._context = context
+        self._digests: dict[tuple[Blob, str], Digest | None] = {}
 
     def document(self, name: str) -> bytes | None:
         try:
@@ -173,19 +175,19 @@ class _Held:
 
     def _plain_digest(self, blob: Blob, wanted: Digest) -> Digest | None:
         """Return the digest of what a blob unpacks to, None if it is damaged; each blob is read once."""
-        key = id(blob), wanted.algorithm
+        key = blob, wanted.algorithm
         if key not in self._digests:
             seen: list[Digest] = []
             try:
                 raw = HashingStream(
-                    blob.open(), "sha256", lambda digest, size: self._proofs.blobs.add(blob, digest, size)
+                    blob.open(), "sha256", lambda digest, size: self._context.verified.blobs.add(blob, digest, size)
                 )
                 plain = decompress.decompress(cast("BinaryIO", raw), compression_of(blob), where=blob.where)
                 hashing = HashingStream(
                     plain,
                     wanted.algorithm,
                     lambda digest, _: seen.append(digest),
-                    limit=self._proofs.max_layer_size,
+                    limit=self._context.options.max_layer_size,
                     where=blob.where,
                 )
                 with cast("BinaryIO", hashing) as stream:
@@ -250,7 +252,7 @@ def _opened_place(path: str, tree: TarTree) -> Place:
     return place
 
 
-def _expected(tree: TarTree, proofs: Proofs) -> list[tar_rewrite.Expected]:
+def _expected(tree: TarTree, context: ReadContext) -> list[tar_rewrite.Expected]:
     """Return what has to be in the result: the members that were verified or read, and their repetitions."""
     alike: dict[tuple[str | None, int], list[int]] = {}
     at: dict[int, list[int]] = {}
@@ -261,7 +263,7 @@ def _expected(tree: TarTree, proofs: Proofs) -> list[tar_rewrite.Expected]:
             at[member.offset] = offsets
     return [
         tar_rewrite.Expected(offset, size, digest, blob.where)
-        for blob, digest, size in proofs.blobs
+        for blob, digest, size in context.verified.blobs
         if (extent := blob.extent()) is not None
         for offset in at.get(extent.offset, ())
     ]

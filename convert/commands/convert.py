@@ -16,11 +16,14 @@ from convert.commands import verify_output
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
 from convert.identity.push import tools
+from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
-from convert.layer.stream_ingest import ArrivedBlob, EncodingKeeper
+from convert.layer.stream_ingest import EncodingKeeper, was_ingested
+from convert.layer.streams import drain
 from convert.layer.transcode import LayerTranscoder
-from convert.layer.verify import Proofs, StoredContent, drain
+from convert.layer.verify import StoredContent
 from convert.limits import MAX_LAYER_SIZE, usable_cores
+from convert.model.form import Form
 from convert.model.image import Layer, config_of
 from convert.model.image_set import Entry, Name
 from convert.model.platform import Platform
@@ -28,7 +31,7 @@ from convert.model.reference import Reference
 from convert.model.walk import descend, node_digest
 from convert.plan import dropped, notices, push
 from convert.plan.select import chosen, retag
-from convert.plan.transform import Form, Ledger, Made, Recipe, finished
+from convert.plan.transform import Ledger, Made, Recipe, finished, layer_forms, registry_forms
 from convert.progress import Silent
 from convert.reader.detect import holds_something, read
 from convert.reader.sink import CollectingSink, Sink
@@ -46,8 +49,8 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.codec.profile import Profile
     from convert.identity.push.tools import Pusher
-    from convert.layer.transcode import Finished
-    from convert.model.blob import Content
+    from convert.layer.transcode import FinishedLayers
+    from convert.model.blob import Blob, Content
     from convert.model.digest import Digest
     from convert.model.image import Node
     from convert.model.image_set import ImageSet
@@ -171,11 +174,9 @@ def convert(
     shown = progress or Silent()
     workers = jobs or usable_cores()
     pool = Pool(workers)
-    proofs = Proofs(
-        max_layer_size or MAX_LAYER_SIZE,
-        file=path_of(source),
-        progress=shown,
-        overlap=workers > 1,
+    context = ReadContext(
+        ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), overlap=workers > 1),
+        progress=BlobProgress(shown),
         cancel=pool.cancel,
     )
     with contextlib.ExitStack() as stack:
@@ -183,21 +184,25 @@ def convert(
         with atomic.held_back():
             out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
-        held = Held(out, stack.enter_context(out.open()).tree, proofs) if _appends(out) else None
+        held = Held(out, stack.enter_context(out.open()).tree, context) if _appends(out) else None
         stack.enter_context(pool)
-        transcoder = LayerTranscoder(pool, profile=profile, proofs=proofs, verify_full=verify == "full", known=held)
-        keeper = _keeper(recipe, transcoder, pool, out.staging, proofs, profile)
+        transcoder = LayerTranscoder(pool, profile=profile, context=context, verify_full=verify == "full", known=held)
+        keeper = _keeper(recipe, transcoder, pool, out.staging, context, profile)
         opened = stack.enter_context(open_source(source, keeper=keeper))
-        before, forms = selected(opened, images, platforms, tags, said, pushes), None
-        found = before
+        found = before = selected(opened, images, platforms, tags, said, pushes)
+        pushed_forms = None
         if pushes is not None:
             loaded = push.load(pushes, found, said)
-            found, forms = loaded.images, loaded.forms
+            found, pushed_forms = loaded.images, loaded.forms
         found = fitting(found, wanted, said)
         shown.expect(sum(_layer_sizes(found)))
-        done = transcoder.finish(found, recipe, out.staging, forms)
+        if pushed_forms is None:
+            forms = layer_forms(found, recipe)
+        else:
+            forms = {layer: pushed_forms[layer] for _, layer in found.layers()}
+        done = transcoder.finish(forms, out.staging, sized=wanted.sized, may_be_absent=wanted.manifests)
         ledger = Ledger()
-        if pushes is not None and forms is not None:
+        if pushes is not None and pushed_forms is not None:
             result = tools.pushed(pushes, found, done.layers)
         else:
             result = finished(found, done.layers, recipe, ledger)
@@ -211,7 +216,7 @@ def convert(
             ledger.left_out += notices.without_effect(compress, done.forms.values(), wanted, v1_ids)
         options = WriteOptions(
             content=done.content,
-            blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
+            blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
             layer_digest=_layer_digests(transcoder, found, done) if v1_ids == "chain-free" else _no_digest,
             # What was written is told when it is there.
             warn=written.append,
@@ -227,7 +232,7 @@ def convert(
         else:
             items = wanted.writer().items(result, options)
             out.write(items, pool.layers, before_end=opened.tree.check_unchanged)
-        out.commit(_check_of(out, path, wanted, result, pool, proofs) if verify_output else None)
+        out.commit(_check_of(out, path, wanted, result, pool, context) if verify_output else None)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -237,13 +242,13 @@ def convert(
     return Result(opened.path, found.format, path, wanted.name, rows, ledger, opened.compression, remarks, left)
 
 
-def _account(images: ImageSet, done: Finished, wanted: Target, ledger: Ledger) -> None:
+def _account(images: ImageSet, done: FinishedLayers, wanted: Target, ledger: Ledger) -> None:
     """Enter what becomes of each manifest and layer that the target carries."""
     kept, made = dict.fromkeys(ledger.kept), dict.fromkeys(ledger.made)
     for _, layer in images.layers():
         if layer.stored is None or wanted.plain:
             continue
-        if done.forms.get(id(layer)) is Form.ENCODED:
+        if done.forms.get(layer) is Form.ENCODED:
             made[Made("layer", str(layer.stored.digest), str(layer.diff_id))] = None
         else:
             kept[str(layer.stored.digest)] = None
@@ -279,7 +284,7 @@ def _keeper(
     transcoder: LayerTranscoder,
     pool: Pool,
     staging: Staging,
-    proofs: Proofs,
+    context: ReadContext,
     profile: Profile,
 ) -> EncodingKeeper | None:
     """Return what works on a pipe's layers while they arrive, where they will be compressed."""
@@ -287,11 +292,11 @@ def _keeper(
         return None
     return EncodingKeeper(
         lambda plain, size: transcoder.encode(plain, staging, size),
-        pool.layers,
+        pool,
         profile.name,
-        limit=proofs.max_layer_size,
-        where=proofs.file or "-",
-        progress=proofs.progress,
+        limit=context.options.max_layer_size,
+        where=context.file or "-",
+        progress=context.progress.progress,
     )
 
 
@@ -396,13 +401,13 @@ def write_layout(
 
 
 def _check_of(
-    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, pool: Pool, proofs: Proofs
+    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, pool: Pool, context: ReadContext
 ) -> Callable[[int], None]:
     """Return what reads a result back before it appears."""
     if isinstance(out, FolderOutput) and out.appends:
         return lambda fd: verify_output.prove_blobs(fd, out.destination)
     return lambda fd: verify_output.prove_archive(
-        fd, path, images, pool, manifests=wanted.manifests, max_layer_size=proofs.max_layer_size
+        fd, path, images, pool, manifests=wanted.manifests, max_layer_size=context.options.max_layer_size
     )
 
 
@@ -444,18 +449,18 @@ def _only_image_id(node: Node | None) -> Digest | None:
 
 
 def _layer_sizes(images: ImageSet) -> Iterator[int]:
-    seen: set[int] = set()
+    seen: set[Blob] = set()
     for _, layer in images.layers():
-        if layer.blob is not None and not isinstance(layer.blob, ArrivedBlob) and id(layer.blob) not in seen:
-            seen.add(id(layer.blob))
+        if layer.blob is not None and not was_ingested(layer.blob) and layer.blob not in seen:
+            seen.add(layer.blob)
             yield layer.blob.size or 0
 
 
-def _layer_digests(transcoder: LayerTranscoder, found: ImageSet, done: Finished) -> Callable[[Layer], Digest]:
+def _layer_digests(transcoder: LayerTranscoder, found: ImageSet, done: FinishedLayers) -> Callable[[Layer], Digest]:
     """Return what gives the digest of a finished layer as a registry would store the source's."""
-    digests = transcoder.digests(found)
-    by_finished = {id(done.layers[id(layer)]): digests[layer] for _, layer in found.layers()}
-    return lambda layer: by_finished[id(layer)]
+    digests = transcoder.digests(registry_forms(found))
+    by_finished = {done.layers[layer]: digests[layer] for _, layer in found.layers()}
+    return by_finished.__getitem__
 
 
 def _no_digest(layer: Layer) -> Digest:

@@ -7,7 +7,6 @@ each of them on all cores.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,15 +18,17 @@ from convert.diagnostics import Remarks
 from convert.errors import NotRepresentableError, UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
 from convert.identity.push import tools
+from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.pool import Pool
-from convert.layer.verify import PlainContent, Proofs, StoredContent, compression_of, drain, present
+from convert.layer.streams import drain
+from convert.layer.verify import StoredContent, present
 from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
-from convert.model import mediatype
-from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index, Layer, Other
 from convert.plan import push
-from convert.plan.transform import Form, Ledger, Recipe, finished, layer_form
+from convert.plan.transform import Ledger, Recipe, finished, layer_form
 from convert.progress import Silent
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from convert.identity.push.tools import Pusher
     from convert.model.blob import Blob
+    from convert.model.descriptor import Descriptor
     from convert.model.image import Manifest, Node
     from convert.model.image_set import ImageSet
     from convert.plan.push import Load
@@ -170,8 +172,8 @@ def digests(
         shown = progress or Silent()
         workers = jobs or usable_cores()
         pool = stack.enter_context(Pool(workers, layers=min(workers, _ABREAST)))
-        proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=opened.path, cancel=pool.cancel)
-        survey = Survey(pool, proofs, shown)
+        context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=opened.path), cancel=pool.cancel)
+        survey = Survey(pool, context, shown)
         for made in survey.run(loads):
             answer.pushed.extend(made)
         opened.tree.check_unchanged()
@@ -181,7 +183,7 @@ def digests(
 # -- layers ------------------------------------------------------------------------
 
 #: A layer's bytes and the digests that name them: what is read once.
-_Key = tuple[int, Digest, "tuple[Digest, int] | None"]
+_Key = tuple["Blob | None", Digest, "tuple[Digest, int] | None"]
 #: What is wanted of it: a form, and the profile if it is compressed.
 _Want = tuple[Form, str]
 
@@ -195,10 +197,10 @@ class _Job:
 class Survey:
     """Reads each layer of several pushers' images once and tells what each makes of it."""
 
-    def __init__(self, pool: Pool, proofs: Proofs, progress: Progress) -> None:
+    def __init__(self, pool: Pool, context: ReadContext, progress: Progress) -> None:
         """Use the threads of `pool`; `progress` is told the plain bytes."""
         self._pool = pool
-        self._proofs = proofs
+        self._context = context
         self._progress = progress
 
     def run(self, loads: Sequence[Load]) -> Iterator[list[Pushed]]:
@@ -209,19 +211,19 @@ class Survey:
             InputError: a layer is not what names it.
         """
         jobs: dict[_Key, _Job] = {}
-        wanted: list[dict[int, tuple[_Key, _Want]]] = []
+        wanted: list[dict[Layer, tuple[_Key, _Want]]] = []
         for load in loads:
             wanted.append({})
             for image, layer in load.images.layers():
                 stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
-                key = (id(layer.blob), layer.diff_id, stored)
+                key = (layer.blob, layer.diff_id, stored)
                 want = _want(load, image, layer)
                 jobs.setdefault(key, _Job(layer)).wants.add(want)
-                wanted[-1][id(layer)] = (key, want)
+                wanted[-1][layer] = (key, want)
         self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
         results = self._finish(jobs)
         for load, wants in zip(loads, wanted, strict=True):
-            done = {number: results[key][want] for number, (key, want) in wants.items()}
+            done = {layer: results[key][want] for layer, (key, want) in wants.items()}
             yield _pushed(load, done)
 
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
@@ -236,15 +238,15 @@ class Survey:
         rest = wants - set(done)
         if not rest:
             return done
-        blob = present(layer, self._proofs.file)
+        blob = present(layer, self._context.file)
         if layer.stored is not None and all(form is Form.STORED for form, _ in rest):
-            with StoredContent(blob, layer.stored, self._proofs).open() as stream:
+            with StoredContent(blob, layer.stored, self._context).open() as stream:
                 drain(stream, self._count)
             return dict.fromkeys(wants, layer)
         # What splits a stream takes megabytes: thousands of small layers need none of it.
         large = blob.size is None or blob.size >= _SPLIT_SIZE
         encoder = self._encoder if large else _alone
-        return done | _Pass(layer, blob, rest, encoder, self._proofs).run(self._count)
+        return done | _Pass(layer, blob, rest, encoder, self._context).run(self._count)
 
     def _encoder(self, profile: str) -> profiles.Encoder:
         return profiles.get(profile).encoder(self._pool.codec, self._pool.jobs)
@@ -258,37 +260,12 @@ def _alone(profile: str) -> profiles.Encoder:
 
 
 def _want(load: Load, image: Image, layer: Layer) -> _Want:
-    if load.forms is not None:
-        form = load.forms[id(layer)]
-    else:
-        form = layer_form(image, layer, _RECIPE, compression_of(layer.blob) if layer.blob is not None else "")
+    form = load.forms[layer] if load.forms is not None else layer_form(image, layer, _RECIPE)
     return form, load.pusher.profile if form in {Form.ENCODED, Form.AGAIN} else ""
 
 
-class _Tally:
-    """What an encoder makes: its digest and size, and nothing kept."""
-
-    def __init__(self, encoder: profiles.Encoder, compression: str) -> None:
-        self._encoder = encoder
-        self._compression = compression
-        self._hasher = hashlib.sha256()
-        self._size = 0
-
-    def take(self, chunk: memoryview) -> None:
-        self._put(self._encoder.write(chunk))
-
-    def finish(self) -> Descriptor:
-        self._put(self._encoder.finish())
-        media_type = mediatype.layer_type(self._compression, docker=False)
-        return Descriptor(media_type, Digest("sha256", self._hasher.hexdigest()), self._size)
-
-    def _put(self, data: bytes) -> None:
-        self._hasher.update(data)
-        self._size += len(data)
-
-
 class _Pass:
-    """One reading of one layer, for everybody who wants something of it."""
+    """One reading of one layer, for everyone who needs something of it."""
 
     def __init__(
         self,
@@ -296,87 +273,61 @@ class _Pass:
         blob: Blob,
         wants: set[_Want],
         encoder: Callable[[str], profiles.Encoder],
-        proofs: Proofs,
+        context: ReadContext,
     ) -> None:
         self._layer = layer
         self._blob = blob
-        self._proofs = proofs
-        self._tallies = {
-            want: _Tally(encoder(want[1]), profiles.get(want[1]).compression)
+        self._context = context
+        self._sinks = {
+            want: EncodeSink(encoder(want[1]))
             for want in sorted(wants, key=lambda want: want[1])
             if want[0] in {Form.ENCODED, Form.AGAIN}
         }
         self._wants = wants
-        self._raw: Descriptor | None = None
 
     def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
-        layer, blob = self._layer, self._blob
-        compression = compression_of(blob)
+        layer = self._layer
         # A descriptor that only goes on need not describe these bytes.
         named = layer.stored if all(form not in tools.DICTATED for form, _ in self._wants) else None
-        content = PlainContent(Layer(layer.diff_id, blob, named), self._proofs)
-        proves_itself = named is not None or not compression
-        plain_sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.ENCODED]
-
-        def take(chunk: memoryview) -> None:
-            for sink in plain_sinks:
-                sink.take(chunk)
-            count(chunk)
-
-        def learn(digest: Digest, size: int) -> None:
-            self._raw = Descriptor(mediatype.layer_type(_named_type(compression), docker=False), digest, size)
-
-        with content.open() if proves_itself else content.open_described(learn) as plain:
-            plain_size = drain(plain, take)
-        if not compression:
-            self._raw = Descriptor(mediatype.layer_type("", docker=False), layer.diff_id, plain_size)
-        self._again(named or self._raw)
-        done = {want: Layer(layer.diff_id, None, tally.finish()) for want, tally in self._tallies.items()}
+        read = LayerPass(Layer(layer.diff_id, self._blob, named), self._context)
+        stored = read.run(*(sink.write for (form, _), sink in self._sinks.items() if form is Form.ENCODED), count)
+        self._again(stored)
+        done = {
+            want: Layer(layer.diff_id, None, sink.describe(profiles.get(want[1]).compression))
+            for want, sink in self._sinks.items()
+        }
         for want in self._wants - set(done):
-            done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, self._raw)
+            done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, stored)
         return done
 
-    def _again(self, stored: Descriptor | None) -> None:
-        """Feed the bytes as they lie to those who take them for plain ones: a rare second reading.
+    def _again(self, stored: Descriptor) -> None:
+        """Feed the stored bytes to those who take them for uncompressed ones: a rare second reading.
 
         It has to read the bytes that the first one did, which `stored` describes.
         """
-        sinks = [tally for (form, _), tally in self._tallies.items() if form is Form.AGAIN]
-        if not sinks or stored is None:
-            return
-
-        def take(chunk: memoryview) -> None:
-            for sink in sinks:
-                sink.take(chunk)
-
-        with StoredContent(self._blob, stored, self._proofs).open() as stream:
-            drain(stream, take)
-
-
-def _named_type(compression: str) -> str:
-    """Return the compression that a media type can name; xz and bzip2 have none."""
-    return compression if compression in {"gzip", "zstd"} else ""
+        sinks = [sink.write for (form, _), sink in self._sinks.items() if form is Form.AGAIN]
+        if sinks:
+            with StoredContent(self._blob, stored, self._context).open() as stream:
+                drain(stream, *sinks)
 
 
 # -- rows --------------------------------------------------------------------------
 
 
-def _pushed(load: Load, done: dict[int, Layer]) -> list[Pushed]:
+def _pushed(load: Load, done: dict[Layer, Layer]) -> list[Pushed]:
     """Return the rows of one pusher, each node once with all its names."""
     if load.forms is not None:
         made = tools.pushed(load.pusher, load.images, done)
     else:
         made = finished(load.images, done, _RECIPE, Ledger())
-    nodes: dict[int, Node] = {}
-    names: dict[int, dict[str, None]] = {}
+    names: dict[Node, dict[str, None]] = {}
     for entry in made.entries:
         if entry.node is None or manifest_digest(entry.node) is None:
             continue
-        nodes[id(entry.node)] = entry.node
-        texts = names.setdefault(id(entry.node), {})
+        texts = names.setdefault(entry.node, {})
         if text := entry_name(entry):
             texts[text] = None
-    return [Pushed(load.pusher, tuple(names[key]), node) for key, node in nodes.items()]
+    return [Pushed(load.pusher, tuple(texts), node) for node, texts in names.items()]
 
 
 def report(answer: Answer) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 from convert.archive.open import open_source
 from convert.codec import decompress
 from convert.identity.engine_id import entry_name
-from convert.layer.verify import PlainContent, Proofs, StoredContent, present
+from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.verify import PlainContent, StoredContent, present
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.model.walk import descend
 from convert.plan.select import by_image
@@ -115,7 +116,7 @@ class Archive:
         except BaseException:
             self._source.close()
             raise
-        self._proofs = Proofs(max_layer_size, file=self._source.path)
+        self._context = ReadContext(ReadOptions(max_layer_size, file=self._source.path))
 
     @property
     def format(self) -> str:
@@ -165,13 +166,13 @@ class Archive:
             NotRepresentableError: the layer is not in the archive.
             DigestMismatchError: at the end, if the bytes are others.
         """
-        return LayerReader(PlainContent(layer, self._proofs).open(), f"layer {layer.diff_id}")
+        return LayerReader(PlainContent(layer, self._context).open(), f"layer {layer.diff_id}")
 
     def open_stored(self, layer: Layer) -> BinaryIO:
         """Open a layer's bytes as they are stored; verified at the end where a descriptor names them."""
         if layer.stored is None:
             return io.BufferedReader(cast("io.RawIOBase", present(layer).open()), CHUNK)
-        content = StoredContent(present(layer), layer.stored, self._proofs)
+        content = StoredContent(present(layer), layer.stored, self._context)
         return LayerReader(content.open(), f"layer {layer.stored.digest}")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Proofs for their own sake: `--verify-output` reads a result back, as a stranger would, to the last byte."""
+"""ReadContext for their own sake: `--verify-output` reads a result back, as a stranger would, to the last byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from convert.archive.open import open_descriptor
 from convert.codec.decompress import read_chunks
 from convert.errors import InputError, StorageError
-from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
+from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.layer_pass import LayerPass
+from convert.layer.streams import drain
+from convert.layer.verify import StoredContent
 from convert.reader.detect import read
 
 if TYPE_CHECKING:
@@ -36,12 +39,14 @@ def prove_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests
             found = read(opened.tree)
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
                 raise StorageError("what was written holds other images than it should")
-            prove_layers(found, Proofs(max_layer_size, file=path, cancel=pool.cancel), pool, full=True)
+            prove_layers(
+                found, ReadContext(ReadOptions(max_layer_size, file=path), cancel=pool.cancel), pool, full=True
+            )
     except InputError as error:
         raise StorageError(f"what was written does not read back: {error}") from error
 
 
-def prove_layers(images: ImageSet, proofs: Proofs, pool: Pool, *, full: bool) -> None:
+def prove_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bool) -> None:
     """Prove each layer that is there against the digest by which its source names it (rule 3), or both.
 
     Raises:
@@ -52,8 +57,8 @@ def prove_layers(images: ImageSet, proofs: Proofs, pool: Pool, *, full: bool) ->
     for _, layer in images.layers():
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
-            work[id(layer.blob), layer.diff_id, stored] = (layer, layer.blob)
-    pool.map(lambda each: _prove(*each, proofs, full=full), work.values())
+            work[layer.blob, layer.diff_id, stored] = (layer, layer.blob)
+    pool.map(lambda each: _prove(*each, context, full=full), work.values())
 
 
 def prove_blobs(fd: int, path: str) -> None:
@@ -76,16 +81,15 @@ def prove_blobs(fd: int, path: str) -> None:
                 raise StorageError("what was written does not read back", file=path, member=name)
 
 
-def _prove(layer: Layer, blob: Blob, proofs: Proofs, *, full: bool) -> None:
+def _prove(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:
     # Reading the plain bytes proves both names in one pass.
     named = None if full else layer.stored
     if named is not None:
-        stream = StoredContent(blob, named, proofs).open()
-    else:
-        # With the digest of the bytes as they lie, which nothing else may have verified.
-        stream = PlainContent(layer, proofs).open_described(lambda digest, size: proofs.blobs.add(blob, digest, size))
-    with stream:
-        drain(stream)
+        with StoredContent(blob, named, context).open() as stream:
+            drain(stream)
+        return
+    # With the digest of the bytes as stored, which nothing else may have verified.
+    LayerPass(layer, context).run(described=lambda digest, size: context.verified.blobs.add(blob, digest, size))
 
 
 def _same(found: set[_Identity], wanted: set[_Identity]) -> bool:

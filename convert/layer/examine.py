@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convert.errors import InputError
-from convert.layer.verify import HashingStream, PlainContent, Proofs, compression_of, drain
+from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.layer_pass import LayerPass
+from convert.layer.verify import compression_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,34 +32,22 @@ class LayerFacts:
     problem: InputError | None = None
 
 
-def examine_layer(layer: Layer, proofs: Proofs, compression: str) -> LayerFacts:
+def examine_layer(layer: Layer, context: ReadContext) -> LayerFacts:
     """Read a layer to its end and check it against its DiffID and its descriptor.
 
     Raises:
         StorageError: reading failed.
     """
-    blob = layer.blob
-    if blob is None:
+    if layer.blob is None:
         return LayerFacts()
-    seen: list[Digest] = []
     try:
-        content = PlainContent(layer, proofs)
-        if compression and layer.stored is None:
-            # Nothing says what these bytes are called, so that is learnt here.
-            from convert.codec import decompress  # noqa: PLC0415 - only where used
-
-            raw = HashingStream(blob.open(), "sha256", lambda digest, _: seen.append(digest), where=blob.where)
-            with content.proving(decompress.decompress(raw, compression, where=blob.where)) as plain:  # type: ignore[arg-type] # RawIOBase reads as a BinaryIO does
-                size = drain(plain)
-        else:
-            with content.open() as plain:
-                size = drain(plain)
-            seen.append(layer.stored.digest if layer.stored is not None else layer.diff_id)
+        read = LayerPass(layer, context)
+        described = read.run()
     except InputError as error:
         if error.file is None:
-            error.file = proofs.file
+            error.file = context.file
         return LayerFacts(problem=error)
-    return LayerFacts(digest=seen[0] if seen else None, plain_size=size)
+    return LayerFacts(digest=described.digest, plain_size=read.plain_size)
 
 
 def examine_layers(layers: Sequence[Layer], known: StoredDigests, pool: Pool, *, file: str) -> dict[Layer, LayerFacts]:
@@ -65,14 +55,12 @@ def examine_layers(layers: Sequence[Layer], known: StoredDigests, pool: Pool, *,
 
     Layers that are the same bytes under the same DiffID and descriptor are read once.
     """
-    proofs = Proofs(file=file, cancel=pool.cancel)
+    context = ReadContext(ReadOptions(file=file), cancel=pool.cancel)
     work: dict[object, list[Layer]] = {}
     for layer in layers:
         stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
         work.setdefault((layer.blob, layer.diff_id, stored), []).append(layer)
-    firsts = [same[0] for same in work.values()]
-    compressions = [known.compression(layer.blob) if layer.blob is not None else "" for layer in firsts]
-    results = pool.map(lambda each: examine_layer(each[0], proofs, each[1]), zip(firsts, compressions, strict=True))
+    results = pool.map(lambda same: examine_layer(same[0], context), work.values())
     facts = {layer: result for same, result in zip(work.values(), results, strict=True) for layer in same}
     for layer in layers:
         found = facts[layer]

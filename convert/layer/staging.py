@@ -1,11 +1,14 @@
-"""Where the bytes of finished layers go: what the engine needs of a destination, and a place that keeps nothing."""
+"""Where the bytes of finished layers go: what the engine needs of a destination, and a staging area that keeps none."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from convert.model.blob import Blob
     from convert.model.digest import Digest
 
@@ -34,7 +37,18 @@ class Staging(Protocol):
         """Whether they become part of the result where they are; else they are copied once more."""
 
     def new_blob(self) -> BlobWriter:
-        """Start a blob whose name its content will tell."""
+        """Start a blob; its digest names it when it is finished."""
+
+
+@contextmanager
+def staged_blob(staging: Staging) -> Iterator[BlobWriter]:
+    """Start a blob, to be finished in the `with` block; an exception discards it."""
+    out = staging.new_blob()
+    try:
+        yield out
+    except BaseException:
+        out.abort()
+        raise
 
 
 class KnownBlobs(Protocol):
@@ -48,16 +62,16 @@ class KnownBlobs(Protocol):
 
 
 class NoStaging:
-    """For commands that only want digests: bytes are counted and thrown away."""
+    """Keeps nothing, for commands that only need digests."""
 
     final = False
 
     def new_blob(self) -> BlobWriter:
-        """Start a blob that nobody keeps."""
-        return _Nowhere()
+        """Start a blob that is not kept."""
+        return _Discarding()
 
 
-class _Nowhere:
+class _Discarding:
     def write(self, data: bytes | memoryview, /) -> object:
         return len(data)
 
@@ -65,15 +79,15 @@ class _Nowhere:
         del blob
 
     def finish(self, digest: Digest) -> Blob:
-        return _Gone(str(digest))
+        return _Discarded(str(digest))
 
     def abort(self) -> None:
         return
 
 
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A blob of which only the digest was wanted."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Discarded:
+    """A blob of which only the digest was needed."""
 
     where: str
     size: int | None = None

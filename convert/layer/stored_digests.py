@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from convert.layer.verify import compression_of, drain
+from convert.layer.streams import drain
+from convert.layer.verify import compression_of
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:

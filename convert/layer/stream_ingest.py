@@ -1,8 +1,8 @@
-"""Layers worked on while they arrive: from a pipe, an archive is read once and never spooled whole.
+"""Layers transcoded while they arrive: an archive from a pipe is read once and never spooled whole.
 
-`docker save` sends its layers before the documents that name them. A plain layer
-is hashed and compressed as it comes; what it may be called, and whether it was
-wanted so, is settled when manifest and config arrive.
+`docker save` sends its layers before the documents that name them. An uncompressed layer
+is hashed and compressed as it comes; whether it has the DiffID and the form that is needed
+is checked when manifest and config have arrived.
 """
 
 from __future__ import annotations
@@ -17,96 +17,110 @@ from convert.archive.blob import PrivateBlob
 from convert.archive.spool import SpoolKeeper
 from convert.archive.streams import Prefixed
 from convert.codec import decompress
-from convert.layer.verify import CountingStream, HashingStream
+from convert.layer.streams import CountingStream, HashingStream
 from convert.limits import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Future
 
     from convert.archive.member import Member
+    from convert.layer.pool import Pool
     from convert.model.blob import Blob, Extent
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.progress import Progress
 
-#: Where a tar header says so (POSIX ustar interchange format); v7 tars, which do
-#: not, are spooled and worked on later.
+#: Where a tar header has its magic (POSIX ustar interchange format); v7 tars, which have
+#: none, are spooled and transcoded later.
 _MAGIC_OFFSET: Final = 257
 _MAGIC: Final = b"ustar"
 _HEAD: Final = 512
 
-#: A layer up to this size is held in memory and worked on by another thread, while the
+#: A layer up to this size is held in memory and encoded by another thread while the
 #: next one arrives; so much is held of all of them.
 _SMALL: Final = 4 * MIB
 _MAX_HELD: Final = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """What was made of a layer: the sha256 of its plain bytes, and those compressed."""
+class Transcoded:
+    """A layer after transcoding: the sha256 of its uncompressed bytes, and the compressed ones."""
 
     diff_id: Digest
     encoded: Descriptor
-    kept: Blob
+    blob: Blob
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArrivedBlob(PrivateBlob):
-    """A plain layer that is kept compressed: its own bytes come back by unpacking.
+class IngestedBlob(PrivateBlob):
+    """An uncompressed layer that is kept compressed: reading unpacks it again.
 
-    `made` is, once done, what `profile` made of it.
+    `result` is, once done, what `profile` gave.
     """
 
     where: str
     size: int
     profile: str
-    made: Arrival | Future[Arrival]
+    result: Transcoded | Future[Transcoded]
 
-    @property
-    def arrival(self) -> Arrival:
-        """What was made of it; waits until it is.
+    def transcoded(self, profile: str) -> Transcoded | None:
+        """Return the layer as `profile` compresses it, None if another profile was used; waits until it is done.
 
         Raises:
             StorageError: there was no room for it.
         """
-        return self.made if isinstance(self.made, Arrival) else self.made.result()
+        return self._wait() if profile == self.profile else None
+
+    def _wait(self) -> Transcoded:
+        return self.result if isinstance(self.result, Transcoded) else self.result.result()
 
     def open(self) -> BinaryIO:
-        """Start reading the plain bytes."""
-        with self.arrival.kept.open() as stream:
+        """Start reading the uncompressed bytes."""
+        kept = self._wait().blob
+        with kept.open() as stream:
             head = stream.read(decompress.SNIFF_SIZE)
-        return decompress.decompress(self.arrival.kept.open(), decompress.sniff(head), where=self.where)
+        return decompress.decompress(kept.open(), decompress.sniff(head), where=self.where)
 
     def extent(self) -> Extent | None:
-        """The plain bytes lie nowhere."""
+        """Return None: the uncompressed bytes lie nowhere."""
         return None
 
 
+def was_ingested(blob: Blob | None) -> bool:
+    """Report whether a blob was read, and its bytes counted, while it arrived."""
+    return isinstance(blob, IngestedBlob)
+
+
+def transcoded(blob: Blob | None, profile: str) -> Transcoded | None:
+    """Return what `profile` made of a blob while it arrived, None if that did not happen; errors as `IngestedBlob`."""
+    return blob.transcoded(profile) if isinstance(blob, IngestedBlob) else None
+
+
 class EncodingKeeper:
-    """Takes members as they come: plain layers are encoded, all else is spooled."""
+    """Takes the members of a stream: uncompressed layers are encoded, everything else is spooled."""
 
     def __init__(
         self,
         encode: Callable[[BinaryIO, int], tuple[Descriptor, Blob]],
-        executor: Executor,
+        pool: Pool,
         profile: str,
         *,
         limit: int,
         where: str,
         progress: Progress,
     ) -> None:
-        """`encode` compresses a plain stream of a size with `profile`; `limit` bounds one layer in bytes.
+        """`encode` compresses an uncompressed stream of a size with `profile`; `limit` bounds one layer in bytes.
 
-        Small layers are encoded in `executor`.
+        Small layers are encoded in the layer threads of `pool`.
         """
         self._encode = encode
-        self._executor = executor
+        self._pool = pool
         self._profile = profile
         self._limit = limit
         self._progress = progress
         self._spool = SpoolKeeper(where)
-        self._running: deque[tuple[int, Future[Arrival]]] = deque()
+        self._running: deque[tuple[int, Future[Transcoded]]] = deque()
         self._held = 0
 
     def keep(self, member: Member, stream: BinaryIO) -> Blob:
@@ -122,39 +136,39 @@ class EncodingKeeper:
                 return self._spool.keep(member, whole)
         counted = cast("BinaryIO", CountingStream(whole, self._progress.begin(member.name, member.size)))
         if member.size > _SMALL:
-            return ArrivedBlob(member.name, member.size, self._profile, self._arrive(member, counted))
+            return IngestedBlob(member.name, member.size, self._profile, self._transcode(member, counted))
         while self._running and self._held + member.size > _MAX_HELD:
             size, oldest = self._running.popleft()
             wait([oldest])
             self._held -= size
         with counted:
             data = io.BytesIO(counted.read())
-        made = self._executor.submit(self._arrive, member, data)
-        self._running.append((member.size, made))
+        result = self._pool.submit(self._transcode, member, data)
+        self._running.append((member.size, result))
         self._held += member.size
-        return ArrivedBlob(member.name, member.size, self._profile, made)
+        return IngestedBlob(member.name, member.size, self._profile, result)
 
     def _may_be_layer(self, member: Member, head: bytes) -> bool:
-        """Tell whether a member is worth encoding before anybody names it.
+        """Report whether a member is worth encoding before a document names it.
 
-        What is over the limit for a layer is kept as it is: only a document can still
+        A member over the limit for a layer is spooled: only a document can still
         need it, and if a layer does, it is refused then.
         """
         if member.size < _HEAD or member.size > self._limit:
             return False
         return head[_MAGIC_OFFSET:].startswith(_MAGIC) and not decompress.sniff(head)
 
-    def _arrive(self, member: Member, plain: BinaryIO) -> Arrival:
+    def _transcode(self, member: Member, plain: BinaryIO) -> Transcoded:
         learnt: list[Digest] = []
         hashed = HashingStream(plain, "sha256", lambda digest, _: learnt.append(digest), where=member.name)
         with cast("BinaryIO", hashed) as stream:
-            encoded, kept = self._encode(stream, member.size)
-        return Arrival(learnt[0], encoded, kept)
+            encoded, blob = self._encode(stream, member.size)
+        return Transcoded(learnt[0], encoded, blob)
 
     def settle(self) -> None:
-        """Wait for every layer: one that nobody wants must not come into a result later."""
-        wait([made for _, made in self._running])
+        """Wait for every layer, so that none appears in a result after its blobs were selected."""
+        wait([result for _, result in self._running])
 
     def close(self) -> None:
-        """Let go of what was spooled."""
+        """Free what was spooled."""
         self._spool.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from convert.diagnostics import Dropped
 from convert.limits import MAX_DOCKER_LAYERS
 from convert.model import mediatype
-from convert.plan.transform import Form
+from convert.model.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

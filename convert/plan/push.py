@@ -16,11 +16,12 @@ from convert.identity import docker_structs, ggcr_structs
 from convert.identity.push import tools
 from convert.identity.push.tools import View
 from convert.layer.verify import compression_of, present
+from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import Entry, SourceFormat
 from convert.model.walk import leaves
 from convert.plan.select import entry_label
-from convert.plan.transform import Form, counted
+from convert.plan.transform import counted
 from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import CRANE, DOCKER, read_docker, shared_names
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.archive.tree import Tree
     from convert.identity.push.tools import Pusher
+    from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.reader.sink import Sink
 
@@ -101,7 +103,7 @@ def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, si
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Images as a pusher takes them, and what becomes of each layer, by `id()`.
+    """Images as a pusher takes them, and what becomes of each layer.
 
     `forms` is None where the pusher follows imgconv's own rules: everything that
     has a manifest is pushed as it is.
@@ -109,7 +111,7 @@ class Load:
 
     pusher: Pusher
     images: ImageSet
-    forms: dict[int, Form] | None = None
+    forms: dict[Layer, Form] | None = None
 
 
 def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
@@ -124,7 +126,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
     if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format is SourceFormat.OCI):
         return Load(pusher, images)
     entries: list[Entry] = []
-    forms: dict[int, Form] = {}
+    forms: dict[Layer, Form] = {}
     made: dict[int, Image] = {}
     opened: set[int] = set()
     for entry in images.entries:
@@ -136,8 +138,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                 taken = made[id(image)] = tools.seen(pusher, image, finished=finished)
                 kinds = _compressions(taken)
                 found = tools.forms(pusher, taken, kinds, finished=finished)
-                for layer, form in zip(taken.layers, found, strict=True):
-                    forms[id(layer)] = form
+                forms.update(zip(taken.layers, found, strict=True))
                 called = sum(form is Form.STORED and kind != "gzip" for form, kind in zip(found, kinds, strict=True))
                 if called:
                     warn(f"crane calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
 from convert.diagnostics import Dropped
@@ -20,6 +19,7 @@ from convert.layer.verify import compression_of
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.model.form import Form
 from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
 from convert.model.image_set import Entry, Name
 from convert.model.walk import node_digest
@@ -35,20 +35,6 @@ if TYPE_CHECKING:
 ManifestType = Literal["oci", "docker", "keep"]
 # cosign's tag scheme: sha256-<hex of the manifest it speaks of>.<kind>
 _REFERRER_TAG: Final = re.compile(r"(?:.*:)?sha256-([0-9a-f]{64})(?:\.[a-z]+)?\Z")
-
-
-class Form(Enum):
-    """What becomes of a layer's bytes on the way to the target."""
-
-    STORED = "kept"
-    PLAIN = "uncompressed"
-    ENCODED = "compressed"
-    #: What lies compressed is taken for plain bytes (crane does so, see pushers.py).
-    AGAIN = "compressed once more"
-    #: The source dictates the descriptor of the bytes as they lie.
-    DESCRIBED = "named"
-    #: It dictates that of the bytes compressed as they lie.
-    DESCRIBED_AGAIN = "named, compressed as it lies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +96,8 @@ def real_manifest(image: Image) -> Manifest | None:
     return image.manifest if image.manifest and not image.manifest.made_up else None
 
 
-def layer_form(image: Image, layer: Layer, recipe: Recipe, compression: str) -> Form:
-    """Decide what becomes of one layer; `compression` is how its bytes lie.
+def layer_form(image: Image, layer: Layer, recipe: Recipe) -> Form:
+    """Decide what becomes of one layer; its first bytes may be read.
 
     Rule 2: what came with a manifest stays as it is, plain layers too; where
     none came, plain layers go through the profile and compressed ones are kept.
@@ -123,22 +109,39 @@ def layer_form(image: Image, layer: Layer, recipe: Recipe, compression: str) -> 
         return Form.ENCODED
     if real_manifest(image) is not None:
         return Form.STORED
-    return Form.STORED if compression in {"gzip", "zstd"} or layer.blob is None else Form.ENCODED
+    stored = layer.blob is None or compression_of(layer.blob) in {"gzip", "zstd"}
+    return Form.STORED if stored else Form.ENCODED
+
+
+def layer_forms(images: ImageSet, recipe: Recipe) -> dict[Layer, Form]:
+    """Decide what becomes of each layer."""
+    return {layer: layer_form(image, layer, recipe) for image, layer in images.layers()}
+
+
+def registry_forms(images: ImageSet) -> dict[Layer, Form]:
+    """Return the forms in which a registry would store the layers of images without their manifests.
+
+    Images inside an index do not count (docs/contract.md#v1-ids: chain-free).
+    """
+    recipe = Recipe(plain=False, manifests=False)
+    found = [entry.node for entry in images.entries if isinstance(entry.node, Image)]
+    bare = [dataclasses.replace(image, manifest=None) for image in dict.fromkeys(found)]
+    return {layer: layer_form(image, layer, recipe) for image in bare for layer in image.layers}
 
 
 # -- manifests ---------------------------------------------------------------------
 
 
-def finished(images: ImageSet, done: Mapping[int, Layer], recipe: Recipe, ledger: Ledger) -> ImageSet:
+def finished(images: ImageSet, done: Mapping[Layer, Layer], recipe: Recipe, ledger: Ledger) -> ImageSet:
     """Return the images with their finished layers, and the manifests that follow.
 
-    `done` maps `id()` of each source layer to the layer as it will be written.
+    `done` maps each source layer to the layer as it will be written.
     """
     return _Finisher(done, recipe, ledger).run(images)
 
 
 class _Finisher:
-    def __init__(self, done: Mapping[int, Layer], recipe: Recipe, ledger: Ledger) -> None:
+    def __init__(self, done: Mapping[Layer, Layer], recipe: Recipe, ledger: Ledger) -> None:
         self._done = done
         self._recipe = recipe
         self._ledger = ledger
@@ -176,7 +179,7 @@ class _Finisher:
         return self._nodes[id(node)]
 
     def _image(self, image: Image) -> Image:
-        layers = tuple(self._done[id(layer)] for layer in image.layers)
+        layers = tuple(self._done[layer] for layer in image.layers)
         if not self._recipe.manifests:
             return dataclasses.replace(image, layers=layers)
         old = real_manifest(image)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from convert.commands.diff.images import Comparison, Difference, LayerPair, Side
     from convert.commands.diff.json_diff import KeyDifference
-    from convert.layer.verify import Proofs
+    from convert.layer.context import ReadContext
     from convert.model.digest import Digest
     from convert.model.image import Layer
 
@@ -23,8 +23,10 @@ VERSION: Final = 1
 Document = dict[str, Any]
 
 
-def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Proofs, Proofs] | None) -> Document:
-    """Return the document; the files of layers are compared where `proofs` are given."""
+def report(
+    found: Difference, by: By, sources: tuple[str, str], contexts: tuple[ReadContext, ReadContext] | None
+) -> Document:
+    """Return the document; the files of layers are compared where `contexts` are given."""
     return {
         "report": "diff",
         "version": VERSION,
@@ -32,7 +34,7 @@ def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Pr
         "b": sources[1],
         "by": by.value,
         "same": found.same(by),
-        "images": [_comparison(one, by, proofs) for one in found.images],
+        "images": [_comparison(one, by, contexts) for one in found.images],
         "others": {
             "only_a": [str(digest) for digest in found.only_a],
             "only_b": [str(digest) for digest in found.only_b],
@@ -40,7 +42,7 @@ def report(found: Difference, by: By, sources: tuple[str, str], proofs: tuple[Pr
     }
 
 
-def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -> Document:
+def _comparison(one: Comparison, by: By, contexts: tuple[ReadContext, ReadContext] | None) -> Document:
     return {
         "same": one.same(by),
         "words": one.words,
@@ -55,7 +57,7 @@ def _comparison(one: Comparison, by: By, proofs: tuple[Proofs, Proofs] | None) -
         "config": _keys(one.config),
         "manifest": _keys(one.manifest),
         "left_out": {"config": one.config_more, "manifest": one.manifest_more},
-        "files": _files(one, proofs) if proofs is not None else None,
+        "files": _files(one, contexts) if contexts is not None else None,
     }
 
 
@@ -99,7 +101,7 @@ def _keys(found: Iterable[KeyDifference]) -> list[Document]:
     ]
 
 
-def _files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> list[Document]:
+def _files(one: Comparison, contexts: tuple[ReadContext, ReadContext]) -> list[Document]:
     return [
         {
             "a": str(mine.diff_id) if mine is not None else None,
@@ -111,7 +113,7 @@ def _files(one: Comparison, proofs: tuple[Proofs, Proofs]) -> list[Document]:
                     "path": found.path.encode("utf-8", "backslashreplace").decode(),
                     "attributes": {name: {"a": a, "b": b} for name, a, b in found.attributes},
                 }
-                for found in layer_files(mine, its, proofs)
+                for found in layer_files(mine, its, contexts)
             ],
         }
         for mine, its in other_layers(one)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from convert.codec import profile as profiles
 from convert.errors import DigestMismatchError, FormatError, InputError
 from convert.jsonio import strict
-from convert.layer.verify import PlainContent, Proofs, StoredContent, drain
+from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.streams import drain
+from convert.layer.verify import PlainContent, StoredContent
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index, Layer
-from convert.plan.transform import Form
 from convert.writer import layer_cache
 from convert.writer.layout_documents import blob_name
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from convert.archive.tree import Tree
-    from convert.layer.transcode import Finished
+    from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Blob, Content
     from convert.model.image import Node
     from convert.model.image_set import ImageSet
@@ -36,7 +38,7 @@ class Held:
     unless this user's imgconv did that before. One that is wrong is written again.
     """
 
-    def __init__(self, out: FolderOutput, tree: Tree, proofs: Proofs) -> None:
+    def __init__(self, out: FolderOutput, tree: Tree, context: ReadContext) -> None:
         """Look into the destination, whose blobs `tree` finds."""
         self.listed = layer_cache.read(out.descriptor, out.destination)
         #: Blobs that were found, each verified to be the layer that was asked for.
@@ -44,7 +46,9 @@ class Held:
         self._out = out
         self._tree = tree
         # Not the source's bytes: they are not counted.
-        self._proofs = Proofs(proofs.max_layer_size, overlap=proofs.overlap)
+        self._context = ReadContext(
+            ReadOptions(context.options.max_layer_size, overlap=context.options.overlap), cancel=context.cancel
+        )
 
     def has(self, digest: Digest, size: int | None) -> bool:
         """Whether the target holds a blob of this size, and its bytes have this digest: they are read.
@@ -59,7 +63,7 @@ class Held:
 
     def _matches(self, blob: Blob, named: Descriptor) -> bool:
         try:
-            with StoredContent(blob, named, self._proofs).open() as stream:
+            with StoredContent(blob, named, self._context).open() as stream:
                 drain(stream)
         except InputError:
             return False
@@ -116,9 +120,9 @@ class Held:
         compression = profiles.get(profile).compression
         named = Descriptor(mediatype.layer_type(compression, docker=False), *listed)
         if self.listed.is_verified(profile, diff_id):
-            content: Content = StoredContent(blob, named, self._proofs)
+            content: Content = StoredContent(blob, named, self._context)
         else:
-            content = PlainContent(Layer(diff_id, blob, named), self._proofs)
+            content = PlainContent(Layer(diff_id, blob, named), self._context)
         try:
             with content.open() as stream:
                 drain(stream)
@@ -164,11 +168,11 @@ def _named_by(value: Any) -> Iterator[Descriptor]:
                     yield Descriptor(str(each.get("mediaType")), Digest.parse(each["digest"]), int(each["size"]))
 
 
-def remember(out: FolderOutput, held: Held | None, images: ImageSet, done: Finished, profile: str) -> None:
+def remember(out: FolderOutput, held: Held | None, images: ImageSet, done: FinishedLayers, profile: str) -> None:
     """Write down which layers the profile made, for the next `--append`."""
     layers = held.listed if held is not None else layer_cache.KnownLayers()
     for _, layer in images.layers():
-        if layer.stored is not None and done.forms.get(id(layer)) is Form.ENCODED:
+        if layer.stored is not None and done.forms.get(layer) is Form.ENCODED:
             layers.add(profile, layer.diff_id, layer.stored.digest, layer.stored.size)
             layers.mark(profile, layer.diff_id)
     if not layers.layers:

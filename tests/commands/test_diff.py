@@ -20,7 +20,7 @@ from convert.archive.open import open_source
 from convert.commands.diff import By, compare, layer_files, other_layers
 from convert.commands.diff.json_diff import ABSENT, differences
 from convert.errors import DigestMismatchError, FormatError
-from convert.layer.verify import Proofs
+from convert.layer.context import ReadContext, ReadOptions
 from convert.model.digest import Digest
 from convert.model.image import Layer
 from convert.reader.detect import read
@@ -102,7 +102,7 @@ def layer(raw, packed=None):
 
 def files(a, b):
     """Return the differences between two tars as path -> (change, attributes)."""
-    found = list(layer_files(layer(a), layer(b), (Proofs(), Proofs())))
+    found = list(layer_files(layer(a), layer(b), (ReadContext(), ReadContext())))
     paths = [one.path for one in found]
     assert paths == sorted(paths, key=lambda path: path.encode("utf-8", "surrogateescape"))
     return {one.path: (one.change, {name: (mine, its) for name, mine, its in one.attributes}) for one in found}
@@ -204,19 +204,19 @@ def test_a_layer_without_a_byte_has_no_files():
 
 def test_compressed_layers_are_unpacked():
     a, b = tar(entry("f", b"x")), tar(entry("f", b"y"))
-    found = list(layer_files(layer(a, gzip.compress(a)), layer(b), (Proofs(), Proofs())))
+    found = list(layer_files(layer(a, gzip.compress(a)), layer(b), (ReadContext(), ReadContext())))
     assert [one.path for one in found] == ["f"]
 
 
 def test_a_layer_that_is_not_its_diff_id_is_refused():
     a, b = tar(entry("f", b"x")), tar(entry("f", b"y"))
     with pytest.raises(DigestMismatchError):
-        list(layer_files(layer(a, b), layer(b), (Proofs(file="a.tar"), Proofs())))
+        list(layer_files(layer(a, b), layer(b), (ReadContext(ReadOptions(file="a.tar")), ReadContext())))
 
 
 def test_a_layer_that_is_no_tar_is_refused():
     with pytest.raises(FormatError, match="no tar"):
-        list(layer_files(layer(b"x" * 2048), None, (Proofs(), Proofs())))
+        list(layer_files(layer(b"x" * 2048), None, (ReadContext(), ReadContext())))
 
 
 FILES = st.lists(

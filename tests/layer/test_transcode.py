@@ -15,10 +15,12 @@ from convert.codec.readahead import read_ahead
 from convert.commands import convert
 from convert.errors import DigestMismatchError, FormatError, TruncatedError, UnsafeInputError
 from convert.layer.balance import fill_cores
+from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
 from convert.layer.staging import NoStaging
+from convert.layer.streams import drain
 from convert.layer.transcode import SPLIT_SIZE, LayerTranscoder
-from convert.layer.verify import PlainContent, Proofs, drain
+from convert.layer.verify import PlainContent
 from convert.limits import CHUNK, MIB
 from convert.model.digest import Digest
 from convert.model.image import Layer
@@ -82,7 +84,7 @@ def test_a_layer_has_the_same_digest_on_any_number_of_cores(jobs, size):
     encoder = profiles.get("crane").encoder()
     wanted = digest(encoder.write(plain) + encoder.finish())
     with Pool(jobs) as pool:
-        transcoder = LayerTranscoder(pool, profile=profiles.get("crane"), proofs=Proofs())
+        transcoder = LayerTranscoder(pool, profile=profiles.get("crane"), context=ReadContext())
         descriptor, _ = transcoder.encode(io.BytesIO(plain), NoStaging(), size)
     assert descriptor.digest == wanted
 
@@ -107,7 +109,7 @@ def test_only_one_layer_at_a_time_is_split():
     profile = Watched("go1.26-1", "gzip")
     data = plain_bytes(SPLIT_SIZE)
     with Pool(4) as pool:
-        transcoder = LayerTranscoder(pool, profile=profile, proofs=Proofs())
+        transcoder = LayerTranscoder(pool, profile=profile, context=ReadContext())
         first = pool.submit(transcoder.encode, Held(data), NoStaging(), len(data))
         assert inside.wait(60)
         second = transcoder.encode(io.BytesIO(data), NoStaging(), len(data))
@@ -134,19 +136,22 @@ def test_a_profile_that_cannot_be_split_never_is():
 def test_a_compressed_layer_proves_its_diff_id_in_one_thread_or_two(overlap):
     plain = random.Random(3).randbytes(3 * CHUNK + 5)
     layer = layer_of(plain, gzip.compress(plain, 1))
-    proofs = Proofs(overlap=overlap)
+    context = ReadContext(ReadOptions(overlap=overlap))
     seen = []
-    with PlainContent(layer, proofs).open() as stream:
+    with PlainContent(layer, context).open() as stream:
         assert drain(stream, lambda chunk: seen.append(bytes(chunk))) == len(plain)
     assert b"".join(seen) == plain
-    assert proofs.layers.has(layer.blob, layer.diff_id)
+    assert context.verified.layers.has(layer.blob, layer.diff_id)
 
 
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_wrong_diff_id_is_told_in_one_thread_or_two(overlap):
     plain = random.Random(4).randbytes(2 * CHUNK)
     layer = Layer(digest(b"another"), MemoryBlob(gzip.compress(plain, 1), "layer.tar"))
-    with PlainContent(layer, Proofs(overlap=overlap)).open() as stream, pytest.raises(DigestMismatchError):
+    with (
+        PlainContent(layer, ReadContext(ReadOptions(overlap=overlap))).open() as stream,
+        pytest.raises(DigestMismatchError),
+    ):
         drain(stream)
 
 
@@ -158,7 +163,7 @@ def test_a_wrong_diff_id_is_told_in_one_thread_or_two(overlap):
 def test_damage_is_told_in_one_thread_or_two(overlap, damage, error):
     plain = random.Random(5).randbytes(4 * CHUNK)
     layer = layer_of(plain, damage(gzip.compress(plain, 1)))
-    with PlainContent(layer, Proofs(overlap=overlap)).open() as stream, pytest.raises(error):
+    with PlainContent(layer, ReadContext(ReadOptions(overlap=overlap))).open() as stream, pytest.raises(error):
         drain(stream)
 
 
@@ -166,7 +171,7 @@ def test_damage_is_told_in_one_thread_or_two(overlap, damage, error):
 def test_a_layer_over_the_limit_is_refused_in_one_thread_or_two(overlap):
     plain = random.Random(6).randbytes(4 * CHUNK)
     layer = layer_of(plain, gzip.compress(plain, 1))
-    stream = PlainContent(layer, Proofs(max_layer_size=2 * CHUNK, overlap=overlap)).open()
+    stream = PlainContent(layer, ReadContext(ReadOptions(2 * CHUNK, overlap=overlap))).open()
     with stream, pytest.raises(UnsafeInputError):
         drain(stream)
 

@@ -15,7 +15,8 @@ from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source
 from convert.archive.tar_writer import END, header, padding
 from convert.identity import manifest
-from convert.layer.verify import PlainContent, Proofs, StoredContent
+from convert.layer.context import ReadContext
+from convert.layer.verify import PlainContent, StoredContent
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.descriptor import Descriptor
@@ -159,15 +160,15 @@ class Bench:
     # -- output -------------------------------------------------------------------
 
     def options(self, target="", **more):
-        proofs = Proofs()
+        context = ReadContext()
 
         def content(layer):
             if target.startswith("docker-save"):
-                return PlainContent(layer, proofs)
-            return StoredContent(layer.blob, layer.stored, proofs)
+                return PlainContent(layer, context)
+            return StoredContent(layer.blob, layer.stored, context)
 
         def blob(blob, descriptor):
-            return StoredContent(blob, descriptor, proofs)
+            return StoredContent(blob, descriptor, context)
 
         return WriteOptions(
             content=content,

@@ -19,14 +19,15 @@ from convert.archive.cursor import StreamCursor
 from convert.archive.tar_reader import TarReader
 from convert.archive.tree import clean
 from convert.errors import FormatError, UnknownFormatError
-from convert.layer.verify import PlainContent, drain
+from convert.layer.streams import drain
+from convert.layer.verify import PlainContent
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convert.archive.member import Member
-    from convert.layer.verify import Proofs
+    from convert.layer.context import ReadContext
     from convert.model.image import Layer
 
 #: What is compared of a file, in the order it is told. Whiteouts are a type.
@@ -51,17 +52,20 @@ class FileDifference:
     attributes: tuple[tuple[str, str | None, str | None], ...]
 
 
-def layer_files(a: Layer | None, b: Layer | None, proofs: tuple[Proofs, Proofs]) -> Iterator[FileDifference]:
+def layer_files(
+    a: Layer | None, b: Layer | None, contexts: tuple[ReadContext, ReadContext]
+) -> Iterator[FileDifference]:
     """Yield the files that differ between two layers, by path; None is a layer without files.
 
-    `proofs` are those of A's and B's archives. Of a path that a tar has twice, the last counts, as when it is unpacked.
+    `contexts` are those of A's and B's archives. If a tar has a path twice, the last one counts, as when it is
+    unpacked.
 
     Raises:
         DigestMismatchError: a layer is not what names it.
         InputError: it is no sound tar.
         NotRepresentableError: a layer is not in the source.
     """
-    with closing(_Files(a, proofs[0])) as left, closing(_Files(b, proofs[1])) as right:
+    with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
         yield from _merged(left, right)
 
 
@@ -105,7 +109,7 @@ def _text(raw: bytes) -> str:
 class _Files:
     """The files of one layer, sorted by path."""
 
-    def __init__(self, layer: Layer | None, proofs: Proofs) -> None:
+    def __init__(self, layer: Layer | None, context: ReadContext) -> None:
         """Read the whole layer, if there is one."""
         # An empty name is a temporary file that SQLite keeps in memory while it is small.
         self._database = sqlite3.connect("", isolation_level=None)
@@ -119,7 +123,7 @@ class _Files:
             run(f"CREATE TABLE files (path BLOB, {columns})")
             if layer is not None:
                 marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
-                rows = _read(layer, proofs)
+                rows = _read(layer, context)
                 run("BEGIN")
                 self._database.executemany(
                     f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
@@ -144,11 +148,11 @@ class _Files:
         self._database.close()
 
 
-def _read(layer: Layer, proofs: Proofs) -> Iterator[_Row]:
+def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
     """Yield what a layer's tar holds; its end proves the DiffID."""
     where = layer.blob.where if layer.blob is not None else str(layer.diff_id)
     # Headers are small and many: without a buffer each would be a system call of its own.
-    raw = cast("io.RawIOBase", PlainContent(layer, proofs).open())
+    raw = cast("io.RawIOBase", PlainContent(layer, context).open())
     with io.BufferedReader(raw, CHUNK) as stream:
         cursor = StreamCursor(stream)
         reader = TarReader(cursor, where=where)
@@ -159,7 +163,7 @@ def _read(layer: Layer, proofs: Proofs) -> Iterator[_Row]:
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
-                raise FormatError("the layer is no tar", member=where, file=proofs.file) from error
+                raise FormatError("the layer is no tar", member=where, file=context.file) from error
         drain(stream)
 
 

@@ -24,8 +24,9 @@ from convert.errors import FormatError, StorageError, UnsafeInputError, UsageErr
 from convert.identity import manifest
 from convert.identity.engine_id import entry_name
 from convert.jsonio import strict
+from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
-from convert.layer.verify import Proofs, StoredContent, compression_of
+from convert.layer.verify import StoredContent, compression_of
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_LAYER_SIZE, usable_cores
 from convert.model import mediatype
 from convert.model.digest import Digest
@@ -146,7 +147,7 @@ def match(
     shown = progress or Silent()
     workers = jobs or usable_cores()
     pool = Pool(workers)
-    proofs = Proofs(max_layer_size or MAX_LAYER_SIZE, file=path_of(source), cancel=pool.cancel)
+    context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=path_of(source)), cancel=pool.cancel)
     with contextlib.ExitStack() as stack:
         out: TarOutput | FolderOutput | None = None
         if to is not None and path is not None:
@@ -160,7 +161,7 @@ def match(
             remark(f"{manifest}: {warning}")
         found = convert.selected(opened, images, platforms, (), remark)
         stack.enter_context(pool)
-        matcher = Matcher(pool, proofs, shown.advance)
+        matcher = Matcher(pool, context, shown.advance)
         outcome = _find(reading, matcher, found, asked, Outcome(opened.path, found.format, index=asked.index))
         if out is not None and path is not None and to is not None and outcome.complete:
             made: list[tuple[Layer, StoredContent | None]] = [
@@ -168,8 +169,8 @@ def match(
             ]
             result, contents = _rebuilt(found, outcome, made)
             options = WriteOptions(
-                content=lambda layer: contents[id(layer)],
-                blob=lambda blob, descriptor: StoredContent(blob, descriptor, proofs),
+                content=lambda layer: contents[layer],
+                blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
                 layer_digest=_no_digest,
                 warn=remark,
             )
@@ -356,14 +357,14 @@ def _ways(config: Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
 
 def _rebuilt(
     found: ImageSet, outcome: Outcome, made: Sequence[tuple[Layer, StoredContent | None]]
-) -> tuple[ImageSet, dict[int, Content]]:
+) -> tuple[ImageSet, dict[Layer, Content]]:
     """Return the one image with the registry's manifest and layers, under its names."""
     if outcome.image is None or outcome.manifest is None:
         raise ValueError("nothing to rebuild")
     image = dataclasses.replace(outcome.image, layers=tuple(layer for layer, _ in made), manifest=outcome.manifest)
     names = [entry.name for entry in found.entries if _holds(entry, outcome.image)]
     entries = tuple(Entry(image, name) for name in names)
-    contents: dict[int, Content] = {id(layer): content for layer, content in made if content is not None}
+    contents: dict[Layer, Content] = {layer: content for layer, content in made if content is not None}
     return dataclasses.replace(found, entries=entries), contents
 
 

@@ -13,11 +13,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convert.codec import encoders
-from convert.layer.verify import PlainContent, StoredContent, compression_of, drain, mismatch, present
+from convert.codec import encoders, profile
+from convert.layer.layer_pass import EncodeSink, LayerPass
+from convert.layer.staging import staged_blob
+from convert.layer.streams import drain
+from convert.layer.verify import StoredContent, compression_of, mismatch, present
 from convert.limits import MAX_UNKNOWN_LAYERS
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 
     from convert.codec.encoders import Header, Maker
     from convert.codec.profile import Encoder
+    from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.layer.staging import Staging
-    from convert.layer.verify import Proofs
     from convert.model.blob import Blob
 
 #: Names of what is no encoder.
@@ -81,38 +84,31 @@ class LayerMatch:
     near: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class _Try:
-    """A maker at work on a layer, with a hash for each header its body is found behind."""
+    """An encoder at work on a layer, with a digest for each header that its body is found behind."""
 
-    maker: Maker
-    encoder: Encoder
-    hashers: list[tuple[Header | None, hashlib._Hash]]
-    size: int = 0
-    skip: int = field(default=0)
+    def __init__(self, maker: Maker, encoder: Encoder, algorithm: str) -> None:
+        self.maker = maker
+        self.headers: Sequence[Header | None] = maker.headers or (None,)
+        raw = [header.raw for header in maker.headers]
+        self.sink = EncodeSink(encoder, algorithm=algorithm, headers=raw, skip=_GZIP_HEADER if raw else 0)
 
-    def take(self, chunk: memoryview) -> None:
-        self.put(self.encoder.write(chunk))
-
-    def put(self, data: bytes) -> None:
-        self.size += len(data)
-        body = data[self.skip :]
-        self.skip -= len(data) - len(body)
-        for _, hasher in self.hashers:
-            hasher.update(body)
+    def digests(self) -> Iterator[tuple[Header | None, Digest]]:
+        """End the stream; yield its digest behind each header."""
+        yield from zip(self.headers, self.sink.finish(), strict=True)
 
 
 class Matcher:
     """Tries encoders on layers; what fitted one is tried first on the next."""
 
-    def __init__(self, pool: Pool, proofs: Proofs, progress: Callable[[int], None]) -> None:
+    def __init__(self, pool: Pool, context: ReadContext, progress: Callable[[int], None]) -> None:
         """Use the threads of `pool`; `progress` is told the plain bytes of each reading."""
         self._pool = pool
-        self._proofs = proofs
+        self._context = context
         self._progress = progress
         self._fitted: dict[str, None] = {}
-        self._sizes: dict[tuple[int, Digest], int] = {}
-        self._stored: dict[tuple[int, str], str] = {}
+        self._sizes: dict[tuple[Blob | None, Digest], int] = {}
+        self._stored: dict[tuple[Blob, str], str] = {}
         #: Layers on which every encoder was tried in vain.
         self._vain = 0
 
@@ -125,17 +121,15 @@ class Matcher:
         groups: dict[tuple[object, ...], list[tuple[Layer, Descriptor]]] = {}
         pairs = list(zip(layers, wanted, strict=True))
         for layer, descriptor in sorted(pairs, key=lambda pair: pair[1].size):
-            key = (id(layer.blob), layer.diff_id, _compression(descriptor), descriptor.digest.algorithm)
+            key = (layer.blob, layer.diff_id, _compression(descriptor), descriptor.digest.algorithm)
             groups.setdefault(key, []).append((layer, descriptor))
-        found: dict[tuple[int, Digest, _Listed], LayerMatch] = {}
+        found: dict[tuple[Blob | None, Digest, _Listed], LayerMatch] = {}
         for group in groups.values():
             layer = group[0][0]
             matches = self._layer(layer, list({_listed(descriptor): descriptor for _, descriptor in group}.values()))
-            found.update(((id(layer.blob), layer.diff_id, _listed(match.wanted)), match) for match in matches)
+            found.update(((layer.blob, layer.diff_id, _listed(match.wanted)), match) for match in matches)
         return [
-            dataclasses.replace(
-                found[id(layer.blob), layer.diff_id, _listed(descriptor)], layer=layer, wanted=descriptor
-            )
+            dataclasses.replace(found[layer.blob, layer.diff_id, _listed(descriptor)], layer=layer, wanted=descriptor)
             for layer, descriptor in pairs
         ]
 
@@ -183,15 +177,16 @@ class Matcher:
 
     def _read(self, layer: Layer) -> int:
         """Verify a layer's DiffID, once; return its plain size."""
-        key = (id(layer.blob), layer.diff_id)
+        key = (layer.blob, layer.diff_id)
         if key not in self._sizes:
-            with PlainContent(layer, self._proofs).open() as plain:
-                self._sizes[key] = drain(plain, self._count)
+            read = LayerPass(layer, self._context)
+            read.run(self._count)
+            self._sizes[key] = read.plain_size
         return self._sizes[key]
 
     def _lies_so(self, blob: Blob, wanted: Descriptor) -> bool:
         """Tell whether a blob's bytes as they lie, which are read once, are the ones wanted."""
-        key = (id(blob), wanted.digest.algorithm)
+        key = (blob, wanted.digest.algorithm)
         if key not in self._stored:
             hasher = hashlib.new(wanted.digest.algorithm)
             with blob.open() as stream:
@@ -249,37 +244,28 @@ class Matcher:
         alone = len(group) == 1
         algorithm = next(iter(wanted))[0].algorithm
         largest = max(descriptor.size for descriptor in wanted.values())
-        by_size: dict[int, dict[str, _Listed]] = {}
-        for key in wanted:
-            by_size.setdefault(key[1], {})[key[0].hex] = key
-        tries = [
-            _begin(maker, maker.encoder(self._pool.codec if alone else None, self._pool.jobs), algorithm)
-            for maker in group
-        ]
+        codec = self._pool.codec if alone else None
+        tries = [_Try(maker, maker.encoder(codec, self._pool.jobs), algorithm) for maker in group]
 
         def take(chunk: memoryview) -> None:
-            live = [one for one in tries if one.size <= largest]
+            live = [one for one in tries if one.sink.size <= largest]
             if alone:
                 for one in live:
-                    one.take(chunk)
+                    one.sink.write(chunk)
             else:
-                self._pool.map(lambda one: one.take(chunk), live)
-            self._count(chunk)
+                self._pool.map(lambda one: one.sink.write(chunk), live)
 
-        with PlainContent(layer, self._proofs).open() as plain:
-            drain(plain, take)
+        LayerPass(layer, self._context).run(take, self._count)
         found: dict[_Listed, Found] = {}
         for one in tries:
-            if one.size <= largest:
-                one.put(one.encoder.finish())
-            fitting = by_size.get(one.size, {})
-            for header, hasher in one.hashers:
-                hit = fitting.get(hasher.hexdigest())
-                if hit is not None and hit not in found:
+            digests = list(one.digests()) if one.sink.size <= largest else []
+            for header, digest in digests:
+                hit = (digest, one.sink.size)
+                if hit in wanted and hit not in found:
                     by = header.by if header is not None else one.maker.made_by
                     found[hit] = Found(one.maker.name, by, one.maker, header)
-            for key in fitting.values():
-                if key not in found:
+            for key in wanted:
+                if key[1] == one.sink.size and key not in found:
                     near.setdefault(key, []).append(one.maker.name)
         return found
 
@@ -297,48 +283,29 @@ class Matcher:
         if layer.blob is None:
             return Layer(layer.diff_id, None, wanted), None
         if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
-            return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._proofs)
-        encoder = found.maker.encoder(self._pool.codec, self._pool.jobs) if found.maker is not None else None
-        skip = _GZIP_HEADER if found.header is not None else 0
-        hasher = hashlib.new(wanted.digest.algorithm)
-        size = 0
-        out = staging.new_blob()
-        try:
-
-            def write(data: bytes | memoryview) -> None:
-                nonlocal size
-                hasher.update(data)
-                size += len(data)
-                out.write(data)
-
-            def put(data: bytes | memoryview) -> None:
-                nonlocal skip
-                part = data[skip:]
-                skip -= len(data) - len(part)
-                write(part)
-
-            if found.header is not None:
-                write(found.header.raw)
-
-            def take(chunk: memoryview) -> None:
-                put(encoder.write(chunk) if encoder is not None else chunk)
-                self._count(chunk)
-
-            with PlainContent(layer, self._proofs).open() as plain:
-                drain(plain, take)
-            if encoder is not None:
-                put(encoder.finish())
+            return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._context)
+        maker = found.maker
+        encoder = (
+            maker.encoder(self._pool.codec, self._pool.jobs) if maker is not None else profile.get("none").encoder()
+        )
+        headers = [found.header.raw] if found.header is not None else []
+        with staged_blob(staging) as out:
+            sink = EncodeSink(
+                encoder,
+                out.write,
+                algorithm=wanted.digest.algorithm,
+                headers=headers,
+                skip=_GZIP_HEADER if headers else 0,
+            )
+            LayerPass(layer, self._context).run(sink.write, self._count)
             # The source may have changed since the encoder was found.
-            got = Digest(wanted.digest.algorithm, hasher.hexdigest())
-            if got != wanted.digest or size != wanted.size:
-                raise mismatch(layer.blob.where, self._proofs.file, wanted.digest, got, size, "re-created layer")
+            got = sink.finish()[0]
+            if (got, sink.size) != (wanted.digest, wanted.size):
+                where, file = layer.blob.where, self._context.file
+                raise mismatch(where, file, wanted.digest, got, sink.size, "re-created layer")
             blob = out.finish(wanted.digest)
-        except BaseException:
-            out.abort()
-            raise
-        self._proofs.blobs.add(blob, wanted.digest, size)
-        made = Layer(layer.diff_id, blob, wanted)
-        return made, StoredContent(blob, wanted, self._proofs)
+        self._context.verified.blobs.add(blob, wanted.digest, wanted.size)
+        return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context)
 
     def may_guess(self, count: int) -> bool:
         """Tell whether as many layers may be described in vain as one more image has."""
@@ -347,29 +314,18 @@ class Matcher:
 
     def describe(self, layer: Layer, group: Sequence[Maker]) -> dict[tuple[str, Header | None], Descriptor]:
         """Return what each maker makes of a layer, behind each header, by one reading."""
-        tries = [_begin(maker, maker.encoder(None, 1), "sha256") for maker in group]
+        tries = [_Try(maker, maker.encoder(None, 1), "sha256") for maker in group]
 
         def take(chunk: memoryview) -> None:
-            self._pool.map(lambda one: one.take(chunk), tries)
-            self._count(chunk)
+            self._pool.map(lambda one: one.sink.write(chunk), tries)
 
-        with PlainContent(layer, self._proofs).open() as plain:
-            drain(plain, take)
+        LayerPass(layer, self._context).run(take, self._count)
         described = {}
         for one in tries:
-            one.put(one.encoder.finish())
             media_type = mediatype.layer_type(one.maker.compression, docker=False)
-            for header, hasher in one.hashers:
-                digest = Digest("sha256", hasher.hexdigest())
-                described[one.maker.name, header] = Descriptor(media_type, digest, one.size)
+            for header, digest in one.digests():
+                described[one.maker.name, header] = Descriptor(media_type, digest, one.sink.size)
         return described
-
-
-def _begin(maker: Maker, encoder: Encoder, algorithm: str) -> _Try:
-    if not maker.headers:
-        return _Try(maker, encoder, [(None, hashlib.new(algorithm))])
-    hashers = [(header, hashlib.new(algorithm, header.raw)) for header in maker.headers]
-    return _Try(maker, encoder, [*hashers], skip=_GZIP_HEADER)
 
 
 def _listed(wanted: Descriptor) -> _Listed:

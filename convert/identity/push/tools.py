@@ -17,8 +17,8 @@ from convert.identity import manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.model.form import Form
 from convert.model.image import Image, Layer, Manifest
-from convert.plan.transform import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -174,16 +174,16 @@ def _crane_form(layer: Layer, compression: str, *, finished: bool) -> Form:
     return Form.AGAIN if compression else Form.ENCODED
 
 
-def pushed(pusher: Pusher, images: ImageSet, done: Mapping[int, Layer]) -> ImageSet:
+def pushed(pusher: Pusher, images: ImageSet, done: Mapping[Layer, Layer]) -> ImageSet:
     """Return the images with the manifests that crane or docker pushes for them.
 
-    `done` maps `id()` of each layer to the layer as it is pushed. Both call every
+    `done` maps each layer to the layer as it is pushed. Both call every
     layer gzip, whatever it is, but for descriptors that the source dictates.
     """
     make = manifest.docker_push_manifest if pusher.tool == "docker" else manifest.crane_manifest
     made: dict[int, Image] = {}
     for image in images.images():
-        made[id(image)] = _pushed(image, tuple(done[id(layer)] for layer in image.layers), make)
+        made[id(image)] = _pushed(image, tuple(done[layer] for layer in image.layers), make)
     entries = tuple(
         dataclasses.replace(entry, node=made[id(entry.node)], descriptor=None)
         for entry in images.entries

@@ -1,0 +1,22 @@
+"""What becomes of a layer's bytes on the way to a target."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Form(Enum):
+    """What becomes of a layer's bytes on the way to a target."""
+
+    #: The bytes as stored.
+    STORED = "kept"
+    #: The uncompressed tar.
+    PLAIN = "uncompressed"
+    #: The uncompressed tar, compressed with the profile.
+    ENCODED = "compressed"
+    #: The bytes as stored, compressed though they are compressed already, as crane does (identity/push).
+    AGAIN = "compressed once more"
+    #: The bytes as stored, under the descriptor that the source dictates.
+    DESCRIBED = "named"
+    #: The bytes as stored, compressed, under the descriptor that the source dictates.
+    DESCRIBED_AGAIN = "named, compressed as it lies"
