@@ -207,7 +207,7 @@ def arguments() -> argparse.Namespace:
 
 
 def prepare(given: argparse.Namespace, imgconv: str) -> dict[str, Path]:
-    """Return the corpus by kind, made where it is missing."""
+    """Return the corpus by kind, after creating what is missing."""
     if given.archive:
         single = given.single or given.archive
         forms = {"several": given.archive.absolute(), "single": single.absolute()}

@@ -53,7 +53,7 @@ def pack(parts: Iterable[tuple[Path, Iterable[Path]]], out: Path, limit: int | N
         limit: the megabytes of files after which no more of a tree is packed.
     """
 
-    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    def general(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
         info.mtime = _EPOCH
         info.uname = info.gname = ""
         return info if info.isreg() or info.isdir() or info.issym() or info.islnk() else None
@@ -65,7 +65,7 @@ def pack(parts: Iterable[tuple[Path, Iterable[Path]]], out: Path, limit: int | N
                 if end and tar.offset + path.lstat().st_size > end:
                     continue
                 if path.is_symlink() or os.access(path, os.R_OK):
-                    tar.add(path, arcname=str(path.relative_to(tree)), recursive=False, filter=plain)
+                    tar.add(path, arcname=str(path.relative_to(tree)), recursive=False, filter=general)
 
 
 def split(tree: Path) -> Iterator[list[Path]]:
@@ -120,11 +120,11 @@ def prepare(folder: Path, imgconv: str, trees: list[Path], limit: int | None = N
     if not all(path.exists() for path in found.values()):
         layers.mkdir(exist_ok=True)
         parts = [(tree, paths) for tree in trees or [make_tree(folder)] for paths in split(tree)]
-        made = [layers / f"{number}.tar" for number, _ in enumerate(parts)]
-        for part, out in zip(parts, made, strict=True):
+        paths = [layers / f"{number}.tar" for number, _ in enumerate(parts)]
+        for part, out in zip(parts, paths, strict=True):
             pack([part], out, limit)
         pack(parts, layers / "all.tar", limit)
-        save_archive(made, found["several"], "bench/several:1")
+        save_archive(paths, found["several"], "bench/several:1")
         save_archive([layers / "all.tar"], found["single"], "bench/single:1")
         shutil.rmtree(layers)
     return found | derived(folder, imgconv, found["several"], found["single"])
@@ -132,13 +132,13 @@ def prepare(folder: Path, imgconv: str, trees: list[Path], limit: int | None = N
 
 def derived(folder: Path, imgconv: str, several: Path, single: Path) -> dict[str, Path]:
     """Make the other forms of two docker-save archives where they are missing; return all by kind."""
-    made = {
+    forms = {
         "layout": (several, "oci", folder / "layout"),
         "layout1": (single, "oci", folder / "layout1"),
         "crane": (several, "crane", folder / "crane.tar"),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    for source, form, target in made.values():
+    for source, form, target in forms.values():
         if not target.exists():
             subprocess.run([imgconv, str(source), "--to", form, str(target), "--progress", "none"], check=True)
-    return {kind: target for kind, (_, _, target) in made.items()}
+    return {kind: target for kind, (_, _, target) in forms.items()}

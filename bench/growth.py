@@ -21,7 +21,7 @@ MB = 10**6
 SIZES = (10, 100, 1000, 10_000)
 LAYERS = (1, 8, 32, 127)
 #: Megabytes of the archives with several layers: 127 layers of 1 MB.
-WHOLE = 127
+TOTAL = 127
 JOBS = (1, 2, 4)
 JOBS_SIZE = 400
 #: Larger archives, in megabytes, are converted once.
@@ -34,7 +34,7 @@ def _cases() -> Iterator[tuple[str, str, int, int, int | None]]:
     for size in SIZES:
         yield "bytes, one layer", f"{size} MB", size, 1, None
     for count in LAYERS:
-        yield f"layers, {WHOLE} MB in all", f"{count} layers", WHOLE, count, None
+        yield f"layers, {TOTAL} MB in all", f"{count} layers", TOTAL, count, None
     for jobs in JOBS:
         yield f"jobs, {JOBS_SIZE} MB, one layer", f"--jobs {jobs}", JOBS_SIZE, 1, jobs
 
@@ -97,14 +97,14 @@ class _Repeated(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
-        made = bytearray()
-        while len(made) < wanted:
-            part = self._file.read(wanted - len(made))
+        result = bytearray()
+        while len(result) < wanted:
+            part = self._file.read(wanted - len(result))
             if not part:
                 self._file.seek(0)
-            made += part
+            result += part
         self._left -= wanted
-        return bytes(made)
+        return bytes(result)
 
     def close(self) -> None:
         self._file.close()
@@ -116,13 +116,13 @@ def _archive(data: Path, out: Path, megabytes: int, layers: int) -> None:
     each = megabytes * MB // layers
     folder = out.parent / "grow-layers"
     folder.mkdir(parents=True, exist_ok=True)
-    made = []
+    result = []
     for number in range(layers):
         path = folder / f"{number}.tar"
         with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar, _Repeated(data, number * each, each) as file:
             info = tarfile.TarInfo(f"file-{number}")
             info.size = each
             tar.addfile(info, file)  # type: ignore[arg-type] # reads
-        made.append(path)
-    corpus.save_archive(made, out, f"bench/grow:{json.dumps(megabytes)}")
+        result.append(path)
+    corpus.save_archive(result, out, f"bench/grow:{json.dumps(megabytes)}")
     shutil.rmtree(folder)

@@ -196,8 +196,8 @@ def diff_ids_of_layout(path: Path) -> list[str]:
         with _blob_file(path, layer["digest"]) as raw:
             assert "sha256:" + hashlib.file_digest(raw, "sha256").hexdigest() == layer["digest"], layer
             raw.seek(0)
-            with gzip.GzipFile(fileobj=raw) as plain:
-                got = "sha256:" + hashlib.file_digest(plain, "sha256").hexdigest()  # type: ignore[arg-type] # reads
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                got = "sha256:" + hashlib.file_digest(unpacked, "sha256").hexdigest()  # type: ignore[arg-type] # reads
         assert got == wanted, f"{path}: layer {layer['digest']} is {got}, not {wanted}"
     return list(config["rootfs"]["diff_ids"])
 

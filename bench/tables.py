@@ -27,7 +27,7 @@ def table(headings: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def setting(record: Record) -> str:
-    """Return a paragraph about when, on what machine and with which tools a record was made."""
+    """Return a paragraph about when, on which machine and with which tools a record was measured."""
     about = record.machine
     processor = f" of {about['processor']}" if "processor" in about else ""
     machine = f"{about['cores']} cores{processor}, {about['system']}, Python {about['python']}"

@@ -6,7 +6,7 @@ GO are go programs of the two generations (either may be left out), FILEs the in
 while they are encoded. Runs of imgconv and of Go alternate and the best of each is taken, so that both meet
 the same machine. Outputs are compared first. The table has MB/s of Go, of one core and of the workers
 (best wall time each), and the ratios of one core to Go and of workers to one core; `bound` is what two free
-cores could give at best, by processor time. `noise` is an incompressible input made here.
+cores could give at best, by processor time. `noise` is an incompressible input, created at the start.
 --record adds the result to bench/records.
 """
 
@@ -58,8 +58,8 @@ def ours(path: Path, generation: str, level: int, workers: int, to: Counter) -> 
     with ThreadPoolExecutor(workers) as executor, path.open("rb", buffering=0) as file:
         began, used = time.perf_counter(), processor_time()
         encoder = GoGzipEncoder(generation, level, executor if workers > 1 else None, workers)
-        while (made := encoder.take(file)) is not None:
-            to.write(made)
+        while (data := encoder.take(file)) is not None:
+            to.write(data)
         to.write(encoder.finish())
         return time.perf_counter() - began, processor_time() - used, encoder.repaired
 
