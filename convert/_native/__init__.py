@@ -1,9 +1,33 @@
-"""The C core: encoders whose bytes equal those of Go's compress/flate.
+"""The C core: encoders with the bytes of Go's compress/flate, GNU gzip and zlib.
 
-`encoder.h` says what an encoder is, `docs/encoders.md` how one stream is encoded on many
-cores. `convert.codec` is the only user.
+`encoder.h` defines what an encoder is, `docs/encoders.md` describes how one stream is encoded
+on many cores.
 """
 
-from convert._native._binding import LEVEL_HUFFMAN, LEVEL_STORE, Coding, Encoder, Joiner, Segment, segment_geometry
+from convert._native._binding import (
+    FAMILY_GNU_GZIP,
+    FAMILY_GO126,
+    FAMILY_GO127,
+    FAMILY_ZLIB,
+    LEVEL_HUFFMAN,
+    LEVEL_STORE,
+    Batch,
+    Encoder,
+    ParallelEncoder,
+    Segment,
+    segment_geometry,
+)
 
-__all__ = ["LEVEL_HUFFMAN", "LEVEL_STORE", "Coding", "Encoder", "Joiner", "Segment", "segment_geometry"]
+__all__ = [
+    "FAMILY_GNU_GZIP",
+    "FAMILY_GO126",
+    "FAMILY_GO127",
+    "FAMILY_ZLIB",
+    "LEVEL_HUFFMAN",
+    "LEVEL_STORE",
+    "Batch",
+    "Encoder",
+    "ParallelEncoder",
+    "Segment",
+    "segment_geometry",
+]

@@ -4,26 +4,31 @@ from typing import final
 
 from typing_extensions import Buffer
 
+FAMILY_GNU_GZIP: int
+FAMILY_ZLIB: int
+FAMILY_GO126: int
+FAMILY_GO127: int
 LEVEL_HUFFMAN: int
 LEVEL_STORE: int
 
-def segment_geometry(generation: int, level: int, /) -> tuple[int, int, int, int] | None:
-    """Return (unit, before, after, history) in bytes, or None if the encoder works in order only.
+def segment_geometry(family: int, level: int, /) -> tuple[int, int, int, int] | None:
+    """Return (unit, before, after, history) in bytes, or None if the encoder is not parallel.
 
-    Segments are multiples of `unit`. They need `after` bytes after them, but for the last;
-    `history` before them to be joined, and `before` to be run, as far as the stream has it.
+    The size of a segment is a multiple of `unit`, except for the last one. A segment needs
+    `after` bytes of input behind it, except for the last one; `history` bytes before it to be
+    joined, and `before` to be run, or as many as the stream has.
     Raises ValueError for an unknown encoder.
     """
 
 @final
 class Encoder:
-    """A raw DEFLATE stream, made in order.
+    """A raw DEFLATE stream, written in order.
 
-    `generation` is 126 or 127, `level` 1 to 9, LEVEL_HUFFMAN or LEVEL_STORE. A call while
-    another thread is in one raises RuntimeError.
+    `family` is one of the FAMILY constants, `level` 1 to 9, LEVEL_HUFFMAN or LEVEL_STORE. A
+    call while another thread is in one raises RuntimeError.
     """
 
-    def __new__(cls, generation: int, level: int) -> Encoder: ...
+    def __new__(cls, family: int, level: int) -> Encoder: ...
     def write(self, data: Buffer, /) -> bytes:
         """Take input; return the output that is complete."""
 
@@ -32,79 +37,79 @@ class Encoder:
 
 @final
 class Segment:
-    """Part of a stream, to be worked on apart from the rest. Made by `Joiner.segment`."""
+    """A part of a stream, to be parsed independently of the rest. Made by `ParallelEncoder.segment`."""
 
     def run(self, previous: Segment | None = None, /) -> None:
-        """Do the work, on whichever thread.
+        """Parse the segment, on any thread.
 
-        `previous`, the segment right before, has run: the guess is that the stream's state here is
-        the one that ended in, which needs no warming up. Encoders that do not cut their input do not
-        look at it. Raises ValueError if it is not that segment or has not run, or if neither it nor
-        enough of the input before is there.
+        `previous`, the segment directly before, has run: the guess is that the stream has the
+        state here in which it ended, which needs no warming up. Encoders that do not cut their
+        input ignore it. Raises ValueError if it is not that segment or has not run, or if there
+        is neither it nor enough input before the segment.
         """
 
 @final
-class Coding:
-    """Blocks of a stream whose tokens are known, to be coded. Made by `Joiner.join`."""
+class Batch:
+    """Blocks of a stream whose tokens are known. Made by `ParallelEncoder.join`."""
 
     @property
     def planned(self) -> bool:
-        """Whether there is nothing left to plan."""
+        """Whether nothing is left to plan."""
 
     def plan(self) -> None:
-        """Do the part of the work that needs nothing settled, on whichever thread."""
+        """Do the work that needs no other batch, on any thread."""
 
     def run(self) -> None:
-        """Do the rest of the work, on whichever thread. Raises ValueError before it is settled."""
+        """Write the bits, on any thread. Raises ValueError before the batch is decided."""
 
 @final
-class Joiner:
-    """Makes one stream of segments; the bytes are those of `Encoder`."""
+class ParallelEncoder:
+    """A raw DEFLATE stream made of segments, with the bytes of `Encoder`."""
 
-    def __new__(cls, generation: int, level: int) -> Joiner: ...
+    def __new__(cls, family: int, level: int) -> ParallelEncoder: ...
     def segment(self, data: Buffer, before: int, size: int, position: int, last: bool) -> Segment:
         """Make a part of the stream, to be run and joined.
 
-        `data` holds `before` bytes of earlier input, `size` bytes of the segment, then what
-        follows; it must not change while the segment, or a coding made of it, exists.
+        `data` contains `before` bytes of earlier input, `size` bytes of the segment, then what
+        follows; it must not change while the segment, or a batch made of it, exists.
         """
 
-    def join(self, segment: Segment, /) -> Coding:
-        """Take the next segment; what is returned is to be settled, run and appended.
+    def join(self, segment: Segment, /) -> Batch:
+        """Take the next segment; return a batch to be decided, run and appended.
 
-        If it has run, what it guessed is checked and repaired; else it is parsed here and
-        now, from the state in which the stream stands.
+        If the segment has run, its guess is checked and repaired; otherwise it is parsed here,
+        from the state of the stream.
         """
 
-    def settle(self, coding: Coding, /) -> None:
-        """Settle how the next coding is written, in the order `join` made them.
+    def decide(self, batch: Batch, /) -> None:
+        """Decide how the next batch is written, in the order in which `join` made them.
 
-        What nobody has planned is planned here and now.
+        Blocks without a plan are planned here.
         """
 
-    def append(self, coding: Coding, /) -> bytes:
-        """Take the next coding, in the order `join` made them, which has run."""
+    def append(self, batch: Batch, /) -> bytes:
+        """Append the next batch, in the order in which `join` made them; it has run."""
 
     def write(self, data: Buffer, /) -> bytes:
         """Take input in order, as `Encoder` does; return the output that is complete.
 
-        For encoders that cut the input into blocks; for the others ValueError.
+        Raises ValueError for encoders that do not cut the input into blocks.
         """
 
     def finish(self) -> bytes:
         """End a stream in order; return the rest of the output. Once."""
 
     def hand_over(self) -> tuple[bytes, int]:
-        """Leave off working in order: the stream goes on with segments.
+        """Stop writing in order: the stream continues with segments.
 
-        Return the input of which no output was made, at most a unit, behind the `history` before
-        it, and the size of the latter.
+        Return the input that is not in the output yet, at most a unit, with the `history` before
+        it in front, and the size of the latter.
         """
 
     def take_over(self, data: Buffer, before: int, /) -> None:
-        """Go on in order, when every coding is appended.
+        """Continue in order, after every batch was appended.
 
-        `data` holds `history` before the first byte that was in no segment, and then 1 to
+        `data` contains `history` before the first byte that was in no segment, and then 1 to
         `unit` bytes.
         """
 

@@ -1,9 +1,8 @@
 /*
- * The Python face of the core: convert._native._binding. The only file that knows Python.
+ * The Python module convert._native._binding. The only file that includes Python.h.
  *
- * Built for the stable ABI of Python 3.11 on. Each call that works on data releases the
- * GIL; each object is used by one call at a time, and a second one while the first runs
- * raises RuntimeError instead of corrupting it.
+ * Built for the stable ABI of Python 3.11 and later. Calls that process data release the GIL. An
+ * object is used by one call at a time; a second call while the first runs raises RuntimeError.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -11,34 +10,46 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "parallel/block_serial.h"
 #include "encoder.h"
-#include "parallel/two_step.h"
-#include "upper_halves.h"
 
-/* Around all that works on data: others may run Python meanwhile. */
-#define BEGIN_WORK                                                                               \
-    Py_BEGIN_ALLOW_THREADS                                                                       \
-    clear_upper_halves();
+/*
+ * Clear the upper halves of x86's vector registers; a few cycles.
+ *
+ * After AVX code that does not clear them at its end (such as the CRC-32 of ISA-L), every SSE
+ * instruction of the thread waits for the previous value of its register: encoders lost 8 to 14 %
+ * of their speed, on an Intel Sapphire Rapids.
+ */
+static inline void clear_upper_halves(void) {
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("vzeroupper" ::
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                               "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                               "xmm15");
+#endif
+}
+
+/* Around code that processes data: other threads may run Python meanwhile. */
+#define BEGIN_WORK Py_BEGIN_ALLOW_THREADS clear_upper_halves();
 #define END_WORK Py_END_ALLOW_THREADS
 
 typedef struct {
     PyObject *encoder_type;
     PyObject *segment_type;
-    PyObject *coding_type;
-    PyObject *joiner_type;
+    PyObject *batch_type;
+    PyObject *parallel_type;
 } module_state;
 
 static struct PyModuleDef module_definition;
 
-/* ---- What all objects share ------------------------------------------------------------ */
+/* ---- Common to all objects ------------------------------------------------------------ */
 
 #define OUTPUT_LOST "output of this stream was lost"
 
-/* Taken by whichever call uses an object; never waited for. */
+/* Set by the call that uses an object; no call waits for it. */
 typedef atomic_flag busy_flag;
 
-static int take(busy_flag *busy) {
+static int acquire(busy_flag *busy) {
     if (atomic_flag_test_and_set_explicit(busy, memory_order_acquire)) {
         PyErr_SetString(PyExc_RuntimeError, "the object is in use by another thread");
         return -1;
@@ -46,20 +57,20 @@ static int take(busy_flag *busy) {
     return 0;
 }
 
-static void give_back(busy_flag *busy) {
+static void release(busy_flag *busy) {
     atomic_flag_clear_explicit(busy, memory_order_release);
 }
 
 /* Free an object of a heap type and drop its reference to the type. */
 static void free_object(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
+    freefunc free_memory = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    free_memory(self);
     Py_DECREF(type);
 }
 
-/* The memory of one parallel stream, used again and again: its objects are few, large, all
- * alike and soon gone. Only touched with the GIL held. */
+/* Reuses the memory of one parallel stream: its objects are few, large, of similar size and
+ * short-lived. Used only with the GIL held. */
 enum { POOL_SPARES = 16 };
 
 typedef struct {
@@ -90,7 +101,7 @@ static void pool_leave(memory_pool *pool) {
     free(pool);
 }
 
-/* At least *size bytes, how many is put back into *size; or NULL with an exception. */
+/* Return at least *size bytes and set *size to their number; or NULL with an exception. */
 static void *pool_take(memory_pool *pool, size_t *size) {
     size_t best = POOL_SPARES;
     for (size_t i = 0; i < POOL_SPARES; i++) {
@@ -98,7 +109,7 @@ static void *pool_take(memory_pool *pool, size_t *size) {
             (best == POOL_SPARES || pool->spare[i].size < pool->spare[best].size))
             best = i;
     }
-    /* Not far too much: a small segment's memory is not a large one's. */
+    /* Not if it is far too large: a small segment does not need a large one's memory. */
     if (best < POOL_SPARES && pool->spare[best].size / 2 <= *size) {
         void *memory = pool->spare[best].memory;
         *size = pool->spare[best].size;
@@ -122,77 +133,67 @@ static void pool_give(memory_pool *pool, void *memory, size_t size) {
     free(memory);
 }
 
-/* Output is made in a room and copied, because the limited API cannot shrink a bytes object. */
-static PyObject *bytes_of(const uint8_t *room, size_t size) {
-    return PyBytes_FromStringAndSize((const char *)room, (Py_ssize_t)size);
+/* Output is copied from a buffer, because the limited API cannot shrink a bytes object. */
+static PyObject *bytes_of(const uint8_t *buffer, size_t size) {
+    return PyBytes_FromStringAndSize((const char *)buffer, (Py_ssize_t)size);
 }
 
-static int check_profile(int generation, int level) {
-    if (find_block_encoder(generation, level) != NULL ||
-        find_token_encoder(generation, level) != NULL)
+/* The profile that has an encoder; or -1 with an exception. */
+static int check_profile(int family, int level, encoder_profile *profile) {
+    *profile = (encoder_profile){(enum family)family, level};
+    if (registry_serial(*profile) != NULL)
         return 0;
-    PyErr_Format(PyExc_ValueError, "no encoder of generation %d, level %d", generation, level);
+    PyErr_Format(PyExc_ValueError, "no encoder of family %d, level %d", family, level);
     return -1;
 }
 
-/* ---- Encoder: a stream in order -------------------------------------------------------- */
+/* ---- Encoder: a stream written in order -------------------------------------------------- */
 
 typedef struct {
-    PyObject_HEAD
-    busy_flag busy;
+    PyObject_HEAD busy_flag busy;
     bool finished;
-    bool lost; /* output could not be given: nothing may come behind it */
-    const token_encoder *tokens; /* one of the two ways, the other NULL */
-    block_stream *blocks;
-    bit_tail tail; /* of blocks */
-    void *memory;
+    bool lost; /* output could not be returned: no more may follow */
+    const serial_encoder *serial;
+    bit_tail tail;
+    void *state;
 } encoder_object;
 
 static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"generation", "level", NULL};
-    int generation, level;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Encoder", names, &generation, &level) ||
-        check_profile(generation, level) < 0)
+    static char *names[] = {"family", "level", NULL};
+    int family, level;
+    encoder_profile profile;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Encoder", names, &family, &level) ||
+        check_profile(family, level, &profile) < 0)
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     encoder_object *self = (encoder_object *)allocate(type, 0);
     if (self == NULL)
         return NULL;
     atomic_flag_clear(&self->busy);
-    const block_encoder *blocks = find_block_encoder(generation, level);
-    self->tokens = find_token_encoder(generation, level);
-    self->memory = malloc(blocks != NULL ? block_stream_size(blocks) : self->tokens->state_size);
-    if (self->memory == NULL) {
+    self->serial = registry_serial(profile);
+    self->state = malloc(self->serial->state_size(profile));
+    if (self->state == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    if (blocks != NULL)
-        self->blocks = block_stream_init(self->memory, blocks, level);
-    else
-        self->tokens->init(self->memory, level);
+    self->serial->init(self->state, profile);
     return (PyObject *)self;
 }
 
 static void encoder_dealloc(PyObject *object) {
-    free(((encoder_object *)object)->memory);
+    free(((encoder_object *)object)->state);
     free_object(object);
 }
 
-/* Bytes for write(n), or for finish() if data is NULL. Called with the flag taken. */
+/* The output of write(n), or of finish() if data is NULL. Called with the flag set. */
 static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t n) {
-    size_t bound = self->blocks != NULL ? block_stream_bound(self->blocks, n)
-                                        : self->tokens->bound(self->memory, n);
-    uint8_t *out = malloc(bound);
+    uint8_t *out = malloc(self->serial->bound(self->state, n));
     if (out == NULL)
         return PyErr_NoMemory();
     size_t size;
     BEGIN_WORK
-    if (data == NULL)
-        size = self->blocks != NULL ? block_stream_finish(self->blocks, &self->tail, out)
-                                    : self->tokens->finish(self->memory, out);
-    else
-        size = self->blocks != NULL ? block_stream_write(self->blocks, data, n, &self->tail, out)
-                                    : self->tokens->write(self->memory, data, n, out);
+    size = data == NULL ? self->serial->finish(self->state, &self->tail, out)
+                        : self->serial->write(self->state, data, n, &self->tail, out);
     END_WORK
     PyObject *bytes = bytes_of(out, size);
     free(out);
@@ -200,9 +201,8 @@ static PyObject *encoder_step(encoder_object *self, const uint8_t *data, size_t 
     return bytes;
 }
 
-/* Whether more may come; if not, with an exception: what is wrong if the stream is finished, or that
- * output is lost. */
-static bool encoder_goes_on(const encoder_object *self, const char *finished) {
+/* Whether the stream may continue; if not, with an exception: finished, or output is lost. */
+static bool encoder_continues(const encoder_object *self, const char *finished) {
     if (!self->lost && !self->finished)
         return true;
     PyErr_SetString(PyExc_ValueError, self->lost ? OUTPUT_LOST : finished);
@@ -215,11 +215,11 @@ static PyObject *encoder_write(PyObject *object, PyObject *data) {
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (take(&self->busy) == 0) {
-        if (encoder_goes_on(self, "write() after finish()"))
+    if (acquire(&self->busy) == 0) {
+        if (encoder_continues(self, "write() after finish()"))
             result = view.len == 0 ? PyBytes_FromStringAndSize(NULL, 0)
                                    : encoder_step(self, view.buf, (size_t)view.len);
-        give_back(&self->busy);
+        release(&self->busy);
     }
     PyBuffer_Release(&view);
     return result;
@@ -228,14 +228,14 @@ static PyObject *encoder_write(PyObject *object, PyObject *data) {
 static PyObject *encoder_finish(PyObject *object, PyObject *unused) {
     encoder_object *self = (encoder_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (acquire(&self->busy) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (encoder_goes_on(self, "finish() called twice")) {
+    if (encoder_continues(self, "finish() called twice")) {
         self->finished = true;
         result = encoder_step(self, NULL, 0);
     }
-    give_back(&self->busy);
+    release(&self->busy);
     return result;
 }
 
@@ -248,7 +248,7 @@ static PyMethodDef encoder_methods[] = {
 };
 
 static PyType_Slot encoder_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Encoder(generation, level)\n--\n\nA raw DEFLATE stream, made in order.")},
+    {Py_tp_doc, PyDoc_STR("Encoder(family, level)\n--\n\nA raw DEFLATE stream, written in order.")},
     {Py_tp_new, encoder_new},
     {Py_tp_dealloc, encoder_dealloc},
     {Py_tp_methods, encoder_methods},
@@ -262,20 +262,19 @@ static PyType_Spec encoder_spec = {
     .slots = encoder_slots,
 };
 
-/* ---- Segment: a part of a stream, which may be guessed at -------------------------------- */
+/* ---- Segment: a part of a stream, which may be parsed from a guess ----------------------- */
 
 typedef struct {
-    PyObject_HEAD
-    busy_flag busy;
-    bool guessable; /* there is enough before it to warm up in */
+    PyObject_HEAD busy_flag busy;
+    bool guessable; /* there is enough input before it to guess its state */
     bool has_run;
     bool joined;
-    Py_buffer view; /* the input, held for as long as anyone may look at it */
+    Py_buffer view; /* the input, kept as long as it may be read */
     segment_input input;
     encoder_profile profile;
-    const two_step_encoder *steps;
-    void *part; /* the encoder's segment: NULL unless it is being run or has run */
-    memory_pool *pool; /* its joiner's, and no other's as long as anyone holds it */
+    const parallel_encoder *parallel;
+    void *segment;     /* NULL unless it is running or has run */
+    memory_pool *pool; /* also identifies the stream */
     void *memory;
     size_t memory_size;
 } segment_object;
@@ -290,35 +289,35 @@ static void segment_dealloc(PyObject *object) {
     free_object(object);
 }
 
-/* The memory goes to whoever wants it next. */
-static void segment_forget(segment_object *self) {
+/* Return the memory to the pool. */
+static void segment_free_memory(segment_object *self) {
     pool_give(self->pool, self->memory, self->memory_size);
     self->memory = NULL;
-    self->part = NULL;
+    self->segment = NULL;
 }
 
 static int segment_prepare(segment_object *self, const void *previous) {
     if (!self->guessable && previous == NULL) {
-        PyErr_SetString(PyExc_ValueError, "there is too little before the segment to guess at it");
+        PyErr_SetString(PyExc_ValueError, "too little input before the segment to guess its state");
         return -1;
     }
-    self->memory_size = self->steps->segment_memory(self->profile, self->input.size);
+    self->memory_size = self->parallel->segment_size(self->profile, self->input.size);
     self->memory = pool_take(self->pool, &self->memory_size);
     if (self->memory == NULL)
         return -1;
-    self->part = self->steps->segment_init(self->memory, self->profile, &self->input);
+    self->segment = self->parallel->segment_init(self->memory, self->profile, &self->input);
     return 0;
 }
 
-/* The encoder's part of the segment right before this one, NULL if `object` is None or there is
- * nothing of it any more; or -1 with an exception. What is looked at of it, nobody writes to any more. */
-static int part_before(const segment_object *self, PyObject *object, const void **part) {
-    *part = NULL;
+/* The encoder's segment in front of this one, NULL if `object` is None or its memory was freed; or
+ * -1 with an exception. What is read of it is not written any more. */
+static int previous_segment(const segment_object *self, PyObject *object, const void **segment) {
+    *segment = NULL;
     if (object == Py_None)
         return 0;
     const segment_object *previous = (const segment_object *)object;
     if (!Py_IS_TYPE(object, Py_TYPE((PyObject *)self))) {
-        PyErr_SetString(PyExc_TypeError, "a Segment is wanted");
+        PyErr_SetString(PyExc_TypeError, "expected a Segment");
         return -1;
     }
     if (previous->pool != self->pool || !previous->has_run ||
@@ -326,8 +325,8 @@ static int part_before(const segment_object *self, PyObject *object, const void 
         PyErr_SetString(PyExc_ValueError, "not the segment before, or it has not run");
         return -1;
     }
-    if (self->steps->codes_from_segment)
-        *part = previous->part;
+    if (self->parallel->batches_use_segments)
+        *segment = previous->segment;
     return 0;
 }
 
@@ -335,17 +334,17 @@ static PyObject *segment_run(PyObject *object, PyObject *args) {
     segment_object *self = (segment_object *)object;
     PyObject *before = Py_None;
     const void *previous;
-    if (!PyArg_ParseTuple(args, "|O:run", &before) || part_before(self, before, &previous) < 0 ||
-        take(&self->busy) < 0)
+    if (!PyArg_ParseTuple(args, "|O:run", &before) ||
+        previous_segment(self, before, &previous) < 0 || acquire(&self->busy) < 0)
         return NULL;
     bool failed = false;
     if (!self->has_run && !self->joined && !(failed = segment_prepare(self, previous) < 0)) {
         BEGIN_WORK
-        self->steps->segment_run(self->part, previous);
+        self->parallel->segment_run(self->segment, previous);
         END_WORK
         self->has_run = true;
     }
-    give_back(&self->busy);
+    release(&self->busy);
     if (failed)
         return NULL;
     Py_RETURN_NONE;
@@ -354,12 +353,12 @@ static PyObject *segment_run(PyObject *object, PyObject *args) {
 static PyMethodDef segment_methods[] = {
     {"run", segment_run, METH_VARARGS,
      PyDoc_STR("run($self, previous=None, /)\n--\n\n"
-               "Do the work, on whichever thread: from where `previous` has ended, if that is given.")},
+               "Parse, on any thread: from where `previous` ended, if it is given.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot segment_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Part of a stream, to be worked on apart from the rest.")},
+    {Py_tp_doc, PyDoc_STR("A part of a stream, to be parsed independently of the rest.")},
     {Py_tp_dealloc, segment_dealloc},
     {Py_tp_methods, segment_methods},
     {0, NULL},
@@ -372,26 +371,25 @@ static PyType_Spec segment_spec = {
     .slots = segment_slots,
 };
 
-/* ---- Coding: the blocks that a joined segment completes ---------------------------------- */
+/* ---- Batch: the blocks that a joined segment completes ----------------------------------- */
 
 typedef struct {
-    PyObject_HEAD
-    busy_flag busy;
+    PyObject_HEAD busy_flag busy;
     bool planned;
-    bool settled;
+    bool decided;
     bool has_run;
-    PyObject *segment; /* its input, and perhaps more, is still needed */
-    unsigned long long number; /* among its codings */
-    bool last; /* the stream ends with it */
-    bit_piece piece; /* when it has run */
-    const two_step_encoder *steps;
-    memory_pool *pool; /* its joiner's */
+    PyObject *segment;         /* keeps the input, and perhaps the tokens */
+    unsigned long long number; /* in its stream */
+    bool last;                 /* the stream ends with it */
+    bit_span bits;             /* once it has run */
+    const parallel_encoder *parallel;
+    memory_pool *pool; /* also identifies the stream */
     void *memory;
     size_t memory_size;
-} coding_object;
+} batch_object;
 
-static void coding_dealloc(PyObject *object) {
-    coding_object *self = (coding_object *)object;
+static void batch_dealloc(PyObject *object) {
+    batch_object *self = (batch_object *)object;
     if (self->pool != NULL)
         pool_give(self->pool, self->memory, self->memory_size);
     pool_leave(self->pool);
@@ -399,131 +397,133 @@ static void coding_dealloc(PyObject *object) {
     free_object(object);
 }
 
-static PyObject *coding_plan(PyObject *object, PyObject *unused) {
-    coding_object *self = (coding_object *)object;
+static PyObject *batch_plan(PyObject *object, PyObject *unused) {
+    batch_object *self = (batch_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (acquire(&self->busy) < 0)
         return NULL;
     if (!self->planned) {
         BEGIN_WORK
-        self->steps->coding_plan(self->memory);
+        self->parallel->batch_plan(self->memory);
         END_WORK
         self->planned = true;
     }
-    give_back(&self->busy);
+    release(&self->busy);
     Py_RETURN_NONE;
 }
 
-static PyObject *coding_run(PyObject *object, PyObject *unused) {
-    coding_object *self = (coding_object *)object;
+static PyObject *batch_run(PyObject *object, PyObject *unused) {
+    batch_object *self = (batch_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (acquire(&self->busy) < 0)
         return NULL;
-    if (!self->settled) {
-        PyErr_SetString(PyExc_ValueError, "the coding is not settled yet");
-        give_back(&self->busy);
+    if (!self->decided) {
+        PyErr_SetString(PyExc_ValueError, "the batch is not decided yet");
+        release(&self->busy);
         return NULL;
     }
     if (!self->has_run) {
         BEGIN_WORK
-        self->steps->coding_run(self->memory);
+        self->parallel->batch_run(self->memory);
         END_WORK
-        self->piece = ((const coding_bits *)self->memory)->piece;
+        self->bits = ((const batch_output *)self->memory)->bits;
         self->has_run = true;
     }
-    give_back(&self->busy);
+    release(&self->busy);
     Py_RETURN_NONE;
 }
 
-static PyObject *coding_planned(PyObject *object, void *unused) {
+static PyObject *batch_planned(PyObject *object, void *unused) {
     (void)unused;
-    return PyBool_FromLong(((coding_object *)object)->planned);
+    return PyBool_FromLong(((batch_object *)object)->planned);
 }
 
-static PyMethodDef coding_methods[] = {
-    {"plan", coding_plan, METH_NOARGS,
-     PyDoc_STR("plan($self, /)\n--\n\nDo the part of the work that needs nothing settled, on whichever thread.")},
-    {"run", coding_run, METH_NOARGS,
-     PyDoc_STR("run($self, /)\n--\n\nDo the rest of the work, on whichever thread.")},
+static PyMethodDef batch_methods[] = {
+    {"plan", batch_plan, METH_NOARGS,
+     PyDoc_STR("plan($self, /)\n--\n\nDo the work that needs no other batch, on any thread.")},
+    {"run", batch_run, METH_NOARGS,
+     PyDoc_STR("run($self, /)\n--\n\nWrite the bits, on any thread.")},
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef coding_attributes[] = {
-    {"planned", coding_planned, NULL, PyDoc_STR("Whether there is nothing left to plan."), NULL},
+static PyGetSetDef batch_attributes[] = {
+    {"planned", batch_planned, NULL, PyDoc_STR("Whether nothing is left to plan."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyType_Slot coding_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Blocks of a stream whose tokens are known, to be coded.")},
-    {Py_tp_dealloc, coding_dealloc},
-    {Py_tp_methods, coding_methods},
-    {Py_tp_getset, coding_attributes},
+static PyType_Slot batch_slots[] = {
+    {Py_tp_doc, PyDoc_STR("Blocks of a stream whose tokens are known.")},
+    {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_methods, batch_methods},
+    {Py_tp_getset, batch_attributes},
     {0, NULL},
 };
 
-static PyType_Spec coding_spec = {
-    .name = "convert._native._binding.Coding",
-    .basicsize = sizeof(coding_object),
+static PyType_Spec batch_spec = {
+    .name = "convert._native._binding.Batch",
+    .basicsize = sizeof(batch_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = coding_slots,
+    .slots = batch_slots,
 };
 
-/* ---- Joiner: segments in order, checked and put together ----------------------------------- */
+/* ---- ParallelEncoder: a stream made of segments ------------------------------------------ */
 
 typedef struct {
-    PyObject_HEAD
-    busy_flag busy;
+    PyObject_HEAD busy_flag busy;
     encoder_profile profile;
     bool in_order;               /* written to, and not handed over since */
     bool handed_over;            /* and not taken over since */
-    unsigned long long position; /* of the next segment or, in order, write */
-    unsigned long long joined;   /* codings made */
-    unsigned long long settled;  /* and of which it is known how they are coded */
-    unsigned long long appended; /* codings taken */
+    unsigned long long position; /* of the next segment or write() */
+    unsigned long long joined;   /* batches made */
+    unsigned long long decided;  /* batches decided */
+    unsigned long long appended; /* batches appended */
     bool finished;
-    bool lost; /* output could not be given: nothing may come behind it */
+    bool lost;                   /* output could not be returned: no more may follow */
     unsigned long long segments; /* made */
-    PyObject *last;              /* the segment joined last, which the encoder may look at */
+    PyObject *last;              /* the segment joined last, which the encoder may read */
     bit_tail tail;               /* of the stream */
-    const two_step_encoder *steps;
-    void *whole; /* the encoder's joiner */
-    memory_pool *pool; /* for segments and codings */
+    const parallel_encoder *parallel;
+    const serial_encoder *serial;
+    void *stream;
+    memory_pool *pool; /* for segments and batches */
     void *memory;
-    uint8_t *out; /* where output is made, before its size is known */
+    uint8_t *out; /* output, before its size is known */
     size_t out_size;
-} joiner_object;
+} parallel_object;
 
-static PyObject *joiner_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    static char *names[] = {"generation", "level", NULL};
+static PyObject *parallel_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"family", "level", NULL};
+    int family, level;
     encoder_profile profile;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:Joiner", names, &profile.generation,
-                                     &profile.level) ||
-        check_profile(profile.generation, profile.level) < 0)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:ParallelEncoder", names, &family,
+                                     &level) ||
+        check_profile(family, level, &profile) < 0)
         return NULL;
-    const two_step_encoder *steps = find_two_step_encoder(profile);
-    if (steps == NULL) {
-        PyErr_SetString(PyExc_ValueError, "this encoder works in order only");
+    const parallel_encoder *parallel = registry_parallel(profile);
+    if (parallel == NULL) {
+        PyErr_SetString(PyExc_ValueError, "this encoder is not parallel");
         return NULL;
     }
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    joiner_object *self = (joiner_object *)allocate(type, 0);
+    parallel_object *self = (parallel_object *)allocate(type, 0);
     if (self == NULL)
         return NULL;
     atomic_flag_clear(&self->busy);
     self->profile = profile;
-    self->steps = steps;
-    self->memory = malloc(steps->joiner_memory(profile));
+    self->parallel = parallel;
+    self->serial = registry_serial(profile);
+    self->memory = malloc(parallel->stream_size(profile));
     self->pool = pool_new();
     if (self->memory == NULL || self->pool == NULL) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    self->whole = steps->joiner_init(self->memory, profile);
+    self->stream = parallel->stream_init(self->memory, profile);
     return (PyObject *)self;
 }
 
-static void joiner_dealloc(PyObject *object) {
-    joiner_object *self = (joiner_object *)object;
+static void parallel_dealloc(PyObject *object) {
+    parallel_object *self = (parallel_object *)object;
     free(self->memory);
     free(self->out);
     Py_XDECREF(self->last);
@@ -531,26 +531,26 @@ static void joiner_dealloc(PyObject *object) {
     free_object(object);
 }
 
-/* Take the joiner, of which nothing is lost; or -1 with an exception. */
-static int joiner_take(joiner_object *self) {
-    if (take(&self->busy) < 0)
+/* Acquire the stream, unless output is lost; or -1 with an exception. */
+static int parallel_take(parallel_object *self) {
+    if (acquire(&self->busy) < 0)
         return -1;
     if (!self->lost)
         return 0;
-    give_back(&self->busy);
+    release(&self->busy);
     PyErr_SetString(PyExc_ValueError, OUTPUT_LOST);
     return -1;
 }
 
-/* The output as bytes; if there is no memory for it, it is lost. */
-static PyObject *joiner_output(joiner_object *self, const uint8_t *out, size_t size) {
+/* Return the output as bytes; without memory for them it is lost. */
+static PyObject *parallel_output(parallel_object *self, const uint8_t *out, size_t size) {
     PyObject *bytes = bytes_of(out, size);
     self->lost = bytes == NULL;
     return bytes;
 }
 
-/* Room for so much output, until the next call; or NULL with an exception. */
-static uint8_t *room_for_output(joiner_object *self, size_t size) {
+/* A buffer for this much output, valid until the next call; or NULL with an exception. */
+static uint8_t *output_buffer(parallel_object *self, size_t size) {
     if (self->out_size < size) {
         free(self->out);
         self->out = malloc(size);
@@ -565,9 +565,9 @@ static module_state *state_of(PyObject *object) {
     return PyType_GetModuleState(Py_TYPE(object));
 }
 
-/* What is wanted around a position, of earlier input no more than there is. */
-static two_step_geometry wanted_at(const joiner_object *self, unsigned long long position) {
-    two_step_geometry wanted = self->steps->geometry(self->profile);
+/* What is required around a position: no more earlier input than the stream has. */
+static parallel_geometry geometry_at(const parallel_object *self, unsigned long long position) {
+    parallel_geometry wanted = self->parallel->geometry(self->profile);
     if (position < wanted.history)
         wanted.history = (size_t)position;
     if (position < wanted.before)
@@ -575,9 +575,9 @@ static two_step_geometry wanted_at(const joiner_object *self, unsigned long long
     return wanted;
 }
 
-static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keywords) {
+static PyObject *parallel_segment(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"data", "before", "size", "position", "last", NULL};
-    joiner_object *self = (joiner_object *)object;
+    parallel_object *self = (parallel_object *)object;
     PyObject *data;
     Py_ssize_t before, size;
     unsigned long long position;
@@ -598,23 +598,24 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
     if (PyObject_GetBuffer(data, &segment->view, PyBUF_SIMPLE) < 0)
         goto failed;
 
-    two_step_geometry wanted = wanted_at(self, position);
+    parallel_geometry wanted = geometry_at(self, position);
     segment->guessable = before >= 0 && (size_t)before >= wanted.before;
     Py_ssize_t length = segment->view.len;
     if (position > INT64_MAX || before < 0 || size < 0 || before > length ||
         size > length - before || (size_t)before < wanted.history ||
         (unsigned long long)before > position) {
-        PyErr_SetString(PyExc_ValueError, "the data do not hold the segment and what is before");
+        PyErr_SetString(PyExc_ValueError,
+                        "the data do not contain the segment and the input before it");
         goto failed;
     }
     if (position % wanted.unit != 0 ||
         (last == 0 && (size == 0 || (size_t)size % wanted.unit != 0))) {
-        PyErr_SetString(PyExc_ValueError, "a segment must be whole units");
+        PyErr_SetString(PyExc_ValueError, "the segment is not a whole number of units");
         goto failed;
     }
     size_t after = (size_t)(length - before - size);
     if (last != 0 ? after != 0 : after < wanted.after) {
-        PyErr_SetString(PyExc_ValueError, "the data do not hold what is behind the segment");
+        PyErr_SetString(PyExc_ValueError, "the data do not contain the input behind the segment");
         goto failed;
     }
     segment->input = (segment_input){
@@ -627,7 +628,7 @@ static PyObject *joiner_segment(PyObject *object, PyObject *args, PyObject *keyw
         .number = ++self->segments,
     };
     segment->profile = self->profile;
-    segment->steps = self->steps;
+    segment->parallel = self->parallel;
     return (PyObject *)segment;
 
 failed:
@@ -635,298 +636,296 @@ failed:
     return NULL;
 }
 
-/* The segment `object` is, taken, if it comes next; else NULL with an exception. Borrowed. */
-static segment_object *next_segment(joiner_object *self, PyObject *object) {
+/* The segment, acquired, if it is the next one; else NULL with an exception. Borrowed. */
+static segment_object *next_segment(parallel_object *self, PyObject *object) {
     module_state *state = state_of((PyObject *)self);
     if (state == NULL)
         return NULL;
     if (!Py_IS_TYPE(object, (PyTypeObject *)state->segment_type)) {
-        PyErr_SetString(PyExc_TypeError, "a Segment is wanted");
+        PyErr_SetString(PyExc_TypeError, "expected a Segment");
         return NULL;
     }
     segment_object *segment = (segment_object *)object;
-    if (take(&segment->busy) < 0)
+    if (acquire(&segment->busy) < 0)
         return NULL;
     if (segment->pool == self->pool && segment->input.position == self->position &&
         !segment->joined && !self->finished && !self->in_order)
         return segment;
-    give_back(&segment->busy);
-    PyErr_SetString(PyExc_ValueError, "not this joiner's next segment");
+    release(&segment->busy);
+    PyErr_SetString(PyExc_ValueError, "not the next segment of this stream");
     return NULL;
 }
 
-/* What the segment completes, to be coded. */
-static PyObject *join_to_coding(joiner_object *self, segment_object *segment) {
-    PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->coding_type;
+/* The batch that the segment completes. */
+static PyObject *join_to_batch(parallel_object *self, segment_object *segment) {
+    PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->batch_type;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    coding_object *coding = (coding_object *)allocate(type, 0);
-    if (coding == NULL)
+    batch_object *batch = (batch_object *)allocate(type, 0);
+    if (batch == NULL)
         return NULL;
-    atomic_flag_clear(&coding->busy);
-    coding->segment = Py_NewRef((PyObject *)segment);
-    coding->last = segment->input.last;
-    coding->steps = self->steps;
-    coding->pool = pool_share(self->pool);
-    coding->memory_size = self->steps->coding_memory(self->profile, segment->input.size);
-    coding->memory = pool_take(self->pool, &coding->memory_size);
-    if (coding->memory == NULL) {
-        Py_DECREF(coding);
+    atomic_flag_clear(&batch->busy);
+    batch->segment = Py_NewRef((PyObject *)segment);
+    batch->last = segment->input.last;
+    batch->parallel = self->parallel;
+    batch->pool = pool_share(self->pool);
+    batch->memory_size = self->parallel->batch_size(self->profile, segment->input.size);
+    batch->memory = pool_take(self->pool, &batch->memory_size);
+    if (batch->memory == NULL) {
+        Py_DECREF(batch);
         return NULL;
     }
     BEGIN_WORK
-    coding->planned =
-        !self->steps->join(self->whole, &segment->input, segment->part, coding->memory);
+    batch->planned =
+        !self->parallel->join(self->stream, &segment->input, segment->segment, batch->memory);
     END_WORK
-    coding->number = self->joined++;
-    return (PyObject *)coding;
+    batch->number = self->joined++;
+    return (PyObject *)batch;
 }
 
 /* Keep the segment joined last, or nothing, and let the one before go. */
-static void keep_last(joiner_object *self, PyObject *segment) {
+static void keep_last(parallel_object *self, PyObject *segment) {
     PyObject *before = self->last;
     self->last = Py_XNewRef(segment);
     Py_XDECREF(before);
 }
 
-static PyObject *joiner_join(PyObject *object, PyObject *argument) {
-    joiner_object *self = (joiner_object *)object;
-    if (joiner_take(self) < 0)
+static PyObject *parallel_join(PyObject *object, PyObject *argument) {
+    parallel_object *self = (parallel_object *)object;
+    if (parallel_take(self) < 0)
         return NULL;
-    PyObject *coding = NULL;
+    PyObject *batch = NULL;
     segment_object *segment = next_segment(self, argument);
     if (segment != NULL) {
-        coding = join_to_coding(self, segment);
-        if (coding != NULL) {
+        batch = join_to_batch(self, segment);
+        if (batch != NULL) {
             segment->joined = true;
             self->position += segment->input.size;
             self->finished = segment->input.last;
-            if (self->steps->codes_from_segment)
+            if (self->parallel->batches_use_segments)
                 keep_last(self, argument);
             else
-                segment_forget(segment);
+                segment_free_memory(segment);
         }
-        give_back(&segment->busy);
+        release(&segment->busy);
     }
-    give_back(&self->busy);
-    return coding;
+    release(&self->busy);
+    return batch;
 }
 
-/* The bytes that the coding completes. */
-static PyObject *append_bits(joiner_object *self, const coding_object *coding) {
-    size_t size = bits_join_size(&self->tail, &coding->piece);
+/* The bytes that the batch completes. */
+static PyObject *append_bits(parallel_object *self, const batch_object *batch) {
+    size_t size = deflate_append_size(&self->tail, &batch->bits);
     PyObject *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (result == NULL)
         return NULL;
     uint8_t *out = (uint8_t *)PyBytes_AsString(result);
     BEGIN_WORK
-    bits_join(&self->tail, &coding->piece, out);
+    deflate_append_span(&self->tail, &batch->bits, out);
     END_WORK
     return result;
 }
 
-/* The same with the end of the stream behind it. */
-static PyObject *append_last(joiner_object *self, const coding_object *coding) {
-    size_t size = bits_join_size(&self->tail, &coding->piece);
-    uint8_t *out = room_for_output(self, size + block_bound(0));
+/* The same, followed by the end of the stream. */
+static PyObject *append_last(parallel_object *self, const batch_object *batch) {
+    size_t size = deflate_append_size(&self->tail, &batch->bits);
+    uint8_t *out = output_buffer(self, size + STREAM_END_BOUND);
     if (out == NULL)
         return NULL;
     BEGIN_WORK
-    bits_join(&self->tail, &coding->piece, out);
+    deflate_append_span(&self->tail, &batch->bits, out);
     bit_writer w = bits_from_tail(&self->tail, out + size);
-    self->steps->end(self->whole, &w);
+    self->parallel->end(self->stream, &w);
     size += bits_to_tail(&w, &self->tail);
     END_WORK
-    return joiner_output(self, out, size);
+    return parallel_output(self, out, size);
 }
 
-/* The coding that `object` is, taken, if it is this joiner's number `wanted`; else NULL with an
- * exception. Borrowed. */
-static coding_object *next_coding(joiner_object *self, PyObject *object,
-                                  unsigned long long wanted) {
+/* The batch, acquired, if it is number `wanted` of this stream; else NULL with an exception.
+ * Borrowed. */
+static batch_object *next_batch(parallel_object *self, PyObject *object,
+                                unsigned long long wanted) {
     module_state *state = state_of((PyObject *)self);
     if (state == NULL)
         return NULL;
-    if (!Py_IS_TYPE(object, (PyTypeObject *)state->coding_type)) {
-        PyErr_SetString(PyExc_TypeError, "a Coding is wanted");
+    if (!Py_IS_TYPE(object, (PyTypeObject *)state->batch_type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a Batch");
         return NULL;
     }
-    coding_object *coding = (coding_object *)object;
-    if (take(&coding->busy) < 0)
+    batch_object *batch = (batch_object *)object;
+    if (acquire(&batch->busy) < 0)
         return NULL;
-    if (coding->pool == self->pool && coding->number == wanted)
-        return coding;
-    give_back(&coding->busy);
-    PyErr_SetString(PyExc_ValueError, "not this joiner's next coding");
+    if (batch->pool == self->pool && batch->number == wanted)
+        return batch;
+    release(&batch->busy);
+    PyErr_SetString(PyExc_ValueError, "not the next batch of this stream");
     return NULL;
 }
 
-static PyObject *joiner_settle(PyObject *object, PyObject *argument) {
-    joiner_object *self = (joiner_object *)object;
-    if (joiner_take(self) < 0)
+static PyObject *parallel_decide(PyObject *object, PyObject *argument) {
+    parallel_object *self = (parallel_object *)object;
+    if (parallel_take(self) < 0)
         return NULL;
-    coding_object *coding = next_coding(self, argument, self->settled);
-    if (coding != NULL) {
-        if (self->steps->settle != NULL) {
+    batch_object *batch = next_batch(self, argument, self->decided);
+    if (batch != NULL) {
+        if (self->parallel->decide != NULL) {
             BEGIN_WORK
-            self->steps->settle(self->whole, coding->memory);
+            self->parallel->decide(self->stream, batch->memory);
             END_WORK
         }
-        coding->planned = coding->settled = true;
-        self->settled++;
-        give_back(&coding->busy);
+        batch->planned = batch->decided = true;
+        self->decided++;
+        release(&batch->busy);
     }
-    give_back(&self->busy);
-    if (coding == NULL)
+    release(&self->busy);
+    if (batch == NULL)
         return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *joiner_append(PyObject *object, PyObject *argument) {
-    joiner_object *self = (joiner_object *)object;
-    if (joiner_take(self) < 0)
+static PyObject *parallel_append(PyObject *object, PyObject *argument) {
+    parallel_object *self = (parallel_object *)object;
+    if (parallel_take(self) < 0)
         return NULL;
     PyObject *result = NULL;
-    coding_object *coding = next_coding(self, argument, self->appended);
-    if (coding != NULL) {
-        if (!coding->has_run)
-            PyErr_SetString(PyExc_ValueError, "the coding has not run");
+    batch_object *batch = next_batch(self, argument, self->appended);
+    if (batch != NULL) {
+        if (!batch->has_run)
+            PyErr_SetString(PyExc_ValueError, "the batch has not run");
         else
-            result = coding->last ? append_last(self, coding) : append_bits(self, coding);
+            result = batch->last ? append_last(self, batch) : append_bits(self, batch);
         if (result != NULL)
             self->appended++;
-        give_back(&coding->busy);
+        release(&batch->busy);
     }
-    give_back(&self->busy);
+    release(&self->busy);
     return result;
 }
 
-/* Whether the stream can be worked on in order from here on; if not, with an exception. */
-static bool may_go_in_order(const joiner_object *self) {
-    if (self->steps->write == NULL)
+/* Whether the stream can be written in order from here; if not, with an exception. */
+static bool can_write(const parallel_object *self) {
+    if (self->parallel->serial_state == NULL)
         PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
     else if (self->finished)
         PyErr_SetString(PyExc_ValueError, "the stream is finished");
     else if (!self->in_order && (self->position != 0 || self->handed_over))
-        PyErr_SetString(PyExc_ValueError, "take_over() must come before");
+        PyErr_SetString(PyExc_ValueError, "take_over() must be called before");
     else
         return true;
     return false;
 }
 
-static PyObject *write_to_bytes(joiner_object *self, const Py_buffer *view) {
-    size_t n = (size_t)view->len;
-    uint8_t *out = room_for_output(self, self->steps->write_bound(self->whole, n));
+/* The output of write(n), or of finish() if data is NULL. */
+static PyObject *write_to_bytes(parallel_object *self, const uint8_t *data, size_t n) {
+    const serial_encoder *serial = self->serial;
+    void *state = self->parallel->serial_state(self->stream);
+    uint8_t *out = output_buffer(self, serial->bound(state, n));
     if (out == NULL)
         return NULL;
     size_t size;
     BEGIN_WORK
-    size = self->steps->write(self->whole, view->buf, n, &self->tail, out);
+    size = data == NULL ? serial->finish(state, &self->tail, out)
+                        : serial->write(state, data, n, &self->tail, out);
     END_WORK
     self->in_order = true;
+    self->finished = data == NULL;
     self->position += n;
     keep_last(self, NULL);
-    return joiner_output(self, out, size);
+    return parallel_output(self, out, size);
 }
 
-static PyObject *joiner_write(PyObject *object, PyObject *data) {
-    joiner_object *self = (joiner_object *)object;
+static PyObject *parallel_write(PyObject *object, PyObject *data) {
+    parallel_object *self = (parallel_object *)object;
     Py_buffer view;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (joiner_take(self) == 0) {
-        if (may_go_in_order(self))
-            result = view.len == 0 ? bytes_of(NULL, 0) : write_to_bytes(self, &view);
-        give_back(&self->busy);
+    if (parallel_take(self) == 0) {
+        if (can_write(self))
+            result = view.len == 0 ? bytes_of(NULL, 0)
+                                   : write_to_bytes(self, view.buf, (size_t)view.len);
+        release(&self->busy);
     }
     PyBuffer_Release(&view);
     return result;
 }
 
-static PyObject *joiner_finish(PyObject *object, PyObject *unused) {
-    joiner_object *self = (joiner_object *)object;
+static PyObject *parallel_finish(PyObject *object, PyObject *unused) {
+    parallel_object *self = (parallel_object *)object;
     (void)unused;
-    if (joiner_take(self) < 0)
+    if (parallel_take(self) < 0)
         return NULL;
-    PyObject *result = NULL;
-    uint8_t *out;
-    if (may_go_in_order(self) &&
-        (out = room_for_output(self, self->steps->write_bound(self->whole, 0))) != NULL) {
-        size_t size;
-        BEGIN_WORK
-        size = self->steps->finish(self->whole, &self->tail, out);
-        END_WORK
-        self->finished = true;
-        result = joiner_output(self, out, size);
-    }
-    give_back(&self->busy);
+    PyObject *result = can_write(self) ? write_to_bytes(self, NULL, 0) : NULL;
+    release(&self->busy);
     return result;
 }
 
-static PyObject *joiner_hand_over(PyObject *object, PyObject *unused) {
-    joiner_object *self = (joiner_object *)object;
+static PyObject *parallel_hand_over(PyObject *object, PyObject *unused) {
+    parallel_object *self = (parallel_object *)object;
     (void)unused;
-    if (joiner_take(self) < 0)
+    if (parallel_take(self) < 0)
         return NULL;
     PyObject *result = NULL;
     if (!self->in_order || self->finished) {
-        PyErr_SetString(PyExc_ValueError, "the stream is not worked on in order");
+        PyErr_SetString(PyExc_ValueError, "the stream is not written in order");
     } else {
-        held_input held = self->steps->held(self->whole);
-        result = Py_BuildValue("(y#n)", (const char *)held.data - held.before,
-                               (Py_ssize_t)(held.before + held.size), (Py_ssize_t)held.before);
+        void *state = self->parallel->serial_state(self->stream);
+        unwritten_input input = self->serial->unwritten(state);
+        result = Py_BuildValue("(y#n)", (const char *)input.data - input.before,
+                               (Py_ssize_t)(input.before + input.size), (Py_ssize_t)input.before);
         if (result != NULL) {
             self->in_order = false;
             self->handed_over = true;
-            self->position -= held.size;
+            self->position -= input.size;
         }
     }
-    give_back(&self->busy);
+    release(&self->busy);
     return result;
 }
 
-/* What take_over() is given, checked. */
-static bool can_hold(const joiner_object *self, Py_ssize_t length, Py_ssize_t before) {
-    if (self->steps->write == NULL) {
+/* Whether take_over() can be called with such data; if not, with an exception. */
+static bool can_take_over(const parallel_object *self, Py_ssize_t length, Py_ssize_t before) {
+    if (self->parallel->serial_state == NULL) {
         PyErr_SetString(PyExc_ValueError, "this encoder does not cut its input");
         return false;
     }
-    const char *reason = self->in_order    ? "the stream is worked on in order already"
-                         : self->finished  ? "the stream is finished"
-                         : self->joined != self->appended ? "there are codings to append before"
+    const char *reason = self->in_order                   ? "the stream is already written in order"
+                         : self->finished                 ? "the stream is finished"
+                         : self->joined != self->appended ? "batches remain to be appended"
                                                           : NULL;
     if (reason != NULL) {
         PyErr_SetString(PyExc_ValueError, reason);
         return false;
     }
-    two_step_geometry wanted = wanted_at(self, self->position);
-    /* One byte at least, because a block is coded otherwise if nothing follows. */
+    parallel_geometry wanted = geometry_at(self, self->position);
+    /* At least one byte, because a block is written differently if nothing follows. */
     if (before < (Py_ssize_t)wanted.history || before >= length ||
         (size_t)(length - before) > wanted.unit) {
-        PyErr_SetString(PyExc_ValueError, "not what is before, and up to a unit of what follows");
+        PyErr_SetString(PyExc_ValueError,
+                        "the data are not the input before and up to a unit of what follows");
         return false;
     }
     return true;
 }
 
-static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
-    joiner_object *self = (joiner_object *)object;
+static PyObject *parallel_take_over(PyObject *object, PyObject *args) {
+    parallel_object *self = (parallel_object *)object;
     Py_buffer view;
     Py_ssize_t before;
     if (!PyArg_ParseTuple(args, "y*n:take_over", &view, &before))
         return NULL;
     bool taken = false;
-    if (joiner_take(self) == 0) {
-        taken = can_hold(self, view.len, before);
+    if (parallel_take(self) == 0) {
+        taken = can_take_over(self, view.len, before);
         if (taken) {
-            held_input held = {(const uint8_t *)view.buf + before, (size_t)before,
-                               (size_t)(view.len - before)};
-            self->steps->hold(self->whole, &held, self->position);
+            unwritten_input input = {(const uint8_t *)view.buf + before, (size_t)before,
+                                     (size_t)(view.len - before)};
+            self->serial->resume(self->parallel->serial_state(self->stream), &input,
+                                 self->position);
             self->in_order = true;
             self->handed_over = false;
-            self->position += held.size;
+            self->position += input.size;
         }
-        give_back(&self->busy);
+        release(&self->busy);
     }
     PyBuffer_Release(&view);
     if (!taken)
@@ -934,89 +933,95 @@ static PyObject *joiner_take_over(PyObject *object, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static PyObject *joiner_repaired(PyObject *object, void *unused) {
-    joiner_object *self = (joiner_object *)object;
+static PyObject *parallel_repaired(PyObject *object, void *unused) {
+    parallel_object *self = (parallel_object *)object;
     (void)unused;
-    if (take(&self->busy) < 0)
+    if (acquire(&self->busy) < 0)
         return NULL;
-    uint64_t bytes = self->steps->repaired(self->whole);
-    give_back(&self->busy);
+    uint64_t bytes = self->parallel->repaired(self->stream);
+    release(&self->busy);
     return PyLong_FromUnsignedLongLong(bytes);
 }
 
-static PyMethodDef joiner_methods[] = {
-    {"segment", (PyCFunction)(void (*)(void))joiner_segment, METH_VARARGS | METH_KEYWORDS,
+static PyMethodDef parallel_methods[] = {
+    {"segment", (PyCFunction)(void (*)(void))parallel_segment, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("segment($self, data, before, size, position, last)\n--\n\n"
-               "A part of the stream to run and join.")},
-    {"join", joiner_join, METH_O,
-     PyDoc_STR("join($self, segment, /)\n--\n\n"
-               "Take the next segment: what it guessed is checked; if it has not run, it is parsed\n"
-               "from where the stream stands. Return a Coding to settle, run and append.")},
-    {"settle", joiner_settle, METH_O,
-     PyDoc_STR("settle($self, coding, /)\n--\n\n"
-               "Settle how the next coding is written, planning it if nobody has.")},
-    {"append", joiner_append, METH_O,
-     PyDoc_STR("append($self, coding, /)\n--\n\nTake the next coding that has run; return bytes.")},
-    {"write", joiner_write, METH_O,
-     PyDoc_STR("write($self, data, /)\n--\n\n"
-               "Take input in order, as Encoder does; return the output that is complete. For encoders\n"
-               "that cut the input into blocks.")},
-    {"finish", joiner_finish, METH_NOARGS,
+               "Make a part of the stream, to be run and joined.")},
+    {"join", parallel_join, METH_O,
+     PyDoc_STR(
+         "join($self, segment, /)\n--\n\n"
+         "Take the next segment: its guess is checked; if it has not run, it is parsed here.\n"
+         "Return a Batch to decide, run and append.")},
+    {"decide", parallel_decide, METH_O,
+     PyDoc_STR("decide($self, batch, /)\n--\n\n"
+               "Decide how the next batch is written, and plan it if it is not planned.")},
+    {"append", parallel_append, METH_O,
+     PyDoc_STR(
+         "append($self, batch, /)\n--\n\nAppend the next batch, which has run; return bytes.")},
+    {"write", parallel_write, METH_O,
+     PyDoc_STR(
+         "write($self, data, /)\n--\n\n"
+         "Take input in order, as Encoder does; return the output that is complete. Only for\n"
+         "encoders that cut the input into blocks.")},
+    {"finish", parallel_finish, METH_NOARGS,
      PyDoc_STR("finish($self, /)\n--\n\nEnd a stream in order; return the rest of the output.")},
-    {"hand_over", joiner_hand_over, METH_NOARGS,
-     PyDoc_STR("hand_over($self, /)\n--\n\n"
-               "Leave off working in order. Return the input that no output is complete of, behind what\n"
-               "is before it, and the size of the latter: for segments to begin with.")},
-    {"take_over", joiner_take_over, METH_VARARGS,
+    {"hand_over", parallel_hand_over, METH_NOARGS,
+     PyDoc_STR(
+         "hand_over($self, /)\n--\n\n"
+         "Stop writing in order. Return the unwritten input, with the input before it in front,\n"
+         "and the size of the latter: segments begin with it.")},
+    {"take_over", parallel_take_over, METH_VARARGS,
      PyDoc_STR("take_over($self, data, before, /)\n--\n\n"
-               "Go on in order behind a stream all of which is appended.")},
+               "Continue in order, after every batch was appended.")},
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef joiner_attributes[] = {
-    {"repaired", joiner_repaired, NULL,
+static PyGetSetDef parallel_attributes[] = {
+    {"repaired", parallel_repaired, NULL,
      PyDoc_STR("Bytes of input that were parsed again because a guess was wrong."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyType_Slot joiner_slots[] = {
-    {Py_tp_doc, PyDoc_STR("Joiner(generation, level)\n--\n\n"
-                          "Makes one stream of segments; the bytes are those of Encoder.")},
-    {Py_tp_new, joiner_new},
-    {Py_tp_dealloc, joiner_dealloc},
-    {Py_tp_methods, joiner_methods},
-    {Py_tp_getset, joiner_attributes},
+static PyType_Slot parallel_slots[] = {
+    {Py_tp_doc, PyDoc_STR("ParallelEncoder(family, level)\n--\n\n"
+                          "A raw DEFLATE stream made of segments, with the bytes of Encoder.")},
+    {Py_tp_new, parallel_new},
+    {Py_tp_dealloc, parallel_dealloc},
+    {Py_tp_methods, parallel_methods},
+    {Py_tp_getset, parallel_attributes},
     {0, NULL},
 };
 
-static PyType_Spec joiner_spec = {
-    .name = "convert._native._binding.Joiner",
-    .basicsize = sizeof(joiner_object),
+static PyType_Spec parallel_spec = {
+    .name = "convert._native._binding.ParallelEncoder",
+    .basicsize = sizeof(parallel_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = joiner_slots,
+    .slots = parallel_slots,
 };
 
 /* ---- The module ---------------------------------------------------------------------------- */
 
 static PyObject *segment_geometry(PyObject *module, PyObject *args) {
+    int family, level;
     encoder_profile profile;
     (void)module;
-    if (!PyArg_ParseTuple(args, "ii:segment_geometry", &profile.generation, &profile.level) ||
-        check_profile(profile.generation, profile.level) < 0)
+    if (!PyArg_ParseTuple(args, "ii:segment_geometry", &family, &level) ||
+        check_profile(family, level, &profile) < 0)
         return NULL;
-    const two_step_encoder *steps = find_two_step_encoder(profile);
-    if (steps == NULL)
+    const parallel_encoder *parallel = registry_parallel(profile);
+    if (parallel == NULL)
         Py_RETURN_NONE;
-    two_step_geometry geometry = steps->geometry(profile);
+    parallel_geometry geometry = parallel->geometry(profile);
     return Py_BuildValue("(nnnn)", (Py_ssize_t)geometry.unit, (Py_ssize_t)geometry.before,
                          (Py_ssize_t)geometry.after, (Py_ssize_t)geometry.history);
 }
 
 static PyMethodDef module_methods[] = {
     {"segment_geometry", segment_geometry, METH_VARARGS,
-     PyDoc_STR("segment_geometry(generation, level, /)\n--\n\n"
-               "(unit, before, after, history) in bytes of input, or None if the encoder works in\n"
-               "order only: segments are multiples of unit, and need that much around them.")},
+     PyDoc_STR(
+         "segment_geometry(family, level, /)\n--\n\n"
+         "Return (unit, before, after, history) in bytes, or None if the encoder is not parallel:\n"
+         "segments are multiples of unit and need that much input around them.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1029,8 +1034,12 @@ static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     if (add_type(module, &encoder_spec, &state->encoder_type) < 0 ||
         add_type(module, &segment_spec, &state->segment_type) < 0 ||
-        add_type(module, &coding_spec, &state->coding_type) < 0 ||
-        add_type(module, &joiner_spec, &state->joiner_type) < 0 ||
+        add_type(module, &batch_spec, &state->batch_type) < 0 ||
+        add_type(module, &parallel_spec, &state->parallel_type) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_GNU_GZIP", FAMILY_GNU_GZIP) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_ZLIB", FAMILY_ZLIB) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_HUFFMAN", LEVEL_HUFFMAN) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_STORE", LEVEL_STORE) < 0)
         return -1;
@@ -1041,8 +1050,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     module_state *state = PyModule_GetState(module);
     Py_VISIT(state->encoder_type);
     Py_VISIT(state->segment_type);
-    Py_VISIT(state->coding_type);
-    Py_VISIT(state->joiner_type);
+    Py_VISIT(state->batch_type);
+    Py_VISIT(state->parallel_type);
     return 0;
 }
 
@@ -1050,8 +1059,8 @@ static int module_clear(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     Py_CLEAR(state->encoder_type);
     Py_CLEAR(state->segment_type);
-    Py_CLEAR(state->coding_type);
-    Py_CLEAR(state->joiner_type);
+    Py_CLEAR(state->batch_type);
+    Py_CLEAR(state->parallel_type);
     return 0;
 }
 
@@ -1067,7 +1076,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "convert._native._binding",
-    .m_doc = PyDoc_STR("The encoders that make the bytes of Go's compress/flate."),
+    .m_doc = PyDoc_STR("Encoders with the bytes of Go's compress/flate, GNU gzip and zlib."),
     .m_size = sizeof(module_state),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -1,19 +1,41 @@
 /*
- * The interface of the gzip (raw DEFLATE) encoders.
+ * The interface of the encoders: raw DEFLATE (RFC 1951) with the bytes of one exact program.
  *
- * An encoder here is a promise about bytes: given the same input it writes what one
- * generation of Go's compress/flate writes, however the input is cut, and for ever. Two
- * kinds of encoder exist, told apart by what may be known before the input is parsed.
+ * An encoder guarantees bytes: for the same input it writes what its program writes, however
+ * the input is split into calls and however many threads work on it.
  *
- *   block encoders   cut the *input* every `block_size` bytes (levels 1 of go1.26, levels
- *                    1-6 of go1.27, and every "huffman" and "store"). What crosses a block
- *                    boundary can be written down as a snapshot.
- *   token encoders   cut the *token stream*, so a block's start is known only when
- *                    everything before it has been parsed (levels 2-9 of go1.26, 7-9 of
- *                    go1.27).
+ *   deflate/   what every family uses: bits, tokens, matches, Huffman codes, tables
+ *   go126/     compress/flate of Go up to 1.26
+ *   go127/     compress/flate of Go 1.27
+ *   zlib/      GNU gzip and zlib
+ *   parallel/  running a stream of blocks: in order, or in segments on several threads
+ *   registry.c which encoder serves a profile
+ *   binding.c  the Python module, the only file that includes Python.h
  *
- * Nothing here allocates, keeps global state, or knows of Python. Callers hand in the
- * memory; an object is used by one thread at a time.
+ * Two tables of functions describe an encoder. Every profile has a serial encoder, which takes
+ * the input from the first byte to the last. Most have a parallel encoder too, with the same
+ * bytes.
+ *
+ * Memory: nothing here allocates or keeps global state. Callers provide memory that is aligned
+ * for any type.
+ *
+ * Threads: there is no data race, and none is tolerated. Different objects may be used by
+ * different threads at the same time; one object is used by one call at a time. Three kinds of
+ * memory are read by several threads at once, and each has been written for the last time
+ * before the first of them reads it:
+ *   - the input, which the caller keeps unchanged;
+ *   - the parser and the number of a segment that has run: join(), segment_run() of the segment
+ *     behind it, and the stream itself only read them. What batch_plan(), decide() and
+ *     batch_run() write in a segment are the plans of its blocks, which nobody else reads;
+ *   - constant tables.
+ * The caller orders calls so that each happens before the next that needs its result: run
+ * before join, join before plan, plan before decide, decide before the batch's run, that before
+ * its bits are appended. binding.c does so under the GIL and with one flag per object.
+ * tests/native/threads.c makes these calls from several threads under ThreadSanitizer.
+ *
+ * Names: functions and data with external linkage begin with the name of their folder, or
+ * `registry`. So do types and constants that other folders use, but for the vocabulary of
+ * deflate/ and of this file.
  */
 #ifndef IMGCONV_ENCODER_H
 #define IMGCONV_ENCODER_H
@@ -22,144 +44,136 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "deflate/bits.h"
-#include "deflate/tokens.h"
+#include "deflate/bit_span.h"
+
+/* Programs whose bytes are made here. The numbers are part of the Python interface. */
+enum family {
+    FAMILY_GNU_GZIP = 1,
+    FAMILY_ZLIB = 2,
+    FAMILY_GO126 = 126, /* Go up to 1.26 */
+    FAMILY_GO127 = 127,
+};
 
 enum {
-    LEVEL_HUFFMAN = -2, /* numbers as Go names them */
+    LEVEL_HUFFMAN = -2, /* as Go numbers its levels */
     LEVEL_STORE = 0,
     LEVEL_MIN = 1,
     LEVEL_MAX = 9,
-    WINDOW_SIZE = 32768, /* how far back DEFLATE can point */
+    WINDOW_SIZE = 32768,     /* the largest distance of a match in DEFLATE */
+    STREAM_END_BOUND = 1024, /* bytes that the end of a stream can need (see bits.h for slack) */
 };
 
-/* ---- Block encoders ------------------------------------------------------------------ */
-
-/* One block of input and where it lies in the stream. */
 typedef struct {
-    const uint8_t *data; /* its first byte; min(position, history) bytes before are readable */
-    size_t length;       /* block_size, or 1..block_size for the last block of the stream */
-    uint64_t position;   /* bytes of the stream before it; a multiple of block_size */
-    bool last;           /* no input follows: Go codes this block out of Close */
-} block_input;
+    enum family family;
+    int level;
+} encoder_profile;
 
-enum {
-    BLOCK_MIN_MATCH = 4, /* of every encoder that cuts its input and looks for matches */
-    BLOCK_COPY = 16,     /* short runs of literals are copied so many bytes at a time */
-};
+/* ---- In order ---------------------------------------------------------------------------- */
 
-/* Where a block is parsed into: block_sequences() sequences, and the block's length and
- * BLOCK_COPY bytes. */
+/* Input of which no output was made yet, and the input before it that encoders still read. */
 typedef struct {
-    sequence *sequences;
-    uint8_t *literals;
-} block_room;
+    const uint8_t *data; /* the unwritten input; `before` bytes lie in front of it */
+    size_t before;
+    size_t size; /* at most a unit, see parallel_geometry */
+} unwritten_input;
 
-/* When parsers that began apart are in the same state, as a rule. */
-typedef enum {
-    MEETING_AT_ONCE,
-    MEETING_SOON, /* after a block or two */
-    MEETING_LATE, /* after many */
-} block_meeting;
-
-/*
- * A block encoder in its two parts, as tables of functions on states of the caller (aligned
- * for any type).
- *
- * The parser finds matches. What it carries from block to block is much, but what that
- * *means* at a boundary can be written down as a snapshot: two parsers with equal snapshots
- * parse every possible continuation alike. Positions in it are therefore relative to the
- * boundary, and entries out of reach are written as one canonical "nothing". Snapshots are
- * what makes parallel encoding exact instead of hopeful.
- *
- * The coder turns parsed blocks into bits. What it carries is little, and all that takes time
- * can be planned apart from the blocks before; so it always runs in order, and is never guessed.
- */
 typedef struct {
-    size_t block_size;
-    size_t history;       /* earlier input that a block may refer to */
-    size_t warmup_blocks; /* blocks to parse, result thrown away, before a guess is good */
-    block_meeting meeting;
+    size_t (*state_size)(encoder_profile profile);
+    void (*init)(void *state, encoder_profile profile);
 
-    size_t parser_size; /* of which a copy goes on as the parser does */
-    size_t snapshot_size; /* 0: nothing crosses a boundary */
-    void (*parser_init)(void *parser, int level);
-    void (*parse)(void *parser, const block_input *block, block_room room, parsed_block *parsed);
-    void (*save)(const void *parser, void *snapshot);
-
-    size_t coder_size; /* 0: every block is coded for itself */
-    size_t plan_size;
-    void (*coder_init)(void *coder, int level);
-    /* What of a block's coding does not depend on other blocks; NULL: there is no such thing. */
-    void (*plan)(const block_input *block, const parsed_block *parsed, void *plan);
-    /* Add to the plan what coding may want of it, and would else make then; or NULL. */
-    void (*complete)(void *plan);
-    /* Code the block. Writes at most block_bound(length) bytes; leaves bits pending in `out`.
-     * Stored data goes through bits_stored() and through nothing else. With `out` NULL (only if
-     * there is a coder) the coder advances, and neither data nor tokens are looked at. */
-    void (*code)(void *coder, void *plan, const block_input *block, const parsed_block *parsed,
-                 bit_writer *out);
-    /* End the stream after its last block (or with no block at all) and fill the last byte. */
-    void (*end)(void *coder, bit_writer *out);
-} block_encoder;
-
-/* Room that code() can need for a block of n bytes, and end() for n = 0 (see bits.h for slack). */
-static inline size_t block_bound(size_t n) {
-    return 2 * n + 1024;
-}
-
-/* The most sequences that a block can have: a match takes four bytes at least, and one cut in
- * pieces of up to 258 has fewer pieces than that. */
-static inline size_t block_sequences(const block_encoder *encoder) {
-    return encoder->block_size / BLOCK_MIN_MATCH + 1;
-}
-
-/* How much memory a block is parsed into; and that as a room. */
-static inline size_t block_room_size(const block_encoder *encoder) {
-    return block_sequences(encoder) * sizeof(sequence) + encoder->block_size + BLOCK_COPY;
-}
-
-static inline block_room block_room_at(const block_encoder *encoder, uint8_t *memory) {
-    return (block_room){(sequence *)(void *)memory,
-                        memory + block_sequences(encoder) * sizeof(sequence)};
-}
-
-/* The block encoder of a generation (126 or 127) and level, NULL if that has another kind. */
-const block_encoder *find_block_encoder(int generation, int level);
-
-/* ---- Token encoders, sequential ------------------------------------------------------ */
-
-/*
- * A token encoder run from the first byte to the last. write() takes any amount of input
- * and returns the bytes that are settled; bound() says how many write(n) (or, with
- * n = 0, finish()) can give at most.
- */
-typedef struct {
-    size_t state_size;
-    void (*init)(void *state, int level);
+    /* The most bytes that write(n) can return or, for n = 0, finish(). */
     size_t (*bound)(const void *state, size_t n);
-    size_t (*write)(void *state, const uint8_t *data, size_t n, uint8_t *out);
-    size_t (*finish)(void *state, uint8_t *out);
-} token_encoder;
+    /* Take n bytes of input; return the number of bytes of output. The tail holds the last bits
+     * of the stream, which do not fill a byte, and belongs to the caller; it is empty at first. */
+    size_t (*write)(void *state, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out);
+    /* End the stream. Nothing may be written after. */
+    size_t (*finish)(void *state, bit_tail *tail, uint8_t *out);
 
-/* The token encoder of a generation and level, NULL if that has another kind. */
-const token_encoder *find_token_encoder(int generation, int level);
+    /* For a stream that is written in order only in part; NULL if that is not supported. What
+     * was not written yet is encoded as part of the next segment; after segments, resume()
+     * continues with input whose first byte is at `position`. */
+    unwritten_input (*unwritten)(const void *state);
+    void (*resume)(void *state, const unwritten_input *input, uint64_t position);
+} serial_encoder;
 
-/* ---- All there are --------------------------------------------------------------------- */
+/* ---- On several threads ------------------------------------------------------------------ */
 
-extern const block_encoder go126_fast;         /* level 1 */
-extern const block_encoder go126_huffman_only; /* level "huffman" */
-extern const block_encoder go126_store;        /* level "store" */
-extern const token_encoder go126_chain;        /* levels 2..9 */
+/*
+ * The input is cut into segments. Each is parsed from a guess of the state that the stream has
+ * where the segment begins. join() takes the segments in order, knows the actual state, compares
+ * it with the guess and parses again what was guessed wrong. A segment that was not parsed is
+ * parsed by join() from the actual state. So a guess only saves time; it never changes a byte.
+ *
+ * join() gives a batch: blocks whose tokens are known. Planning a batch (counts, Huffman codes)
+ * needs no other batch. How a block is written may depend on the blocks before it; decide()
+ * settles that in order, which is cheap once the plans exist. Then batches are written
+ * independently, and their bits appended to each other.
+ */
 
-extern const block_encoder go127_fast1; /* levels 1..6, one file and table each */
-extern const block_encoder go127_fast2;
-extern const block_encoder go127_fast3;
-extern const block_encoder go127_fast4;
-extern const block_encoder go127_fast5;
-extern const block_encoder go127_fast6;
-extern const block_encoder go127_huffman_only;
-extern const block_encoder go127_store;
-extern const token_encoder go127_chain; /* levels 7..9 */
+/* What a profile requires of the segments. In bytes. */
+typedef struct {
+    size_t unit;    /* the size of a segment is a multiple of this, except for the last one */
+    size_t before;  /* input needed in front of a segment to guess its state */
+    size_t after;   /* input needed behind it, except for the last one */
+    size_t history; /* input needed in front of it in any case */
+} parallel_geometry;
+
+typedef struct {
+    const uint8_t *data; /* the first byte; `before` bytes lie in front of it */
+    size_t before;
+    size_t after; /* known input behind the segment; 0 if it is the last one */
+    size_t size;
+    uint64_t position; /* in the stream; a multiple of the unit */
+    bool last;         /* the stream ends with it */
+    uint64_t number;   /* not 0; unique within its stream */
+} segment_input;
+
+/* What every batch begins with. */
+typedef struct {
+    bit_span bits; /* once the batch has run */
+} batch_output;
+
+typedef struct {
+    /* Batches read the tokens in their segment's memory. If not, that memory may be reused as
+     * soon as the segment is joined. */
+    bool batches_use_segments;
+
+    parallel_geometry (*geometry)(encoder_profile profile);
+
+    /* A segment, parsed from a guess: from where `previous`, the segment in front of it, ended if
+     * it has run and the encoder supports that; otherwise from some input in front of it. */
+    size_t (*segment_size)(encoder_profile profile, size_t input_size);
+    void *(*segment_init)(void *memory, encoder_profile profile, const segment_input *input);
+    void (*segment_run)(void *segment, const void *previous); /* on any thread */
+
+    size_t (*stream_size)(encoder_profile profile);
+    void *(*stream_init)(void *memory, encoder_profile profile);
+
+    /* Take the next segment, or NULL as `segment` if it has not run; return whether the batch
+     * has blocks to plan. The input must exist until the batch has run; a segment until then
+     * and until the next one is joined or the stream is written to. */
+    size_t (*batch_size)(encoder_profile profile, size_t input_size);
+    bool (*join)(void *stream, const segment_input *input, const void *segment, void *batch);
+    void (*batch_plan)(void *batch); /* on any thread; NULL: join() leaves nothing to plan */
+    /* In the order of joining. Plans what has no plan yet. NULL: join() decides. */
+    void (*decide)(void *stream, void *batch);
+    void (*batch_run)(void *batch); /* on any thread; makes batch_output */
+
+    /* End the stream after its last batch has been decided; at most STREAM_END_BOUND bytes. */
+    void (*end)(void *stream, bit_writer *out);
+
+    /* The state for the profile's serial encoder, to write in order before the first segment, or
+     * after every batch was appended; valid until the next join(). NULL: not supported. */
+    void *(*serial_state)(void *stream);
+
+    /* Bytes of input that were parsed again because a guess was wrong. */
+    uint64_t (*repaired)(const void *stream);
+} parallel_encoder;
+
+/* ---- The registry ------------------------------------------------------------------------ */
+
+/* The encoders of a profile, NULL if there is none. */
+const serial_encoder *registry_serial(encoder_profile profile);
+const parallel_encoder *registry_parallel(encoder_profile profile);
 
 #endif

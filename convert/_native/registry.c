@@ -1,65 +1,89 @@
-/* Which encoder makes the bytes of which generation and level. */
-#include "zlib/zlib_encoder.h"
+/* Which encoder serves a profile. */
 #include "encoder.h"
-#include "parallel/two_step.h"
+#include "go126/go126.h"
+#include "go127/go127.h"
+#include "parallel/block_encoder.h"
+#include "zlib/zlib_encoder.h"
 
-const block_encoder *find_block_encoder(int generation, int level) {
-    if (generation == 126) {
-        switch (level) {
-        case LEVEL_HUFFMAN:
-            return &go126_huffman_only;
-        case LEVEL_STORE:
-            return &go126_store;
-        case 1:
-            return &go126_fast;
-        default:
-            return NULL;
-        }
+static const block_encoder *go126_blocks(int level) {
+    switch (level) {
+    case LEVEL_HUFFMAN:
+        return &go126_huffman_only;
+    case LEVEL_STORE:
+        return &go126_store;
+    case 1:
+        return &go126_level1;
+    default:
+        return NULL;
     }
-    if (generation == 127) {
-        switch (level) {
-        case LEVEL_HUFFMAN:
-            return &go127_huffman_only;
-        case LEVEL_STORE:
-            return &go127_store;
-        case 1:
-            return &go127_fast1;
-        case 2:
-            return &go127_fast2;
-        case 3:
-            return &go127_fast3;
-        case 4:
-            return &go127_fast4;
-        case 5:
-            return &go127_fast5;
-        case 6:
-            return &go127_fast6;
-        default:
-            return NULL;
-        }
+}
+
+static const block_encoder *go127_blocks(int level) {
+    switch (level) {
+    case LEVEL_HUFFMAN:
+        return &go127_huffman_only;
+    case LEVEL_STORE:
+        return &go127_store;
+    case 1:
+        return &go127_level1;
+    case 2:
+        return &go127_level2;
+    case 3:
+        return &go127_level3;
+    case 4:
+        return &go127_level4;
+    case 5:
+        return &go127_level5;
+    case 6:
+        return &go127_level6;
+    default:
+        return NULL;
+    }
+}
+
+const block_encoder *registry_blocks(encoder_profile profile) {
+    switch (profile.family) {
+    case FAMILY_GO126:
+        return go126_blocks(profile.level);
+    case FAMILY_GO127:
+        return go127_blocks(profile.level);
+    case FAMILY_GNU_GZIP:
+    case FAMILY_ZLIB:
+        break;
     }
     return NULL;
 }
 
-const token_encoder *find_token_encoder(int generation, int level) {
-    if (generation == 126 && level >= 2 && level <= LEVEL_MAX)
-        return &go126_chain;
-    if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
-        return &go127_chain;
-    if (generation == GENERATION_GNU && level >= LEVEL_MIN && level <= LEVEL_MAX)
-        return &classic_gnu;
-    if (generation == GENERATION_ZLIB && level >= LEVEL_MIN && level <= LEVEL_MAX)
-        return &classic_zlib;
+const serial_encoder *registry_serial(encoder_profile profile) {
+    if (registry_blocks(profile) != NULL)
+        return &parallel_block_serial;
+    if (profile.level < LEVEL_MIN || profile.level > LEVEL_MAX)
+        return NULL;
+    switch (profile.family) {
+    case FAMILY_GNU_GZIP:
+    case FAMILY_ZLIB:
+        return &zlib_serial;
+    case FAMILY_GO126:
+        return &go126_chain_serial;
+    case FAMILY_GO127:
+        return &go127_chain_serial;
+    }
     return NULL;
 }
 
-const two_step_encoder *find_two_step_encoder(encoder_profile profile) {
-    int generation = profile.generation, level = profile.level;
-    if (find_block_encoder(generation, level) != NULL)
-        return &block_two_step;
-    if (generation == 126 && level >= 2 && level <= LEVEL_MAX)
-        return &go126_chain_two_step;
-    if (generation == 127 && level >= 7 && level <= LEVEL_MAX)
-        return &go127_chain_two_step;
+const parallel_encoder *registry_parallel(encoder_profile profile) {
+    if (registry_blocks(profile) != NULL)
+        return &parallel_block_parallel;
+    if (profile.level < LEVEL_MIN || profile.level > LEVEL_MAX)
+        return NULL;
+    switch (profile.family) {
+    case FAMILY_GO126:
+        return &go126_chain_parallel;
+    case FAMILY_GO127:
+        return &go127_chain_parallel;
+    case FAMILY_GNU_GZIP:
+    case FAMILY_ZLIB:
+        break;
+    }
     return NULL;
 }

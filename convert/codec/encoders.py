@@ -2,7 +2,7 @@
 
 GNU gzip and zlib are no profiles: nothing is compressed with them on request. They
 are here to tell where a blob came from, and to make it again. Both come from the
-C core (`_native/classic.c`), so they do not depend on the zlib that Python was
+C core (`_native/zlib/`), so they do not depend on the zlib that Python was
 linked to, which may be zlib-ng or a maker's own, with other bytes.
 """
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: What the binding calls the two encoders (_native/classic.h).
-_CLASSIC: Final = {"gzip": 1, "zlib": 2}
+_CLASSIC: Final = ("gzip", "zlib")
 _MAGIC: Final = b"\x1f\x8b\x08\x00"
 _NO_TIME: Final = bytes(4)
 _HEADER_SIZE: Final = 10
@@ -72,10 +71,10 @@ class ClassicGzipEncoder(profiles.Encoder):
         """Start a stream of level 1 to 9."""
         from isal import isal_zlib  # noqa: PLC0415 - start-up time: few commands compress
 
-        from convert._native import Encoder  # noqa: PLC0415
+        from convert._native import FAMILY_GNU_GZIP, FAMILY_ZLIB, Encoder  # noqa: PLC0415
 
         self._crc32 = isal_zlib.crc32
-        self._encoder = Encoder(_CLASSIC[family], level)
+        self._encoder = Encoder(FAMILY_ZLIB if family == "zlib" else FAMILY_GNU_GZIP, level)
         self._header = header
         self._crc = 0
         self._size = 0

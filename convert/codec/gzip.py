@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from isal import isal_zlib
 
-from convert._native import LEVEL_HUFFMAN, LEVEL_STORE, segment_geometry
+from convert._native import FAMILY_GO126, FAMILY_GO127, LEVEL_HUFFMAN, LEVEL_STORE, segment_geometry
 from convert._native import Encoder as NativeEncoder
 from convert.codec.decompress import read_into
 from convert.codec.parallel import Parallel
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-_GENERATIONS: Final = {"go1.26": 126, "go1.27": 127}
+_FAMILIES: Final = {"go1.26": FAMILY_GO126, "go1.27": FAMILY_GO127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 
 
@@ -57,16 +57,16 @@ class GoGzipEncoder(Encoder):
         executor: Executor | None = None,
         workers: int = 1,
     ) -> None:
-        number = _GENERATIONS.get(generation)
+        family = _FAMILIES.get(generation)
         native = _NAMED_LEVELS.get(level) if isinstance(level, str) else level if 1 <= level <= 9 else None
-        if number is None or native is None:
+        if family is None or native is None:
             raise ValueError(f"no encoder {generation}-{level}")
-        geometry = segment_geometry(number, native)
+        geometry = segment_geometry(family, native)
         self._stream: _InOrder | Parallel
         if executor is None or workers < 2 or geometry is None:
-            self._stream = _InOrder(number, native)
+            self._stream = _InOrder(family, native)
         else:
-            self._stream = Parallel(number, native, geometry, executor, workers)
+            self._stream = Parallel(family, native, geometry, executor, workers)
         self._header = _header(native)
         self._at_work = False
         self._crc = 0
@@ -141,7 +141,7 @@ def _header(level: int) -> bytes:
 class _InOrder:
     repaired: Literal[0] = 0
 
-    def __init__(self, generation: int, level: int) -> None:
-        encoder = NativeEncoder(generation, level)
+    def __init__(self, family: int, level: int) -> None:
+        encoder = NativeEncoder(family, level)
         self.write: Callable[[memoryview], bytes] = encoder.write
         self.finish = encoder.finish

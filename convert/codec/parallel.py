@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from convert._native import Coding, Joiner
+from convert._native import FAMILY_GO126, FAMILY_GO127, Batch, ParallelEncoder
 from convert.codec.profile import FEW_WORKERS
 from convert.codec.workers import Crew, Part, Slab, Task
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 # Levels up to which blocks are cut from the input; above, from the tokens.
-_LAST_CUTTING_INPUT: Final = {126: 1, 127: 6}
+_LAST_CUTTING_INPUT: Final = {FAMILY_GO126: 1, FAMILY_GO127: 6}
 # Input in flight, over all segments of a stream. What is made of it (tokens, tables, output) needs
 # up to six times as much; with the interpreter's 14 MB all is to stay below 64 MB. Few workers
 # guess at a part of it only, and begin the more rarely the more there is.
@@ -25,7 +25,7 @@ _IN_FLIGHT_TOKENS: Final = 4 << 20
 _IN_FLIGHT_FEW_1: Final = 7 << 20  # level 1: its tables are small
 _IN_FLIGHT_FEW_BLOCKS: Final = 6 << 20
 _FEW_SEGMENT: Final = 640 << 10
-_FEW_CODINGS: Final = 2
+_FEW_BATCHES: Final = 2
 # Segments that lie in one piece of memory, so that the next need not be given what is before it.
 _SLAB_SEGMENTS: Final = 2
 # In order, so much is looked at together to see whether it compresses; and the first time.
@@ -45,10 +45,10 @@ _MOST_WORKERS_GO127_1: Final = 4
 
 
 class _Made:
-    """A joined segment whose coding is being planned, or done, or made already but not yet its turn."""
+    """A joined segment whose batch is being planned or written, or waits for its turn."""
 
-    def __init__(self, coding: Coding, part: Part) -> None:
-        self.coding = coding
+    def __init__(self, batch: Batch, part: Part) -> None:
+        self.batch = batch
         self.part = part
         self.task: Task | None = None  # to be done before anything else
 
@@ -70,15 +70,15 @@ class Parallel:
     """
 
     def __init__(
-        self, generation: int, level: int, geometry: tuple[int, int, int, int], executor: Executor, workers: int
+        self, family: int, level: int, geometry: tuple[int, int, int, int], executor: Executor, workers: int
     ) -> None:
         self._unit, self._before, self._after, self._history = geometry
         # Encoders that cut the input, not the tokens, skip over noise.
-        self._skips = level <= _LAST_CUTTING_INPUT[generation]
-        if (generation, level) == (127, 1):
+        self._skips = level <= _LAST_CUTTING_INPUT[family]
+        if (family, level) == (FAMILY_GO127, 1):
             most_workers = _MOST_WORKERS_GO127_1
         else:
-            most_workers = _MOST_WORKERS if self._skips or generation == 127 else _MOST_WORKERS_GO126_TOKENS
+            most_workers = _MOST_WORKERS if self._skips or family == FAMILY_GO127 else _MOST_WORKERS_GO126_TOKENS
         workers = min(workers, most_workers)
         self._few = workers <= FEW_WORKERS
         if self._few:
@@ -86,18 +86,18 @@ class Parallel:
             in_flight = in_flight_blocks if self._skips else _IN_FLIGHT_TOKENS
             self._full = max(1, min(_FEW_SEGMENT, in_flight // 2) // self._unit) * self._unit
             self._most = max(1, in_flight // self._full - 1)
-            self._most_codings = _FEW_CODINGS
+            self._most_batches = _FEW_BATCHES
         else:
             in_flight = _IN_FLIGHT_BLOCKS if self._skips else _IN_FLIGHT_TOKENS
             # Enough for every worker while the oldest is being joined.
             self._most = workers + workers // 4
-            self._most_codings = self._most // 4
+            self._most_batches = self._most // 4
             self._full = max(1, in_flight // (self._most + 1) // self._unit) * self._unit
-        self._joiner = Joiner(generation, level)
+        self._encoder = ParallelEncoder(family, level)
         self._crew = Crew(executor, workers - 1 if self._few else workers, few=self._few)
         self._parts: deque[Part] = deque()
-        self._unsettled: deque[_Made] = deque()
-        self._codings: deque[_Made] = deque()
+        self._undecided: deque[_Made] = deque()
+        self._batches: deque[_Made] = deque()
         self._spare: list[Slab] = []
         # The next segment, behind what it wants before it, as far as it is there.
         self._number = 0
@@ -119,7 +119,7 @@ class Parallel:
     @property
     def repaired(self) -> int:
         """Bytes of input that had to be parsed twice."""
-        return self._joiner.repaired
+        return self._encoder.repaired
 
     def write(self, data: memoryview) -> bytes:
         """Take input, return the output that is settled."""
@@ -145,7 +145,7 @@ class Parallel:
     def finish(self) -> bytes:
         """End the stream, return the rest of the output."""
         if self._in_order:
-            return self._joiner.finish()
+            return self._encoder.finish()
         self._size = self._end - self._begin
         self._parts.append(self._next_part(last=True))
         self._crew.end()
@@ -159,7 +159,7 @@ class Parallel:
 
     def _go_on_in_order(self, data: memoryview, out: list[bytes]) -> int:
         part = data[: self._enough] if len(data) > self._enough else data
-        out.append(self._joiner.write(part))
+        out.append(self._encoder.write(part))
         self._taken += len(part)
         self._given += len(out[-1])
         if self._taken >= self._enough:
@@ -175,7 +175,7 @@ class Parallel:
         return len(part)
 
     def _share_out(self) -> None:
-        held, before = self._joiner.hand_over()
+        held, before = self._encoder.hand_over()
         self._position += self._taken - (len(held) - before)
         self._in_order = False
         self._slab = self._new_slab()
@@ -185,7 +185,7 @@ class Parallel:
     def _take_over(self, following: int, out: list[bytes]) -> None:
         self._append_all(out)
         begin = min(following, self._history)
-        self._joiner.take_over(self._slab.memory[following - begin : self._end], begin)
+        self._encoder.take_over(self._slab.memory[following - begin : self._end], begin)
         self._in_order = True
         self._ebbing = False
         self._noise = 0
@@ -201,7 +201,7 @@ class Parallel:
         return self._spare.pop() if self._spare else Slab(size)
 
     def _next_part(self, *, last: bool) -> Part:
-        segment = self._joiner.segment(self._slab.memory[: self._end], self._begin, self._size, self._position, last)
+        segment = self._encoder.segment(self._slab.memory[: self._end], self._begin, self._size, self._position, last)
         part = Part(self._number, segment, self._size, self._slab)
         self._position += self._size
         self._number += 1
@@ -264,40 +264,40 @@ class Parallel:
         if self._crew.reach(part):
             assert part.guess is not None
             self._crew.wait(part.guess)
-        made = _Made(self._joiner.join(part.segment), part)
-        self._unsettled.append(made)
-        if not made.coding.planned:
-            made.task = self._crew.code(made.coding.plan)
-        self._settle()
-        while self._codings and self._codings[0].done():
+        made = _Made(self._encoder.join(part.segment), part)
+        self._undecided.append(made)
+        if not made.batch.planned:
+            made.task = self._crew.code(made.batch.plan)
+        self._decide()
+        while self._batches and self._batches[0].done():
             self._append(out)
-        while len(self._unsettled) + len(self._codings) > self._most_codings:
+        while len(self._undecided) + len(self._batches) > self._most_batches:
             self._append(out)
 
-    def _settle(self) -> None:
-        """Settle how the next are coded, as far as they are planned, and have that done."""
-        while self._unsettled and self._unsettled[0].done():
-            made = self._unsettled.popleft()
+    def _decide(self) -> None:
+        """Decide how the next batches are written, as far as they are planned, and have them written."""
+        while self._undecided and self._undecided[0].done():
+            made = self._undecided.popleft()
             self._wait(made)
-            self._joiner.settle(made.coding)
-            made.task = self._crew.code(made.coding.run)
-            self._codings.append(made)
+            self._encoder.decide(made.batch)
+            made.task = self._crew.code(made.batch.run)
+            self._batches.append(made)
 
     def _wait(self, made: _Made) -> None:
         if made.task is not None:
             self._crew.wait(made.task)
 
     def _append_all(self, out: list[bytes]) -> None:
-        while self._unsettled or self._codings:
+        while self._undecided or self._batches:
             self._append(out)
 
     def _append(self, out: list[bytes]) -> None:
-        if not self._codings:
-            self._wait(self._unsettled[0])
-            self._settle()
-        made = self._codings.popleft()
+        if not self._batches:
+            self._wait(self._undecided[0])
+            self._decide()
+        made = self._batches.popleft()
         self._wait(made)
-        out.append(self._joiner.append(made.coding))
+        out.append(self._encoder.append(made.batch))
         if self._skips:
             self._noise = self._noise + made.part.size if len(out[-1]) >= made.part.size else 0
             if self._noise >= _NOISE:

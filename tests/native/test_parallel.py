@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from convert._native import Coding, Encoder, Joiner, Segment, segment_geometry
+from convert._native import Batch, Encoder, ParallelEncoder, Segment, segment_geometry
 from convert.codec import parallel, workers
 from convert.codec.gzip import GoGzipEncoder
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 LEVELS = [-2, 0, *range(1, 10)]
-PROFILES = [(generation, level) for generation in (126, 127) for level in LEVELS]
+PROFILES = [(family, level) for family in (126, 127) for level in LEVELS]
 PARALLEL = [profile for profile in PROFILES if segment_geometry(*profile)]
-CUTTING_INPUT = [(generation, level) for generation, level in PROFILES if level <= (1 if generation == 126 else 6)]
+CUTTING_INPUT = [(family, level) for family, level in PROFILES if level <= (1 if family == 126 else 6)]
 
 STEPS = st.one_of(
     st.tuples(st.just("noise"), st.integers(0, 9), st.integers(0, 40000), st.sampled_from([2, 5, 256])),
@@ -49,8 +49,8 @@ RECIPES = st.tuples(
 ).map(lambda parts: [parts[0], *parts[1]])
 
 
-def in_order(generation: int, level: int, data: bytes) -> bytes:
-    encoder = Encoder(generation, level)
+def in_order(family: int, level: int, data: bytes) -> bytes:
+    encoder = Encoder(family, level)
     return encoder.write(data) + encoder.finish()
 
 
@@ -60,55 +60,55 @@ TURNS = [ALL, (False,), (False, True), (True, False), (True, False, False, True,
 
 
 def apart(
-    generation: int, level: int, data: bytes, step: int, guessed: tuple[bool, ...] = ALL, waiting: int = 0
+    family: int, level: int, data: bytes, step: int, guessed: tuple[bool, ...] = ALL, waiting: int = 0
 ) -> tuple[bytes, int]:
     """Encode in segments of about `step` bytes; return bytes and repairs.
 
     Those that are `guessed` are run apart, every second one behind another from where that
-    ended; `waiting` codings are left behind the join. Where none are, and the encoder can, the
+    ended; `waiting` batches are left behind the join. Where none are, and the encoder can, the
     others are written in order.
     """
-    geometry = segment_geometry(generation, level)
+    geometry = segment_geometry(family, level)
     assert geometry is not None
     unit, before, after, _ = geometry
     step = max(1, step // unit) * unit
-    joiner = Joiner(generation, level)
+    stream = ParallelEncoder(family, level)
     out = []
-    codings: list[Coding] = []
+    batches: list[Batch] = []
     position = 0
     previous: Segment | None = None
     for number, turn in enumerate(itertools.cycle(guessed)):
         last = len(data) - position < step + after
         size = len(data) - position if last else step
-        if not turn and not codings and (generation, level) in CUTTING_INPUT:
-            out.append(written_in_order(joiner, data, position, size, geometry))
+        if not turn and not batches and (family, level) in CUTTING_INPUT:
+            out.append(written_in_order(stream, data, position, size, geometry))
             previous = None
         else:
             start = max(0, position - before)
             held = data[start : position + size + (0 if last else after)]
-            segment = joiner.segment(held, position - start, size, position, last)
+            segment = stream.segment(held, position - start, size, position, last)
             if turn:
                 segment.run(previous if number % 2 else None)
             previous = segment if turn else None
-            codings.append(joiner.join(segment))
+            batches.append(stream.join(segment))
             if number % 3:
-                codings[-1].plan()
-        if len(codings) > (0 if last else waiting):
-            # Settled in order, run in any, appended in order.
-            for coding in codings:
-                joiner.settle(coding)
-            for coding in reversed(codings):
-                coding.run()
-            out.extend(map(joiner.append, codings))
-            codings.clear()
+                batches[-1].plan()
+        if len(batches) > (0 if last else waiting):
+            # Decided in order, run in any, appended in order.
+            for batch in batches:
+                stream.decide(batch)
+            for batch in reversed(batches):
+                batch.run()
+            out.extend(map(stream.append, batches))
+            batches.clear()
         position += size
         if last:
             break
-    return b"".join(out), joiner.repaired
+    return b"".join(out), stream.repaired
 
 
 def written_in_order(
-    joiner: Joiner, data: bytes, position: int, size: int, geometry: tuple[int, int, int, int]
+    stream: ParallelEncoder, data: bytes, position: int, size: int, geometry: tuple[int, int, int, int]
 ) -> bytes:
     """Write so much between segments, or to the end."""
     _, _, after, history = geometry
@@ -117,11 +117,11 @@ def written_in_order(
     if position:
         start = max(0, position - history)
         taken = position + 1
-        joiner.take_over(data[start:taken], position - start)
+        stream.take_over(data[start:taken], position - start)
     if end == len(data):
-        return joiner.write(data[taken:]) + joiner.finish()
-    out = joiner.write(data[taken : end + after])
-    held, before = joiner.hand_over()
+        return stream.write(data[taken:]) + stream.finish()
+    out = stream.write(data[taken : end + after])
+    held, before = stream.hand_over()
     assert held == data[end - before : end + after]
     assert before == min(end, history)
     return out
@@ -150,45 +150,45 @@ CYCLED = [["noise", 1, 30011, 256], ["cycle", 900000]]
 
 
 @pytest.mark.parametrize(
-    ("generation", "level", "recipe"), [(126, 1, EDITED), (126, 2, CYCLED), (126, 3, CYCLED), (127, 1, CYCLED)]
+    ("family", "level", "recipe"), [(126, 1, EDITED), (126, 2, CYCLED), (126, 3, CYCLED), (127, 1, CYCLED)]
 )
-def test_wrong_guesses_are_repaired(generation: int, level: int, recipe: list[list[str | int]]) -> None:
+def test_wrong_guesses_are_repaired(family: int, level: int, recipe: list[list[str | int]]) -> None:
     data = recipes.make(recipe)
-    out, repaired = apart(generation, level, data, 65535)
+    out, repaired = apart(family, level, data, 65535)
     assert repaired > 0, "an input that does not break the guess shows nothing"
-    assert out == in_order(generation, level, data)
+    assert out == in_order(family, level, data)
 
 
-@pytest.mark.parametrize(("generation", "level"), [(126, 1), (127, 1)])
-def test_a_guess_that_becomes_right_is_taken_from_there_on(generation: int, level: int) -> None:
-    """Blocks parsed anew and then those of the segment, in one coding."""
+@pytest.mark.parametrize(("family", "level"), [(126, 1), (127, 1)])
+def test_a_guess_that_becomes_right_is_taken_from_there_on(family: int, level: int) -> None:
+    """Blocks parsed anew and then those of the segment, in one batch."""
     data = recipes.make([["noise", 1, 33000, 256], ["edit", 20000, 900000, 300]])
     segment = 5 * 65535
-    out, repaired = apart(generation, level, data, segment)
+    out, repaired = apart(family, level, data, segment)
     assert 0 < repaired < segment
-    assert out == in_order(generation, level, data)
+    assert out == in_order(family, level, data)
 
 
-@pytest.mark.parametrize(("generation", "level", "recipe"), [(126, 1, EDITED), (127, 1, CYCLED)])
+@pytest.mark.parametrize(("family", "level", "recipe"), [(126, 1, EDITED), (127, 1, CYCLED)])
 def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
-    generation: int, level: int, recipe: list[list[str | int]]
+    family: int, level: int, recipe: list[list[str | int]]
 ) -> None:
     """It went on from where the true one did not end, in memory that the true one may have had since."""
     data = recipes.make(recipe)
-    unit, before, after, _ = segment_geometry(generation, level) or (0, 0, 0, 0)
-    joiner = Joiner(generation, level)
+    unit, before, after, _ = segment_geometry(family, level) or (0, 0, 0, 0)
+    stream = ParallelEncoder(family, level)
 
     def segment(number: int) -> Segment:
         position = number * unit
         start = max(0, position - before)
         end = position + unit + after
-        return joiner.segment(data[start:end], position - start, unit, position, last=False)
+        return stream.segment(data[start:end], position - start, unit, position, last=False)
 
     def coded(segment: Segment) -> bytes:
-        coding = joiner.join(segment)
-        joiner.settle(coding)
-        coding.run()
-        return joiner.append(coding)
+        batch = stream.join(segment)
+        stream.decide(batch)
+        batch.run()
+        return stream.append(batch)
 
     out = b"".join(coded(segment(number)) for number in range(3))
     first = segment(3)
@@ -202,11 +202,11 @@ def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
     true = segment(4)
     true.run(first)
     out += coded(true)
-    repaired = joiner.repaired
+    repaired = stream.repaired
     out += coded(follower)
     assert len(out) > 10000
-    assert in_order(generation, level, data).startswith(out)
-    assert joiner.repaired > repaired, "an input that does not break the guess shows nothing"
+    assert in_order(family, level, data).startswith(out)
+    assert stream.repaired > repaired, "an input that does not break the guess shows nothing"
 
 
 @pytest.mark.parametrize("profile", PARALLEL)
@@ -314,13 +314,13 @@ def test_an_executor_that_is_shut_down_is_done_without() -> None:
 
 
 @pytest.mark.parametrize(
-    ("generation", "failing"),
+    ("family", "failing"),
     [("go1.26", "_run"), ("go1.26", "run"), ("go1.27", "_run"), ("go1.27", "plan"), ("go1.27", "run")],
 )
 def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
-    monkeypatch: pytest.MonkeyPatch, generation: str, failing: str
+    monkeypatch: pytest.MonkeyPatch, family: str, failing: str
 ) -> None:
-    """And the stream ends there. `_run` is a guess, the others are parts of a coding."""
+    """And the stream ends there. `_run` is a guess, the others are parts of a batch."""
 
     def out_of_memory() -> None:
         raise MemoryError
@@ -332,7 +332,7 @@ def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
 
     as_ever = workers.Task.run
     monkeypatch.setattr(workers.Task, "run", run)
-    encoder = GoGzipEncoder(generation, 1, AtOnce(), workers=2)
+    encoder = GoGzipEncoder(family, 1, AtOnce(), workers=2)
     data = recipes.make([["code", 1, 200000], ["cycle", 20000000]])
     with pytest.raises(MemoryError):
         encoder.write(data)
@@ -362,11 +362,11 @@ def test_what_was_broken_off_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
 def test_what_does_not_compress_is_not_shared_out(profile: str) -> None:
-    generation, level = profile.split("-")
+    family, level = profile.split("-")
     data = random.Random(1).randbytes(12000000)
     executor = Stuck()
-    encoder = GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers=4)
-    alone = GoGzipEncoder(generation, int(level) if level.isdigit() else level)
+    encoder = GoGzipEncoder(family, int(level) if level.isdigit() else level, executor, workers=4)
+    alone = GoGzipEncoder(family, int(level) if level.isdigit() else level)
     out = [encoder.write(data[i : i + (1 << 20)]) for i in range(0, len(data), 1 << 20)]
     assert b"".join(out) + encoder.finish() == alone.write(data) + alone.finish()
     assert executor.asked == 0
@@ -457,11 +457,11 @@ def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
     monkeypatch.setattr(parallel, "_IN_ORDER", 2 * BLOCK)
     monkeypatch.setattr(parallel, "_PROBE", BLOCK)
     data = mixed(pieces)
-    generation, number = profile
+    family, number = profile
     level: int | str = {-2: "huffman", 0: "store"}.get(number, number)
     with ThreadPoolExecutor(2) as pool:
         where = {"pool": pool, "at once": AtOnce(), "stuck": Stuck()}[executor]
-        encoder = GoGzipEncoder(f"go1.{generation - 100}", level, where, workers)
+        encoder = GoGzipEncoder(f"go1.{family - 100}", level, where, workers)
         if taken:
             stream = Shy(data, chunk)
             out = [made for made in iter(lambda: encoder.take(stream), None) if made is not None]
@@ -487,23 +487,23 @@ def test_streams_inside_the_pool_they_use_all_end() -> None:
 @pytest.mark.parametrize("workers", [2, 3, 8, 64])
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.26-6", "go1.27-1", "go1.27-6"])
 def test_bytes_do_not_depend_on_workers_or_chunks(profile: str, workers: int) -> None:
-    generation, level = profile.split("-")
+    family, level = profile.split("-")
     data = recipes.make([["tar", 1, 60], ["packed", 2, 100000], ["cycle", 5000000]])
-    alone = GoGzipEncoder(generation, int(level))
+    alone = GoGzipEncoder(family, int(level))
     expected = alone.write(data) + alone.finish()
     with ThreadPoolExecutor(3) as executor:
         for chunk in (100001, 1 << 20, len(data)):
-            encoder = GoGzipEncoder(generation, int(level), executor, workers)
+            encoder = GoGzipEncoder(family, int(level), executor, workers)
             out = [encoder.write(data[i : i + chunk]) for i in range(0, len(data), chunk)]
             assert b"".join([*out, encoder.finish()]) == expected
 
 
 def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
     data = bytes(range(256)) * 65535
-    joiner = Joiner(126, 6)
+    stream = ParallelEncoder(126, 6)
 
     def seen_at_work() -> bool:
-        segment = joiner.segment(data, 0, len(data), 0, last=True)
+        segment = stream.segment(data, 0, len(data), 0, last=True)
         began, ended = threading.Event(), threading.Event()
 
         def work() -> None:

@@ -1,45 +1,46 @@
 /*
- * See bit_piece.h.
+ * Appending a span of bits to a stream.
  *
- * Only what comes before the first stored block has to be shifted. A stored block's length
- * begins on a byte boundary, in the piece and in the stream, so from there on both are
- * aligned alike and whole bytes can be copied.
+ * Algorithm: the bits up to the first stored block are shifted to where the stream stands, a
+ * word at a time; whole bytes behind it are copied. A stored block's length begins on a byte
+ * boundary in the span and in the stream, so from there on both have the same alignment.
+ *
+ * Why the bytes are right: the only bits that depend on the position in the stream are the
+ * zeros between a stored block's header and its length, and they are written here.
  */
 #include "deflate/bit_span.h"
 
 enum { STORED_HEADER = 3 };
 
-/* The bits of the piece up to where the first stored block's padding begins. */
-static uint64_t shifted_size(const bit_piece *piece) {
-    return piece->first_stored == BITS_NO_STORED ? piece->size
-                                                 : piece->first_stored + STORED_HEADER;
+/* The number of bits up to the padding of the first stored block. */
+static uint64_t shifted_size(const bit_span *span) {
+    return span->first_stored == BITS_NO_STORED ? span->size : span->first_stored + STORED_HEADER;
 }
 
-/* The byte of the piece that a stored block's length begins with. */
-static uint64_t aligned_begin(const bit_piece *piece) {
-    return (shifted_size(piece) + 7) >> 3;
+/* The byte of the span in which the length of the first stored block begins. */
+static uint64_t aligned_begin(const bit_span *span) {
+    return (shifted_size(span) + 7) >> 3;
 }
 
-size_t bits_join_size(const bit_tail *tail, const bit_piece *piece) {
-    uint64_t shifted = tail->count + shifted_size(piece);
-    if (piece->first_stored == BITS_NO_STORED)
+size_t deflate_append_size(const bit_tail *tail, const bit_span *span) {
+    uint64_t shifted = tail->count + shifted_size(span);
+    if (span->first_stored == BITS_NO_STORED)
         return (size_t)(shifted >> 3);
-    return (size_t)(((shifted + 7) >> 3) + (piece->size >> 3) - aligned_begin(piece));
+    return (size_t)(((shifted + 7) >> 3) + (span->size >> 3) - aligned_begin(span));
 }
 
-/* Write so many words of the bits at `from`, each `shift` (1 to 7) bits later than it stands
- * there, the bits before them those of `before`. */
+/* Write words of the bits at `from`, shifted by 1 to 7 bits; `before` holds the bits in front. */
 static void shift_words(uint8_t *restrict to, const uint8_t *restrict from, size_t words,
                         unsigned shift, uint64_t before) {
     if (words == 0)
         return;
     store64(to, load64(from) << shift | before);
-    /* Words depend on input alone, so that compilers can vectorise. */
+    /* Each word depends on the input only, so that compilers can vectorise. */
     for (size_t i = 8; i < 8 * words; i += 8)
         store64(to + i, load64(from + i) << shift | load64(from + i - 8) >> (64 - shift));
 }
 
-/* Append the first n bits at `from`; returns where to go on writing. */
+/* Append the first n bits at `from`; return the end of the output. */
 static uint8_t *append_shifted(bit_tail *tail, const uint8_t *from, uint64_t n, uint8_t *out) {
     size_t words = (size_t)(n >> 6);
     unsigned shift = tail->count, rest = n & 63;
@@ -62,14 +63,14 @@ static uint8_t *append_shifted(bit_tail *tail, const uint8_t *from, uint64_t n, 
     return out;
 }
 
-void bits_join(bit_tail *tail, const bit_piece *piece, uint8_t *out) {
-    out = append_shifted(tail, piece->bits, shifted_size(piece), out);
-    if (piece->first_stored == BITS_NO_STORED)
+void deflate_append_span(bit_tail *tail, const bit_span *span, uint8_t *out) {
+    out = append_shifted(tail, span->bits, shifted_size(span), out);
+    if (span->first_stored == BITS_NO_STORED)
         return;
     if (tail->count != 0)
         *out++ = (uint8_t)tail->word;
-    uint64_t begin = aligned_begin(piece), end = piece->size >> 3;
-    memcpy(out, piece->bits + begin, (size_t)(end - begin));
-    tail->count = piece->size & 7;
-    tail->word = piece->bits[end] & ((1u << tail->count) - 1);
+    uint64_t begin = aligned_begin(span), end = span->size >> 3;
+    memcpy(out, span->bits + begin, (size_t)(end - begin));
+    tail->count = span->size & 7;
+    tail->word = span->bits[end] & ((1u << tail->count) - 1);
 }

@@ -1,11 +1,11 @@
 /*
- * Writing bits least significant first, as DEFLATE (RFC 1951, 3.1.1) packs them.
+ * Writing bits, least significant first, as DEFLATE packs them (RFC 1951, 3.1.1).
  *
- * The writer keeps up to 63 pending bits in one word and stores eight bytes at a time
- * wherever it stands, so a buffer must have BITS_SLACK bytes behind the last one needed.
+ * The writer keeps up to 63 pending bits in one word and stores eight bytes at a time, so a
+ * buffer must have BITS_SLACK bytes behind the last one needed.
  */
-#ifndef IMGCONV_BITS_H
-#define IMGCONV_BITS_H
+#ifndef IMGCONV_DEFLATE_BITS_H
+#define IMGCONV_DEFLATE_BITS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +22,12 @@ typedef struct {
     uint8_t *start;
     uint8_t *next;
     /* Where (in bits from start) the header of the first stored block begins, or
-     * BITS_NO_STORED. From its length field on, the stream is byte aligned wherever it is
-     * put; before, joining has to shift. */
+     * BITS_NO_STORED. From its length field on, the bits are byte aligned in every stream; what
+     * comes before has to be shifted when it is appended to other bits. */
     uint64_t first_stored;
 } bit_writer;
 
-/* Little-endian access at any address, whatever the machine. */
+/* Little-endian access at any address, on any machine. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 static inline uint32_t load32(const uint8_t *p) {
     uint32_t v;
@@ -66,7 +66,7 @@ static inline void bits_init(bit_writer *w, uint8_t *buffer) {
     w->first_stored = BITS_NO_STORED;
 }
 
-/* Go on with bits that an earlier buffer left over. */
+/* Start with bits that an earlier buffer left over. */
 static inline void bits_resume(bit_writer *w, uint8_t *buffer, uint64_t word, unsigned count) {
     bits_init(w, buffer);
     w->word = word;
@@ -85,7 +85,7 @@ static inline void bits_flush(bit_writer *w) {
     w->count &= 7;
 }
 
-/* Append without making room: the caller has flushed so that count + n stays below 64. */
+/* Append without flushing; the caller ensures that count + n stays below 64. */
 static inline void bits_add(bit_writer *w, uint64_t value, unsigned n) {
     w->word |= value << w->count;
     w->count += n;
@@ -96,7 +96,7 @@ static inline void bits_put(bit_writer *w, uint64_t value, unsigned n) {
     bits_flush(w);
 }
 
-/* Fill the byte begun with zero bits. */
+/* Fill the current byte with zero bits. */
 static inline void bits_align(bit_writer *w) {
     bits_flush(w);
     if (w->count != 0) {

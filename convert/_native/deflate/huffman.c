@@ -1,22 +1,22 @@
 /*
- * Code lengths the way Go finds them.
+ * Huffman codes with the lengths that Go finds.
  *
- * Go builds length-limited codes by package merge: lists of "leaves" (symbols by rising
- * frequency) and "pairs" (of neighbours in the list one level down) are merged, and when
- * a leaf and a pair weigh the same the pair goes first. Many optimal codes exist for one set
- * of frequencies; that rule selects the one whose lengths become the bytes.
+ * Algorithm: Huffman's method with two queues; if its tree is deeper than the limit, package
+ * merge.
  *
- * Package merge visits every level. When the limit does not bind it gives the very
- * lengths of Huffman's two-queue method under the same rule for ties, which is many times
- * cheaper. Why this is so: without a limit the merged list satisfies
- * list = merge(leaves, pairs(list)), and this is also the order in which the two-queue
- * method takes its nodes. In both the first 2n-2 items are all nodes but the root; the
- * pairs among the first k items are children's parents whose children are the first
- * 2 * pairs items; and as depth never rises along the order, "among the first k(t) items"
- * and "at depth t or more" are the same. With a limit that the tree's depth respects, the
- * lists of the levels agree with the unlimited one as far as they are looked at, since
- * leaving out levels can only make later pairs heavier. So: the cheap method first, and
- * package merge only if its tree is too deep.
+ * Why the bytes are Go's: Go always uses package merge: lists of leaves (symbols by rising
+ * frequency) and pairs (of neighbours in the list of the level below) are merged, and when a
+ * leaf and a pair weigh the same, the pair comes first. Many optimal codes exist for one set of
+ * frequencies; that rule selects one of them, and its lengths become part of the output.
+ *
+ * Package merge visits every level. When the limit does not bind, it gives the same lengths as
+ * the two-queue method under the same rule for ties, which is many times cheaper. Proof: without
+ * a limit the merged list satisfies list = merge(leaves, pairs(list)), and this is also the order
+ * in which the two-queue method takes its nodes. In both, the first 2n-2 items are all nodes but
+ * the root; the pairs among the first k items are the parents of the first 2 * pairs items; and
+ * as depth never rises along the order, "among the first k(t) items" and "at depth t or more" are
+ * the same. With a limit that the tree's depth respects, the lists of the levels agree with the
+ * unlimited one as far as they are used, since omitting levels can only make later pairs heavier.
  */
 #include "deflate/huffman.h"
 
@@ -54,10 +54,10 @@ static leaf *sort_leaves(leaf *list, leaf *spare, size_t n, uint32_t all_frequen
     return list;
 }
 
-/* Huffman's method with two queues. Fills per_length[1..limit] with the number of leaves of
- * that depth and answers false if the tree is deeper than that. */
+/* Huffman's method with two queues. Set per_length[1..limit] to the number of leaves of each
+ * depth; return false if the tree is deeper than the limit. */
 static bool unlimited_lengths(const leaf *list, size_t n, int limit, uint32_t *per_length) {
-    uint32_t weight[LITERAL_CODES]; /* of pairs, in the order they are made */
+    uint32_t weight[LITERAL_CODES];       /* of pairs, in the order they are made */
     uint16_t leaves_below[LITERAL_CODES]; /* leaves taken before pair i was complete */
     size_t taken_leaves = 0, taken_pairs = 0;
 
@@ -125,8 +125,8 @@ static void limited_lengths(const leaf *list, size_t n, int limit, uint32_t *per
         below_count = count;
     }
 
-    /* From the top, 2n-2 items; each pair among them asks for two items one level down. A
-     * leaf's length is the number of levels at which it is asked for. */
+    /* From the top, 2n-2 items; each pair among them needs two items one level down. A leaf's
+     * length is the number of levels at which it is needed. */
     size_t wanted = 2 * n - 2;
     size_t leaves = n;
     for (int level = limit, length = 0; level >= 1; level--, length++) {
@@ -147,7 +147,8 @@ static uint16_t reverse_bits(uint32_t v, unsigned n) {
     return (uint16_t)(v >> (16 - n));
 }
 
-void huffman_build(huffman_code *codes, const uint32_t *frequency, size_t n, int max_length) {
+void deflate_huffman_build(huffman_code *codes, const uint32_t *frequency, size_t n,
+                           int max_length) {
     leaf one[LITERAL_CODES], two[LITERAL_CODES];
     size_t used = 0;
     uint32_t all = 0;
@@ -193,7 +194,7 @@ void huffman_build(huffman_code *codes, const uint32_t *frequency, size_t n, int
     }
 }
 
-uint64_t huffman_cost(const huffman_code *codes, const uint32_t *frequency, size_t n) {
+uint64_t deflate_huffman_cost(const huffman_code *codes, const uint32_t *frequency, size_t n) {
     uint32_t sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += frequency[i] * codes[i].length;
@@ -201,12 +202,6 @@ uint64_t huffman_cost(const huffman_code *codes, const uint32_t *frequency, size
 }
 
 /* ---- The header of a dynamic block ---------------------------------------------------- */
-
-/* The order in which the lengths of the code-length code are sent (RFC 1951, 3.2.7). */
-static const uint8_t codegen_order[CODEGEN_CODES] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-                                                     11, 4,  12, 3, 13, 2, 14, 1, 15};
-
-enum { REPEAT = 16, ZEROS_SHORT = 17, ZEROS_LONG = 18 };
 
 static void put_symbol(dynamic_header *h, unsigned symbol) {
     h->symbols[h->count++] = (uint8_t)symbol;
@@ -218,18 +213,17 @@ static void put_run(dynamic_header *h, unsigned symbol, size_t argument) {
     h->symbols[h->count++] = (uint8_t)argument;
 }
 
-/* One run of equal code lengths. Greedy, and never across the choice Go makes: zeros in
- * chunks of 138, a rest of 3 to 10 as one short run; other lengths once, then in repeats
- * of six; what is left over one by one. */
+/* One run of equal code lengths, split as Go splits it: zeros in chunks of 138, a rest of 3 to
+ * 10 as one short run; other lengths once, then in repeats of six; the remainder one by one. */
 static void put_lengths(dynamic_header *h, unsigned length, size_t count) {
     if (length == 0) {
         while (count >= 11) {
             size_t n = count < 138 ? count : 138;
-            put_run(h, ZEROS_LONG, n - 11);
+            put_run(h, CODEGEN_ZEROS_LONG, n - 11);
             count -= n;
         }
         if (count >= 3) {
-            put_run(h, ZEROS_SHORT, count - 3);
+            put_run(h, CODEGEN_ZEROS_SHORT, count - 3);
             count = 0;
         }
     } else {
@@ -237,7 +231,7 @@ static void put_lengths(dynamic_header *h, unsigned length, size_t count) {
         count--;
         while (count >= 3) {
             size_t n = count < 6 ? count : 6;
-            put_run(h, REPEAT, n - 3);
+            put_run(h, CODEGEN_REPEAT, n - 3);
             count -= n;
         }
     }
@@ -245,7 +239,7 @@ static void put_lengths(dynamic_header *h, unsigned length, size_t count) {
         put_symbol(h, length);
 }
 
-void dynamic_header_make(dynamic_header *h, const huffman_code *literal, unsigned literals,
+void deflate_header_make(dynamic_header *h, const huffman_code *literal, unsigned literals,
                          const huffman_code *offset, unsigned offsets) {
     /* Both alphabets' lengths as one sequence: a run may cross from one to the other. */
     uint8_t lengths[LITERAL_CODES + OFFSET_CODES];
@@ -267,31 +261,32 @@ void dynamic_header_make(dynamic_header *h, const huffman_code *literal, unsigne
         i += run;
     }
 
-    huffman_build(h->codes, h->frequency, CODEGEN_CODES, 7);
+    deflate_huffman_build(h->codes, h->frequency, CODEGEN_CODES, 7);
     h->codegens = CODEGEN_CODES;
-    while (h->codegens > 4 && h->frequency[codegen_order[h->codegens - 1]] == 0)
+    while (h->codegens > 4 && h->frequency[deflate_codegen_order[h->codegens - 1]] == 0)
         h->codegens--;
     h->size = 3 + 5 + 5 + 4 + 3 * (uint64_t)h->codegens +
-              huffman_cost(h->codes, h->frequency, CODEGEN_CODES) +
-              2 * (uint64_t)h->frequency[REPEAT] + 3 * (uint64_t)h->frequency[ZEROS_SHORT] +
-              7 * (uint64_t)h->frequency[ZEROS_LONG];
+              deflate_huffman_cost(h->codes, h->frequency, CODEGEN_CODES) +
+              2 * (uint64_t)h->frequency[CODEGEN_REPEAT] +
+              3 * (uint64_t)h->frequency[CODEGEN_ZEROS_SHORT] +
+              7 * (uint64_t)h->frequency[CODEGEN_ZEROS_LONG];
 }
 
-void dynamic_header_write(const dynamic_header *h, bit_writer *out) {
+void deflate_header_write(const dynamic_header *h, bit_writer *out) {
     bits_put(out, 4, 3); /* not final, dynamic */
     bits_put(out, h->literals - 257, 5);
     bits_put(out, h->offsets - 1, 5);
     bits_put(out, h->codegens - 4, 4);
     for (unsigned i = 0; i < h->codegens; i++)
-        bits_put(out, h->codes[codegen_order[i]].length, 3);
+        bits_put(out, h->codes[deflate_codegen_order[i]].length, 3);
     for (size_t i = 0; i < h->count; i++) {
         unsigned symbol = h->symbols[i];
         bits_put(out, h->codes[symbol].bits, h->codes[symbol].length);
-        if (symbol == REPEAT)
+        if (symbol == CODEGEN_REPEAT)
             bits_put(out, h->symbols[++i], 2);
-        else if (symbol == ZEROS_SHORT)
+        else if (symbol == CODEGEN_ZEROS_SHORT)
             bits_put(out, h->symbols[++i], 3);
-        else if (symbol == ZEROS_LONG)
+        else if (symbol == CODEGEN_ZEROS_LONG)
             bits_put(out, h->symbols[++i], 7);
     }
 }

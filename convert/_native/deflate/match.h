@@ -1,6 +1,6 @@
-/* Comparing two places in the input, a word at a time, and what else matching wants of compilers. */
-#ifndef IMGCONV_MATCH_H
-#define IMGCONV_MATCH_H
+/* Comparing two places in the input, a word at a time, and compiler hints for match search. */
+#ifndef IMGCONV_DEFLATE_MATCH_H
+#define IMGCONV_DEFLATE_MATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,9 +10,11 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define NEVER_INLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define NEVER_INLINE
+#define ALWAYS_INLINE inline
 #define PREFETCH(address) ((void)(address))
 #endif
 
@@ -29,19 +31,20 @@ static inline unsigned trailing_zero_bytes(uint64_t v) {
 #endif
 }
 
-/* Clang takes a condition apart into branches; this keeps it from seeing what `value` is made of. */
+/* Clang splits a condition into branches; this hides from it how `value` is computed. */
 #if defined(__clang__)
 #define KEEP_WHOLE(value) __asm__("" : "+r"(value))
 #else
 #define KEEP_WHOLE(value) ((void)0)
 #endif
 
-/* Whether these four bytes stand `distance` before p, where nothing farther than `reach` may be
- * looked at. Which of the conditions fails is as unforeseeable as whether one does: so both are
- * worked into one comparison, in arithmetic of which no compiler makes two branches. */
-static inline bool repeats(const uint8_t *p, uint32_t four, uint32_t distance, uint32_t reach) {
-    uint64_t in_reach = 0 - (((uint64_t)distance - reach - 1) >> 63); /* all ones or 0 */
-    uint64_t different = (load32(p - (distance & in_reach)) ^ four) | ~in_reach;
+/* Whether the four bytes `distance` before p equal `four`. If the distance is more than
+ * `max_distance`, the answer is no and nothing is read there. Neither condition is predictable,
+ * so both become one comparison, in arithmetic that no compiler turns into two branches. */
+static inline bool repeats(const uint8_t *p, uint32_t four, uint32_t distance,
+                           uint32_t max_distance) {
+    uint64_t near = 0 - (((uint64_t)distance - max_distance - 1) >> 63); /* all ones or 0 */
+    uint64_t different = (load32(p - (distance & near)) ^ four) | ~near;
     KEEP_WHOLE(different);
     return different == 0;
 }

@@ -1,39 +1,41 @@
-/* What match finders hand to coders; the same in every generation. */
-#ifndef IMGCONV_TOKENS_H
-#define IMGCONV_TOKENS_H
+/* Tokens: what parsers pass to block writers, in every family of Go. */
+#ifndef IMGCONV_DEFLATE_TOKENS_H
+#define IMGCONV_DEFLATE_TOKENS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* A run of literals and the match behind it: `literals + 1` tokens, as Go counts. The values
- * of literals are kept apart, all in one row, because that is quick to count. */
+/* Some literals and the match behind them: `literals + 1` tokens, as Go counts. The values of
+ * the literals of all sequences are kept in one separate array, which is fast to count. */
 typedef struct {
-    uint32_t literals; /* how many stand before the match */
-    uint16_t length;   /* less 3 */
-    uint16_t offset;   /* less 1 */
+    uint32_t literals; /* their number */
+    uint16_t length;   /* minus 3 */
+    uint16_t offset;   /* minus 1 */
 } sequence;
 
-/* Bytes that must be readable behind literals that come before matches. */
+/* Bytes that must be readable behind the array of literals. */
 enum { LITERAL_SLACK = 3 };
 
-/* What becomes of a block, as far as the search for matches says it. */
+/* How a block is to be written, as far as the parser knows. */
 typedef enum {
     BLOCK_TOKENS,
-    BLOCK_LITERALS, /* matches do not pay, or were not looked for */
+    BLOCK_LITERALS, /* matches do not pay, or were not searched for */
     BLOCK_STORED,
 } block_kind;
 
-/* What a match finder has made of one block: of BLOCK_TOKENS the tokens, else the kind alone. */
+/* The tokens of one block: sequences, then a tail of literals. Of other kinds than BLOCK_TOKENS
+ * only the kind is set. */
 typedef struct {
     block_kind kind;
     const sequence *sequences;
     size_t count;
-    const uint8_t *literals; /* of all sequences, and then the tail */
+    const uint8_t *literals; /* of all sequences, then of the tail */
     size_t literal_count;
-    size_t tail; /* literals behind the last sequence */
+    size_t tail;
+    uint32_t skip; /* literals of the first sequence that belong to the block before */
 } parsed_block;
 
-/* Go counts a match as one token, as it does a literal. */
+/* The number of tokens as Go counts: a match is one, like a literal. */
 static inline size_t parsed_tokens(const parsed_block *block) {
     return block->count + block->literal_count;
 }

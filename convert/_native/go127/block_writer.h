@@ -1,39 +1,37 @@
 /*
- * How Go 1.27 turns parsed input into DEFLATE blocks; the same for all its levels.
+ * Writing blocks as Go 1.27 does, at all its levels.
  *
- * Unlike earlier generations, a block is not closed when its tokens have been written: its
- * Huffman tables stay open, and the next block's tokens go on under them if that is
- * estimated to be cheaper than a new header. So what a block looks like depends on the
- * tables left by the one before, and the end-of-block symbol is owed until something else
- * has to be begun.
+ * Unlike in earlier releases, a block is not closed when its tokens have been written: its
+ * Huffman tables stay open, and the tokens of the next block are written under them if that is
+ * estimated to be smaller than a new header. So how a block is written depends on the tables that
+ * the block before left open, and its end-of-block symbol is written only when something else
+ * begins.
  */
-#ifndef IMGCONV_GO127_CODER_H
-#define IMGCONV_GO127_CODER_H
+#ifndef IMGCONV_GO127_BLOCK_WRITER_H
+#define IMGCONV_GO127_BLOCK_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "deflate/bits.h"
-#include "encoder.h"
 #include "deflate/huffman.h"
 #include "deflate/tokens.h"
+#include "parallel/block_encoder.h"
 
-/* The input that a block stands for; data is NULL where Go no longer has it at hand, and
- * may then not store it. */
+/* The input that a block stands for; data is NULL if Go no longer has it in memory, and so cannot
+ * store it. */
 typedef struct {
     const uint8_t *data;
     size_t length;
 } plain_block;
 
-/*
- * All about a block's coding that does not depend on the blocks before. Making it is most of
- * the work of a decision, and may be done apart from the decision.
- */
+/* What of a block's writing does not depend on the blocks before. Computing it is most of the work
+ * of a decision, and may be done at any time before. */
 typedef struct {
     block_kind kind;
     bool closing;   /* Go is in Close, and leaves no table open */
-    bool matchless; /* of tokens: there are literals only */
+    bool matchless; /* tokens without a match */
     bool has_estimate;
     bool has_tables;
     size_t tokens;  /* as Go counts them */
@@ -45,44 +43,45 @@ typedef struct {
     huffman_code literal[LITERAL_CODES];
     huffman_code offset[OFFSET_CODES];
     dynamic_header header;
-    uint64_t size; /* of what comes under them, without the header */
+    uint64_t size; /* of the tokens under them, without the header */
 } block_plan;
 
-/* Plan to write a block as it is, to code it without matches (unless it turns out to be
- * better stored), or to code tokens. */
+/* Plan to store a block, to write it as literals (unless storing turns out to be better), or to
+ * write tokens. */
 void go127_plan_stored(block_plan *plan);
 void go127_plan_literals(block_plan *plan, plain_block plain, bool closing);
 void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing);
-/* Add what may be wanted later, which is otherwise left until it is. */
+/* Compute now what would otherwise be computed when it is needed. */
 void go127_plan_complete(block_plan *plan);
 
+/* What crosses from one block to the next. */
 typedef struct {
     /* Of the open tables: the size of their header in bits; 0: no table is open. */
     uint32_t header_size;
-    /* Open tables were made for literals alone and have no codes for matches. */
+    /* The open tables are for literals only and have no codes for matches. */
     bool literals_only;
-    /* A new table must save more than its cost / 2^penalty before it is made. */
+    /* A new table must save more than its cost / 2^penalty. */
     uint8_t penalty;
     huffman_code literal[LITERAL_CODES];
     huffman_code offset[OFFSET_CODES];
-} go127_coder;
+} go127_writer;
 
-void go127_coder_init(go127_coder *coder, unsigned penalty);
+void go127_writer_init(go127_writer *writer, unsigned penalty);
 
-/* Code a block as planned. `tokens` is used for plans of tokens only. With `out` NULL, the
- * coder's state advances, and neither tokens nor plain data are looked at. */
-void go127_code(go127_coder *coder, block_plan *plan, const parsed_block *tokens,
-                plain_block plain, bit_writer *out);
+/* Write a block as planned. `tokens` is used for plans of tokens only. With `out` NULL, the
+ * writer's state advances, and neither tokens nor plain data are read. */
+void go127_write(go127_writer *writer, block_plan *plan, const parsed_block *tokens,
+                 plain_block plain, bit_writer *out);
 
-/* The end of the stream: an empty final block. */
-void go127_code_end(go127_coder *coder, bit_writer *out);
+/* End the stream: an empty final block. */
+void go127_write_end(go127_writer *writer, bit_writer *out);
 
 /* ---- The same for block encoders ------------------------------------------------------- */
 
 void go127_block_plan(const block_input *block, const parsed_block *parsed, void *plan);
 void go127_block_complete(void *plan);
-void go127_block_code(void *coder, void *plan, const block_input *block,
-                      const parsed_block *parsed, bit_writer *out);
-void go127_block_end(void *coder, bit_writer *out);
+void go127_block_write(void *writer, void *plan, const block_input *block,
+                       const parsed_block *parsed, bit_writer *out);
+void go127_block_end(void *writer, bit_writer *out);
 
 #endif

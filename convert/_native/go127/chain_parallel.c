@@ -1,33 +1,36 @@
 /*
- * Go 1.27's levels 7 to 9 on many cores; see two_step.h.
+ * Go 1.27, levels 7 to 9, on several threads.
  *
- * Segments are cut where the parser takes its steps. As every position is entered into the
- * chains whatever the matches, a parser started two steps early, with all positions of one
- * window entered, soon stands where the true one does: lazy matching forgets within some
- * hundred bytes. Joining compares all there is of the parsers between two steps; where
- * they differ, steps are taken again until they are the same.
+ * Algorithm: segments are cut where the parser takes its steps. Every position is entered into
+ * the chains whatever the matches, so a parser that starts two steps early, with all positions of
+ * one window entered, soon has the state of the stream's parser: lazy matching depends on some
+ * hundred bytes. join() compares the parsers' states between two steps; where they differ, steps
+ * are taken again until they are equal.
  *
- * Blocks are cut from the true tokens, and need not end where segments do: what is left
- * goes into the next coding. Joining also decides, in order, how blocks are coded, for this
- * depends on the tables that the block before has left open.
+ * Blocks are cut from the joined tokens and need not end where segments do; remaining tokens are
+ * part of the next batch. join() also decides, in order, how blocks are written, because this
+ * depends on the tables that the block before left open.
+ *
+ * Why the bytes are the serial encoder's: a snapshot contains everything a parser's future depends
+ * on, and the writer's state is never guessed.
  */
 #include <string.h>
 
-#include "deflate/bit_span.h"
+#include "go127/block_writer.h"
 #include "go127/chain.h"
+#include "go127/go127.h"
 #include "parallel/memory.h"
-#include "parallel/two_step.h"
 
 enum {
     WARMUP_STEPS = 2,
-    /* A segment's tokens begin and end this much off its own bounds, at most. */
-    OVERHANG = CHAIN_WINDOW,
-    /* Header and end of a block, at most. */
+    /* A segment's tokens begin and end at most this far from its own bounds. */
+    OVERHANG = GO127_CHAIN_WINDOW,
+    /* Header and end of a block. */
     BLOCK_OVERHEAD = 512,
     SEQUENCE_BITS_MAX = 48,
 };
 
-/* Where the tokens of a list stood when a step ended. */
+/* The size of a token list when a step ended. */
 typedef struct {
     size_t count;
     size_t literal_count;
@@ -41,9 +44,9 @@ typedef struct {
     segment_input input;
     size_t steps;
     step_mark *marks; /* behind step i */
-    chain_tokens tokens;
-    chain_snapshot *snapshots; /* at has_snapshot() steps */
-    chain_parser *parser;
+    go127_chain_tokens tokens;
+    go127_chain_snapshot *snapshots; /* at has_snapshot() steps */
+    go127_chain_parser *parser;
 } chain_segment;
 
 /* A block cut from the tokens. */
@@ -54,65 +57,65 @@ typedef struct {
 } cut_block;
 
 typedef struct {
-    coding_bits made; /* first of all: see there */
-    chain_tokens tokens; /* what was left before, then the segment's true ones */
-    step_mark *marks;    /* of each of the segment's steps in them */
+    batch_output output;       /* first: every batch begins with it */
+    go127_chain_tokens tokens; /* those that remained before, then the segment's */
+    step_mark *marks;          /* of each step of the segment */
     cut_block *blocks;
     size_t block_count;
-    go127_coder coder; /* before the first block */
+    go127_writer writer; /* before the first block */
     uint8_t *bits;
-} chain_coding;
+} chain_batch;
 
 typedef struct {
     int level;
-    go127_coder coder;    /* behind the last block cut */
-    uint64_t block_start; /* stream position of the next block */
-    chain_tokens tokens;  /* the last, that are in no block yet */
+    go127_writer writer;       /* behind the last block cut */
+    uint64_t block_start;      /* stream position of the next block */
+    go127_chain_tokens tokens; /* the last ones, which are in no block yet */
     uint64_t repaired;
-    /* The parser behind everything joined, itself or as a snapshot or both. */
-    chain_parser *parser;
-    chain_snapshot *truth;
+    /* The actual state behind everything joined: a parser, a snapshot, or both. */
+    go127_chain_parser *parser;
+    go127_chain_snapshot *actual;
     bool has_parser;
-    bool has_truth;
-    chain_snapshot *scratch; /* another, to compare */
-} chain_joiner;
+    bool has_actual;
+    go127_chain_snapshot *scratch; /* another one, to compare */
+} chain_stream;
 
 /* ---- Memory -------------------------------------------------------------------------- */
 
-static size_t take_tokens(chain_tokens *tokens, uint8_t **p, size_t bytes, size_t more) {
+static size_t take_tokens(go127_chain_tokens *tokens, uint8_t **p, size_t bytes, size_t more) {
     size_t total = 0;
     memset(tokens, 0, sizeof *tokens);
     tokens->sequences =
-        take(p, &total, (bytes / CHAIN_MIN_MATCH + more + 1) * sizeof *tokens->sequences);
+        take(p, &total, (bytes / GO127_CHAIN_MIN_MATCH + more + 1) * sizeof *tokens->sequences);
     tokens->literals = take(p, &total, bytes + more + LITERAL_SLACK);
     return total;
 }
 
 /* ---- Steps --------------------------------------------------------------------------- */
 
-/* How many steps end in the segment. The first of a stream ends when a window is full, the
- * last, which closes it, where the stream ends. */
+/* The number of steps that end in the segment. The first of a stream ends when the window is full,
+ * the last, which closes it, at the end of the stream. */
 static size_t step_count(const segment_input *input) {
     uint64_t skipped = input->position == 0 ? 1 : 0;
-    uint64_t halves = input->size / CHAIN_HALF;
+    uint64_t halves = input->size / GO127_CHAIN_HALF;
     if (input->last)
-        halves = input->size == 0 ? 1 : (input->size + CHAIN_HALF - 1) / CHAIN_HALF;
+        halves = input->size == 0 ? 1 : (input->size + GO127_CHAIN_HALF - 1) / GO127_CHAIN_HALF;
     if (halves > skipped)
         return (size_t)(halves - skipped);
     return input->last ? 1 : 0;
 }
 
 static size_t max_steps(size_t size) {
-    return size / CHAIN_HALF + 1;
+    return size / GO127_CHAIN_HALF + 1;
 }
 
-/* Where the window lies when the step is taken that ends behind `position` (a multiple of
- * CHAIN_HALF) by a half or less. */
+/* The position of the window in the step that ends at most half a window behind `position`, a
+ * multiple of GO127_CHAIN_HALF. */
 static uint64_t window_of_step(uint64_t position) {
-    return position > CHAIN_HALF ? position - CHAIN_HALF : 0;
+    return position > GO127_CHAIN_HALF ? position - GO127_CHAIN_HALF : 0;
 }
 
-/* Snapshots are large, and all but a few segments fit at once. */
+/* Snapshots are large, and nearly all guesses are right at once. */
 static bool has_snapshot(size_t after, size_t steps) {
     return after == steps || after == 0 || after == 1 || after == 4 || after == 16;
 }
@@ -124,7 +127,7 @@ static size_t snapshot_index(size_t after, size_t steps) {
     return index;
 }
 
-static chain_snapshot *snapshot_after(const chain_segment *s, size_t after) {
+static go127_chain_snapshot *snapshot_after(const chain_segment *s, size_t after) {
     return s->snapshots + snapshot_index(after, s->steps);
 }
 
@@ -132,11 +135,11 @@ static const uint8_t *data_at(const segment_input *input, uint64_t position) {
     return input->data - input->before + (position - (input->position - input->before));
 }
 
-/* Take step i of a segment's, and move on unless it was the last of the stream. */
-static step_mark take_step(chain_parser *parser, const segment_input *input, size_t i) {
-    uint64_t window = window_of_step(input->position) + i * CHAIN_HALF;
+/* Take step i of a segment, and move the window unless it was the last step of the stream. */
+static step_mark take_step(go127_chain_parser *parser, const segment_input *input, size_t i) {
+    uint64_t window = window_of_step(input->position) + i * GO127_CHAIN_HALF;
     bool closing = input->last && i + 1 == step_count(input);
-    uint64_t end = window + CHAIN_WINDOW;
+    uint64_t end = window + GO127_CHAIN_WINDOW;
     if (closing)
         end = input->position + input->size;
     parser->window = data_at(input, window);
@@ -150,13 +153,13 @@ static step_mark take_step(chain_parser *parser, const segment_input *input, siz
 
 /* ---- Segments ------------------------------------------------------------------------ */
 
-static two_step_geometry geometry(encoder_profile profile) {
+static parallel_geometry geometry(encoder_profile profile) {
     (void)profile;
-    return (two_step_geometry){
-        .unit = CHAIN_HALF,
-        .before = (WARMUP_STEPS + 1) * CHAIN_HALF,
-        .after = 1, /* whether a full window's step is the last depends on it */
-        .history = (WARMUP_STEPS + 1) * CHAIN_HALF,
+    return (parallel_geometry){
+        .unit = GO127_CHAIN_HALF,
+        .before = (WARMUP_STEPS + 1) * GO127_CHAIN_HALF,
+        .after = 1, /* it decides whether a full window's step is the last */
+        .history = (WARMUP_STEPS + 1) * GO127_CHAIN_HALF,
     };
 }
 
@@ -169,11 +172,11 @@ static size_t take_segment(chain_segment *s, uint8_t **p, size_t size) {
     return total + take_tokens(&s->tokens, p, size + OVERHANG, 0);
 }
 
-static size_t segment_memory(encoder_profile profile, size_t size) {
+static size_t segment_size(encoder_profile profile, size_t input_size) {
     chain_segment s;
     uint8_t *nowhere = NULL;
     (void)profile;
-    return aligned(sizeof s) + take_segment(&s, &nowhere, size);
+    return aligned(sizeof s) + take_segment(&s, &nowhere, input_size);
 }
 
 static void *segment_init(void *memory, encoder_profile profile, const segment_input *input) {
@@ -188,20 +191,20 @@ static void *segment_init(void *memory, encoder_profile profile, const segment_i
 }
 
 static void warm_up(chain_segment *s) {
-    chain_parser *parser = s->parser;
+    go127_chain_parser *parser = s->parser;
     uint64_t to = window_of_step(s->input.position);
-    uint64_t from = to > WARMUP_STEPS * CHAIN_HALF ? to - WARMUP_STEPS * CHAIN_HALF : 0;
+    uint64_t from = to > WARMUP_STEPS * GO127_CHAIN_HALF ? to - WARMUP_STEPS * GO127_CHAIN_HALF : 0;
 
     if (from == 0) {
         go127_chain_init(parser, s->level);
     } else {
-        int32_t index = CHAIN_HALF - CHAIN_LOOKAHEAD + 1;
+        int32_t index = GO127_CHAIN_HALF - GO127_CHAIN_LOOKAHEAD + 1;
         go127_chain_start(parser, s->level, data_at(&s->input, from), index);
     }
     parser->tokens = s->tokens;
-    for (uint64_t window = from; window < to; window += CHAIN_HALF) {
+    for (uint64_t window = from; window < to; window += GO127_CHAIN_HALF) {
         parser->window = data_at(&s->input, window);
-        parser->end = CHAIN_WINDOW;
+        parser->end = GO127_CHAIN_WINDOW;
         go127_chain_step(parser, false);
         go127_chain_move(parser);
         parser->tokens = s->tokens;
@@ -209,7 +212,7 @@ static void warm_up(chain_segment *s) {
 }
 
 static void segment_run(void *segment, const void *previous) {
-    (void)previous; /* what is before a segment says all */
+    (void)previous; /* the input before a segment suffices */
     chain_segment *s = segment;
     warm_up(s);
     go127_chain_save(s->parser, s->snapshots);
@@ -223,79 +226,79 @@ static void segment_run(void *segment, const void *previous) {
 
 /* ---- Joining ------------------------------------------------------------------------- */
 
-static size_t take_joiner(chain_joiner *j, uint8_t **p) {
+static size_t take_stream(chain_stream *stream, uint8_t **p) {
     size_t total = 0;
-    j->parser = take(p, &total, sizeof *j->parser);
-    j->truth = take(p, &total, sizeof *j->truth);
-    j->scratch = take(p, &total, sizeof *j->scratch);
-    return total + take_tokens(&j->tokens, p, 0, CHAIN_BLOCK_TOKENS);
+    stream->parser = take(p, &total, sizeof *stream->parser);
+    stream->actual = take(p, &total, sizeof *stream->actual);
+    stream->scratch = take(p, &total, sizeof *stream->scratch);
+    return total + take_tokens(&stream->tokens, p, 0, GO127_CHAIN_BLOCK_TOKENS);
 }
 
-static size_t joiner_memory(encoder_profile profile) {
-    chain_joiner j;
+static size_t stream_size(encoder_profile profile) {
+    chain_stream stream;
     uint8_t *nowhere = NULL;
     (void)profile;
-    return aligned(sizeof j) + take_joiner(&j, &nowhere);
+    return aligned(sizeof stream) + take_stream(&stream, &nowhere);
 }
 
-static void *joiner_init(void *memory, encoder_profile profile) {
-    chain_joiner *j = memory;
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof *j);
-    memset(j, 0, sizeof *j);
-    take_joiner(j, &p);
-    j->level = profile.level;
-    go127_coder_init(&j->coder, CHAIN_PENALTY);
-    go127_chain_init(j->parser, j->level);
-    j->has_parser = true;
-    return j;
+static void *stream_init(void *memory, encoder_profile profile) {
+    chain_stream *stream = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *stream);
+    memset(stream, 0, sizeof *stream);
+    take_stream(stream, &p);
+    stream->level = profile.level;
+    go127_writer_init(&stream->writer, GO127_CHAIN_PENALTY);
+    go127_chain_init(stream->parser, stream->level);
+    stream->has_parser = true;
+    return stream;
 }
 
-static const chain_snapshot *true_snapshot(chain_joiner *j) {
-    if (!j->has_truth)
-        go127_chain_save(j->parser, j->truth);
-    j->has_truth = true;
-    return j->truth;
+static const go127_chain_snapshot *actual_snapshot(chain_stream *stream) {
+    if (!stream->has_actual)
+        go127_chain_save(stream->parser, stream->actual);
+    stream->has_actual = true;
+    return stream->actual;
 }
 
-/* The true parser, to take steps with. */
-static chain_parser *true_parser(chain_joiner *j) {
-    if (!j->has_parser)
-        go127_chain_load(j->parser, j->truth);
-    j->has_parser = true;
-    j->has_truth = false;
-    return j->parser;
+/* A parser in the actual state, to take steps with. */
+static go127_chain_parser *actual_parser(chain_stream *stream) {
+    if (!stream->has_parser)
+        go127_chain_load(stream->parser, stream->actual);
+    stream->has_parser = true;
+    stream->has_actual = false;
+    return stream->parser;
 }
 
-/* Bytes that a coding's tokens may stand for: the segment's, and fewer tokens than a block's
- * that were left over. */
-static size_t coding_blocks(size_t size) {
-    return (size + OVERHANG + CHAIN_BLOCK_TOKENS) / CHAIN_BLOCK_TOKENS + 1;
+/* The most blocks of a batch: the segment's bytes, and fewer tokens than a block's that remained
+ * before. */
+static size_t batch_blocks(size_t size) {
+    return (size + OVERHANG + GO127_CHAIN_BLOCK_TOKENS) / GO127_CHAIN_BLOCK_TOKENS + 1;
 }
 
 static size_t bits_size(size_t size) {
-    return 2 * (size + OVERHANG) + (size_t)CHAIN_BLOCK_TOKENS * SEQUENCE_BITS_MAX / 8 +
-           coding_blocks(size) * BLOCK_OVERHEAD + BITS_SLACK;
+    return 2 * (size + OVERHANG) + (size_t)GO127_CHAIN_BLOCK_TOKENS * SEQUENCE_BITS_MAX / 8 +
+           batch_blocks(size) * BLOCK_OVERHEAD + BITS_SLACK;
 }
 
-static size_t take_coding(chain_coding *c, uint8_t **p, size_t size) {
+static size_t take_batch(chain_batch *batch, uint8_t **p, size_t size) {
     size_t total = 0;
-    c->marks = take(p, &total, max_steps(size) * sizeof *c->marks);
-    c->blocks = take(p, &total, coding_blocks(size) * sizeof *c->blocks);
-    c->bits = take(p, &total, bits_size(size));
-    return total + take_tokens(&c->tokens, p, size + OVERHANG, CHAIN_BLOCK_TOKENS);
+    batch->marks = take(p, &total, max_steps(size) * sizeof *batch->marks);
+    batch->blocks = take(p, &total, batch_blocks(size) * sizeof *batch->blocks);
+    batch->bits = take(p, &total, bits_size(size));
+    return total + take_tokens(&batch->tokens, p, size + OVERHANG, GO127_CHAIN_BLOCK_TOKENS);
 }
 
-static size_t coding_memory(encoder_profile profile, size_t size) {
-    chain_coding c;
+static size_t batch_size(encoder_profile profile, size_t input_size) {
+    chain_batch batch;
     uint8_t *nowhere = NULL;
     (void)profile;
-    return aligned(sizeof c) + take_coding(&c, &nowhere, size);
+    return aligned(sizeof batch) + take_batch(&batch, &nowhere, input_size);
 }
 
-/* Add tokens of another list from a place on, where `run` literals of a sequence, or of the
- * list's end, are behind. */
-static void append_tokens(chain_tokens *to, const chain_tokens *from, size_t sequence_index,
-                          size_t literal_index, uint32_t run) {
+/* Append the tokens of another list from the given place on. `run` literals of the sequence there,
+ * or of the list's end, lie before it. */
+static void append_tokens(go127_chain_tokens *to, const go127_chain_tokens *from,
+                          size_t sequence_index, size_t literal_index, uint32_t run) {
     size_t n = from->count - sequence_index;
     size_t literals = from->literal_count - literal_index;
     if (n > 0) {
@@ -311,61 +314,62 @@ static void append_tokens(chain_tokens *to, const chain_tokens *from, size_t seq
     to->literal_count += literals;
 }
 
-/* Take steps from where the stream stands until the parser is what the segment's was there;
- * the tokens and marks go to the coding. Gives the number of steps. */
-static size_t repair(chain_joiner *j, const segment_input *input, const chain_segment *s,
-                     chain_coding *c) {
+/* Take steps from the actual state until the parser's state is the one that the segment's had
+ * there; add tokens and marks to the batch. Return the number of steps. */
+static size_t repair(chain_stream *stream, const segment_input *input, const chain_segment *s,
+                     chain_batch *batch) {
     size_t i = 0, steps = step_count(input);
-    bool met = s != NULL && memcmp(true_snapshot(j), s->snapshots, sizeof *j->truth) == 0;
+    bool met =
+        s != NULL && memcmp(actual_snapshot(stream), s->snapshots, sizeof *stream->actual) == 0;
     while (!met && i < steps) {
-        chain_parser *parser = true_parser(j);
-        parser->tokens = c->tokens;
-        c->marks[i] = take_step(parser, input, i);
-        c->tokens = parser->tokens;
+        go127_chain_parser *parser = actual_parser(stream);
+        parser->tokens = batch->tokens;
+        batch->marks[i] = take_step(parser, input, i);
+        batch->tokens = parser->tokens;
         i++;
         if (s != NULL && has_snapshot(i, steps)) {
-            go127_chain_save(parser, j->scratch);
-            met = memcmp(j->scratch, snapshot_after(s, i), sizeof *j->scratch) == 0;
+            go127_chain_save(parser, stream->scratch);
+            met = memcmp(stream->scratch, snapshot_after(s, i), sizeof *stream->scratch) == 0;
         }
     }
     if (met) {
-        memcpy(j->truth, snapshot_after(s, steps), sizeof *j->truth);
-        j->has_truth = true;
-        j->has_parser = false;
+        memcpy(stream->actual, snapshot_after(s, steps), sizeof *stream->actual);
+        stream->has_actual = true;
+        stream->has_parser = false;
     }
     return i;
 }
 
-/* All tokens that are true, with the places where steps ended among them. */
-static void gather(chain_joiner *j, const segment_input *input, const chain_segment *s,
-                   chain_coding *c) {
-    append_tokens(&c->tokens, &j->tokens, 0, 0, 0);
-    size_t again = repair(j, input, s, c);
+/* Collect the actual tokens, and the marks of the steps in them. */
+static void gather(chain_stream *stream, const segment_input *input, const chain_segment *s,
+                   chain_batch *batch) {
+    append_tokens(&batch->tokens, &stream->tokens, 0, 0, 0);
+    size_t again = repair(stream, input, s, batch);
     if (s == NULL)
         return;
-    j->repaired += again * CHAIN_HALF;
+    stream->repaired += again * GO127_CHAIN_HALF;
 
     step_mark from = {0};
     if (again > 0)
         from = s->marks[again - 1];
-    size_t sequences = c->tokens.count, literals = c->tokens.literal_count;
-    append_tokens(&c->tokens, &s->tokens, from.count, from.literal_count, from.run);
+    size_t sequences = batch->tokens.count, literals = batch->tokens.literal_count;
+    append_tokens(&batch->tokens, &s->tokens, from.count, from.literal_count, from.run);
     for (size_t i = again; i < s->steps; i++) {
-        c->marks[i] = s->marks[i];
-        c->marks[i].count += sequences - from.count;
-        c->marks[i].literal_count += literals - from.literal_count;
+        batch->marks[i] = s->marks[i];
+        batch->marks[i].count += sequences - from.count;
+        batch->marks[i].literal_count += literals - from.literal_count;
     }
 }
 
-/* How far blocks have been cut from a list of tokens. */
+/* A place in a list of tokens. */
 typedef struct {
     size_t sequences;
     size_t literals;
 } token_place;
 
-/* Cut a block of so many tokens off the list at a place, which moves behind it. Go wrote it
- * in the step of the mark. */
-static void cut(chain_joiner *j, chain_tokens *list, token_place *at, size_t tokens,
+/* Cut a block with this number of tokens from the list at a place, and move the place behind it.
+ * Go writes the block in the step of the mark. */
+static void cut(chain_stream *stream, go127_chain_tokens *list, token_place *at, size_t tokens,
                 const segment_input *input, const step_mark *step, cut_block *block) {
     size_t i = at->sequences;
     size_t left = tokens, literals = 0;
@@ -376,7 +380,7 @@ static void cut(chain_joiner *j, chain_tokens *list, token_place *at, size_t tok
         bytes += list->sequences[i].length + 3u;
         i++;
     }
-    /* What is left of the block are literals of a sequence that goes into the next. */
+    /* The rest of the block are literals of a sequence that belongs to the next block. */
     if (i < list->count)
         list->sequences[i].literals -= (uint32_t)left;
     else
@@ -391,79 +395,80 @@ static void cut(chain_joiner *j, chain_tokens *list, token_place *at, size_t tok
     };
     *at = (token_place){i, at->literals + literals};
     block->plain = (plain_block){NULL, 0};
-    if (j->block_start >= step->window)
-        block->plain = (plain_block){data_at(input, j->block_start), (size_t)(bytes + literals)};
-    j->block_start += bytes + literals;
+    if (stream->block_start >= step->window)
+        block->plain =
+            (plain_block){data_at(input, stream->block_start), (size_t)(bytes + literals)};
+    stream->block_start += bytes + literals;
     go127_plan_tokens(&block->plan, &block->parsed, step->closing);
 }
 
-/* The tokens of the next block: all of a whole one, at the end of the stream what there is,
- * or none. */
-static size_t next_tokens(const chain_tokens *list, const token_place *at, bool rest) {
-    size_t tokens =
-        list->count - at->sequences + list->literal_count - at->literals;
-    if (tokens >= CHAIN_BLOCK_TOKENS)
-        return CHAIN_BLOCK_TOKENS;
+/* The number of tokens in the next block: a whole block's or, at the end of the stream, the
+ * remaining ones; 0 if there is no block. */
+static size_t next_tokens(const go127_chain_tokens *list, const token_place *at, bool rest) {
+    size_t tokens = list->count - at->sequences + list->literal_count - at->literals;
+    if (tokens >= GO127_CHAIN_BLOCK_TOKENS)
+        return GO127_CHAIN_BLOCK_TOKENS;
     return rest ? tokens : 0;
 }
 
-static bool join(void *joiner, const segment_input *input, const void *segment, void *coding) {
-    chain_joiner *j = joiner;
-    chain_coding *c = coding;
-    uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
-    memset(c, 0, sizeof *c);
-    take_coding(c, &p, input->size);
+static bool join(void *state, const segment_input *input, const void *segment, void *memory) {
+    chain_stream *stream = state;
+    chain_batch *batch = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *batch);
+    memset(batch, 0, sizeof *batch);
+    take_batch(batch, &p, input->size);
 
-    gather(j, input, segment, c);
-    c->coder = j->coder;
+    gather(stream, input, segment, batch);
+    batch->writer = stream->writer;
     token_place at = {0, 0};
     size_t tokens, done = 0, step = 0, steps = step_count(input);
-    while ((tokens = next_tokens(&c->tokens, &at, input->last)) != 0) {
-        cut_block *block = &c->blocks[c->block_count++];
+    while ((tokens = next_tokens(&batch->tokens, &at, input->last)) != 0) {
+        cut_block *block = &batch->blocks[batch->block_count++];
         done += tokens;
-        /* The step in which Go wrote it: that of its last token. */
-        while (step + 1 < steps && c->marks[step].count + c->marks[step].literal_count < done)
+        /* Go writes it in the step of its last token. */
+        while (step + 1 < steps &&
+               batch->marks[step].count + batch->marks[step].literal_count < done)
             step++;
-        cut(j, &c->tokens, &at, tokens, input, &c->marks[step], block);
-        go127_code(&j->coder, &block->plan, NULL, block->plain, NULL);
+        cut(stream, &batch->tokens, &at, tokens, input, &batch->marks[step], block);
+        go127_write(&stream->writer, &block->plan, NULL, block->plain, NULL);
     }
-    j->tokens.count = j->tokens.literal_count = j->tokens.run = 0;
-    append_tokens(&j->tokens, &c->tokens, at.sequences, at.literals, 0);
+    stream->tokens.count = stream->tokens.literal_count = stream->tokens.run = 0;
+    append_tokens(&stream->tokens, &batch->tokens, at.sequences, at.literals, 0);
     return false;
 }
 
-static void end(void *joiner, bit_writer *out) {
-    chain_joiner *j = joiner;
-    go127_code_end(&j->coder, out);
+static void end(void *state, bit_writer *out) {
+    chain_stream *stream = state;
+    go127_write_end(&stream->writer, out);
 }
 
-/* ---- Coding -------------------------------------------------------------------------- */
+/* ---- Batches ------------------------------------------------------------------------- */
 
-static void coding_run(void *coding) {
-    chain_coding *c = coding;
+static void batch_run(void *memory) {
+    chain_batch *batch = memory;
     bit_writer w;
-    bits_init(&w, c->bits);
-    for (size_t i = 0; i < c->block_count; i++) {
-        cut_block *block = &c->blocks[i];
-        go127_code(&c->coder, &block->plan, &block->parsed, block->plain, &w);
+    bits_init(&w, batch->bits);
+    for (size_t i = 0; i < batch->block_count; i++) {
+        cut_block *block = &batch->blocks[i];
+        go127_write(&batch->writer, &block->plan, &block->parsed, block->plain, &w);
     }
-    c->made.piece = bits_piece(&w);
+    batch->output.bits = bits_span(&w);
 }
 
-static uint64_t repaired(const void *joiner) {
-    return ((const chain_joiner *)joiner)->repaired;
+static uint64_t repaired(const void *state) {
+    return ((const chain_stream *)state)->repaired;
 }
 
-const two_step_encoder go127_chain_two_step = {
+const parallel_encoder go127_chain_parallel = {
     .geometry = geometry,
-    .segment_memory = segment_memory,
+    .segment_size = segment_size,
     .segment_init = segment_init,
     .segment_run = segment_run,
-    .joiner_memory = joiner_memory,
-    .joiner_init = joiner_init,
-    .coding_memory = coding_memory,
+    .stream_size = stream_size,
+    .stream_init = stream_init,
+    .batch_size = batch_size,
     .join = join,
-    .coding_run = coding_run,
+    .batch_run = batch_run,
     .end = end,
     .repaired = repaired,
 };

@@ -1,23 +1,31 @@
-/* Go 1.27's levels 7 to 9, in order: tokens become a block whenever there are enough. */
+/*
+ * Go 1.27, levels 7 to 9, in order.
+ *
+ * Algorithm: input fills a window; when it is full and more follows, the parser takes a step and
+ * the window moves. Tokens become a block whenever there are enough.
+ *
+ * Why the bytes are Go's: window, steps and blocks are Go's (see chain.h).
+ */
 #include <string.h>
 
-#include "encoder.h"
+#include "go127/block_writer.h"
 #include "go127/chain.h"
+#include "go127/go127.h"
 
 typedef struct {
     bit_writer out;
-    go127_coder coder;
+    go127_writer writer;
     block_plan plan;
-    int32_t block_start; /* in the window; negative: the window has lost it */
-    uint8_t window[CHAIN_WINDOW];
-    sequence sequences[CHAIN_BLOCK_TOKENS];
-    uint8_t literals[CHAIN_BLOCK_TOKENS + LITERAL_SLACK];
-    chain_parser parser;
-} stream_state;
+    int32_t block_start; /* in the window; negative: no longer in it */
+    uint8_t window[GO127_CHAIN_WINDOW];
+    sequence sequences[GO127_CHAIN_BLOCK_TOKENS];
+    uint8_t literals[GO127_CHAIN_BLOCK_TOKENS + LITERAL_SLACK];
+    go127_chain_parser parser;
+} serial_state;
 
 static void write_block(void *memory, bool closing) {
-    stream_state *state = memory;
-    chain_tokens *tokens = &state->parser.tokens;
+    serial_state *state = memory;
+    go127_chain_tokens *tokens = &state->parser.tokens;
     parsed_block block = {
         .sequences = tokens->sequences,
         .count = tokens->count,
@@ -30,82 +38,75 @@ static void write_block(void *memory, bool closing) {
         plain = (plain_block){state->window + state->block_start,
                               (size_t)(state->parser.index - state->block_start)};
     go127_plan_tokens(&state->plan, &block, closing);
-    go127_code(&state->coder, &state->plan, &block, plain, &state->out);
+    go127_write(&state->writer, &state->plan, &block, plain, &state->out);
     state->block_start = state->parser.index;
     tokens->count = tokens->literal_count = tokens->run = 0;
 }
 
-static void init(void *memory, int level) {
-    stream_state *state = memory;
+static size_t state_size(encoder_profile profile) {
+    (void)profile;
+    return sizeof(serial_state);
+}
+
+static void init(void *memory, encoder_profile profile) {
+    serial_state *state = memory;
     memset(state, 0, sizeof *state);
-    go127_coder_init(&state->coder, CHAIN_PENALTY);
-    go127_chain_init(&state->parser, level);
+    go127_writer_init(&state->writer, GO127_CHAIN_PENALTY);
+    go127_chain_init(&state->parser, profile.level);
     state->parser.window = state->window;
     state->parser.tokens.sequences = state->sequences;
     state->parser.tokens.literals = state->literals;
-    state->parser.full = CHAIN_BLOCK_TOKENS;
+    state->parser.full = GO127_CHAIN_BLOCK_TOKENS;
     state->parser.on_full = write_block;
     state->parser.owner = state;
 }
 
 static size_t bound(const void *memory, size_t n) {
     (void)memory;
-    /* Tokens that wait, each a match at the worst, and two bytes a byte of input. */
-    return (size_t)CHAIN_BLOCK_TOKENS * 6 + 2 * (CHAIN_WINDOW + n) +
-           (n / CHAIN_BLOCK_TOKENS + 4) * 1024;
+    /* Pending tokens, all of them matches at worst, and two bytes per byte of input. */
+    return (size_t)GO127_CHAIN_BLOCK_TOKENS * 6 + 2 * (GO127_CHAIN_WINDOW + n) +
+           (n / GO127_CHAIN_BLOCK_TOKENS + 4) * 1024;
 }
 
-/* The state keeps the bits that do not fill a byte; output starts afresh in each call. */
-static void begin_output(stream_state *state, uint8_t *out) {
-    uint64_t word = state->out.word;
-    unsigned count = state->out.count;
-    bits_resume(&state->out, out, word, count);
-}
-
-static size_t end_output(stream_state *state) {
-    bits_flush(&state->out);
-    return (size_t)(state->out.next - state->out.start);
-}
-
-static void move_down(stream_state *state) {
-    memcpy(state->window, state->window + CHAIN_HALF, CHAIN_HALF);
+static void move_window(serial_state *state) {
+    memcpy(state->window, state->window + GO127_CHAIN_HALF, GO127_CHAIN_HALF);
     state->block_start =
-        state->block_start >= CHAIN_HALF ? state->block_start - CHAIN_HALF : -1;
+        state->block_start >= GO127_CHAIN_HALF ? state->block_start - GO127_CHAIN_HALF : -1;
     go127_chain_move(&state->parser);
 }
 
-static size_t write(void *memory, const uint8_t *data, size_t n, uint8_t *out) {
-    stream_state *state = memory;
-    chain_parser *parser = &state->parser;
-    begin_output(state, out);
+static size_t write(void *memory, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out) {
+    serial_state *state = memory;
+    go127_chain_parser *parser = &state->parser;
+    state->out = bits_from_tail(tail, out);
     while (n > 0) {
-        /* A full window waits for more: the last step of a stream is another one. */
-        if (parser->end == CHAIN_WINDOW) {
+        /* A full window waits for more input: the last step of a stream is a different one. */
+        if (parser->end == GO127_CHAIN_WINDOW) {
             go127_chain_step(parser, false);
-            move_down(state);
+            move_window(state);
         }
-        size_t room = (size_t)(CHAIN_WINDOW - parser->end);
-        size_t taken = n < room ? n : room;
+        size_t space = (size_t)(GO127_CHAIN_WINDOW - parser->end);
+        size_t taken = n < space ? n : space;
         memcpy(state->window + parser->end, data, taken);
         parser->end += (int32_t)taken;
         data += taken;
         n -= taken;
     }
-    return end_output(state);
+    return bits_to_tail(&state->out, tail);
 }
 
-static size_t finish(void *memory, uint8_t *out) {
-    stream_state *state = memory;
-    begin_output(state, out);
+static size_t finish(void *memory, bit_tail *tail, uint8_t *out) {
+    serial_state *state = memory;
+    state->out = bits_from_tail(tail, out);
     go127_chain_step(&state->parser, true);
     if (state->parser.tokens.count + state->parser.tokens.literal_count != 0)
         write_block(state, true);
-    go127_code_end(&state->coder, &state->out);
-    return end_output(state);
+    go127_write_end(&state->writer, &state->out);
+    return bits_to_tail(&state->out, tail);
 }
 
-const token_encoder go127_chain = {
-    .state_size = sizeof(stream_state),
+const serial_encoder go127_chain_serial = {
+    .state_size = state_size,
     .init = init,
     .bound = bound,
     .write = write,

@@ -1,16 +1,14 @@
 /*
- * What the match finders of Go 1.27's levels 1 to 6 have in common.
+ * What the parsers of Go 1.27's levels 1 to 6 have in common.
  *
- * All cut the input every 65,535 bytes and parse a block from its first byte to its last,
- * with hash tables of positions as their only memory of what came before. They differ in
- * how many tables they keep, what they enter into them, and how they choose among
- * candidates; each has a file of its own. The tables are kept across blocks; a match may
- * begin in an earlier block but never look beyond the end of the present one.
+ * All cut the input every 65,535 bytes and parse a block from its first byte to its last, with
+ * hash tables of positions as their only memory of earlier input. They differ in the tables, in
+ * what they enter into them, and in how they choose among candidates; see levelN.c. Tables are
+ * kept across blocks; a match may begin in an earlier block but never ends behind the current one.
  *
- * Positions are counted through what is parsed, so that entries need no change when the next
- * block comes: the first byte, of the stream or of what a guess begins with, is at
- * FAST_FIRST_ORIGIN, and so an entry of 0 is always too far away to be used. Now and then they are
- * renumbered.
+ * Positions are counted across blocks, so that entries stay valid when the next block comes: the
+ * first byte, of the stream or of the input from which a guess starts, is at FAST_FIRST_ORIGIN,
+ * and so an entry of 0 is always too far away to be used. Occasionally they are renumbered.
  */
 #ifndef IMGCONV_GO127_FAST_H
 #define IMGCONV_GO127_FAST_H
@@ -20,44 +18,44 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "encoder.h"
-#include "go127/block_writer.h"
 #include "deflate/match.h"
+#include "deflate/tokens.h"
+#include "parallel/block_encoder.h"
 
 enum {
     FAST_BLOCK = 65535,
-    FAST_REACH = 32768, /* matches begin less than this (in places: no more) before */
+    FAST_MAX_DISTANCE = 32768, /* some searches accept less than this */
     FAST_PENALTY = 7,
-    /* No candidate is looked up in the last bytes of a block. */
+    /* In the last bytes of a block, candidates are not looked up. */
     FAST_MARGIN = 11,
-    FAST_FIRST_ORIGIN = 2 * FAST_REACH,
-    /* When origins get here, tables are renumbered. Go does so near 2^31; nothing but
-     * entries out of reach is lost by it, so the bytes do not depend on when. */
+    FAST_FIRST_ORIGIN = 2 * FAST_MAX_DISTANCE,
+    /* When the origin gets here, tables are renumbered. Go does so near 2^31; only entries that
+     * are too far away are dropped, so the bytes do not depend on when. */
     FAST_LAST_ORIGIN = 1 << 26,
-    /* Level 4 looks at older input than it can refer to: see there. */
-    FAST_HISTORY_4 = FAST_REACH + 4 * FAST_BLOCK,
+    /* Level 4 reads older input than a match can refer to: see level4.c. */
+    FAST_HISTORY_4 = FAST_MAX_DISTANCE + 4 * FAST_BLOCK,
 };
 
-/* A table entry with the one it has displaced. */
+/* A table entry and the one it replaced. */
 typedef struct {
     uint32_t current;
     uint32_t previous;
 } entry_pair;
 
-/* A level's parser. Its tables, single entries before pairs, stand at the end. */
+/* A level's parser. Its tables are at the end, single entries before pairs. */
 typedef struct {
     int level;
-    uint32_t origin; /* of the next block */
-    block_room room; /* where the next block's parse goes */
+    uint32_t origin;     /* of the next block */
+    block_buffer buffer; /* for the next block */
     uint32_t tables[];
 } fast_parser;
 
-/* A block being parsed. */
+/* The parse of a block. */
 typedef struct {
-    uintptr_t base; /* the address of position 0, where there may be nothing */
+    uintptr_t base; /* the address of position 0, which may not exist */
     size_t end;
-    size_t floor;   /* the lowest position there is */
-    size_t emitted; /* everything before is in `sequence`s already */
+    size_t lowest;  /* the lowest position that is readable */
+    size_t emitted; /* everything before is in `sequences` */
     sequence *sequences;
     size_t count;
     uint8_t *literal_bytes;
@@ -90,7 +88,7 @@ static inline void push(entry_pair *pair, size_t position) {
     pair->current = (uint32_t)position;
 }
 
-/* How many of the eight bytes before a and b are equal, from the last one backwards. */
+/* The number of equal bytes before a and b, counted backwards, up to eight. */
 static inline unsigned equal_before(const uint8_t *a, const uint8_t *b) {
     uint64_t difference = load64(a - 8) ^ load64(b - 8);
 #if defined(__GNUC__) || defined(__clang__)
@@ -103,18 +101,18 @@ static inline unsigned equal_before(const uint8_t *a, const uint8_t *b) {
 #endif
 }
 
-/* How far `entry` lies before position s. Positions behind s give a huge number. */
+/* The distance of `entry` before position s. Entries behind s give a huge number. */
 static inline uint32_t distance_to(size_t s, uint32_t entry) {
     return (uint32_t)s - entry;
 }
 
-/* Whether the low four bytes of v, which stand at s, do so `distance` before; see repeats(). */
+/* Whether the low four bytes of v, which are at s, repeat `distance` before; see repeats(). */
 static inline bool repeats_at(const fast_parse *p, size_t s, uint64_t v, uint32_t distance,
-                              uint32_t reach) {
-    return repeats(bytes_at(p, s), (uint32_t)v, distance, reach);
+                              uint32_t max_distance) {
+    return repeats(bytes_at(p, s), (uint32_t)v, distance, max_distance);
 }
 
-/* How long what is at s is what is at t, not counting beyond the block or `most`. */
+/* The number of equal bytes at s and t, up to the end of the block and to `most`. */
 static inline size_t run_up_to(const fast_parse *p, size_t s, size_t t, size_t most) {
     size_t left = p->end - s;
     return match_length(bytes_at(p, s), bytes_at(p, t), left < most ? left : most);
@@ -124,36 +122,36 @@ static inline size_t run(const fast_parse *p, size_t s, size_t t) {
     return match_length(bytes_at(p, s), bytes_at(p, t), p->end - s);
 }
 
-/* Some levels look at no more than 254 bytes behind the first four to compare candidates. */
+/* Some levels compare candidates by at most 254 bytes behind the first four. */
 enum { FAST_SHORT_RUN = 254 };
 
 typedef struct {
-    size_t at;   /* where it is written ... */
-    size_t from; /* ... what it repeats ... */
+    size_t at;
+    size_t from; /* the earlier position */
     size_t length;
 } fast_match;
 
-/* Let the match begin earlier where the bytes before agree, as far as no sequence has them. */
+/* Extend the match backwards over equal bytes that are in no sequence yet. */
 static inline void extend_back(const fast_parse *p, fast_match *m) {
-    size_t room = m->at - p->emitted;
-    size_t before = m->from - p->floor;
-    if (room > before)
-        room = before;
+    size_t most = m->at - p->emitted;
+    size_t before = m->from - p->lowest;
+    if (most > before)
+        most = before;
     size_t n = 0;
     if (before >= 8) {
         n = equal_before(bytes_at(p, m->at), bytes_at(p, m->from));
-        if (n > room)
-            n = room;
+        if (n > most)
+            n = most;
     }
     if (n == 8 || before < 8)
-        while (n < room && *bytes_at(p, m->from - n - 1) == *bytes_at(p, m->at - n - 1))
+        while (n < most && *bytes_at(p, m->from - n - 1) == *bytes_at(p, m->at - n - 1))
             n++;
     m->at -= n;
     m->from -= n;
     m->length += n;
 }
 
-/* Most runs are short: copying BLOCK_COPY bytes at once saves counting them. */
+/* Most runs are short: copying a fixed number of bytes is faster. */
 static inline void copy_literals(fast_parse *p, size_t n) {
     const uint8_t *from = bytes_at(p, p->emitted);
     uint8_t *to = p->literal_bytes + p->literals;
@@ -164,8 +162,8 @@ static inline void copy_literals(fast_parse *p, size_t n) {
     p->literals += n;
 }
 
-/* Write the literals up to the match, and the match in pieces that DEFLATE can say. The
- * last piece must not be shorter than 3, so the one before it may be less than the most. */
+/* Add the literals up to the match, and the match, split into lengths that DEFLATE supports. The
+ * last part must not be shorter than 3, so the one before it may be shorter than 258. */
 static inline void emit(fast_parse *p, const fast_match *m) {
     uint32_t literals = (uint32_t)(m->at - p->emitted);
     uint16_t offset = (uint16_t)(m->at - m->from - 1);
@@ -173,29 +171,30 @@ static inline void emit(fast_parse *p, const fast_match *m) {
 
     copy_literals(p, literals);
     while (left > 258) {
-        size_t piece = left > 258 + 3 ? 258 : 258 - 3;
-        p->sequences[p->count++] = (sequence){literals, (uint16_t)(piece - 3), offset};
+        size_t part = left > 258 + 3 ? 258 : 258 - 3;
+        p->sequences[p->count++] = (sequence){literals, (uint16_t)(part - 3), offset};
         literals = 0;
-        left -= piece;
+        left -= part;
     }
     p->sequences[p->count++] = (sequence){literals, (uint16_t)(left - 3), offset};
     p->emitted = m->at + m->length;
 }
 
-/* What a parse begins with. By value: a parse that has no address can live in registers. */
+/* Returned by value: a parse whose address is not taken can stay in registers. */
 static inline fast_parse begin_parse(const fast_parser *parser, const block_input *block) {
-    size_t before = block->position < FAST_REACH ? (size_t)block->position : FAST_REACH;
+    size_t before =
+        block->position < FAST_MAX_DISTANCE ? (size_t)block->position : FAST_MAX_DISTANCE;
     return (fast_parse){
         .base = (uintptr_t)block->data - parser->origin,
         .end = parser->origin + block->length,
-        .floor = parser->origin - before,
+        .lowest = parser->origin - before,
         .emitted = parser->origin,
-        .sequences = parser->room.sequences,
-        .literal_bytes = parser->room.literals,
+        .sequences = parser->buffer.sequences,
+        .literal_bytes = parser->buffer.literals,
     };
 }
 
-/* ---- The match finders --------------------------------------------------------------- */
+/* ---- The parsers --------------------------------------------------------------- */
 
 /* Parse a block of at least 128 bytes. */
 fast_parse go127_parse1(fast_parser *parser, const block_input *block);
@@ -212,10 +211,8 @@ enum {
     /* Levels 4 to 6: one table for short matches, one for long ones. */
     TABLE_BITS_4 = 15,
     LONG_BITS_4 = 15,
-    TABLE_BITS_5 = 15,
-    PAIRS_BITS_5 = 15,
-    TABLE_BITS_6 = 15,
-    PAIRS_BITS_6 = 15,
+    TABLE_BITS_56 = 15,
+    PAIRS_BITS_56 = 15,
 };
 
 #endif

@@ -1,13 +1,17 @@
 /*
- * Go 1.27, level 1 (BestSpeed): one small table of 5-byte hashes, entered sparsely.
+ * Go 1.27, level 1 (BestSpeed).
  *
- * Positions are tried in pairs, the second right behind the first, and the pairs drift apart
- * the longer nothing matches. The first candidate that matches in four bytes is taken.
+ * Algorithm: one small table of 5-byte hashes, entered sparsely. Positions are tried in pairs, the
+ * second directly behind the first, and the pairs move apart the longer nothing matches. The first
+ * candidate that matches in four bytes is taken.
  *
- * Parallel: a block's parse depends on the table alone, and of that on entries less than
- * 32 KiB old. A parser that starts with an empty table sooner or later enters what the
- * true one does. So little is entered that this takes 6 to 9 blocks on average and
- * sometimes 60; block_segment.c checks, and repairs, so that it is never taken for granted.
+ * Why the bytes are Go's: hash, steps, distances and entered positions are those of
+ * compress/flate, level 1, including a position that Go enters under the hash of another.
+ *
+ * In parallel: a block's parse depends on the table alone, and only on entries less than 32 KiB
+ * old. A parser that starts with an empty table sooner or later enters what the stream's parser
+ * does. So few positions are entered that this takes 6 to 9 blocks on average and sometimes 60;
+ * parallel/block_parallel.c compares, and repairs.
  */
 #include "go127/fast.h"
 
@@ -34,26 +38,26 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
                 return p;
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
-            uint64_t ahead = load_at(&p, next);
-            h = hash(ahead);
-            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
+            uint64_t next_bytes = load_at(&p, next);
+            h = hash(next_bytes);
+            if (repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE - 1)) {
                 table[h] = (uint32_t)next;
                 break;
             }
             s = next++;
-            v = ahead;
+            v = next_bytes;
             distance = distance_to(s, table[h]);
-            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
-                /* Go enters the position behind under the hash of this one. */
+            if (repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE - 1)) {
+                /* Go enters the next position under the hash of this one. */
                 table[h] = (uint32_t)next;
                 break;
             }
             table[h] = (uint32_t)s;
-            v = ahead >> 8;
+            v = next_bytes >> 8;
             s = next;
         }
 
-        /* Matches, as long as each is followed by another at once. */
+        /* Matches, as long as another one follows directly. */
         for (;;) {
             fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
@@ -73,7 +77,7 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
             uint32_t h = hash(v);
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
-            if (!repeats_at(&p, s, v, distance, FAST_REACH))
+            if (!repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE))
                 break;
         }
         v >>= 8;

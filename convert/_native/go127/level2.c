@@ -1,8 +1,13 @@
 /*
- * Go 1.27, level 2: level 1's search in a table four times as large, with more of each
- * match entered. Small differences in what is entered when are not slips: they fix bytes.
+ * Go 1.27, level 2.
  *
- * Parallel: as level 1, but tables agree after three blocks nearly always.
+ * Algorithm: level 1's search in a table four times as large, with more positions of each match
+ * entered.
+ *
+ * Why the bytes are Go's: what is entered when differs from level 1 in small ways, as it does in
+ * compress/flate.
+ *
+ * In parallel: as level 1, but tables are nearly always equal after three blocks.
  */
 #include "go127/fast.h"
 
@@ -30,21 +35,21 @@ fast_parse go127_parse2(fast_parser *parser, const block_input *block) {
                 return p;
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
-            uint64_t ahead = load_at(&p, next);
-            h = hash(ahead);
-            if (repeats_at(&p, s, v, distance, FAST_REACH - 1)) {
+            uint64_t next_bytes = load_at(&p, next);
+            h = hash(next_bytes);
+            if (repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE - 1)) {
                 table[h] = (uint32_t)next;
                 break;
             }
             s = next++;
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
-            if (repeats_at(&p, s, ahead, distance, FAST_REACH - 1))
+            if (repeats_at(&p, s, next_bytes, distance, FAST_MAX_DISTANCE - 1))
                 break;
-            v = ahead >> 8;
+            v = next_bytes >> 8;
         }
 
-        /* Matches, as long as each is followed by another at once. */
+        /* Matches, as long as another one follows directly. */
         for (;;) {
             fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
@@ -71,7 +76,7 @@ fast_parse go127_parse2(fast_parser *parser, const block_input *block) {
             uint32_t h = hash(v);
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
-            if (!repeats_at(&p, s, v, distance, FAST_REACH))
+            if (!repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE))
                 break;
         }
         v >>= 8;

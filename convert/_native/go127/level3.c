@@ -1,16 +1,21 @@
 /*
- * Go 1.27, level 3: every position is tried, against two candidates: the last position with
- * the same 5-byte hash and the one before that.
+ * Go 1.27, level 3.
  *
- * Parallel: as level 1, but tables agree after three blocks nearly always.
+ * Algorithm: every position is tried with two candidates: the latest position with the same 5-byte
+ * hash and the one before that.
+ *
+ * Why the bytes are Go's: hash, steps, the three slightly different limits on distances and the
+ * entered positions are those of compress/flate, level 3.
+ *
+ * In parallel: as level 1, but tables are nearly always equal after three blocks.
  */
 #include "go127/fast.h"
 
 enum {
     SKIP_SHIFT = 7,
     ENTER_STEP = 6,
-    /* Candidates have to be this near, a little nearer than other levels ask. */
-    REACH = FAST_REACH - 4,
+    /* The largest distance, a little smaller than at other levels. */
+    MAX_DISTANCE = FAST_MAX_DISTANCE - 4,
 };
 
 static inline uint32_t hash(uint64_t v) {
@@ -34,28 +39,27 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
             if (next > limit)
                 return p;
             entry_pair found = *slot;
-            uint64_t ahead = load_at(&p, next);
+            uint64_t next_bytes = load_at(&p, next);
             push(slot, s);
             distance = distance_to(s, found.current);
-            if (distance <= REACH) {
+            if (distance <= MAX_DISTANCE) {
                 uint32_t other = distance_to(s, found.previous);
-                if (repeats_at(&p, s, v, distance, REACH)) {
-                    if (repeats_at(&p, s, v, other, REACH) &&
-                        run(&p, s + 4, s + 4 - other) >
-                            run(&p, s + 4, s + 4 - distance))
+                if (repeats_at(&p, s, v, distance, MAX_DISTANCE)) {
+                    if (repeats_at(&p, s, v, other, MAX_DISTANCE) &&
+                        run(&p, s + 4, s + 4 - other) > run(&p, s + 4, s + 4 - distance))
                         distance = other;
                     break;
                 }
-                /* The older one alone has to be nearer by one more. */
-                if (repeats_at(&p, s, v, other, REACH - 1)) {
+                /* Alone, the older one has to be nearer by one. */
+                if (repeats_at(&p, s, v, other, MAX_DISTANCE - 1)) {
                     distance = other;
                     break;
                 }
             }
-            v = ahead;
+            v = next_bytes;
         }
 
-        /* Matches, as long as each is followed by another at once. */
+        /* Matches, as long as another one follows directly. */
         for (;;) {
             fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
@@ -65,7 +69,7 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
             if (next >= s)
                 s = next + 1;
             if (s >= limit) {
-                /* Go enters the position behind what was repeated, not behind the match. */
+                /* Go enters the position behind the earlier bytes, not behind the match. */
                 size_t t = m.from + m.length;
                 if (t + 8 < p.end)
                     push(&pairs[hash(load_at(&p, t))], t);
@@ -81,11 +85,11 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
             entry_pair found = *slot;
             push(slot, s);
             distance = distance_to(s, found.current);
-            if (distance >= REACH)
+            if (distance >= MAX_DISTANCE)
                 break;
-            if (!repeats_at(&p, s, v, distance, REACH - 1)) {
+            if (!repeats_at(&p, s, v, distance, MAX_DISTANCE - 1)) {
                 distance = distance_to(s, found.previous);
-                if (!repeats_at(&p, s, v, distance, REACH - 1))
+                if (!repeats_at(&p, s, v, distance, MAX_DISTANCE - 1))
                     break;
             }
         }

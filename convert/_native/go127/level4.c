@@ -1,17 +1,18 @@
 /*
- * Go 1.27, level 4: two tables, by hashes of 4 and of 7 bytes. A candidate of the long hash
- * is taken at once; one of the short hash has to compete with the long candidate of the
- * next position.
+ * Go 1.27, level 4.
  *
- * In that contest Go has a slip which is part of the bytes: the length of the long candidate
- * is not taken where the candidate lies, but at its *distance*, read as an index into the
- * buffer in which Go keeps its history. So this level alone depends on how that buffer is
- * filled, and looks at input long out of DEFLATE's reach (only to compare; a match never
- * refers to it). The buffer holds 32 KiB and so many blocks; which, follows from the
- * position in the stream.
+ * Algorithm: two tables, by hashes of 4 and of 7 bytes. A candidate of the long hash is taken at
+ * once; one of the short hash is compared with the long candidate of the next position.
  *
- * Parallel: as level 1, but tables agree after three blocks nearly always. The old input that
- * the slip reads is at hand for every worker.
+ * Why the bytes are Go's: hashes, steps and entered positions are those of compress/flate, level
+ * 4. In the comparison Go has an error which is part of the bytes: the length of the long
+ * candidate is not taken at the candidate but at its *distance*, used as an index into the buffer
+ * in which Go keeps its history. So this level alone depends on how that buffer is filled, and
+ * reads input that is too far away for DEFLATE (only to compare; a match never refers to it). The
+ * buffer holds 32 KiB and some blocks; how many follows from the position in the stream.
+ *
+ * In parallel: as level 1, but tables are nearly always equal after three blocks. Every segment
+ * has the old input that the error reads.
  */
 #include "go127/fast.h"
 
@@ -19,7 +20,8 @@ enum {
     SKIP_SHIFT = 6,
     ENTER_STEP = 3,
     HISTORY_BLOCKS = 5,
-    HISTORY_LEFT = HISTORY_BLOCKS * FAST_BLOCK - (HISTORY_BLOCKS - 1) * FAST_BLOCK - FAST_REACH,
+    HISTORY_LEFT = HISTORY_BLOCKS * FAST_BLOCK - (HISTORY_BLOCKS - 1) * FAST_BLOCK -
+        FAST_MAX_DISTANCE,
 };
 
 static inline uint32_t hash_short(uint64_t v) {
@@ -31,9 +33,9 @@ static inline uint32_t hash_long(uint64_t v) {
 }
 
 /*
- * How much of what is before the block Go has in its history buffer. That takes 5 blocks. A block
- * that does not fit is put behind the last 32 KiB instead, so later fillings have 4 whole ones,
- * and room for the stream's last block behind them if it is no longer than what is left.
+ * How many bytes before the block Go has in its history buffer. It takes 5 blocks. A block that
+ * does not fit is put behind the last 32 KiB instead, so later fillings have 4 full blocks, and
+ * also the stream's last block if the remaining space is enough for it.
  */
 static size_t history_before(const block_input *block) {
     uint64_t index = block->position / FAST_BLOCK;
@@ -42,13 +44,13 @@ static size_t history_before(const block_input *block) {
     uint64_t before = (index - HISTORY_BLOCKS) % (HISTORY_BLOCKS - 1);
     if (before == 0 && index > HISTORY_BLOCKS && block->length <= HISTORY_LEFT)
         before = HISTORY_BLOCKS - 1;
-    return FAST_REACH + (size_t)before * FAST_BLOCK;
+    return FAST_MAX_DISTANCE + (size_t)before * FAST_BLOCK;
 }
 
-/* The length that Go takes for a candidate `distance` before s; see above. `history` is where that
- * buffer begins, modulo the size of an address: a guess may not count from so far back. */
-static inline size_t slipped_length(const fast_parse *p, size_t history, size_t s,
-                                    uint32_t distance) {
+/* The wrong length that Go uses for a candidate `distance` before s. The buffer begins at position
+ * `history`, which wraps around if the positions of a guess start behind it. */
+static inline size_t wrong_length(const fast_parse *p, size_t history, size_t s,
+                                  uint32_t distance) {
     return run(p, s + 4, history + distance + 4);
 }
 
@@ -73,22 +75,21 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
                 return p;
             distance = distance_to(s, *by_long);
             uint32_t short_distance = distance_to(s, *by_short);
-            uint64_t ahead = load_at(&p, next);
+            uint64_t next_bytes = load_at(&p, next);
             *by_short = *by_long = (uint32_t)s;
-            if (repeats_at(&p, s, v, distance, FAST_REACH - 1))
+            if (repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE - 1))
                 break;
-            if (repeats_at(&p, s, v, short_distance, FAST_REACH - 1)) {
+            if (repeats_at(&p, s, v, short_distance, FAST_MAX_DISTANCE - 1)) {
                 distance = short_distance;
-                uint32_t other = distance_to(next, longs[hash_long(ahead)]);
-                if (repeats_at(&p, next, ahead, other, FAST_REACH - 1) &&
-                    slipped_length(&p, history, next, other) >
-                        run(&p, s + 4, s + 4 - distance)) {
+                uint32_t other = distance_to(next, longs[hash_long(next_bytes)]);
+                if (repeats_at(&p, next, next_bytes, other, FAST_MAX_DISTANCE - 1) &&
+                    wrong_length(&p, history, next, other) > run(&p, s + 4, s + 4 - distance)) {
                     s = next;
                     distance = other;
                 }
                 break;
             }
-            v = ahead;
+            v = next_bytes;
         }
 
         fast_match m = {s, s - distance, 4};

@@ -1,30 +1,31 @@
 /*
- * Encoders that cut their input into blocks, on many cores; see two_step.h.
+ * Block encoders on several threads.
  *
- * A segment is parsed from a parser that has seen some blocks before it and nothing else, and
- * joining compares the snapshot it then had with the true one. If they differ, blocks are
- * parsed again from the true state until the two are the same at one place.
+ * Algorithm: a segment is parsed with a parser that has seen only some blocks in front of it, or
+ * with a copy of the parser of the segment in front of it. join() compares the snapshot that
+ * this parser had at the segment's start with the stream's actual one. If they differ, blocks
+ * are parsed again from the actual state until both have the same snapshot at one boundary.
  *
- * How a block is coded may depend on all blocks before. But what such a decision takes
- * (counts, codes, estimates) depends on the block alone and is planned apart, with the parse of a
- * segment or behind that of the joiner; deciding is then so cheap that it is done in order for
- * the whole stream. Nothing about the coder is ever guessed. Writing the bits is what is left,
- * and is done apart.
+ * How a block is written may depend on all blocks before it. What such a decision needs (counts,
+ * codes, estimates) depends on the block alone and is planned on any thread, with the parse of a
+ * segment or after join(); deciding is then so cheap that it is done in order for the whole
+ * stream. Writing the bits is what remains, and is done on any thread.
+ *
+ * Why the bytes are the serial encoder's: parsers with equal snapshots parse every continuation
+ * alike (block_encoder.h), and a block's bits depend on its tokens and the writer's state, which
+ * always advances in order and is never guessed.
  */
 #include <string.h>
 
-#include "deflate/bit_span.h"
-#include "parallel/block_serial.h"
-#include "encoder.h"
+#include "parallel/block_encoder.h"
 #include "parallel/memory.h"
-#include "parallel/two_step.h"
 
-/* Parsed blocks. Their sequences, and their literals, lie one block behind the other: there is
- * memory for the most that can be, and no more of it is touched than there are. */
+/* Parsed blocks. Their sequences lie behind each other, and so do their literals; there is memory
+ * for the most that is possible, but only what is used is touched. */
 typedef struct {
     parsed_block *parsed;
     uint8_t *plans;
-    block_room free; /* behind what is kept */
+    block_buffer free; /* behind what is in use */
 } block_store;
 
 typedef struct {
@@ -33,37 +34,37 @@ typedef struct {
     segment_input input;
     size_t blocks;
     block_store store;
-    uint64_t follows;   /* the number of the segment that it has gone on from, or 0 */
+    uint64_t follows; /* the number of the segment whose parser was copied, or 0 */
     bool planned;
     uint8_t *snapshots; /* at each has_snapshot() boundary before the last */
-    void *parser;       /* behind the last block, when it has run */
+    void *parser;       /* behind the last block, once the segment has run */
 } block_segment;
 
 typedef struct {
     const block_encoder *encoder;
     int level;
-    block_stream *stream; /* of which parser and coder are used, or all of it */
-    void *coder;          /* behind everything joined */
-    void *parser; /* there too, unless the segment joined last has met the truth: then its is */
+    void *serial; /* a state of parallel_block_serial, whose parser and writer are used */
+    void *writer; /* behind everything joined */
+    void *parser; /* the same; if `met` is set, met->parser holds the state instead */
     const block_segment *met;
-    uint8_t *truth; /* the same as a snapshot, if it was wanted there */
-    bool has_truth;
+    uint8_t *actual; /* a snapshot of the parser, if has_actual */
+    bool has_actual;
     uint8_t *scratch; /* another snapshot, to compare */
     uint64_t repaired;
-} block_joiner;
+} block_stream;
 
 typedef struct {
-    coding_bits made; /* first of all: see there */
+    batch_output output; /* first: every batch begins with it */
     const block_encoder *encoder;
     segment_input input;
     size_t blocks;
-    size_t own;         /* so many blocks, the first, were parsed while joining ... */
-    block_store store;  /* ... into this */
-    const block_store *rest; /* and the others by the segment */
-    size_t planned;     /* so many, the last, have plans */
-    void *coder; /* before the first block */
+    size_t own;              /* the first blocks, which join() parsed ... */
+    block_store store;       /* ... into this */
+    const block_store *rest; /* the others are the segment's */
+    size_t planned;          /* the last blocks, which have plans */
+    void *writer;            /* before the first block */
     uint8_t *bits;
-} block_coding;
+} block_batch;
 
 /* ---- Memory ---------------------------------------------------------------------------- */
 
@@ -79,22 +80,22 @@ static void take_store(block_store *store, uint8_t **p, size_t *total, const blo
                        size_t blocks) {
     store->parsed = take(p, total, blocks * sizeof *store->parsed);
     store->plans = take(p, total, blocks * plan_size(e));
-    /* One block more: to warm up, and because parsers write further than they keep. */
+    /* One block more: for warming up, and because parsers write further than they keep. */
     store->free.sequences = take(p, total, (blocks + 1) * block_sequences(e) * sizeof(sequence));
     store->free.literals = take(p, total, (blocks + 1) * e->block_size + BLOCK_COPY);
 }
 
-/* Whether a segment keeps a snapshot after so many of its blocks. Each is large; and what there is
- * after the last block its parser knows. One that follows another is hardly ever wrong where that
- * was not. */
+/* Whether a segment keeps a snapshot after this many of its blocks. Snapshots are large. The
+ * state after the last block is the parser's. A segment that follows another is hardly ever
+ * wrong where the other was not. */
 static bool has_snapshot(const block_encoder *e, size_t after, bool follows) {
     if (after % 16 == 0)
         return true;
     if (follows)
         return false;
-    if (e->meeting == MEETING_LATE)
+    if (e->convergence == CONVERGES_LATE)
         return after == 2 || after % 4 == 0;
-    return after == 4 || (e->meeting == MEETING_SOON && after <= 2);
+    return after == 4 || (e->convergence == CONVERGES_SOON && after <= 2);
 }
 
 /* Its index among those kept. */
@@ -105,54 +106,55 @@ static size_t snapshot_index(const block_encoder *e, size_t after, bool follows)
     return index;
 }
 
-/* The snapshot after so many blocks, NULL if none is kept there. */
-static uint8_t *snapshot_after(const block_segment *s, size_t after) {
-    const block_encoder *e = s->encoder;
-    bool follows = s->follows != 0;
-    if (after >= s->blocks || !has_snapshot(e, after, follows))
+/* The snapshot after this many blocks, NULL if none was kept. */
+static uint8_t *snapshot_after(const block_segment *segment, size_t after) {
+    const block_encoder *e = segment->encoder;
+    bool follows = segment->follows != 0;
+    if (after >= segment->blocks || !has_snapshot(e, after, follows))
         return NULL;
-    return s->snapshots + snapshot_index(e, after, follows) * aligned(e->snapshot_size);
+    return segment->snapshots + snapshot_index(e, after, follows) * aligned(e->snapshot_size);
 }
 
 /* ---- Segments -------------------------------------------------------------------------- */
 
-static two_step_geometry geometry(encoder_profile profile) {
-    const block_encoder *e = find_block_encoder(profile.generation, profile.level);
-    return (two_step_geometry){
+static parallel_geometry geometry(encoder_profile profile) {
+    const block_encoder *e = registry_blocks(profile);
+    return (parallel_geometry){
         .unit = e->block_size,
         .before = e->warmup_blocks * e->block_size + e->history,
-        .after = 1, /* a full block is coded otherwise if it is the stream's last */
+        .after = 1, /* a full block is written differently if it is the last of the stream */
         .history = e->history,
     };
 }
 
-static size_t take_segment(block_segment *s, uint8_t **p, const block_encoder *e, size_t size) {
-    size_t total = aligned(sizeof *s);
+static size_t take_segment(block_segment *segment, uint8_t **p, const block_encoder *e,
+                           size_t size) {
+    size_t total = aligned(sizeof *segment);
     size_t blocks = block_count(e, size);
-    s->encoder = e;
-    s->blocks = blocks;
-    s->parser = take(p, &total, e->parser_size);
+    segment->encoder = e;
+    segment->blocks = blocks;
+    segment->parser = take(p, &total, e->parser_size);
     /* One even if there is no block: a guess is always compared with something. */
     size_t snapshots = snapshot_index(e, blocks != 0 ? blocks : 1, false);
-    s->snapshots = take(p, &total, snapshots * aligned(e->snapshot_size));
-    take_store(&s->store, p, &total, e, blocks);
+    segment->snapshots = take(p, &total, snapshots * aligned(e->snapshot_size));
+    take_store(&segment->store, p, &total, e, blocks);
     return total;
 }
 
-static size_t segment_memory(encoder_profile profile, size_t size) {
-    block_segment s;
+static size_t segment_size(encoder_profile profile, size_t input_size) {
+    block_segment segment;
     uint8_t *nowhere = NULL;
-    return take_segment(&s, &nowhere, find_block_encoder(profile.generation, profile.level), size);
+    return take_segment(&segment, &nowhere, registry_blocks(profile), input_size);
 }
 
 static void *segment_init(void *memory, encoder_profile profile, const segment_input *input) {
-    block_segment *s = memory;
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof *s);
-    s->level = profile.level;
-    s->input = *input;
-    s->follows = 0;
-    take_segment(s, &p, find_block_encoder(profile.generation, profile.level), input->size);
-    return s;
+    block_segment *segment = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *segment);
+    segment->level = profile.level;
+    segment->input = *input;
+    segment->follows = 0;
+    take_segment(segment, &p, registry_blocks(profile), input->size);
+    return segment;
 }
 
 static block_input block_at(const block_encoder *e, const segment_input *input, size_t i) {
@@ -182,7 +184,7 @@ static void parse_into(block_store *store, size_t i, const block_encoder *e, voi
     }
 }
 
-/* Plan how block i is coded; and add what settling that may want, if `complete`. */
+/* Plan how block i is written; with `complete`, also what deciding may need. */
 static void plan_in(const block_store *store, size_t i, const block_encoder *e,
                     const segment_input *input, bool complete) {
     block_input block = block_at(e, input, i);
@@ -193,259 +195,235 @@ static void plan_in(const block_store *store, size_t i, const block_encoder *e,
         e->complete(plan);
 }
 
-/* Bring the parser into a state like the one the stream will have at the segment. */
-static void warm_up(block_segment *s) {
-    const block_encoder *e = s->encoder;
-    uint64_t earlier = s->input.position / e->block_size;
+/* Bring the parser into a state like the one that the stream will have at the segment. */
+static void warm_up(block_segment *segment) {
+    const block_encoder *e = segment->encoder;
+    const segment_input *input = &segment->input;
+    uint64_t earlier = input->position / e->block_size;
     size_t warmup = earlier < e->warmup_blocks ? (size_t)earlier : e->warmup_blocks;
-    e->parser_init(s->parser, s->level);
+    e->parser_init(segment->parser, segment->level);
     for (; warmup > 0; warmup--) {
         size_t back = warmup * e->block_size;
-        block_input block = {s->input.data - back, e->block_size, s->input.position - back, false};
+        block_input block = {input->data - back, e->block_size, input->position - back, false};
         parsed_block unused;
-        e->parse(s->parser, &block, s->store.free, &unused);
+        e->parse(segment->parser, &block, segment->store.free, &unused);
     }
 }
 
-static void segment_run(void *segment, const void *previous) {
-    block_segment *s = segment;
-    const block_encoder *e = s->encoder;
-    /* Begun anew, most of such a guess is wrong as a rule: it is planned when it is known what. */
-    s->planned = e->meeting != MEETING_LATE || previous != NULL;
+static void segment_run(void *memory, const void *previous) {
+    block_segment *segment = memory;
+    const block_encoder *e = segment->encoder;
+    /* Without the segment before, most of such a guess is wrong: plan it when the right blocks
+     * are known. */
+    segment->planned = e->convergence != CONVERGES_LATE || previous != NULL;
     if (e->snapshot_size != 0) {
         if (previous != NULL) {
             const block_segment *before = previous;
-            memcpy(s->parser, before->parser, e->parser_size);
-            s->follows = before->input.number;
+            memcpy(segment->parser, before->parser, e->parser_size);
+            segment->follows = before->input.number;
         } else {
-            warm_up(s);
+            warm_up(segment);
         }
-        e->save(s->parser, s->snapshots);
+        e->save(segment->parser, segment->snapshots);
     }
-    for (size_t i = 0; i < s->blocks; i++) {
-        parse_into(&s->store, i, e, s->parser, &s->input);
-        if (s->planned)
-            plan_in(&s->store, i, e, &s->input, true);
-        uint8_t *snapshot = e->snapshot_size != 0 ? snapshot_after(s, i + 1) : NULL;
+    for (size_t i = 0; i < segment->blocks; i++) {
+        parse_into(&segment->store, i, e, segment->parser, &segment->input);
+        if (segment->planned)
+            plan_in(&segment->store, i, e, &segment->input, true);
+        uint8_t *snapshot = e->snapshot_size != 0 ? snapshot_after(segment, i + 1) : NULL;
         if (snapshot != NULL)
-            e->save(s->parser, snapshot);
+            e->save(segment->parser, snapshot);
     }
 }
 
-/* ---- Joining --------------------------------------------------------------------------- */
+/* ---- The stream ------------------------------------------------------------------------ */
 
-static size_t take_joiner(block_joiner *j, uint8_t **p, const block_encoder *e) {
-    size_t total = aligned(sizeof *j);
-    j->encoder = e;
-    j->stream = take(p, &total, block_stream_size(e));
-    j->truth = take(p, &total, e->snapshot_size);
-    j->scratch = take(p, &total, e->snapshot_size);
+static size_t take_stream(block_stream *stream, uint8_t **p, encoder_profile profile) {
+    const block_encoder *e = registry_blocks(profile);
+    size_t total = aligned(sizeof *stream);
+    stream->encoder = e;
+    stream->serial = take(p, &total, parallel_block_serial.state_size(profile));
+    stream->actual = take(p, &total, e->snapshot_size);
+    stream->scratch = take(p, &total, e->snapshot_size);
     return total;
 }
 
-static size_t joiner_memory(encoder_profile profile) {
-    block_joiner j;
+static size_t stream_size(encoder_profile profile) {
+    block_stream stream;
     uint8_t *nowhere = NULL;
-    return take_joiner(&j, &nowhere, find_block_encoder(profile.generation, profile.level));
+    return take_stream(&stream, &nowhere, profile);
 }
 
-static void *joiner_init(void *memory, encoder_profile profile) {
-    block_joiner *j = memory;
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof *j);
-    memset(j, 0, sizeof *j);
-    take_joiner(j, &p, find_block_encoder(profile.generation, profile.level));
-    j->level = profile.level;
-    j->stream = block_stream_init(j->stream, j->encoder, j->level);
-    j->coder = block_stream_coder(j->stream);
-    j->parser = block_stream_parser(j->stream);
-    return j;
+static void *stream_init(void *memory, encoder_profile profile) {
+    block_stream *stream = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *stream);
+    memset(stream, 0, sizeof *stream);
+    take_stream(stream, &p, profile);
+    parallel_block_serial.init(stream->serial, profile);
+    stream->writer = parallel_block_writer(stream->serial);
+    stream->parser = parallel_block_parser(stream->serial);
+    return stream;
 }
 
-static const uint8_t *true_snapshot(block_joiner *j) {
-    if (!j->has_truth)
-        j->encoder->save(j->met != NULL ? j->met->parser : j->parser, j->truth);
-    j->has_truth = true;
-    return j->truth;
+static const uint8_t *actual_snapshot(block_stream *stream) {
+    const void *parser = stream->met != NULL ? stream->met->parser : stream->parser;
+    if (!stream->has_actual)
+        stream->encoder->save(parser, stream->actual);
+    stream->has_actual = true;
+    return stream->actual;
 }
 
-/* The true parser, to parse on with. */
-static void *true_parser(block_joiner *j) {
-    if (j->met != NULL)
-        memcpy(j->parser, j->met->parser, j->encoder->parser_size);
-    j->met = NULL;
-    j->has_truth = false;
-    return j->parser;
+/* The stream's own parser in the actual state, to parse with. */
+static void *actual_parser(block_stream *stream) {
+    if (stream->met != NULL)
+        memcpy(stream->parser, stream->met->parser, stream->encoder->parser_size);
+    stream->met = NULL;
+    stream->has_actual = false;
+    return stream->parser;
 }
 
 static size_t bits_size(const block_encoder *e, size_t size) {
     return 2 * size + (block_count(e, size) + 1) * block_bound(0) + BITS_SLACK;
 }
 
-static size_t take_coding(block_coding *c, uint8_t **p, const block_encoder *e, size_t size) {
-    size_t total = aligned(sizeof *c);
-    c->encoder = e;
-    c->blocks = block_count(e, size);
-    c->coder = take(p, &total, e->coder_size);
-    take_store(&c->store, p, &total, e, c->blocks);
-    c->bits = take(p, &total, bits_size(e, size));
+static size_t take_batch(block_batch *batch, uint8_t **p, const block_encoder *e, size_t size) {
+    size_t total = aligned(sizeof *batch);
+    batch->encoder = e;
+    batch->blocks = block_count(e, size);
+    batch->writer = take(p, &total, e->writer_size);
+    take_store(&batch->store, p, &total, e, batch->blocks);
+    batch->bits = take(p, &total, bits_size(e, size));
     return total;
 }
 
-static size_t coding_memory(encoder_profile profile, size_t size) {
-    block_coding c;
+static size_t batch_size(encoder_profile profile, size_t input_size) {
+    block_batch batch;
     uint8_t *nowhere = NULL;
-    return take_coding(&c, &nowhere, find_block_encoder(profile.generation, profile.level), size);
+    return take_batch(&batch, &nowhere, registry_blocks(profile), input_size);
 }
 
-/* Whether the stream is where the segment began: it has gone on from one that has met it, or
- * their snapshots are the same. */
-static bool meets(block_joiner *j, const block_segment *s) {
-    size_t size = j->encoder->snapshot_size;
-    return size == 0 || (j->met != NULL && s->follows == j->met->input.number) ||
-           memcmp(true_snapshot(j), s->snapshots, size) == 0;
+/* Whether the stream's state is the one that the segment started from: the segment follows one
+ * whose final state is the stream's, or the snapshots are equal. */
+static bool guess_is_right(block_stream *stream, const block_segment *segment) {
+    size_t size = stream->encoder->snapshot_size;
+    return size == 0 || (stream->met != NULL && segment->follows == stream->met->input.number) ||
+           memcmp(actual_snapshot(stream), segment->snapshots, size) == 0;
 }
 
-/* Parse from where the stream stands until the snapshot is the one that the segment had there,
- * or to the end of the input if there is no segment. Gives the number of blocks. */
-static size_t parse_true(block_joiner *j, const segment_input *input, const block_segment *s,
-                         block_coding *c) {
-    const block_encoder *e = j->encoder;
+/* Parse from the actual state until the snapshot equals the segment's at the same boundary, or to
+ * the end of the input if there is no segment. Return the number of blocks. */
+static size_t parse_until_met(block_stream *stream, const segment_input *input,
+                              const block_segment *segment, block_batch *batch) {
+    const block_encoder *e = stream->encoder;
     size_t done = 0;
-    bool met = s != NULL && meets(j, s);
-    while (!met && done < c->blocks) {
-        parse_into(&c->store, done++, e, true_parser(j), input);
-        const uint8_t *snapshot = s != NULL ? snapshot_after(s, done) : NULL;
+    bool met = segment != NULL && guess_is_right(stream, segment);
+    while (!met && done < batch->blocks) {
+        parse_into(&batch->store, done++, e, actual_parser(stream), input);
+        const uint8_t *snapshot = segment != NULL ? snapshot_after(segment, done) : NULL;
         if (snapshot != NULL) {
-            e->save(j->parser, j->scratch);
-            met = memcmp(j->scratch, snapshot, e->snapshot_size) == 0;
+            e->save(stream->parser, stream->scratch);
+            met = memcmp(stream->scratch, snapshot, e->snapshot_size) == 0;
         }
     }
     if (met && e->snapshot_size != 0) {
-        j->met = s;
-        j->has_truth = false;
+        stream->met = segment;
+        stream->has_actual = false;
     }
     return done;
 }
 
-/* Where block i is. */
-static const block_store *store_of(const block_coding *c, size_t i) {
-    return i < c->own ? &c->store : c->rest;
+/* ---- Batches --------------------------------------------------------------------------- */
+
+/* Where block i is stored. */
+static const block_store *store_of(const block_batch *batch, size_t i) {
+    return i < batch->own ? &batch->store : batch->rest;
 }
 
-static void code_blocks(const block_coding *c, void *coder, bit_writer *out) {
-    const block_encoder *e = c->encoder;
-    for (size_t i = 0; i < c->blocks; i++) {
-        const block_store *store = store_of(c, i);
-        block_input block = block_at(e, &c->input, i);
-        e->code(coder, plan_at(e, store, i), &block, &store->parsed[i], out);
+static void write_blocks(const block_batch *batch, void *writer, bit_writer *out) {
+    const block_encoder *e = batch->encoder;
+    for (size_t i = 0; i < batch->blocks; i++) {
+        const block_store *store = store_of(batch, i);
+        block_input block = block_at(e, &batch->input, i);
+        e->write(writer, plan_at(e, store, i), &block, &store->parsed[i], out);
     }
 }
 
-static bool join(void *joiner, const segment_input *input, const void *segment, void *coding) {
-    block_joiner *j = joiner;
-    const block_segment *s = segment;
-    block_coding *c = coding;
-    uint8_t *p = (uint8_t *)coding + aligned(sizeof *c);
-    take_coding(c, &p, j->encoder, input->size);
-    c->input = *input;
-    c->rest = s != NULL ? &s->store : NULL;
-    c->own = parse_true(j, input, s, c);
-    if (s != NULL)
-        j->repaired += c->own < c->blocks ? c->own * j->encoder->block_size : input->size;
-    c->planned = s != NULL && s->planned ? c->blocks - c->own : 0;
-    if (j->encoder->plan == NULL)
-        c->planned = c->blocks;
-    return c->planned < c->blocks;
+static bool join(void *state, const segment_input *input, const void *guessed, void *memory) {
+    block_stream *stream = state;
+    const block_segment *segment = guessed;
+    block_batch *batch = memory;
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof *batch);
+    take_batch(batch, &p, stream->encoder, input->size);
+    batch->input = *input;
+    batch->rest = segment != NULL ? &segment->store : NULL;
+    batch->own = parse_until_met(stream, input, segment, batch);
+    if (segment != NULL)
+        stream->repaired +=
+            batch->own < batch->blocks ? batch->own * stream->encoder->block_size : input->size;
+    batch->planned = segment != NULL && segment->planned ? batch->blocks - batch->own : 0;
+    if (stream->encoder->plan == NULL)
+        batch->planned = batch->blocks;
+    return batch->planned < batch->blocks;
 }
 
-static void plan_blocks(block_coding *c, bool complete) {
-    for (size_t i = 0; i < c->blocks - c->planned; i++)
-        plan_in(store_of(c, i), i, c->encoder, &c->input, complete);
-    c->planned = c->blocks;
+static void plan_blocks(block_batch *batch, bool complete) {
+    for (size_t i = 0; i < batch->blocks - batch->planned; i++)
+        plan_in(store_of(batch, i), i, batch->encoder, &batch->input, complete);
+    batch->planned = batch->blocks;
 }
 
-static void coding_plan(void *coding) {
-    plan_blocks(coding, true);
+static void batch_plan(void *batch) {
+    plan_blocks(batch, true);
 }
 
-static void settle(void *joiner, void *coding) {
-    block_joiner *j = joiner;
-    block_coding *c = coding;
-    size_t coder_size = j->encoder->coder_size;
-    plan_blocks(c, false);
-    if (coder_size != 0) {
-        memcpy(c->coder, j->coder, coder_size);
-        code_blocks(c, j->coder, NULL);
+static void decide(void *state, void *memory) {
+    block_stream *stream = state;
+    block_batch *batch = memory;
+    size_t writer_size = stream->encoder->writer_size;
+    plan_blocks(batch, false);
+    if (writer_size != 0) {
+        memcpy(batch->writer, stream->writer, writer_size);
+        write_blocks(batch, stream->writer, NULL);
     }
 }
 
-static void end(void *joiner, bit_writer *out) {
-    block_joiner *j = joiner;
-    j->encoder->end(j->coder, out);
-}
-
-/* ---- In order -------------------------------------------------------------------------- */
-
-static block_stream *stream(void *joiner) {
-    return ((block_joiner *)joiner)->stream;
-}
-
-static size_t write_bound(void *joiner, size_t n) {
-    return block_stream_bound(stream(joiner), n);
-}
-
-static size_t write(void *joiner, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out) {
-    block_joiner *j = joiner;
-    true_parser(j);
-    return block_stream_write(j->stream, data, n, tail, out);
-}
-
-static held_input held(void *joiner) {
-    return block_stream_held(stream(joiner));
-}
-
-static void hold(void *joiner, const held_input *input, uint64_t position) {
-    block_stream_hold(stream(joiner), input, position);
-}
-
-static size_t finish(void *joiner, bit_tail *tail, uint8_t *out) {
-    block_joiner *j = joiner;
-    true_parser(j);
-    return block_stream_finish(j->stream, tail, out);
-}
-
-/* ---- Coding ---------------------------------------------------------------------------- */
-
-static void coding_run(void *coding) {
-    block_coding *c = coding;
+static void batch_run(void *memory) {
+    block_batch *batch = memory;
     bit_writer w;
-    bits_init(&w, c->bits);
-    code_blocks(c, c->coder, &w);
-    c->made.piece = bits_piece(&w);
+    bits_init(&w, batch->bits);
+    write_blocks(batch, batch->writer, &w);
+    batch->output.bits = bits_span(&w);
 }
 
-static uint64_t repaired(const void *joiner) {
-    return ((const block_joiner *)joiner)->repaired;
+static void end(void *state, bit_writer *out) {
+    block_stream *stream = state;
+    stream->encoder->end(stream->writer, out);
 }
 
-const two_step_encoder block_two_step = {
-    .codes_from_segment = true,
+static void *serial_state(void *state) {
+    block_stream *stream = state;
+    actual_parser(stream);
+    return stream->serial;
+}
+
+static uint64_t repaired(const void *state) {
+    return ((const block_stream *)state)->repaired;
+}
+
+const parallel_encoder parallel_block_parallel = {
+    .batches_use_segments = true,
     .geometry = geometry,
-    .segment_memory = segment_memory,
+    .segment_size = segment_size,
     .segment_init = segment_init,
     .segment_run = segment_run,
-    .joiner_memory = joiner_memory,
-    .joiner_init = joiner_init,
-    .coding_memory = coding_memory,
+    .stream_size = stream_size,
+    .stream_init = stream_init,
+    .batch_size = batch_size,
     .join = join,
-    .coding_plan = coding_plan,
-    .settle = settle,
-    .coding_run = coding_run,
-    .write_bound = write_bound,
-    .write = write,
-    .finish = finish,
-    .held = held,
-    .hold = hold,
+    .batch_plan = batch_plan,
+    .decide = decide,
+    .batch_run = batch_run,
     .end = end,
+    .serial_state = serial_state,
     .repaired = repaired,
 };

@@ -1,89 +1,94 @@
-/* See block_stream.h. */
-#include "parallel/block_serial.h"
-
+/*
+ * Running a block encoder over a stream in order.
+ *
+ * Algorithm: input is collected until a block and one byte more are there, so that it is known
+ * whether the block is the last one; then it is parsed, planned and written. Large writes are
+ * encoded where they lie, without a copy.
+ *
+ * Why the bytes are the family's: the encoder sees the same blocks, of block_size bytes from the
+ * start of the stream, however the input is split into calls.
+ */
 #include <string.h>
 
+#include "parallel/block_encoder.h"
 #include "parallel/memory.h"
 
-/* Blocks per filling of the buffer: the more, the less often history is moved. */
+/* Blocks per filling of the buffer; with more of them history is moved less often. */
 enum { BUFFER_BLOCKS = 4 };
 
-struct block_stream {
+typedef struct {
     const block_encoder *encoder;
     void *parser;
-    void *coder;
+    void *writer;
     void *plan;
-    uint8_t *room; /* for a parsed block */
-    uint8_t *buffer; /* history, then input not yet encoded: at most a block between two calls */
+    uint8_t *parsed; /* a block_buffer */
+    uint8_t *buffer; /* history, then unwritten input: at most a block between two calls */
     size_t capacity;
-    size_t begin; /* of the next block in the buffer */
-    size_t end;   /* of the input in the buffer */
+    size_t begin;      /* of the next block in the buffer */
+    size_t end;        /* of the input in the buffer */
     uint64_t position; /* of `begin` */
-};
+} serial_state;
 
-static size_t buffer_capacity(const block_encoder *e) {
-    /* One byte more: a full block is only encoded once it is known not to be the last. */
-    return e->history + BUFFER_BLOCKS * e->block_size + 1;
-}
-
-static size_t take_stream(block_stream *s, uint8_t **p, const block_encoder *e) {
+static size_t take_state(serial_state *s, uint8_t **p, const block_encoder *e) {
     size_t total = aligned(sizeof *s);
     s->encoder = e;
     s->parser = take(p, &total, e->parser_size);
-    s->coder = take(p, &total, e->coder_size);
+    s->writer = take(p, &total, e->writer_size);
     s->plan = take(p, &total, e->plan_size);
-    s->room = take(p, &total, block_room_size(e));
-    s->capacity = buffer_capacity(e);
+    s->parsed = take(p, &total, block_buffer_size(e));
+    /* One byte more: a full block is encoded once it is known not to be the last. */
+    s->capacity = e->history + BUFFER_BLOCKS * e->block_size + 1;
     s->buffer = take(p, &total, s->capacity);
     return total;
 }
 
-size_t block_stream_size(const block_encoder *e) {
-    block_stream s;
+static size_t state_size(encoder_profile profile) {
+    serial_state s;
     uint8_t *nowhere = NULL;
-    return take_stream(&s, &nowhere, e);
+    return take_state(&s, &nowhere, registry_blocks(profile));
 }
 
-block_stream *block_stream_init(void *memory, const block_encoder *e, int level) {
-    uint8_t *p = (uint8_t *)memory + aligned(sizeof(block_stream));
-    block_stream *s = memory;
-    take_stream(s, &p, e);
+static void init(void *memory, encoder_profile profile) {
+    uint8_t *p = (uint8_t *)memory + aligned(sizeof(serial_state));
+    serial_state *s = memory;
+    const block_encoder *e = registry_blocks(profile);
+    take_state(s, &p, e);
     s->begin = s->end = 0;
     s->position = 0;
     if (e->parser_size != 0)
-        e->parser_init(s->parser, level);
-    if (e->coder_size != 0)
-        e->coder_init(s->coder, level);
-    return s;
+        e->parser_init(s->parser, profile.level);
+    if (e->writer_size != 0)
+        e->writer_init(s->writer, profile.level);
 }
 
-size_t block_stream_bound(const block_stream *s, size_t n) {
+static size_t bound(const void *state, size_t n) {
+    const serial_state *s = state;
     size_t block = s->encoder->block_size;
-    size_t held = s->end - s->begin + n;
-    /* Full blocks come out of write() when more follows, the last one out of finish(). */
-    size_t blocks = n != 0 ? (held - 1) / block : 1;
+    size_t unwritten = s->end - s->begin + n;
+    /* Full blocks are written by write() when more input follows, the last one by finish(). */
+    size_t blocks = n != 0 ? (unwritten - 1) / block : 1;
     return blocks * block_bound(block) + block_bound(0) + BITS_SLACK;
 }
 
-static void encode_block(block_stream *s, const uint8_t *data, size_t length, bool last,
+static void encode_block(serial_state *s, const uint8_t *data, size_t length, bool last,
                          bit_writer *out) {
     const block_encoder *e = s->encoder;
     block_input block = {data, length, s->position, last};
     parsed_block parsed;
-    e->parse(s->parser, &block, block_room_at(e, s->room), &parsed);
+    e->parse(s->parser, &block, block_buffer_at(e, s->parsed), &parsed);
     if (e->plan != NULL)
         e->plan(&block, &parsed, s->plan);
-    e->code(s->coder, s->plan, &block, &parsed, out);
+    e->write(s->writer, s->plan, &block, &parsed, out);
     s->position += length;
 }
 
-/* How much of what was before a later block can refer to. */
-static size_t history(const block_stream *s) {
+/* The number of earlier bytes that a later block can refer to. */
+static size_t history(const serial_state *s) {
     return s->position < s->encoder->history ? (size_t)s->position : s->encoder->history;
 }
 
-/* Add to the buffer, moving down what of it is still needed if there is no room. */
-static void fill(block_stream *s, const uint8_t *data, size_t n) {
+/* Add to the buffer, moving down what is still needed if the end is too near. */
+static void fill(serial_state *s, const uint8_t *data, size_t n) {
     if (s->capacity - s->end < n) {
         size_t from = s->begin - history(s);
         memmove(s->buffer, s->buffer + from, s->end - from);
@@ -94,9 +99,9 @@ static void fill(block_stream *s, const uint8_t *data, size_t n) {
     s->end += n;
 }
 
-/* Encode whole blocks where they lie, as long as more follows, and keep the rest. The next block
- * begins at data[at], and what is before it is there too. */
-static void encode_in_place(block_stream *s, const uint8_t *data, size_t at, size_t n,
+/* Encode whole blocks in the caller's memory as long as more input follows, and buffer the rest.
+ * The next block begins at data[at], and the history it needs lies in front of it. */
+static void encode_in_place(serial_state *s, const uint8_t *data, size_t at, size_t n,
                             bit_writer *out) {
     size_t block = s->encoder->block_size;
     for (; n - at > block; at += block)
@@ -106,18 +111,19 @@ static void encode_in_place(block_stream *s, const uint8_t *data, size_t at, siz
     memcpy(s->buffer, data + at - s->begin, s->end);
 }
 
-size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, bit_tail *tail,
-                          uint8_t *out) {
+static size_t write(void *state, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out) {
+    serial_state *s = state;
     const size_t block = s->encoder->block_size;
     size_t taken = 0; /* of the data, into the buffer */
     bit_writer w = bits_from_tail(tail, out);
     while (taken < n) {
-        size_t held = s->end - s->begin;
-        if (n - taken > block && taken >= held + history(s)) {
-            encode_in_place(s, data, taken - held, n, &w);
+        size_t unwritten = s->end - s->begin;
+        if (n - taken > block && taken >= unwritten + history(s)) {
+            encode_in_place(s, data, taken - unwritten, n, &w);
             break;
         }
-        size_t part = block + 1 - held < n - taken ? block + 1 - held : n - taken;
+        size_t wanted = block + 1 - unwritten;
+        size_t part = wanted < n - taken ? wanted : n - taken;
         fill(s, data + taken, part);
         taken += part;
         if (s->end - s->begin > block) {
@@ -128,29 +134,42 @@ size_t block_stream_write(block_stream *s, const uint8_t *data, size_t n, bit_ta
     return bits_to_tail(&w, tail);
 }
 
-size_t block_stream_finish(block_stream *s, bit_tail *tail, uint8_t *out) {
+static size_t finish(void *state, bit_tail *tail, uint8_t *out) {
+    serial_state *s = state;
     bit_writer w = bits_from_tail(tail, out);
     if (s->end > s->begin)
         encode_block(s, s->buffer + s->begin, s->end - s->begin, true, &w);
-    s->encoder->end(s->coder, &w);
+    s->encoder->end(s->writer, &w);
     return bits_to_tail(&w, tail);
 }
 
-void *block_stream_parser(block_stream *s) {
-    return s->parser;
+void *parallel_block_parser(void *state) {
+    return ((serial_state *)state)->parser;
 }
 
-void *block_stream_coder(block_stream *s) {
-    return s->coder;
+void *parallel_block_writer(void *state) {
+    return ((serial_state *)state)->writer;
 }
 
-held_input block_stream_held(const block_stream *s) {
-    return (held_input){s->buffer + s->begin, history(s), s->end - s->begin};
+static unwritten_input unwritten(const void *state) {
+    const serial_state *s = state;
+    return (unwritten_input){s->buffer + s->begin, history(s), s->end - s->begin};
 }
 
-void block_stream_hold(block_stream *s, const held_input *input, uint64_t position) {
+static void resume(void *state, const unwritten_input *input, uint64_t position) {
+    serial_state *s = state;
     s->position = position;
     s->begin = history(s);
     s->end = s->begin + input->size;
     memcpy(s->buffer, input->data - s->begin, s->end);
 }
+
+const serial_encoder parallel_block_serial = {
+    .state_size = state_size,
+    .init = init,
+    .bound = bound,
+    .write = write,
+    .finish = finish,
+    .unwritten = unwritten,
+    .resume = resume,
+};

@@ -1,18 +1,24 @@
-/* See plain_parse.h. */
-#include "parallel/no_match.h"
+/*
+ * The parsers of encoders that search for no matches ("huffman" and "store").
+ *
+ * Algorithm: none; a parsed block consists of its kind alone.
+ *
+ * Why the bytes are the family's: every byte is decided by the family's block writer.
+ */
+#include "parallel/block_encoder.h"
 
-void parse_as_literals(void *parser, const block_input *block, block_room room,
-                       parsed_block *parsed) {
+void parallel_parse_as_literals(void *parser, const block_input *block, block_buffer buffer,
+                                parsed_block *parsed) {
     (void)parser;
     (void)block;
-    (void)room;
+    (void)buffer;
     parsed->kind = BLOCK_LITERALS;
 }
 
-void parse_as_stored(void *parser, const block_input *block, block_room room,
-                     parsed_block *parsed) {
+void parallel_parse_as_stored(void *parser, const block_input *block, block_buffer buffer,
+                              parsed_block *parsed) {
     (void)parser;
     (void)block;
-    (void)room;
+    (void)buffer;
     parsed->kind = BLOCK_STORED;
 }
