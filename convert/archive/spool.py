@@ -128,6 +128,7 @@ class SpooledTree(MemberTree):
         reader.finish()
         self._keeper.settle()
         self.warnings += reader.warnings
+        self.refusal = reader.refusal
 
     def _content(self, name: str, member: Member) -> Blob:
         del name

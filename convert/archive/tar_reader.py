@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.cursor import FileCursor, StreamCursor
+from convert.archive.go_tar import Refusal, body_fault, header_fault, member_fault, pax_fault
 from convert.archive.member import Member
 from convert.archive.not_a_tar import not_a_tar
 from convert.archive.tar_header import (
@@ -70,8 +71,8 @@ _TAIL_LOOK: Final = 64 << 10
 _TAIL_DRAIN: Final = 64 * MIB
 
 
-def index(fd: int, size: int, *, where: str) -> tuple[list[Member], list[str], int]:
-    """Return the members of the tar in `fd`, warnings, and where its members end.
+def index(fd: int, size: int, *, where: str) -> tuple[list[Member], TarReader]:
+    """Return the members of the tar in `fd`, and the reader with what else it found.
 
     Only headers are read, so that the cost is per member and not per byte.
 
@@ -83,7 +84,7 @@ def index(fd: int, size: int, *, where: str) -> tuple[list[Member], list[str], i
     reader = TarReader(FileCursor(fd, size), where=where)
     members = list(reader)
     reader.finish()
-    return members, reader.warnings, reader.end
+    return members, reader
 
 
 class TarReader:
@@ -108,6 +109,8 @@ class TarReader:
         self._extensions_size = 0
         self._records = 0
         self._junk_seen = False
+        #: The first header that Go's archive/tar refuses.
+        self.refusal: Refusal | None = None
 
     def __iter__(self) -> Iterator[Member]:
         """Yield members in order; the cursor then stands at the content's start."""
@@ -144,13 +147,22 @@ class TarReader:
                 self._end_of_archive(block, start)
                 return None
             flag = self._check(block, first=here == 0)
+            if self.refusal is None:
+                self._refuse(start, header_fault(block))
             if flag not in _EXTENSIONS:
                 self.header, self.pax = block, extensions.pax
                 return self._member(block, extensions, start)
             if flag == b"g":
                 # As in Go, the extended headers before a global one apply to it, not to what follows.
                 return self._global(block, start)
-            extensions.add(flag, self._body(block, MAX_PAX_SIZE))
+            body = self._body(block, MAX_PAX_SIZE)
+            extensions.add(flag, body)
+            if flag == b"x" and self.refusal is None:
+                self._refuse(start, body_fault(body) or pax_fault(extensions.pax))
+
+    def _refuse(self, start: int, why: str) -> None:
+        if why:
+            self.refusal = Refusal(start, why)
 
     def _check(self, block: bytes, *, first: bool) -> bytes:
         """Verify the checksum, unsigned or (old Sun tar) signed; return the typeflag."""
@@ -190,7 +202,11 @@ class TarReader:
 
         Go's reader ignores its records and GNU tar obeys, so they would see different members.
         """
-        for key in pax_records(self._body(block, MAX_PAX_SIZE), self._where):
+        body = self._body(block, MAX_PAX_SIZE)
+        records = pax_records(body, self._where)
+        if self.refusal is None:
+            self._refuse(start, body_fault(body) or pax_fault(records))
+        for key in records:
             if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
                 msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
                 raise FormatError(msg, file=self._where)
@@ -248,6 +264,8 @@ class TarReader:
                 self.warnings.append(f"{name}: a {kind} with a size of {size} bytes; taken as 0")
             size = 0
         sparse = flag == b"S" or extensions.sparse
+        if self.refusal is None and (sparse or extensions.pax):
+            self._refuse(start, member_fault(block, extensions.pax, size))
         if flag == b"S":
             self._pass_sparse_map(block, name)
         offset = self._cursor.position
@@ -291,6 +309,8 @@ class TarReader:
         second = self._cursor.read(BLOCK)
         if second != _ZEROS:
             self.warnings.append("the archive ends with a lone zero block")
+            if second and self.refusal is None:
+                self._refuse(start, "one zero block before it, which does not end the archive")
             if second.strip(b"\0"):
                 self._junk()
 

@@ -88,7 +88,7 @@ def write_to_file(
     # An archive that was cut in its last padding is accepted; what is added starts a block.
     sink.write(tar_writer.padding(sink.count))
     sink.write(added(items))
-    members, _, _ = tar_reader.index(fd, sink.count, where=tree.where)
+    members, _ = tar_reader.index(fd, sink.count, where=tree.where)
     stay = [member for member in tree.members if clean(member.name) not in drop]
     if list(map(_facts, members[: len(stay)])) != list(map(_facts, stay)) or len(members) != len(stay) + len(items):
         raise changed(tree.where, "")

@@ -54,7 +54,7 @@ class MemberTree(Tree):
         if first is not member:
             self._repeated.setdefault(name, [first]).append(member)
             if member.name.startswith("/") != first.name.startswith("/"):
-                self._both_spellings.add(name)
+                self._other_spelling.setdefault(name, member)
         return name
 
     def names(self) -> Sequence[str]:
@@ -170,10 +170,11 @@ class TarTree(MemberTree):
             self._stamp = Stamp.of(os.fstat(fd))
             #: Every member in the archive's order, with those no name leads to.
             self.members: list[Member]
-            self.members, warnings, self.end = tar_reader.index(fd, self._stamp.size, where=where)
+            self.members, reader = tar_reader.index(fd, self._stamp.size, where=where)
+            self.end, self.refusal = reader.end, reader.refusal
             for member in self.members:
                 self._add(member)
-            self.warnings += warnings
+            self.warnings += reader.warnings
         except OSError as error:
             os.close(fd)
             raise StorageError.from_os(error, file=where, doing="reading") from error

@@ -17,6 +17,7 @@ from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_N
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convert.archive.go_tar import Refusal
     from convert.archive.member import Member
     from convert.model.blob import Blob
 
@@ -70,8 +71,10 @@ class Tree(ABC):
         #: Called with each document that `read` returns.
         self.on_read: Callable[[Blob, bytes], None] | None = None
         self._resolved: dict[str, tuple[str, Member] | None] = {}
-        #: Clean names that some members spell with a leading slash and others without.
-        self._both_spellings: set[str] = set()
+        #: The first header that tools written in Go do not read past.
+        self.refusal: Refusal | None = None
+        # Of names that some members spell with a leading slash and others without: the first of the other spelling.
+        self._other_spelling: dict[str, Member] = {}
         self._targets: dict[tuple[str, str], str] = {}  # of long links, by folder and link
 
     @abstractmethod
@@ -93,9 +96,9 @@ class Tree(ABC):
             FormatError: several members have that name and differ.
         """
         member = self.member(name)
-        if member is None or member.name.startswith("/") == rooted or name in self._both_spellings:
+        if member is None or member.name.startswith("/") == rooted:
             return member
-        return None
+        return self._other_spelling.get(name)
 
     @abstractmethod
     def _blob(self, name: str, member: Member) -> Blob:

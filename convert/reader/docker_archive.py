@@ -157,6 +157,9 @@ def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: 
     if loader is not None:
         # After the images: what is wrong for every tool comes first.
         _check_types(reading, loader, value)
+    if loader is DOCKER and reading.tree.refusal is not None:
+        text = f"docker does not read the archive to its end: {reading.tree.refusal}"
+        reading.fault(UsageError(text, file=reading.file))
     return items
 
 

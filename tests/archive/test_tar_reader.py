@@ -25,8 +25,8 @@ def read_file(data):
     with tempfile.TemporaryFile() as file:
         file.write(data)
         file.flush()
-        members, warnings, _ = index(file.fileno(), len(data), where="t.tar")
-    return members, warnings
+        members, reader = index(file.fileno(), len(data), where="t.tar")
+    return members, reader.warnings
 
 
 def read_stream(data):
@@ -306,10 +306,10 @@ def test_only_headers_are_read_of_a_huge_file():
             file.flush()
         except OSError:
             pytest.skip("no sparse terabyte on this file system")
-        members, warnings, end = index(file.fileno(), os.fstat(file.fileno()).st_size, where="t")
+        members, reader = index(file.fileno(), os.fstat(file.fileno()).st_size, where="t")
     assert [m.name for m in members] == ["big", "last"]
-    assert warnings == []
-    assert end == BLOCK + size + 2 * BLOCK
+    assert reader.warnings == []
+    assert reader.end == BLOCK + size + 2 * BLOCK
 
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=130).filter(

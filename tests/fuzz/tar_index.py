@@ -18,7 +18,7 @@ def one(data: bytes) -> None:
     fd = in_memory(data)
     try:
         try:
-            members, _, _ = tar_reader.index(fd, len(data), where="x")
+            members, _ = tar_reader.index(fd, len(data), where="x")
         except InputError as error:
             one_line(error)
             members = None
