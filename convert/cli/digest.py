@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.commands.digest import Answer, Pushed
-    from convert.identity.push.tools import Pusher
+    from convert.identity.push.pushers import Pusher
 
 _STDOUT: Final = "-"
 #: Columns that a table with whole digests needs.
@@ -92,13 +92,13 @@ def command(
 
 def _asked(tool: str | None) -> list[Pusher]:
     """Return the pusher asked for; a bare tool's generation of Go is said."""
-    from convert.identity.push import tools
+    from convert.identity.push import pushers
 
     if tool is None:
         return []
-    pusher = tools.get(tool)
+    pusher = pushers.get(tool)
     if tool != pusher.name:
-        others = [other.name for other in tools.PUSHERS if other.tool == pusher.tool and other is not pusher]
+        others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
         note(f"assuming {tool} built with {pusher.go_releases} (else --as {' or '.join(others)})")
     return [pusher]
 

@@ -15,7 +15,8 @@ from convert.codec import profile as profiles
 from convert.commands import verify_output
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NotRepresentableError, SelectionError, UsageError
-from convert.identity.push import tools
+from convert.identity.push import pushers
+from convert.identity.push.tool import pushed_images
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
 from convert.layer.stream_ingest import EncodingKeeper, was_ingested
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from convert.archive.open import Source
     from convert.codec.profile import Profile
-    from convert.identity.push.tools import Pusher
+    from convert.identity.push.pushers import Pusher
     from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Blob, Content
     from convert.model.digest import Digest
@@ -156,7 +157,7 @@ def convert(
         raise UsageError(f"manifest_type is oci, docker or keep, not {manifest_type!r}")
     source = os.fspath(source)
     wanted = target(to)
-    pushes = tools.get(pusher) if pusher is not None else None
+    pushes = pushers.get(pusher) if pusher is not None else None
     profile = profiles.get(pushes.profile if pushes is not None else compress or profiles.DEFAULT)
     recipe = Recipe(
         wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
@@ -203,7 +204,7 @@ def convert(
         done = transcoder.finish(forms, out.staging, sized=wanted.sized, may_be_absent=wanted.manifests)
         ledger = Ledger()
         if pushes is not None and pushed_forms is not None:
-            result = tools.pushed(pushes, found, done.layers)
+            result = pushed_images(pushes.tool, found, done.layers)
         else:
             result = finished(found, done.layers, recipe, ledger)
         _account(result, done, wanted, ledger)

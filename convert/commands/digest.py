@@ -17,7 +17,8 @@ from convert.commands import convert
 from convert.diagnostics import Remarks
 from convert.errors import NotRepresentableError, UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
-from convert.identity.push import tools
+from convert.identity.push.pushers import PUSHERS
+from convert.identity.push.tool import DICTATED, pushed_images
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.pool import Pool
@@ -34,7 +35,8 @@ from convert.progress import Silent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convert.identity.push.tools import Pusher
+    from convert.identity.push.pushers import Pusher
+    from convert.identity.push.tool import PushTool
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.model.image import Manifest, Node
@@ -153,9 +155,9 @@ def digests(
                 remark(text)
 
         loads: list[Load] = []
-        selections: dict[str, ImageSet] = {}
-        refusals: dict[str, UsageError] = {}
-        for pusher in asked or tools.PUSHERS:
+        selections: dict[PushTool, ImageSet] = {}
+        refusals: dict[PushTool, UsageError] = {}
+        for pusher in asked or PUSHERS:
             try:
                 if (refusal := refusals.get(pusher.tool)) is not None:
                     raise refusal
@@ -164,7 +166,7 @@ def digests(
                     selections[pusher.tool] = convert.selected(opened, images, platforms, (), said, pusher)
                 loads.append(push.load(pusher, selections[pusher.tool], said))
             except UsageError as error:
-                if asked or (pusher is tools.PUSHERS[-1] and not loads):
+                if asked or (pusher is PUSHERS[-1] and not loads):
                     raise
                 refusals[pusher.tool] = error
                 answer.refused.append(Refused(pusher, error.message))
@@ -234,7 +236,7 @@ class Survey:
         )
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
-        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, *tools.DICTATED}}
+        done = {want: layer for want in wants if layer.blob is None and want[0] in {Form.STORED, *DICTATED}}
         rest = wants - set(done)
         if not rest:
             return done
@@ -288,7 +290,7 @@ class _Pass:
     def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
         layer = self._layer
         # A descriptor that only goes on need not describe these bytes.
-        named = layer.stored if all(form not in tools.DICTATED for form, _ in self._wants) else None
+        named = layer.stored if all(form not in DICTATED for form, _ in self._wants) else None
         read = LayerPass(Layer(layer.diff_id, self._blob, named), self._context)
         stored = read.run(*(sink.write for (form, _), sink in self._sinks.items() if form is Form.ENCODED), count)
         self._again(stored)
@@ -317,7 +319,7 @@ class _Pass:
 def _pushed(load: Load, done: dict[Layer, Layer]) -> list[Pushed]:
     """Return the rows of one pusher, each node once with all its names."""
     if load.forms is not None:
-        made = tools.pushed(load.pusher, load.images, done)
+        made = pushed_images(load.pusher.tool, load.images, done)
     else:
         made = finished(load.images, done, _RECIPE, Ledger())
     names: dict[Node, dict[str, None]] = {}

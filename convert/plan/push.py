@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
-from convert.identity import docker_structs, ggcr_structs
-from convert.identity.push import tools
-from convert.identity.push.tools import View
+from convert.identity.push import pushers
+from convert.identity.push.tool import DICTATED, View, taken_image
 from convert.layer.verify import compression_of, present
 from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index
-from convert.model.image_set import Entry, SourceFormat
+from convert.model.image_set import Entry
 from convert.model.walk import leaves
 from convert.plan.select import entry_label
 from convert.plan.transform import counted
@@ -34,10 +33,15 @@ if TYPE_CHECKING:
 
     from convert.archive.open import Source
     from convert.archive.tree import Tree
-    from convert.identity.push.tools import Pusher
+    from convert.identity.push.pushers import Pusher
+    from convert.identity.push.tool import PushTool
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.reader.sink import Sink
+
+
+#: Whose reading of manifest.json each tool follows.
+_LOADERS: Final = {pushers.CRANE: CRANE, pushers.DOCKER: DOCKER}
 
 
 def view_of(pusher: Pusher, tree: Tree) -> View:
@@ -52,7 +56,7 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
     if not listed and not layout:
         read(tree)  # what is no image archive at all is said to be none
     try:
-        return tools.view(pusher, listed=listed, layout=layout, folder=tree.is_folder)
+        return pusher.tool.view(listed=listed, layout=layout, folder=tree.is_folder)
     except UsageError as error:
         error.file = tree.where
         try:
@@ -77,24 +81,24 @@ def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, si
     """
     tree = opened.tree
     view = view_of(pusher, tree)
-    if pusher.tool == "crane" and opened.compression:
-        remark(f"crane itself does not unpack {opened.compression}; this is about the tar inside")
-    if pusher.tool == "docker" and view is View.ALL:
-        remark("docker load wants a manifest.json, and there is none; this is what it would push if there were")
+    tool = pusher.tool
+    if opened.compression and not tool.unpacks_archives:
+        remark(f"{tool.name} itself does not unpack {opened.compression}; this is about the tar inside")
+    if condition := tool.condition(view):
+        remark(condition)
     if view is View.ALL:
         return read(tree, sink=sink)
     reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)
-    crane = pusher.tool == "crane"
-    found = read_docker(reading, CRANE if crane else DOCKER) if view is View.LISTED else read_layout(reading)
+    found = read_docker(reading, _LOADERS[tool]) if view is View.LISTED else read_layout(reading)
     if not reading.sink.faults and not holds_something(found):
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"
-        raise UsageError(f"{pusher.tool} reads only {member}, which names no image that is present", file=tree.where)
-    if crane and view is View.LISTED:
+        raise UsageError(f"{tool.name} reads only {member}, which names no image that is present", file=tree.where)
+    if tool.finds_by_name and view is View.LISTED:
         for name, first, second in shared_names(found.entries):
             raise UsageError(
                 f"manifest.json gives the name {name} to {first.image_id} and {second.image_id}; "
-                "crane takes the first and never finds the other",
+                f"{tool.name} takes the first and never finds the other",
                 file=tree.where,
                 hint="give each image a name of its own",
             )
@@ -121,65 +125,68 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
         SelectionError: there is no image in them.
         UsageError: the tool cannot read one of them.
     """
-    if pusher.tool == "crane":
-        _check_digests(images)
-    if pusher.tool == "imgconv" or (pusher.tool == "crane" and images.format is SourceFormat.OCI):
+    tool = pusher.tool
+    if tool.sha256_only:
+        _check_digests(tool, images)
+    if tool.pushes_as_stored(images.format):
         return Load(pusher, images)
     entries: list[Entry] = []
     forms: dict[Layer, Form] = {}
-    made: dict[int, Image] = {}
-    opened: set[int] = set()
+    made: dict[Image, Image] = {}
+    opened: set[Index] = set()
     for entry in images.entries:
         for image in _images_of(entry):
-            if id(image) not in made:
-                _check_present(pusher, image)
-                _check_config(pusher, image)
-                finished = pusher.tool == "crane" and _looked_into(image)
-                taken = made[id(image)] = tools.seen(pusher, image, finished=finished)
+            if image not in made:
+                _check_present(tool, image)
+                _check_config(tool, image)
+                finished = _is_finished(tool, image)
+                taken = made[image] = taken_image(tool, image, finished=finished)
                 kinds = _compressions(taken)
-                found = tools.forms(pusher, taken, kinds, finished=finished)
+                found = tool.layer_forms(taken, kinds, finished=finished)
                 forms.update(zip(taken.layers, found, strict=True))
                 called = sum(form is Form.STORED and kind != "gzip" for form, kind in zip(found, kinds, strict=True))
                 if called:
-                    warn(f"crane calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not")
-                dictated = sum(form in tools.DICTATED for form in found)
+                    warn(
+                        f"{tool.name} calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not"
+                    )
+                dictated = sum(form in DICTATED for form in found)
                 if dictated:
                     warn(
-                        f"crane pushes {counted(dictated, 'descriptor')} of LayerSources in "
-                        f"{image.image_id} as given; a registry refuses one that does not fit what crane uploads"
+                        f"{tool.name} pushes {counted(dictated, 'descriptor')} of LayerSources in "
+                        f"{image.image_id} as given; a registry refuses one that does not fit what {tool.name} uploads"
                     )
-            entries.append(Entry(made[id(image)], entry.name))
+            entries.append(Entry(made[image], entry.name))
         if next(_images_of(entry), None) is None:
             why = "pushes only images that are there"
             if isinstance(entry.node, Artifact) and entry.node.config is not None:
                 why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
-            text = f"left out {entry_label(entry)}: {pusher.tool} {why}"
+            text = f"left out {entry_label(entry)}: {tool.name} {why}"
             warn(Dropped(text, what="artifact", of=entry_label(entry)))
-        elif isinstance(entry.node, Index) and id(entry.node) not in opened:
-            opened.add(id(entry.node))
+        elif isinstance(entry.node, Index) and entry.node not in opened:
+            opened.add(entry.node)
             for child in leaves(entry.node):
                 if child.node is not None and not isinstance(child.node, Image):
                     what = "attestation" if is_attestation(child) else "artifact"
-                    text = f"left out {describe(child.node, child)}: {pusher.tool} pushes only images"
+                    text = f"left out {describe(child.node, child)}: {tool.name} pushes only images"
                     warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
     if images.entries and not entries:
-        raise SelectionError(f"no image is in the source, so {pusher.tool} has nothing to push")
+        raise SelectionError(f"no image is in the source, so {tool.name} has nothing to push")
     return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
 
 
-def _check_present(pusher: Pusher, image: Image) -> None:
-    """Refuse an image without a layer whose bytes the pusher reads: docker every one, crane the first."""
-    if pusher.tool == "docker":
-        for layer in image.layers:
-            present(layer)
-    if pusher.tool == "crane" and image.layers and image.layers[0].blob is None:
-        raise SelectionError(
-            f"crane wants the bytes of the first layer of {image.image_id}, and they are not in the source"
-        )
+def _check_present(tool: PushTool, image: Image) -> None:
+    """Refuse an image without a layer whose bytes the tool reads."""
+    needed = tool.needed_layers(image)
+    for layer in needed:
+        if layer.blob is None and len(needed) < len(image.layers):
+            raise SelectionError(
+                f"{tool.name} wants the bytes of the first layer of {image.image_id}, and they are not in the source"
+            )
+        present(layer)
 
 
-def _check_digests(images: ImageSet) -> None:
-    """Refuse digests other than sha256, which crane cannot read (pkg/v1/hash.go).
+def _check_digests(tool: PushTool, images: ImageSet) -> None:
+    """Refuse digests other than sha256.
 
     Raises:
         UsageError: there is one.
@@ -190,28 +197,29 @@ def _check_digests(images: ImageSet) -> None:
             named.append(image.manifest.config)
         for descriptor in named:
             if descriptor.digest.algorithm != "sha256":
-                raise UsageError(f"crane knows only sha256, and {image.image_id} names {descriptor.digest}")
+                raise UsageError(f"{tool.name} knows only sha256, and {image.image_id} names {descriptor.digest}")
 
 
-def _check_config(pusher: Pusher, image: Image) -> None:
+def _check_config(tool: PushTool, image: Image) -> None:
     """Refuse a config that the tool cannot decode.
 
     Raises:
         UsageError: it cannot.
     """
-    struct = ggcr_structs.CONFIG if pusher.tool == "crane" else docker_structs.CONFIG
+    if tool.config_struct is None:
+        return
     try:
-        struct.read(image.config.view, "")
+        tool.config_struct.read(image.config.view, "")
     except FormatError as error:
-        raise UsageError(f"{pusher.tool} cannot read the config {image.image_id}: {error.message}") from None
+        raise UsageError(f"{tool.name} cannot read the config {image.image_id}: {error.message}") from None
 
 
-def _looked_into(image: Image) -> bool:
-    """Look into an image as crane does; tell whether it takes the layers for compressed ones."""
+def _is_finished(tool: PushTool, image: Image) -> bool:
+    """Return whether the tool takes the layers of an image for compressed ones."""
     if not image.layers:
         return False
     with present(image.layers[0]).open() as stream:
-        return tools.takes_for_finished(stream.read(4))
+        return tool.treats_as_compressed(stream.read(4))
 
 
 def _images_of(entry: Entry) -> Iterator[Image]:

@@ -15,7 +15,7 @@ from support import MATCH, plain
 
 from convert.commands.digest import digests
 from convert.errors import DigestMismatchError, ImgconvError
-from convert.identity.push import tools
+from convert.identity.push import pushers
 
 CRANES = {"crane@go1.26": os.environ.get("IMGCONV_CRANE_GO126"), "crane@go1.27": os.environ.get("IMGCONV_CRANE_GO127")}
 ARCHIVES = sorted(path.name for path in MATCH.glob("*.tar.gz"))
@@ -33,7 +33,7 @@ def test_crane_says_the_same(pusher, name, tmp_path):
     tarball.write_bytes(plain(path) if path.name.endswith(".gz") else Path(path).read_bytes())
     theirs = subprocess.run([crane, "digest", "--tarball", tarball], capture_output=True, text=True, check=False)
     try:
-        pushed = digests(str(tarball), [tools.get(pusher)]).pushed
+        pushed = digests(str(tarball), [pushers.get(pusher)]).pushed
     except DigestMismatchError:
         return
     except ImgconvError:

@@ -1,0 +1,95 @@
+"""crane: tarballs and OCI layouts, as go-containerregistry pushes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import UsageError
+from convert.identity import ggcr_structs
+from convert.identity.manifest import crane_manifest
+from convert.identity.push.tool import PushTool, View
+from convert.model import mediatype
+from convert.model.form import Form
+from convert.model.image_set import SourceFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.model.config import Config
+    from convert.model.descriptor import Descriptor
+    from convert.model.digest import Digest
+    from convert.model.image import Image, Layer
+
+#: Types that go-containerregistry takes for no foreign layer (pkg/v1/tarball/image.go).
+_UNCOMPRESSED: Final = frozenset({mediatype.DOCKER_LAYER, mediatype.OCI_LAYER})
+
+
+class Crane(PushTool):
+    """`crane push`."""
+
+    name = "crane"
+    config_struct = ggcr_structs.CONFIG
+    sha256_only = True  # pkg/v1/hash.go
+    finds_by_name = True
+    unpacks_archives = False
+
+    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+        """Read manifest.json of a tar, or index.json of a folder."""
+        if folder and layout:
+            return View.LAYOUT
+        if folder:
+            raise UsageError(
+                "crane pushes a tar or an OCI layout folder, and this folder has no index.json",
+                hint="--to oci makes a layout of it",
+            )
+        if not listed:
+            raise UsageError(
+                "crane reads only tars that hold manifest.json",
+                hint="unpacked to a folder a layout can be pushed; --to docker-oci writes both in one",
+            )
+        return View.LISTED
+
+    def pushes_as_stored(self, source_format: SourceFormat) -> bool:
+        """Push a layout unchanged."""
+        return source_format is SourceFormat.OCI
+
+    def needed_layers(self, image: Image) -> tuple[Layer, ...]:
+        """Look into the first layer only."""
+        return image.layers[:1]
+
+    def treats_as_compressed(self, head: bytes) -> bool:
+        """Recognise gzip by two bytes, zstd by the magic of its data frames (internal/compression/compression.go)."""
+        return head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+
+    def ignores_descriptor(self, descriptor: Descriptor) -> bool:
+        """Ignore what Docker 25 and later write beside uncompressed layers."""
+        return descriptor.media_type in _UNCOMPRESSED
+
+    def takes_layers(self, image: Image, *, finished: bool) -> tuple[Layer, ...]:
+        """Find the layers of an uncompressed archive by DiffID: the first one with it."""
+        if finished:
+            return image.layers
+        first: dict[Digest, Layer] = {}
+        return tuple(first.setdefault(layer.diff_id, self._without_ignored(layer)) for layer in image.layers)
+
+    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+        """Push `finished` layers as they are stored; else compress every layer, a compressed one once more.
+
+        See pkg/v1/tarball/image.go.
+        """
+        return tuple(
+            self._layer_form(layer, compression, finished=finished)
+            for layer, compression in zip(image.layers, compressions, strict=True)
+        )
+
+    @staticmethod
+    def _layer_form(layer: Layer, compression: str, *, finished: bool) -> Form:
+        if layer.stored is not None and (finished or layer.stored.media_type not in _UNCOMPRESSED):
+            return Form.DESCRIBED if finished else Form.DESCRIBED_AGAIN
+        if finished:
+            return Form.STORED
+        return Form.AGAIN if compression else Form.ENCODED
+
+    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+        """Return a schema 2 manifest as go-containerregistry encodes it."""
+        return crane_manifest(config, layers)

@@ -1,0 +1,55 @@
+"""docker: `docker load` and `docker push` with a graph driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convert.identity import docker_structs
+from convert.identity.manifest import docker_push_manifest
+from convert.identity.push.tool import PushTool, View
+from convert.model import mediatype
+from convert.model.form import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.model.config import Config
+    from convert.model.descriptor import Descriptor
+    from convert.model.image import Image
+    from convert.model.image_set import SourceFormat
+
+
+class Docker(PushTool):
+    """`docker load`, then `docker push`."""
+
+    name = "docker"
+    config_struct = docker_structs.CONFIG
+
+    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+        """Read manifest.json; of a source without it, what it would have to list."""
+        del layout, folder
+        return View.LISTED if listed else View.ALL
+
+    def condition(self, view: View) -> str:
+        """Say so where `docker load` would refuse a source without manifest.json."""
+        if view is View.ALL:
+            return "docker load wants a manifest.json, and there is none; this is what it would push if there were"
+        return ""
+
+    def pushes_as_stored(self, source_format: SourceFormat) -> bool:
+        """Push nothing unchanged: `docker load` keeps no manifests."""
+        del source_format
+        return False
+
+    def ignores_descriptor(self, descriptor: Descriptor) -> bool:
+        """Ignore foreign layers' descriptors, as `docker load` on Linux does."""
+        return mediatype.is_nondistributable(descriptor.media_type)
+
+    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+        """Compress every layer again: `docker load` unpacked it."""
+        del compressions, finished
+        return (Form.ENCODED,) * len(image.layers)
+
+    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+        """Return a schema 2 manifest as docker push encodes it."""
+        return docker_push_manifest(config, layers)

@@ -1,0 +1,46 @@
+"""imgconv itself: what its own conversion to an OCI layout gives, pushed unchanged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from convert.identity.push.tool import PushTool, View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.model.config import Config
+    from convert.model.descriptor import Descriptor
+    from convert.model.form import Form
+    from convert.model.image import Image
+    from convert.model.image_set import SourceFormat
+
+_UNCHANGED = "imgconv pushes what its conversion made"
+
+
+class Imgconv(PushTool):
+    """A conversion to a layout that is pushed unchanged."""
+
+    name = "imgconv"
+
+    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+        """Read everything."""
+        del listed, layout, folder
+        return View.ALL
+
+    def pushes_as_stored(self, source_format: SourceFormat) -> bool:
+        """Push everything unchanged."""
+        del source_format
+        return True
+
+    def ignores_descriptor(self, descriptor: Descriptor) -> NoReturn:
+        """Never called."""
+        raise NotImplementedError(_UNCHANGED)
+
+    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+        """Never called."""
+        raise NotImplementedError(_UNCHANGED)
+
+    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+        """Never called."""
+        raise NotImplementedError(_UNCHANGED)
