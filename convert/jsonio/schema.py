@@ -1,10 +1,10 @@
-"""Checks of documents against the JSON Schemas in `convert.schemas`, in words a user can act on.
+"""Check documents against the JSON Schemas in `convert.schemas`; findings say where and what is expected.
 
-Not for the hot path: jsonschema takes longer to import than most documents to
-read, so readers come here only when their own access to a document failed, to
-say why, and `validate` comes here always. Documents have been through
-`documents.parse`, which bounds their size and depth; a check takes time in
-proportion to the document, and reports a bounded number of findings.
+jsonschema takes longer to import than most documents to read. Readers therefore
+check a document only after they failed to read it, to explain why; `validate`
+checks every document. A document comes from `strict.parse`, which bounds its size
+and depth. A check takes time in proportion to the document and reports a bounded
+number of findings.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from importlib import resources
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.errors import FormatError, printable
+from convert.errors import printable
 from convert.jsonio.strict import same_key
-from convert.model import mediatype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,18 +36,6 @@ OCI_MANIFEST: Final = "oci-manifest"
 DOCKER_MANIFEST_V2: Final = "docker-manifest-v2"
 DOCKER_MANIFEST_LIST: Final = "docker-manifest-list"
 
-#: Media type -> name of the schema that such a blob has to meet. A manifest that
-#: names its own type has to meet that one; real layouts have Docker manifests
-#: under descriptors of OCI type.
-BY_MEDIA_TYPE: Final = {
-    mediatype.OCI_INDEX: OCI_INDEX,
-    mediatype.OCI_MANIFEST: OCI_MANIFEST,
-    mediatype.OCI_CONFIG: OCI_CONFIG,
-    mediatype.DOCKER_MANIFEST_LIST: DOCKER_MANIFEST_LIST,
-    mediatype.DOCKER_MANIFEST: DOCKER_MANIFEST_V2,
-    mediatype.DOCKER_CONFIG: IMAGE_CONFIG,
-}
-
 #: Findings reported for one document.
 MAX_FINDINGS: Final = 100
 
@@ -56,22 +43,8 @@ _LONGEST: Final = 60
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-def check(document: Any, schema_name: str, *, where: str, member: str) -> None:
-    """Refuse a document that breaks its schema.
-
-    Raises:
-        FormatError: as `manifest.json: [0].Layers: expected an array of strings`.
-    """
-    finding = explain(document, schema_name)
-    if finding is not None:
-        raise FormatError(finding, file=where, member=member)
-
-
 def explain(document: Any, schema_name: str) -> str | None:
-    """Return the finding that says most about a document, or None if there is none.
-
-    That is the one nearest to the root; of several, the first.
-    """
+    """Return the finding nearest to the root of a document, the first of several; None if there is none."""
     errors = list(islice(_validator(schema_name).iter_errors(document), MAX_FINDINGS))
     return _line(min(errors, key=lambda error: len(error.absolute_path))) if errors else None
 
@@ -100,9 +73,9 @@ def load(schema_name: str) -> Mapping[str, Any]:
 def _validator(schema_name: str) -> Validator:
     """Return a validator that reads keys and numbers as Go does.
 
-    Go takes keys in any letter case, and no `2.0` for an integer. The other
-    changes keep a check cheap: what is too long is not looked into, and no
-    message is made of a value of megabytes.
+    Go accepts keys in any letter case, and does not accept `2.0` for an integer. The
+    other changes keep a check cheap: what is too long is not examined, and no message
+    contains a value of megabytes.
     """
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # slow to import; see the module's docstring
     from jsonschema.validators import extend  # noqa: PLC0415
@@ -122,11 +95,17 @@ def _validator(schema_name: str) -> Validator:
     return dialect(_inlined(load(schema_name)))
 
 
+class _Part(dict[str, Any]):
+    """A schema inside a schema, with the validator for it once there is one."""
+
+    validator: Any = None
+
+
 def _inlined(schema: Any) -> Any:
     """Return a schema with the definitions in place of the `$ref`s to them.
 
-    To resolve a reference takes jsonschema longer than to check a descriptor,
-    and it would do so for each item of an array.
+    Resolving a reference takes jsonschema longer than checking a descriptor, and it
+    would resolve one for each item of an array.
     """
     match schema:
         case {"$ref": str(reference)}:
@@ -137,22 +116,18 @@ def _inlined(schema: Any) -> Any:
             return _inlined(target)
         case dict():
             # Without $schema, which would bring back jsonschema's own dialect below an allOf.
-            return {key: _inlined(value) for key, value in schema.items() if key not in {"$schema", "$id"}}
+            return _Part((key, _inlined(value)) for key, value in schema.items() if key not in {"$schema", "$id"})
         case list():
             return [_inlined(value) for value in schema]
         case _:
             return schema
 
 
-#: Validators of the parts of a schema, by the part's identity; parts live as long as `_validator`'s cache.
-_PARTS: Final[dict[int, Validator]] = {}
-
-
-def _below(validator: Any, value: Any, schema: Mapping[str, Any], step: str | int) -> Iterator[ValidationError]:
-    """Check a value inside another; as `Validator.descend`, which makes a validator anew for each value."""
-    part = _PARTS.get(id(schema))
+def _below(validator: Any, value: Any, schema: _Part, step: str | int) -> Iterator[ValidationError]:
+    """Check a value inside another, as `Validator.descend`, which creates a validator for each value."""
+    part = schema.validator
     if part is None:
-        part = _PARTS[id(schema)] = validator.evolve(schema=schema)
+        part = schema.validator = validator.evolve(schema=schema)
     for error in part.iter_errors(value):
         error.path.appendleft(step)
         yield error

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from convert.model.blob import Blob
 
 MEMBER: Final = "index.json"
+#: Media type -> schema of such a manifest or index.
+_SCHEMAS: Final = {
+    mediatype.OCI_INDEX: schema.OCI_INDEX,
+    mediatype.OCI_MANIFEST: schema.OCI_MANIFEST,
+    mediatype.DOCKER_MANIFEST_LIST: schema.DOCKER_MANIFEST_LIST,
+    mediatype.DOCKER_MANIFEST: schema.DOCKER_MANIFEST_V2,
+}
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
 _COMPONENT: Final = "[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
 #: image-spec annotations.md, org.opencontainers.image.ref.name.
@@ -303,7 +310,7 @@ class _Layout:
             return None
         inside = value.get("mediaType") if isinstance(value, dict) else None
         media_type = inside if isinstance(inside, str) and inside in kind else described.media_type
-        self._checked.meet(value, described.member, schema.BY_MEDIA_TYPE[media_type])
+        self._checked.meet(value, described.member, _SCHEMAS[media_type])
         return View(value, self._checked, described.member) if isinstance(value, dict) else None
 
     def _platform(self, view: View, images: list[LayoutImage]) -> None:
