@@ -176,7 +176,7 @@ RULES: Final = {
             repositories="`repositories` names the tags of `manifest.json` and the top v1 ID of each.",
             v1_chain="Each v1 `json` names its own folder and the layer below as parent.",
             v1_version="Each v1 folder has a `VERSION` that says 1.0.",
-            layer_sources="`LayerSources` speaks of layers of the image, and truly.",
+            layer_sources="`LayerSources` describes layers of the image correctly; false of a foreign layer, an error.",
             platform="A descriptor's platform is that of the config.",
             no_images="The documents at the top name an image; a source that holds none is an error.",
         ),

@@ -14,7 +14,7 @@ from convert.layer.tar_check import LayerFaults, scan
 from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
 from convert.model import mediatype
 from convert.model.digest import Digest
-from convert.reader.findings import refused, shown
+from convert.reader.findings import Severity, refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,9 +35,10 @@ class Claim:
     """What a document says about a blob, and where it says so.
 
     `diff_ids` are those of which the blob has to be one. `rule` is what is broken
-    where digest or size are others; a claim under `layer-sources` speaks of a
-    form that need not be the one that is there. `layer` tells that the blob is a
-    file system layer, and so a tar.
+    where digest or size are others; a claim under `layer-sources` describes a
+    form that need not be the one that is there, unless the layer is `foreign`:
+    then readers refuse another form, and the finding is an error. `layer` is true
+    for a file system layer, which is a tar.
     """
 
     named_by: str
@@ -48,6 +49,7 @@ class Claim:
     media_type: str | None = None
     rule: str | None = None
     layer: bool = False
+    foreign: bool = False
 
     @property
     def by(self) -> str:
@@ -159,16 +161,18 @@ class Contents:
         for claim in job.claims:
             claimed = mediatype.layer_compression(claim.media_type or "")
             if claimed is not None and claimed != read.compression:
-                if claim.rule is not None:
+                if claim.rule is None:
+                    lies = f"compressed with {read.compression}" if read.compression else "not compressed"
+                    add("layer-type", f"is {lies}, {claim.by} calls it {claim.media_type}", member=job.member)
+                elif not (claim.foreign and read.compression):
                     continue
-                lies = f"compressed with {read.compression}" if read.compression else "not compressed"
-                add("layer-type", f"is {lies}, {claim.by} calls it {claim.media_type}", member=job.member)
+            weight = Severity.ERROR if claim.foreign else None
             if claim.size is not None and claim.size != read.size:
                 message = f"holds {read.size} bytes, {claim.by} says {claim.size}"
-                add(claim.rule or "size", message, member=job.member)
+                add(claim.rule or "size", message, member=job.member, severity=weight)
             if claim.digest is not None and (got := read.stored[claim.digest.algorithm]) != claim.digest:
                 message = f"content is {got}, not {claim.digest} as {claim.by} says"
-                add(claim.rule or "digest", message, member=job.member)
+                add(claim.rule or "digest", message, member=job.member, severity=weight)
             if claim.diff_ids and read.damage is None:
                 self._diff_id(job, read, claim)
 

@@ -168,20 +168,21 @@ def _layer_sources(view: View, config: Config | None) -> dict[Digest, View]:
 
 
 def _check_source(contents: Contents, name: str, blob: Blob | None, source: View | None) -> None:
-    """Hold a LayerSources descriptor against the bytes, where it can mean those.
+    """Compare a LayerSources descriptor with the bytes, where it can describe those.
 
-    Engines on Linux pass over it; go-containerregistry copies it into manifests.
-    A foreign layer's describes what lies at its URL.
+    Engines on Linux ignore it; go-containerregistry copies it into manifests. imgconv
+    uses that of a foreign layer, unless the layer lies there uncompressed.
     """
     media_type = source.text("mediaType") if source is not None else None
-    if source is None or blob is None or media_type is None or mediatype.is_nondistributable(media_type):
+    if source is None or blob is None or media_type is None:
         return
     text = source.text("digest")
     try:
         digest = Digest.parse(text) if text is not None else None
     except FormatError:
         return
-    claim = Claim(MEMBER, source.at, digest, source.integer("size"), media_type=media_type, rule="layer-sources")
+    size, foreign = source.integer("size"), mediatype.is_nondistributable(media_type)
+    claim = Claim(MEMBER, source.at, digest, size, media_type=media_type, rule="layer-sources", foreign=foreign)
     contents.claim(blob, name, claim)
 
 
