@@ -13,6 +13,7 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from convert.archive.member import Attributes
 from convert.errors import FormatError, UnsafeInputError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ BLOCK: Final = 512
 HEADER: Final = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
 OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)[ \0]*\Z")
 _DECIMAL: Final = re.compile(rb"[0-9]{1,19}\Z")
+_LEADING_DIGITS: Final = re.compile(rb"[ \0]*([0-7]*)")
+#: Prefixes of PAX records with extended attributes: of star and Go, libarchive, and Red Hat's tar.
+_XATTRS: Final = (b"SCHILY.xattr.", b"SCHILY.acl.", b"LIBARCHIVE.xattr.", b"RHT.security.")
 #: Bits of a Unix mode that tell the type, and those of a symlink.
 _TYPE_BITS: Final = ~0o7777
 _SYMLINK_BITS: Final = 0o120000
@@ -214,6 +218,35 @@ def number(field: bytes) -> int | None:
     if not digits:
         return 0
     return int(digits, 8) if not digits.strip(b"01234567") else None
+
+
+def leading_number(field: bytes) -> int:
+    """Return the number in a header field, as far as it is one: the digits up to the first other character, or 0."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
+        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
+    match = _LEADING_DIGITS.match(field)
+    return int(match[1] or b"0", 8) if match else 0
+
+
+def attributes_of(block: bytes, records: Mapping[bytes, bytes]) -> Attributes:
+    """Return the attributes in a header block and the records of its PAX header."""
+    fields = HEADER.unpack(block)
+    has_names = fields[9].startswith(b"ustar")
+
+    def text(key: bytes, otherwise: str) -> str:
+        return text_of(records.get(key, b"")) or otherwise
+
+    return Attributes(
+        mode=leading_number(fields[1]) & ~_TYPE_BITS,
+        uid=text(b"uid", str(leading_number(fields[2]))),
+        gid=text(b"gid", str(leading_number(fields[3]))),
+        uname=text(b"uname", text_of(cut(fields[10])) if has_names else ""),
+        gname=text(b"gname", text_of(cut(fields[11])) if has_names else ""),
+        mtime=text(b"mtime", str(leading_number(fields[5]))),
+        device=(leading_number(fields[12]), leading_number(fields[13])),
+        xattrs={key: value for key, value in records.items() if key.startswith(_XATTRS)},
+    )
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,7 @@ from convert.archive.tar_header import (
     MEANINGFUL,
     OCTAL,
     Extensions,
+    attributes_of,
     checksum_fits,
     cut,
     full_name,
@@ -40,7 +41,7 @@ from convert.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from convert.archive.cursor import Cursor
     from convert.archive.member import Kind
@@ -91,17 +92,17 @@ class TarReader:
     """Iterates over the members of a tar, skipping what of a content was not read.
 
     `warnings` collects what was accepted with a remark, `end` is where the
-    end-of-archive blocks begin, once iteration is over. `header` is the header
-    block of the member at hand and `pax` the records of its PAX header, for those
-    who want more of it than `Member` has.
+    end-of-archive blocks begin, once iteration is over.
     """
 
-    def __init__(self, cursor: Cursor, *, where: str) -> None:
-        """Read from `cursor`; `where` names the archive in errors."""
+    def __init__(self, cursor: Cursor, *, where: str, attributes: bool = False) -> None:
+        """Read from `cursor`; `where` names the archive in errors.
+
+        `attributes` asks for the attributes of each member.
+        """
         self.warnings = Remarks()
         self.end = 0
-        self.header = b""
-        self.pax: Mapping[bytes, bytes] = {}
+        self._attributes = attributes
         self._cursor = cursor
         self._where = where
         self._count = 0
@@ -150,7 +151,6 @@ class TarReader:
             if self.refusal is None:
                 self._refuse(start, header_fault(block))
             if flag not in _EXTENSIONS:
-                self.header, self.pax = block, extensions.pax
                 return self._member(block, extensions, start)
             if flag == b"g":
                 # As in Go, the extended headers before a global one apply to it, not to what follows.
@@ -210,7 +210,6 @@ class TarReader:
             if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
                 msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
                 raise FormatError(msg, file=self._where)
-        self.header, self.pax = block, {}
         end = self._cursor.position
         return Member(text_of(full_name(HEADER.unpack(block))), "global", 0, start=start, offset=end, end=end)
 
@@ -278,6 +277,7 @@ class TarReader:
             start=start,
             offset=offset,
             end=offset + -(-size // BLOCK) * BLOCK,
+            attributes=attributes_of(block, extensions.pax) if self._attributes else None,
             disputed=_SYMLINK_MODE if kind == "file" and is_symlink_mode(fields[1]) else "",
         )
 

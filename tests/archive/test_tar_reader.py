@@ -399,3 +399,43 @@ def test_extended_headers_are_bounded_over_the_whole_archive(monkeypatch, limit,
     assert len(read(one * 9 + END)[0]) == 9
     with pytest.raises(UnsafeInputError, match="together"):
         read(one * 10 + END)
+
+
+# -- attributes ------------------------------------------------------------------------
+
+
+def attributes_of(data):
+    reader = TarReader(StreamCursor(io.BytesIO(data)), where="t.tar", attributes=True)
+    return [each.attributes for each in reader]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_attributes_are_those_that_another_writer_put_there(form):
+    info = tarfile.TarInfo("dev")
+    info.type, info.devmajor, info.devminor = tarfile.CHRTYPE, 5, 1
+    info.mode, info.uid, info.gid, info.uname, info.gname, info.mtime = 0o4755, 1000, 2_000_000, "anna", "users", 77
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+        archive.addfile(info)
+    (found,) = attributes_of(out.getvalue())
+    assert (found.mode, found.uid, found.gid) == (0o4755, "1000", "2000000")
+    assert (found.uname, found.gname, found.mtime, found.device) == ("anna", "users", "77", (5, 1))
+    assert not found.xattrs
+
+
+def test_attributes_of_a_pax_header_come_before_those_of_the_tar_header():
+    records = (
+        (b"mtime", b"1.25"),
+        (b"uid", b"5000000000"),
+        (b"uname", "ä".encode()),
+        (b"SCHILY.xattr.user.a", b"\0b"),
+        (b"comment", b"x"),
+    )
+    first, second = attributes_of(pax(*records) + member() + member(b"next") + END)
+    assert (first.mtime, first.uid, first.uname) == ("1.25", "5000000000", "ä")
+    assert first.xattrs == {b"SCHILY.xattr.user.a": b"\0b"}
+    assert (second.mtime, second.uid, second.uname, second.xattrs) == ("0", "0", "", {})
+
+
+def test_attributes_are_read_only_for_who_asks():
+    assert [each.attributes for each in read_stream(member() + END)[0]] == [None]

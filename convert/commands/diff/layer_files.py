@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,14 +25,12 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from convert.archive.member import Member
+    from convert.archive.member import Attributes, Member
     from convert.layer.context import ReadContext
     from convert.model.image import Layer
 
 #: What is compared of a file, in the order it is told. Whiteouts are a type.
 ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime", "device", "xattr", "name")
-_XATTRS: Final = (b"SCHILY.xattr.", b"SCHILY.acl.", b"LIBARCHIVE.xattr.", b"RHT.security.")
-_OCTAL: Final = re.compile(rb"[ \0]*([0-7]*)")
 _OPAQUE: Final = ".wh..wh..opq"
 _WHITEOUT: Final = ".wh."
 _MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
@@ -155,11 +152,11 @@ def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
     raw = cast("io.RawIOBase", PlainContent(layer, context).open())
     with io.BufferedReader(raw, CHUNK) as stream:
         cursor = StreamCursor(stream)
-        reader = TarReader(cursor, where=where)
+        reader = TarReader(cursor, where=where, attributes=True)
         try:
             for member in reader:
                 if member.kind != "global":
-                    yield _row(member, reader, cursor)
+                    yield _row(member, cursor)
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
@@ -167,9 +164,11 @@ def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
         drain(stream)
 
 
-def _row(member: Member, reader: TarReader, cursor: StreamCursor) -> _Row:
+def _row(member: Member, cursor: StreamCursor) -> _Row:
     path = clean(member.name) or member.name.strip("/") or "/"
-    header, pax = reader.header, reader.pax
+    attributes = member.attributes
+    if attributes is None:
+        raise ValueError("the tar is read without the attributes of its members")
     content = None
     if member.kind == "file":
         hasher = hashlib.sha256()
@@ -183,11 +182,11 @@ def _row(member: Member, reader: TarReader, cursor: StreamCursor) -> _Row:
         "size": str(member.size) if member.kind == "file" else None,
         "content": content,
         "link": member.link or None,
-        "mode": f"{_number(header[100:108]) & 0o7777:04o}",
-        "owner": _owner(header, pax),
-        "mtime": _pax_text(pax, b"mtime") or str(_number(header[136:148])),
-        "device": f"{_number(header[329:337])},{_number(header[337:345])}" if member.kind == "device" else None,
-        "xattr": _xattrs(pax),
+        "mode": f"{attributes.mode:04o}",
+        "owner": _owner(attributes),
+        "mtime": attributes.mtime,
+        "device": ",".join(map(str, attributes.device)) if member.kind == "device" else None,
+        "xattr": _xattrs(attributes.xattrs),
         # `./a` and `a` are one file under two spellings.
         "name": None if member.name.rstrip("/") == path else member.name,
     }
@@ -209,36 +208,16 @@ def _type(member: Member) -> str:
     return "sparse file" if member.sparse else member.kind
 
 
-def _owner(header: bytes, pax: Mapping[bytes, bytes]) -> str:
+def _owner(attributes: Attributes) -> str:
     """Return `uid:gid (user:group)`, names only where the tar has them."""
-    numbers = [_pax_text(pax, b"uid") or str(_number(header[108:116]))]
-    numbers.append(_pax_text(pax, b"gid") or str(_number(header[116:124])))
-    ustar = header[257:262] == b"ustar"
-    names = [
-        _pax_text(pax, key) or (_text(field.partition(b"\0")[0]) if ustar else "")
-        for key, field in ((b"uname", header[265:297]), (b"gname", header[297:329]))
-    ]
-    return ":".join(numbers) + (f" ({':'.join(names)})" if any(names) else "")
+    names = (attributes.uname, attributes.gname)
+    return f"{attributes.uid}:{attributes.gid}" + (f" ({':'.join(names)})" if any(names) else "")
 
 
-def _pax_text(pax: Mapping[bytes, bytes], key: bytes) -> str:
-    return _text(pax.get(key, b""))
-
-
-def _xattrs(pax: Mapping[bytes, bytes]) -> str | None:
+def _xattrs(xattrs: Mapping[bytes, bytes]) -> str | None:
     """Return the extended attributes, sorted; long values as their digest."""
-    found = sorted((key, value) for key, value in pax.items() if key.startswith(_XATTRS))
-    return " ".join(f"{_text(key)}={_value(value)}" for key, value in found) or None
+    return " ".join(f"{_text(key)}={_value(value)}" for key, value in sorted(xattrs.items())) or None
 
 
 def _value(value: bytes) -> str:
     return value.hex() if len(value) <= 64 else f"sha256:{hashlib.sha256(value).hexdigest()}"
-
-
-def _number(field: bytes) -> int:
-    """Return a numeric header field: octal, or GNU's base-256; 0 for what is neither."""
-    if field[0] & 0x80:
-        value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)
-        return value - (1 << (8 * len(field) - 1)) if field[0] & 0x40 else value
-    match = _OCTAL.match(field)
-    return int(match[1] or b"0", 8) if match else 0
