@@ -84,9 +84,10 @@ def test_errors_and_limits_import_nothing_of_ours(name):
 
 
 def test_formats_that_are_written_never_import_each_other():
-    written = {"docker_save", "docker_save_25", "docker_oci", "crane", "oci", "oci_archive"}
+    """Except for `oci`, whose functions the other layouts share."""
+    written = {"docker_save", "docker_save_25", "docker_oci", "crane", "oci"}
     for module in written:
-        others = {f"convert.writer.{other}" for other in written - {module}}
+        others = {f"convert.writer.{other}" for other in written - {module, "oci"}}
         assert not imported(ROOT / "writer" / f"{module}.py") & others, module
 
 

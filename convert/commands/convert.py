@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from convert.archive import atomic, stream_sink
 from convert.archive.open import open_source
@@ -20,7 +20,6 @@ from convert.identity.push.tool import pushed_images
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
 from convert.layer.stream_ingest import EncodingKeeper, was_ingested
-from convert.layer.streams import drain
 from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
 from convert.limits import MAX_LAYER_SIZE, usable_cores
@@ -37,12 +36,9 @@ from convert.progress import Silent
 from convert.reader.detect import holds_something, read
 from convert.reader.sink import CollectingSink, Sink
 from convert.writer import destination as destinations
-from convert.writer import oci
-from convert.writer.dest.layout_dir import FolderOutput
-from convert.writer.layer_reuse import Held, remember
 from convert.writer.naming import single_images
 from convert.writer.options import WriteOptions
-from convert.writer.registry import TARGETS, target
+from convert.writer.registry import TARGETS, target, targets_with_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,14 +47,14 @@ if TYPE_CHECKING:
     from convert.codec.profile import Profile
     from convert.identity.push.pushers import Pusher
     from convert.layer.transcode import FinishedLayers
-    from convert.model.blob import Blob, Content
+    from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.image import Node
     from convert.model.image_set import ImageSet
     from convert.plan.transform import ManifestType
     from convert.progress import Progress
+    from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.dest.staging import Staging
-    from convert.writer.dest.tar_file import TarOutput
     from convert.writer.options import V1Scheme
     from convert.writer.registry import Target
 
@@ -160,11 +156,15 @@ def convert(
     pushes = pushers.get(pusher) if pusher is not None else None
     profile = profiles.get(pushes.profile if pushes is not None else compress or profiles.DEFAULT)
     recipe = Recipe(
-        wanted.plain, wanted.manifests, sized=wanted.sized, recompress=recompress, manifest_type=manifest_type
+        wanted.uncompressed,
+        wanted.manifests,
+        sized=wanted.layer_sizes_first,
+        recompress=recompress,
+        manifest_type=manifest_type,
     )
     path = os.fspath(destination)
     destinations.check_options(wanted, path, append=append, verify_output=verify_output)
-    if add_repositories and wanted.name in {"oci", "oci-archive"}:
+    if add_repositories and not wanted.manifest_json:
         raise UsageError(
             f"{wanted.name} has no manifest.json, so it takes no repositories", hint="--to docker-oci does"
         )
@@ -185,9 +185,11 @@ def convert(
         with atomic.held_back():
             out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
             stack.enter_context(out)
-        held = Held(out, stack.enter_context(out.open()).tree, context) if _appends(out) else None
+        existing = out.open_existing(context)
         stack.enter_context(pool)
-        transcoder = LayerTranscoder(pool, profile=profile, context=context, verify_full=verify == "full", known=held)
+        transcoder = LayerTranscoder(
+            pool, profile=profile, context=context, verify_full=verify == "full", known=existing
+        )
         keeper = _keeper(recipe, transcoder, pool, out.staging, context, profile)
         opened = stack.enter_context(open_source(source, keeper=keeper))
         found = before = selected(opened, images, platforms, tags, said, pushes)
@@ -201,7 +203,7 @@ def convert(
             forms = layer_forms(found, recipe)
         else:
             forms = {layer: pushed_forms[layer] for _, layer in found.layers()}
-        done = transcoder.finish(forms, out.staging, sized=wanted.sized, may_be_absent=wanted.manifests)
+        done = transcoder.finish(forms, out.staging, sized=wanted.layer_sizes_first, may_be_absent=wanted.manifests)
         ledger = Ledger()
         if pushes is not None and pushed_forms is not None:
             result = pushed_images(pushes.tool, found, done.layers)
@@ -225,15 +227,14 @@ def convert(
             add_repositories=add_repositories,
             place="" if stream_sink.names_descriptor(path) else path,
             layer_mode=wanted.layer_mode,
+            transport=wanted.transport,
+            existing=existing.images() if existing is not None else None,
         )
-        if isinstance(out, FolderOutput):
-            write_layout(out, result, options, pool, held)
-            remember(out, held, result, done, profile.name)
-            opened.tree.check_unchanged()
-        else:
-            items = wanted.writer().items(result, options)
-            out.write(items, pool.layers, before_end=opened.tree.check_unchanged)
-        out.commit(_check_of(out, path, wanted, result, pool, context) if verify_output else None)
+        out.write(wanted.writer().items(result, options), pool, before_end=opened.tree.check_unchanged)
+        if existing is not None:
+            existing.check_absent(result)
+        out.record_layers(profile.name, _encoded(result, done))
+        out.commit(_check_of(existing, path, wanted, result, pool, context) if verify_output else None)
     for line in (*written, *ledger.left_out, *ledger.hints):
         said(line)
     for change in ledger.changes:
@@ -247,7 +248,7 @@ def _account(images: ImageSet, done: FinishedLayers, wanted: Target, ledger: Led
     """Enter what becomes of each manifest and layer that the target carries."""
     kept, made = dict.fromkeys(ledger.kept), dict.fromkeys(ledger.made)
     for _, layer in images.layers():
-        if layer.stored is None or wanted.plain:
+        if layer.stored is None or wanted.uncompressed:
             continue
         if done.forms.get(layer) is Form.ENCODED:
             made[Made("layer", str(layer.stored.digest), str(layer.diff_id))] = None
@@ -276,8 +277,8 @@ def _check_pusher(wanted: Target, *, compress: str | None, recompress: bool, man
     if unfit:
         raise UsageError(f"--as says by itself how layers and manifests are made; leave out {unfit[0]}")
     if not wanted.manifests:
-        able = ", ".join(name for name, each in TARGETS.items() if each.manifests)
-        raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=f"targets for it: {able}")
+        hint = f"targets for it: {targets_with_manifests()}"
+        raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=hint)
 
 
 def _keeper(
@@ -359,7 +360,7 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
     Raises:
         NotRepresentableError: nothing is left, or an index of several platforms is.
     """
-    if not wanted.single:
+    if not wanted.single_platform:
         return images
     named = single_images(images, wanted.name, said)
     entries = [
@@ -373,54 +374,20 @@ def fitting(images: ImageSet, wanted: Target, said: Callable[[str], None]) -> Im
 # -- writing -----------------------------------------------------------------------
 
 
-def write_layout(
-    out: FolderOutput, images: ImageSet, options: WriteOptions, pool: Pool, held: Held | None = None
-) -> None:
-    """Write a layout folder: all blobs in parallel, then the documents; `held` are not written again."""
-    there = None
-    if out.appends:
-        with out.open() as opened:
-            there = read(opened.tree, empty=True)
-    index, layout, blobs = oci.documents(images, options, there)
-    verified = held.verified if held is not None else set()
-
-    def place(digest: Digest, content: bytes | Content) -> None:
-        size = len(content) if isinstance(content, bytes) else content.size
-        # What is in the staging area is right, whatever the target holds under its name.
-        if held is not None and digest not in out.staging.blobs and held.has(digest, size):
-            _check(content)
-        else:
-            out.put(digest, content)
-
-    pool.map(lambda named: place(*named), (named for named in blobs.items() if named[0] not in verified))
-    if held is not None:
-        held.check_absent(images, blobs)
-    # A pipe's layers were made before anyone knew which are wanted.
-    out.staging.retain(blobs.keys() - verified)
-    out.write("oci-layout", layout)
-    out.write("index.json", index)
-
-
 def _check_of(
-    out: TarOutput | FolderOutput, path: str, wanted: Target, images: ImageSet, pool: Pool, context: ReadContext
+    existing: ExistingLayout | None, path: str, wanted: Target, images: ImageSet, pool: Pool, context: ReadContext
 ) -> Callable[[int], None]:
     """Return what reads a result back before it appears."""
-    if isinstance(out, FolderOutput) and out.appends:
-        return lambda fd: verify_output.prove_blobs(fd, out.destination)
+    if existing is not None:
+        return lambda fd: verify_output.prove_blobs(fd, path)
     return lambda fd: verify_output.prove_archive(
         fd, path, images, pool, manifests=wanted.manifests, max_layer_size=context.options.max_layer_size
     )
 
 
-def _appends(out: TarOutput | FolderOutput) -> TypeGuard[FolderOutput]:
-    return isinstance(out, FolderOutput) and out.appends
-
-
-def _check(content: bytes | Content) -> None:
-    """Verify what is not written: the source has to be right (docs/contract.md#rules-of-identity, rule 3)."""
-    if not isinstance(content, bytes) and not content.verified:
-        with content.open() as stream:
-            drain(stream)
+def _encoded(images: ImageSet, done: FinishedLayers) -> Iterator[Layer]:
+    """Yield the layers that the profile encoded."""
+    return (layer for _, layer in images.layers() if done.forms.get(layer) is Form.ENCODED)
 
 
 def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:

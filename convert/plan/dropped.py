@@ -15,7 +15,7 @@ from convert.model import mediatype
 from convert.model.image import Image, Index, Other
 from convert.model.walk import descend
 from convert.plan.select import entry_label
-from convert.writer.layout_documents import IMAGE_NAME, REF_NAME
+from convert.writer.oci import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +44,7 @@ def holds(target: Target) -> Holds:
     """Return how much a target can hold."""
     if target.manifests:
         return Holds.ALL if target.index_fields else Holds.MANIFESTS
-    return Holds.NOTHING if target.plain else Holds.FOREIGN_LAYERS
+    return Holds.NOTHING if target.uncompressed else Holds.FOREIGN_LAYERS
 
 
 #: Kinds of `_Fact`; each becomes an entry of its own in `--json`.

@@ -63,7 +63,7 @@ def without_effect(compress: str, done: Iterable[Form], wanted: Target, v1_ids: 
     forms = list(done)
     if not forms or Form.ENCODED in forms or Form.AGAIN in forms or v1_ids == "chain-free":
         return
-    if wanted.plain:
+    if wanted.uncompressed:
         why = f"{wanted.name} holds uncompressed layers"
     else:
         why = "every layer is kept as it is; add --recompress to compress them"

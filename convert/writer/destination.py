@@ -1,19 +1,29 @@
-"""What DEST may be, and the output that is begun there."""
+"""DEST: what it may be, and the output that is started there."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import stream_sink
+from convert.archive.atomic import refuse_overlap
+from convert.archive.stream_sink import STDOUT, names_descriptor
 from convert.errors import StorageError, UsageError, shortened
-from convert.writer.dest import tar_file
-from convert.writer.dest.layout_dir import FolderOutput
+from convert.writer.dest.layout_dir import LayoutDir
+from convert.writer.dest.tar_file import TarFile
+from convert.writer.dest.tar_stream import TarStream
 from convert.writer.registry import TARGETS
 
 if TYPE_CHECKING:
-    from convert.writer.dest.tar_file import TarOutput
+    from collections.abc import Callable, Iterable
+
+    from convert.archive.tar_writer import Item
+    from convert.layer.context import ReadContext
+    from convert.layer.pool import Pool
+    from convert.model.image import Layer
+    from convert.writer.dest.existing_layout import ExistingLayout
+    from convert.writer.dest.staging import Staging
     from convert.writer.registry import Target
 
 #: Transports of skopeo, podman and buildah, and those of crane and syft that people type.
@@ -21,9 +31,65 @@ _TRANSPORT: Final = re.compile(
     r"(oci|oci-archive|docker-archive|docker|docker-daemon|containers-storage|dir|ostree|sif|tarball|registry):(.+)",
     re.DOTALL,
 )
-#: Endings by which people ask for a compressed file, and what makes one.
+#: Suffixes of compressed files, and the tools that write them.
 _COMPRESSED: Final = re.compile(r"\.(?:tar\.)?(gz|tgz|zst|tzst|zstd|xz|txz|bz2|tbz2?)\Z", re.IGNORECASE)
 _COMPRESSORS: Final = {"z": "zstd", "g": "gzip", "x": "xz", "b": "bzip2"}
+
+
+class Destination(Protocol):
+    """Where a result goes. Use it as a context manager: without `commit` nothing stays.
+
+    `TarFile`, `TarStream` and `LayoutDir` implement it.
+    """
+
+    @property
+    def staging(self) -> Staging:
+        """The folder for blobs that must exist before they can be written."""
+
+    def open_existing(self, context: ReadContext) -> ExistingLayout | None:
+        """Return the layout that the result is added to, None if the result stands alone; call it before `write`.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+
+    def write(
+        self,
+        items: Iterable[Item],
+        pool: Pool,
+        progress: Callable[[int], None] | None = None,
+        *,
+        before_end: Callable[[], None] | None = None,
+    ) -> None:
+        """Write all members, given in the order of the archive; call it once.
+
+        `pool` runs what can run in parallel; the bytes do not depend on it.
+        `progress` is called with the number of bytes of content that are done, from any thread.
+        `before_end` is called when all members are written; if it raises, the
+        result is not completed.
+
+        Raises:
+            InputError: a content is not what it should be.
+            StorageError: writing failed.
+            BrokenPipeError: the reader of the stream closed it.
+        """
+
+    def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
+        """List the layers that `profile` encoded, where the destination keeps such a list; call it after `write`."""
+
+    def commit(self, check: Callable[[int], None] | None = None) -> None:
+        """Make the result durable and put it in place, once `check` accepted it, given as a descriptor.
+
+        Raises:
+            UsageError: there is a check, and the result cannot be read back.
+            StorageError: writing failed, or the destination changed during the run.
+        """
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what is not committed."""
 
 
 def check_options(wanted: Target, path: str, *, append: bool = False, verify_output: bool = False) -> None:
@@ -32,12 +98,12 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
     Raises:
         UsageError: it cannot.
     """
-    if append and wanted.name != "oci":
+    if append and not wanted.is_folder:
         raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
-    if path == tar_file.STDOUT:
+    if path == STDOUT:
         if verify_output:
             raise UsageError("--verify-output needs a result that can be read back", hint="name a file as DEST")
-        if wanted.folder:
+        if wanted.is_folder:
             raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
         if os.isatty(1):
             raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
@@ -47,12 +113,12 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
 
 
 def check_spelling(wanted: Target | None, path: str) -> None:
-    """Refuse a destination whose name asks for what it would not get; None is a tar that stays in its format.
+    """Refuse a destination whose name asks for something else; `wanted` is None for a tar that keeps its format.
 
     Raises:
         UsageError: it is spelled like a transport, or like a compressed tar.
     """
-    folder = wanted is not None and wanted.folder
+    is_folder = wanted is not None and wanted.is_folder
     if (match := _TRANSPORT.match(path)) is not None:
         name = wanted.name if wanted is not None else "docker-save"
         plain = match[2].partition(":")[0].lstrip("/") or "NAME"
@@ -61,7 +127,7 @@ def check_spelling(wanted: Target | None, path: str) -> None:
             f"DEST {shortened(path)!r} is spelled like a transport; DEST is a path",
             hint=f"--to {asks} {plain}, with --tag for a name; a file of that very name is ./{shortened(path)}",
         )
-    if not folder and (match := _COMPRESSED.search(path)) is not None and not stream_sink.names_descriptor(path):
+    if not is_folder and (match := _COMPRESSED.search(path)) is not None and not names_descriptor(path):
         kind = match[1].lower().lstrip("t")
         tool = _COMPRESSORS[kind[0]]
         bare = path[: match.start()] + ".tar"
@@ -75,25 +141,48 @@ def check_folder(path: str) -> None:
     """Refuse a destination in a folder that does not exist.
 
     Raises:
-        StorageError: there is none.
+        StorageError: the folder does not exist.
     """
-    if path == tar_file.STDOUT or stream_sink.names_descriptor(path):
+    if path == STDOUT or names_descriptor(path):
         return
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise StorageError("cannot create it: its folder does not exist", file=path, hint=f"mkdir -p {folder}")
 
 
-def open_destination(
-    wanted: Target, path: str, source: str, *, force: bool, append: bool = False
-) -> TarOutput | FolderOutput:
-    """Begin an output; nothing is at `path` before its `commit`.
+def open_destination(wanted: Target, path: str, source: str, *, force: bool, append: bool = False) -> Destination:
+    """Start an output; nothing is at `path` before its `commit`.
 
     Raises:
         UsageError: the destination may not be written to.
         StorageError: it cannot be.
     """
     check_folder(path)
-    if wanted.folder:
-        return FolderOutput(path, force=force, append=append, source=source)
-    return tar_file.open_tar(path, force=force, source=source)
+    if wanted.is_folder:
+        return LayoutDir(path, force=force, append=append, source=source)
+    return open_tar(path, force=force, source=source)
+
+
+def open_tar(
+    path: str,
+    *,
+    force: bool = False,
+    source: str | None = None,
+    stdout: BinaryIO | None = None,
+    spool_folder: str | None = None,
+) -> TarFile | TarStream:
+    """Start an archive at `path`: a file, `-`, a FIFO or a device such as /dev/stdout.
+
+    `force` allows to replace a regular file or a symbolic link, `source` is what must
+    not be overwritten. Blobs for a stream are built in `spool_folder`.
+
+    Raises:
+        UsageError: the destination exists, or is the source or inside it.
+        StorageError: it cannot be written to.
+    """
+    if not names_descriptor(path) and source is not None and source != "-":
+        refuse_overlap(path, source)
+    stream = stream_sink.open_stream(path, stdout)
+    if stream is not None:
+        return TarStream(stream, path, spool_folder)
+    return TarFile(path, replace=force)

@@ -14,11 +14,11 @@ from convert.diagnostics import Dropped
 from convert.model import mediatype
 from convert.model.image import Index, Other
 from convert.model.walk import child_platform, leaves
-from convert.writer import layout_documents
-from convert.writer.bounds import check_count
-from convert.writer.layout_documents import blob_name
+from convert.writer import oci
+from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import describe, name_label, representatives
+from convert.writer.oci import blob_name
 from convert.writer.repositories import blob_tops, repositories_item
 
 if TYPE_CHECKING:
@@ -46,30 +46,30 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
         UsageError: `repositories` was asked for and no image has a name.
     """
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
-    check_count(len(entries))
+    check_entry_count(len(entries))
     named = representatives(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
-    layout_documents.tell_address("docker-archive", familiar, options)
+    oci.report_address(familiar, options)
     _warn_of_zstd(images, options.warn)
     _warn_of_absent(entries, options.warn)
-    blobs = layout_documents.all_blobs((entry.node for entry in entries), options)
+    blobs = oci.all_blobs((entry.node for entry in entries), options)
     for digest in _left_out(images, options.warn):
         blobs.pop(digest, None)
-    yield from layout_documents.blob_items(blobs, _READ_ONLY)
+    yield from oci.blob_items(blobs, _READ_ONLY)
     yield Item(
         "index.json",
         "file",
         _FILE,
-        content=layout_documents.index_json(layout_documents.distinct(map(_descriptor, entries))),
+        content=oci.index_json(oci.distinct(map(_descriptor, entries))),
     )
     yield Item("manifest.json", "file", _FILE, content=manifest_json([_listed(one) for one in named]))
-    yield Item("oci-layout", "file", _READ_ONLY, content=layout_documents.OCI_LAYOUT)
+    yield Item("oci-layout", "file", _READ_ONLY, content=oci.OCI_LAYOUT)
     if options.add_repositories:
         yield repositories_item(blob_tops(named))
 
 
 def _listed(one: NamedImage) -> ManifestItem:
-    manifest = layout_documents.manifest_of(one.image)
+    manifest = oci.manifest_of(one.image)
     # The exporter appends to nil slices: an image without names or layers has null there.
     return ManifestItem(
         config=blob_name(manifest.config.digest),
@@ -84,13 +84,13 @@ def _descriptor(entry: Entry) -> Descriptor:
     A name by digest has its own ref.name, or the full name as containerd writes it; a
     ref.name without a repository stays.
     """
-    plain = layout_documents.node_descriptor(entry)
+    plain = oci.node_descriptor(entry)
     if entry.name is None or entry.name.reference is None:
-        return layout_documents.with_names(plain, None, entry.name.ref_name if entry.name is not None else None)
+        return oci.with_names(plain, None, entry.name.ref_name if entry.name is not None else None)
     reference = entry.name.reference.with_default_tag()
     if reference.digest is None:
-        return layout_documents.with_names(plain, reference.full, reference.tag)
-    return layout_documents.with_names(plain, reference.full, entry.name.ref_name or reference.full)
+        return oci.with_names(plain, reference.full, reference.tag)
+    return oci.with_names(plain, reference.full, entry.name.ref_name or reference.full)
 
 
 def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
@@ -108,7 +108,7 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
     The exporter decides by descriptor: a blob that another image calls distributable,
     or that an artifact names, stays.
     """
-    described = [layer for image in images.images() for layer in layout_documents.manifest_of(image).layers]
+    described = [layer for image in images.images() for layer in oci.manifest_of(image).layers]
     kept = {layer.digest for layer in described if not mediatype.is_nondistributable(layer.media_type)}
     kept |= {digest for artifact in images.artifacts() for digest in artifact.blobs}
     for layer in described:
@@ -120,11 +120,11 @@ def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]
 
 def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
     """Report each index that names absent children: kind imports all platforms, and that fails."""
-    seen: set[int] = set()
+    seen: set[Index] = set()
     for entry in entries:
-        if not isinstance(entry.node, Index) or id(entry.node) in seen:
+        if not isinstance(entry.node, Index) or entry.node in seen:
             continue
-        seen.add(id(entry.node))
+        seen.add(entry.node)
         children = [child for child in leaves(entry.node) if not isinstance(child.node, Index)]
         absent = [child for child in children if child.node is None]
         if absent:
@@ -138,6 +138,6 @@ def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
 
 
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
-    layers = (layer for image in images.images() for layer in layout_documents.manifest_of(image).layers)
+    layers = (layer for image in images.images() for layer in oci.manifest_of(image).layers)
     if any(mediatype.layer_compression(layer.media_type) == "zstd" for layer in layers):
         warn("it has zstd layers, which Docker reads from 23 on")

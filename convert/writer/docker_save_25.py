@@ -21,10 +21,10 @@ from convert.identity.manifest import docker_save_25_manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.writer.bounds import check_count
-from convert.writer.layout_documents import IMAGE_NAME, REF_NAME, blob_name, index_json, tell_address
+from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
+from convert.writer.oci import IMAGE_NAME, REF_NAME, blob_name, index_json, report_address
 from convert.writer.repositories import blob_tops, repositories_json
 from convert.writer.v1_directories import v1_layers
 
@@ -53,8 +53,8 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     named = single_images(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
-    tell_address("docker-archive", familiar, options)
-    check_count(len(familiar))
+    report_address(familiar, options)
+    check_entry_count(len(familiar))
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]

@@ -1,15 +1,15 @@
-"""Layers that a layout already holds: DiffID to digest, for each profile.
+"""The list of layers in a layout: for each profile, DiffID to digest and size of the blob.
 
-Written beside the blobs where other tools do not look, so that adding a second
-image compresses only what the first did not have. The list is a hint, as somebody
+It lies beside the blobs under a name that other tools ignore, so that adding a second
+image compresses only layers that the first does not have. The list is a hint, as somebody
 else may have written the layout: an image names a listed blob only if it is verified
-to unpack to that layer.
+to unpack to that layer (`dest/existing_layout.py`).
 
 Each entry that this user's imgconv verified is marked with a keyed hash, so that the
 next `--append` need not unpack the blob again; the blob itself is still hashed where it
 lies. The marks are not part of the result, which has the same bytes everywhere: they
-are an extended attribute of the list. The key is the user's own (`userkey.py`), so a
-container, an archive or another user cannot make a mark.
+are an extended attribute of the list. The key is the user's own (`user_key.py`), so a
+container, an archive or another user cannot create a mark.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ NAME: Final = ".imgconv-layers.json"
 ATTRIBUTE: Final = "user.imgconv.verified"
 _VERSION: Final = 1
 _MARK_SIZE: Final = 16
-#: As many as ext4 takes with what else an inode has; the oldest are forgotten.
-_MOST_MARKS: Final = 240
+#: What fits into an inode of ext4 with its other attributes; the oldest are dropped.
+_MAX_MARKS: Final = 240
 
 
 @dataclass(slots=True)
-class KnownLayers:
-    """What is known: profile name and DiffID to digest and size of the blob."""
+class LayerCache:
+    """Profile name and DiffID to digest and size of the blob, and the marks of verified entries."""
 
     layers: dict[tuple[str, Digest], tuple[Digest, int]] = field(default_factory=dict)
     #: Oldest first.
     marks: dict[bytes, None] = field(default_factory=dict)
 
     def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int] | None:
-        """Return digest and size of what `profile` makes of a layer."""
+        """Return digest and size of the blob that `profile` gives for a layer, None if it is not listed."""
         return self.layers.get((profile, diff_id))
 
     def add(self, profile: str, diff_id: Digest, digest: Digest, size: int) -> None:
-        """Remember what was made in this run."""
+        """List a blob."""
         self.layers[profile, diff_id] = (digest, size)
 
     def is_verified(self, profile: str, diff_id: Digest) -> bool:
@@ -63,7 +63,7 @@ class KnownLayers:
         return mark is not None and mark in self.marks
 
     def mark(self, profile: str, diff_id: Digest) -> None:
-        """Remember that the blob that is listed was verified to unpack to that layer."""
+        """Mark a listed blob: it was verified to unpack to that layer."""
         mark = self._mark(profile, diff_id)
         if mark is not None:
             self.marks.pop(mark, None)
@@ -78,7 +78,7 @@ class KnownLayers:
 
     def attribute(self) -> bytes:
         """Return the marks, the latest last, as many as fit."""
-        return b"".join(list(self.marks)[-_MOST_MARKS:])
+        return b"".join(list(self.marks)[-_MAX_MARKS:])
 
     def document(self) -> bytes:
         """Return the file: compact and sorted, the same for the same layers."""
@@ -88,16 +88,16 @@ class KnownLayers:
         return json.dumps({"version": _VERSION, "profiles": profiles}, separators=(",", ":")).encode()
 
 
-def read(folder: int, layout: str) -> KnownLayers:
-    """Read what a layout knows; nothing where the file is absent or not ours.
+def read(folder: int, layout: str) -> LayerCache:
+    """Read the list of a layout; an empty one where the file is absent or was not written by imgconv.
 
-    `folder` is the open layout, `layout` its path. The file only saves work: damage to it is no reason to stop.
+    `folder` is the open layout, `layout` its path. The list only saves work, so a damaged one is ignored.
     """
     try:
         raw, marks = _read(folder)
-        found = KnownLayers(dict(_entries(strict.parse(raw, where=layout, member=NAME))))
+        found = LayerCache(dict(_entries(strict.parse(raw, where=layout, member=NAME))))
     except (OSError, InputError, TypeError, KeyError, AttributeError):
-        return KnownLayers()
+        return LayerCache()
     for at in range(0, len(marks), _MARK_SIZE):
         found.marks[marks[at : at + _MARK_SIZE]] = None
     return found
@@ -112,7 +112,7 @@ def _read(folder: int) -> tuple[bytes, bytes]:
             raise IsADirectoryError(NAME)
         marks = b""
         if hasattr(os, "getxattr"):
-            with contextlib.suppress(OSError):  # there is none, or the file system has no such thing
+            with contextlib.suppress(OSError):  # it has none, or the file system does not support them
                 marks = os.getxattr(fd, ATTRIBUTE)
         return file.read(MAX_DOCUMENT_SIZE + 1), marks
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convert.jsonio.go_encode import dumps, sorted_map
-from convert.writer.bounds import bounded
+from convert.writer.document_size import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ def manifest_json(items: Sequence[ManifestItem]) -> bytes:
     Raises:
         NotRepresentableError: it is too large.
     """
-    return bounded(dumps([_fields(item) for item in items]), "manifest.json")
+    return check_size(dumps([_fields(item) for item in items]), "manifest.json")
 
 
 def _fields(item: ManifestItem) -> dict[str, Any]:

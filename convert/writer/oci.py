@@ -1,52 +1,328 @@
-"""Write an OCI image layout (image-spec 1.1, image-layout.md): what lies in the folder.
+"""Write an OCI image layout (image-spec 1.1, image-layout.md), as a folder or as one tar.
 
 The documents are compact and the same whichever tool wrote the source, as far as
-their content is (docs/contract.md#layouts-and-re-created-manifests).
+their content is (docs/contract.md#layouts-and-re-created-manifests). Members are
+sorted, times and owners are 0. The two name annotations are those of Docker and
+containerd (docs/formats-oci.md#names-in-a-layout). The other formats that are
+layouts too (docker-oci, docker-save@25) use the functions of this module.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from convert.archive.tar_writer import Item
 from convert.errors import quoted
-from convert.writer import layout_documents
+from convert.identity.manifest import oci_index
+from convert.model.descriptor import Descriptor
+from convert.model.image import Artifact, Image, Index, Other
+from convert.model.image_set import SourceFormat
+from convert.writer.document_size import check_entry_count, check_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
     from convert.model.blob import Content
     from convert.model.digest import Digest
-    from convert.model.image_set import Entry, ImageSet
+    from convert.model.image import Manifest, Node
+    from convert.model.image_set import Entry, ImageSet, Name
     from convert.writer.options import WriteOptions
 
-NAME: Final = "oci"
+#: Annotation with the full name of an image, for containerd and Docker.
+IMAGE_NAME: Final = "io.containerd.image.name"
+#: Annotation with its tag, or whatever the tool that wrote the layout chose.
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+OCI_LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+INDEX_MEMBER: Final = "index.json"
+LAYOUT_MEMBER: Final = "oci-layout"
+
+#: Formats whose ref.names somebody chose; the Docker formats always hold the bare tag there.
+_CHOSEN_REF_NAMES: Final = frozenset({SourceFormat.OCI, SourceFormat.OCI_ARCHIVE, SourceFormat.CRANE})
+_FOLDER_MODE: Final = 0o755
+_FILE_MODE: Final = 0o644
+#: Addresses listed in one line.
+_MAX_ADDRESSES: Final = 8
 
 
-def documents(
-    images: ImageSet, options: WriteOptions, there: ImageSet | None = None
-) -> tuple[bytes, bytes, dict[Digest, bytes | Content]]:
-    """Return `index.json`, `oci-layout`, and the blobs of `images` by digest.
+@dataclass(frozen=True, slots=True)
+class LayoutContent:
+    """What an image layout holds: its two documents, and its blobs in order of discovery."""
 
-    Every image must have a manifest. Nothing is left out: artifacts, attestations
-    and what an index names without having it are carried as they are.
+    index: bytes
+    oci_layout: bytes
+    blobs: Mapping[Digest, bytes | Content]
 
-    `there` is what a layout holds that gets more images. It stays as it is; but a
-    name moves to the image that has it now, as skopeo does, and what had it stays
-    only under its other names. Where a new image would share a ref.name with one
-    that is there, it gets its full name instead.
+
+def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
+    """Yield the members, sorted by name. Every image must have a manifest."""
+    layout = layout_content(images, options)
+    yield from blob_items(layout.blobs, _FILE_MODE)
+    yield Item(INDEX_MEMBER, "file", _FILE_MODE, content=layout.index)
+    yield Item(LAYOUT_MEMBER, "file", _FILE_MODE, content=layout.oci_layout)
+
+
+def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
+    """Return the documents of a layout and its blobs, each blob once.
+
+    Every image must have a manifest. Nothing is dropped: artifacts, attestations and
+    the children that an index names but the source lacks are carried as they are.
+
+    `options.existing` are the images of a layout that these are added to. It stays as
+    it is; but a name moves to the image that has it now, as with skopeo, and the image
+    that had it keeps only its other names. Where a new image would get the ref.name of an
+    existing one, it gets its full name instead.
     """
-    if there is None:
-        return layout_documents.documents(images, options, NAME)
-    names = {_key(entry): layout_documents.node_descriptor(entry).digest for entry in images.entries}
-    for entry in there.entries:
-        before, now = layout_documents.node_descriptor(entry).digest, names.get(_key(entry))
+    existing = options.existing
+    kept = _kept_descriptors(images, existing, options) if existing is not None else []
+    descriptors = named_descriptors(images, kept)
+    report_address(ref_names(descriptors), options)
+    like = images
+    if existing is not None:
+        like = dataclasses.replace(
+            images,
+            index_annotations={**existing.index_annotations, **images.index_annotations},
+            index_artifact_type=existing.index_artifact_type or images.index_artifact_type,
+            index_subject=existing.index_subject or images.index_subject,
+        )
+    index = index_json([*kept, *descriptors], like)
+    return LayoutContent(index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options))
+
+
+def _kept_descriptors(images: ImageSet, existing: ImageSet, options: WriteOptions) -> list[Descriptor]:
+    """Return the descriptors of an existing index that stay, and warn of each name that moves."""
+    added = {_key(entry): node_descriptor(entry).digest for entry in images.entries}
+    for entry in existing.entries:
+        before, now = node_descriptor(entry).digest, added.get(_key(entry))
         if entry.name is not None and now is not None and now != before:
             text = entry.name.reference.familiar if entry.name.reference is not None else entry.name.ref_name or ""
             options.warn(f"name {quoted(text)} moved from {before} to {now}")
-    old = [layout_documents.node_descriptor(entry) for entry in there.entries if _key(entry) not in names]
-    return layout_documents.documents(images, options, NAME, old, there)
+    return [node_descriptor(entry) for entry in existing.entries if _key(entry) not in added]
 
 
 def _key(entry: Entry) -> object:
-    """Return what two entries cannot share: the name, or the digest of one without."""
+    """Return what two entries of a layout cannot share: the name, or the digest where there is no name."""
     if entry.name is not None and entry.name.reference is not None:
         return entry.name.reference.full
-    return entry.name.ref_name if entry.name is not None else layout_documents.node_descriptor(entry).digest
+    return entry.name.ref_name if entry.name is not None else node_descriptor(entry).digest
+
+
+def blob_name(digest: Digest) -> str:
+    """Return the member that holds a blob."""
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def index_json(descriptors: Sequence[Descriptor], like: ImageSet | None = None) -> bytes:
+    """Return `index.json`: compact, no newline.
+
+    Annotations, artifactType and subject are those of the `index.json` that `like` came from.
+
+    Raises:
+        NotRepresentableError: it is too large.
+    """
+    if like is None:
+        return check_size(oci_index(descriptors), INDEX_MEMBER)
+    raw = oci_index(
+        descriptors,
+        annotations=like.index_annotations,
+        artifact_type=like.index_artifact_type,
+        subject=like.index_subject,
+    )
+    return check_size(raw, INDEX_MEMBER)
+
+
+def report_address(names: Iterable[str | None], options: WriteOptions) -> None:
+    """Report how skopeo and podman address the result.
+
+    `names` are the names that they take after the path. A tar that holds one image
+    needs no name; for a folder every address is listed.
+    """
+    transport = options.transport
+    distinct_names = list(dict.fromkeys(name for name in names if name is not None))
+    if len(distinct_names) < 2 and not transport.is_folder:
+        return
+    prefix = f"{transport.name}:{options.place or ('LAYOUT' if transport.is_folder else 'ARCHIVE')}"
+    shown = distinct_names[:_MAX_ADDRESSES] if transport.is_folder else distinct_names[:1]
+    addresses = ", ".join(quoted(f"{prefix}:{name}") for name in shown) or quoted(prefix)
+    more = ""
+    if transport.is_folder and len(distinct_names) > len(shown):
+        more = f" and {len(distinct_names) - len(shown)} more"
+    count = f"wrote {len(distinct_names)} names; " if len(distinct_names) > 1 else ""
+    options.warn(f"{count}in skopeo and podman use {addresses}{more}")
+
+
+def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:
+    """Yield the ref.name of each descriptor."""
+    for descriptor in descriptors:
+        yield descriptor.annotations.get(REF_NAME)
+
+
+def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[Item]:
+    """Yield the blobs as members of a tar with their folders, sorted by name."""
+    members = {blob_name(digest): content for digest, content in blobs.items()}
+    folders = {"blobs", *(name.rpartition("/")[0] for name in members)}
+    for name in sorted(folders | members.keys()):
+        if name in folders:
+            yield Item(name, "dir", _FOLDER_MODE)
+        else:
+            yield Item(name, "file", mode, content=members[name])
+
+
+def named_descriptors(images: ImageSet, existing: Iterable[Descriptor] = ()) -> list[Descriptor]:
+    """Return the descriptor of each entry, with the names that a layout gives it; equal ones once.
+
+    A ref.name read from a layout stays. Otherwise it is the tag; but where two
+    manifests would get the same, all names of both are full ones, because skopeo
+    silently takes the first (docs/contract.md#layouts-and-re-created-manifests). The
+    `existing` descriptors of the same index keep their names, so the new ones get others.
+    """
+    check_entry_count(len(images.entries))
+    labels = [_label(entry.name, keep_ref_name=images.format in _CHOSEN_REF_NAMES) for entry in images.entries]
+    plain = [node_descriptor(entry) for entry in images.entries]
+    holders: dict[str, set[Digest]] = {}
+    for descriptor, label in zip(plain, labels, strict=True):
+        if label.ref_name is not None:
+            holders.setdefault(label.ref_name, set()).add(descriptor.digest)
+    ambiguous = {digest for digests in holders.values() if len(digests) > 1 for digest in digests}
+    taken = {descriptor.annotations.get(REF_NAME): descriptor.digest for descriptor in existing}
+    conflicting = {
+        descriptor.digest
+        for descriptor, label in zip(plain, labels, strict=True)
+        if label.ref_name is not None and taken.get(label.ref_name, descriptor.digest) != descriptor.digest
+    }
+
+    def ref_name(descriptor: Descriptor, label: _Label) -> str | None:
+        if descriptor.digest in conflicting and label.image_name is not None:
+            return label.image_name
+        return label.full_ref_name if descriptor.digest in ambiguous else label.ref_name
+
+    return distinct(
+        with_names(descriptor, label.image_name, ref_name(descriptor, label))
+        for descriptor, label in zip(plain, labels, strict=True)
+    )
+
+
+def distinct(descriptors: Iterable[Descriptor]) -> list[Descriptor]:
+    """Return each descriptor once: an image that its source names twice is one entry."""
+    kept: dict[object, Descriptor] = {}
+    for one in descriptors:
+        rest = repr((one.urls, one.data, one.platform, one.artifact_type, one.extra))
+        kept.setdefault((one.media_type, one.digest, one.size, frozenset(one.annotations.items()), rest), one)
+    return list(kept.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """The names of one entry: for containerd, for skopeo, and for skopeo where tags collide."""
+
+    image_name: str | None
+    ref_name: str | None
+    full_ref_name: str | None
+
+
+def _label(name: Name | None, *, keep_ref_name: bool) -> _Label:
+    if name is None:
+        return _Label(None, None, None)
+    if name.reference is None:
+        return _Label(None, name.ref_name, name.ref_name)
+    reference = name.reference.with_default_tag()
+    if name.ref_name is not None and keep_ref_name:
+        return _Label(reference.full, name.ref_name, name.ref_name)
+    # containerd writes the full name for one that has a digest (ociReferenceName).
+    short = reference.tag if reference.digest is None else reference.full
+    return _Label(reference.full, short, reference.full)
+
+
+def node_descriptor(entry: Entry) -> Descriptor:
+    """Return the descriptor of what an entry names.
+
+    That is the source's own, as long as it still names these bytes; a new one for a
+    re-created manifest.
+    """
+    fresh = _new_descriptor(entry.node)
+    if entry.descriptor is not None and (fresh is None or fresh.digest == entry.descriptor.digest):
+        return entry.descriptor
+    if fresh is None:
+        msg = "an entry has neither a manifest nor a descriptor"
+        raise ValueError(msg)
+    return fresh
+
+
+def with_names(descriptor: Descriptor, image_name: str | None, ref_name: str | None) -> Descriptor:
+    """Return a descriptor with these two names in place of its own, other annotations kept."""
+    annotations = {key: value for key, value in descriptor.annotations.items() if key not in {IMAGE_NAME, REF_NAME}}
+    if image_name is not None:
+        annotations[IMAGE_NAME] = image_name
+    if ref_name is not None:
+        annotations[REF_NAME] = ref_name
+    return dataclasses.replace(descriptor, annotations=annotations)
+
+
+def all_blobs(nodes: Iterable[Node | None], options: WriteOptions) -> dict[Digest, bytes | Content]:
+    """Return every blob that is present and reached from `nodes`, by digest, in order of discovery."""
+    found: dict[Digest, bytes | Content] = {}
+    seen: set[Node] = set()
+    for node in nodes:
+        for digest, content in _node_blobs(node, options, seen):
+            found.setdefault(digest, content)
+    return found
+
+
+def manifest_of(image: Image) -> Manifest:
+    """Return the manifest that the caller gave an image before it is written to a layout.
+
+    Raises:
+        ValueError: it did not.
+    """
+    if image.manifest is None:
+        msg = f"image {image.image_id} was not given a manifest before it was written"
+        raise ValueError(msg)
+    return image.manifest
+
+
+def _node_blobs(node: Node | None, options: WriteOptions, seen: set[Node]) -> Iterator[tuple[Digest, bytes | Content]]:
+    # Indexes that name each other many times share their nodes; each is visited once.
+    if node is None or node in seen:
+        return
+    seen.add(node)
+    match node:
+        case Index():
+            yield node.digest, node.raw
+            for child in node.children:
+                yield from _node_blobs(child.node, options, seen)
+        case Image():
+            manifest = manifest_of(node)
+            yield manifest.digest, manifest.raw
+            yield manifest.config.digest, node.config.raw
+            for descriptor, layer in zip(manifest.layers, node.layers, strict=True):
+                if layer.blob is not None:
+                    yield descriptor.digest, options.content(layer)
+        case Artifact():
+            yield node.manifest.digest, node.manifest.raw
+            for descriptor in (node.manifest.config, *node.manifest.layers):
+                blob = node.blobs.get(descriptor.digest)
+                if blob is not None:
+                    yield descriptor.digest, options.blob(blob, descriptor)
+        case _:
+            yield node.descriptor.digest, options.blob(node.blob, node.descriptor)
+            for digest, (blob, descriptor) in node.named.items():
+                yield digest, options.blob(blob, descriptor)
+
+
+def _new_descriptor(node: Node | None) -> Descriptor | None:
+    match node:
+        case Image():
+            manifest = manifest_of(node)
+            return Descriptor(manifest.media_type, manifest.digest, len(manifest.raw))
+        case Artifact():
+            manifest = node.manifest
+            return Descriptor(
+                manifest.media_type, manifest.digest, len(manifest.raw), artifact_type=manifest.artifact_type
+            )
+        case Index():
+            return Descriptor(node.media_type, node.digest, len(node.raw))
+        case Other():
+            return node.descriptor
+        case _:
+            return None

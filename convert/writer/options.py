@@ -1,14 +1,14 @@
-"""What every writer is given besides the images.
+"""What every writer gets besides the images.
 
 A writer is a pure function: it turns an `ImageSet` into the members of an
 archive and opens nothing. Whatever needs bytes (compressing, hashing, copying)
-belongs to the caller, who hands it in here.
+belongs to the caller, who passes it in here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,24 +17,42 @@ if TYPE_CHECKING:
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
 
-#: How v1 layer IDs are made; `keep` takes the source's where every layer has one.
+#: How v1 layer IDs are computed; `keep` uses those of the source where every layer has one.
 V1Scheme = Literal["docker", "chain-free", "skopeo", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How skopeo, podman and buildah address a format: `NAME:PATH:IMAGE`.
+
+    `is_folder`: PATH is a folder, and IMAGE selects one of several images in it.
+    """
+
+    name: str
+    is_folder: bool = False
+
+
+DOCKER_ARCHIVE: Final = Transport("docker-archive")
+OCI_ARCHIVE: Final = Transport("oci-archive")
+OCI_LAYOUT: Final = Transport("oci", is_folder=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """The caller's side of a writer.
+    """The options of a writer.
 
-    `content` gives exactly the bytes to write for a layer: uncompressed for the
-    two docker-save forms, as `Layer.stored` describes them for the others.
-    `blob` gives those of anything else that a descriptor names, verified against
-    it. `layer_digest` is the digest of a layer as a registry would store it; only
-    `chain-free` v1 IDs ask for it. `warn` takes one line for each thing that is
-    left out or changed. `uname` is the user and group name in the headers of
+    `content` returns exactly the bytes to write for a layer: uncompressed for the
+    docker-save formats, as `Layer.stored` describes them for the others.
+    `blob` returns those of anything else that a descriptor names, verified against
+    it. `layer_digest` returns the digest of a layer as a registry would store it;
+    only `chain-free` v1 IDs need it. `warn` takes one line for each thing that is
+    dropped or changed. `uname` is the user and group name in the headers of
     docker-save: empty in Docker's own builds, `root` in Debian's. `layer_mode` is the
-    file mode of layer blobs in docker-save@25 and docker-save@29. `place` is the
-    destination, for messages that tell how to address what is written.
+    file mode of layer blobs in docker-save@25 and docker-save@29. `transport` and
+    `place`, the path of the destination, are for messages that show how to address
+    the result. `existing` are the images of the layout that the result is added to.
     """
 
     content: Callable[[Layer], Content]
@@ -45,4 +63,6 @@ class WriteOptions:
     add_repositories: bool = False
     uname: str = ""
     layer_mode: int = 0o644
+    transport: Transport = DOCKER_ARCHIVE
     place: str = ""
+    existing: ImageSet | None = None

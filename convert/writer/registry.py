@@ -1,4 +1,4 @@
-"""The formats that are written: their names, and what each wants of its images."""
+"""The formats that imgconv writes, and what each can hold."""
 
 from __future__ import annotations
 
@@ -7,69 +7,89 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from convert.errors import UsageError, shortened, suggestion
+from convert.writer.options import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.archive.tar_writer import Item
     from convert.model.image_set import ImageSet
-    from convert.writer.dest.tar_file import Item
-    from convert.writer.options import WriteOptions
+    from convert.writer.options import Transport, WriteOptions
 
 
-class TarWriter(Protocol):
-    """A format module that writes a tar."""
+class Writer(Protocol):
+    """A module that writes a format."""
 
     def items(self, images: ImageSet, options: WriteOptions) -> Iterator[Item]:
-        """Yield the members in order."""
+        """Yield the members of the archive, or the files of the folder, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """One value of `--to`.
 
-    `plain`: layers are written uncompressed. `manifests`: manifests are carried.
-    `sized`: documents that stand before the layers name their sizes.
-    `single`: holds images for one platform each and nothing else. `folder`:
-    a folder, not a tar. `index_fields`: its `index.json` keeps annotations, artifactType
-    and subject. `layer_mode`: file mode of layers in the docker-save@ forms.
+    `uncompressed`: layers are written uncompressed. `manifests`: manifests are carried.
+    `layer_sizes_first`: documents before the layers state the sizes of the layers.
+    `single_platform`: holds images for one platform each, and nothing else.
+    `index_fields`: its `index.json` keeps annotations, artifactType and subject.
+    `manifest_json`: it has a `manifest.json`, and can have `repositories`.
+    `layer_mode`: file mode of layers in the docker-save@ formats.
     """
 
     name: str
     module: str
-    plain: bool = False
+    transport: Transport
+    uncompressed: bool = False
     manifests: bool = False
-    sized: bool = False
-    single: bool = False
-    folder: bool = False
-    layer_mode: int = 0o644
+    layer_sizes_first: bool = False
+    single_platform: bool = False
     index_fields: bool = False
+    manifest_json: bool = True
+    layer_mode: int = 0o644
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, to which images can be appended; else a tar."""
+        return self.transport.is_folder
 
     @property
     def holds_parents(self) -> bool:
         """Whether its `manifest.json` can name the parent of an image."""
-        return self.plain
+        return self.uncompressed
 
-    def writer(self) -> TarWriter:
+    def writer(self) -> Writer:
         """Return the module that writes this format, imported when it is needed."""
-        return cast("TarWriter", importlib.import_module(f"convert.writer.{self.module}"))
+        return cast("Writer", importlib.import_module(f"convert.writer.{self.module}"))
+
+
+def _docker_save(name: str, module: str, *, layer_sizes_first: bool, layer_mode: int = 0o644) -> Target:
+    return Target(
+        name,
+        module,
+        DOCKER_ARCHIVE,
+        uncompressed=True,
+        layer_sizes_first=layer_sizes_first,
+        single_platform=True,
+        layer_mode=layer_mode,
+    )
 
 
 TARGETS: Final = {
     target.name: target
     for target in (
-        Target("docker-save", "docker_save", plain=True, single=True),
-        Target("docker-save@25", "docker_save_25", plain=True, sized=True, single=True),
+        _docker_save("docker-save", "docker_save", layer_sizes_first=False),
+        _docker_save("docker-save@25", "docker_save_25", layer_sizes_first=True),
         # From 29.6.0 on dockerd sets its umask to 0 (moby daemon/command/daemon_unix.go).
-        Target("docker-save@29", "docker_save_25", plain=True, sized=True, single=True, layer_mode=0o666),
-        Target("docker-oci", "docker_oci", manifests=True),
-        Target("crane", "crane", single=True),
-        Target("oci", "oci", manifests=True, folder=True, index_fields=True),
-        Target("oci-archive", "oci_archive", manifests=True, index_fields=True),
+        _docker_save("docker-save@29", "docker_save_25", layer_sizes_first=True, layer_mode=0o666),
+        Target("docker-oci", "docker_oci", DOCKER_ARCHIVE, manifests=True),
+        Target("crane", "crane", DOCKER_ARCHIVE, single_platform=True),
+        Target("oci", "oci", OCI_LAYOUT, manifests=True, index_fields=True, manifest_json=False),
+        Target("oci-archive", "oci", OCI_ARCHIVE, manifests=True, index_fields=True, manifest_json=False),
     )
 }
 
 
-#: skopeo's and podman's word for the form that `docker save` writes.
+#: The name that skopeo and podman have for the format of `docker save`.
 _ALIASES: Final = {"docker-archive": "docker-save"}
 
 
@@ -77,10 +97,15 @@ def target(name: str) -> Target:
     """Return the target with this name or alias.
 
     Raises:
-        UsageError: there is none; the error lists them.
+        UsageError: the name is unknown; the error lists the known ones.
     """
     found = TARGETS.get(_ALIASES.get(name, name))
     if found is None:
         hint = suggestion(name, [*TARGETS, *_ALIASES]) + "formats: " + ", ".join(TARGETS)
         raise UsageError(f"unknown format {shortened(name)!r}", hint=hint)
     return found
+
+
+def targets_with_manifests() -> str:
+    """Return the names of the targets that carry manifests, for a hint."""
+    return ", ".join(name for name, each in TARGETS.items() if each.manifests)

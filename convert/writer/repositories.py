@@ -16,7 +16,7 @@ from convert.identity.v1_id import json_fault
 from convert.jsonio import strict
 from convert.jsonio.go_encode import dumps, sorted_map
 from convert.model.reference import Reference
-from convert.writer.bounds import bounded
+from convert.writer.document_size import check_size
 from convert.writer.naming import representatives
 from convert.writer.v1_directories import V1_VERSION, v1_layers
 
@@ -77,7 +77,7 @@ def repositories_json(tops: Tops) -> bytes:
     for reference, top in tops.items():
         # Every reference here went through `_images.usable`.
         names.setdefault(reference.familiar_repository, {})[reference.tag or ""] = top
-    return bounded(dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()})), MEMBER)
+    return check_size(dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()})), MEMBER)
 
 
 def repositories_item(tops: Tops) -> Item:

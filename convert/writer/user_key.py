@@ -1,9 +1,9 @@
-"""A secret of the user who runs imgconv: it authenticates what imgconv wrote for itself beside a result.
+"""The secret key of the user who runs imgconv: it authenticates the marks of `layer_cache.py`.
 
 It lies outside every image, layout and container file system, in
 `$XDG_STATE_HOME/imgconv/layers.key` (XDG Base Directory Specification; by default
-below `~/.local/state`), with mode 0600. Without it, as without a home, nothing is
-authentic and everything is verified again.
+below `~/.local/state`), with mode 0600. Without it, as without a home, no mark is
+accepted and every layer is verified again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIZE: Final = 32
 
 @cache
 def user_key() -> bytes:
-    """Return the key, which is created if there is none; b"" if it cannot be read, created or trusted."""
+    """Return the key, created on first use; b"" if it cannot be read, created or trusted."""
     folder = _folder()
     if not folder:
         return b""
@@ -42,7 +42,7 @@ def _folder() -> str:
 
 
 def _read(folder: str) -> bytes:
-    """Return the key if file and folder are this user's own and nobody else can write to or read them."""
+    """Return the key if file and folder belong to this user and nobody else can read or write the key."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fd = os.open(_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
@@ -60,7 +60,7 @@ def _read(folder: str) -> bytes:
 
 
 def _create(folder: str) -> None:
-    """Create the key, whole or not at all; of two processes that do so at once, the first one's stays."""
+    """Create the key atomically; if two processes do so at once, the key of the first stays."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, f".{os.getpid()}-{os.urandom(8).hex()}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -484,10 +484,10 @@ def test_a_temporary_folder_is_closed_to_others(tmp_path, here):
 KILLED = """
 import os, sys, time
 from convert.archive.atomic import AtomicFile
-from convert.writer.dest.layout_dir import FolderOutput
+from convert.writer.dest.layout_dir import LayoutDir
 file = AtomicFile(sys.argv[1] + "/f", replace=False)
 os.write(file.fd, b"half")
-folder = FolderOutput(sys.argv[1] + "/layout")
+folder = LayoutDir(sys.argv[1] + "/layout")
 blob = folder.new_blob()
 blob.write(b"half")
 print("ready", flush=True)

@@ -14,7 +14,7 @@ from convert.archive.atomic import AtomicFile, OutputPath, write_file
 from convert.cli.main import run
 from convert.errors import DestinationExistsError, StorageError
 from convert.model.digest import Digest
-from convert.writer.dest.layout_dir import FolderOutput
+from convert.writer.dest.layout_dir import LayoutDir
 
 CHANGES = ("vanishes", "another", "file", "folder", "layout", "link", "mode", "content")
 KINDS = {"tar": "file", "document": "file", "tar over link": "link", "layout": "layout", "layout over link": "link"}
@@ -76,7 +76,7 @@ class Writing:
         elif writer.startswith("tar"):
             self.out = AtomicFile(str(path), replace=force)
         else:
-            self.out = FolderOutput(str(path), force=force)
+            self.out = LayoutDir(str(path), force=force)
 
     def finish(self):
         if isinstance(self.out, OutputPath):
@@ -86,8 +86,8 @@ class Writing:
             os.write(self.out.fd, b"new")
         else:
             self.out.put(Digest.of(b"new"), b"new")
-            self.out.write("index.json", b'{"new":1}')
-            self.out.write("oci-layout", b"{}")
+            self.out.add_document("index.json", b'{"new":1}')
+            self.out.add_document("oci-layout", b"{}")
         self.out.commit()
 
 

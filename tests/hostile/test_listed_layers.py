@@ -31,7 +31,7 @@ def made(path: Path) -> Path:
     return path
 
 
-def read(layout: Path) -> layer_cache.KnownLayers:
+def read(layout: Path) -> layer_cache.LayerCache:
     folder = os.open(layout, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return layer_cache.read(folder, str(layout))
@@ -70,7 +70,7 @@ def needs_marks(layout: Path) -> None:
         pytest.skip("this file system has no extended attributes")
 
 
-def swap(layout: Path) -> layer_cache.KnownLayers:
+def swap(layout: Path) -> layer_cache.LayerCache:
     """Write a list that gives every layer the next one's blob, with all marks that were there."""
     listed = read(layout)
     names = sorted(listed.layers)
@@ -81,13 +81,13 @@ def swap(layout: Path) -> layer_cache.KnownLayers:
     return listed
 
 
-def write(layout: Path, listed: layer_cache.KnownLayers) -> None:
+def write(layout: Path, listed: layer_cache.LayerCache) -> None:
     (layout / layer_cache.NAME).write_bytes(listed.document())
     if hasattr(os, "setxattr"):
         os.setxattr(layout / layer_cache.NAME, layer_cache.ATTRIBUTE, listed.attribute())
 
 
-def mark_all(layout: Path, listed: layer_cache.KnownLayers) -> None:
+def mark_all(layout: Path, listed: layer_cache.LayerCache) -> None:
     """Mark every entry of the list as verified, with the key that is in use."""
     listed.marks.clear()
     for profile, diff_id in listed.layers:
@@ -160,7 +160,7 @@ def test_a_blob_that_was_written_to_is_replaced(tmp_path: Path, honest: bytes, h
                 (tmp_path / "wrong").rename(path)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     if not marked:
-        write(layout, layer_cache.KnownLayers(read(layout).layers))
+        write(layout, layer_cache.LayerCache(read(layout).layers))
     assert append(layout) == honest
     check(layout, "oci")
 
@@ -244,7 +244,7 @@ def test_without_a_place_for_the_key_every_blob_is_verified(
 def test_as_many_marks_are_kept_as_fit_the_latest_of_them() -> None:
     from convert.model.digest import Digest
 
-    listed = layer_cache.KnownLayers()
+    listed = layer_cache.LayerCache()
     for number in range(1000):
         diff_id = Digest.of(b"%d" % number)
         listed.add("go1.26-1", diff_id, diff_id, 1)

@@ -22,17 +22,15 @@ from convert.model.config import Config
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
-from convert.model.image_set import Entry, ImageSet, Name
+from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 from convert.reader.detect import read
-from convert.writer import crane, docker_oci, docker_save, docker_save_25, oci_archive
 from convert.writer.options import WriteOptions
+from convert.writer.registry import TARGETS
 
 ROOT = Path(__file__).parents[2]
 MATCH = ROOT / "testdata" / "match" / "archives"
 
-WRITERS = {module.NAME: module for module in (docker_save, docker_save_25, docker_oci, crane, oci_archive)}
-WRITERS["docker-save@29"] = docker_save_25
 _OPENERS = {b"\x1f\x8b": gzip.decompress, b"\xfd7": lzma.decompress, b"BZ": bz2.decompress}
 
 
@@ -155,15 +153,16 @@ class Bench:
         entries = tuple(
             Entry(node, self.name(name) if isinstance(name, str) else name, *rest) for node, name, *rest in pairs
         )
-        return ImageSet(entries, form, **more)
+        return ImageSet(entries, SourceFormat(form), **more)
 
     # -- output -------------------------------------------------------------------
 
-    def options(self, target="", **more):
+    def options(self, target="oci-archive", **more):
         context = ReadContext()
+        wanted = TARGETS[target]
 
         def content(layer):
-            if target.startswith("docker-save"):
+            if wanted.uncompressed:
                 return PlainContent(layer, context)
             return StoredContent(layer.blob, layer.stored, context)
 
@@ -175,12 +174,13 @@ class Bench:
             blob=blob,
             layer_digest=lambda layer: layer.stored.digest,
             warn=self.warnings.append,
-            layer_mode=0o666 if target == "docker-save@29" else 0o644,
+            layer_mode=wanted.layer_mode,
+            transport=wanted.transport,
             **more,
         )
 
     def items(self, images, target, **more):
-        return list(WRITERS[target].items(images, self.options(target, **more)))
+        return list(TARGETS[target].writer().items(images, self.options(target, **more)))
 
     def documents(self, images, target, **more):
         """Return the members that are no folders or links: name to bytes."""

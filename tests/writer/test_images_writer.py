@@ -13,7 +13,7 @@ from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Child, Other
 from convert.model.image_set import Entry
-from convert.writer import layout_documents
+from convert.writer import oci
 from convert.writer.naming import check_names, describe, node_digest, representatives, single_images
 
 LAYER = b"layer".ljust(1024, b"\0")
@@ -106,7 +106,7 @@ def test_indexes_that_repeat_each_other_cost_no_more_than_their_number(bench, wa
         node = dataclasses.replace(index, children=index.children * 100)
     images = bench.named((node, "a:1"))
     if walk == "blobs":
-        assert len(layout_documents.all_blobs([node], bench.options())) == 8 + 3
+        assert len(oci.all_blobs([node], bench.options())) == 8 + 3
     elif walk == "single":
         assert len(single_images(images, "crane", bench.warnings.append)) == 1
     else:

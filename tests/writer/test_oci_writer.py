@@ -13,7 +13,7 @@ from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Other
-from convert.writer import layout_documents, oci
+from convert.writer import oci
 
 LAYER = b"layer".ljust(1024, b"\0")
 OTHER = b"other".ljust(1024, b"\0")
@@ -22,7 +22,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 
 
 def index_of(bench, images):
-    return json.loads(oci.documents(images, bench.options())[0])
+    return json.loads(oci.layout_content(images, bench.options()).index)
 
 
 def names_of(bench, images):
@@ -31,7 +31,8 @@ def names_of(bench, images):
 
 def test_documents_are_compact_and_without_newline(bench):
     image = bench.image(LAYER)
-    index, layout, blobs = oci.documents(bench.named((image, "x:1"), form="docker-save"), bench.options())
+    content = oci.layout_content(bench.named((image, "x:1"), form="docker-save"), bench.options())
+    index, layout, blobs = content.index, content.oci_layout, content.blobs
     digest, size = image.manifest.digest, len(image.manifest.raw)
     assert layout == b'{"imageLayoutVersion":"1.0.0"}'
     assert (
@@ -135,7 +136,8 @@ def test_everything_an_index_reaches_is_carried(bench):
     absent = Descriptor(mediatype.OCI_MANIFEST, Digest.of(b"absent"), 6)
     thing = Other(MemoryBlob(b"thing", "thing"), Descriptor("text/plain", Digest.of(b"thing"), 5))
     index = bench.index(bench.index(image), artifact, absent=[absent])
-    _, _, blobs = oci.documents(bench.named((index, "x:1"), (thing, None), (None, None, absent)), bench.options())
+    images = bench.named((index, "x:1"), (thing, None), (None, None, absent))
+    blobs = oci.layout_content(images, bench.options()).blobs
     assert list(blobs) == [
         index.digest,
         index.children[0].node.digest,
@@ -153,7 +155,7 @@ def test_an_absent_layer_is_no_blob(bench):
     image = bench.image(LAYER, OTHER, media_types={0: mediatype.OCI_NONDISTRIBUTABLE})
     absent = dataclasses.replace(image.layers[0], blob=None)
     image = dataclasses.replace(image, layers=(absent, image.layers[1]))
-    _, _, blobs = oci.documents(bench.named((image, "x:1")), bench.options())
+    blobs = oci.layout_content(bench.named((image, "x:1")), bench.options()).blobs
     assert image.config.diff_ids[0] not in blobs
     assert image.config.diff_ids[1] in blobs
 
@@ -161,7 +163,7 @@ def test_an_absent_layer_is_no_blob(bench):
 def test_an_artifact_may_lack_a_blob_that_lives_elsewhere(bench):
     artifact = bench.artifact("application/vnd.example", {"a": b"attached"})
     artifact = dataclasses.replace(artifact, blobs={})
-    _, _, blobs = oci.documents(bench.named((artifact, "x:1")), bench.options())
+    blobs = oci.layout_content(bench.named((artifact, "x:1")), bench.options()).blobs
     assert list(blobs) == [artifact.manifest.digest]
 
 
@@ -172,7 +174,8 @@ def test_annotations_of_the_index_itself_stay(bench):
 
 def test_the_archive_holds_the_layout_sorted_with_times_zero(bench):
     images = bench.named((bench.image(LAYER, created="2020-01-01T00:00:00Z"), "x:1"))
-    index, layout, blobs = oci.documents(images, bench.options())
+    content = oci.layout_content(images, bench.options())
+    index, layout, blobs = content.index, content.oci_layout, content.blobs
     items = bench.items(images, "oci-archive")
     names = [item.name for item in items]
     assert names == sorted(names)
@@ -193,7 +196,7 @@ def test_an_empty_layout_has_its_folder(bench):
 
 def test_an_entry_of_nothing_is_the_callers_mistake(bench):
     with pytest.raises(ValueError, match="neither a manifest nor a descriptor"):
-        oci.documents(bench.named((None, None)), bench.options())
+        oci.layout_content(bench.named((None, None)), bench.options())
 
 
 @pytest.mark.parametrize(
@@ -214,17 +217,18 @@ def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
 
 
 def test_a_layout_folder_is_addressed_as_one(bench):
-    oci.documents(bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2")), bench.options())
+    images = bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2"))
+    oci.layout_content(images, bench.options("oci"))
     assert bench.warnings == ["wrote 2 names; in skopeo and podman use oci:LAYOUT:1, oci:LAYOUT:2"]
 
 
 def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_there(bench):
     """`1` is the first image's there, and stays it."""
     first = bench.image(LAYER)
-    (described,) = layout_documents.named_descriptors(bench.named((first, "a:1"), form="docker-save"))
+    (described,) = oci.named_descriptors(bench.named((first, "a:1"), form="docker-save"))
     there = bench.named((first, "a:1", described))
     new = bench.named((bench.image(OTHER), "b:1"), (bench.image(OTHER), "b:2"), form="docker-save")
-    index = json.loads(oci.documents(new, bench.options(), there)[0])
+    index = json.loads(oci.layout_content(new, bench.options("oci", existing=there)).index)
     assert [each["annotations"][REF_NAME] for each in index["manifests"]] == [
         "1",
         "docker.io/library/b:1",

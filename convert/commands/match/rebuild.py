@@ -36,9 +36,8 @@ from convert.progress import Silent
 from convert.reader.document import Reading, check
 from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
 from convert.writer import destination as destinations
-from convert.writer.dest.layout_dir import FolderOutput
 from convert.writer.options import WriteOptions
-from convert.writer.registry import TARGETS, target
+from convert.writer.registry import target, targets_with_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from convert.model.image import Image, Layer, Manifest
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
-    from convert.writer.dest.tar_file import TarOutput
+    from convert.writer.destination import Destination
 
 #: Raised when a key of the `--json` document changes its meaning or goes away.
 VERSION: Final = 1
@@ -149,7 +148,7 @@ def match(
     pool = Pool(workers)
     context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=path_of(source)), cancel=pool.cancel)
     with contextlib.ExitStack() as stack:
-        out: TarOutput | FolderOutput | None = None
+        out: Destination | None = None
         if to is not None and path is not None:
             with atomic.held_back():
                 out = destinations.open_destination(target(to), path, path_of(source), force=force)
@@ -173,13 +172,9 @@ def match(
                 blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
                 layer_digest=_no_digest,
                 warn=remark,
+                transport=target(to).transport,
             )
-            if isinstance(out, FolderOutput):
-                convert.write_layout(out, result, options, pool)
-                opened.tree.check_unchanged()
-            else:
-                items = target(to).writer().items(result, options)
-                out.write(items, pool.layers, before_end=opened.tree.check_unchanged)
+            out.write(target(to).writer().items(result, options), pool, before_end=opened.tree.check_unchanged)
             out.commit()
             outcome.written = path
         else:
@@ -196,8 +191,8 @@ def _check_request(source: str, manifest: str, to: str | None, path: str | None)
         return
     wanted = target(to)
     if not wanted.manifests:
-        able = ", ".join(name for name, each in TARGETS.items() if each.manifests)
-        raise UsageError(f"{to} carries no manifest, so it cannot hold the registry's", hint=f"targets for it: {able}")
+        hint = f"targets for it: {targets_with_manifests()}"
+        raise UsageError(f"{to} carries no manifest, so it cannot hold the registry's", hint=hint)
     destinations.check_options(wanted, path)
 
 

@@ -1,126 +1,36 @@
-"""Tar output: a file filled in parallel at known offsets, or a stream in strict order.
+"""A tar that is written to a file, in parallel and at known offsets.
 
-Both take `Item`s in the order of the archive. A file is built beside its
-destination and appears whole (`atomic.py`); a stream cannot be recalled, so each
-member is verified before its header goes out (docs/contract.md#destinations). A member that
-has to be read again to be sent is hashed again: what goes out is what was verified,
-or the stream ends without its end.
+It is built beside its destination and appears complete or not at all
+(`archive/atomic.py`, docs/contract.md#destinations).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
-from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from convert.archive import tar_writer
-from convert.archive.atomic import AtomicFile, refuse_overlap
+from convert.archive.atomic import AtomicFile
 from convert.archive.copy import Sink, copy_content
-from convert.archive.stream_sink import STDOUT as STDOUT  # noqa: PLC0414 - part of the interface
-from convert.archive.stream_sink import names_descriptor, open_stream
 from convert.archive.tar_header import BLOCK
-from convert.archive.temporary import remove_stale
-from convert.cancel import Stopped
-from convert.codec.decompress import read_chunks, read_into
-from convert.errors import InputError, StorageError, UsageError
-from convert.limits import CHUNK, MIB
+from convert.errors import InputError, StorageError
 from convert.writer.dest.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor
 
-    from convert.archive.stream_sink import Stream
-    from convert.archive.tar_writer import Item as Item  # noqa: PLC0414 - as above
-    from convert.model.blob import (
-        Content,
-        Extent,
-    )
-
-#: Members of a stream that are verified ahead of the one being sent.
-_AHEAD: Final = 4
-#: A member up to this size is kept in memory after it was verified, and read only once;
-#: with `_AHEAD` that bounds what is held.
-_HELD_SIZE: Final = 2 * MIB
-#: Bytes handed to the kernel in one call when sending.
-_SEND_STEP: Final = 64 * MIB
-
-
-class TarOutput(Protocol):
-    """Where an archive goes. Use it as a context manager: without `commit` nothing stays."""
-
-    @property
-    def staging(self) -> Staging:
-        """The folder for blobs that must be made before they can be written."""
-
-    def write(
-        self,
-        items: Iterable[Item],
-        executor: Executor,
-        progress: Callable[[int], None] | None = None,
-        *,
-        before_end: Callable[[], None] | None = None,
-    ) -> None:
-        """Write all members and the end of the archive; call it once.
-
-        `executor` runs what can run in parallel; the bytes do not depend on it.
-        `progress` is told bytes of content as they are done, from any thread.
-        `before_end` is called when all members are written; if it raises, the
-        archive gets no end.
-
-        Raises:
-            InputError: a content is not what it should be.
-            StorageError: writing failed.
-            BrokenPipeError: nobody reads the stream any more.
-        """
-
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Make it durable and put it in place, once `check` has seen it by its descriptor.
-
-        Raises:
-            UsageError: there is something to check and nothing that can be read back.
-        """
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-
-    def __exit__(self, *_: object) -> None:
-        """Remove what is not committed."""
-
-
-def open_tar(
-    destination: str,
-    *,
-    force: bool = False,
-    source: str | None = None,
-    stdout: BinaryIO | None = None,
-    spool_folder: str | None = None,
-) -> TarOutput:
-    """Begin an archive at `destination`: a path, `-`, a FIFO or a device such as /dev/stdout.
-
-    `force` allows to replace a regular file or a symbolic link, `source` is what must
-    not be overwritten. Blobs made for a stream wait in `spool_folder`.
-
-    Raises:
-        UsageError: the destination exists, or is the source or inside it.
-        StorageError: it cannot be written to.
-    """
-    if not names_descriptor(destination) and source is not None and source != "-":
-        refuse_overlap(destination, source)
-    stream = open_stream(destination, stdout)
-    if stream is not None:
-        return StreamTar(stream, destination, spool_folder)
-    return FileTar(destination, replace=force)
+    from convert.archive.tar_writer import Item
+    from convert.layer.context import ReadContext
+    from convert.layer.pool import Pool
+    from convert.model.image import Layer
 
 
 @dataclass(slots=True)
 class _Placed:
-    """A member and where it stands. `size` is what its header says."""
+    """A member and its offset. `size` is what its header states."""
 
     item: Item
     start: int
@@ -137,26 +47,35 @@ class _Placed:
         return end + -end % BLOCK
 
 
-class FileTar:
-    """An archive built in a temporary file: contents are filled in side by side.
+class TarFile:
+    """A tar in a temporary file, whose members are filled in side by side (see `Destination`).
 
-    A member's place needs the sizes of all before it. Where only a hint is known,
-    it is believed at first; should it be wrong, what follows is written again with
-    the sizes learnt.
+    The offset of a member depends on the sizes of all before it. Where only a hint is
+    known, it is used at first; if it is wrong, everything after it is written again with
+    the sizes that are known by then.
     """
 
     def __init__(self, destination: str, *, replace: bool) -> None:
-        """Create the temporary file; see `open_tar`."""
+        """Create the temporary file. `replace` allows a regular file or symbolic link at `destination`.
+
+        Raises:
+            UsageError: the destination exists.
+            StorageError: it cannot be written to.
+        """
         self._file = AtomicFile(destination, replace=replace)
         self._destination = destination
         self.staging = Staging(self._file.folder, destination)
         self._stop = threading.Event()
         self._progress: Callable[[int], None] | None = None
 
+    def open_existing(self, context: ReadContext) -> None:
+        """Return None: nothing is added to a tar."""
+        del context
+
     def write(
         self,
         items: Iterable[Item],
-        executor: Executor,
+        pool: Pool,
         progress: Callable[[int], None] | None = None,
         *,
         before_end: Callable[[], None] | None = None,
@@ -164,16 +83,18 @@ class FileTar:
         """Write all members and the end of the archive."""
         self._progress = progress
         try:
-            placed = self._place(iter(items), 0, {}, executor)
+            placed = self._place(((item, _expected_size(item)) for item in items), 0, pool)
             wrong = _first_wrong(placed)
             if wrong is not None:
-                sizes = {id(each.item): each.done.result() for each in placed if each.done is not None}
+                again = [
+                    (each.item, each.done.result() if each.done is not None else _expected_size(each.item))
+                    for each in placed[wrong:]
+                ]
                 os.ftruncate(self._file.fd, placed[wrong].start)
-                again = [each.item for each in placed[wrong:]]
-                placed = self._place(iter(again), placed[wrong].start, sizes, executor)
+                placed = self._place(iter(again), placed[wrong].start, pool)
                 wrong = _first_wrong(placed)
                 if wrong is not None:
-                    raise _changed(placed[wrong].item)
+                    raise changed_while_read(placed[wrong].item)
             end = placed[-1].end if placed else 0
             if before_end is not None:
                 before_end()
@@ -182,15 +103,14 @@ class FileTar:
         except OSError as error:
             raise StorageError.from_os(error, file=self._destination, doing="writing") from error
 
-    def _place(self, items: Iterator[Item], start: int, sizes: dict[int, int], executor: Executor) -> list[_Placed]:
-        """Give each item its place and have it filled."""
+    def _place(self, items: Iterator[tuple[Item, int | None]], start: int, pool: Pool) -> list[_Placed]:
+        """Assign an offset to each item, given with its expected size, and fill it in."""
         placed: list[_Placed] = []
         waiting: list[_Placed] = []
         try:
-            for item in items:
-                size = sizes.get(id(item), _expected(item))
+            for item, size in items:
                 if size is None:
-                    self._submit(waiting, executor)
+                    self._submit(waiting, pool)
                     each = self._append(item, start)
                 else:
                     each = _Placed(item, start, size)
@@ -200,12 +120,12 @@ class FileTar:
                         waiting.append(each)
                 placed.append(each)
                 start = each.end
-            self._submit(waiting, executor)
+            self._submit(waiting, pool)
             running = [each.done for each in placed if each.done is not None]
             for future in wait(running, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
-            # Nobody may write to the descriptor any more once it is closed.
+            # No thread may write to the descriptor once it is closed.
             self._stop.set()
             running = [each.done for each in [*placed, *waiting] if each.done is not None]
             for future in running:
@@ -214,16 +134,16 @@ class FileTar:
             raise
         return placed
 
-    def _submit(self, waiting: list[_Placed], executor: Executor) -> None:
-        """Have the largest filled first, so that none is left alone at the end."""
+    def _submit(self, waiting: list[_Placed], pool: Pool) -> None:
+        """Fill in the waiting members, largest first, so that no large one runs alone at the end."""
         for each in sorted(waiting, key=lambda placed: -placed.size):
-            each.done = executor.submit(self._fill, each)
+            each.done = pool.submit(self._fill, each)
         waiting.clear()
 
     def _fill(self, each: _Placed) -> int:
-        """Write one member; return the size of its content, right or not."""
+        """Write one member; return the actual size of its content."""
         content = each.item.content
-        if isinstance(content, bytes):  # filled in where it was placed
+        if isinstance(content, bytes):  # written when its offset was assigned
             return len(content)
         sink = self._sink(each.content_start, each.size)
         size = copy_content(content, sink)
@@ -235,18 +155,18 @@ class FileTar:
         return size
 
     def _append(self, item: Item, start: int) -> _Placed:
-        """Write a member of unknown size; its header follows its content."""
+        """Write a member of unknown size: first its content, then its header."""
         each = _Placed(item, start, 0)
         while True:
             content = item.content
             if isinstance(content, bytes):
                 return each
             size = copy_content(content, self._sink(each.content_start, None))
-            settled = _Placed(item, start, size)
-            if settled.content_start == each.content_start:
+            found = _Placed(item, start, size)
+            if found.content_start == each.content_start:
                 self._put(tar_writer.header(item, size), start)
-                return settled
-            each = settled  # from 8 GiB on a header is longer
+                return found
+            each = found  # from 8 GiB on a header is longer
 
     def _sink(self, offset: int, room: int | None) -> Sink:
         return Sink(self._file.fd, offset, room=room, progress=self._progress, stopped=self._stop.is_set)
@@ -254,8 +174,11 @@ class FileTar:
     def _put(self, data: bytes, offset: int) -> None:
         Sink(self._file.fd, offset).write(data)
 
+    def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
+        """Do nothing: a tar has no list of layers."""
+
     def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Make the archive durable and put it in place."""
+        """Make the archive durable and rename it to its destination."""
         if check is not None:
             check(self._file.fd)
         self._file.commit()
@@ -271,182 +194,19 @@ class FileTar:
 
 
 def _first_wrong(placed: list[_Placed]) -> int | None:
-    """Return the index of the first member whose size was guessed wrong."""
+    """Return the index of the first member whose expected size was wrong."""
     for number, each in enumerate(placed):
         if each.done is not None and each.done.result() != each.size:
             return number
     return None
 
 
-def _changed(item: Item) -> InputError:
+def changed_while_read(item: Item) -> InputError:
+    """Return the error for a member whose content has another size than when it was verified."""
     return InputError("it changed while it was read", member=item.name)
 
 
-def _expected(item: Item) -> int | None:
+def _expected_size(item: Item) -> int | None:
     if isinstance(item.content, bytes):
         return len(item.content)
     return item.content.size if item.content.size is not None else item.content.size_hint
-
-
-@dataclass(frozen=True, slots=True)
-class _Verified:
-    """A member whose content was verified: its size, and the content if it was kept."""
-
-    size: int
-    data: bytes | None = None
-
-
-class StreamTar:
-    """An archive written in order to where it cannot be taken back."""
-
-    def __init__(self, out: Stream, destination: str, spool_folder: str | None = None) -> None:
-        """Write to `out`; see `open_tar`."""
-        self._out = out
-        self._destination = destination
-        self._stop = threading.Event()
-        self._spool_folder = spool_folder
-        self._spool = -1
-        self._staging: Staging | None = None
-        self._progress: Callable[[int], None] | None = None
-
-    @property
-    def staging(self) -> Staging:
-        """The folder for blobs that must be made first."""
-        if self._staging is None:
-            import tempfile  # noqa: PLC0415 - only where used
-
-            folder = self._spool_folder or tempfile.gettempdir()
-            try:
-                self._spool = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except OSError as error:
-                raise StorageError.from_os(error, file=folder, doing="opening it for temporary files") from error
-            remove_stale(self._spool)
-            self._staging = Staging(self._spool, self._destination)
-        return self._staging
-
-    def write(
-        self,
-        items: Iterable[Item],
-        executor: Executor,
-        progress: Callable[[int], None] | None = None,
-        *,
-        before_end: Callable[[], None] | None = None,
-    ) -> None:
-        """Write all members, each once it is verified, and the end of the archive."""
-        self._progress = progress
-        ahead: deque[tuple[Item, Future[_Verified]]] = deque()
-        rest = iter(items)
-        try:
-            while True:
-                for item in islice(rest, _AHEAD - len(ahead)):
-                    ahead.append((item, executor.submit(self._verify, item)))
-                if not ahead:
-                    break
-                item, checked = ahead.popleft()
-                self._send(item, checked.result())
-            if before_end is not None:
-                before_end()
-            self._out.write(tar_writer.END)
-            self._out.close()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os(error, file=self._destination, doing="writing") from error
-        finally:
-            self._stop.set()
-            for _, checked in ahead:
-                checked.cancel()
-            wait([checked for _, checked in ahead])
-
-    def _verify(self, item: Item) -> _Verified:
-        """Verify a content, and keep it if it is small."""
-        content = item.content
-        if isinstance(content, bytes):
-            return _Verified(len(content), content)
-        if content.verified and content.size is not None and (content.fixed or content.size > _HELD_SIZE):
-            return _Verified(content.size)
-        held: list[bytes] | None = []
-        size = 0
-        with content.open() as stream:
-            for chunk in read_chunks(stream):
-                size += len(chunk)
-                if held is not None:
-                    held.append(chunk)
-                    held = held if size <= _HELD_SIZE else None
-                if self._stop.is_set():
-                    raise Stopped
-        if content.size is not None and content.size != size:
-            msg = f"it has {size} bytes where {content.size} were announced"
-            raise InputError(msg, member=item.name)
-        return _Verified(size, b"".join(held) if held is not None else None)
-
-    def _send(self, item: Item, checked: _Verified) -> None:
-        """Send a member. One that is read again is verified again; a mismatch ends the stream where it is."""
-        content = item.content
-        self._out.write(tar_writer.header(item, checked.size))
-        if checked.data is not None:
-            self._out.write(checked.data)
-            if not isinstance(content, bytes):
-                self._tell(checked.size)
-        elif not isinstance(content, bytes):
-            extent = content.extent() if content.fixed else None
-            if extent is None or not self._send_extent(extent):
-                self._send_stream(item, content, checked.size)
-        self._out.write(tar_writer.padding(checked.size))
-
-    def _send_stream(self, item: Item, content: Content, size: int) -> None:
-        sent = 0
-        with content.open() as stream:
-            buffer = memoryview(bytearray(CHUNK))
-            while count := read_into(stream, buffer):
-                sent += count
-                if sent > size:
-                    break
-                self._out.write(buffer[:count])
-                self._tell(count)
-        if sent != size:
-            raise _changed(item)
-
-    def _send_extent(self, extent: Extent) -> bool:
-        """Send bytes that cannot change within the kernel; False, with nothing done, if it cannot."""
-        if self._out.fd is None or not hasattr(os, "sendfile"):
-            return False
-        done = 0
-        while done < extent.size:
-            step = min(extent.size - done, _SEND_STEP)
-            try:
-                count = os.sendfile(self._out.fd, extent.fd, extent.offset + done, step)
-            except OSError as error:
-                if done or error.errno not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.ENOTSUP}:
-                    raise
-                return False
-            if not count:
-                msg = "the source became shorter while it was copied"
-                raise InputError(msg)
-            done += count
-            self._tell(count)
-        return True
-
-    def _tell(self, count: int) -> None:
-        if self._progress is not None:
-            self._progress(count)
-
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Do nothing: what was written is out."""
-        if check is not None:
-            raise UsageError(
-                "a stream cannot be read back", file=self._destination, hint="write to a file to verify it"
-            )
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close what was opened and remove what was spooled."""
-        if self._staging is not None:
-            self._staging.remove()
-            if self._spool >= 0:
-                os.close(self._spool)
-                self._spool = -1
-        self._out.close()

@@ -15,8 +15,9 @@ import pytest
 from convert.archive import copy, folders
 from convert.archive.blob import SliceBlob
 from convert.errors import DestinationExistsError, DigestMismatchError, StorageError, UsageError
+from convert.layer.context import ReadContext
 from convert.model.digest import Digest
-from convert.writer.dest.layout_dir import FolderOutput
+from convert.writer.dest.layout_dir import LayoutDir
 
 
 class Data:
@@ -42,12 +43,12 @@ class Data:
 def fill(out, *blobs):
     for data in blobs:
         out.put(Digest.of(data), data)
-    out.write("index.json", b'{"n":%d}' % len(blobs))
-    out.write("oci-layout", b"{}")
+    out.add_document("index.json", b'{"n":%d}' % len(blobs))
+    out.add_document("oci-layout", b"{}")
 
 
 def make(path, *blobs, **options):
-    with FolderOutput(str(path), **options) as out:
+    with LayoutDir(str(path), **options) as out:
         fill(out, *blobs)
         out.commit()
 
@@ -81,7 +82,7 @@ def only(tmp_path):
 
 
 def test_a_new_folder_appears_whole(tmp_path, path, way):
-    with FolderOutput(str(path)) as out:
+    with LayoutDir(str(path)) as out:
         fill(out, b"one", b"two")
         assert not path.exists()
         out.commit()
@@ -95,7 +96,7 @@ def test_a_layout_without_blobs_still_has_their_folder(path):
 
 
 def test_without_commit_nothing_stays(tmp_path, path):
-    with FolderOutput(str(path)) as out:
+    with LayoutDir(str(path)) as out:
         fill(out, b"one")
         out.new_blob().write(b"half")
     assert only(tmp_path) == []
@@ -116,7 +117,7 @@ def test_an_empty_folder_is_filled_index_last(path, monkeypatch, way):
 
 def test_an_empty_folder_stays_empty_on_failure(path):
     path.mkdir()
-    with pytest.raises(DigestMismatchError), FolderOutput(str(path)) as out:
+    with pytest.raises(DigestMismatchError), LayoutDir(str(path)) as out:
         out.put(Digest.of(b"x"), Data(b"x", wrong=True))
     assert os.listdir(path) == []
 
@@ -124,13 +125,13 @@ def test_an_empty_folder_stays_empty_on_failure(path):
 def test_what_exists_is_kept(tmp_path, path):
     make(path, b"old")
     with pytest.raises(DestinationExistsError, match="--force replaces a layout"):
-        FolderOutput(str(path))
+        LayoutDir(str(path))
     (tmp_path / "file").touch()
     with pytest.raises(DestinationExistsError, match="not a folder"):
-        FolderOutput(str(tmp_path / "file"), force=True)
+        LayoutDir(str(tmp_path / "file"), force=True)
     (tmp_path / "dangling").symlink_to("nowhere/at/all")
     with pytest.raises(DestinationExistsError, match="symbolic link"):
-        FolderOutput(str(tmp_path / "dangling"))
+        LayoutDir(str(tmp_path / "dangling"))
     assert only(tmp_path) == ["dangling", "file", "layout"]
     assert tree(path) == layout(b"old")
 
@@ -140,7 +141,7 @@ def test_a_folder_that_is_no_layout_is_never_touched(tmp_path, path, options):
     path.mkdir()
     (path / "thesis.txt").touch()
     with pytest.raises(DestinationExistsError, match="something else than an image layout"):
-        FolderOutput(str(path), **options)
+        LayoutDir(str(path), **options)
     assert os.listdir(path) == ["thesis.txt"]
 
 
@@ -153,7 +154,7 @@ def test_force_replaces_a_layout_whole(tmp_path, path, way):
 
 def test_a_failed_force_keeps_the_old(tmp_path, path):
     make(path, b"old")
-    with pytest.raises(DigestMismatchError), FolderOutput(str(path), force=True) as out:
+    with pytest.raises(DigestMismatchError), LayoutDir(str(path), force=True) as out:
         out.put(Digest.of(b"x"), Data(b"x", wrong=True))
     assert tree(path) == layout(b"old")
     assert only(tmp_path) == ["layout"]
@@ -171,7 +172,7 @@ def test_a_rename_that_fails_brings_the_old_back(tmp_path, path, monkeypatch):
             raise OSError(5, "Input/output error")
         real(*names)
 
-    with FolderOutput(str(path), force=True) as out:
+    with LayoutDir(str(path), force=True) as out:
         fill(out, b"new")
         monkeypatch.setattr(folders, "rename_new", rename)
         with pytest.raises(StorageError, match="Input/output error"):
@@ -191,11 +192,11 @@ def test_append_adds_blobs_before_the_index(path, monkeypatch):
         seen.append(tree(path).get("index.json"))
 
     monkeypatch.setattr(os, "replace", replace)
-    with FolderOutput(str(path), append=True) as out:
-        assert out.appends
-        assert out.has_blob(Digest.of(b"old"), 3)
-        assert not out.has_blob(Digest.of(b"old"), 4)
-        assert not out.has_blob(Digest.of(b"new"), 3)
+    with LayoutDir(str(path), append=True) as out:
+        existing = out.open_existing(ReadContext())
+        assert existing.has_blob(Digest.of(b"old"), 3)
+        assert not existing.has_blob(Digest.of(b"old"), 4)
+        assert not existing.has_blob(Digest.of(b"new"), 3)
         fill(out, b"new", b"newer")
         out.commit()
     one, two = b'{"n":1}', b'{"n":2}'
@@ -206,20 +207,19 @@ def test_append_adds_blobs_before_the_index(path, monkeypatch):
 def test_append_begins_a_layout_where_none_is(path):
     make(path, b"one", append=True)
     assert tree(path) == layout(b"one")
-    with FolderOutput(str(path) + "2", append=True) as out:
-        assert not out.appends
-        assert not out.has_blob(Digest.of(b"one"), 3)
+    with LayoutDir(str(path) + "2", append=True) as out:
+        assert out.open_existing(ReadContext()) is None
 
 
 def test_two_appends_at_once_never_mix(path):
     make(path, b"old")
-    with FolderOutput(str(path), append=True), pytest.raises(UsageError, match="another imgconv is writing"):
-        FolderOutput(str(path), append=True)
+    with LayoutDir(str(path), append=True), pytest.raises(UsageError, match="another imgconv is writing"):
+        LayoutDir(str(path), append=True)
     make(path, b"new", append=True)
 
 
 def test_two_runs_for_one_new_folder_never_mix(tmp_path, path, way):
-    with FolderOutput(str(path)) as one, FolderOutput(str(path)) as two:
+    with LayoutDir(str(path)) as one, LayoutDir(str(path)) as two:
         fill(one, b"one")
         fill(two, b"two")
         one.commit()
@@ -233,15 +233,15 @@ def test_source_and_destination_are_apart(tmp_path, path):
     make(path, b"old")
     (path / "x.tar").touch()
     with pytest.raises(UsageError, match="is the source, or lies inside it"):
-        FolderOutput(str(path / "new"), source=str(path))
+        LayoutDir(str(path / "new"), source=str(path))
     with pytest.raises(UsageError, match="source lies inside the destination"):
-        FolderOutput(str(path), source=str(path / "x.tar"), force=True)
-    with FolderOutput(str(path) + "-2", source=str(path)):
+        LayoutDir(str(path), source=str(path / "x.tar"), force=True)
+    with LayoutDir(str(path) + "-2", source=str(path)):
         pass
 
 
 def test_the_same_blob_from_many_threads_is_kept_once(path):
-    with FolderOutput(str(path)) as out:
+    with LayoutDir(str(path)) as out:
         with ThreadPoolExecutor(4) as pool:
             for data in [b"one", b"two"] * 20:
                 pool.submit(out.put, Digest.of(data), Data(data))
@@ -251,7 +251,7 @@ def test_the_same_blob_from_many_threads_is_kept_once(path):
 
 
 def test_blobs_are_named_when_their_digest_is_known(path):
-    with FolderOutput(str(path)) as out:
+    with LayoutDir(str(path)) as out:
         writer = out.new_blob()
         for part in (b"on", memoryview(b"e")):
             writer.write(part)
@@ -287,7 +287,7 @@ def test_a_whole_file_is_cloned_where_the_file_system_can(tmp_path, path, monkey
         return True
 
     monkeypatch.setattr("convert.writer.dest.staging.clone", clone)
-    with source.open("rb") as file, FolderOutput(str(path)) as out:
+    with source.open("rb") as file, LayoutDir(str(path)) as out:
         content = Whole(b"data" * 1000)
         content.fixed = fixed
         told = []
@@ -339,7 +339,7 @@ def test_a_failed_sync_leaves_what_was(tmp_path, path, monkeypatch):
     def fail(_):
         raise OSError(5, "Input/output error")
 
-    with FolderOutput(str(path)) as out:
+    with LayoutDir(str(path)) as out:
         fill(out, b"one")
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(StorageError, match="Input/output error"):
@@ -397,7 +397,7 @@ def test_a_document_that_cannot_be_read_is_not_called_damaged(path, name, monkey
 
     monkeypatch.setattr(os, "open", failing)
     with pytest.raises(StorageError, match="Input/output error"):
-        FolderOutput(str(path), force=True)
+        LayoutDir(str(path), force=True)
 
 
 @pytest.mark.parametrize("name", ["../precious", "precious", ".", "blobs/../../precious"])

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +18,11 @@ from hypothesis import strategies as st
 from convert.archive.blob import SliceBlob
 from convert.archive.tar_writer import END, Item, header, padding
 from convert.errors import DestinationExistsError, DigestMismatchError, InputError, StorageError, UsageError
+from convert.layer.pool import Pool
 from convert.model.digest import Digest
-from convert.writer.dest.tar_file import FileTar, StreamTar, open_tar
+from convert.writer.dest.tar_file import TarFile
+from convert.writer.dest.tar_stream import TarStream
+from convert.writer.destination import open_tar
 
 
 class Data:
@@ -73,7 +75,7 @@ class InFile(Data):
 
 @pytest.fixture
 def pool():
-    with ThreadPoolExecutor(3) as executor:
+    with Pool(3) as executor:
         yield executor
 
 
@@ -124,7 +126,7 @@ def test_the_bytes_do_not_depend_on_what_was_known(tmp_path, shape):
     items.append(Item("d", "dir", 0o755))
     wanted = expected(items)
     path = tmp_path / "t.tar"
-    with ThreadPoolExecutor(2) as pool:
+    with Pool(2) as pool:
         assert written(path, items, pool) == wanted
         path.unlink()
         assert streamed(items, pool) == wanted
@@ -390,8 +392,8 @@ class TestDestination:
     def test_standard_output_by_its_path_stays_where_it_stands(self, tmp_path):
         """`>> file` with DEST /dev/stdout appends, as `-` does."""
         code = (
-            "from concurrent.futures import ThreadPoolExecutor as P\n"
-            "from convert.writer.dest.tar_file import open_tar\n"
+            "from convert.layer.pool import Pool as P\n"
+            "from convert.writer.destination import open_tar\n"
             "with P(1) as p, open_tar({!r}) as out: out.write([], p); out.commit()\n"
         )
         for name in ("/dev/stdout", "/dev/fd/1", "-"):
@@ -465,7 +467,7 @@ class TestStream:
             with writer.finish(Digest.of(b"blob")).open() as stream:
                 assert stream.read() == b"blob"
         assert os.listdir(tmp_path) == []
-        assert isinstance(tar, StreamTar)
+        assert isinstance(tar, TarStream)
 
 
 @contextmanager
@@ -509,4 +511,4 @@ def test_short_writes_are_carried_on(tmp_path, pool, monkeypatch):
 
 def test_a_file_tar_knows_its_kind(tmp_path):
     with open_tar(str(tmp_path / "t")) as out:
-        assert isinstance(out, FileTar)
+        assert isinstance(out, TarFile)

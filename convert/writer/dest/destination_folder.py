@@ -1,0 +1,126 @@
+"""The destination of a layout as it is when the run begins: looked at once, opened once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from convert.archive import atomic, folders, temporary
+from convert.archive.access import Access
+from convert.archive.entry import Entry
+from convert.errors import DestinationExistsError
+from convert.writer.dest.replaceable import INDEX, LAYOUT, check_replaceable
+
+if TYPE_CHECKING:
+    from convert.errors import StorageError
+
+
+class DestinationFolder:
+    """What is at the destination of a layout when the run begins.
+
+    `fd` is the open folder there, -1 where there is none.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open the folder that `path` lies in.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        self.path = path
+        self.fd = -1
+        self.place = folders.Place(path)
+        self._entry: Entry | None = None
+
+    def look(self) -> os.stat_result | None:
+        """Return the status of what is there, None if nothing is; remember what it is.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        self._entry = Entry(self.place)
+        return self._entry.status
+
+    def open(self) -> None:
+        """Open the folder that is there.
+
+        Raises:
+            OSError: the system refuses.
+            StorageError: it was moved or replaced meanwhile.
+        """
+        self.fd = folders.open_folder(self.place.folder, self.place.name)
+        self.check_in_place("nothing was written")
+
+    def close(self) -> None:
+        """Close everything, which ends the lock."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        if self._entry is not None:
+            self._entry.close()
+        self.place.close()
+
+    def lock(self) -> bool:
+        """Lock the folder; return False if another imgconv has locked it."""
+        try:
+            return temporary.lock(self.fd)
+        except OSError:  # a file system without locks
+            return True
+
+    def entries(self) -> tuple[list[str], bool]:
+        """Return the names in the folder but temporary files, and whether there are any of those."""
+        names = os.listdir(self.fd)
+        entries = [name for name in names if not temporary.is_temporary(name)]
+        return entries, len(entries) < len(names)
+
+    def has_layout_file(self) -> bool:
+        """Whether a regular file `oci-layout` is in the folder."""
+        status = folders.status_of(self.fd, LAYOUT)
+        return status is not None and atomic.is_regular(status)
+
+    def exists_error(self) -> DestinationExistsError:
+        """Return the error for a destination that may not be replaced."""
+        msg = "the destination exists already"
+        return DestinationExistsError(msg, file=self.path, hint="--force replaces a layout, --append adds to it")
+
+    def changed_error(self, outcome: str = "nothing was replaced") -> StorageError:
+        """Return the error for a destination that is no longer what it was; `outcome` states what was done."""
+        return atomic.changed(self.path, outcome)
+
+    def is_unchanged(self) -> bool:
+        """Whether what is at the destination is what was there at the start."""
+        return self._entry is not None and self._entry.is_unchanged()
+
+    def is_old(self, folder: int, name: str) -> bool:
+        """Whether a name in a folder stands for what was at the destination at the start."""
+        return self._entry is not None and self._entry.is_at(folder, name)
+
+    def check_in_place(self, outcome: str) -> None:
+        """Check that the destination still names the folder that was opened.
+
+        Raises:
+            StorageError: it does not.
+        """
+        opened = folders.is_entry(self.fd, self.place.folder, self.place.name)
+        if not (opened and self.is_old(self.place.folder, self.place.name)):
+            raise self.changed_error(outcome)
+
+    def check_layout(self) -> None:
+        """Check that the folder that was opened is a layout, and holds nothing else.
+
+        Raises:
+            DestinationExistsError: it is not.
+            StorageError: another run is replacing it.
+        """
+        try:
+            check_replaceable(self.fd, self.path)
+        except (DestinationExistsError, OSError):
+            self.check_in_place("nothing was replaced")
+            raise
+
+    def access(self) -> tuple[Access, Access]:
+        """Return mode and owner of the old layout: of its folders, and of its files."""
+        if self._entry is None or self._entry.access is None:
+            raise self.changed_error()
+        index = os.stat(INDEX, dir_fd=self.fd, follow_symlinks=False)
+        return self._entry.access, Access.of(self.fd, INDEX, index)
