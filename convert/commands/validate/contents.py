@@ -1,38 +1,35 @@
-"""The bytes of blobs and layers: each read once, on all cores, and held against all that names them."""
+"""Read each blob and layer once, on all cores, and compare it with every document that names it."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from convert.codec import decompress
-from convert.errors import InputError, UnsafeInputError
+from convert.layer.blob_facts import BlobFacts, read_blob
 from convert.layer.pool import Pool
-from convert.layer.tar_check import LayerFaults, scan
-from convert.limits import MAX_LAYER_NAMES, MAX_LAYER_SIZE
+from convert.limits import MAX_LAYER_NAMES
 from convert.model import mediatype
-from convert.model.digest import Digest
 from convert.reader.findings import Severity, refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from convert.model.blob import Blob
+    from convert.model.digest import Digest
     from convert.reader.findings import Findings
 
 
-#: Blobs whose results are held at a time: a future and what reading showed take kilobytes.
+#: Blobs whose results are held at a time: a future and the facts of a blob take kilobytes.
 _AT_ONCE: Final = 4096
-#: Blobs below so many bytes are read so many by one task, because a task costs as much as reading one.
+#: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
 _SMALL: Final = 64 << 10
 _TOGETHER: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a document says about a blob, and where it says so.
+    """What a document states about a blob, and where.
 
     `diff_ids` are those of which the blob has to be one. `rule` is what is broken
     where digest or size are others; a claim under `layer-sources` describes a
@@ -53,7 +50,7 @@ class Claim:
 
     @property
     def by(self) -> str:
-        """Where it is said."""
+        """Where it is stated."""
         return f"{self.named_by} at {self.place}" if self.place else self.named_by
 
 
@@ -65,31 +62,11 @@ class _Job:
     member: str
     claims: dict[Claim, None] = field(default_factory=dict)
 
-    @property
-    def unpacks(self) -> bool:
-        return any(claim.diff_ids or claim.layer for claim in self.claims)
-
-    def algorithms(self) -> list[str]:
+    def read(self) -> BlobFacts:
         digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
-        return sorted({"sha256", *(digest.algorithm for digest in digests)})
-
-
-@dataclass(slots=True)
-class _Read:
-    """What reading a blob showed: its size, its digests, those of what it unpacks to.
-
-    `trailing` counts the bytes behind the compressed stream, `tar` are the faults
-    of what it unpacks to.
-    """
-
-    size: int = 0
-    compression: str = ""
-    stored: Mapping[str, Digest] = field(default_factory=dict)
-    plain: Mapping[str, Digest] = field(default_factory=dict)
-    trailing: int = 0
-    tar: LayerFaults = field(default_factory=LayerFaults)
-    damage: InputError | None = None
-    unread: InputError | None = None
+        algorithms = sorted({"sha256", *(digest.algorithm for digest in digests)})
+        unpack = any(claim.diff_ids or claim.layer for claim in self.claims)
+        return read_blob(self.blob, algorithms, unpack=unpack, where=self.member)
 
 
 class Contents:
@@ -102,7 +79,7 @@ class Contents:
         self._others: list[tuple[Iterable[str], Callable[[str], tuple[Blob, Claim] | None]]] = []
 
     def claim(self, blob: Blob, member: str, claim: Claim) -> None:
-        """Note what a document says of a blob."""
+        """Add what a document states about a blob."""
         self._jobs.setdefault(blob, _Job(blob, member)).claims.setdefault(claim)
 
     def knows(self, blob: Blob) -> bool:
@@ -115,14 +92,14 @@ class Contents:
         return job is not None and any(claim.digest is not None for claim in job.claims)
 
     def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
-        """Note members of which there may be hundreds of thousands.
+        """Add members of which there may be hundreds of thousands.
 
-        What `look` says of each is asked for only when its turn has come.
+        `look` returns what is stated about one; it is called only when that one is read.
         """
         self._others.append((members, look))
 
     def check(self, jobs: int) -> None:
-        """Read every blob with `jobs` threads and report what is not as claimed.
+        """Read every blob with `jobs` threads and report what differs from its claims.
 
         Raises:
             StorageError: reading failed.
@@ -138,9 +115,9 @@ class Contents:
         large = [job for job in order if (job.blob.size or 0) >= _SMALL]
         small = order[len(large) :]
         tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        results: dict[_Job, _Read] = {}
-        for jobs, read in zip(tasks, pool.map(_read_all, tasks), strict=True):
-            results.update(zip(jobs, read, strict=True))
+        results: dict[_Job, BlobFacts] = {}
+        for jobs, facts in zip(tasks, pool.map(lambda jobs: [job.read() for job in jobs], tasks), strict=True):
+            results.update(zip(jobs, facts, strict=True))
         for job in work:
             self._report(job, results[job])
 
@@ -150,7 +127,7 @@ class Contents:
                 if (found := look(member)) is not None:
                     yield _Job(found[0], member, {found[1]: None})
 
-    def _report(self, job: _Job, read: _Read) -> None:
+    def _report(self, job: _Job, read: BlobFacts) -> None:
         add = self._findings.add
         if read.unread is not None:
             add("damaged", read.unread.message, member=job.member)
@@ -176,8 +153,8 @@ class Contents:
             if claim.diff_ids and read.damage is None:
                 self._diff_id(job, read, claim)
 
-    def _layer(self, job: _Job, read: _Read) -> None:
-        """Report what is wrong with a layer whoever names it."""
+    def _layer(self, job: _Job, read: BlobFacts) -> None:
+        """Report what is wrong with a layer, whichever document names it."""
         add, tar = self._findings.add, read.tar
         if tar.broken:
             add("layer-tar", f"{tar.broken}; no engine unpacks it", member=job.member)
@@ -196,92 +173,10 @@ class Contents:
             message = f"has {read.trailing} bytes {where}; {refused('layer-trailing')}"
             add("layer-trailing", message, member=job.member)
 
-    def _diff_id(self, job: _Job, read: _Read, claim: Claim) -> None:
+    def _diff_id(self, job: _Job, read: BlobFacts, claim: Claim) -> None:
         if any(read.plain[wanted.algorithm] == wanted for wanted in claim.diff_ids):
             return
         verb = "unpacks to" if read.compression else "is"
         got = read.plain[claim.diff_ids[0].algorithm]
         wanted = f"the DiffID {claim.diff_ids[0]}" if len(claim.diff_ids) == 1 else "other DiffIDs"
         self._findings.add("diff-id", f"{verb} {got}, {claim.by} has {wanted}", member=job.member)
-
-
-def _read_all(jobs: list[_Job]) -> list[_Read]:
-    return [_read(job) for job in jobs]
-
-
-def _read(job: _Job) -> _Read:
-    """Read one blob to its end, hashing it and what it unpacks to in one pass."""
-    read = _Read()
-    stored = _Hashers(job.algorithms())
-    try:
-        with job.blob.open() as stream:
-            chunks = decompress.read_chunks(stream)
-            first = next(chunks, b"")
-            while len(first) < decompress.SNIFF_SIZE and (more := next(chunks, b"")):
-                first += more
-            read.compression = decompress.sniff(first[: decompress.SNIFF_SIZE])
-            raw = stored.passing(itertools.chain([first], chunks))
-            if job.unpacks and read.compression:
-                _unpack(job, read, raw)
-            elif job.unpacks:
-                read.tar = scan(raw)
-            # A damaged stream has a digest all the same.
-            for _ in raw:
-                pass
-    except InputError as error:
-        read.unread = error
-        return read
-    read.size = stored.size
-    read.stored = stored.digests()
-    if not read.compression:
-        read.plain = read.stored
-    return read
-
-
-def _unpack(job: _Job, read: _Read, raw: Iterator[bytes]) -> None:
-    """Read what a compressed blob unpacks to, to its end or to the first damage."""
-
-    def behind(size: int) -> None:
-        read.trailing = size
-
-    plain = _Hashers(job.algorithms())
-    chunks = plain.passing(decompress.plain_chunks(raw, read.compression, where=job.member, behind=behind))
-    try:
-        read.tar = scan(_bounded(chunks))
-        for _ in _bounded(chunks, plain.size):
-            pass
-        read.plain = plain.digests()
-    except InputError as error:
-        read.damage = error
-
-
-def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
-    """Yield the chunks of a layer of which `size` bytes were read.
-
-    Raises:
-        UnsafeInputError: it is larger than any layer may be.
-    """
-    for chunk in chunks:
-        size += len(chunk)
-        if size > MAX_LAYER_SIZE:
-            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
-        yield chunk
-
-
-class _Hashers:
-    """Digests of one stream under several algorithms, and its size."""
-
-    def __init__(self, algorithms: list[str]) -> None:
-        self.size = 0
-        self._hashers = {name: hashlib.new(name) for name in algorithms}
-
-    def passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield the chunks, hashed."""
-        for chunk in chunks:
-            self.size += len(chunk)
-            for hasher in self._hashers.values():
-                hasher.update(chunk)
-            yield chunk
-
-    def digests(self) -> dict[str, Digest]:
-        return {name: Digest(name, hasher.hexdigest()) for name, hasher in self._hashers.items()}

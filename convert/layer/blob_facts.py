@@ -1,0 +1,123 @@
+"""Read a blob once for all that `validate` compares: its size, its digests, what it unpacks to, and its tar."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from convert.codec import decompress
+from convert.errors import InputError, UnsafeInputError
+from convert.layer.tar_check import LayerFaults, scan
+from convert.limits import MAX_LAYER_SIZE
+from convert.model.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from convert.model.blob import Blob
+
+
+@dataclass(slots=True)
+class BlobFacts:
+    """What reading a blob showed: its size, its digests by algorithm, and those of what it unpacks to.
+
+    `compression` is "" where it is not compressed. `trailing` counts the bytes behind the
+    compressed stream, `tar` are the faults of what it unpacks to. `damage` is why it does
+    not unpack, `unread` why it could not be read at all.
+    """
+
+    size: int = 0
+    compression: str = ""
+    stored: Mapping[str, Digest] = field(default_factory=dict)
+    plain: Mapping[str, Digest] = field(default_factory=dict)
+    trailing: int = 0
+    tar: LayerFaults = field(default_factory=LayerFaults)
+    damage: InputError | None = None
+    unread: InputError | None = None
+
+
+def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str) -> BlobFacts:
+    """Read a blob to its end, hashing it, and with `unpack` what it unpacks to, in one pass.
+
+    Faults of the blob are facts, never raised; `where` names it in them.
+
+    Raises:
+        StorageError: reading failed.
+    """
+    facts = BlobFacts()
+    stored = _Hashers(algorithms)
+    try:
+        with blob.open() as stream:
+            chunks = decompress.read_chunks(stream)
+            first = next(chunks, b"")
+            while len(first) < decompress.SNIFF_SIZE and (more := next(chunks, b"")):
+                first += more
+            facts.compression = decompress.sniff(first[: decompress.SNIFF_SIZE])
+            raw = stored.pass_through(itertools.chain([first], chunks))
+            if unpack and facts.compression:
+                _unpack(facts, raw, algorithms, where)
+            elif unpack:
+                facts.tar = scan(raw)
+            # A damaged stream has a digest all the same.
+            for _ in raw:
+                pass
+    except InputError as error:
+        facts.unread = error
+        return facts
+    facts.size = stored.size
+    facts.stored = stored.digests()
+    if not facts.compression:
+        facts.plain = facts.stored
+    return facts
+
+
+def _unpack(facts: BlobFacts, raw: Iterator[bytes], algorithms: Sequence[str], where: str) -> None:
+    """Read what a compressed blob unpacks to, to its end or to the first damage."""
+
+    def count_trailing(size: int) -> None:
+        facts.trailing = size
+
+    plain = _Hashers(algorithms)
+    unpacked = decompress.plain_chunks(raw, facts.compression, where=where, behind=count_trailing)
+    chunks = plain.pass_through(unpacked)
+    try:
+        facts.tar = scan(_bounded(chunks))
+        for _ in _bounded(chunks, plain.size):
+            pass
+        facts.plain = plain.digests()
+    except InputError as error:
+        facts.damage = error
+
+
+def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
+    """Yield the chunks of a layer of which `size` bytes were read.
+
+    Raises:
+        UnsafeInputError: it is larger than any layer may be.
+    """
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_LAYER_SIZE:
+            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
+        yield chunk
+
+
+class _Hashers:
+    """Digests of one stream under several algorithms, and its size."""
+
+    def __init__(self, algorithms: Sequence[str]) -> None:
+        self.size = 0
+        self._hashers = {name: hashlib.new(name) for name in algorithms}
+
+    def pass_through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the chunks, hashed."""
+        for chunk in chunks:
+            self.size += len(chunk)
+            for hasher in self._hashers.values():
+                hasher.update(chunk)
+            yield chunk
+
+    def digests(self) -> dict[str, Digest]:
+        return {name: Digest(name, hasher.hexdigest()) for name, hasher in self._hashers.items()}
