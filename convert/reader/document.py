@@ -84,11 +84,19 @@ class Reading:
             UnsafeInputError: larger than a document may be, a bad link, or more
                 documents than a source may have.
         """
-        if self._size > MAX_ALL_DOCUMENTS_SIZE:
-            raise UnsafeInputError(f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes", file=self.file)
+        self.check_size()
         raw = self.tree.read(member)
         self._size += len(raw)
         return raw
+
+    def check_size(self) -> None:
+        """Check that the documents read so far are not too large together.
+
+        Raises:
+            UnsafeInputError: they are.
+        """
+        if self._size > MAX_ALL_DOCUMENTS_SIZE:
+            raise UnsafeInputError(f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes", file=self.file)
 
     def read_named(self, member: str, digest: Digest, size: int) -> bytes:
         """Return a document's bytes, verified against the descriptor that names it.
@@ -102,12 +110,17 @@ class Reading:
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return the JSON value of a document, strictly read."""
-        self._count_values(b"")
+        self.count_values(b"")
         value = strict.parse(raw, where=self.file, member=member)
-        self._count_values(raw)
+        self.count_values(raw)
         return value
 
-    def _count_values(self, raw: bytes) -> None:
+    def count_values(self, raw: bytes) -> None:
+        """Count the values of a document.
+
+        Raises:
+            UnsafeInputError: more than a source may have.
+        """
         self._values += raw.count(b",") + raw.count(b"[") + raw.count(b"{")
         if self._values > MAX_ALL_VALUES:
             raise UnsafeInputError(f"its documents have more than {MAX_ALL_VALUES} values", file=self.file)
@@ -122,9 +135,9 @@ class Reading:
         known = self._configs.get(digest)
         if known is not None:
             return known
-        self._count_values(b"")
+        self.count_values(b"")
         config = Config.parse(raw, where=self.file, member=member)
-        self._count_values(raw)
+        self.count_values(raw)
         self._configs[digest] = config
         return config
 

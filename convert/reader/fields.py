@@ -7,7 +7,7 @@ these archives is written in Go.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from convert.errors import FormatError
 from convert.jsonio import strict
@@ -62,15 +62,43 @@ class Fields:
         self._value: dict[str, Any] = value
         self._document = document
         self._path = path
-        # Made when the first field is read: the keys of a map are data and never fold.
+        # Created when the first field is read: the keys of a map are data and never fold.
         self._keys: strict.Keys | None = None
 
-    def _at(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
+    @property
+    def member(self) -> str:
+        """The document's name in the source."""
+        return self._document.member
+
+    @property
+    def path(self) -> str:
+        """Where this object stands in its document, "" for the document itself."""
+        return self._path
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The JSON object itself, for keys that are data."""
+        return self._value
 
     def place(self, key: str) -> str:
         """Return the path of a key inside its document, for messages."""
-        return self._at(key)
+        return f"{self._path}.{key}" if self._path else key
+
+    def _refuse(self, key: str, expected: str) -> None:
+        """Refuse a value of the wrong type; the value reads as absent where this returns.
+
+        Raises:
+            FormatError: always, here.
+        """
+        self.fail(key, expected)
+
+    def _below(self, value: Any, path: str) -> Self | None:
+        """Return an object inside this one, None for another value that reads as absent.
+
+        Raises:
+            FormatError: it is not an object.
+        """
+        return type(self)(value, self._document, path)
 
     def get(self, key: str) -> Any:
         """Return the raw value of a key, None where absent or null.
@@ -96,14 +124,15 @@ class Fields:
 
     def fail(self, key: str, expected: str) -> NoReturn:
         """Raise a FormatError about a key."""
-        self._document.fail(self._at(key), expected)
+        self._document.fail(self.place(key), expected)
 
     def text(self, key: str) -> str | None:
         """Return a string."""
         value = self.get(key)
-        if value is not None and not isinstance(value, str):
-            self.fail(key, "expected a string")
-        return value
+        if value is None or isinstance(value, str):
+            return value
+        self._refuse(key, "expected a string")
+        return None
 
     def required_text(self, key: str) -> str:
         """Return a string that must be there."""
@@ -113,37 +142,44 @@ class Fields:
         return value
 
     def integer(self, key: str) -> int | None:
-        """Return an int64, as Go reads one; `1.0` and `true` are none."""
+        """Return an int64, as Go reads one; neither `1.0` nor `true` is one."""
         value = self.get(key)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            self.fail(key, "expected a whole number")
-        if value is not None and value not in INT64:
-            self.fail(key, "expected a number of 64 bits")
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            self._refuse(key, "expected a whole number")
+            return None
+        if value not in INT64:
+            self._refuse(key, "expected a number of 64 bits")
         return value
 
     def array(self, key: str) -> list[Any] | None:
         """Return an array."""
         value = self.get(key)
-        if value is not None and not isinstance(value, list):
-            self.fail(key, "expected an array")
-        return value
+        if value is None or isinstance(value, list):
+            return value
+        self._refuse(key, "expected an array")
+        return None
 
     def strings(self, key: str) -> list[str] | None:
         """Return an array of strings."""
         value = self.array(key)
         if value is not None and not all(isinstance(item, str) for item in value):
-            self.fail(key, "expected an array of strings")
+            self._refuse(key, "expected an array of strings")
+            return [item for item in value if isinstance(item, str)]
         return value
 
-    def objects(self, key: str) -> Iterator[Fields]:
+    def objects(self, key: str) -> Iterator[Self]:
         """Yield the objects of an array; nothing where it is absent."""
         for number, value in enumerate(self.array(key) or ()):
-            yield Fields(value, self._document, f"{self._at(key)}[{number}]")
+            found = self._below(value, f"{self.place(key)}[{number}]")
+            if found is not None:
+                yield found
 
-    def object(self, key: str) -> Fields | None:
+    def object(self, key: str) -> Self | None:
         """Return an object."""
         value = self.get(key)
-        return None if value is None else Fields(value, self._document, self._at(key))
+        return None if value is None else self._below(value, self.place(key))
 
     def string_map(self, key: str) -> dict[str, str]:
         """Return an object whose values are strings; empty where absent."""
@@ -154,11 +190,12 @@ class Fields:
         for key, value in self._value.items():
             yield key, self._string_map(key, value)
 
-    def all_objects(self) -> Iterator[tuple[str, Fields]]:
-        """Yield every key, which is data here, and the object under it; null is passed over."""
+    def all_objects(self) -> Iterator[tuple[str, Self]]:
+        """Yield every key, which is data here, and the object under it; null is skipped."""
         for key, value in self._value.items():
-            if value is not None:
-                yield key, Fields(value, self._document, self._at(key))
+            found = None if value is None else self._below(value, self.place(key))
+            if found is not None:
+                yield key, found
 
     def _string_map(self, key: str, value: Any) -> dict[str, str]:
         if value is None:
@@ -177,7 +214,7 @@ class Fields:
             return Digest.parse(text)
         except FormatError as error:
             raise FormatError(
-                f"{self._at(key)}: {error.message}",
+                f"{self.place(key)}: {error.message}",
                 file=self._document.file,
                 member=self._document.member,
             ) from None

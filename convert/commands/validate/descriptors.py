@@ -44,7 +44,7 @@ class Described:
     @property
     def claim(self) -> Claim:
         """What the descriptor says of its blob."""
-        return Claim(self.view.member, self.view.at, digest=self.digest, size=self.size, media_type=self.media_type)
+        return Claim(self.view.member, self.view.path, digest=self.digest, size=self.size, media_type=self.media_type)
 
 
 def check_folder(checked: Checked) -> None:
@@ -68,7 +68,7 @@ def check_empty_json(checked: Checked, described: Described) -> None:
     other = described.digest.algorithm == "sha256" and described.digest != Digest.of(_EMPTY_JSON)
     if other or described.size != len(_EMPTY_JSON):
         message = f"is not {{}}, though its type is {mediatype.OCI_EMPTY}"
-        checked.findings.add("empty-json", message, member=described.view.member, place=described.view.at)
+        checked.findings.add("empty-json", message, member=described.view.member, place=described.view.path)
 
 
 def check_zstd(checked: Checked, manifest: View, media_type: str, layers: Iterable[Described | None]) -> None:
@@ -90,6 +90,6 @@ def check_zstd(checked: Checked, manifest: View, media_type: str, layers: Iterab
             "docker-zstd",
             f"is {layer.media_type}{where}; refused by {refused_by}",
             member=manifest.member,
-            place=layer.view.at,
+            place=layer.view.path,
             refused_by=refused_by,
         )

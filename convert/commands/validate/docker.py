@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive.tree import names_nothing
 from convert.commands.validate.configs import read_config
 from convert.commands.validate.contents import Claim
-from convert.commands.validate.documents import View
 from convert.commands.validate.layout import Layout
 from convert.errors import FormatError
 from convert.jsonio import schema
@@ -20,7 +19,7 @@ from convert.reader.findings import Severity, shown
 
 if TYPE_CHECKING:
     from convert.commands.validate.contents import Contents
-    from convert.commands.validate.documents import Checked
+    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
     from convert.model.config import Config
 
@@ -58,12 +57,12 @@ def check_docker(checked: Checked, contents: Contents, layout: Layout | None = N
     if value is None:
         checked.findings.add("no-images", "is null, so it names no image", member=MEMBER, severity=Severity.ERROR)
         return None
-    checked.meet(value, MEMBER, schema.DOCKER_MANIFEST)
+    checked.check_schema(value, MEMBER, schema.DOCKER_MANIFEST)
     if value == []:
         checked.findings.add("no-images", "is an empty list", member=MEMBER)
     elements = value if isinstance(value, list) else []
     items = [
-        _item(checked, contents, View(element, checked, MEMBER, f"[{number}]"), layout)
+        _item(checked, contents, checked.fields(element, MEMBER, f"[{number}]"), layout)
         for number, element in enumerate(elements)
         if isinstance(element, dict)
     ]
@@ -74,9 +73,9 @@ def check_docker(checked: Checked, contents: Contents, layout: Layout | None = N
 
 def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> Item:
     config = _config(checked, contents, view)
-    names = tuple(view.texts("Layers"))
+    names = tuple(view.strings("Layers") or ())
     checked.count_layers(len(names))
-    sources = _layer_sources(view, config)
+    sources = _layer_sources(checked, view, config)
     matching = config is not None and len(names) == len(config.diff_ids)
     opaque = config is not None and config.digest in layout.opaque
     if config is not None and not matching and not opaque:
@@ -103,7 +102,7 @@ def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> I
             contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else (), layer=True))
         blobs.append(blob)
         _check_source(contents, name, blob, sources.get(diff_id) if diff_id else None)
-    return Item(view.at, config, names, tuple(blobs), tuple(_references(checked, view)))
+    return Item(view.path, config, names, tuple(blobs), tuple(_references(checked, view)))
 
 
 def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
@@ -140,8 +139,8 @@ def _missing_layer(checked: Checked, name: str, place: str, source: View | None)
         checked.findings.add(
             "missing", "this layer has no name, so it is not in the archive", member=MEMBER, place=place
         )
-    elif source is not None and source.texts("urls"):
-        message = f"is not in the source, it lives at {source.texts('urls')[0]}"
+    elif source is not None and (urls := source.strings("urls")):
+        message = f"is not in the source, it lives at {urls[0]}"
         checked.findings.add("absent-layer", message, member=name)
     else:
         _missing(checked, name, place)
@@ -150,21 +149,17 @@ def _missing_layer(checked: Checked, name: str, place: str, source: View | None)
 # -- LayerSources ------------------------------------------------------------------
 
 
-def _layer_sources(view: View, config: Config | None) -> dict[Digest, View]:
+def _layer_sources(checked: Checked, view: View, config: Config | None) -> dict[Digest, View]:
     """Return the descriptors by DiffID: Docker 25 writes all of them (docs/formats-docker.md#docker-25-and-later)."""
     sources = view.object("LayerSources")
     if sources is None or config is None:
         return {}
-    found = {}
     named = {str(diff_id) for diff_id in config.diff_ids}
-    for key, source in sources.all_objects():
+    for key in sources.value:
         if key not in named:
-            sources.checked.findings.add(
-                "layer-sources", f"{key} is no DiffID of {config.member}", member=MEMBER, place=sources.at
-            )
-        elif source is not None:
-            found[Digest.parse(key)] = source
-    return found
+            message = f"{key} is not a DiffID of {config.member}"
+            checked.findings.add("layer-sources", message, member=MEMBER, place=sources.path)
+    return {Digest.parse(key): source for key, source in sources.all_objects() if key in named}
 
 
 def _check_source(contents: Contents, name: str, blob: Blob | None, source: View | None) -> None:
@@ -182,7 +177,7 @@ def _check_source(contents: Contents, name: str, blob: Blob | None, source: View
     except FormatError:
         return
     size, foreign = source.integer("size"), mediatype.is_nondistributable(media_type)
-    claim = Claim(MEMBER, source.at, digest, size, media_type=media_type, rule="layer-sources", foreign=foreign)
+    claim = Claim(MEMBER, source.path, digest, size, media_type=media_type, rule="layer-sources", foreign=foreign)
     contents.claim(blob, name, claim)
 
 
@@ -192,7 +187,7 @@ def _check_source(contents: Contents, name: str, blob: Blob | None, source: View
 def _references(checked: Checked, view: View) -> list[Reference]:
     """Return the RepoTags as references; Docker's load needs each to parse and to have a tag."""
     found = []
-    for number, text in enumerate(view.items("RepoTags")):
+    for number, text in enumerate(view.array("RepoTags") or ()):
         if not isinstance(text, str):
             continue
         place = f"{view.place('RepoTags')}[{number}]"
@@ -226,7 +221,7 @@ def _check_parents(checked: Checked, elements: list[Any], items: list[Item]) -> 
     ids = {str(item.config.digest) for item in items if item.config is not None}
     for number, element in enumerate(elements):
         if isinstance(element, dict):
-            parent = View(element, checked, MEMBER, f"[{number}]").text("Parent")
+            parent = checked.fields(element, MEMBER, f"[{number}]").text("Parent")
             if parent and parent not in ids:
                 checked.findings.add(
                     "parent", f"{parent} is no image of the source", member=MEMBER, place=f"[{number}].Parent"

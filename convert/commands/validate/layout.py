@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from convert.commands.validate.configs import read_config
 from convert.commands.validate.contents import Claim
 from convert.commands.validate.descriptors import Described, check_empty_json, check_folder, check_zstd
-from convert.commands.validate.documents import View
 from convert.errors import FormatError, InputError
 from convert.identity.manifest import is_made_up
 from convert.jsonio import schema
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convert.commands.validate.contents import Contents
-    from convert.commands.validate.documents import Checked
+    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
 
 MEMBER: Final = "index.json"
@@ -136,10 +135,10 @@ class _Layout:
         tops = []
         if index is not None:
             self._one_kind(index, mediatype.OCI_INDEX)
-            if not index.spelled("manifests") and not self._checked.findings.blames(MEMBER):
+            if not index.has("manifests") and not self._checked.findings.blames(MEMBER):
                 self._checked.findings.add("no-images", "has no list of manifests", member=MEMBER, place="manifests")
             for view in index.objects("manifests"):
-                top = Top(view.at, self._name(view))
+                top = Top(view.path, self._name(view))
                 described = self._described(view)
                 if described is not None:
                     top.images = self._node(described, 1)
@@ -174,7 +173,7 @@ class _Layout:
             # containerd writes so what has a name by digest; the whole name stands beside it.
             usual = ref_name.startswith("@") and isinstance(full, str)
             severity = Severity.NOTE if usual else None
-            add("ref-name", message, member=MEMBER, place=view.at, severity=severity)
+            add("ref-name", message, member=MEMBER, place=view.path, severity=severity)
         text = full if isinstance(full, str) else ref_name
         if isinstance(text, str):
             self._unique(text, view)
@@ -192,8 +191,8 @@ class _Layout:
             return
         if (mine := view.object("platform")) and (its := first.object("platform")) and mine.value != its.value:
             return
-        message = f"{shown(text)} is the name of {first.at} too, which is another image; skopeo takes the first"
-        self._checked.findings.add("duplicate-name", message, member=MEMBER, place=view.at)
+        message = f"{shown(text)} is the name of {first.path} too, which is another image; skopeo takes the first"
+        self._checked.findings.add("duplicate-name", message, member=MEMBER, place=view.path)
 
     # -- descriptors ---------------------------------------------------------------
 
@@ -227,7 +226,7 @@ class _Layout:
 
     def _blob(self, described: Described) -> Blob | None:
         """Return what a descriptor names, its bytes to be checked; absent ones are said by the caller."""
-        blob = self._checked.find(described.member, place=described.view.at)
+        blob = self._checked.find(described.member, place=described.view.path)
         if blob is not None:
             self._contents.claim(blob, described.member, described.claim)
         return blob
@@ -236,7 +235,7 @@ class _Layout:
         return described.data is None and not self._checked.exists(described.member)
 
     def _missing(self, described: Described) -> None:
-        message = f"is not there, {described.view.member} names it at {described.view.at} ({described.media_type})"
+        message = f"is not there, {described.view.member} names it at {described.view.path} ({described.media_type})"
         self._checked.findings.add("missing", message, member=described.member)
 
     def _inline(self, described: Described) -> None:
@@ -244,7 +243,7 @@ class _Layout:
         if described.data is None or described.media_type == mediatype.OCI_EMPTY:
             return
         if not self._checked.exists(described.member):
-            where = f"{described.view.member} at {described.view.at}"
+            where = f"{described.view.member} at {described.view.path}"
             message = f"is not there, only {where} holds its content, in data; {refused('inline-only')}"
             self._checked.findings.add("inline-only", message, member=described.member)
 
@@ -280,7 +279,7 @@ class _Layout:
         if depth == 1 and described.view.object("platform") is None:
             self._missing(described)
             return
-        where = f"{described.view.member} names it at {described.view.at}"
+        where = f"{described.view.member} names it at {described.view.path}"
         self._checked.findings.add("absent-child", f"is not in the source, {where}", member=described.member)
 
     def _index(self, described: Described, depth: int) -> list[LayoutImage]:
@@ -310,8 +309,8 @@ class _Layout:
             return None
         inside = value.get("mediaType") if isinstance(value, dict) else None
         media_type = inside if isinstance(inside, str) and inside in kind else described.media_type
-        self._checked.meet(value, described.member, _SCHEMAS[media_type])
-        return View(value, self._checked, described.member) if isinstance(value, dict) else None
+        self._checked.check_schema(value, described.member, _SCHEMAS[media_type])
+        return self._checked.fields(value, described.member) if isinstance(value, dict) else None
 
     def _platform(self, view: View, images: list[LayoutImage]) -> None:
         """Hold the platform of a child's descriptor against the config's."""
@@ -321,7 +320,7 @@ class _Layout:
         claimed, actual = platform_of(dict(given.value)), images[0].config.platform
         if actual.os and actual.architecture and claimed.normalised[:2] != actual.normalised[:2]:
             message = f"is {claimed}, the config says {actual}"
-            self._checked.findings.add("platform", message, member=view.member, place=given.at)
+            self._checked.findings.add("platform", message, member=view.member, place=given.path)
 
     def _one_kind(self, view: View, media_type: str) -> None:
         """Check that a document is what its descriptor says and nothing else besides."""
@@ -335,7 +334,7 @@ class _Layout:
             add(rule, message, member=view.member, place="mediaType")
         kind, other = ("an index", "a manifest") if index else ("a manifest", "an index")
         for key in NOT_IN_INDEX if index else NOT_IN_MANIFEST:
-            if view.spelled(key):
+            if view.has(key):
                 message = f"a key of {other} in {kind}: some tools would take it for that"
                 add("ambiguous", message, member=view.member, place=key)
 
@@ -406,7 +405,7 @@ class _Layout:
         self._inline(described)
         blob = self._blob(described)
         if blob is None and self._absent(described):
-            urls = described.view.texts("urls")
+            urls = described.view.strings("urls") or ()
             if mediatype.may_be_absent(described.media_type, urls):
                 message = f"is not in the source, it lives at {urls[0]}" if urls else "is not in the source"
                 self.absent_layers[described.member] = message
@@ -463,12 +462,12 @@ class _Layout:
         value = self._checked.parse(raw, member)
         if not isinstance(value, dict):
             return False
-        view = View(value, self._checked, member)
+        view = self._checked.fields(value, member)
         rootfs = view.object("rootfs")
-        if rootfs is not None and rootfs.items("diff_ids"):
+        if rootfs is not None and rootfs.array("diff_ids"):
             return False
         runs = not {view.text("os"), view.text("architecture")} & {None, "", "unknown"}
-        if runs and not artifact and (view.object("config") or view.items("history")):
+        if runs and not artifact and (view.object("config") or view.array("history")):
             # It says on what to run and what, so this is an image whose config is damaged.
             return False
         self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is no image", member=member)

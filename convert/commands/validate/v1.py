@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
+    from convert.reader.findings import Findings
 
 REPOSITORIES: Final = "repositories"
 VERSION: Final = b"1.0"
@@ -130,18 +131,17 @@ def _table(checked: Checked) -> dict[str, tuple[str, str]] | None:
     if raw is None:
         return None
     view = checked.view(raw, REPOSITORIES, schema.REPOSITORIES)
-    return dict(_rows(view)) if view is not None else None
+    return dict(_rows(view, checked.findings)) if view is not None else None
 
 
-def _rows(view: View) -> Iterator[tuple[str, tuple[str, str]]]:
-    for repository in view.keys():  # noqa: SIM118 - no mapping
-        tags = view.value[repository]
+def _rows(view: View, findings: Findings) -> Iterator[tuple[str, tuple[str, str]]]:
+    for repository, tags in view.items():
         for tag, top in tags.items() if isinstance(tags, dict) else ():
             text = f"{repository}:{tag}"
             try:
                 name = Reference.parse(text).full
             except FormatError as error:
-                view.checked.findings.add("repositories", error.message, member=REPOSITORIES, place=text)
+                findings.add("repositories", error.message, member=REPOSITORIES, place=text)
                 continue
             if isinstance(top, str):
                 yield name, (text, top)
@@ -293,7 +293,7 @@ def check_legacy(checked: Checked, contents: Contents) -> None:
     folders = V1Folders(checked)
     raw = checked.raw(REPOSITORIES)
     view = checked.view(raw, REPOSITORIES, schema.REPOSITORIES) if raw is not None else None
-    tops = dict(_rows(view)) if view is not None else {}
+    tops = dict(_rows(view, checked.findings)) if view is not None else {}
     for place, top in tops.values():
         if not _V1_ID.match(top):
             add("v1-id", f"{shown(top)} is no v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
