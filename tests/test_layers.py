@@ -56,7 +56,6 @@ EXCEPTIONS: dict[str, set] = {
         "convert.plan.dropped",
         "convert.plan.select",
         "convert.plan.transform",
-        "convert.writer.naming",
     },
 }
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.identity.engine_id import Engine, NamedImage
     from convert.layer.stored_digests import StoredDigests
-    from convert.model.image_set import ImageSet
+    from convert.model.image_set import ImageSet, SourceFormat
     from convert.reader.sink import Fault
 
 # The values of names.Engine, which is imported only when the command runs.
@@ -109,7 +109,13 @@ class _Answer:
     """The lines that `id` prints: ID, names, and the platform where names stand for several."""
 
     def __init__(
-        self, items: Sequence[NamedImage], engine: Engine, archive_format: str, layers: StoredDigests, *, damaged: bool
+        self,
+        items: Sequence[NamedImage],
+        engine: Engine,
+        archive_format: SourceFormat,
+        layers: StoredDigests,
+        *,
+        damaged: bool,
     ) -> None:
         from convert.identity.engine_id import engine_id
         from convert.report.inspect import is_image, platform_text

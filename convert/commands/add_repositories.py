@@ -147,7 +147,7 @@ def _changes(
         v1_ids=v1_ids,
     )
     existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None
-    return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of, held=held)
+    return additions_to(images, options, names=tree.names(), existing=existing, member_of=member_of, members=held)
 
 
 class _Held:

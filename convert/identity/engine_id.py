@@ -18,6 +18,7 @@ from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Artifact, Image, Index
+from convert.model.image_set import SourceFormat
 from convert.model.walk import leaves, node_digest
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def import_manifest(image: Image, layers: LayerDigests) -> bytes | None:
     return manifest.containerd_import_manifest(image.config, described)
 
 
-def containerd_id(item: NamedImage, archive_format: str, layers: LayerDigests) -> tuple[Digest | None, str]:
+def containerd_id(item: NamedImage, archive_format: SourceFormat, layers: LayerDigests) -> tuple[Digest | None, str]:
     """Return the digest that containerd gives what the names stand for, or why it has none.
 
     For an index that is the index's, whichever platform runs.
@@ -171,7 +172,7 @@ def containerd_id(item: NamedImage, archive_format: str, layers: LayerDigests) -
 
 
 def _containerd_id(
-    node: Node | None, described: Descriptor | None, archive_format: str, layers: LayerDigests
+    node: Node | None, described: Descriptor | None, archive_format: SourceFormat, layers: LayerDigests
 ) -> tuple[Digest | None, str]:
     if node is None:
         return (described.digest if described is not None else None), ""
@@ -179,9 +180,9 @@ def _containerd_id(
         return manifest_digest(node), ""
     if node.manifest is not None:
         return node.manifest.digest, ""
-    if archive_format == "docker-v1":
+    if archive_format == SourceFormat.DOCKER_V1:
         return None, NOT_LOADED
-    if archive_format in {"docker-save@25", "docker-oci"}:
+    if archive_format in {SourceFormat.DOCKER_SAVE_25, SourceFormat.DOCKER_OCI}:
         return None, NOT_LISTED
     if any(layer.blob is None for layer in node.layers):
         return None, LAYER_ABSENT
@@ -189,7 +190,9 @@ def _containerd_id(
     return (Digest.of(raw), "") if raw is not None else (None, UNREAD)
 
 
-def engine_id(item: NamedImage, engine: Engine, archive_format: str, layers: LayerDigests) -> tuple[Digest | None, str]:
+def engine_id(
+    item: NamedImage, engine: Engine, archive_format: SourceFormat, layers: LayerDigests
+) -> tuple[Digest | None, str]:
     """Return what an engine shows as the ID after it loaded the archive, or why it shows none."""
     if engine.shows_config:
         return image_id(item.node), ""

@@ -1,1 +1,1 @@
-"""The formats: one file for each that is written, one for each family that is read."""
+"""Writers: one module for each format, and the destinations that they write to (`dest/`)."""

@@ -1,7 +1,7 @@
 """Write crane's tarball: config, compressed layers, `manifest.json`, nothing else.
 
-go-containerregistry pkg/v1/tarball/write.go (docs/formats-crane.md#tarballs). crane
-writes several images in random order, here they stand in the source's.
+Source of the format: go-containerregistry pkg/v1/tarball/write.go (docs/formats-crane.md#tarballs).
+crane writes several images in random order; here they are in source order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME: Final = "crane"
 
 _MODE: Final = 0o644
-# The types for which crane writes another suffix; everything else is `.tar.gz`.
+#: Media types for which crane writes another suffix than `.tar.gz`.
 _SUFFIXES: Final = {
     mediatype.OCI_LAYER_ZSTD: ".tar.zst",
     mediatype.OCI_LAYER: ".tar",
@@ -42,11 +42,11 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     Raises:
         NotRepresentableError: no image, several platforms under one name, or one
             name for two images.
-        UsageError: `repositories` was asked for and no image has a name.
+        UsageError: `repositories` is requested and no image has a name.
     """
     named = single_images(images, NAME, options.warn)
     if any(_is_zstd(layer) for one in named for layer in one.image.layers):
-        options.warn("it has zstd layers, which crane pushes as gzip and Docker reads from 23 on (--recompress)")
+        options.warn("the result has zstd layers, which crane pushes as gzip and Docker reads since 23 (--recompress)")
     written: set[str] = set()
     for one in named:
         yield Item(_config_name(one), "file", _MODE, content=one.image.config.raw)

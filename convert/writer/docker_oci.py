@@ -1,7 +1,7 @@
-"""Write what Docker 29 saves from its containerd store: a layout that also has `manifest.json`.
+"""Write the format of `docker save` with the containerd store: a layout that also has `manifest.json`.
 
-Manifests, indexes and compressed layers stay as they are, and every Docker from
-1.10 on reads it (containerd core/images/archive/exporter.go with the options of
+Manifests, indexes and compressed layers are kept as they are, and every Docker since
+1.10 reads it (containerd core/images/archive/exporter.go with the options of
 moby daemon/containerd/image_exporter.go, 29.7.2; docs/formats-docker.md#docker-with-the-containerd-store).
 """
 
@@ -43,7 +43,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
 
     Raises:
         NotRepresentableError: no image, or one name for two things.
-        UsageError: `repositories` was asked for and no image has a name.
+        UsageError: `repositories` is requested and no image has a name.
     """
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
     check_entry_count(len(entries))
@@ -53,7 +53,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     _warn_of_zstd(images, options.warn)
     _warn_of_absent(entries, options.warn)
     blobs = oci.all_blobs((entry.node for entry in entries), options)
-    for digest in _left_out(images, options.warn):
+    for digest in _nondistributable(images, options.warn):
         blobs.pop(digest, None)
     yield from oci.blob_items(blobs, _READ_ONLY)
     yield Item(
@@ -81,45 +81,45 @@ def _listed(one: NamedImage) -> ManifestItem:
 def _descriptor(entry: Entry) -> Descriptor:
     """Return an entry's descriptor with the tag as ref.name, as Docker always has it.
 
-    A name by digest has its own ref.name, or the full name as containerd writes it; a
-    ref.name without a repository stays.
+    A name by digest keeps its ref.name, else gets the full name as containerd writes it; a
+    ref.name without a repository is kept.
     """
-    plain = oci.node_descriptor(entry)
+    descriptor = oci.node_descriptor(entry)
     if entry.name is None or entry.name.reference is None:
-        return oci.with_names(plain, None, entry.name.ref_name if entry.name is not None else None)
+        return oci.with_names(descriptor, None, entry.name.ref_name if entry.name is not None else None)
     reference = entry.name.reference.with_default_tag()
     if reference.digest is None:
-        return oci.with_names(plain, reference.full, reference.tag)
-    return oci.with_names(plain, reference.full, entry.name.ref_name or reference.full)
+        return oci.with_names(descriptor, reference.full, reference.tag)
+    return oci.with_names(descriptor, reference.full, entry.name.ref_name or reference.full)
 
 
 def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
-    """Tell whether the exporter takes a top-level entry: only manifests and indexes that are there."""
+    """Whether the exporter takes a top-level entry: a manifest or an index that is present."""
     if entry.node is not None and not isinstance(entry.node, Other):
         return True
-    text = f"{describe(entry.node)}: {NAME} holds only manifests and indexes; left out"
+    text = f"dropped {describe(entry.node)}: {NAME} holds only manifests and indexes"
     warn(Dropped(text, what="artifact", of=str(entry.descriptor.digest) if entry.descriptor is not None else ""))
     return False
 
 
-def _left_out(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
+def _nondistributable(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
     """Yield the non-distributable layers, which the exporter never writes.
 
     The exporter decides by descriptor: a blob that another image calls distributable,
-    or that an artifact names, stays.
+    or that an artifact names, is written.
     """
     described = [layer for image in images.images() for layer in oci.manifest_of(image).layers]
     kept = {layer.digest for layer in described if not mediatype.is_nondistributable(layer.media_type)}
     kept |= {digest for artifact in images.artifacts() for digest in artifact.blobs}
     for layer in described:
         if mediatype.is_nondistributable(layer.media_type) and layer.digest not in kept:
-            text = f"layer {layer.digest} is not distributable; {NAME} leaves its bytes out, as Docker does"
+            text = f"dropped the bytes of layer {layer.digest}: it is not distributable, and Docker omits those too"
             warn(Dropped(text, what="layer", of=str(layer.digest)))
             yield layer.digest
 
 
 def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
-    """Report each index that names absent children: kind imports all platforms, and that fails."""
+    """Warn of each index that names absent children: kind imports all platforms, which then fails."""
     seen: set[Index] = set()
     for entry in entries:
         if not isinstance(entry.node, Index) or entry.node in seen:
@@ -133,11 +133,11 @@ def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
             warn(
                 f"{name_label(entry.name)}: {len(absent)} of {len(children)} manifests of its index are absent"
                 f" ({', '.join(platforms[:_SHOWN])}{more}); kind and ctr images import --all-platforms refuse that"
-                " (--platform selects what is there)"
+                " (--platform selects those that are present)"
             )
 
 
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
     layers = (layer for image in images.images() for layer in oci.manifest_of(image).layers)
     if any(mediatype.layer_compression(layer.media_type) == "zstd" for layer in layers):
-        warn("it has zstd layers, which Docker reads from 23 on")
+        warn("the result has zstd layers, which Docker reads since 23")

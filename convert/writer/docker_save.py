@@ -1,9 +1,9 @@
-"""Write what `docker save` of Docker 1.10 to 24 writes (image spec v1.2), as 20.10 does.
+"""Write the format of `docker save` of Docker 1.10 to 24 (image spec v1.2), as 20.10 does.
 
 One v1 directory for each layer, the configs, `manifest.json`, `repositories`
 (moby image/tarexport/save.go, v20.10; docs/formats-docker.md#docker-110-to-24). Where the engine
-writes the wall clock, the image's created time stands; where it writes images in
-random order, the source's order.
+writes the current time, this writes the created time of the image; where it writes images in
+random order, this keeps the source's order.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
 
 
 class _Archive:
-    """The members made so far, by the first component of their names."""
+    """The members collected so far, by the first component of their names."""
 
     def __init__(self, options: WriteOptions) -> None:
         self.members: dict[str, list[Item]] = {}
@@ -63,7 +63,7 @@ class _Archive:
         self._diff_ids: dict[str, Digest] = {}
 
     def add(self, named: NamedImage, ids: set[Digest]) -> ManifestItem:
-        """Add one image's members; what another image wrote already is shared."""
+        """Add the members of one image; those that another image added are shared."""
         image = named.image
         created = image.config.created_seconds
         entries = v1_layers(image, self._options)
@@ -85,7 +85,7 @@ class _Archive:
         v1_id = entry.v1_id
         layer = named.image.layers[index]
         if self._diff_ids.setdefault(v1_id, layer.diff_id) != layer.diff_id:
-            msg = f"v1 ID {v1_id} would stand for two layers ({self._diff_ids[v1_id]}, {layer.diff_id})"
+            msg = f"v1 ID {v1_id} would name two layers ({self._diff_ids[v1_id]}, {layer.diff_id})"
             raise NotRepresentableError(msg, hint="choose --v1-ids docker")
         if v1_id in self.members:
             return

@@ -1,13 +1,13 @@
-"""Write what `docker save` of Docker 25 and later writes from a graph driver.
+"""Write the format of `docker save` of Docker 25 and later with a graph driver.
 
-An OCI layout with uncompressed layers and manifests that are made up from config
+An OCI layout with uncompressed layers and manifests that are generated from config
 and DiffIDs, `manifest.json`, `repositories`, and the old v1 `json` files as blobs
 that nothing refers to (moby daemon/internal/image/tarexport/save.go, 29.7.2;
-docs/formats-docker.md#docker-25-and-later). Images stand in the source's order, not in a random one.
+docs/formats-docker.md#docker-25-and-later). Images are in source order, not in a random one.
 
 The exporter creates layer blobs with mode 0666 less the umask of its process. That
 is 022 up to dockerd 29.5 (docker-save@25) and 0 from 29.6 on (docker-save@29); the
-two formats differ by the mode bits of the layers alone (`WriteOptions.layer_mode`).
+two formats differ only by the mode bits of the layers (`WriteOptions.layer_mode`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OCI_LAYOUT: Final = b'{"imageLayoutVersion": "1.0.0"}'
 
 
 def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
-    """Yield the members, sorted by name; the content of every layer must know its size.
+    """Yield the members, sorted by name; the size of every layer must be known.
 
     Raises:
         NotRepresentableError: no image, several platforms under one name, or one
@@ -71,7 +71,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
 
 
 class _Archive:
-    """The blobs made so far by name, and the descriptors of `index.json`."""
+    """The blobs collected so far by name, and the descriptors of `index.json`."""
 
     def __init__(self, options: WriteOptions) -> None:
         self.blobs: dict[str, Item] = {}
@@ -115,7 +115,7 @@ class _Archive:
             self.descriptors.append(
                 Descriptor(manifest.media_type, manifest.digest, manifest.size, annotations=annotations)
             )
-        # The engine leaves out an untagged image that comes after another one
-        # (moby/moby#51389); its bytes are the promise here.
+        # The engine omits an untagged image that comes after another one
+        # (moby/moby#51389); so does this, to write the same bytes.
         if not self.descriptors:
             self.descriptors.append(manifest)

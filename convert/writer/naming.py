@@ -1,4 +1,4 @@
-"""Which images a docker or crane target gets, under which names, and what stays out."""
+"""Which images a docker or crane archive gets, under which names, and what is dropped."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class NamedImage:
 
 
 def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
-    """Return the images for a target that knows no index, in source order, each once.
+    """Return the images for a target that cannot hold indexes, in source order, each once.
 
-    An image is one config: entries that share it are its names. What is no image
-    stays out, one warning each (docs/contract.md#images-and-artifacts).
+    An image is one config: entries that share it are its names. Everything else is
+    dropped with a warning each (docs/contract.md#images-and-artifacts).
 
     Raises:
-        NotRepresentableError: nothing is left; an index holds several platforms;
+        NotRepresentableError: no image remains; an index holds several platforms;
             one name stands for two images.
     """
     found: list[tuple[Entry, Image]] = []
@@ -58,14 +58,14 @@ def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) ->
 
 
 def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
-    """Return the images that `manifest.json` lists beside a whole layout, each manifest once.
+    """Return the images that `manifest.json` lists beside a layout, each manifest once.
 
-    An index stands there as one image: linux/amd64 if it is in the source, else
-    the first that is (docs/contract.md#layouts-and-re-created-manifests). The machine's own platform is never
-    asked, as Docker does. What is no image has no place there.
+    One image represents an index: linux/amd64 if it is in the source, else the first
+    that is (docs/contract.md#layouts-and-re-created-manifests). Unlike with Docker,
+    the platform of the machine does not matter. Only images are listed there.
 
     Raises:
-        NotRepresentableError: no image at all; one name stands for two things.
+        NotRepresentableError: the source holds no image; one name stands for two things.
     """
     check_names([(entry.name, node_digest(entry)) for entry in images.entries], target)
     by_manifest = _ByIdentity()
@@ -82,14 +82,14 @@ def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) 
 
 
 class _ByIdentity:
-    """Collects the names of each image; adding one of many thousands takes constant time."""
+    """The names of each image; adding one of many thousands takes constant time."""
 
     def __init__(self) -> None:
         self._images: dict[Hashable, Image] = {}
         self._references: dict[Hashable, dict[Reference, None]] = {}
 
     def add(self, key: Hashable, image: Image, reference: Reference | None) -> None:
-        """Note an image, the first one of its key, and a name of it."""
+        """Add a name of an image; of several images with one key the first is kept."""
         self._images.setdefault(key, image)
         references = self._references.setdefault(key, {})
         if reference is not None:
@@ -103,7 +103,7 @@ class _ByIdentity:
 def parent_of(image: Image, written: Container[Digest]) -> Digest | None:
     """Return the image that `manifest.json` names as the parent of this one, if it is `written` too.
 
-    What the source's `manifest.json` says, else the `Image` of the config, which
+    The source's `manifest.json` names it, else the `Image` field of the config, which
     Docker's classic builder sets to the parent.
     """
     for parent in (image.parent, image.config.parent):
@@ -113,7 +113,7 @@ def parent_of(image: Image, written: Container[Digest]) -> Digest | None:
 
 
 def node_digest(entry: Entry) -> Digest | None:
-    """Return the digest that names what an entry stands for; the image ID where there is no manifest."""
+    """Return the digest of what an entry names: of the manifest, else the image ID."""
     match entry.node:
         case Image():
             return entry.node.manifest.digest if entry.node.manifest is not None else entry.node.image_id
@@ -130,9 +130,9 @@ def node_digest(entry: Entry) -> Digest | None:
 def tag_of(
     name: Name | None, target: str, warn: Callable[[str], None], *, listed_only: bool = False
 ) -> Reference | None:
-    """Return what RepoTags can hold of a name: a reference with tag, or None with a warning.
+    """Return the reference with tag that RepoTags can hold for a name, or None with a warning.
 
-    `listed_only` tells whether index.json keeps the name all the same.
+    `listed_only`: index.json keeps the name in any case.
     """
     if name is None:
         return None
@@ -159,10 +159,10 @@ def usable(name: Name) -> Reference | None:
 
 
 def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:
-    """Prove that no name stands for two images.
+    """Check that no name stands for two images.
 
     Raises:
-        NotRepresentableError: one does; a loader would keep the last and drop the other.
+        NotRepresentableError: one does; an engine would keep the last image and drop the other.
     """
     owners: dict[Reference, Hashable] = {}
     for name, identity in named:
@@ -173,14 +173,14 @@ def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:
 
 
 def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
-    """Return the error for a source in which there is no image."""
+    """Return the error for a source without images."""
     if not images.entries:
-        return NotRepresentableError("there is no image in the source, its index is empty")
-    return NotRepresentableError(f"there is no image in the source, only other things, and {target} holds images")
+        return NotRepresentableError("the source holds no image, its index is empty")
+    return NotRepresentableError(f"the source holds no image, only other things, and {target} holds images")
 
 
 def describe(node: Node | None, child: Child | None = None) -> str:
-    """Return a few words that name something, for a warning about it."""
+    """Return what a warning calls something."""
     if child is not None and is_attestation(child):
         return f"attestation {child.descriptor.digest}"
     match node:
@@ -198,7 +198,7 @@ def describe(node: Node | None, child: Child | None = None) -> str:
 
 
 def is_attestation(child: Child) -> bool:
-    """Tell whether a child of an index is an attestation that buildkit wrote."""
+    """Whether a child of an index is an attestation that buildkit wrote."""
     return child.descriptor.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
 
 
@@ -209,19 +209,19 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
         raise _cannot_unpack(entry, entry.node, target)
     if not isinstance(entry.node, Index):
         label = f", named {name_label(entry.name)}" if entry.name is not None else ""
-        text = f"{describe(entry.node)}{label}: {target} holds only images; left out"
+        text = f"dropped {describe(entry.node)}{label}: {target} holds only images"
         warn(Dropped(text, what="artifact", of=name_label(entry.name)))
         return None
-    found: dict[int, Image | Artifact] = {}
+    found: dict[Image | Artifact, None] = {}
     platforms: dict[str, None] = {}
     others: list[Dropped] = []
     for child in leaves(entry.node):
         if isinstance(child.node, Image | Artifact) and child.node.config is not None:
-            found[id(child.node)] = child.node
-            # --platform asks for what the index says, which need not be what the config says.
+            found[child.node] = None
+            # --platform selects by the index, which need not agree with the config.
             platforms[str(child_platform(child) or child.node.config.platform)] = None
         elif child.node is not None:
-            text = f"{describe(child.node, child)}: {target} holds only images; left out"
+            text = f"dropped {describe(child.node, child)}: {target} holds only images"
             about = child.descriptor.annotations.get("vnd.docker.reference.digest")
             what = "attestation" if is_attestation(child) else "artifact"
             others.append(Dropped(text, what=what, of=about or name_label(entry.name)))
@@ -231,10 +231,10 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
     for other in others:
         warn(other)
     if not found:
-        text = f"{describe(entry.node)}: none of its images is in the source; left out"
+        text = f"dropped {describe(entry.node)}: none of its images is in the source"
         warn(Dropped(text, what="index", of=name_label(entry.name)))
         return None
-    (image,) = found.values()
+    (image,) = found
     if isinstance(image, Artifact):
         raise _cannot_unpack(entry, image, target)
     return image
@@ -251,7 +251,7 @@ def _representative(node: Node | None) -> Image | None:
     if isinstance(node, Image):
         return node
     if isinstance(node, Artifact) and node.config is not None:
-        # What manifest.json says of an image is in its config and manifest.
+        # `manifest.json` needs only the config and the manifest.
         return Image(config=node.config, layers=(), manifest=node.manifest)
     if not isinstance(node, Index):
         return None
@@ -261,7 +261,7 @@ def _representative(node: Node | None) -> Image | None:
 
 
 def name_label(name: Name | None) -> str:
-    """Return what a message calls an entry with this name."""
+    """Return what a message calls an entry of this name."""
     if name is None:
         return "an index"
     return name.reference.familiar if name.reference is not None else quoted(name.ref_name or "")

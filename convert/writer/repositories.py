@@ -1,8 +1,8 @@
 """The `repositories` document, and what `--add-repositories` adds to an archive.
 
-Engines before 1.10 know nothing else: it names the top v1 directory of each tag,
+Engines before 1.10 read only this: it names the top v1 directory of each tag,
 and the `json` files there lead down through the layers (docs/contract.md#--add-repositories).
-From Docker 25 on it names the top layer's DiffID, which lies in `blobs/`.
+Since Docker 25 it names the DiffID of the top layer, which is in `blobs/`.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ if TYPE_CHECKING:
 
 MEMBER = "repositories"
 
-#: For each name the top v1 ID, or the top DiffID's hex from Docker 25 on.
+#: For each name the top v1 ID; since Docker 25 the hex of the top DiffID.
 Tops = dict[Reference, str]
 
 
 class Members(Protocol):
-    """The members that an archive holds already, as far as v1 directories are made of them."""
+    """The members of v1 directories that an archive holds already."""
 
     def document(self, name: str) -> bytes | None:
-        """Return the bytes of a member; None where it is not a file that can be read."""
+        """Return the bytes of a member, None if it is not a readable file."""
 
     def is_layer(self, name: str, layer: Layer) -> bool:
-        """Whether a member, links followed, unpacks to the layer; its bytes are read unless they are the layer's own.
+        """Whether a member, links followed, unpacks to the layer; it is read unless it is the layer's own blob.
 
         Raises:
             StorageError: reading failed.
         """
 
     def needed_by(self, name: str) -> str:
-        """Return what else in the archive needs a member, so that it cannot be replaced; nothing if it can."""
+        """Return what else in the archive needs a member, so that it cannot be replaced; "" if it can be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """How an archive changes: members to leave out, and members to put before its end blocks.
+    """How an archive changes: members to `drop`, and members to `append` before its end blocks.
 
-    All others stay as they are. Both are empty where nothing is to be done.
-    `replaced` says why a `repositories` that was there is among the former, `faults`
-    what was wrong with each member of a v1 directory that is.
+    All others stay as they are. Both are empty where nothing has to change.
+    `replaced` is the reason why the existing `repositories` is dropped, `faults`
+    the reason for each member of a v1 directory that is.
     """
 
     drop: frozenset[str] = frozenset()
@@ -75,16 +75,16 @@ def repositories_json(tops: Tops) -> bytes:
     """
     names: dict[str, dict[str, str]] = {}
     for reference, top in tops.items():
-        # Every reference here went through `_images.usable`.
+        # Every reference here was accepted by `naming.usable`.
         names.setdefault(reference.familiar_repository, {})[reference.tag or ""] = top
     return check_size(dumps(sorted_map({name: sorted_map(tags) for name, tags in names.items()})), MEMBER)
 
 
 def repositories_item(tops: Tops) -> Item:
-    """Return the member as it is added to archives that could do without.
+    """Return the member for an archive whose format does not require it.
 
     Raises:
-        UsageError: there is nothing to put into it.
+        UsageError: it would be empty.
     """
     if not tops:
         raise UsageError(
@@ -101,19 +101,19 @@ def additions_to(
     names: Collection[str],
     existing: bytes | None,
     member_of: Callable[[Layer], str],
-    held: Members | None = None,
+    members: Members | None = None,
 ) -> Additions:
-    """Return what makes an archive that holds `images` readable for engines that follow `repositories`.
+    """Return the changes after which engines that read `repositories` accept an archive that holds `images`.
 
     As `additions`, for an archive that was read.
 
     Raises:
         UsageError: no image has a name.
-        NotRepresentableError: there is no image, or one name stands for two.
-        FormatError: a config does not give the v1 IDs that were asked for.
+        NotRepresentableError: the archive holds no image, or one name stands for two.
+        FormatError: the v1 IDs in the requested scheme cannot be computed from a config.
     """
     named = representatives(images, MEMBER, options.warn)
-    return additions(named, options, names=names, existing=existing, member_of=member_of, held=held)
+    return additions(named, options, names=names, existing=existing, member_of=member_of, members=members)
 
 
 def additions(
@@ -123,34 +123,34 @@ def additions(
     names: Collection[str],
     existing: bytes | None,
     member_of: Callable[[Layer], str],
-    held: Members | None = None,
+    members: Members | None = None,
 ) -> Additions:
-    """Return what makes an archive of these images readable for such engines.
+    """Return the changes after which such engines accept an archive of these images.
 
     `names` are the archive's members, without `./` and closing slashes,
-    `existing` its `repositories` if there is one, and `member_of` the regular
-    member in which a layer lies. Members of v1 directories that are there already are
-    read through `held`, stay where they are right, and are replaced where not. The
-    caller passes `keep` as v1 scheme unless the user chose one.
+    `existing` is its `repositories` if it has one, and `member_of` returns the regular
+    member that holds a layer. Existing members of v1 directories are read through
+    `members`; correct ones are kept, wrong ones replaced. The caller passes `keep` as v1
+    scheme unless the user chose one.
 
     Raises:
         UsageError: no image has a name.
-        InputError: one is wrong, and something else needs it as it is.
-        FormatError: a config does not give the v1 IDs that were asked for.
+        InputError: a member is wrong, and something else needs it as it is.
+        FormatError: the v1 IDs in the requested scheme cannot be computed from a config.
     """
     tops: Tops = {}
-    members: list[Item] = []
+    append: list[Item] = []
     faults: dict[str, str] = {}
     if any(name.startswith("blobs/") for name in names):
         tops = blob_tops(named)
     else:
-        members.extend(_v1_members(named, options, tops, frozenset(names), member_of, held, faults))
+        append.extend(_v1_members(named, options, tops, frozenset(names), member_of, members, faults))
     item = repositories_item(tops)
     wrong = _fault(existing, tops) if existing is not None else ""
     if existing is None or wrong:
-        members.append(item)
+        append.append(item)
     drop = frozenset({*faults, *({MEMBER} if wrong else ())})
-    return Additions(drop, tuple(members), wrong, tuple(f"{name}: {fault}" for name, fault in faults.items()))
+    return Additions(drop, tuple(append), wrong, tuple(f"{name}: {fault}" for name, fault in faults.items()))
 
 
 def blob_tops(named: Collection[NamedImage]) -> Tops:
@@ -169,7 +169,7 @@ def _v1_members(
     tops: Tops,
     names: frozenset[str],
     member_of: Callable[[Layer], str],
-    held: Members | None,
+    members: Members | None,
     faults: dict[str, str],
 ) -> Iterator[Item]:
     """Yield the v1 members that are missing or wrong, and fill `tops` and `faults`."""
@@ -186,17 +186,17 @@ def _v1_members(
             wanted = (
                 Item(f"{folder}/VERSION", "file", 0o644, content=V1_VERSION),
                 Item(f"{folder}/json", "file", 0o644, content=entry.json),
-                # No layer byte is copied: old readers follow the link.
+                # The layer is not copied: old engines follow the link.
                 Item(f"{folder}/layer.tar", "symlink", 0o777, link=f"../{member_of(layer)}"),
             )
-            there = [item for item in wanted if item.name in names]
-            if held is not None:
-                wrong = _wrong(there, held, layer, entry, top=number == len(entries))
+            present = [item for item in wanted if item.name in names]
+            if members is not None:
+                wrong = _wrong(present, members, layer, entry, top=number == len(entries))
                 faults.update(wrong)
-                there = [item for item in there if item.name not in wrong]
-            missing = [item for item in wanted if item not in there]
-            if held is not None and missing and folder in names:
-                _refuse_if_needed(folder, held)
+                present = [item for item in present if item.name not in wrong]
+            missing = [item for item in wanted if item not in present]
+            if members is not None and missing and folder in names:
+                _refuse_if_needed(folder, members)
             if len(missing) == len(wanted) and folder not in names:
                 yield Item(folder, "dir", 0o755)
             yield from missing
@@ -204,18 +204,18 @@ def _v1_members(
             tops[reference] = entries[-1].v1_id
 
 
-def _wrong(there: Sequence[Item], held: Members, layer: Layer, entry: V1Entry, *, top: bool) -> dict[str, str]:
-    """Return the members of a v1 directory that do not hold what they should, each with what is wrong.
+def _wrong(present: Sequence[Item], members: Members, layer: Layer, entry: V1Entry, *, top: bool) -> dict[str, str]:
+    """Return the wrong members of a v1 directory, each with the reason.
 
     Raises:
         FormatError: one of them cannot be replaced.
     """
     faults: dict[str, str] = {}
-    for item in there:
+    for item in present:
         if item.kind == "symlink":
-            fault = "" if held.is_layer(item.name, layer) else f"holds other bytes than layer {layer.diff_id}"
+            fault = "" if members.is_layer(item.name, layer) else f"holds other bytes than layer {layer.diff_id}"
         else:
-            raw = held.document(item.name)
+            raw = members.document(item.name)
             if raw is None:
                 fault = "cannot be read"
             elif item.name.endswith("/json"):
@@ -223,23 +223,23 @@ def _wrong(there: Sequence[Item], held: Members, layer: Layer, entry: V1Entry, *
             else:
                 fault = "" if raw.strip() == V1_VERSION else f"is {raw[:20]!r}, not {V1_VERSION.decode()}"
         if fault:
-            _refuse_if_needed(item.name, held, f"{fault}, and ")
+            _refuse_if_needed(item.name, members, f"{fault}, and ")
             faults[item.name] = fault
     return faults
 
 
-def _refuse_if_needed(name: str, held: Members, fault: str = "") -> None:
-    need = held.needed_by(name)
+def _refuse_if_needed(name: str, members: Members, fault: str = "") -> None:
+    need = members.needed_by(name)
     if need:
         raise FormatError(
             f"{fault}{need}, so it cannot be replaced",
             member=name,
-            hint="--to docker-save writes a new archive with right v1 directories",
+            hint="--to docker-save writes a new archive with correct v1 directories",
         )
 
 
 def _fault(existing: bytes, tops: Tops) -> str:
-    """Return what is wrong with the `repositories` that is there; nothing if it is right."""
+    """Return what is wrong with the existing `repositories`, "" if it is correct."""
     try:
         found = _read(strict.parse(existing, where="", member=MEMBER))
     except FormatError as error:
@@ -251,7 +251,7 @@ def _fault(existing: bytes, tops: Tops) -> str:
             return f"{reference.familiar} named {found[reference]}, its top layer is {top}"
     for reference in found:
         if reference not in tops:
-            return f"{reference.familiar} is no image of the archive"
+            return f"{reference.familiar} is not an image of the archive"
     return ""
 
 

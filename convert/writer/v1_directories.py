@@ -1,4 +1,4 @@
-"""The v1 IDs and `json` files of an image's layers, in the scheme that was asked for."""
+"""The v1 IDs and `json` files of an image's layers, in the requested scheme."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def v1_layers(image: Image, options: WriteOptions, engine: Engine = Engine.DOCKE
     own for every layer.
 
     Raises:
-        FormatError: the config holds what the scheme cannot use.
+        FormatError: the scheme cannot use a value in the config.
     """
     match options.v1_ids:
         case "chain-free":
@@ -40,7 +40,7 @@ def v1_layers(image: Image, options: WriteOptions, engine: Engine = Engine.DOCKE
 
 
 def _kept(entries: Sequence[V1Entry], v1_ids: Sequence[str]) -> list[V1Entry]:
-    """Return the engine's `json` files under other IDs: `id` and `parent` lead its struct."""
+    """Return the engine's `json` files with other IDs; `id` and `parent` are the first keys of its struct."""
     kept: list[V1Entry] = []
     for v1_id, entry in zip(v1_ids, entries, strict=True):
         names = {"id": RawJSON(dumps(v1_id))}

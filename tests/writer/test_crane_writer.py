@@ -113,10 +113,10 @@ def test_a_layer_without_a_descriptor_is_the_callers_mistake(bench):
         bench.items(bench.named((bare, "x:1")), "crane")
 
 
-def test_zstd_layers_are_said(bench):
+def test_zstd_layers_are_reported(bench):
     """Seen: crane's push of such a tarball calls the layers gzip, and Docker 20.10.24 does not load it."""
     image = bench.image(LAYER, kind=mediatype.OCI_LAYER_ZSTD)
     bench.items(bench.named((image, "a:1")), "crane")
-    assert bench.warnings == [
-        "it has zstd layers, which crane pushes as gzip and Docker reads from 23 on (--recompress)"
-    ]
+    (warning,) = bench.warnings
+    assert "zstd" in warning
+    assert "--recompress" in warning

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from convert.archive.blob import MemoryBlob
+from convert.diagnostics import Dropped
 from convert.errors import NotRepresentableError, UsageError
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
@@ -59,7 +60,7 @@ def test_a_ref_name_without_repository_stays_and_is_not_a_repo_tag(bench):
     assert b'"RepoTags":null' in documents["manifest.json"]
     (warning,) = bench.warnings
     assert "name v1:" in warning
-    assert "left out" not in warning
+    assert not isinstance(warning, Dropped)
 
 
 @pytest.mark.parametrize(
@@ -107,12 +108,12 @@ def test_artifacts_are_kept_and_not_listed_for_docker_load(bench):
     assert documents[f"blobs/sha256/{Digest.of(b'chart').hex}"] == b"chart"
 
 
-def test_what_is_no_manifest_is_left_out_with_a_line(bench):
+def test_what_is_not_a_manifest_is_dropped_with_a_line(bench):
     blob = Other(MemoryBlob(b"thing", "thing"), Descriptor("text/plain", Digest.of(b"thing"), 5))
     images = bench.named((bench.image(LAYER), "a:1"), (blob, None), (None, None, ABSENT))
     documents = bench.documents(images, "docker-oci")
     assert len(json.loads(documents["index.json"])["manifests"]) == 1
-    assert [line.rpartition("; ")[2] for line in bench.warnings] == ["left out"] * 2
+    assert [type(line) for line in bench.warnings] == [Dropped] * 2
 
 
 def test_one_name_for_two_images_is_refused(bench):
@@ -162,4 +163,5 @@ def test_zstd_layers_are_said(bench):
     """Docker 20.10 does not read them (docs/formats-docker.md#docker-load)."""
     image = bench.image(LAYER, kind=mediatype.OCI_LAYER_ZSTD)
     bench.items(bench.named((image, "a:1")), "docker-oci")
-    assert bench.warnings == ["it has zstd layers, which Docker reads from 23 on"]
+    (warning,) = bench.warnings
+    assert "zstd" in warning

@@ -1,1 +1,1 @@
-"""Destinations: tar files, streams and layout folders, written whole or not at all."""
+"""Destinations: tar files, tar streams and layout folders."""

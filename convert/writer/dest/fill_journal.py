@@ -1,8 +1,8 @@
-"""Moving a finished layout into an empty folder, so that a killed run can be undone.
+"""The journal of moving a finished layout into an empty folder, with which the next run undoes a killed one.
 
-Before the first move a journal is written into the temporary folder: which entries
-come, and the device and inode of each. The next run moves back what the journal
-names, and nothing else: an entry of another inode is not ours.
+It is written into the temporary folder before the first move, and lists the entries
+with device and inode of each. The next run moves back what the journal
+lists, and nothing else: an entry with another inode belongs to somebody else.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 #: Every entry that imgconv may move into a folder.
 ENTRIES: Final = frozenset({"blobs", "oci-layout", "index.json", ".imgconv-layers.json"})
 _JOURNAL: Final = "journal.json"
-_MOST_BYTES: Final = 1 << 16
+_MAX_SIZE: Final = 1 << 16
 
 
 def begin(temporary_folder: int, layout: int, names: Sequence[str]) -> None:
-    """Write the journal: these entries of `layout` are about to move, the last of them makes the layout count.
+    """Write the journal: these entries of `layout` are about to move; the last of them completes the layout.
 
     Raises:
         OSError: writing failed.
@@ -36,7 +36,7 @@ def begin(temporary_folder: int, layout: int, names: Sequence[str]) -> None:
 
 
 def undo(temporary_folder: int, target: int) -> None:
-    """Move what the journal names back out of `target`, unless the last of it is there: then all of it is.
+    """Move the listed entries back out of `target`, unless the last of them is there: then the layout is complete.
 
     Raises:
         OSError: the system refuses.
@@ -50,7 +50,7 @@ def undo(temporary_folder: int, target: int) -> None:
 
 
 def recover(target: int) -> None:
-    """Undo what killed runs left half-filled in `target`.
+    """Undo what killed runs moved into `target` without completing it.
 
     Raises:
         OSError: the system refuses.
@@ -65,15 +65,15 @@ def _is_there(target: int, name: str, device: int, inode: int) -> bool:
 
 
 def _read(folder: int) -> list[tuple[str, int, int]]:
-    """Return the journal; nothing where there is none, or one that was not finished: then nothing was moved."""
+    """Return the journal; an empty one if it is missing or incomplete, since nothing was moved then."""
     try:
         fd = os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return []
     with open(fd, "rb") as file:
         try:
-            moves = [(str(name), int(device), int(inode)) for name, device, inode in json.loads(file.read(_MOST_BYTES))]
+            moves = [(str(name), int(device), int(inode)) for name, device, inode in json.loads(file.read(_MAX_SIZE))]
         except (ValueError, TypeError, OSError, RecursionError):
             return []
-    # Somebody else may have written it: a name that could leave the folder is not one of ours.
+    # Somebody else may have written it: only names that imgconv itself moves are accepted.
     return moves if {name for name, _, _ in moves} <= ENTRIES else []

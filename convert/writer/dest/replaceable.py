@@ -1,4 +1,4 @@
-"""Which folders `--force` may replace: image layouts, and nothing that holds anything else."""
+"""Check that a folder that `--force` replaces is an image layout and holds nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REGISTERED: Final = {
     "sha512": re.compile(r"[a-f0-9]{128}\Z"),
     "blake3": re.compile(r"[a-f0-9]{64}\Z"),
 }
-#: umoci's and containerd's folder for what is on its way; only an empty one may go.
+#: The folder of umoci and containerd for incomplete blobs; only an empty one may be replaced.
 _INGEST: Final = "ingest"
 
 
@@ -54,7 +54,7 @@ def check_replaceable(folder: int, destination: str) -> None:
 
 
 def _fault(folder: int, name: str) -> str:
-    """Return what an entry is that no layout holds; nothing if it belongs there."""
+    """Return why an entry does not belong into a layout, "" if it does."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if name in _FILES:
         return "" if stat.S_ISREG(mode) else f"{name}, which is not a regular file"
@@ -70,7 +70,7 @@ def _fault(folder: int, name: str) -> str:
 
 
 def _fault_in_blobs(folder: int) -> str:
-    """Return what below `blobs` is not a blob; nothing if all is."""
+    """Return why an entry below `blobs` is not a blob, "" if all are."""
     blobs = folders.open_folder(folder, _BLOBS)
     try:
         for algorithm in sorted(os.listdir(blobs)):

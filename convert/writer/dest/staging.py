@@ -1,4 +1,4 @@
-"""The folder beside a destination in which blobs are made before they have a name."""
+"""The temporary folder in or beside a destination, in which blobs are built before their digests are known."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 
-#: The folder in a temporary one that is laid out as an image layout.
+#: The folder inside the temporary one that is laid out as an image layout.
 LAYOUT: Final = "layout"
-#: Blobs from which on they are synced together.
-_MANY: Final = 8
+#: From this number of blobs on, the whole file system is synced once.
+_SYNC_ALL_BLOBS: Final = 8
 
 
 class Staging:
     """A temporary folder that holds finished blobs as `layout/blobs/<algorithm>/<hex>`.
 
-    Safe to use from several threads. It is made when the first blob is, and goes with
-    `remove`. Nobody but this user can enter it. `layout` may be moved out of it and
+    Safe to use from several threads. It is created with the first blob, and removed by
+    `remove`. No other user can enter it. `layout` may be moved out of it and
     become the result; the temporary folder itself never does.
     """
 
     def __init__(self, parent: int, destination: str, *, final: bool = False) -> None:
-        """Make it inside the open folder `parent`; `destination` names it in errors.
+        """Create it inside the open folder `parent`, on first use; `destination` names it in errors.
 
-        `final` says that finished blobs become part of the result where they are.
+        `final`: finished blobs become part of the result where they are.
         """
         self.final = final
         self._parent = parent
         self.destination = destination
         self._guard = threading.RLock()
-        self._over = False
+        self._removed = False
         self._name = ""
         self._fd = -1
         self._layout = -1
@@ -54,14 +54,14 @@ class Staging:
 
     @property
     def folder(self) -> int:
-        """The open temporary folder; it is made if need be.
+        """The open temporary folder, created on first use.
 
         Raises:
-            StorageError: it cannot be made.
+            StorageError: it cannot be created.
         """
         with self._guard:
-            if self._over:
-                raise StorageError("writing: it was given up", file=self.destination)
+            if self._removed:
+                raise StorageError("writing: the run was stopped", file=self.destination)
             if self._layout < 0:
                 try:
                     with atomic.held_back():
@@ -74,10 +74,10 @@ class Staging:
 
     @property
     def layout(self) -> int:
-        """The open folder in it that is laid out as an image layout; it is made if need be.
+        """The open folder in it that is laid out as an image layout, created on first use.
 
         Raises:
-            StorageError: it cannot be made.
+            StorageError: it cannot be created.
         """
         with self._guard:
             if self._layout < 0:
@@ -89,10 +89,10 @@ class Staging:
         return StorageError.from_os(error, file=self.destination, doing="writing")
 
     def new_blob(self) -> BlobWriter:
-        """Start a blob whose name its content will tell.
+        """Start a blob whose digest is known when its content is.
 
         Raises:
-            StorageError: the file cannot be made.
+            StorageError: the file cannot be created.
         """
         with self._guard:
             self._count += 1
@@ -103,9 +103,9 @@ class Staging:
                 raise self.failed(error) from error
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
-        """Make `content` a blob named `digest`, which reading it verifies; once is enough.
+        """Store `content` as the blob `digest`, unless it is stored already; reading `content` verifies it.
 
-        A whole file is cloned where the file system can, and the clone is verified.
+        A complete file is cloned where the file system can, and the clone is verified.
 
         Raises:
             InputError: the content is not what it should be.
@@ -126,14 +126,14 @@ class Staging:
             raise
 
     def place(self, name: str, digest: Digest) -> StagedBlob:
-        """Give a finished file its name; the one that came first stays."""
+        """Rename a finished file to its digest; of several blobs with one digest the first is kept."""
         parts = ("blobs", digest.algorithm, digest.hex)
         with self._guard:
             folder = self.folder
-            there = self.blobs.get(digest)
-            if there is not None:
+            first = self.blobs.get(digest)
+            if first is not None:
                 os.unlink(name, dir_fd=folder)
-                return there
+                return first
             target = self._folder_of(digest.algorithm)
             os.rename(name, digest.hex, src_dir_fd=folder, dst_dir_fd=target)
             status = os.stat(digest.hex, dir_fd=target, follow_symlinks=False)
@@ -142,9 +142,9 @@ class Staging:
             return blob
 
     def discard(self, name: str) -> None:
-        """Remove a file that was not finished; harmless if it is gone."""
+        """Remove an unfinished file; harmless if it is gone."""
         with self._guard:
-            if not self._over and self._fd >= 0:
+            if not self._removed and self._fd >= 0:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=self._fd)
 
@@ -158,7 +158,7 @@ class Staging:
         return self._folders[algorithm]
 
     def retain(self, digests: Collection[Digest]) -> None:
-        """Remove blobs of other digests: they were made, and nothing names them in the end."""
+        """Remove blobs with other digests, which nothing in the result names."""
         with self._guard:
             for digest in [digest for digest in self.blobs if digest not in digests]:
                 del self.blobs[digest]
@@ -166,7 +166,7 @@ class Staging:
 
     def sync(self) -> None:
         """Make every blob durable."""
-        if len(self.blobs) >= _MANY and folders.sync_all(self._fd):
+        if len(self.blobs) >= _SYNC_ALL_BLOBS and folders.sync_all(self._fd):
             return
         for digest in self.blobs:
             fd = self.open_blob(digest)
@@ -187,10 +187,10 @@ class Staging:
     def remove(self) -> None:
         """Remove the folder and what is left in it; harmless if there is none.
 
-        A thread that an interrupt cut loose may still be at work: it makes no more.
+        A thread that still runs after an interrupt can create nothing more.
         """
         with self._guard:
-            self._over = True
+            self._removed = True
             if self._name:
                 self._remove()
                 self._name = ""
@@ -201,7 +201,7 @@ class Staging:
             self._layout = self._fd = -1
 
     def _remove(self) -> None:
-        """Remove the folder; a signal meanwhile is obeyed when all is gone."""
+        """Remove the folder; after a signal meanwhile, remove the rest before the signal takes effect."""
         try:
             with contextlib.suppress(OSError):
                 temporary.remove_folder(self._parent, self._name, self._fd)
@@ -212,7 +212,7 @@ class Staging:
 
 
 class BlobWriter:
-    """A blob being made. End it with `finish` or `abort`."""
+    """A blob under construction. End it with `finish` or `abort`."""
 
     def __init__(self, staging: Staging, name: str, fd: int) -> None:
         """Write into `fd`, a new file of this name in the staging's folder."""
@@ -252,7 +252,7 @@ class BlobWriter:
         return cast("BinaryIO", stream)
 
     def copy(self, content: Content, progress: Callable[[int], None] | None = None) -> None:
-        """Make the blob of all of `content`, shared with its source if possible."""
+        """Copy all of `content`, as a reflink if possible."""
         try:
             extent = content.extent()
             if extent is not None and clone(extent, self._fd):
@@ -268,9 +268,9 @@ class BlobWriter:
             raise self._staging.failed(error) from error
 
     def finish(self, digest: Digest) -> StagedBlob:
-        """Name what was written, and return it for reading."""
+        """Name the blob, and return it for reading."""
         try:
-            # Sooner begun is sooner synced; small blobs never reach the step at which a sink does it.
+            # The earlier writeback starts, the sooner the sync ends; a sink starts it only for larger blobs.
             start_writeback(self._fd, 0, 0)
             self._close()
             return self._staging.place(self._name, digest)
@@ -278,7 +278,7 @@ class BlobWriter:
             raise self._staging.failed(error) from error
 
     def abort(self) -> None:
-        """Throw it away; harmless after `finish`."""
+        """Discard the blob; harmless after `finish`."""
         self._close()
         self._staging.discard(self._name)
 
