@@ -1,4 +1,4 @@
-"""Makes `support.py` importable from every test, and keeps the user's own state out of them."""
+"""Make `support`, `fixtures` and `oracle` importable from every test, and keep the user's own state out of them."""
 
 import atexit
 import os

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostile.building import CONFIG, END, INDEX, LAYER, LAYER_GZIP, MANIFEST, config, dump, member, sha256, tar
-from support import files_of
+from oracle.reading import files_of
 
 from convert.cli.main import run
 

@@ -12,7 +12,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support import MATCH, WRAPPERS, docker_images, files_of, run
+from oracle.reading import docker_images, files_of
+from support import MATCH, WRAPPERS, run
 
 import convert
 

@@ -14,7 +14,8 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import MATCH, contents, plain
+from oracle.reading import contents, plain
+from support import MATCH
 
 from convert.cli import COMMANDS
 from convert.errors import names_text, printable, quoted

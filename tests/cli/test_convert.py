@@ -16,7 +16,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, check, contents, docker_images, files_of, members, run, tar_of
+from oracle.reading import check, contents, docker_images, files_of, members
+from support import COMMAND, MATCH, ROOT, TARS, WRAPPERS, run, tar_of
 
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
 #: testdata/match/archives: the image of docker20-html, its names in the order of the archive.

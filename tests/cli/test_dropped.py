@@ -8,7 +8,8 @@ import shutil
 import jsonschema
 import pytest
 from layouts import FOREIGN, GZIP, INDEX, MANIFEST, Layout, digest_of, named, packed, piped, tar_of
-from support import FORMATS, MATCH, ROOT, docker_images, files_of, run
+from oracle.reading import docker_images, files_of
+from support import FORMATS, MATCH, ROOT, run
 
 SCHEMA = json.loads((ROOT / "schemas" / "report-convert.json").read_text())
 MANIFESTS = ["docker-oci", "oci", "oci-archive"]

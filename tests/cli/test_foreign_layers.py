@@ -6,7 +6,8 @@ import json
 
 import pytest
 from layouts import FOREIGN, GZIP, Layout, digest_of, named, packed, piped, tar_of
-from support import FORMATS, check, files_of, run
+from oracle.reading import check, files_of
+from support import FORMATS, run
 
 import convert
 from convert.errors import NotRepresentableError

@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 from layouts import GZIP, Layout, digest_of, dumps, named, packed, piped, tar_of
-from support import FORMATS, files_of, run
+from oracle.reading import files_of
+from support import FORMATS, run
 
 MANIFESTS = ["docker-oci", "oci", "oci-archive"]
 BARE = [form for form in FORMATS if form not in MANIFESTS]

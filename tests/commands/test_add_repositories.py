@@ -9,7 +9,8 @@ import os
 import tarfile
 
 import pytest
-from support import MATCH, run, unpacked
+from oracle.reading import unpacked
+from support import MATCH, run
 
 from convert.commands.add_repositories import add_repositories
 from convert.errors import DigestMismatchError, FormatError, StorageError, UnsafeInputError

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import MATCH, sha256
+from oracle.reading import sha256
+from support import MATCH
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source

@@ -11,7 +11,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support import FORMATS, MATCH, ROOT, check, contents, docker_images, members, plain, run
+from oracle.reading import check, contents, docker_images, members, plain
+from support import FORMATS, MATCH, ROOT, run
 
 import convert
 from convert.errors import (

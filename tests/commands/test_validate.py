@@ -14,7 +14,8 @@ import fixtures
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import FORMATS, MATCH, members, plain, sha256
+from oracle.reading import members, plain, sha256
+from support import FORMATS, MATCH
 
 from convert.commands.convert import convert
 from convert.commands.validate import RULES, Severity, validate

@@ -15,7 +15,8 @@ import pytest
 from commands.test_validate import Docker, Layout, counted, noted, tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import MATCH, members, plain, sha256
+from oracle.reading import members, plain, sha256
+from support import MATCH
 
 from convert.commands.validate import validate
 from convert.layer import tar_check

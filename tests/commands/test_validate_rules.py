@@ -23,7 +23,8 @@ from commands.test_validate import (
     tar,
 )
 from commands.test_validate_layers import from_file_and_pipe
-from support import ROOT, sha256
+from oracle.reading import sha256
+from support import ROOT
 
 from convert.commands.validate import RULES, validate
 from convert.jsonio import schema

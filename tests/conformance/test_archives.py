@@ -7,7 +7,8 @@ import re
 import tarfile
 
 import pytest
-from support import FORMATS, READ, REFUSE, check, files_of, plain
+from oracle.reading import check, files_of, plain
+from support import FORMATS, READ, REFUSE
 
 import convert
 from convert.errors import InputError, NotRepresentableError

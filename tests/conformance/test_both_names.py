@@ -6,7 +6,8 @@ import json
 
 import pytest
 from named_archives import Converter, Made, archive, case, index_of, names_in
-from support import FORMATS, check
+from oracle.reading import check
+from support import FORMATS
 
 DIGEST = "sha256:186eb261a44f230eacec0d4ce114c37f1112fb080ecb6a2164f22de452038bc9"
 LAYOUTS = ("docker-oci", "oci", "oci-archive")

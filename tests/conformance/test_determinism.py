@@ -10,7 +10,8 @@ import subprocess
 import threading
 
 import pytest
-from support import COMMAND, FORMATS, MATCH, TARS, WRAPPERS, check, contents, members, plain, run
+from oracle.reading import check, contents, members, plain
+from support import COMMAND, FORMATS, MATCH, TARS, WRAPPERS, run
 
 import convert
 

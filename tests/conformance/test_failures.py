@@ -14,7 +14,8 @@ import tarfile
 import time
 
 import pytest
-from support import COMMAND, FORMATS, MATCH, TARS, contents, plain, run
+from oracle.reading import contents, plain
+from support import COMMAND, FORMATS, MATCH, TARS, run
 
 import convert
 from convert.errors import DestinationExistsError, DigestMismatchError, StorageError

@@ -2,7 +2,8 @@
 
 import json
 
-from support import MATCH, check, run
+from oracle.reading import check
+from support import MATCH, run
 
 SOURCE = MATCH / "docker20-html.tar.gz"
 LIST = ".imgconv-layers.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import fixtures
 import pytest
-from support import FORMATS, MATCH, check, contents, files_of, layout, plain, run
+from oracle.reading import check, contents, files_of, layout, plain
+from support import FORMATS, MATCH, run
 
 import convert
 from convert.commands import verify_output

@@ -11,7 +11,8 @@ import re
 
 import fixtures
 import pytest
-from support import FORMATS, check
+from oracle.reading import check
+from support import FORMATS
 
 import convert
 from convert.errors import InputError, NoImageError, NotRepresentableError

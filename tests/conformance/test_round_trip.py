@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fixtures
 import pytest
-from support import MATCH, nameless, plain
+from oracle.reading import nameless, plain
+from support import MATCH
 
 import convert
 

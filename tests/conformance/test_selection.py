@@ -13,7 +13,8 @@ import tarfile
 import pytest
 from hostile.building import dump
 from named_archives import Converter, Made, archive, blob, case, index_of, names_in
-from support import FORMATS, files_of
+from oracle.reading import files_of
+from support import FORMATS
 
 LAYOUTS = ("docker-oci", "oci", "oci-archive")
 AMD64 = {"architecture": "amd64", "os": "linux"}

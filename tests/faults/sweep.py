@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import injected
-import support
+from oracle import reading
 
 # Whatever is imported later would be counted.
 import convert
@@ -132,7 +132,7 @@ class Sweep:
             return None
         if self.form in OTHERS:
             return self.out.read_bytes()
-        found = support.contents(self.out)
+        found = reading.contents(self.out)
         if isinstance(found, dict):
             found = {name: data for name, data in found.items() if not is_temporary(name.split("/")[0])}
         return found
@@ -239,7 +239,7 @@ class Sweep:
             parts = [*document.get("manifests", ()), *document.get("layers", ())]
             for part in [*parts, document["config"]] if "config" in document else parts:
                 data = found.get("blobs/" + part["digest"].replace(":", "/"))
-                if data is None or support.sha256(data) != part["digest"]:
+                if data is None or reading.sha256(data) != part["digest"]:
                     return False
                 if "manifest" in part["mediaType"] or "index" in part["mediaType"]:
                     documents.append(json.loads(data))

@@ -13,7 +13,8 @@ import threading
 import time
 
 import pytest
-from support import COMMAND, FORMATS, MATCH, contents, run
+from oracle.reading import contents
+from support import COMMAND, FORMATS, MATCH, run
 
 import convert
 from convert.archive.open import open_source

@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import fixtures
-import support
 from fuzzing import MOST_TIME, ROOT
 from mutation import mutated
+from oracle import reading
 from oracle.judging import judge
 
 #: Larger ones take their time without showing more.
@@ -44,7 +44,7 @@ def one(data: bytes) -> int:
 def sources():
     """Return real archives, uncompressed, small enough to be read a million times."""
     folder = ROOT / "testdata" / "match" / "archives"
-    return {path.name: support.plain(path) for path in sorted(folder.glob("*.tar.gz"))}
+    return {path.name: reading.plain(path) for path in sorted(folder.glob("*.tar.gz"))}
 
 
 def all_sources():
@@ -52,14 +52,14 @@ def all_sources():
     found = dict(sources())
     for folder in ("read", "refuse"):
         for path in sorted((ROOT / "testdata" / folder).glob("*.tar.gz")):
-            found[f"{folder}/{path.name}"] = support.plain(path)
+            found[f"{folder}/{path.name}"] = reading.plain(path)
     for path in sorted((ROOT / "testdata" / "fuzz" / "archives").iterdir()):
         found[f"fuzz/{path.name}"] = path.read_bytes()
     for path in fixtures.present("images"):
         if path.is_dir():
             found[path.name] = packed(path)
         elif ".tar" in path.name and path.stat().st_size <= MOST_SIZE:
-            found[path.name] = support.plain(path)
+            found[path.name] = reading.plain(path)
     return {name: data for name, data in found.items() if len(data) <= MOST_SIZE}
 
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from support import MATCH, check, run, sha256
+from oracle.reading import check, sha256
+from support import MATCH, run
 
 SOURCE = MATCH / "docker20-html.tar.gz"
 TAG = ("--tag", "example.com/second:2", "--append")

@@ -18,7 +18,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support import FORMATS, check, members, sha256, tar_of
+from oracle.reading import check, members, sha256
+from support import FORMATS, tar_of
 
 import convert
 from convert.archive import blob

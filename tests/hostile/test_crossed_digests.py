@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import FORMATS, check, members, run, sha256, tar_of
+from oracle.reading import check, members, sha256
+from support import FORMATS, run, tar_of
 
 import convert
 from convert.errors import ImgconvError

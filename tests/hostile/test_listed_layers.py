@@ -13,7 +13,8 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from support import MATCH, check, run
+from oracle.reading import check
+from support import MATCH, run
 
 from convert.writer import layer_cache, user_key
 

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from hostile.building import DIFF_ID, PLAIN, Docker, Layout, config
+from oracle import reading
 
 from convert.archive import temporary
 from convert.cli.main import run
@@ -146,11 +147,10 @@ def test_names_that_differ_only_by_case_are_two_names(tmp_path, form):
     )
     out = tmp_path / "out"
     assert run([str(source), "--to", form, str(out), "-q"]) == 0
-    import support
 
-    names = [name.lower() for name in support.files_of(out)]
+    names = [name.lower() for name in reading.files_of(out)]
     assert len(set(names)) == len(names)
-    (image,) = support.check(out, form)
+    (image,) = reading.check(out, form)
     assert image.diff_ids == [DIFF_ID, sha256(other)]
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import support
+from oracle import reading
 from oracle.truth import NAME_KEY, REF_KEY, Truth, full
 
 from convert.cli.main import run
@@ -161,12 +162,12 @@ def right(data, form, result, document, *, proved):
     """
     truth = Truth(data)
     kept = () if proved else truth.described()
-    images = support.check(result, form, kept)
+    images = reading.check(result, form, kept)
     for image in images:
         assert truth.is_v1 or image.image_id in truth.digests, "an image ID that no member has"
         if form not in {"oci", "oci-archive"} and not kept:
             assert all(truth.unpacked(diff_id) for diff_id in image.diff_ids), "a DiffID that no member has"
-    # An image of no layers whose config says nothing of them is no image to support.py.
+    # An image of no layers whose config says nothing of them is no image to oracle.reading.
     ids = {image.image_id for image in images} | (set() if truth.is_v1 else truth.digests)
     assert {image["image_id"] for image in document["images"]} - {None} <= ids
     if truth.is_v1:
@@ -183,7 +184,7 @@ def names_of(result, form, images):
             for name in image.names:
                 yield name, {image.image_id}
         return
-    files = support.files_of(result)
+    files = reading.files_of(result)
     by_manifest = {image.manifest: image.image_id for image in images}
     for entry in json.loads(files["index.json"])["manifests"]:
         notes = entry.get("annotations") or {}

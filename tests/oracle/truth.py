@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 
-import support
+from oracle import reading
 
 BLOCK = 512
 NAME_KEY = "io.containerd.image.name"
@@ -107,7 +107,7 @@ class Truth:
                 links[key] = posixpath.normpath(link)
             else:
                 self.files[key] = content
-                self.digests.add(support.sha256(content))
+                self.digests.add(reading.sha256(content))
         for _ in links:
             for name, target in links.items():
                 if target in self.files and name not in self.files:
@@ -122,11 +122,11 @@ class Truth:
             self._unpacked.add("")
             for content in {*self.files.values()}:
                 try:
-                    plain = support.unpacked(support.without_reserved_flags(content))
+                    plain = reading.unpacked(reading.without_reserved_flags(content))
                 except Exception:  # noqa: BLE001 - damaged: whatever the codec says
                     continue
                 if plain != content:
-                    self._unpacked.add(support.sha256(plain))
+                    self._unpacked.add(reading.sha256(plain))
         return digest in self._unpacked
 
     def described(self):
@@ -154,7 +154,7 @@ class Truth:
                 config = self.files.get(posixpath.normpath(str(item.get("config"))))
                 for name in item.get("repotags") or ():
                     if config is not None:
-                        found.setdefault(full(name), set()).add(support.sha256(config))
+                        found.setdefault(full(name), set()).add(reading.sha256(config))
         index = folded(parsed(self.files.get("index.json", b"")) or {})
         for entry in index.get("manifests") or ():
             notes = entry.get("annotations") or {}

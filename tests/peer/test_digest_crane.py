@@ -11,7 +11,8 @@ from pathlib import Path
 
 import fixtures
 import pytest
-from support import MATCH, plain
+from oracle.reading import plain
+from support import MATCH
 
 from convert.commands.digest import digests
 from convert.errors import DigestMismatchError, ImgconvError

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import MATCH, check, docker_images, members, nameless
+from oracle.reading import check, docker_images, members, nameless
+from support import MATCH
 from tools import engine  # noqa: F401 - a fixture
 
 import convert

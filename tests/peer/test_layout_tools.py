@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import FORMATS, MATCH, check
+from oracle.reading import check
+from support import FORMATS, MATCH
 from tools import call, each, sha256
 
 import convert
