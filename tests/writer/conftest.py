@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
 import dataclasses
-import gzip
 import json
-import lzma
-from pathlib import Path
 
 import pytest
+from oracle.reading import plain
+from support import MATCH
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source
@@ -27,11 +25,6 @@ from convert.model.reference import Reference
 from convert.reader.detect import read
 from convert.writer.options import WriteOptions
 from convert.writer.registry import TARGETS
-
-ROOT = Path(__file__).parents[2]
-MATCH = ROOT / "testdata" / "match" / "archives"
-
-_OPENERS = {b"\x1f\x8b": gzip.decompress, b"\xfd7": lzma.decompress, b"BZ": bz2.decompress}
 
 
 class Content:
@@ -206,12 +199,6 @@ def tar(items):
         data = content(item)
         parts += [header(item, len(data)), data, padding(len(data))]
     return b"".join(parts) + END
-
-
-def plain(path):
-    """Return the bytes of an archive without the compression of the whole."""
-    raw = Path(path).read_bytes()
-    return _OPENERS.get(raw[:2], bytes)(raw)
 
 
 @pytest.fixture

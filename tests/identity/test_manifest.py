@@ -1,26 +1,35 @@
-"""Manifests made anew are those of the tools, and those that docker save makes up are seen through."""
+"""Re-created manifests are those of the tools, and the placeholders that docker save generates are recognised."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from oracle.reading import plain
+from support import MATCH
 
+from convert.archive.open import open_source
 from convert.errors import NotRepresentableError
 from convert.identity import manifest
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.reader.detect import read
 
 CONFIG = b'{"architecture":"amd64","os":"linux"}'
 GZIP = Descriptor(mediatype.OCI_LAYER_GZIP, Digest.of(b"gzip"), 4)
 
 
 @pytest.fixture(scope="module")
-def golden(tools):
+def golden():
     """testdata/match/manifests.json: what real tools made, and of what."""
-    return json.loads((tools.match.parent / "manifests.json").read_bytes())
+    return json.loads((MATCH.parent / "manifests.json").read_bytes())
+
+
+def first_image(source):
+    """Return the first image of an archive in testdata/match."""
+    return read(source.tree).entries[0].node
 
 
 def layers_of(manifest):
@@ -31,10 +40,11 @@ def layers_of(manifest):
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_manifests_are_those_that_the_tools_made(bench, golden, number):
+def test_manifests_are_those_that_the_tools_made(golden, number):
     """crane, docker push, and containerd's import, each from its config and its layers' digests."""
     case = golden["made"][number]
-    config = bench.match(case["archive"]).entries[0].node.config.raw
+    with open_source(str(MATCH / f"{case['archive']}.tar.gz")) as source:
+        config = first_image(source).config.raw
     make = getattr(manifest, case["form"])
     assert make(config, layers_of(case["manifest"])) == case["manifest"].encode()
 
@@ -43,14 +53,15 @@ def test_there_are_five_manifests_of_tools(golden):
     assert len(golden["made"]) == 5
 
 
-def test_the_manifest_of_docker_29_is_that_in_its_archive(bench, tools):
-    path = tools.match / "docker29-hybrid-html.tar.gz"
-    image = bench.read(path).entries[0].node
-    made = manifest.docker_save_25_manifest(
-        image.config.raw, [(layer.diff_id, layer.blob.size) for layer in image.layers]
-    )
+def test_the_manifest_of_docker_29_is_that_in_its_archive():
+    path = MATCH / "docker29-hybrid-html.tar.gz"
+    with open_source(str(path)) as source:
+        image = first_image(source)
+        made = manifest.docker_save_25_manifest(
+            image.config.raw, [(layer.diff_id, layer.blob.size) for layer in image.layers]
+        )
     assert Digest.of(made).hex == "150992ac5bb47888d35f1eb21b1190905dee8d38d6a187ffcee2518068f3e5ff"
-    assert made in tools.plain(path)
+    assert made in plain(path)
 
 
 def test_the_oci_manifest_is_compact_in_the_contracts_order():
