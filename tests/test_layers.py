@@ -43,9 +43,7 @@ EXCEPTIONS: dict[str, set] = {
     "length": {
         "convert.commands.convert",
         "convert.commands.diff.images",
-        "convert.commands.validate.layout",
         "convert.plan.select",
-        "convert.reader.oci_layout",
         "convert.report.inspect",
     },
     "id": {

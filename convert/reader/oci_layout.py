@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
@@ -16,14 +15,15 @@ from convert.model.image import Artifact, Child, Image, Index, Layer, Node, Othe
 from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 from convert.reader.document import Reading, absent_layers
-from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
+from convert.reader.layout_blobs import LayoutBlobs, blob_name
+from convert.reader.manifest import index_fields, read_descriptor, read_manifest
 from convert.reader.sink import CollectingSink, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convert.archive.tree import Tree
-    from convert.model.blob import Blob, Extent
+    from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
@@ -31,35 +31,6 @@ if TYPE_CHECKING:
 
 IMAGE_NAME = "io.containerd.image.name"
 REF_NAME = "org.opencontainers.image.ref.name"
-
-
-class DataBlob:
-    """A blob that its descriptor carries in `data` (image-spec descriptor.md)."""
-
-    __slots__ = ("_raw", "where")
-
-    def __init__(self, raw: bytes, where: str) -> None:
-        """Hold `raw`; it was checked against the descriptor."""
-        self._raw = raw
-        self.where = where
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self._raw)
-
-    def open(self) -> BinaryIO:
-        """Start reading at the first byte."""
-        return io.BytesIO(self._raw)
-
-    def extent(self) -> Extent | None:
-        """In memory, so in no file."""
-        return None
-
-
-def blob_name(digest: Digest) -> str:
-    """Return the member that holds a blob."""
-    return f"blobs/{digest.algorithm}/{digest.hex}"
 
 
 def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = None) -> ImageSet:
@@ -113,10 +84,7 @@ class _LayoutReader:
         #: What was looked at; None where it is damaged, which was said then.
         self._nodes: dict[tuple[str, Digest], Node | None] = {}
         self._configs: dict[tuple[Digest, int], Config] = {}
-        #: Size and data of the descriptors that were compared with what they name.
-        self._compared: set[tuple[Digest, int, bytes | None]] = set()
-        #: The size that descriptors give what has no file, so that all have to agree.
-        self._sizes: dict[Digest, int] = {}
+        self._blobs = LayoutBlobs(reading)
         self._count = 0
         #: For each index, what walking through it meets, shared parts as often as it comes by.
         self._listed_by: dict[Index, int] = {}
@@ -149,7 +117,7 @@ class _LayoutReader:
         subject = fields.object("subject")
         described_subject = read_descriptor(subject) if subject else None
         with reading.part(None):
-            self._check_subject(described_subject, "index.json")
+            self._blobs.check_subject(described_subject, "index.json")
         return ImageSet(
             entries=tuple(entries),
             format=SourceFormat.OCI if reading.tree.is_folder else SourceFormat.OCI_ARCHIVE,
@@ -208,7 +176,7 @@ class _LayoutReader:
         key = _key(described)
         if key in self._nodes:
             with self._reading.part(Part(described.digest, names)):
-                self._compare(described, "index.json or an index")
+                self._blobs.compare(described, "index.json or an index")
         else:
             node, absent = None, False
             with self._reading.part(Part(described.digest, names)):
@@ -218,27 +186,6 @@ class _LayoutReader:
                 return None
             self._nodes[key] = node
         return self._nodes[key]
-
-    def _compare(self, described: Descriptor, named_by: str) -> None:
-        """Compare the size and data of one more descriptor with what was read already.
-
-        Raises:
-            FormatError, DigestMismatchError: they differ.
-        """
-        facts = (described.digest, described.size, described.data)
-        if facts not in self._compared:
-            self._required(described, named_by)
-            self._compared.add(facts)
-
-    def _check_subject(self, described: Descriptor | None, named_by: str) -> Descriptor | None:
-        """Compare a `subject` with the blob that it names, which may be absent; return it.
-
-        Raises:
-            FormatError, DigestMismatchError: they differ.
-        """
-        if described is not None and self._blob(described) is not None:
-            self._compare(described, named_by)
-        return described
 
     def _read_node(self, described: Descriptor, depth: int) -> Node | None:
         if depth > MAX_INDEX_DEPTH:
@@ -250,7 +197,7 @@ class _LayoutReader:
         self._count += 1
         if self._count > MAX_NODES:
             raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
-        blob = self._blob(described)
+        blob = self._blobs.find(described)
         if blob is None:
             return None
         if described.media_type in mediatype.INDEXES:
@@ -282,7 +229,7 @@ class _LayoutReader:
         if self._count > MAX_NODES:
             raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
         try:
-            raw, member = self._document(described)
+            raw, member = self._blobs.document(described)
             if not raw.lstrip().startswith(b"{"):
                 return False
             fields = self._reading.fields(raw, member, "oci-index")
@@ -297,13 +244,13 @@ class _LayoutReader:
             # A subject that is no descriptor is data of a type that is not known.
             subject = fields.object("subject")
             refers_to = read_descriptor(subject) if subject is not None else None
-        self._check_subject(refers_to, member)
+        self._blobs.check_subject(refers_to, member)
         known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
         for number, part in enumerate((*children, *parts)):
-            blob = self._blob(part)
+            blob = self._blobs.find(part)
             if blob is None:
                 continue
-            self._compare(part, member)
+            self._blobs.compare(part, member)
             named.setdefault(part.digest, (blob, part))
             if number < len(children) and part.digest not in followed:
                 followed.add(part.digest)
@@ -312,7 +259,7 @@ class _LayoutReader:
         return known
 
     def _index(self, described: Descriptor, depth: int) -> Index:
-        raw, member = self._document(described)
+        raw, member = self._blobs.document(described)
         fields = index_fields(self._reading, raw, described.media_type, member)
         described_children = [read_descriptor(item) for item in fields.objects("manifests")]
         children = [Child(child, self._node(child, depth + 1)) for child in described_children]
@@ -324,7 +271,7 @@ class _LayoutReader:
             digest=described.digest,
             children=tuple(children),
             annotations=fields.string_map("annotations"),
-            subject=self._check_subject(read_descriptor(subject) if subject else None, member),
+            subject=self._blobs.check_subject(read_descriptor(subject) if subject else None, member),
             artifact_type=fields.text("artifactType"),
         )
         self._listed_by[index] = walk
@@ -341,9 +288,9 @@ class _LayoutReader:
         return listed
 
     def _manifest(self, described: Descriptor) -> Image | Artifact:
-        raw, member = self._document(described)
+        raw, member = self._blobs.document(described)
         parsed = read_manifest(self._reading, raw, described.media_type, described.digest, member)
-        self._check_subject(parsed.subject, member)
+        self._blobs.check_subject(parsed.subject, member)
         if parsed.config.media_type not in mediatype.IMAGE_CONFIGS or not all(
             mediatype.is_layer(layer.media_type) for layer in parsed.layers
         ):
@@ -363,7 +310,7 @@ class _LayoutReader:
             return self._artifact(parsed, member)
         if len(parsed.layers) == len(config.diff_ids):
             layers = tuple(
-                Layer(diff_id, self._layer_blob(layer, member), layer)
+                Layer(diff_id, self._blobs.layer(layer, member), layer)
                 for diff_id, layer in zip(config.diff_ids, parsed.layers, strict=True)
             )
         else:
@@ -378,16 +325,16 @@ class _LayoutReader:
         """Return a config; one that several manifests name is parsed once."""
         key = (described.digest, described.size)
         if key not in self._configs:
-            raw, member = self._document(described, named_by=named_by)
+            raw, member = self._blobs.document(described, named_by=named_by)
             self._configs[key] = self._reading.config(raw, member)
         else:
-            self._compare(described, named_by)
+            self._blobs.compare(described, named_by)
         return self._configs[key]
 
     def _artifact(self, parsed: Manifest, member: str) -> Artifact:
         blobs: dict[Digest, Blob] = {}
         for part in (parsed.config, *parsed.layers):
-            blob = self._required(part, member)
+            blob = self._blobs.required(part, member)
             if blob is not None:
                 blobs[part.digest] = blob
         return Artifact(parsed, blobs, self._opaque_config(parsed, member) if parsed.config.digest in blobs else None)
@@ -407,54 +354,3 @@ class _LayoutReader:
             return None
         platform = (config.platform.os, config.platform.architecture)
         return config if all(part not in {"", "unknown"} for part in platform) else None
-
-    # -- blobs -----------------------------------------------------------------
-
-    def _blob(self, described: Descriptor) -> Blob | None:
-        member = blob_name(described.digest)
-        check_data(described, file=self._reading.file, member=member)
-        blob = self._reading.tree.find(member)
-        if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
-            raise FormatError(
-                f"is not in the source, and descriptors give it {size} bytes and {described.size}",
-                file=self._reading.file,
-                member=member,
-            )
-        if blob is None and described.data is not None:
-            return DataBlob(described.data, member)
-        return blob
-
-    def _layer_blob(self, described: Descriptor, named_by: str) -> Blob | None:
-        try:
-            return self._required(described, named_by)
-        except InputError as error:
-            self._reading.fault(error)
-            return None
-
-    def _required(self, described: Descriptor, named_by: str) -> Blob | None:
-        """Return the blob; None only for one that may live elsewhere."""
-        blob = self._blob(described)
-        if blob is None:
-            if mediatype.may_be_absent(described.media_type, described.urls):
-                return None
-            raise FormatError(
-                f"is missing, though {named_by} names it ({described.media_type})",
-                file=self._reading.file,
-                member=blob_name(described.digest),
-            )
-        if blob.size is not None and blob.size != described.size:
-            raise FormatError(
-                f"holds {blob.size} bytes, its descriptor in {named_by} says {described.size}",
-                file=self._reading.file,
-                member=blob_name(described.digest),
-            )
-        return blob
-
-    def _document(self, described: Descriptor, named_by: str = "index.json") -> tuple[bytes, str]:
-        member = blob_name(described.digest)
-        blob = self._required(described, named_by)
-        if isinstance(blob, DataBlob) and described.data is not None:
-            return described.data, member
-        if blob is None:
-            raise FormatError(f"is missing, though {named_by} names it", file=self._reading.file, member=member)
-        return self._reading.read_named(member, described.digest, described.size), member

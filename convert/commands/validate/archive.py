@@ -10,7 +10,7 @@ from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
 from convert.commands.validate.documents import Checked
-from convert.commands.validate.layout import check_layout, check_strangers
+from convert.commands.validate.layout import check_layout
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.reader.detect import read
@@ -65,7 +65,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]
     has_manifest = checked.exists("manifest.json")
     has_index = checked.exists("index.json")
     _check_members(tree, findings)
-    contents = Contents(findings)
+    contents = Contents(checked)
     if has_manifest or has_index:
         layout = check_layout(checked, contents) if has_index else None
         tops = layout.tops if layout is not None else None
@@ -75,7 +75,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]
         if items is not None and tops is not None:
             check_both(checked, items, tops)
         if layout is not None:
-            check_strangers(checked, contents)
+            contents.claim_own_names()
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
         check_legacy(checked, contents)
     contents.check(jobs)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from convert.errors import FormatError
 from convert.layer.blob_facts import BlobFacts, read_blob
 from convert.layer.pool import Pool
 from convert.limits import MAX_LAYER_NAMES
 from convert.model import mediatype
+from convert.model.digest import Digest
 from convert.reader.findings import Severity, refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
+    from convert.commands.validate.documents import Checked
     from convert.model.blob import Blob
-    from convert.model.digest import Digest
-    from convert.reader.findings import Findings
 
 
+_BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
 #: Blobs whose results are held at a time: a future and the facts of a blob take kilobytes.
 _AT_ONCE: Final = 4096
 #: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
@@ -72,31 +75,32 @@ class _Job:
 class Contents:
     """Collects claims about blobs, then reads them all."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, checked: Checked) -> None:
         """Nothing is read before `check`."""
-        self._findings = findings
+        self._checked = checked
+        self._findings = checked.findings
         self._jobs: dict[Blob, _Job] = {}
-        self._others: list[tuple[Iterable[str], Callable[[str], tuple[Blob, Claim] | None]]] = []
+        self._unnamed: list[str] = []
 
     def claim(self, blob: Blob, member: str, claim: Claim) -> None:
         """Add what a document states about a blob."""
         self._jobs.setdefault(blob, _Job(blob, member)).claims.setdefault(claim)
 
-    def knows(self, blob: Blob) -> bool:
-        """Tell whether any document names a blob."""
-        return blob in self._jobs
+    def claim_own_names(self) -> None:
+        """Claim the digests in the names of blobs whose digest no document gives; report unnamed blobs.
 
-    def knows_digest(self, blob: Blob) -> bool:
-        """Tell whether any document gives the digest of a blob."""
-        job = self._jobs.get(blob)
-        return job is not None and any(claim.digest is not None for claim in job.claims)
-
-    def claim_each(self, members: Iterable[str], look: Callable[[str], tuple[Blob, Claim] | None]) -> None:
-        """Add members of which there may be hundreds of thousands.
-
-        `look` returns what is stated about one; it is called only when that one is read.
+        To be called when every document was read.
         """
-        self._others.append((members, look))
+        for name in self._checked.tree.names():
+            if not _BLOB.match(name.removeprefix("./")) or (blob := self._checked.find(name)) is None:
+                continue
+            job = self._jobs.get(blob)
+            if job is None:
+                self._unnamed.append(name)
+            elif not any(claim.digest is not None for claim in job.claims) and (claim := _own_name(name)) is not None:
+                self.claim(blob, name, claim)
+        for name in self._unnamed:
+            self._findings.add("unreferenced", "no document names it", member=name)
 
     def check(self, jobs: int) -> None:
         """Read every blob with `jobs` threads and report what differs from its claims.
@@ -105,7 +109,7 @@ class Contents:
             StorageError: reading failed.
         """
         with Pool(jobs) as pool:
-            work = itertools.chain(self._jobs.values(), self._other_jobs())
+            work = itertools.chain(self._jobs.values(), self._unnamed_jobs())
             while batch := list(itertools.islice(work, _AT_ONCE)):
                 self._check_batch(pool, batch)
 
@@ -121,11 +125,12 @@ class Contents:
         for job in work:
             self._report(job, results[job])
 
-    def _other_jobs(self) -> Iterator[_Job]:
-        for members, look in self._others:
-            for member in members:
-                if (found := look(member)) is not None:
-                    yield _Job(found[0], member, {found[1]: None})
+    def _unnamed_jobs(self) -> Iterator[_Job]:
+        """Yield the unnamed blobs, of which there may be hundreds of thousands."""
+        for name in self._unnamed:
+            blob, claim = self._checked.find(name), _own_name(name)
+            if blob is not None and claim is not None:
+                yield _Job(blob, name, {claim: None})
 
     def _report(self, job: _Job, read: BlobFacts) -> None:
         add = self._findings.add
@@ -145,10 +150,10 @@ class Contents:
                     continue
             weight = Severity.ERROR if claim.foreign else None
             if claim.size is not None and claim.size != read.size:
-                message = f"holds {read.size} bytes, {claim.by} says {claim.size}"
+                message = f"holds {read.size} bytes, {claim.by} states {claim.size}"
                 add(claim.rule or "size", message, member=job.member, severity=weight)
             if claim.digest is not None and (got := read.stored[claim.digest.algorithm]) != claim.digest:
-                message = f"content is {got}, not {claim.digest} as {claim.by} says"
+                message = f"content is {got}, not {claim.digest} as {claim.by} states"
                 add(claim.rule or "digest", message, member=job.member, severity=weight)
             if claim.diff_ids and read.damage is None:
                 self._diff_id(job, read, claim)
@@ -180,3 +185,12 @@ class Contents:
         got = read.plain[claim.diff_ids[0].algorithm]
         wanted = f"the DiffID {claim.diff_ids[0]}" if len(claim.diff_ids) == 1 else "other DiffIDs"
         self._findings.add("diff-id", f"{verb} {got}, {claim.by} has {wanted}", member=job.member)
+
+
+def _own_name(name: str) -> Claim | None:
+    """Return what the name of a blob states about it."""
+    match = _BLOB.match(name.removeprefix("./"))
+    try:
+        return Claim("its name", digest=Digest(match[1], match[2])) if match else None
+    except FormatError:
+        return None

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from convert.commands.validate.configs import read_config
 from convert.commands.validate.contents import Claim
-from convert.commands.validate.descriptors import Described, check_empty_json, check_folder, check_zstd
-from convert.errors import FormatError, InputError
+from convert.commands.validate.descriptors import Described, Descriptors, check_folder, check_zstd
+from convert.commands.validate.layout_names import LayoutNames
+from convert.errors import InputError
 from convert.identity.manifest import is_made_up
 from convert.jsonio import schema
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.model import mediatype
 from convert.model.config import Config
-from convert.model.digest import Digest
-from convert.model.reference import Reference
 from convert.model.walk import platform_of
-from convert.reader.findings import Severity, refused, shown
+from convert.reader.findings import Severity, shown
 from convert.reader.manifest import NOT_IN_INDEX, NOT_IN_MANIFEST
-from convert.reader.oci_layout import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +25,8 @@ if TYPE_CHECKING:
     from convert.commands.validate.contents import Contents
     from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
+    from convert.model.digest import Digest
+    from convert.model.reference import Reference
 
 MEMBER: Final = "index.json"
 #: Media type -> schema of such a manifest or index.
@@ -40,10 +36,6 @@ _SCHEMAS: Final = {
     mediatype.DOCKER_MANIFEST_LIST: schema.DOCKER_MANIFEST_LIST,
     mediatype.DOCKER_MANIFEST: schema.DOCKER_MANIFEST_V2,
 }
-_BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
-_COMPONENT: Final = "[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
-#: image-spec annotations.md, org.opencontainers.image.ref.name.
-_REF_NAME: Final = re.compile(f"{_COMPONENT}(?:/{_COMPONENT})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,37 +75,7 @@ def check_layout(checked: Checked, contents: Contents) -> Layout:
     """Check a layout; return what `index.json` names."""
     layout = _Layout(checked, contents)
     tops = layout.check()
-    return Layout(tops, layout.absent_layers, frozenset(layout.opaque))
-
-
-def check_strangers(checked: Checked, contents: Contents) -> None:
-    """Hold blobs whose digest no document gives against their own names; report those that no document names.
-
-    To be called once every document was looked at.
-    """
-    strangers = []
-    for name in checked.tree.names():
-        if not _BLOB.match(name.removeprefix("./")) or (blob := checked.find(name)) is None:
-            continue
-        if not contents.knows(blob):
-            strangers.append(name)
-        elif not contents.knows_digest(blob) and (found := _own_name(checked, name)) is not None:
-            contents.claim(blob, name, found[1])
-    contents.claim_each(strangers, partial(_own_name, checked))
-    for name in strangers:
-        checked.findings.add("unreferenced", "no document names it", member=name)
-
-
-def _own_name(checked: Checked, name: str) -> tuple[Blob, Claim] | None:
-    """Return a blob, and what its own name says of it."""
-    match = _BLOB.match(name.removeprefix("./"))
-    blob = checked.find(name)
-    if match is None or blob is None:
-        return None
-    try:
-        return blob, Claim("its name", digest=Digest(match[1], match[2]))
-    except FormatError:
-        return None
+    return Layout(tops, layout.descriptors.absent_layers, frozenset(layout.opaque))
 
 
 class _Layout:
@@ -122,9 +84,8 @@ class _Layout:
         self._contents = contents
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
         self._configs: dict[tuple[Digest, str, bool, bool], Config | None] = {}
-        self._names: dict[str, View] = {}
+        self.descriptors = Descriptors(checked, contents)
         self._present = False
-        self.absent_layers: dict[str, str] = {}
         self.opaque: set[Digest] = set()
 
     def check(self) -> list[Top] | None:
@@ -137,9 +98,10 @@ class _Layout:
             self._one_kind(index, mediatype.OCI_INDEX)
             if not index.has("manifests") and not self._checked.findings.blames(MEMBER):
                 self._checked.findings.add("no-images", "has no list of manifests", member=MEMBER, place="manifests")
+            names = LayoutNames(self._checked.findings)
             for view in index.objects("manifests"):
-                top = Top(view.path, self._name(view))
-                described = self._described(view)
+                top = Top(view.path, names.check(view))
+                described = self.descriptors.read(view)
                 if described is not None:
                     top.images = self._node(described, 1)
                 tops.append(top)
@@ -159,116 +121,21 @@ class _Layout:
             message = f"is {shown(version)}, only 1.0.0 is known"
             self._checked.findings.add("layout-version", message, member="oci-layout", place="imageLayoutVersion")
 
-    # -- names ---------------------------------------------------------------------
-
-    def _name(self, view: View) -> tuple[Reference, ...]:
-        """Check the names of an entry; return those that are references."""
-        annotations = view.object("annotations")
-        if annotations is None:
-            return ()
-        full, ref_name = annotations.value.get(IMAGE_NAME), annotations.value.get(REF_NAME)
-        add = self._checked.findings.add
-        if isinstance(ref_name, str) and not _REF_NAME.fullmatch(ref_name):
-            message = f"{shown(ref_name)} is not a valid ref.name; {refused('ref-name')}"
-            # containerd writes so what has a name by digest; the whole name stands beside it.
-            usual = ref_name.startswith("@") and isinstance(full, str)
-            severity = Severity.NOTE if usual else None
-            add("ref-name", message, member=MEMBER, place=view.path, severity=severity)
-        text = full if isinstance(full, str) else ref_name
-        if isinstance(text, str):
-            self._unique(text, view)
-        # A bare word is a tag without a repository (docs/formats-oci.md#names-in-a-layout).
-        if not isinstance(text, str) or not any(mark in text for mark in "/:@"):
-            return ()
-        try:
-            return (Reference.parse(text).with_default_tag(),)
-        except FormatError:
-            return ()
-
-    def _unique(self, text: str, view: View) -> None:
-        first = self._names.setdefault(text, view)
-        if first is view or first.text("digest") == view.text("digest"):
-            return
-        if (mine := view.object("platform")) and (its := first.object("platform")) and mine.value != its.value:
-            return
-        message = f"{shown(text)} is the name of {first.path} too, which is another image; skopeo takes the first"
-        self._checked.findings.add("duplicate-name", message, member=MEMBER, place=view.path)
-
-    # -- descriptors ---------------------------------------------------------------
-
-    def _described(self, view: View) -> Described | None:
-        media_type, text = view.text("mediaType"), view.text("digest")
-        if media_type is None or text is None:
-            return None
-        try:
-            digest = Digest.parse(text)
-        except FormatError as error:
-            self._checked.findings.add("schema", error.message, member=view.member, place=view.place("digest"))
-            return None
-        return Described(view, media_type, digest, view.integer("size"), self._data(view, digest))
-
-    def _data(self, view: View, digest: Digest) -> bytes | None:
-        text = view.text("data")
-        if text is None:
-            return None
-        add = self._checked.findings.add
-        try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            add("schema", "expected base64", member=view.member, place=view.place("data"))
-            return None
-        if view.integer("size") != len(data):
-            message = f"holds {len(data)} bytes, the descriptor says {view.integer('size')}"
-            add("size", message, member=view.member, place=view.place("data"))
-        if digest.algorithm == "sha256" and (got := Digest.of(data)) != digest:
-            add("digest", f"content is {got}, not {digest}", member=view.member, place=view.place("data"))
-        return data
-
-    def _blob(self, described: Described) -> Blob | None:
-        """Return what a descriptor names, its bytes to be checked; absent ones are said by the caller."""
-        blob = self._checked.find(described.member, place=described.view.path)
-        if blob is not None:
-            self._contents.claim(blob, described.member, described.claim)
-        return blob
-
-    def _absent(self, described: Described) -> bool:
-        return described.data is None and not self._checked.exists(described.member)
-
-    def _missing(self, described: Described) -> None:
-        message = f"is not there, {described.view.member} names it at {described.view.path} ({described.media_type})"
-        self._checked.findings.add("missing", message, member=described.member)
-
-    def _inline(self, described: Described) -> None:
-        """Report content that only the descriptor holds; tools read blobs, not `data`."""
-        if described.data is None or described.media_type == mediatype.OCI_EMPTY:
-            return
-        if not self._checked.exists(described.member):
-            where = f"{described.view.member} at {described.view.path}"
-            message = f"is not there, only {where} holds its content, in data; {refused('inline-only')}"
-            self._checked.findings.add("inline-only", message, member=described.member)
-
-    def _document(self, described: Described) -> bytes | None:
-        if self._checked.exists(described.member):
-            return self._checked.raw(described.member)
-        return described.data
-
-    # -- nodes ---------------------------------------------------------------------
-
     def _node(self, described: Described, depth: int) -> list[LayoutImage]:
         """Check what a descriptor of an index names, and what that names; return the images."""
         key = (described.media_type, described.digest)
-        self._blob(described)
+        self.descriptors.blob(described)
         if key in self._seen:
             return self._seen[key]
         if depth > MAX_INDEX_DEPTH or len(self._seen) >= MAX_NODES:
             # The reader's own limits; `unreadable` says so.
             return []
         found = self._seen[key] = []
-        if self._absent(described):
+        if self.descriptors.absent(described):
             self._absent_child(described, depth)
             return found
         self._present = True
-        self._inline(described)
+        self.descriptors.check_inline(described)
         if described.media_type in mediatype.INDEXES:
             found += self._index(described, depth)
         elif described.media_type in mediatype.MANIFESTS:
@@ -277,13 +144,13 @@ class _Layout:
 
     def _absent_child(self, described: Described, depth: int) -> None:
         if depth == 1 and described.view.object("platform") is None:
-            self._missing(described)
+            self.descriptors.report_missing(described)
             return
-        where = f"{described.view.member} names it at {described.view.path}"
-        self._checked.findings.add("absent-child", f"is not in the source, {where}", member=described.member)
+        message = f"is not in the source, {described.named_by}"
+        self._checked.findings.add("absent-child", message, member=described.member)
 
     def _index(self, described: Described, depth: int) -> list[LayoutImage]:
-        raw = self._document(described)
+        raw = self.descriptors.document(described)
         view = self._view(raw, described, mediatype.INDEXES)
         if view is None:
             return []
@@ -291,7 +158,7 @@ class _Layout:
         images: dict[str, LayoutImage] = {}
         followed: set[Digest] = set()
         for child in view.objects("manifests"):
-            below = self._described(child)
+            below = self.descriptors.read(child)
             if below is None:
                 continue
             found = self._node(below, depth + 1)
@@ -355,26 +222,26 @@ class _Layout:
                 add("docker-type", message, member=view.member, place=place, severity=Severity.WARNING)
 
     def _manifest(self, described: Described) -> list[LayoutImage]:
-        raw = self._document(described)
+        raw = self.descriptors.document(described)
         view = self._view(raw, described, mediatype.MANIFESTS)
         config_view = view.object("config") if view is not None else None
         if raw is None or view is None or config_view is None:
             return []
         self._one_kind(view, described.media_type)
         self._one_family(view)
-        layers = [self._described(layer) for layer in view.objects("layers")]
+        layers = [self.descriptors.read(layer) for layer in view.objects("layers")]
         self._checked.count_layers(len(layers))
         check_zstd(self._checked, view, described.media_type, layers)
-        config = self._described(config_view)
+        config = self.descriptors.read(config_view)
         is_image = (
             config is not None
             and config.media_type in mediatype.IMAGE_CONFIGS
             and all(layer is None or mediatype.is_layer(layer.media_type) for layer in layers)
         )
-        blobs = [self._part(layer) for layer in layers]
+        blobs = [self.descriptors.part(layer) if layer is not None else None for layer in layers]
         if config is None:
             return []
-        self._part(config)
+        self.descriptors.part(config)
         if not is_image:
             return self._opaque(described, config, layers, view)
         return self._image(described, raw, config, layers, blobs, artifact=bool(view.text("artifactType")))
@@ -385,7 +252,7 @@ class _Layout:
         """Return an image whose layers are of unknown types; nothing for what is no image."""
         if config.media_type not in mediatype.IMAGE_CONFIGS or view.text("artifactType"):
             return []
-        raw = self._document(config)
+        raw = self.descriptors.document(config)
         try:
             parsed = Config.parse(raw, where=self._checked.findings.file, member=config.member) if raw else None
         except InputError:
@@ -396,23 +263,6 @@ class _Layout:
         self.opaque.add(config.digest)
         names = tuple(layer.member for layer in layers if layer is not None)
         return [LayoutImage(described.member, parsed, names, made_up=False)]
-
-    def _part(self, described: Described | None) -> Blob | None:
-        """Check that a config or layer is there; a non-distributable one may be elsewhere."""
-        if described is None:
-            return None
-        check_empty_json(self._checked, described)
-        self._inline(described)
-        blob = self._blob(described)
-        if blob is None and self._absent(described):
-            urls = described.view.strings("urls") or ()
-            if mediatype.may_be_absent(described.media_type, urls):
-                message = f"is not in the source, it lives at {urls[0]}" if urls else "is not in the source"
-                self.absent_layers[described.member] = message
-                self._checked.findings.add("absent-layer", message, member=described.member)
-            else:
-                self._missing(described)
-        return blob
 
     def _image(
         self,
@@ -451,7 +301,7 @@ class _Layout:
         key = (described.digest, described.media_type, needs_diff_ids, artifact)
         if key not in self._configs:
             config = None
-            raw = self._document(described)
+            raw = self.descriptors.document(described)
             if raw is not None and not (needs_diff_ids and self._no_config(raw, described.member, artifact=artifact)):
                 config = read_config(self._checked, raw, described.member, described.media_type)
             self._configs[key] = config
