@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from convert import cancel
+from convert.codec.compression import Compression
 from convert.codec.feed import FEED_SIZE, Feed, truncated
 from convert.codec.memory import DECODERS
 from convert.codec.xz_header import HEAD_SIZE, xz_memory
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
 SNIFF_SIZE: Final = 8
 
 _MAGICS: Final = (
-    (b"\x1f\x8b\x08", "gzip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (ZSTD_MAGIC, "zstd"),
+    (b"\x1f\x8b\x08", Compression.GZIP),
+    (b"BZh", Compression.BZIP2),
+    (b"\xfd7zXZ\x00", Compression.XZ),
+    (ZSTD_MAGIC, Compression.ZSTD),
 )
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 
-def sniff(head: bytes) -> str:
-    """Return "gzip", "zstd", "bzip2", "xz" or "" from a stream's first bytes.
+def sniff(head: bytes) -> Compression:
+    """Return the compression of a stream, from its first bytes.
 
     The magics are those by which Docker tells layers apart; a zstd stream may
     begin with a skippable frame (RFC 8878, 3.1.2).
@@ -47,8 +48,8 @@ def sniff(head: bytes) -> str:
         if head.startswith(magic):
             return name
     if len(head) >= SNIFF_SIZE and is_skippable(head):
-        return "zstd"
-    return ""
+        return Compression.ZSTD
+    return Compression.NONE
 
 
 class Openable(Protocol):
@@ -62,7 +63,7 @@ class Openable(Protocol):
         """Start reading at the first byte."""
 
 
-def size_hint(blob: Openable, compression: str) -> int | None:
+def size_hint(blob: Openable, compression: Compression) -> int | None:
     """Guess the plain size of a compressed blob from its ends; None if unknown.
 
     Only a hint: a gzip trailer counts modulo 4 GiB and covers the last member
@@ -71,9 +72,9 @@ def size_hint(blob: Openable, compression: str) -> int | None:
     if not compression:
         return blob.size
     with blob.open() as stream:
-        if compression == "zstd":
+        if compression == Compression.ZSTD:
             return content_size(stream.read(HEADER_MAX))
-        if compression == "gzip" and blob.size is not None and stream.seekable():
+        if compression == Compression.GZIP and blob.size is not None and stream.seekable():
             stream.seek(-4, io.SEEK_END)
             return _gzip_content_size(stream.read(4), blob.size)
     return None
@@ -88,7 +89,7 @@ def _gzip_content_size(tail: bytes, stored_size: int) -> int | None:
 
 
 def decompress(
-    stream: BinaryIO, compression: str, *, where: str, most_memory: int = MAX_DECODER_MEMORY, wait: bool = True
+    stream: BinaryIO, compression: Compression, *, where: str, most_memory: int = MAX_DECODER_MEMORY, wait: bool = True
 ) -> BinaryIO:
     """Return a stream of the plain bytes of `stream`, which it closes with itself.
 
@@ -127,7 +128,7 @@ def read_into(stream: BinaryIO, buffer: Buffer) -> int:
 
 def plain_chunks(
     raw: Iterable[bytes],
-    compression: str,
+    compression: Compression,
     *,
     where: str,
     most_memory: int = MAX_DECODER_MEMORY,
@@ -143,12 +144,12 @@ def plain_chunks(
     """
     if not compression:
         return iter(raw)
-    if compression == "gzip":
+    if compression == Compression.GZIP:
         return _cancellable(_gunzip(iter(raw), where, behind))
-    if compression == "bzip2":
+    if compression == Compression.BZIP2:
         return _cancellable(_bunzip2(iter(raw), where))
     memory = _Memory(most_memory, DECODERS.take if wait else _at_once)
-    return _cancellable((_unzstd if compression == "zstd" else _unxz)(iter(raw), where, memory))
+    return _cancellable((_unzstd if compression == Compression.ZSTD else _unxz)(iter(raw), where, memory))
 
 
 def _cancellable(chunks: Iterator[bytes]) -> Iterator[bytes]:

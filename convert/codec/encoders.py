@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import profile as profiles
+from convert.codec.compression import Compression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +41,12 @@ class Header:
 class Maker:
     """One exact encoder.
 
-    `name` is a profile's, `gzip-N` for GNU gzip or `zlib-N`; `compression` "gzip" or
-    "zstd". `headers` are those that its gzip body is found behind.
+    `name` is a profile's, `gzip-N` for GNU gzip or `zlib-N`; `compression`
+    gzip or zstd. `headers` are those that its gzip body is found behind.
     """
 
     name: str
-    compression: str
+    compression: Compression
     made_by: str
     headers: tuple[Header, ...] = ()
 
@@ -104,7 +105,7 @@ def _extra_flags(level: int) -> int:
 
 def _gzip(level: int) -> Maker:
     header = _header(_extra_flags(level), _UNIX, f"gzip -{level}n" if level != 6 else "gzip -n")
-    return Maker(f"gzip-{level}", "gzip", "GNU gzip", (header,))
+    return Maker(f"gzip-{level}", Compression.GZIP, "GNU gzip", (header,))
 
 
 def _zlib(level: int) -> Maker:
@@ -118,13 +119,15 @@ def _zlib(level: int) -> Maker:
         _header(0, _UNKNOWN, "Java from 16 on"),
     ]
     distinct = {header.raw: header for header in reversed(headers)}
-    return Maker(f"zlib-{level}", "gzip", "zlib", tuple(distinct[raw] for raw in dict.fromkeys(h.raw for h in headers)))
+    return Maker(
+        f"zlib-{level}", Compression.GZIP, "zlib", tuple(distinct[raw] for raw in dict.fromkeys(h.raw for h in headers))
+    )
 
 
 def _profile(profile: profiles.Profile) -> Maker:
     level = profile.name.rpartition("-")[2]
     flags = _extra_flags(int(level)) if level.isdigit() else 0
-    headers = (_header(flags, _UNKNOWN, profile.made_by),) if profile.compression == "gzip" else ()
+    headers = (_header(flags, _UNKNOWN, profile.made_by),) if profile.compression == Compression.GZIP else ()
     return Maker(profile.name, profile.compression, profile.made_by, headers)
 
 
@@ -135,8 +138,8 @@ _COMMON: Final = (
 )
 
 
-def makers(compression: str) -> list[Maker]:
-    """Return all makers of "gzip" or "zstd" streams, the commonest first."""
+def makers(compression: Compression) -> list[Maker]:
+    """Return all makers of gzip or zstd streams, the commonest first."""
     found = {maker.name: maker for maker in _all() if maker.compression == compression}
     return [
         *(found[name] for name in _COMMON if name in found),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from convert.codec import decompress
+from convert.codec.compression import Compression
 from convert.codec.encoders import makers
 from convert.errors import InputError
 
@@ -62,13 +63,13 @@ def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
     with open_blob() as stream:
         head = stream.read(_LONGEST_HEADER)
     compression = decompress.sniff(head)
-    if compression == "zstd":
+    if compression == Compression.ZSTD:
         left = []
-        for maker in makers("zstd"):
+        for maker in makers(Compression.ZSTD):
             with _ZSTD_AT_ONCE:
                 left += _Race(open_blob, compression, 0, [maker]).run()
         return _origin(left, b"")
-    length = header_size(head) if compression == "gzip" else None
+    length = header_size(head) if compression == Compression.GZIP else None
     if length is None:
         return None
     header = head[:length]
@@ -86,7 +87,7 @@ def _origin(left: Sequence[Maker], header: bytes) -> Origin | None:
 
 def header_size(head: bytes) -> int | None:
     """Return the size of a gzip header (RFC 1952, 2.3), None where there is no whole one."""
-    if len(head) < _HEADER_SIZE or decompress.sniff(head) != "gzip":
+    if len(head) < _HEADER_SIZE or decompress.sniff(head) != Compression.GZIP:
         return None
     flags, end = head[3], _HEADER_SIZE
     if flags & _FEXTRA:
@@ -114,7 +115,7 @@ def _likely(header: bytes) -> list[Maker]:
         raws = [known.raw for known in maker.headers]
         return plain not in raws, system == _UNIX and maker.name.startswith("go")
 
-    return sorted(makers("gzip"), key=rank)
+    return sorted(makers(Compression.GZIP), key=rank)
 
 
 class _Runner:
@@ -135,12 +136,12 @@ class _Runner:
 
 class _Race:
     def __init__(
-        self, open_blob: Callable[[], BinaryIO], compression: str, begin: int, candidates: Sequence[Maker]
+        self, open_blob: Callable[[], BinaryIO], compression: Compression, begin: int, candidates: Sequence[Maker]
     ) -> None:
         """`begin` is where the body begins in the stream."""
         self._open = open_blob
         self._compression = compression
-        skip = _HEADER_SIZE if compression == "gzip" else 0
+        skip = _HEADER_SIZE if compression == Compression.GZIP else 0
         self._runners = [_Runner(maker, begin, skip) for maker in candidates]
 
     def run(self) -> list[Maker]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
+from convert.codec.compression import Compression
 from convert.errors import UsageError, shortened, suggestion
 from convert.limits import CHUNK
 
@@ -47,26 +48,26 @@ class Encoder(Protocol):
 class Profile:
     """One exact encoder.
 
-    `compression` is "", "gzip" or "zstd", as media types name it; `aliases` are
+    `compression` is one that media types can name; `aliases` are
     other spellings, `made_by` the tools that write such bytes.
     """
 
     name: str
-    compression: str
+    compression: Compression
     aliases: tuple[str, ...] = ()
     made_by: str = ""
 
     @property
     def splits(self) -> bool:
         """Whether one stream can use several cores: the numbered levels of Go's encoders can."""
-        return self.compression == "gzip" and self.name.rpartition("-")[2].isdigit()
+        return self.compression == Compression.GZIP and self.name.rpartition("-")[2].isdigit()
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream; `executor` lets one stream use `workers` cores."""
         # Encoders are imported where one is needed: `id` and `inspect` need none.
-        if self.compression == "":
+        if not self.compression:
             return _Plain()
-        if self.compression == "zstd":
+        if self.compression == Compression.ZSTD:
             return _Zstd(int(self.name.removeprefix("zstd-")))
         from convert.codec.gzip import GoGzipEncoder  # noqa: PLC0415
 
@@ -120,7 +121,7 @@ _ALIASES: Final = {
 DEFAULT: Final = "go1.26-1"
 
 
-def _profile(name: str, compression: str, otherwise: str) -> Profile:
+def _profile(name: str, compression: Compression, otherwise: str) -> Profile:
     return Profile(name, compression, _ALIASES.get(name, ()), _MADE_BY.get(name, otherwise))
 
 
@@ -131,10 +132,12 @@ def all_profiles() -> Iterator[Profile]:
         for level in _GO_LEVELS:
             what = {"huffman": "HuffmanOnly", "store": "NoCompression"}.get(level, f"level {level}")
             otherwise = f"Go programs that ask compress/gzip for {what}, Go {release}"
-            yield _profile(f"{generation}-{level}", "gzip", otherwise)
+            yield _profile(f"{generation}-{level}", Compression.GZIP, otherwise)
     for number in _ZSTD_LEVELS:
-        yield _profile(f"zstd-{number}", "zstd", f"the zstandard release that imgconv pins, at level {number}")
-    yield _profile("none", "", "")
+        yield _profile(
+            f"zstd-{number}", Compression.ZSTD, f"the zstandard release that imgconv pins, at level {number}"
+        )
+    yield _profile("none", Compression.NONE, "")
 
 
 def report() -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from convert.codec.compression import Compression
 from convert.identity import manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
@@ -134,8 +135,8 @@ def manifest_digest(node: Node | None) -> Digest | None:
 class LayerDigests(Protocol):
     """What is known of the bytes of layers (`layer/stored_digests.py`)."""
 
-    def compression(self, blob: Blob) -> str:
-        """Return how a layer's bytes are compressed, "" if they are not."""
+    def compression(self, blob: Blob) -> Compression:
+        """Return how a layer's bytes are compressed."""
         ...
 
     def digest(self, layer: Layer) -> Digest | None:
@@ -155,7 +156,7 @@ def import_manifest(image: Image, layers: LayerDigests) -> bytes | None:
         digest = layers.digest(layer)
         if layer.blob is None or layer.blob.size is None or digest is None:
             return None
-        compressed = layers.compression(layer.blob) in {"gzip", "zstd"}
+        compressed = layers.compression(layer.blob) in {Compression.GZIP, Compression.ZSTD}
         media_type = mediatype.DOCKER_LAYER_GZIP if compressed else mediatype.DOCKER_LAYER
         described.append(Descriptor(media_type, digest, layer.blob.size))
     return manifest.containerd_import_manifest(image.config, described)

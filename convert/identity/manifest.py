@@ -10,6 +10,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from convert.codec.compression import Compression
 from convert.errors import NotRepresentableError
 from convert.identity.descriptor_json import docker_fields, ggcr_fields, oci_fields
 from convert.jsonio.go_encode import dumps, sorted_map
@@ -200,7 +201,7 @@ def docker_layer_type(media_type: str) -> str:
     Raises:
         NotRepresentableError: zstd, which schema 2 does not know.
     """
-    if mediatype.layer_compression(media_type) == "zstd":
+    if mediatype.layer_compression(media_type) == Compression.ZSTD:
         msg = "a Docker schema 2 manifest cannot hold zstd layers"
         raise NotRepresentableError(
             msg, hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from convert.codec import decompress
+from convert.codec.compression import Compression
 from convert.errors import InputError, UnsafeInputError
 from convert.layer.tar_check import LayerFaults, scan
 from convert.limits import MAX_LAYER_SIZE
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
 class BlobFacts:
     """What reading a blob showed: its size, its digests by algorithm, and those of what it unpacks to.
 
-    `compression` is "" where it is not compressed. `trailing` counts the bytes behind the
-    compressed stream, `tar` are the faults of what it unpacks to. `damage` is why it does
-    not unpack, `unread` why it could not be read at all.
+    `trailing` counts the bytes behind the compressed stream, `tar` are the faults of what it
+    unpacks to. `damage` is why it does not unpack, `unread` why it could not be read at all.
     """
 
     size: int = 0
-    compression: str = ""
+    compression: Compression = Compression.NONE
     stored: Mapping[str, Digest] = field(default_factory=dict)
     plain: Mapping[str, Digest] = field(default_factory=dict)
     trailing: int = 0

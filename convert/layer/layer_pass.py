@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, BinaryIO
 
+from convert.codec.compression import Compression
 from convert.layer.streams import drain
 from convert.layer.verify import PlainContent
 from convert.model import mediatype
@@ -71,7 +72,7 @@ class LayerPass:
         if layer.stored is not None:
             return layer.stored
         # Media types name no other compression.
-        named = content.compression if content.compression in mediatype.COMPRESSIONS else ""
+        named = content.compression if content.compression in mediatype.COMPRESSIONS else Compression.NONE
         digest, size = found[0] if content.compression else (layer.diff_id, self.plain_size)
         return Descriptor(mediatype.layer_type(named, docker=False), digest, size)
 
@@ -120,7 +121,7 @@ class EncodeSink:
         self._put(self._encoder.finish())
         return [Digest(self._algorithm, hasher.hexdigest()) for hasher in self._hashers]
 
-    def describe(self, compression: str) -> Descriptor:
+    def describe(self, compression: Compression) -> Descriptor:
         """End the compressed stream; return a descriptor of it."""
         digest = self.finish()[0]
         return Descriptor(mediatype.layer_type(compression, docker=False), digest, self.size)

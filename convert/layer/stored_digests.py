@@ -10,6 +10,7 @@ from convert.layer.verify import compression_of
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
+    from convert.codec.compression import Compression
     from convert.model.blob import Blob
     from convert.model.image import Layer
 
@@ -22,11 +23,11 @@ class StoredDigests:
         self._may_read = may_read
         self._file = file
         self._digests: dict[Blob, Digest] = {}
-        self._compressions: dict[Blob, str] = {}
+        self._compressions: dict[Blob, Compression] = {}
         #: Bytes that were read to learn digests.
         self.bytes_read = 0
 
-    def compression(self, blob: Blob) -> str:
+    def compression(self, blob: Blob) -> Compression:
         """Return how a layer's bytes are compressed, recognised by their magic."""
         known = self._compressions.get(blob)
         if known is None:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.codec import decompress
+from convert.codec.compression import Compression
 from convert.codec.profile import FEW_WORKERS
 from convert.codec.readahead import read_ahead
 from convert.errors import NotRepresentableError, UnsupportedError
@@ -197,7 +198,7 @@ class LayerTranscoder:
             read = LayerPass(layer, self._context)
             read.run(out.write)
             blob = out.finish(layer.diff_id)
-        described = Descriptor(mediatype.layer_type("", docker=False), layer.diff_id, read.plain_size)
+        described = Descriptor(mediatype.layer_type(Compression.NONE, docker=False), layer.diff_id, read.plain_size)
         return Layer(layer.diff_id, blob), self._staged(blob, described), Form.PLAIN
 
     def _refuse_compressed_twice(self, layer: Layer, content: PlainContent) -> None:
@@ -364,7 +365,7 @@ class LayerTranscoder:
     def _as_it_is(self, layer: Layer, staging: Staging) -> _Result:
         """Take a layer that is stored uncompressed as it is: its digest is its DiffID."""
         blob, described = self._verified(layer, staging if staging.final else None)
-        described = Descriptor(mediatype.layer_type("", docker=False), layer.diff_id, described.size)
+        described = Descriptor(mediatype.layer_type(Compression.NONE, docker=False), layer.diff_id, described.size)
         return Layer(layer.diff_id, blob, described), StoredContent(blob, described, self._context), Form.ENCODED
 
     def _staged(self, blob: Blob, described: Descriptor) -> StoredContent:

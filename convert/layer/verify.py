@@ -17,6 +17,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convert.codec.compression import Compression
     from convert.layer.context import ReadContext
     from convert.model.blob import Blob, Extent
     from convert.model.descriptor import Descriptor
@@ -41,8 +42,8 @@ def mismatch(
     )
 
 
-def compression_of(blob: Blob) -> str:
-    """Return "", "gzip", "zstd", "bzip2" or "xz" by the magic of a blob."""
+def compression_of(blob: Blob) -> Compression:
+    """Return the compression of a blob, by its magic."""
     with blob.open() as stream:
         return decompress.sniff(stream.read(32))
 
@@ -136,10 +137,10 @@ class PlainContent:
         self._layer = layer
         self._blob = present(layer, context.file)
         self._context = context
-        self._compression: str | None = None
+        self._compression: Compression | None = None
 
     @property
-    def compression(self) -> str:
+    def compression(self) -> Compression:
         """How the bytes are stored, by their magic."""
         if self._compression is None:
             self._compression = compression_of(self._blob)

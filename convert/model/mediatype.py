@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert.codec.compression import Compression
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,20 +34,20 @@ INDEXES: Final = frozenset({OCI_INDEX, DOCKER_MANIFEST_LIST})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 IMAGE_CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
-#: Layer media type -> compression that it claims ("" is none).
+#: Layer media type -> compression that it claims.
 _LAYERS: Final = {
-    OCI_LAYER: "",
-    OCI_LAYER_GZIP: "gzip",
-    OCI_LAYER_ZSTD: "zstd",
-    OCI_NONDISTRIBUTABLE: "",
-    OCI_NONDISTRIBUTABLE + "+gzip": "gzip",
-    OCI_NONDISTRIBUTABLE + "+zstd": "zstd",
-    DOCKER_LAYER: "",
-    DOCKER_LAYER_GZIP: "gzip",
-    DOCKER_LAYER_ZSTD: "zstd",
-    DOCKER_FOREIGN: "",
-    DOCKER_FOREIGN + ".gzip": "gzip",
-    DOCKER_FOREIGN + ".zstd": "zstd",
+    OCI_LAYER: Compression.NONE,
+    OCI_LAYER_GZIP: Compression.GZIP,
+    OCI_LAYER_ZSTD: Compression.ZSTD,
+    OCI_NONDISTRIBUTABLE: Compression.NONE,
+    OCI_NONDISTRIBUTABLE + "+gzip": Compression.GZIP,
+    OCI_NONDISTRIBUTABLE + "+zstd": Compression.ZSTD,
+    DOCKER_LAYER: Compression.NONE,
+    DOCKER_LAYER_GZIP: Compression.GZIP,
+    DOCKER_LAYER_ZSTD: Compression.ZSTD,
+    DOCKER_FOREIGN: Compression.NONE,
+    DOCKER_FOREIGN + ".gzip": Compression.GZIP,
+    DOCKER_FOREIGN + ".zstd": Compression.ZSTD,
 }
 
 
@@ -58,8 +60,8 @@ def is_layer(media_type: str) -> bool:
     return media_type in _LAYERS
 
 
-def layer_compression(media_type: str) -> str | None:
-    """Return "", "gzip" or "zstd" as a layer type claims; None for no layer type."""
+def layer_compression(media_type: str) -> Compression | None:
+    """Return the compression that a layer type claims; None for other types."""
     return _LAYERS.get(media_type)
 
 
@@ -82,7 +84,7 @@ def is_docker(media_type: str) -> bool:
     return media_type.startswith("application/vnd.docker.")
 
 
-def layer_type(compression: str, *, docker: bool, foreign: bool = False) -> str:
+def layer_type(compression: Compression, *, docker: bool, foreign: bool = False) -> str:
     """Return the layer media type for one of `COMPRESSIONS`; `foreign` is not distributable."""
     if docker:
         return (DOCKER_FOREIGN if foreign else DOCKER_LAYER) + (f".{compression}" if compression else "")

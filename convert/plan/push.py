@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from convert.codec.compression import Compression
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
 from convert.identity.push import pushers
@@ -144,7 +145,9 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                 kinds = _compressions(taken)
                 found = tool.layer_forms(taken, kinds, finished=finished)
                 forms.update(zip(taken.layers, found, strict=True))
-                called = sum(form is Form.STORED and kind != "gzip" for form, kind in zip(found, kinds, strict=True))
+                called = sum(
+                    form is Form.STORED and kind != Compression.GZIP for form, kind in zip(found, kinds, strict=True)
+                )
                 if called:
                     warn(
                         f"{tool.name} calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not"
@@ -230,6 +233,7 @@ def _images_of(entry: Entry) -> Iterator[Image]:
         yield from (child.node for child in leaves(entry.node) if isinstance(child.node, Image))
 
 
-def _compressions(image: Image) -> tuple[str, ...]:
-    """Return how each layer's bytes lie, "" where they are not there."""
-    return tuple(compression_of(layer.blob) if layer.blob is not None else "" for layer in image.layers)
+def _compressions(image: Image) -> tuple[Compression, ...]:
+    """Return how each layer is compressed; `NONE` for absent ones."""
+    blobs = (layer.blob for layer in image.layers)
+    return tuple(compression_of(blob) if blob is not None else Compression.NONE for blob in blobs)

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from convert.codec.compression import Compression
 from convert.diagnostics import Dropped
 from convert.errors import NotRepresentableError
 from convert.identity import index as indexes
@@ -109,7 +110,7 @@ def layer_form(image: Image, layer: Layer, recipe: Recipe) -> Form:
         return Form.ENCODED
     if real_manifest(image) is not None:
         return Form.STORED
-    stored = layer.blob is None or compression_of(layer.blob) in {"gzip", "zstd"}
+    stored = layer.blob is None or compression_of(layer.blob) in {Compression.GZIP, Compression.ZSTD}
     return Form.STORED if stored else Form.ENCODED
 
 
@@ -185,7 +186,7 @@ class _Finisher:
         old = real_manifest(image)
         if old is not None and not self._recipe.recompress and self._fits(old):
             self._ledger.kept.append(str(old.digest))
-            plain = sum(mediatype.layer_compression(layer.media_type) == "" for layer in old.layers)
+            plain = sum(mediatype.layer_compression(layer.media_type) == Compression.NONE for layer in old.layers)
             if plain:
                 self._ledger.hints.append(
                     f"manifest {old.digest} keeps {counted(plain, 'uncompressed layer')}; --recompress would compress"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.tar_writer import Item
+from convert.codec.compression import Compression
 from convert.identity.descriptor_json import docker_fields
 from convert.model import mediatype
 from convert.writer.manifest_json import ManifestItem, manifest_json
@@ -84,7 +85,7 @@ def _layer_name(layer: Layer) -> str:
 
 
 def _is_zstd(layer: Layer) -> bool:
-    return mediatype.layer_compression(_stored(layer).media_type) == "zstd"
+    return mediatype.layer_compression(_stored(layer).media_type) == Compression.ZSTD
 
 
 def _stored(layer: Layer) -> Descriptor:

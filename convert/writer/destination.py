@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 from convert.archive import stream_sink
 from convert.archive.atomic import refuse_overlap
 from convert.archive.stream_sink import STDOUT, names_descriptor
+from convert.codec.compression import Compression
 from convert.errors import StorageError, UsageError, shortened
 from convert.writer.dest.layout_dir import LayoutDir
 from convert.writer.dest.tar_file import TarFile
@@ -33,7 +34,7 @@ _TRANSPORT: Final = re.compile(
 )
 #: Suffixes of compressed files, and the tools that write them.
 _COMPRESSED: Final = re.compile(r"\.(?:tar\.)?(gz|tgz|zst|tzst|zstd|xz|txz|bz2|tbz2?)\Z", re.IGNORECASE)
-_COMPRESSORS: Final = {"z": "zstd", "g": "gzip", "x": "xz", "b": "bzip2"}
+_COMPRESSORS: Final = {"z": Compression.ZSTD, "g": Compression.GZIP, "x": Compression.XZ, "b": Compression.BZIP2}
 
 
 class Destination(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_writer import Item
+from convert.codec.compression import Compression
 from convert.diagnostics import Dropped
 from convert.model import mediatype
 from convert.model.image import Index, Other
@@ -139,5 +140,5 @@ def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
 
 def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
     layers = (layer for image in images.images() for layer in oci.manifest_of(image).layers)
-    if any(mediatype.layer_compression(layer.media_type) == "zstd" for layer in layers):
+    if any(mediatype.layer_compression(layer.media_type) == Compression.ZSTD for layer in layers):
         warn("the result has zstd layers, which Docker reads since 23")

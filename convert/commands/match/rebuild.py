@@ -18,6 +18,7 @@ from convert.archive import atomic
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
+from convert.codec.compression import Compression
 from convert.commands import convert
 from convert.commands.match.search import Found, LayerMatch, Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
@@ -314,7 +315,7 @@ def _guessed(
         return False
     if not matcher.may_guess(len(image.layers)):
         return False
-    every = encoders.makers("gzip")
+    every = encoders.makers(Compression.GZIP)
     for group in (every[:4], every[4:10], every[10:]):
         tables = [matcher.describe(layer, group) for layer in image.layers]
         for maker in group:

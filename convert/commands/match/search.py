@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import encoders, profile
+from convert.codec.compression import Compression
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.staging import staged_blob
 from convert.layer.streams import drain
@@ -332,8 +333,8 @@ def _listed(wanted: Descriptor) -> _Listed:
     return wanted.digest, wanted.size
 
 
-def _compression(wanted: Descriptor) -> str:
-    return mediatype.layer_compression(wanted.media_type) or "gzip"
+def _compression(wanted: Descriptor) -> Compression:
+    return mediatype.layer_compression(wanted.media_type) or Compression.GZIP
 
 
 def _groups(candidates: Sequence[Maker], fitted: int) -> Iterator[Sequence[Maker]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.tree import LINKS
+from convert.codec.compression import Compression
 from convert.commands.validate.contents import Claim
 from convert.errors import FormatError, InputError
 from convert.model import mediatype
@@ -170,7 +171,7 @@ def check_zstd(checked: Checked, manifest: View, media_type: str, layers: Iterab
     """
     docker = (manifest.text("mediaType") or media_type) == mediatype.DOCKER_MANIFEST
     for layer in layers:
-        if layer is None or mediatype.layer_compression(layer.media_type) != "zstd":
+        if layer is None or mediatype.layer_compression(layer.media_type) != Compression.ZSTD:
             continue
         docker_type = mediatype.is_docker(layer.media_type)
         if not docker and not docker_type:

@@ -15,6 +15,7 @@ from convert.model.image_set import SourceFormat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.codec.compression import Compression
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
@@ -72,7 +73,7 @@ class Crane(PushTool):
         first: dict[Digest, Layer] = {}
         return tuple(first.setdefault(layer.diff_id, self._without_ignored(layer)) for layer in image.layers)
 
-    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
         """Push `finished` layers as they are stored; else compress every layer, a compressed one once more.
 
         See pkg/v1/tarball/image.go.
@@ -83,7 +84,7 @@ class Crane(PushTool):
         )
 
     @staticmethod
-    def _layer_form(layer: Layer, compression: str, *, finished: bool) -> Form:
+    def _layer_form(layer: Layer, compression: Compression, *, finished: bool) -> Form:
         if layer.stored is not None and (finished or layer.stored.media_type not in _UNCOMPRESSED):
             return Form.DESCRIBED if finished else Form.DESCRIBED_AGAIN
         if finished:

@@ -13,6 +13,7 @@ from convert.model.form import Form
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.codec.compression import Compression
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.image import Image
@@ -45,7 +46,7 @@ class Docker(PushTool):
         """Ignore foreign layers' descriptors, as `docker load` on Linux does."""
         return mediatype.is_nondistributable(descriptor.media_type)
 
-    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
         """Compress every layer again: `docker load` unpacked it."""
         del compressions, finished
         return (Form.ENCODED,) * len(image.layers)

@@ -9,6 +9,7 @@ from convert.identity.push.tool import PushTool, View
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.codec.compression import Compression
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.form import Form
@@ -37,7 +38,7 @@ class Imgconv(PushTool):
         """Never called."""
         raise NotImplementedError(_UNCHANGED)
 
-    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
         """Never called."""
         raise NotImplementedError(_UNCHANGED)
 

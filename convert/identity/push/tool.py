@@ -19,6 +19,7 @@ from convert.model.image import Image, Layer, Manifest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from convert.codec.compression import Compression
     from convert.jsonio.go_struct import Struct
     from convert.model.config import Config
     from convert.model.image_set import ImageSet, SourceFormat
@@ -95,10 +96,10 @@ class PushTool(ABC):
         return Layer(layer.diff_id, layer.blob) if ignored else layer
 
     @abstractmethod
-    def layer_forms(self, image: Image, compressions: Sequence[str], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
         """Return what the tool makes of each layer of an image that has the layers of `takes_layers`.
 
-        `compressions` are those of the layers' bytes, "" for uncompressed ones.
+        `compressions` are those of the layers' bytes.
         """
 
     @abstractmethod
