@@ -14,8 +14,10 @@ import pytest
 
 from convert.archive import copy, folders
 from convert.archive.blob import SliceBlob
+from convert.archive.tar_writer import Item
 from convert.errors import DestinationExistsError, DigestMismatchError, StorageError, UsageError
 from convert.layer.context import ReadContext
+from convert.layer.pool import Pool
 from convert.model.digest import Digest
 from convert.writer.dest.layout_dir import LayoutDir
 
@@ -23,7 +25,7 @@ from convert.writer.dest.layout_dir import LayoutDir
 class Data:
     """A content in memory."""
 
-    fixed = False
+    fixed = verified = False
     size_hint = None
 
     def __init__(self, data, *, wrong=False):
@@ -88,6 +90,59 @@ def test_a_new_folder_appears_whole(tmp_path, path, way):
         out.commit()
     assert tree(path) == layout(b"one", b"two")
     assert only(tmp_path) == ["layout"]
+
+
+def items(*blobs):
+    """The members of a layout, as a writer yields them."""
+    names = {f"blobs/sha256/{Digest.of(data).hex}": Data(data) for data in blobs}
+    return [
+        Item("blobs", "dir"),
+        Item("blobs/sha256", "dir"),
+        *(Item(name, content=content) for name, content in sorted(names.items())),
+        Item("index.json", content=b'{"n":%d}' % len(blobs)),
+        Item("oci-layout", content=b"{}"),
+    ]
+
+
+@pytest.mark.parametrize("before", ["nothing", "empty folder", "layout"])
+def test_members_of_an_archive_become_files_and_other_staged_blobs_go(path, before):
+    if before != "nothing":
+        path.mkdir()
+    if before == "layout":
+        path.rmdir()
+        make(path, b"old")
+    with LayoutDir(str(path), force=True) as out, Pool(2) as pool:
+        out.put(Digest.of(b"not wanted"), b"not wanted")
+        checked = []
+        out.write(items(b"one", b"two"), pool, before_end=lambda: checked.append(path.exists()))
+        out.commit()
+    assert checked == [before != "nothing"]
+    assert tree(path) == layout(b"one", b"two")
+
+
+def test_append_verifies_what_is_there_and_replaces_what_is_wrong(path):
+    """A blob that is right is not written again; one with other bytes of that size is."""
+    make(path, b"good", b"junk")
+    good = (path / f"blobs/sha256/{Digest.of(b'good').hex}").stat().st_ino
+    (path / f"blobs/sha256/{Digest.of(b'junk').hex}").write_bytes(b"JUNK")
+    with LayoutDir(str(path), append=True) as out, Pool(2) as pool:
+        assert out.open_existing(ReadContext()) is not None
+        out.write(items(b"good", b"junk"), pool)
+        assert list(out.staging.blobs) == [Digest.of(b"junk")]
+        out.commit()
+    assert tree(path) == layout(b"good", b"junk")
+    inode = (path / f"blobs/sha256/{Digest.of(b'good').hex}").stat().st_ino
+    assert inode == good
+
+
+def test_append_reports_a_source_that_is_wrong_although_its_blob_is_there(path):
+    make(path, b"good")
+    wrong = Item(f"blobs/sha256/{Digest.of(b'good').hex}", content=Data(b"good", wrong=True))
+    with LayoutDir(str(path), append=True) as out, Pool(2) as pool:
+        out.open_existing(ReadContext())
+        with pytest.raises(DigestMismatchError):
+            out.write([wrong], pool)
+    assert tree(path) == layout(b"good")
 
 
 def test_a_layout_without_blobs_still_has_their_folder(path):
