@@ -106,7 +106,7 @@ typedef struct {
  *
  * join() gives a batch: blocks whose tokens are known. Planning a batch (counts, Huffman codes)
  * needs no other batch. How a block is written may depend on the blocks before it; decide()
- * settles that in order, which is cheap once the plans exist. Then batches are written
+ * determines that in order, which is cheap once the plans exist. Then batches are written
  * independently, and their bits appended to each other.
  */
 

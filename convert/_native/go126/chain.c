@@ -391,9 +391,9 @@ bool go126_chain_cut(go126_chain_cutter *c, const go126_tokens *list, size_t fir
     for (; tokens < GO126_CHAIN_BLOCK_TOKENS; i++) {
         uint32_t run = (i < list->count ? list->sequences[i].literals : list->tail) - skip;
         skip = 0;
-        size_t room = GO126_CHAIN_BLOCK_TOKENS - tokens;
-        if (i == list->count || run >= room) {
-            tail = run < room ? run : (uint32_t)room;
+        size_t space = GO126_CHAIN_BLOCK_TOKENS - tokens;
+        if (i == list->count || run >= space) {
+            tail = run < space ? run : (uint32_t)space;
             literals += tail;
             size += tail;
             tokens += tail;
