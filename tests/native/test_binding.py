@@ -1,4 +1,4 @@
-"""The binding refuses what it cannot do, with an exception and not otherwise."""
+"""The binding raises an exception for every call that it cannot execute."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_encoders_that_cut_tokens_write_nothing_in_order_between_segments() -> N
         stream.hand_over()
 
 
-def test_a_stream_is_in_segments_or_in_order_and_knows_which() -> None:
+def test_a_stream_is_written_in_segments_or_in_order() -> None:
     data = bytes(range(256)) * 1024
     stream = ParallelEncoder(127, 1)
     out = [stream.write(data[: 2 * BLOCK + 1])]
@@ -222,7 +222,7 @@ def test_an_encoder_in_use_refuses_a_second_thread() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert refused, "two threads wrote at once and neither was told"
+    assert refused, "two threads wrote at once without an error"
     encoder.finish()
 
 
@@ -256,13 +256,13 @@ def test_batches_are_run_before_they_are_appended() -> None:
     [
         (126, 1, False, True),  # every block is coded for itself
         (126, 6, False, True),  # blocks are decided with the join
-        (127, 6, True, True),  # what was guessed and is right was planned then
+        (127, 6, True, True),  # a right guess was planned with the segment
         (127, 6, False, False),
-        (127, 1, True, False),  # as a guess it would be wrong, and is not planned
+        (127, 1, True, False),  # most first guesses are wrong, and are not planned
         (127, 1, False, False),
     ],
 )
-def test_what_is_not_planned_says_so_and_is_planned_on_any_thread(
+def test_a_batch_without_plan_reports_it_and_is_planned_on_any_thread(
     family: int, level: int, guessed: bool, planned: bool
 ) -> None:
     data = bytes(range(256)) * 1500
@@ -287,7 +287,7 @@ def test_what_is_not_planned_says_so_and_is_planned_on_any_thread(
 
 
 def test_segments_and_batches_of_a_parallel_encoder_that_is_gone_fit_no_other() -> None:
-    """Even if the other one lies where it lay."""
+    """Even if the other one has the same address."""
     data = b"abc" * 30000
     for _ in range(50):
         stream = ParallelEncoder(126, 6)
@@ -340,7 +340,7 @@ def without_memory(call: Callable[[], bytes]) -> None:
 @pytest.mark.parametrize("kind", [Encoder, ParallelEncoder])
 @pytest.mark.parametrize("ending", [False, True])
 def test_where_output_is_lost_nothing_follows(kind: type[Encoder | ParallelEncoder], ending: bool) -> None:
-    """Output that was made but for which there was no memory is missing: what came behind it would be wrong."""
+    """Output for which there was no memory is missing: what follows would be wrong."""
     data = random.Random(1).randbytes(4 * BLOCK)
     stream = kind(126, 1)
     assert stream.write(data)

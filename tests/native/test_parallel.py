@@ -1,4 +1,4 @@
-"""One stream on many cores: whatever is guessed, the bytes are those of the encoder in order."""
+"""One stream on several threads: whatever is guessed, the bytes are those of the serial encoder."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def in_order(family: int, level: int, data: bytes) -> bytes:
     return encoder.write(data) + encoder.finish()
 
 
-#: Which segments are run, by number, over and over: the others are joined without a guess.
+#: Which segments are run, used in turn; the others are joined without a guess.
 ALL = (True,)
 TURNS = [ALL, (False,), (False, True), (True, False), (True, False, False, True, True)]
 
 
-def apart(
+def in_segments(
     family: int, level: int, data: bytes, step: int, guessed: tuple[bool, ...] = ALL, waiting: int = 0
 ) -> tuple[bytes, int]:
     """Encode in segments of about `step` bytes; return bytes and repairs.
 
-    Those that are `guessed` are run apart, every second one behind another from where that
-    ended; `waiting` batches are left behind the join. Where none are, and the encoder can, the
-    others are written in order.
+    Those that are `guessed` are run, every second one from where the one before ended. Up to
+    `waiting` batches are not yet appended when the next segment is joined. When there are none,
+    and the encoder supports it, the other segments are written in order.
     """
     geometry = segment_geometry(family, level)
     assert geometry is not None
@@ -140,11 +140,10 @@ def test_segments_join_to_the_bytes_in_order(
 ) -> None:
     data = recipes.make(recipe)
     step = max(step, len(data) // 50)
-    assert apart(*profile, data, step, guessed, waiting)[0] == in_order(*profile, data)
+    assert in_segments(*profile, data, step, guessed, waiting)[0] == in_order(*profile, data)
 
 
-# Noise repeated is matched from wherever one came in: what stands in a sparse table depends
-# on where matches ended, long ago.
+# In repeated noise, the entries of a sparse table depend on where matches ended long ago.
 EDITED = [["noise", 1, 33000, 256], ["edit", 20000, 900000, 1000]]
 CYCLED = [["noise", 1, 30011, 256], ["cycle", 900000]]
 
@@ -154,26 +153,26 @@ CYCLED = [["noise", 1, 30011, 256], ["cycle", 900000]]
 )
 def test_wrong_guesses_are_repaired(family: int, level: int, recipe: list[list[str | int]]) -> None:
     data = recipes.make(recipe)
-    out, repaired = apart(family, level, data, 65535)
-    assert repaired > 0, "an input that does not break the guess shows nothing"
+    out, repaired = in_segments(family, level, data, 65535)
+    assert repaired > 0, "the input must make the guess wrong"
     assert out == in_order(family, level, data)
 
 
 @pytest.mark.parametrize(("family", "level"), [(126, 1), (127, 1)])
 def test_a_guess_that_becomes_right_is_taken_from_there_on(family: int, level: int) -> None:
-    """Blocks parsed anew and then those of the segment, in one batch."""
+    """One batch has blocks that were parsed again, then those of the segment."""
     data = recipes.make([["noise", 1, 33000, 256], ["edit", 20000, 900000, 300]])
     segment = 5 * 65535
-    out, repaired = apart(family, level, data, segment)
+    out, repaired = in_segments(family, level, data, segment)
     assert 0 < repaired < segment
     assert out == in_order(family, level, data)
 
 
 @pytest.mark.parametrize(("family", "level", "recipe"), [(126, 1, EDITED), (127, 1, CYCLED)])
-def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
+def test_a_guess_that_follows_a_replaced_segment_is_checked(
     family: int, level: int, recipe: list[list[str | int]]
 ) -> None:
-    """It went on from where the true one did not end, in memory that the true one may have had since."""
+    """It follows a segment that was not joined, and whose memory the joined one may have reused."""
     data = recipes.make(recipe)
     unit, before, after, _ = segment_geometry(family, level) or (0, 0, 0, 0)
     stream = ParallelEncoder(family, level)
@@ -206,7 +205,7 @@ def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
     out += coded(follower)
     assert len(out) > 10000
     assert in_order(family, level, data).startswith(out)
-    assert stream.repaired > repaired, "an input that does not break the guess shows nothing"
+    assert stream.repaired > repaired, "the input must make the guess wrong"
 
 
 @pytest.mark.parametrize("profile", PARALLEL)
@@ -224,12 +223,12 @@ def test_a_guess_from_a_segment_that_another_took_the_place_of_is_checked(
     ],
     ids=str,
 )
-def test_adversaries_of_guessing_change_nothing(profile: tuple[int, int], recipe: list[list[str | int]]) -> None:
+def test_inputs_that_make_guesses_wrong_change_nothing(profile: tuple[int, int], recipe: list[list[str | int]]) -> None:
     data = recipes.make(recipe)
     expected = in_order(*profile, data)
     for step in (5000, 65535, 140000):
         for guessed in (ALL, (False,), (False, True)):
-            assert apart(*profile, data, max(step, len(data) // 60), guessed, 1)[0] == expected
+            assert in_segments(*profile, data, max(step, len(data) // 60), guessed, 1)[0] == expected
 
 
 @pytest.mark.parametrize("size_off", [-1, 0, 1])
@@ -239,11 +238,11 @@ def test_a_stream_may_end_anywhere_near_the_end_of_a_segment(profile: tuple[int,
     expected = in_order(*profile, data)
     for step in (65535, 2 * 65535, len(data), 40000):
         for guessed in TURNS:
-            assert apart(*profile, data, step, guessed, 1)[0] == expected
+            assert in_segments(*profile, data, step, guessed, 1)[0] == expected
 
 
 class Stuck(Executor):
-    """Takes work and does not begin it, like a pool whose threads all wait for us."""
+    """Accepts tasks and starts none, like a pool whose threads are all busy."""
 
     def __init__(self) -> None:
         self.calls: list[Callable[[], Any]] = []
@@ -258,7 +257,7 @@ class Stuck(Executor):
 
 
 class AtOnce(Executor):
-    """Begins and ends work before anything else happens."""
+    """Runs each task at once, in the calling thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -303,7 +302,7 @@ def test_a_stream_that_is_gone_leaves_nothing_in_the_executor(
     assert executor.asked <= 4
 
 
-def test_an_executor_that_is_shut_down_is_done_without() -> None:
+def test_an_executor_that_is_shut_down_is_not_needed() -> None:
     data = recipes.make([["code", 1, 200000], ["cycle", 9000000]])
     executor = ThreadPoolExecutor(2)
     encoder = GoGzipEncoder("go1.26", 6, executor, workers=2)
@@ -317,10 +316,10 @@ def test_an_executor_that_is_shut_down_is_done_without() -> None:
     ("family", "failing"),
     [("go1.26", "_run"), ("go1.26", "run"), ("go1.27", "_run"), ("go1.27", "plan"), ("go1.27", "run")],
 )
-def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
+def test_an_error_in_a_worker_is_raised_in_the_caller(
     monkeypatch: pytest.MonkeyPatch, family: str, failing: str
 ) -> None:
-    """And the stream ends there. `_run` is a guess, the others are parts of a batch."""
+    """And the stream accepts no more. `_run` is a guess, the others are parts of a batch."""
 
     def out_of_memory() -> None:
         raise MemoryError
@@ -341,8 +340,8 @@ def test_what_goes_wrong_with_a_helper_is_told_to_the_caller(
             call()
 
 
-def test_what_was_broken_off_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else input would be encoded twice here, and only the checksum would tell."""
+def test_an_interrupted_stream_accepts_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise input would be encoded twice here, and only the checksum would show it."""
 
     class Full:
         def __init__(self, size: int) -> None:
@@ -361,7 +360,7 @@ def test_what_was_broken_off_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("profile", ["go1.26-1", "go1.27-1", "go1.27-6", "go1.27-huffman", "go1.26-store"])
-def test_what_does_not_compress_is_not_shared_out(profile: str) -> None:
+def test_incompressible_input_is_written_in_order(profile: str) -> None:
     family, level = profile.split("-")
     data = random.Random(1).randbytes(12000000)
     executor = Stuck()
@@ -383,7 +382,7 @@ TEXT = recipes.make([["text", 1, 9 * BLOCK + 300]])
 
 
 class Shy(io.BytesIO):
-    """Gives up to so many bytes a read."""
+    """Returns up to a given number of bytes from each read."""
 
     def __init__(self, data: bytes, most: int) -> None:
         super().__init__(data)
@@ -394,7 +393,7 @@ class Shy(io.BytesIO):
 
 
 def mixed(pieces: list[tuple[str, int, int]]) -> bytes:
-    """Blocks of noise, of text and of zeros, and of what came before, or nearly whole blocks."""
+    """Blocks of noise, text, zeros and earlier input, some of them not quite whole."""
     out = bytearray()
     chance = random.Random(len(pieces))
     for kind, blocks, off in pieces:
@@ -440,7 +439,7 @@ def mixed(pieces: list[tuple[str, int, int]]) -> bytes:
     chunk=1 << 22,
     taken=True,
 )
-def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
+def test_bytes_are_the_serial_ones_whatever_the_threads_do(
     monkeypatch: pytest.MonkeyPatch,
     executor: str,
     pieces: list[tuple[str, int, int]],
@@ -449,7 +448,7 @@ def test_whatever_is_shared_out_and_however_fast_the_bytes_are_those_in_order(
     chunk: int,
     taken: bool,
 ) -> None:
-    """With segments of a block or two, so that all turns are taken on little data."""
+    """With segments of a block or two, so that little data covers every path."""
     for name in ("_IN_FLIGHT_BLOCKS", "_IN_FLIGHT_TOKENS", "_IN_FLIGHT_FEW_1", "_IN_FLIGHT_FEW_BLOCKS"):
         monkeypatch.setattr(parallel, name, 8 * BLOCK)
     monkeypatch.setattr(parallel, "_FEW_SEGMENT", BLOCK)
@@ -519,7 +518,7 @@ def test_the_interpreter_runs_on_while_a_segment_is_encoded() -> None:
         return seen
 
     before = sys.getswitchinterval()
-    sys.setswitchinterval(1000)  # nobody else runs before the worker lets them
+    sys.setswitchinterval(1000)  # no other thread runs before the worker releases the GIL
     try:
         # A busy machine may give this thread no processor until the work is done.
         assert any(seen_at_work() for _ in range(50))

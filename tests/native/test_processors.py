@@ -1,7 +1,7 @@
 """The same bytes on other processors: the core's own program under qemu-user.
 
 Needs qemu-user and cross compilers (Debian: qemu-user gcc-aarch64-linux-gnu gcc-powerpc64-linux-gnu).
-A few inputs go through the program here without them, so that it does not rot.
+Without them, a few inputs go through the program for this machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import recipes
 HERE = Path(__file__).parent
 CORE = HERE.parents[1] / "convert/_native"
 RECIPES = json.loads((HERE / "golden/inputs.json").read_bytes())
-# The longer and the oddest inputs; all of them in-process are test_golden's.
+# The longer and the most unusual inputs; test_golden encodes all of them in this process.
 NAMES = [name for name in RECIPES if not name[-1].isdigit() or name.startswith(("reach", "literals", "cycle"))]
 NAMES += ["text-16", "text-33", "noise-127", "few-128", "noise-263", "text-65275", "text-65536", "noise-131071"]
 HERE_TOO = NAMES[::8]

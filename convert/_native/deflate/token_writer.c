@@ -115,9 +115,13 @@ static inline void add_literals(register_writer *w, const huffman_code *codes, c
     }
 }
 
+/* The code, or an empty one. Both fields are masked at once. */
 static inline huffman_code code_if(bool wanted, huffman_code code) {
-    uint16_t mask = (uint16_t)-(uint16_t)wanted;
-    return (huffman_code){code.bits & mask, code.length & mask};
+    uint32_t fields;
+    memcpy(&fields, &code, sizeof fields);
+    fields &= 0 - (uint32_t)wanted;
+    memcpy(&code, &fields, sizeof fields);
+    return code;
 }
 
 /* The literals in front of a match. Reads LITERAL_SLACK bytes however few there are. */
