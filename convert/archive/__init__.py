@@ -1,1 +1,1 @@
-"""Archives and folders: names to bytes in, members to files out. Knows no image."""
+"""Archives and folders as members with names and bytes; images are known to the readers and writers only."""

@@ -1,8 +1,8 @@
-"""Owner, mode and ACL: what replaces a file or folder is open to nobody to whom the old one was not.
+"""Owner, mode and ACL. What replaces a file or folder gives no user more access than the old one did.
 
 Other extended attributes are not kept: they describe the old bytes (checksums,
 capabilities), or are set by the system for the new file (SELinux labels). A POSIX
-ACL is kept where the system lets us; the ACLs of macOS and NFSv4 are not.
+ACL is kept where the system permits it; the ACLs of macOS and NFSv4 are not.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Access:
         return replace(self, mode=self.mode | stat.S_IRWXU)
 
     def apply(self, fd: int) -> None:
-        """Give it to an open file or folder, as far as the system lets us, never more.
+        """Set it on an open file or folder, as far as the system permits, never more.
 
         An owner or a group that cannot be kept takes the setuid and setgid bits with
         it. The members of a group that is not the old one, or whose ACL cannot be

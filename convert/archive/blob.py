@@ -24,7 +24,7 @@ _NO_FOLLOW: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a file looked like when it was opened, to notice that it changed."""
+    """Identity, size and time of a file when it was opened; a difference means that the file has changed."""
 
     device: int
     inode: int
@@ -33,7 +33,7 @@ class Stamp:
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        """Take it from a stat result."""
+        """Return the stamp in a stat result."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -169,8 +169,7 @@ class SliceBlob:
 class PrivateBlob:
     """Marks bytes that only this process can change: in memory, or in a temporary file of its own.
 
-    Such bytes stay verified once they are; those of a source have to be hashed in
-    every reading.
+    Such bytes are verified once. The bytes of a source are hashed in every reading.
     """
 
     __slots__ = ()
@@ -183,7 +182,7 @@ class SpooledBlob(SliceBlob, PrivateBlob):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryBlob(PrivateBlob):
-    """Bytes that are held in memory: small documents out of a stream."""
+    """Bytes in memory: small documents from a stream."""
 
     data: bytes
     where: str
@@ -211,11 +210,11 @@ class OwnedExtent(Extent):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FolderBlob:
-    """A regular file below a folder, opened anew for each reading.
+    """A regular file below a folder, opened again by each `open`.
 
     The path is walked from the folder's descriptor without following a link, and
-    the file must be the one that was found first: whoever can write to the folder
-    cannot lead a reader out of it.
+    the file must be the one that was found first, so a user who can write to the
+    folder cannot lead a reader out of it.
     """
 
     root: int
@@ -274,7 +273,7 @@ def open_below(root: int, parts: tuple[str, ...], *, file: str, member: str) -> 
         # Looked at before it is opened: opening a device can have effects.
         status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
-            msg = "it is no regular file"
+            msg = "it is not a regular file"
             raise UnsafeInputError(msg, file=file, member=member)
         fd = os.open(parts[-1], _NO_FOLLOW, dir_fd=folder)
     except OSError as error:

@@ -1,11 +1,11 @@
-"""Copy bytes to where they go, so that what arrives is what was verified.
+"""Copy bytes into a result, so that what is written is what was verified.
 
 Bytes of a source are hashed in memory and written from there, or shared by a reflink
 and then verified in the copy: a source may change at any moment. Only bytes in a
 temporary file of this process are copied by the kernel without being read.
 
-A reflink shares blocks copy-on-write, so the result is still its own file; hard
-links would not be, and are never made.
+A reflink shares blocks copy-on-write, so the result is still a file of its own. Hard
+links are not, so they are never created.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _NOT_HERE: Final = (
     errno.EBADF,
     errno.ETXTBSY,
 )
-#: Bytes the kernel copies in one call, so that progress is seen and a stop obeyed.
+#: Bytes the kernel copies in one call: between calls progress is reported and a cancellation noticed.
 _KERNEL_STEP: Final = 64 * MIB
 #: Written bytes after which the kernel is asked to begin with the disk, so that
 #: the sync at the end finds little left to do.
@@ -49,10 +49,10 @@ _WRITEBACK_STEP: Final = 8 * MIB
 
 
 class Sink:
-    """Where a copy goes: an open file from an offset on, at most `room` bytes of it.
+    """The destination of a copy: an open file from an offset on, at most `limit` bytes of it.
 
-    Bytes beyond the room are counted but not written. `progress` is told bytes as
-    they are done; `stopped` is asked between chunks.
+    Bytes beyond the limit are counted but not written. `progress` is called with the
+    bytes that are done, `stopped` between chunks.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Sink:
         fd: int,
         offset: int = 0,
         *,
-        room: int | None = None,
+        limit: int | None = None,
         progress: Callable[[int], None] | None = None,
         stopped: Callable[[], bool] | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Sink:
         self.fd = fd
         self.offset = offset
         self.count = 0
-        self._end = None if room is None else offset + room
+        self._end = None if limit is None else offset + limit
         self._progress = progress
         self._stopped = stopped
         self._flushed = offset
@@ -88,7 +88,7 @@ class Sink:
         """Count bytes that are in place.
 
         Raises:
-            Stopped: the work was given up.
+            Stopped: the work was cancelled.
         """
         cancel.check()
         self.count += count
@@ -169,7 +169,7 @@ def clone(extent: Extent, fd: int) -> bool:
 
 
 def start_writeback(fd: int, offset: int, size: int) -> None:
-    """Ask the kernel to begin writing a range to disk; nothing is promised."""
+    """Ask the kernel to begin writing a range to disk; it need not."""
     call = _sync_file_range()
     if call is not None:
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""What a name in a folder stood for when it was first looked at: it alone may be replaced.
+"""What a name in a folder stood for at the start of a run; only that may be replaced.
 
-Whoever can write to the folder can move something else to the name during a run.
+A user who can write to the folder can move something else to the name during the run.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _HOLD: Final = os.O_CLOEXEC | (
 class Entry:
     """The file, folder or link under a name, or the fact that nothing was there.
 
-    It is held open where the system permits that, so that nothing else gets its inode
-    number as long as this is in use.
+    It stays open where the system permits that, so that nothing else gets its inode
+    number in the meantime.
     """
 
     def __init__(self, place: Place) -> None:
-        """Look at what is at `place`.
+        """Examine what is at `place`.
 
         Raises:
-            OSError: the system refuses to tell.
+            OSError: the system refuses to say.
         """
         self._folder, self._name = place.folder, place.name
         self._fd = -1
@@ -70,7 +70,7 @@ class Entry:
         """Whether it is where it was, with the same mode, owner and ACL, and a file with the same content.
 
         Raises:
-            OSError: the system refuses to tell.
+            OSError: the system refuses to say.
         """
         if not self.is_at(self._folder, self._name):
             return False
@@ -82,7 +82,7 @@ class Entry:
         return self._read_access(status) == self.access
 
     def close(self) -> None:
-        """Let go of it; harmless when done twice."""
+        """Close it; harmless when done twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -92,7 +92,7 @@ class Entry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close it."""
         self.close()
 
 

@@ -61,7 +61,7 @@ class FolderTree(Tree):
         try:
             fd = os.open(".", flags, dir_fd=self._fd)
             try:
-                # One part at a time: a link may have come into the path since it was looked at.
+                # One part at a time: a link may have appeared in the path since it was examined.
                 for part in folder.split("/") if folder else ():
                     below = os.open(part, flags, dir_fd=fd)
                     os.close(fd)

@@ -1,8 +1,8 @@
 """Folders that are opened once; what is in them is used relative to the descriptor.
 
-A path is resolved anew by every call that takes it, so whoever can write to one of
-its folders can lead two calls to two places. Here only the first call resolves the
-path. No later call follows a link: an entry is named by a descriptor and one name.
+Every call that takes a path resolves it again, so a user who can write to one of its
+folders can lead two calls to two places. Here only the first call resolves the path.
+No later call follows a link: it takes a descriptor and one name.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Place:
         """Return the status of what is there, of the link itself if it is one; None if nothing is there.
 
         Raises:
-            OSError: the system refuses to tell.
+            OSError: the system refuses to say.
         """
         return status_of(self.folder, self.name)
 
@@ -99,7 +99,7 @@ def status_of(folder: int, name: str) -> os.stat_result | None:
     """Return the status of an entry, of the link itself if it is one; None if there is no such entry.
 
     Raises:
-        OSError: the system refuses to tell.
+        OSError: the system refuses to say.
     """
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convert.archive.member import Member
     from convert.model.blob import Blob
 
-#: Documents up to this size stay in memory, until so much is held in all.
+#: Members up to this size stay in memory, up to so many bytes in all.
 _SMALL: Final = 64 * KIB
 _MAX_HELD: Final = 16 * MIB
 
@@ -35,10 +35,10 @@ class Keeper(Protocol):
         """
 
     def settle(self) -> None:
-        """All members are there: end what is still at work."""
+        """Wait for what is still being done; all members have arrived."""
 
     def close(self) -> None:
-        """Let go of what was kept."""
+        """Free what was kept."""
 
 
 class SpoolKeeper:

@@ -1,4 +1,4 @@
-"""Where bytes go in order and at once: standard output, FIFOs and devices."""
+"""Destinations that are written in order and directly: standard output, FIFOs and devices."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
     """Open what is written in order and directly; None for any other path.
 
     That is `-`, an open descriptor such as /dev/stdout, a FIFO or device, and a
-    symbolic link that leads to a FIFO, pipe or terminal. `terminal` tells whether what
-    is written is text that may go to a terminal.
+    symbolic link that leads to a FIFO, pipe or terminal. `terminal` permits
+    a terminal, for text.
 
     Raises:
         UsageError: it is a terminal.
@@ -50,7 +50,7 @@ def names_descriptor(destination: str) -> bool:
 
 
 class Stream(Protocol):
-    """Where bytes go in order and cannot be taken back; `fd` is None where there is no descriptor."""
+    """A destination that is written in order, for good; `fd` is None where there is no descriptor."""
 
     fd: int | None
 
@@ -58,7 +58,7 @@ class Stream(Protocol):
         """Write all of `data`."""
 
     def close(self) -> None:
-        """Let go of it; harmless when done twice."""
+        """Close it; harmless when done twice."""
 
 
 class _Stdout:
@@ -104,14 +104,14 @@ class _Opened:
 def _descriptor_of(path: str) -> int | None:
     """Return the number behind `/dev/stdout`, `/dev/stderr` and `/dev/fd/N`.
 
-    Opening those by name would begin a redirected file anew, at its first byte.
+    Opening those by name would write a redirected file from its first byte.
     """
     if path in _STANDARD:
         return _STANDARD[path]
     for folder in ("/dev/fd/", "/proc/self/fd/"):
         number = path.removeprefix(folder)
         if path.startswith(folder) and number.isascii() and number.isdigit():
-            # A number with more digits is no descriptor of any system.
+            # No system has descriptors with more digits.
             return int(number) if len(number) <= _MOST_DIGITS else _NOT_OPEN
     return None
 
@@ -135,7 +135,7 @@ def _open_special(path: str) -> int | None:
 
 
 def _open_to_write(path: str, *, waits: bool) -> int:
-    """Open a FIFO or device; wait for the reader of a FIFO, but no longer than the run goes on.
+    """Open a FIFO or device; wait for the reader of a FIFO until the run is cancelled.
 
     Raises:
         Cancelled: the run was asked to end.

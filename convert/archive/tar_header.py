@@ -1,4 +1,4 @@
-"""What one tar header says: fields, PAX records and GNU long names.
+"""Parse one tar header: fields, PAX records and GNU long names.
 
 Headers are read as Go's archive/tar reads them (src/archive/tar/reader.go,
 format.go and strconv.go), which also covers POSIX.1-2017 pax and GNU tar's
@@ -29,16 +29,16 @@ _DECIMAL: Final = re.compile(rb"[0-9]{1,19}\Z")
 _LEADING_DIGITS: Final = re.compile(rb"[ \0]*([0-7]*)")
 #: Prefixes of PAX records with extended attributes: of star and Go, libarchive, and Red Hat's tar.
 _XATTRS: Final = (b"SCHILY.xattr.", b"SCHILY.acl.", b"LIBARCHIVE.xattr.", b"RHT.security.")
-#: Bits of a Unix mode that tell the type, and those of a symlink.
+#: Bits of a Unix mode that encode the type, and those of a symlink.
 _TYPE_BITS: Final = ~0o7777
 _SYMLINK_BITS: Final = 0o120000
 
-#: Records that decide under which name and with how many bytes a member is seen.
+#: Records that decide the name and the size of a member.
 MEANINGFUL: Final = (b"path", b"linkpath", b"size")
 
 
 class Extensions:
-    """What PAX and GNU headers say about the one member that follows them."""
+    """The PAX and GNU headers in front of one member."""
 
     def __init__(self, where: str) -> None:
         """Begin without any; `where` names the archive in errors."""
@@ -121,7 +121,7 @@ class Extensions:
         if not text:
             return None
         if not _DECIMAL.match(text):
-            msg = f"the size in a PAX header is no number: '{text_of(text)}'"
+            msg = f"the size in a PAX header is not a number: '{text_of(text)}'"
             raise FormatError(msg, file=self._where)
         return int(text)
 

@@ -67,7 +67,7 @@ _MAX_SIZE: Final = (1 << 63) - 1
 #: First size that the octal field of a ustar header cannot hold.
 _OCTAL_END: Final = 8 << 30
 
-#: How far behind the end-of-archive blocks a file is looked at, and a pipe drained.
+#: Bytes behind the end-of-archive blocks that are examined in a file, and drained from a pipe.
 _TAIL_LOOK: Final = 64 << 10
 _TAIL_DRAIN: Final = 64 * MIB
 
@@ -78,7 +78,7 @@ def index(fd: int, size: int, *, where: str) -> tuple[list[Member], TarReader]:
     Only headers are read, so that the cost is per member and not per byte.
 
     Raises:
-        UnknownFormatError: the first block is no tar header.
+        UnknownFormatError: the first block is not a tar header.
         TruncatedError: a member ends behind the end of the file.
         FormatError, UnsafeInputError: a header breaks the format or a limit.
     """
@@ -89,9 +89,9 @@ def index(fd: int, size: int, *, where: str) -> tuple[list[Member], TarReader]:
 
 
 class TarReader:
-    """Iterates over the members of a tar, skipping what of a content was not read.
+    """Iterates over the members of a tar, skipping what was not read of their contents.
 
-    `warnings` collects what was accepted with a remark, `end` is where the
+    `warnings` are the warnings about what was accepted, `end` is where the
     end-of-archive blocks begin, once iteration is over.
     """
 
@@ -222,7 +222,7 @@ class TarReader:
         else:
             match = OCTAL.match(field)
             if not match:
-                msg = f"the size in the tar header is no number: '{text_of(field)}'"
+                msg = f"the size in the tar header is not a number: '{text_of(field)}'"
                 raise FormatError(msg, file=self._where, member=member)
             value = int(match[1] or b"0", 8)
         return self._sane(value, member)
@@ -297,7 +297,7 @@ class TarReader:
     def _end_of_archive(self, block: bytes, start: int) -> None:
         if not block:
             if not start:
-                msg = "this is no archive: it is empty"
+                msg = "this is not an archive: it is empty"
                 raise UnknownFormatError(msg, file=self._where)
             self.warnings.append("the archive has no end-of-archive blocks")
             return
@@ -320,7 +320,7 @@ class TarReader:
             self.warnings.append("what follows the archive's end is ignored")
 
     def finish(self) -> None:
-        """Look at what follows the end; drain a stream, so that its writer may end well."""
+        """Examine what follows the end; drain a stream, so that its writer does not fail."""
         limit = _TAIL_DRAIN if isinstance(self._cursor, StreamCursor) else _TAIL_LOOK
         while limit > 0 and (data := self._cursor.read(min(limit, _TAIL_LOOK))):
             limit -= len(data)

@@ -1,4 +1,4 @@
-"""Write an existing tar again with members left out and others added; all else byte for byte.
+"""Copy an existing tar without some members and with new ones; all else stays byte for byte.
 
 What was verified in the source is verified again in what is written: the source may
 have changed in between.
@@ -67,9 +67,9 @@ class Expected:
 def write_to_file(
     fd: int, tree: TarTree, drop: Collection[str], items: Sequence[Item], expected: Iterable[Expected]
 ) -> None:
-    """Write the amended archive into an empty file, and verify there what is expected of it.
+    """Write the changed archive into an empty file, and verify there what is expected of it.
 
-    The headers are read again from the copy: they have to say what those of the source said.
+    The headers are read again from the copy and compared with those of the source.
 
     Raises:
         InputError: the source changed while it was read.
@@ -101,7 +101,7 @@ def _facts(member: Member) -> tuple[object, ...]:
 def write_to_stream(
     write: Callable[[bytes], object], tree: TarTree, drop: Collection[str], items: Sequence[Item]
 ) -> None:
-    """Write the amended archive to a stream, in order; nobody else may be able to change the source.
+    """Write the changed archive to a stream, in order; the source must be a file that only this process can change.
 
     Raises:
         OSError: reading failed, or what `write` raises.

@@ -158,12 +158,12 @@ class TarTree(MemberTree):
         """Index the tar in `fd`, which is closed with the tree, also if this raises.
 
         Raises:
-            UnknownFormatError: it is no tar.
+            UnknownFormatError: it is not a tar.
             InputError: it is a damaged one.
         """
         super().__init__(where)
         self.fd = fd
-        #: Whether `fd` is an unnamed file of this process, which nobody else can change.
+        #: Whether `fd` is an unnamed file of this process, which no other process can change.
         self.private = False
         self._blobs: dict[int, SliceBlob] = {}
         try:

@@ -46,7 +46,7 @@ def header(item: Item, size: int) -> bytes:
     """Return all header blocks of a member with `size` bytes of content.
 
     Raises:
-        ValueError: a name holds NUL; no such name is ever made.
+        ValueError: a name holds NUL, which is a mistake of the caller.
     """
     name = item.name + "/" if item.kind == "dir" and not item.name.endswith("/") else item.name
     if "\0" in name + item.link:

@@ -1,10 +1,10 @@
-"""Temporary files and folders beside a result: their names, their locks, and what a killed run left.
+"""Temporary files and folders beside a result: their names, their locks, and what a killed run leaves behind.
 
 They are named `.imgconv-<pid>-<16 hex digits>.tmp` and locked while the process that
 made them lives. The next run in that folder removes those that nobody has locked, but
 only what imgconv made: a regular file of this user, or a folder of this user that
 holds the file `MARK`. Whoever can write to the folder can rename another folder of
-this user to such a name; he cannot put the mark into it.
+this user to such a name, but cannot put the mark into it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: The file in a temporary folder that says that imgconv made it.
 MARK: Final = ".imgconv-temporary"
 _NAME: Final = re.compile(r"\.imgconv-[1-9][0-9]{0,9}-[0-9a-f]{16}\.tmp\Z")
-#: Names that are tried before the folder is given up: somebody takes each of them away.
+#: Names that are tried before giving up, if another process removes each of them.
 _MOST_TRIES: Final = 100
 
 
@@ -87,7 +87,7 @@ def make_folder(folder: int) -> tuple[str, int]:
     try:
         mark = folders.new_file(fd, MARK, 0o600)
         try:
-            # What was opened is the folder that was made, unless another user put his own in its place.
+            # Another user may have put a folder in place of the new one before it was opened.
             ours = os.fstat(mark).st_uid == os.fstat(fd).st_uid and os.listdir(fd) == [MARK]
         finally:
             os.close(mark)
@@ -104,12 +104,12 @@ def make_folder(folder: int) -> tuple[str, int]:
 
 
 def _make_locked(folder: int, create: Callable[[str], int]) -> tuple[str, int]:
-    """Create something and lock it. Between the two another run may take it for stale; then another is made."""
+    """Create something and lock it; try again if another run took it for stale before it was locked."""
     for _ in range(_MOST_TRIES):
         name = temporary_name()
         fd = create(name)
         free = True
-        with contextlib.suppress(OSError):  # where there are no locks, nobody cleans up either
+        with contextlib.suppress(OSError):  # without locks no run removes stale files either
             free = lock(fd)
         if free and folders.is_entry(fd, folder, name):
             return name, fd

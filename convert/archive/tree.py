@@ -1,4 +1,4 @@
-"""`Tree`: the names of an archive and the bytes behind them, tar or folder alike.
+"""The members of an archive by name, in a tar or a folder.
 
 Names are looked up, never used as paths of this machine, and links are followed
 among the archive's own members only (CVE-2014-9356, CVE-2014-9358;
@@ -29,7 +29,7 @@ _SHALLOW: Final = 8
 def clean(name: str) -> str | None:
     """Return the name under which a member is looked up, as `./a//b/` and `/a/c/../b` mean `a/b`.
 
-    None where it names nothing: empty, with a NUL, or with a `..` that leads out of the archive.
+    None if no member can have it: empty, with a NUL, or with a `..` that leads out of the archive.
     """
     if "\0" in name:
         return None
@@ -58,8 +58,8 @@ LINKS: Final = frozenset({"symlink", "hardlink"})
 class Tree(ABC):
     """The members of one archive, by name.
 
-    A name is relative with `/` between its parts. Close it when nothing of it is
-    read any more; it is a context manager.
+    A name is relative with `/` between its parts. A tree is a context manager; close
+    it when nothing of it is read any more.
     """
 
     is_folder: bool = False
@@ -110,7 +110,7 @@ class Tree(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the source; blobs cannot be read any more."""
+        """Close the source; blobs cannot be read any more."""
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -1,7 +1,7 @@
 r"""Go's encoding/json, byte for byte, for the documents that Go programs wrote.
 
-Docker, crane and skopeo hash JSON that Go serialised, so an ID can be computed
-anew only with Go's own spelling: compact, keys in struct order, and `<`, `>`,
+Docker, crane and skopeo hash JSON that Go serialised, so an ID is reproduced only with
+Go's own spelling: compact, keys in struct order, and `<`, `>`,
 `&`, U+2028 and U+2029 escaped (encoding/json, "encode.go"; docs/formats.md#json-as-go-writes-it).
 """
 
@@ -77,7 +77,7 @@ def members(raw: bytes) -> dict[str, RawJSON]:
     case as they stand. `raw` must have gone through `convert.jsonio.strict.parse`.
 
     Raises:
-        FormatError: the document is no object.
+        FormatError: the document is not an object.
     """
     text = raw.decode()
     at = _skip_space(text, 0)
@@ -117,7 +117,7 @@ def _append(parts: list[str], value: object, escape_old: bool) -> None:
             opening = "{"
             for key, item in value.items():
                 if not isinstance(key, str):
-                    msg = f"key {key!r} of a JSON object is no string"
+                    msg = f"key {key!r} of a JSON object is not a string"
                     raise TypeError(msg)
                 parts.append(opening + _string(key, escape_old) + ":")
                 _append(parts, item, escape_old)

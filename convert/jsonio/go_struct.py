@@ -29,7 +29,7 @@ _KINDS = {bool: "a boolean", str: "a string", int: "a number", float: "a number"
 
 
 class Omit(Enum):
-    """When a field is left out: Go's `omitempty` on a value, and on a pointer."""
+    """When a field is omitted: Go's `omitempty` on a value, and on a pointer."""
 
     NEVER = "never"
     EMPTY = "empty"
@@ -38,7 +38,7 @@ class Omit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its JSON name, how its value is read, and when it is left out."""
+    """One field: its JSON name, how its value is read, and when it is omitted."""
 
     name: str
     read: Reader

@@ -1,6 +1,6 @@
 """Times as Go programs read and write them in JSON (Go's time package, RFC 3339).
 
-Docker decodes `created` into a time.Time and encodes it anew, so the text that
+Docker decodes `created` into a time.Time and encodes it again, so the text that
 goes into an ID is Go's, not the config's.
 """
 
@@ -53,18 +53,18 @@ class Time:
         """
         found = _TEXT.match(text)
         if found is None:
-            msg = f"'{text}' is no RFC 3339 time"
+            msg = f"'{text}' is not a valid RFC 3339 time"
             raise FormatError(msg)
         hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"])
         zone = 60 * int(found["zone_hour"] or 0) + int(found["zone_minute"] or 0)
         # Go takes 60 minutes of offset and writes them as an hour (1.21 took 61 too).
         if hour > 23 or minute > 59 or second > 59 or zone >= 24 * 60 or int(found["zone_minute"] or 0) > 60:
-            msg = f"'{text}' is no RFC 3339 time: a part of it is out of range"
+            msg = f"'{text}' is not a valid RFC 3339 time: a part of it is out of range"
             raise FormatError(msg)
         try:
             day = _day(int(found["year"]), int(found["month"]), int(found["day"]))
         except ValueError:
-            msg = f"'{text}' is no RFC 3339 time: there is no such day"
+            msg = f"'{text}' is not a valid RFC 3339 time: there is no such day"
             raise FormatError(msg) from None
         if found["sign"] == "-":
             zone = -zone

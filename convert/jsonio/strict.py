@@ -202,7 +202,7 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
     for escape in _ESCAPE.finditer(raw):
         if escape["lone"]:
             raise _RefusedError(
-                f"half of a surrogate pair at byte {escape.start()}: {escape[0].decode()} alone is no character"
+                f"half of a surrogate pair at byte {escape.start()}: {escape[0].decode()} alone is not a character"
             )
     return value
 

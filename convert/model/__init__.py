@@ -1,1 +1,1 @@
-"""The canonical in-memory model, and the value types that it is made of."""
+"""The in-memory model of images, and its value types."""

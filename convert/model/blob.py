@@ -19,15 +19,15 @@ class Extent:
 
 
 class Blob(Protocol):
-    """Bytes that lie somewhere, to be read when needed.
+    """Bytes that are read when they are needed.
 
-    Each `open` starts afresh and yields the same bytes, from any thread; the
-    caller closes what it opened. `size` is bytes, None where only reading tells.
+    Each `open` starts at the first byte and yields the same bytes, from any thread; the
+    caller closes what it opened.
     """
 
     @property
     def size(self) -> int | None:
-        """Bytes in the blob, or None if only reading tells."""
+        """Bytes in the blob, or None if that is known only after reading."""
 
     @property
     def where(self) -> str:
@@ -45,7 +45,7 @@ class Content(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Exact number of bytes, or None if only reading tells."""
+        """Exact number of bytes, or None if that is known only after reading."""
 
     @property
     def size_hint(self) -> int | None:

@@ -27,7 +27,7 @@ _HISTORY_KEYS: Final = frozenset({"created", "created_by", "author", "comment", 
 class HistoryEntry:
     """One step of a build (image-spec config.md, "history"); empty texts where silent.
 
-    `created` is the text as it stands, not checked to be a time.
+    `created` is the text of the config; it need not be a time.
     """
 
     created: str | None = None
@@ -39,11 +39,11 @@ class HistoryEntry:
 
 @dataclass(frozen=True, eq=False)
 class Config:
-    """An image config: its bytes, their digest, and what the other rooms read of it.
+    """An image config: its bytes, their digest, and the fields that imgconv uses.
 
     `digest` is the image ID. `diff_ids` are lowest first, none where the config
-    has no `rootfs`. `created` is the text as it stands. `where` and `member` name it in errors;
-    `warnings` says what was taken with a remark.
+    has no `rootfs`. `created` is the text of the config. `where` and `member` name it in errors;
+    `warnings` are the warnings about what was accepted.
     """
 
     raw: bytes
@@ -119,7 +119,7 @@ class Config:
         file (docs/formats-docker.md#members-and-order, time A).
 
         Raises:
-            FormatError: `created` is no time; Docker refuses such a config.
+            FormatError: `created` is not a time; Docker refuses such a config.
         """
         if self.created is None:
             return 0

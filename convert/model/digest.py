@@ -31,7 +31,7 @@ class Digest:
             raise FormatError(msg)
         if len(self.hex) != length or not _HEX.match(self.hex):
             text = f"{self.algorithm}:{self.hex}"
-            msg = f"'{text}' is no digest: {self.algorithm} needs {length} lower-case hex digits"
+            msg = f"'{text}' is not a valid digest: {self.algorithm} needs {length} lower-case hex digits"
             raise FormatError(msg)
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Digest:
         """
         algorithm, colon, hexa = text.partition(":")
         if not colon:
-            msg = f"'{text}' is no digest: expected algorithm:hex"
+            msg = f"'{text}' is not a valid digest: expected algorithm:hex"
             raise FormatError(msg)
         return cls(algorithm, hexa)
 

@@ -1,8 +1,8 @@
-"""The canonical in-memory model: what every reader makes and every writer takes.
+"""The model of images that readers return and writers take.
 
-Identity lives in bytes, so manifests and configs keep the bytes they came in;
-views of them are parsed beside those bytes and never serialised back. Layers
-are lazy: nothing is read before `Blob.open`.
+Digests depend on every byte, so manifests and configs keep their bytes; what is
+parsed from them is never serialised back. Layers are lazy: nothing is read before
+`Blob.open`.
 
 Layers, images, artifacts, indexes, entries and blobs compare and hash by identity, so
 that they serve as keys: two layers with the same DiffID may lie in two places.
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Manifest:
     """An image or artifact manifest: its bytes, and the parts read from them.
 
-    `made_up` is set by readers where the manifest is one that `docker save` made
-    from config and DiffIDs (docs/formats-docker.md#generated-manifests): it carries no identity.
+    `made_up` is set by readers if the manifest is a placeholder that `docker save`
+    generated from config and DiffIDs (docs/formats-docker.md#generated-manifests): its digest identifies nothing.
     """
 
     raw: bytes
@@ -127,7 +127,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Other:
-    """Something an index names whose media type is unknown: carried as bytes.
+    """Something of an unknown media type that an index names: carried as bytes.
 
     `named` are the blobs it names, by digest, where its content has the shape of a
     manifest or index; `understood` is whether it has.

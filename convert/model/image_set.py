@@ -64,7 +64,7 @@ class ImageSet:
     """All that a source holds, in its own order.
 
     `format` is the format of the source, `producer` the
-    tool that likely wrote it, `warnings` what was accepted with a remark.
+    tool that likely wrote it, `warnings` the warnings about what was accepted.
     `index_annotations`, `index_artifact_type` and `index_subject` are those of a
     layout's `index.json` itself. `indexed` are the digests of its descriptors and
     `listed` the image IDs of `manifest.json`, None where one could not be read; both

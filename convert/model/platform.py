@@ -44,7 +44,7 @@ class Platform:
 
     @property
     def full(self) -> str:
-        """`os(version)/arch[/variant]`: all that tells platforms apart, as `parse` reads it."""
+        """`os(version)/arch[/variant]`: all that distinguishes platforms, as `parse` reads it."""
         if not self.os_version:
             return str(self)
         version = "".join(char if _PLAIN.match(char) else _escaped(char) for char in self.os_version)

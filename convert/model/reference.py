@@ -66,7 +66,7 @@ class Reference:
     digest: Digest | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what `parse` cannot have made."""
+        """Refuse what `parse` cannot return."""
         match = _NAME.fullmatch(self.repository)
         if not match or (match["domain"] or "", match["path"]) != (self.domain, self.path):
             raise FormatError(f"{_shown(self.repository)} is no repository name")
@@ -153,7 +153,7 @@ def is_tag(text: str) -> bool:
 
 
 def looks_like_image_name(text: str) -> bool:
-    """Tell whether a SOURCE that is no file was rather meant as the name of an image.
+    """Tell whether a SOURCE that is not a file is probably meant as the name of an image.
 
     Every file name in lower case is a reference too; one that ends like an
     archive (`image.tar`) was meant as a file.

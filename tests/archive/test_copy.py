@@ -66,7 +66,7 @@ def test_a_stop_is_obeyed_within_a_chunk(target):
 
 
 def test_what_has_no_room_is_counted_and_not_written(target):
-    sink = Sink(target, 10, room=5)
+    sink = Sink(target, 10, limit=5)
     for part in (b"123", b"456", b"789"):
         sink.write(part)
     assert sink.count == 9

@@ -135,7 +135,7 @@ CASES = [
     refused("a whole archive in zstd cut short", _wrapped(lambda data: _zstd(data)[:-20]), "in.tar"),
     refused("a whole archive in xz cut short", _wrapped(lambda data: lzma.compress(data)[:-20]), "in.tar"),
     refused("a whole archive in bzip2 cut short", _wrapped(lambda data: bz2.compress(data)[:-20]), "in.tar"),
-    refused("nothing in gzip", lambda: squeezed(b""), "this is no archive: it is empty"),
+    refused("nothing in gzip", lambda: squeezed(b""), "this is not an archive: it is empty"),
     refused("text in gzip", lambda: squeezed(b"hello\n" * 200), "this is not a tar archive"),
     refused("a gzip header and nothing else", lambda: _GZIP[:10], "in.tar"),
     refused("a gzip magic and nothing else", lambda: b"\x1f\x8b\x08", "in.tar"),

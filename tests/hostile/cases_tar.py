@@ -107,9 +107,9 @@ CASES = [
     refused(
         "a huge base-256 size", _sized(b"\x80\0\0\0" + (1 << 60).to_bytes(8, "big")), "the archive ends in this member"
     ),
-    refused("a size with letters", _sized(b"0000000x000\0"), "the size in the tar header is no number"),
-    refused("a size with a minus", _sized(b"-0000000001\0"), "the size in the tar header is no number"),
-    refused("a decimal size", _sized(b"00000000009\0"), "the size in the tar header is no number"),
+    refused("a size with letters", _sized(b"0000000x000\0"), "the size in the tar header is not a number"),
+    refused("a size with a minus", _sized(b"-0000000001\0"), "the size in the tar header is not a number"),
+    refused("a decimal size", _sized(b"00000000009\0"), "the size in the tar header is not a number"),
     refused("a size one block too small", _sized(b"%011o\0" % (len(PLAIN) - 512)), "no container image"),
     refused("a size one block too large", _sized(b"%011o\0" % (len(PLAIN) + 512)), "bad tar header checksum"),
     refused("a size of zero", _sized(b"00000000000\0"), "no container image"),
@@ -302,7 +302,7 @@ CASES = [
         lambda: tar(*Docker().members())[: -len(END) - 100],
         "the archive ends before its last member's padding",
     ),
-    refused("an empty file", lambda: b"", "this is no archive: it is empty"),
+    refused("an empty file", lambda: b"", "this is not an archive: it is empty"),
     refused("only zeros", lambda: END, "no container image"),
     refused("one byte", lambda: b"x", "this is not a tar archive"),
     refused("text", lambda: b"hello world\n" * 100, "this is not a tar archive"),

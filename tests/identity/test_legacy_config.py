@@ -83,7 +83,7 @@ def test_every_v1_image_is_one_layer_and_one_step():
     [
         (b"[]", "^x.tar: aa/json: a v1 image must be a JSON object"),
         (b"null", "^x.tar: aa/json: a v1 image must be a JSON object"),
-        (b'{"created":"x"}', "^x.tar: aa/json: created: 'x' is no RFC 3339 time"),
+        (b'{"created":"x"}', "^x.tar: aa/json: created: 'x' is not a valid RFC 3339 time"),
         (b'{"config":{"Env":1}}', "^x.tar: aa/json: config.Env: expected an array of strings"),
         (b'{"id":"a","id":"b"}', "^x.tar: aa/json: .*occurs twice"),
     ],

@@ -141,7 +141,7 @@ class TestDockerEngines:
     ("fields", "message"),
     [
         ({"config": {"Env": "A=b"}}, "config.Env: expected an array of strings, found a string"),
-        ({"created": "yesterday"}, "created: 'yesterday' is no RFC 3339 time"),
+        ({"created": "yesterday"}, "created: 'yesterday' is not a valid RFC 3339 time"),
         ({"Size": 1.5}, "Size: expected a 64-bit integer"),
         ({"config": {"Cmd": [], "cmd": []}}, "mean the same"),
     ],
@@ -167,7 +167,9 @@ class TestChainFree:
             v1_id.chain_free(with_layers(A, history=[{}, {}]), [A])
 
     def test_a_creation_time_that_is_none_is_refused(self):
-        with pytest.raises(FormatError, match=r"^x\.tar: config\.json: history\[0\]\.created: 'x' is no RFC 3339 time"):
+        with pytest.raises(
+            FormatError, match=r"^x\.tar: config\.json: history\[0\]\.created: 'x' is not a valid RFC 3339 time"
+        ):
             v1_id.chain_free(with_layers(A, B, history=[{"created": "x"}, {}]), [A, B])
 
     def test_every_layer_needs_its_digest(self):

@@ -71,7 +71,7 @@ def test_sets_are_sorted_and_their_values_emptied():
         (go_struct.string_set, "x", "at: expected an object of empty objects, found a string"),
         (go_struct.string_set, {"k": True}, r"at\['k'\]: expected an empty object, found a boolean"),
         (go_struct.time, 0, "at: expected a string, found a number"),
-        (go_struct.time, "x", "at: 'x' is no RFC 3339 time"),
+        (go_struct.time, "x", "at: 'x' is not a valid RFC 3339 time"),
         (INNER.read, [], "at: expected an object, found an array"),
         (INNER.read, {"Test": False}, "at.Test: expected an array of strings, found a boolean"),
     ],

@@ -26,7 +26,7 @@ def test_times_are_read_and_written_as_go_does(case):
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_go_does_not_take_for_a_time_is_refused(text):
-    with pytest.raises(FormatError, match="is no RFC 3339 time"):
+    with pytest.raises(FormatError, match="is not a valid RFC 3339 time"):
         Time.parse(text)
 
 

@@ -144,9 +144,9 @@ def test_any_bytes_are_read_or_refused_in_one_line(raw: bytes) -> None:
         (b'{"\\u001b[2J":1,"\\u001b[2J":1}', r'key "\u001b[2J" occurs twice in one object'),
         (
             b'["ok \\ud83d\\ude00 \\\\ud800 \\ud800"]',
-            r"half of a surrogate pair at byte 26: \ud800 alone is no character",
+            r"half of a surrogate pair at byte 26: \ud800 alone is not a character",
         ),
-        (b'{"\\uDFFF\\ud800":1}', r"half of a surrogate pair at byte 2: \uDFFF alone is no character"),
+        (b'{"\\uDFFF\\ud800":1}', r"half of a surrogate pair at byte 2: \uDFFF alone is not a character"),
     ],
 )
 def test_each_kind_of_bad_document_has_its_own_line(raw: bytes, message: str) -> None:

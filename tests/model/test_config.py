@@ -101,8 +101,8 @@ def test_keys_are_found_in_any_letter_case_and_said():
         (b'{"created":1}', "created: expected a string"),
         (b'{"rootfs":[]}', "rootfs: expected an object"),
         (b'{"rootfs":{"diff_ids":"x"}}', "rootfs.diff_ids: expected an array of strings"),
-        (b'{"rootfs":{"diff_ids":["x"]}}', r"rootfs.diff_ids\[0\]: 'x' is no digest"),
-        (b'{"rootfs":{"diff_ids":[null]}}', r"rootfs.diff_ids\[0\]: '' is no digest"),
+        (b'{"rootfs":{"diff_ids":["x"]}}', r"rootfs.diff_ids\[0\]: 'x' is not a valid digest"),
+        (b'{"rootfs":{"diff_ids":[null]}}', r"rootfs.diff_ids\[0\]: '' is not a valid digest"),
         (b'{"history":{}}', "history: expected an array"),
         (b'{"history":[{},1]}', r"history\[1\]: expected an object"),
         (b'{"history":[{"empty_layer":"yes"}]}', r"history\[0\].empty_layer: expected true or false"),
@@ -143,7 +143,7 @@ def test_created_seconds_are_those_docker_can_set(created, seconds):
 def test_a_creation_time_that_is_none_is_refused_only_where_it_is_needed():
     config = parse({"created": "yesterday"})
     assert config.created == "yesterday"
-    with pytest.raises(FormatError, match=r"^x\.tar: config\.json: created: 'yesterday' is no RFC 3339 time"):
+    with pytest.raises(FormatError, match=r"^x\.tar: config\.json: created: 'yesterday' is not a valid RFC 3339 time"):
         _ = config.created_seconds
 
 

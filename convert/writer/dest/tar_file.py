@@ -169,7 +169,7 @@ class TarFile:
             each = found  # from 8 GiB on a header is longer
 
     def _sink(self, offset: int, room: int | None) -> Sink:
-        return Sink(self._file.fd, offset, room=room, progress=self._progress, stopped=self._stop.is_set)
+        return Sink(self._file.fd, offset, limit=room, progress=self._progress, stopped=self._stop.is_set)
 
     def _put(self, data: bytes, offset: int) -> None:
         Sink(self._file.fd, offset).write(data)
