@@ -1,14 +1,21 @@
 """Cancellation: everyone who reads or writes much asks at every chunk whether to go on.
 
 There are two reasons to end. A signal ends the process: the command line's handler
-requests it of `TOKEN`. An error in one thread ends the run it belongs to: that is a
-`Cancel`, of which every run has its own. In either case work ends within a chunk's time,
-however large a layer is.
+requests it of `TOKEN` and does nothing else. An error in one thread ends the run it belongs
+to: that is a `Cancel`, of which every run has its own. In either case work ends within a
+chunk's time, however large a layer is.
+
+Nothing waits without asking: what may wait for another process or thread does so for a
+short interval at a time, because CPython runs signal handlers only between two steps of
+the main thread, and a signal need not end a wait.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+#: Seconds that a wait may last before it asks whether to go on.
+INTERVAL: Final = 0.2
 
 
 class Cancelled(KeyboardInterrupt):
@@ -30,14 +37,12 @@ class Stopped(Exception):  # noqa: N818 - not an error: another error ended the 
 class Token:
     """Whether a signal asked for the end of the process, and which."""
 
-    __slots__ = ("deferred", "number")
+    __slots__ = ("number",)
 
     def __init__(self) -> None:
         """Nothing was requested."""
         #: The number of the signal that requested it, None while nothing did.
         self.number: int | None = None
-        #: The number of a signal that came while signals are held back, None at other times.
-        self.deferred: int | None = None
 
     def request(self, number: int) -> None:
         """Request cancellation; the first signal is the one that counts."""
@@ -57,21 +62,42 @@ class Token:
         if self.number is not None:
             raise Cancelled(self.number)
 
-    def check_deferred(self) -> None:
-        """As `check`; for what may wait long while signals are held back.
-
-        Raises:
-            Cancelled: cancellation was requested, or a signal is held back.
-        """
-        self.check()
-        if self.deferred is not None:
-            raise Cancelled(self.deferred)
-
 
 #: Signals belong to the process, and so does this.
 TOKEN: Final = Token()
 check = TOKEN.check
-check_deferred = TOKEN.check_deferred
+
+
+def wait_readable(fd: int) -> None:
+    """Wait until a descriptor can be read from without blocking, or has no more to give.
+
+    Raises:
+        Cancelled: a signal asked for the end of the process.
+    """
+    import select  # noqa: PLC0415 - only where something may block
+
+    _wait(fd, select.POLLIN)
+
+
+def wait_writable(fd: int) -> None:
+    """Wait until `select.PIPE_BUF` bytes can be written to a descriptor without blocking, or nobody reads it any more.
+
+    Raises:
+        Cancelled: a signal asked for the end of the process.
+    """
+    import select  # noqa: PLC0415 - only where something may block
+
+    _wait(fd, select.POLLOUT)
+
+
+def _wait(fd: int, events: int) -> None:
+    import select  # noqa: PLC0415 - as above
+
+    TOKEN.check()
+    ready = select.poll()
+    ready.register(fd, events)
+    while not ready.poll(INTERVAL * 1000):
+        TOKEN.check()
 
 
 class Cancel:

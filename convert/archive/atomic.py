@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 from convert import cancel
 from convert.archive import folders, temporary
@@ -18,9 +18,6 @@ from convert.archive.entry import Entry
 from convert.archive.folders import Place
 from convert.archive.stream_sink import names_descriptor, open_stream
 from convert.errors import DestinationExistsError, StorageError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Mode of a file that replaces another while it is built; it gets the other's mode at the end.
 _PRIVATE: Final = 0o600
@@ -44,42 +41,6 @@ def refuse_overlap(destination: str, source: str) -> None:
 def is_regular(status: os.stat_result) -> bool:
     """Whether a stat result is that of a regular file."""
     return stat.S_ISREG(status.st_mode)
-
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Hold signals that end a run back for a moment, until what was made is in safe hands.
-
-    Python turns them into exceptions between any two steps: also between making a
-    temporary file and giving it to the `with` that removes it. SIGALRM is one of
-    them where the command line wakes itself by it to raise what got lost.
-    """
-    import signal  # noqa: PLC0415 - only where an output begins
-    import threading  # noqa: PLC0415 - as above
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    handlers = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    if threading.current_thread() is not threading.main_thread() or None in handlers.values():
-        yield  # no handler of Python's runs here
-        return
-    came: list[int] = []
-
-    def defer(which: int, _: object) -> None:
-        came.append(which)
-        if which != signal.SIGALRM:
-            cancel.TOKEN.deferred = which
-
-    try:
-        for number in handlers:
-            signal.signal(number, defer)
-        yield
-    finally:
-        cancel.TOKEN.deferred = None
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for which in came:
-            signal.raise_signal(which)
 
 
 class AtomicFile:
@@ -185,6 +146,7 @@ class AtomicFile:
             StorageError: the system refuses, or the destination, its folder or the
                 temporary file was moved, replaced or changed.
         """
+        cancel.check()
         old = self._old
         try:
             self._check_unchanged(old)
@@ -199,8 +161,7 @@ class AtomicFile:
                 folders.rename_new(self.folder, self._name, self.folder, self._place.name)
                 self._name = ""
             else:
-                with held_back():
-                    self._replace_old(old)
+                self._replace_old(old)
             folders.sync_folder(self.folder)
         except FileExistsError as error:
             raise self._came() from error
@@ -308,9 +269,8 @@ def write_file(output: OutputPath, data: bytes, *, source: str | None = None, st
     if source is not None and source != "-":
         refuse_overlap(output.path, source)
     with contextlib.ExitStack() as stack:
-        with held_back():
-            place = output.place or output.path
-            out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=output.seen))
+        place = output.place or output.path
+        out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=output.seen))
         try:
             folders.write_all(out.fd, data)
         except OSError as error:

@@ -141,7 +141,9 @@ def _open_path(path: str, text: str) -> int:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
             msg = "this is a device or socket, not an archive"
             raise UnsafeInputError(msg, file=path)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        # A FIFO opens without a writer; whoever reads waits for it.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        os.set_blocking(fd, True)
     except FileNotFoundError as error:
         raise transport.not_found(path, text) from error
     except ValueError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import stat
+import sys
 import time
 from typing import BinaryIO, Final, Protocol
 
@@ -30,9 +32,9 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
         UsageError: it is a terminal.
         StorageError: it cannot be opened.
     """
-    if destination == STDOUT:
-        return _Stdout(stdout)
     try:
+        if destination == STDOUT:
+            return _standard_output(stdout)
         descriptor = _descriptor_of(destination)
         fd = _open_special(destination) if descriptor is None else os.dup(descriptor)
     except OSError as error:
@@ -41,7 +43,7 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
         os.close(fd)
         msg = "an archive is not written to a terminal"
         raise UsageError(msg, file=destination)
-    return None if fd is None else _Opened(fd)
+    return None if fd is None else DescriptorStream(fd, owned=True, nonblocking=descriptor is None)
 
 
 def names_descriptor(destination: str) -> bool:
@@ -50,55 +52,115 @@ def names_descriptor(destination: str) -> bool:
 
 
 class Stream(Protocol):
-    """A destination that is written in order, for good; `fd` is None where there is no descriptor."""
+    """Where bytes go in order and cannot be taken back.
+
+    `fd` is a descriptor that never blocks, for `os.sendfile` after `wait`; None where there
+    is none.
+    """
 
     fd: int | None
 
     def write(self, data: memoryview | bytes) -> None:
-        """Write all of `data`."""
+        """Write all of `data`.
+
+        Raises:
+            Cancelled: a signal asked for the end of the process.
+        """
+
+    def wait(self) -> None:
+        """Wait until something can be written; errors as `write`."""
 
     def close(self) -> None:
         """Close it; harmless when done twice."""
 
 
-class _Stdout:
-    """Standard output, or a stream that stands for it."""
+class DescriptorStream:
+    """Writes to a descriptor. While a reader does not read, it asks whether the run was cancelled.
 
-    def __init__(self, stream: BinaryIO | None) -> None:
-        self._stream = stream
-        self.fd: int | None = 1
-        if stream is not None:
+    Writing to a pipe may block for as long as its reader likes. A pipe is opened once more
+    where the system can (`/proc`), because only a new open file description can be made
+    non-blocking without changing those of other processes. Elsewhere no more is written at
+    a time than is sure not to block.
+    """
+
+    def __init__(self, fd: int, *, owned: bool, nonblocking: bool = False) -> None:
+        """Write to `fd`, which is closed with this if it is `owned`."""
+        self._opened = [fd] if owned else []
+        self._fd = fd
+        self._most = sys.maxsize
+        mode = os.fstat(fd).st_mode
+        self._waits = not (stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd)))
+        if self._waits and not nonblocking:
+            again = _open_again(fd) if stat.S_ISFIFO(mode) else None
+            if again is not None:
+                self._opened.append(again)
+                self._fd = again
+            else:
+                self._most = select.PIPE_BUF
+        self.fd: int | None = self._fd if self._most == sys.maxsize else None
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Write all of `data`."""
+        view = memoryview(data)
+        while view:
+            self.wait()
             try:
-                self.fd = stream.fileno()
-            except (OSError, AttributeError):  # a stream without a descriptor
-                self.fd = None
-            stream.flush()
+                view = view[os.write(self._fd, view[: self._most]) :]
+            except BlockingIOError:
+                cancel.wait_writable(self._fd)
 
-    def write(self, data: memoryview | bytes) -> None:
-        if self.fd is None and self._stream is not None:
-            self._stream.write(data)
-        elif self.fd is not None:
-            _write_all(self.fd, data)
-
-    def close(self) -> None:
-        if self.fd is None and self._stream is not None:
-            self._stream.flush()
-
-
-class _Opened:
-    """A FIFO or device opened by us."""
-
-    def __init__(self, fd: int) -> None:
-        self.fd: int | None = fd
-
-    def write(self, data: memoryview | bytes) -> None:
-        if self.fd is not None:
-            _write_all(self.fd, data)
+    def wait(self) -> None:
+        """Wait until something can be written."""
+        if self._waits:
+            cancel.wait_writable(self._fd)
+        else:
+            cancel.check()
 
     def close(self) -> None:
-        if self.fd is not None:
-            fd, self.fd = self.fd, None
-            os.close(fd)
+        """Close what is owned."""
+        self.fd = None
+        while self._opened:
+            os.close(self._opened.pop())
+
+
+class _ObjectStream:
+    """Writes to a stream object without a descriptor, which stands for standard output."""
+
+    fd: int | None = None
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: memoryview | bytes) -> None:
+        self.wait()
+        self._stream.write(data)
+
+    def wait(self) -> None:
+        cancel.check()
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+def _standard_output(stream: BinaryIO | None) -> Stream:
+    if stream is None:
+        return DescriptorStream(1, owned=False)
+    stream.flush()
+    try:
+        fd = stream.fileno()
+    except (OSError, AttributeError):
+        return _ObjectStream(stream)
+    return DescriptorStream(fd, owned=False)
+
+
+def _open_again(fd: int) -> int | None:
+    """Open the pipe behind a descriptor once more, non-blocking; None if that cannot be done."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
 
 
 def _descriptor_of(path: str) -> int | None:
@@ -135,10 +197,10 @@ def _open_special(path: str) -> int | None:
 
 
 def _open_to_write(path: str, *, waits: bool) -> int:
-    """Open a FIFO or device; wait for the reader of a FIFO until the run is cancelled.
+    """Open a FIFO or device, non-blocking; wait for the reader of a FIFO.
 
     Raises:
-        Cancelled: the run was asked to end.
+        Cancelled: a signal asked for the end of the process.
         OSError: the system refuses.
     """
     while True:
@@ -147,14 +209,7 @@ def _open_to_write(path: str, *, waits: bool) -> int:
         except OSError as error:
             if error.errno != errno.ENXIO or not waits:  # else nobody reads the FIFO yet (open(2))
                 raise
-            cancel.check_deferred()
+            cancel.check()
             time.sleep(_WAIT)
         else:
-            os.set_blocking(fd, True)
             return fd
-
-
-def _write_all(fd: int, data: memoryview | bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import select
 import stat
 import sys
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -123,10 +122,6 @@ class Prefixed(decompress.Over):
         return part
 
 
-#: Milliseconds between two checks for a cancellation while nothing arrives.
-_POLL_INTERVAL: Final = 250
-
-
 class FileStream(io.FileIO):
     """A pipe or file that is read in order. Errors name it, and every read checks for a cancellation."""
 
@@ -138,12 +133,10 @@ class FileStream(io.FileIO):
 
     def _await(self) -> None:
         """Return when there is something to read: no signal interrupts a blocking read in a thread."""
-        cancel.check()
         if self._waits:
-            ready = select.poll()
-            ready.register(self.fileno(), select.POLLIN)
-            while not ready.poll(_POLL_INTERVAL):
-                cancel.check()
+            cancel.wait_readable(self.fileno())
+        else:
+            cancel.check()
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Fill `buffer`; 0 only at the end.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert import cancel
 from convert.archive.cursor import FileCursor, StreamCursor
 from convert.archive.go_tar import Refusal, body_fault, header_fault, member_fault, pax_fault
 from convert.archive.member import Member
@@ -116,6 +117,7 @@ class TarReader:
     def __iter__(self) -> Iterator[Member]:
         """Yield members in order; the cursor then stands at the content's start."""
         while (member := self._next()) is not None:
+            cancel.check()
             self._count += 1
             if self._count > MAX_MEMBERS:
                 msg = f"more than {MAX_MEMBERS} members"

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
+from convert.archive.stream_sink import DescriptorStream
 from convert.cancel import Cancelled
 from convert.cli import COMMANDS, signals
 from convert.errors import ImgconvError, StorageError, UsageError, printable, shortened, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Buffer
 
 #: Objects that may be new before the first look for unreachable loops.
 _COLLECT_AFTER: Final = 50_000
@@ -176,10 +179,38 @@ def _prepare_standard_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            # A locale that lacks a character of some image's name is no error.
-            stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, _cancellable(stream))
         elif stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+
+
+class _Output(io.FileIO):
+    """Standard output or standard error; while its reader does not read, it asks whether the run was cancelled."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, "w", closefd=False)
+        self._stream = DescriptorStream(fd, owned=False)
+
+    def write(self, data: Buffer, /) -> int:
+        view = memoryview(data).cast("B")
+        self._stream.write(view)
+        return len(view)
+
+
+def _cancellable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return a text stream that writes where `stream` does, and can be cancelled."""
+    try:
+        raw = _Output(stream.fileno())
+    except OSError:
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        # A locale that lacks a character of some image's name is no error.
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _one_line(error: click.ClickException, given: list[str]) -> str:

@@ -6,6 +6,7 @@ second, and not before the work has shown to be long: rich is imported then.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
+from convert import cancel
 from convert.errors import printable
 from convert.progress import Silent
 
@@ -116,8 +118,10 @@ class Counted:
     def close(self) -> None:
         """End the display."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(cancel.INTERVAL)
+            if cancel.TOKEN.number is not None:
+                return  # the terminal may be stopped, and the process ends anyway
 
     def snapshot(self) -> Snapshot:
         """Return how far the work is now."""
@@ -128,18 +132,18 @@ class Counted:
 
     def _start(self) -> None:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="progress", daemon=True)
-            thread.start()  # a signal may end this; what has not begun cannot be joined
-            self._thread = thread
+            self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         wait = self._display.first
-        try:
-            while not self._stop.wait(wait):
-                self._display.draw(self.snapshot())
-                wait = self._display.interval
-        finally:
-            self._display.close()
+        with contextlib.suppress(cancel.Cancelled):  # writing to the terminal asks for it
+            try:
+                while not self._stop.wait(wait):
+                    self._display.draw(self.snapshot())
+                    wait = self._display.interval
+            finally:
+                self._display.close()
 
 
 class Lines:

@@ -13,9 +13,6 @@ from convert.limits import DECODING_MEMORY, FREE_MEMORY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Seconds after which one that waits asks whether the run was cancelled.
-_LOOK: Final = 0.2
-
 
 class DecodingMemory:
     """What the windows and dictionaries of all decoders that run at once may take together."""
@@ -42,7 +39,7 @@ class DecodingMemory:
         with self._changed:
             while not (size <= self._free or self._held[thread]):
                 cancel.check()
-                self._changed.wait(_LOOK)
+                self._changed.wait(cancel.INTERVAL)
             self._free -= size
             self._held[thread] += 1
         try:

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.archive import tar_rewrite
-from convert.archive.atomic import AtomicFile, held_back
+from convert.archive.atomic import AtomicFile
 from convert.archive.folders import Place
 from convert.archive.open import open_whole_tar
 from convert.archive.spool import unnamed_file
@@ -296,12 +296,11 @@ def _write(
     if destination is not None and not force and _same(destination, tree.fd):
         raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
     with contextlib.ExitStack() as stack:
-        with held_back():
-            if place is not None:
-                out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))
-            else:
-                out = AtomicFile(target, replace=force)
-            stack.enter_context(out)
+        if place is not None:
+            out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))
+        else:
+            out = AtomicFile(target, replace=force)
+        stack.enter_context(out)
         with _writing(target):
             tar_rewrite.write_to_file(out.fd, tree, changes.drop, changes.append, expected)
         tree.check_unchanged()

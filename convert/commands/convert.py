@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from convert.archive import atomic, stream_sink
+from convert.archive import stream_sink
 from convert.archive.open import open_source
 from convert.archive.transport import path_of
 from convert.codec import profile as profiles
@@ -182,9 +182,8 @@ def convert(
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_naming(path_of(source)))
-        with atomic.held_back():
-            out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
-            stack.enter_context(out)
+        out = destinations.open_destination(wanted, path, path_of(source), force=force, append=append)
+        stack.enter_context(out)
         existing = out.open_existing(context)
         stack.enter_context(pool)
         transcoder = LayerTranscoder(

@@ -21,8 +21,6 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 #: A future takes a kilobyte, so 40,000 layers are not all submitted at once.
 _BATCH: Final = 4096
-#: Seconds between two checks for a signal while the main thread waits: the wait itself may sleep through one.
-_CHECK_INTERVAL: Final = 0.2
 
 
 class Pool:
@@ -122,6 +120,6 @@ def _next(ended: SimpleQueue[Future[Any]]) -> Future[Any]:
     """Return the next future that has ended."""
     while True:
         try:
-            return ended.get(timeout=_CHECK_INTERVAL)
+            return ended.get(timeout=cancel.INTERVAL)
         except Empty:
             cancel.check()

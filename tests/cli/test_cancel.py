@@ -221,7 +221,7 @@ def interrupt_at_random(arguments, folder, times):
         time.sleep(chance.uniform(0, took))
         process.send_signal(number)
         _, err = process.communicate(timeout=LIMIT)
-        assert process.returncode in {128 + number, usual}
+        assert process.returncode in {128 + number, usual}, (process.returncode, number, usual, err)
         for line in err.decode().splitlines():
             assert line.startswith("imgconv: "), err.decode()
             assert "internal error" not in line

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from convert.archive import atomic
+from convert.archive.cursor import StreamCursor
 from convert.archive.open import open_source
+from convert.archive.streams import FileStream
 from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
 from convert.codec.compression import Compression
@@ -151,9 +151,8 @@ def match(
     with contextlib.ExitStack() as stack:
         out: Destination | None = None
         if to is not None and path is not None:
-            with atomic.held_back():
-                out = destinations.open_destination(target(to), path, path_of(source), force=force)
-                stack.enter_context(out)
+            out = destinations.open_destination(target(to), path, path_of(source), force=force)
+            stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
         asked = _read(reading, manifest)
@@ -237,11 +236,12 @@ def _parsed(reading: Reading, raw: bytes) -> Manifest:
 
 def _bytes(path: str) -> bytes:
     try:
-        if path == STDIN:
-            raw = sys.stdin.buffer.read(MAX_DOCUMENT_SIZE + 1)
-        else:
-            with open(path, "rb") as file:
-                raw = file.read(MAX_DOCUMENT_SIZE + 1)
+        # A FIFO opens without a writer; whoever reads waits for it.
+        fd = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if path != STDIN:
+            os.set_blocking(fd, True)
+        with FileStream(fd, path) as stream:
+            raw = StreamCursor(cast("BinaryIO", stream)).read(MAX_DOCUMENT_SIZE + 1)
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="reading the manifest") from error
     if len(raw) > MAX_DOCUMENT_SIZE:

@@ -20,7 +20,7 @@ import stat
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from convert.archive import atomic, folders, temporary
+from convert.archive import folders, temporary
 from convert.errors import DestinationExistsError, StorageError
 from convert.writer.dest import fill_journal
 from convert.writer.dest.replaceable import check_replaceable
@@ -93,8 +93,7 @@ class ReplaceLink(Mode):
         self._before_sync(layout)
         _sync_folders(layout)
         # What is in the temporary folder afterwards is removed with it.
-        with atomic.held_back():
-            self._replace(staging)
+        self._replace(staging)
         self._after_replacing(layout)
         folders.sync_folder(self.destination.place.folder)
         staging.remove()

@@ -7,7 +7,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from convert.archive import atomic, folders, temporary
+from convert import cancel
+from convert.archive import folders, temporary
 from convert.archive.blob import PreadStream, StagedBlob, Stamp
 from convert.archive.copy import Sink, clone, copy_content, start_writeback
 from convert.codec.decompress import read_chunks
@@ -43,7 +44,6 @@ class Staging:
         self._parent = parent
         self.destination = destination
         self._guard = threading.RLock()
-        self._removed = False
         self._name = ""
         self._fd = -1
         self._layout = -1
@@ -60,14 +60,11 @@ class Staging:
             StorageError: it cannot be created.
         """
         with self._guard:
-            if self._removed:
-                raise StorageError("writing: the run was stopped", file=self.destination)
             if self._layout < 0:
                 try:
-                    with atomic.held_back():
-                        if self._fd < 0:
-                            self._name, self._fd = temporary.make_folder(self._parent)
-                        self._layout = folders.make_folder(self._fd, LAYOUT)
+                    if self._fd < 0:
+                        self._name, self._fd = temporary.make_folder(self._parent)
+                    self._layout = folders.make_folder(self._fd, LAYOUT)
                 except OSError as error:
                     raise self.failed(error) from error
             return self._fd
@@ -144,7 +141,7 @@ class Staging:
     def discard(self, name: str) -> None:
         """Remove an unfinished file; harmless if it is gone."""
         with self._guard:
-            if not self._removed and self._fd >= 0:
+            if self._fd >= 0:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=self._fd)
 
@@ -169,6 +166,7 @@ class Staging:
         if len(self.blobs) >= _SYNC_ALL_BLOBS and folders.sync_all(self._fd):
             return
         for digest in self.blobs:
+            cancel.check()
             fd = self.open_blob(digest)
             try:
                 os.fsync(fd)
@@ -185,30 +183,17 @@ class Staging:
         return os.open(digest.hex, flags, dir_fd=self._folders[digest.algorithm])
 
     def remove(self) -> None:
-        """Remove the folder and what is left in it; harmless if there is none.
-
-        A thread that still runs after an interrupt can create nothing more.
-        """
+        """Remove the folder and what is left in it; harmless if there is none. No thread may use it any more."""
         with self._guard:
-            self._removed = True
             if self._name:
-                self._remove()
+                with contextlib.suppress(OSError):
+                    temporary.remove_folder(self._parent, self._name, self._fd)
                 self._name = ""
             for fd in (*self._folders.values(), self._layout, self._fd):
                 if fd >= 0:
                     os.close(fd)
             self._folders.clear()
             self._layout = self._fd = -1
-
-    def _remove(self) -> None:
-        """Remove the folder; after a signal meanwhile, remove the rest before the signal takes effect."""
-        try:
-            with contextlib.suppress(OSError):
-                temporary.remove_folder(self._parent, self._name, self._fd)
-        except (KeyboardInterrupt, SystemExit):
-            with contextlib.suppress(OSError):
-                temporary.remove_folder(self._parent, self._name, self._fd)
-            raise
 
 
 class BlobWriter:

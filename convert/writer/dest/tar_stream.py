@@ -175,8 +175,11 @@ class TarStream:
         done = 0
         while done < extent.size:
             step = min(extent.size - done, _SEND_STEP)
+            self._out.wait()
             try:
                 count = os.sendfile(self._out.fd, extent.fd, extent.offset + done, step)
+            except BlockingIOError:
+                continue
             except OSError as error:
                 if done or error.errno not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.ENOTSUP}:
                     raise
