@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from convert import limits
-from convert.cli import COMMANDS
+from convert.cli.commands import COMMANDS
 from convert.cli.main import run
 
 ROOT = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""The command line: one module a command; alone prints, reads no environment, exits."""
+"""The command line: one module for each command. Only this package prints, reads the environment and exits."""
 
 from __future__ import annotations
 
@@ -13,19 +13,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main"]
 
-#: Command -> module under `convert.cli` that holds it, imported when it is run.
-COMMANDS = {
-    "convert": "convert",
-    "diff": "diff",
-    "digest": "digest",
-    "id": "id_",
-    "inspect": "inspect",
-    "match": "match",
-    "profiles": "profiles",
-    "validate": "validate",
-}
 #: Added to the number of the signal that ended a run, as a shell does.
 _SIGNALLED = 128
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli import COMMANDS, options
+from convert.cli import options
+from convert.cli.commands import COMMANDS
 from convert.errors import DestinationExistsError, UsageError, names_text, printable, quoted, shortened, suggestion
 
 if TYPE_CHECKING:

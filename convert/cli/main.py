@@ -18,7 +18,8 @@ import click
 
 from convert.archive.stream_sink import DescriptorStream
 from convert.cancel import Cancelled
-from convert.cli import COMMANDS, signals
+from convert.cli import signals
+from convert.cli.commands import COMMANDS
 from convert.errors import ImgconvError, StorageError, UsageError, printable, shortened, suggestion
 
 if TYPE_CHECKING:

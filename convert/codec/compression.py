@@ -1,8 +1,18 @@
-"""The compressions that imgconv recognises."""
+"""The compressions that imgconv recognises, and what every encoder of one offers."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+
+from convert.limits import CHUNK
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+#: So few workers take turns with the caller of an encoder that splits its stream, which also reads and
+#: hashes; with more, joining what they have guessed is enough for it.
+FEW_WORKERS: Final = 3
 
 
 class Compression(StrEnum):
@@ -13,3 +23,18 @@ class Compression(StrEnum):
     ZSTD = "zstd"
     BZIP2 = "bzip2"
     XZ = "xz"
+
+
+class Encoder(Protocol):
+    """One stream being compressed."""
+
+    def write(self, data: Buffer, /) -> bytes:
+        """Take input, return the bytes that are settled."""
+
+    def finish(self) -> bytes:
+        """End the stream, return the rest."""
+
+    def take(self, stream: BinaryIO) -> bytes | None:
+        """Take what one read of `stream` gives, return the bytes that are settled; None at its end."""
+        chunk = stream.read(CHUNK)
+        return self.write(chunk) if chunk else None

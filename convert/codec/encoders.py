@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import profile as profiles
-from convert.codec.compression import Compression
+from convert.codec.compression import Compression, Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Maker:
     made_by: str
     headers: tuple[Header, ...] = ()
 
-    def encoder(self, executor: Executor | None = None, workers: int = 1) -> profiles.Encoder:
+    def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream, in gzip behind the first of `headers`.
 
         `executor` lets a stream of a profile use `workers` cores.
@@ -61,7 +61,7 @@ class Maker:
         return profiles.get(self.name).encoder(executor, workers)
 
 
-class ClassicGzipEncoder(profiles.Encoder):
+class ClassicGzipEncoder(Encoder):
     """One gzip stream with the bytes of GNU gzip ("gzip") or zlib ("zlib") behind a header.
 
     zlib is that of releases 1.2 and 1.3 with memLevel 8, as Python, Java and libarchive

@@ -13,9 +13,9 @@ from isal import isal_zlib
 
 from convert._native import FAMILY_GO126, FAMILY_GO127, LEVEL_HUFFMAN, LEVEL_STORE, segment_geometry
 from convert._native import Encoder as NativeEncoder
+from convert.codec.compression import Encoder
 from convert.codec.decompress import read_into
 from convert.codec.parallel import Parallel
-from convert.codec.profile import Encoder
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:

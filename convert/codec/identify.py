@@ -20,8 +20,8 @@ from convert.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from convert.codec.compression import Encoder
     from convert.codec.encoders import Maker
-    from convert.codec.profile import Encoder
 
 #: Plain bytes fed at a time: a block of most encoders, so that wrong ones go early.
 _CHUNK: Final = 64 << 10

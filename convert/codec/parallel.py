@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from convert._native import FAMILY_GO126, FAMILY_GO127, Batch, ParallelEncoder
-from convert.codec.profile import FEW_WORKERS
+from convert.codec.compression import FEW_WORKERS
 from convert.codec.workers import Crew, Part, Slab, Task
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ machine, however it is chunked and on however many cores. A fix is a new name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from convert.codec.compression import Compression
+from convert.codec.compression import Compression, Encoder
 from convert.errors import UsageError, shortened, suggestion
-from convert.limits import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,29 +18,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+
 #: Levels of zstd that are offered. Above 19 the window needs more memory than
 #: many readers grant (Docker and containerd stop at 2**27 bytes or before).
 _ZSTD_LEVELS: Final = range(1, 20)
-#: So few workers take turns with the caller of an encoder that splits its stream, which also reads and
-#: hashes; with more, joining what they have guessed is enough for it.
-FEW_WORKERS: Final = 3
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
 _GENERATIONS: Final = ("go1.26", "go1.27")
-
-
-class Encoder(Protocol):
-    """One stream being compressed."""
-
-    def write(self, data: Buffer, /) -> bytes:
-        """Take input, return the bytes that are settled."""
-
-    def finish(self) -> bytes:
-        """End the stream, return the rest."""
-
-    def take(self, stream: BinaryIO) -> bytes | None:
-        """Take what one read of `stream` gives, return the bytes that are settled; None at its end."""
-        chunk = stream.read(CHUNK)
-        return self.write(chunk) if chunk else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -391,9 +391,9 @@ def _encoded(images: ImageSet, done: FinishedLayers) -> Iterator[Layer]:
 
 def written_rows(images: ImageSet, *, manifests: bool) -> tuple[Written, ...]:
     """Return what the result lines show; `manifests` tells whether the target carries any."""
-    rows: dict[int, tuple[dict[str, None], Entry]] = {}
+    rows: dict[Node | None, tuple[dict[str, None], Entry]] = {}
     for entry in images.entries:
-        names, _ = rows.setdefault(id(entry.node), ({}, entry))
+        names, _ = rows.setdefault(entry.node, ({}, entry))
         text = None
         if entry.name is not None:
             text = entry.name.reference.familiar if entry.name.reference else entry.name.ref_name

@@ -35,6 +35,7 @@ from convert.progress import Silent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from convert.codec.compression import Encoder
     from convert.identity.push.pushers import Pusher
     from convert.identity.push.tool import PushTool
     from convert.model.blob import Blob
@@ -250,14 +251,14 @@ class Survey:
         encoder = self._encoder if large else _alone
         return done | _Pass(layer, blob, rest, encoder, self._context).run(self._count)
 
-    def _encoder(self, profile: str) -> profiles.Encoder:
+    def _encoder(self, profile: str) -> Encoder:
         return profiles.get(profile).encoder(self._pool.codec, self._pool.jobs)
 
     def _count(self, chunk: memoryview) -> None:
         self._progress.advance(len(chunk))
 
 
-def _alone(profile: str) -> profiles.Encoder:
+def _alone(profile: str) -> Encoder:
     return profiles.get(profile).encoder()
 
 
@@ -274,7 +275,7 @@ class _Pass:
         layer: Layer,
         blob: Blob,
         wants: set[_Want],
-        encoder: Callable[[str], profiles.Encoder],
+        encoder: Callable[[str], Encoder],
         context: ReadContext,
     ) -> None:
         self._layer = layer

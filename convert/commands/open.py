@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from convert.model.image import Image, Layer
+    from convert.model.image import Image, Layer, Node
     from convert.model.image_set import ImageSet
 
 
@@ -134,16 +134,16 @@ class Archive:
 
     def names(self, image: Image) -> tuple[str, ...]:
         """Return the names of an image, or of the index it is in, as Docker shows them."""
-        return tuple(self._names.get(id(image), ()))
+        return tuple(self._names.get(image, ()))
 
     @cached_property
-    def _names(self) -> dict[int, dict[str, None]]:
-        """The names that lead to each node, by its `id()`."""
-        found: dict[int, dict[str, None]] = {}
+    def _names(self) -> dict[Node, dict[str, None]]:
+        """The names that lead to each node."""
+        found: dict[Node, dict[str, None]] = {}
         for entry in self.image_set.entries:
             text = entry_name(entry)
             for node in descend(entry.node) if text else ():
-                found.setdefault(id(node), {})[text or ""] = None
+                found.setdefault(node, {})[text or ""] = None
         return found
 
     def image(self, selector: str) -> Image:

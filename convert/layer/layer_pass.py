@@ -20,7 +20,7 @@ from convert.model.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from convert.codec.profile import Encoder
+    from convert.codec.compression import Encoder
     from convert.layer.context import ReadContext
     from convert.model.image import Layer
 

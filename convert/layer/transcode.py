@@ -12,8 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.codec import decompress
-from convert.codec.compression import Compression
-from convert.codec.profile import FEW_WORKERS
+from convert.codec.compression import FEW_WORKERS, Compression
 from convert.codec.readahead import read_ahead
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from convert.codec.profile import Encoder, Profile
+    from convert.codec.compression import Encoder
+    from convert.codec.profile import Profile
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.layer.staging import KnownBlobs, Staging

@@ -123,9 +123,7 @@ def lost(
     """
     entries = before.entries
     if same_names:
-        names = {id(entry.name) for entry in after.entries if entry.name is not None}
-        nodes = set(after.nodes())
-        entries = tuple(entry for entry in entries if id(entry.name) in names or entry.node in nodes)
+        entries = tuple(_selected(entries, after))
     old, new = _Said(before, Holds.ALL, entries), _Said(after, held, after.entries)
     carried = held in {Holds.ALL, Holds.MANIFESTS}
     cannot = f"not supported by {target}"
@@ -146,6 +144,18 @@ def lost(
             yield from _lines(facts - created, f"index {digest}", why)
     why = "--recompress re-creates it" if held is Holds.ALL else cannot
     yield from _lines(old.top - new.top, "index.json", why)
+
+
+def _selected(entries: Iterable[Entry], after: ImageSet) -> Iterator[Entry]:
+    """Yield the entries of which a selection keeps the entry, the node, or something under its name."""
+    kept, nodes = set(after.entries), set(after.nodes())
+    names = {entry.name for entry in after.entries if entry.name is not None}
+    shares: dict[Node | None, bool] = {}  # whether something under a node is kept
+    for entry in entries:
+        if entry.node not in shares:
+            shares[entry.node] = any(node in nodes for node in descend(entry.node))
+        if entry in kept or entry.node in nodes or (entry.name in names and shares[entry.node]):
+            yield entry
 
 
 def left_attestations(before: ImageSet, after: ImageSet) -> Iterator[Dropped]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from oracle.reading import contents, plain
 from support import MATCH
 
-from convert.cli import COMMANDS
+from convert.cli.commands import COMMANDS
 from convert.errors import names_text, printable, quoted
 from convert.jsonio import schema
 

@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from convert.errors import UsageError
-from convert.report.graph import graph, renderer
+from convert.report.graph import renderer
+from convert.report.graph.build import graph
 from convert.report.graph.text import boxes, edges
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -31,7 +31,7 @@ class By(Enum):
     DIGEST = "digest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """One image as one of the archives has it."""
 
@@ -189,18 +189,15 @@ def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] =
 
 
 def _sides(images: ImageSet) -> list[Side]:
-    nodes: dict[int, Image] = {}
-    names: dict[int, dict[str, None]] = {}
-    indexes: dict[int, Digest] = {}
+    names: dict[Image, dict[str, None]] = {}
+    indexes: dict[Image, Digest] = {}
     for item in list_images(images):
         if not isinstance(item.node, Image):
             continue
-        key = id(item.node)
-        nodes[key] = item.node
-        names.setdefault(key, {}).update(dict.fromkeys(item.texts))
+        names.setdefault(item.node, {}).update(dict.fromkeys(item.texts))
         if item.index is not None:
-            indexes.setdefault(key, item.index.digest)
-    return [Side(tuple(names[key]), node, indexes.get(key)) for key, node in nodes.items()]
+            indexes.setdefault(item.node, item.index.digest)
+    return [Side(tuple(texts), image, indexes.get(image)) for image, texts in names.items()]
 
 
 def _others(images: ImageSet) -> dict[Digest, None]:
@@ -217,31 +214,31 @@ def _others(images: ImageSet) -> dict[Digest, None]:
 
 def _pairs(a: list[Side], b: list[Side]) -> list[tuple[Side | None, Side | None]]:
     """Pair images by name and platform, else by image ID, else the only ones that are left."""
-    partners: dict[int, Side] = {}
-    taken: set[int] = set()
+    partners: dict[Side, Side] = {}
+    taken: set[Side] = set()
 
     def pair(keys: Callable[[Side], Iterable[Hashable]]) -> None:
         offered: dict[Hashable, list[Side]] = {}
         for side in reversed(b):
-            if id(side) not in taken:
+            if side not in taken:
                 for key in keys(side):
                     offered.setdefault(key, []).append(side)
         for side in a:
             for key in keys(side):
                 candidates = offered.get(key, [])
-                while candidates and id(candidates[-1]) in taken:
+                while candidates and candidates[-1] in taken:
                     candidates.pop()
-                if candidates and id(side) not in partners:
-                    partners[id(side)] = candidates.pop()
-                    taken.add(id(partners[id(side)]))
+                if candidates and side not in partners:
+                    partners[side] = candidates.pop()
+                    taken.add(partners[side])
 
     pair(lambda side: ((name, side.image.platform.normalised) for name in side.names))
     pair(lambda side: (side.image.image_id,))
-    alone = [side for side in a if id(side) not in partners]
-    left = [side for side in b if id(side) not in taken]
+    alone = [side for side in a if side not in partners]
+    left = [side for side in b if side not in taken]
     if len(alone) == 1 and len(left) == 1:
-        partners[id(alone[0])] = left.pop()
-    return [*((side, partners.get(id(side))) for side in a), *((None, side) for side in left)]
+        partners[alone[0]] = left.pop()
+    return [*((side, partners.get(side)) for side in a), *((None, side) for side in left)]
 
 
 # -- one pair ------------------------------------------------------------------------

@@ -31,8 +31,8 @@ from convert.model.image import Layer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from convert.codec.compression import Encoder
     from convert.codec.encoders import Header, Maker
-    from convert.codec.profile import Encoder
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.layer.staging import Staging

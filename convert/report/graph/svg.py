@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from convert.report.graph.text import COLOURS
 
 if TYPE_CHECKING:
-    from convert.report.graph import Box, Graph, ImageGraph, IndexGraph
+    from convert.report.graph.build import Box, Graph, ImageGraph, IndexGraph
 
 _MARGIN: Final = 28
 _BOX_WIDTH: Final = 190

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from convert.report.graph import Box, Graph, ImageGraph
+    from convert.report.graph.build import Box, Graph, ImageGraph
 
 #: Kind -> fill, border, of both outputs; the same hues as in the SVG.
 COLOURS: Final = {
