@@ -35,11 +35,7 @@ EXCEPTIONS: dict[str, set] = {
         ("convert.report.diff", "convert.commands.diff.json_diff"),
         ("convert.report.diff", "convert.commands.diff.layer_files"),
     },
-    "cycles": {
-        ("convert.cli", "convert.cli.main"),
-        ("convert.codec.gzip", "convert.codec.parallel", "convert.codec.profile"),
-        ("convert.report.graph", "convert.report.graph.svg", "convert.report.graph.text"),
-    },
+    "cycles": set(),
     "length": {
         "convert.commands.convert",
         "convert.commands.diff.images",
@@ -48,10 +44,6 @@ EXCEPTIONS: dict[str, set] = {
     },
     "id": {
         "convert.cli.tables",
-        "convert.commands.convert",
-        "convert.commands.diff.images",
-        "convert.commands.open",
-        "convert.plan.dropped",
         "convert.plan.select",
         "convert.plan.transform",
     },
