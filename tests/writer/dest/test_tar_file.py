@@ -1,4 +1,4 @@
-"""Tar output: right bytes whatever is known beforehand, whole or not at all."""
+"""A tar that is written to a file: right bytes whatever sizes are known beforehand, complete or not at all."""
 
 import io
 import os
@@ -9,97 +9,23 @@ import sys
 import tarfile
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tar_contents import Data, InFile, expected, nothing_left, streamed, written
 
-from convert.archive.blob import SliceBlob
-from convert.archive.tar_writer import END, Item, header, padding
+from convert.archive.tar_writer import END, Item, header
 from convert.errors import DestinationExistsError, DigestMismatchError, InputError, StorageError, UsageError
 from convert.layer.pool import Pool
-from convert.model.digest import Digest
 from convert.writer.dest.tar_file import TarFile
-from convert.writer.dest.tar_stream import TarStream
 from convert.writer.destination import open_tar
-
-
-class Data:
-    """A content in memory; `size` and `hint` say what is known of it."""
-
-    def __init__(self, data, *, size=None, hint=None, verified=False, fixed=False, wrong=False):
-        self.data = data
-        self.size = size
-        self.size_hint = hint
-        self.verified = verified or fixed
-        self.fixed = fixed
-        self.opened = 0
-        self._wrong = wrong
-
-    def open(self):
-        self.opened += 1
-        return _Lying(self.data) if self._wrong else io.BytesIO(self.data)
-
-    def extent(self):
-        return None
-
-
-class _Lying(io.BytesIO):
-    """Fails at its end, as a stream does that was verified."""
-
-    def readinto(self, buffer):
-        return self._passed(super().readinto(buffer))
-
-    def read(self, size=-1):
-        return self._passed(super().read(size))
-
-    def _passed(self, what):
-        if not what:
-            raise DigestMismatchError("content is not what it should be", member="layer")
-        return what
-
-
-class InFile(Data):
-    """A content that lies in a file that nobody else can change, and is verified."""
-
-    def __init__(self, file, data):
-        super().__init__(data, size=len(data), fixed=True)
-        self._blob = SliceBlob(file.fileno(), file.seek(0, os.SEEK_END), len(data), "m", "f")
-        file.write(data)
-        file.flush()
-
-    def extent(self):
-        return self._blob.extent()
 
 
 @pytest.fixture
 def pool():
     with Pool(3) as executor:
         yield executor
-
-
-def expected(items):
-    """The archive as a loop over the items would write it."""
-    parts = []
-    for item in items:
-        data = item.content if isinstance(item.content, bytes) else item.content.data
-        parts += [header(item, len(data)), data, padding(len(data))]
-    return b"".join(parts) + END
-
-
-def written(path, items, pool, progress=None):
-    with open_tar(str(path)) as out:
-        out.write(items, pool, progress)
-        out.commit()
-    return path.read_bytes()
-
-
-@contextmanager
-def nothing_left(folder):
-    before = sorted(os.listdir(folder))
-    yield
-    assert sorted(os.listdir(folder)) == before
 
 
 KNOWLEDGE = st.sampled_from(["bytes", "size", "hint", "more", "less", "nothing"])
@@ -130,14 +56,6 @@ def test_the_bytes_do_not_depend_on_what_was_known(tmp_path, shape):
         assert written(path, items, pool) == wanted
         path.unlink()
         assert streamed(items, pool) == wanted
-
-
-def streamed(items, pool):
-    out = io.BytesIO()
-    with open_tar("-", stdout=out) as tar:
-        tar.write(items, pool)
-        tar.commit()
-    return out.getvalue()
 
 
 def test_python_reads_it(tmp_path, pool):
@@ -408,66 +326,6 @@ class TestDestination:
         main, terminal = pty.openpty()
         with os.fdopen(main), os.fdopen(terminal), pytest.raises(UsageError, match="terminal"):
             open_tar(f"/dev/fd/{terminal}")
-
-
-class TestStream:
-    def test_each_member_is_verified_before_its_header(self, pool):
-        """On failure the stream stops: no manifest.json, no end of the archive."""
-        good = Item("layer1", content=Data(b"1" * 1000, size=1000))
-        bad = Item("layer2", content=Data(b"2" * 1000, size=1000, wrong=True))
-        out = io.BytesIO()
-        with pytest.raises(DigestMismatchError), open_tar("-", stdout=out) as tar:
-            tar.write([good, bad, Item("manifest.json", content=b"[]")], pool)
-        assert out.getvalue() == expected([good])[:-1024]
-
-    def test_small_members_are_read_once_and_large_ones_before_and_while_they_are_sent(self, pool):
-        large = bytes(3 << 20)
-        items = [
-            Item("small", content=Data(b"1")),
-            Item("large", content=Data(large, size=len(large))),
-            Item("verified before", content=Data(large, size=len(large), verified=True)),
-            Item("cannot change", content=Data(large, size=len(large), fixed=True)),
-        ]
-        assert streamed(items, pool) == expected(items)
-        assert [item.content.opened for item in items] == [1, 2, 1, 1]
-
-    @pytest.mark.parametrize("size", [5, 3 << 20])
-    def test_a_member_that_changes_after_it_was_verified_ends_the_stream(self, pool, size):
-        """What is sent is verified while it is sent; only what was kept in memory cannot change."""
-
-        class Changing(Data):
-            def open(self):
-                self.opened += 1
-                return io.BytesIO(self.data) if self.opened == 1 else _Lying(bytes(len(self.data)))
-
-        items = [Item("layer", content=Changing(b"1" * size, size=size)), Item("manifest.json", content=b"[]")]
-        out = io.BytesIO()
-        if size == 5:
-            assert streamed(items, pool) == expected(items)
-            return
-        with pytest.raises(DigestMismatchError), open_tar("-", stdout=out) as tar:
-            tar.write(items, pool)
-        assert out.getvalue() == header(items[0], size) + bytes(size)
-
-    def test_a_closed_pipe_is_passed_on(self, pool):
-        reading, writing = os.pipe()
-        os.close(reading)
-        with os.fdopen(writing, "wb") as out, pytest.raises(BrokenPipeError), open_tar("-", stdout=out) as tar:
-            tar.write([Item("a", content=Data(b"1" * 100_000, size=100_000))] * 20, pool)
-
-    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-    def test_a_full_device_is_said(self, pool):
-        with pytest.raises(StorageError, match="No space left"), open_tar("/dev/full") as out:
-            out.write([], pool)
-
-    def test_blobs_are_staged_out_of_the_way(self, pool, tmp_path):
-        with open_tar("-", stdout=io.BytesIO(), spool_folder=str(tmp_path)) as tar:
-            writer = tar.staging.new_blob()
-            writer.write(b"blob")
-            with writer.finish(Digest.of(b"blob")).open() as stream:
-                assert stream.read() == b"blob"
-        assert os.listdir(tmp_path) == []
-        assert isinstance(tar, TarStream)
 
 
 @contextmanager
