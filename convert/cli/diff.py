@@ -12,8 +12,8 @@ from convert.cli import options
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convert.commands.diff import By, Comparison, Difference, FileDifference
     from convert.layer.context import ReadContext
+    from convert.report.comparison import By, Comparison, Difference, FileDifference
 
 _HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
 
@@ -52,9 +52,11 @@ def command(
     """Run it."""
     from convert.archive.open import open_source
     from convert.commands.convert import selected
-    from convert.commands.diff import By, compare
+    from convert.commands.diff.images import compare
+    from convert.commands.diff.layer_files import layer_files
     from convert.errors import SelectionError, UsageError, quoted
     from convert.layer.context import ReadContext, ReadOptions
+    from convert.report.comparison import By
 
     if a == b == "-":
         raise UsageError("A and B cannot both be standard input")
@@ -69,7 +71,8 @@ def command(
         if as_json:
             from convert.report.diff import report
 
-            options.out_json(report(found, by, (left.path, right.path), context))
+            compare_files = None if context is None else lambda mine, its: layer_files(mine, its, context)
+            options.out_json(report(found, by, (left.path, right.path), compare_files))
         else:
             _line(f"--- {quoted(left.path)} ({sets[0].format})", "bold")
             _line(f"+++ {quoted(right.path)} ({sets[1].format})", "bold")
@@ -171,7 +174,8 @@ def _both(a: object, b: object) -> str:
 
 
 def _show_files(one: Comparison, context: tuple[ReadContext, ReadContext]) -> None:
-    from convert.commands.diff import layer_files, other_layers
+    from convert.commands.diff.layer_files import layer_files
+    from convert.report.comparison import other_layers
 
     for mine, its in other_layers(one):
         names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.commands.diff.images import By, other_layers
-from convert.commands.diff.json_diff import Absent
-from convert.commands.diff.layer_files import layer_files
+from convert.report.comparison import Absent, other_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from convert.commands.diff.images import Comparison, Difference, LayerPair, Side
-    from convert.commands.diff.json_diff import KeyDifference
-    from convert.layer.context import ReadContext
     from convert.model.digest import Digest
     from convert.model.image import Layer
+    from convert.report.comparison import By, Comparison, Difference, FileDifference, KeyDifference, LayerPair, Side
+
+    #: Yields the files that differ between two layers.
+    LayerFiles = Callable[[Layer | None, Layer | None], Iterator[FileDifference]]
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 1
@@ -23,10 +22,8 @@ VERSION: Final = 1
 Document = dict[str, Any]
 
 
-def report(
-    found: Difference, by: By, sources: tuple[str, str], contexts: tuple[ReadContext, ReadContext] | None
-) -> Document:
-    """Return the document; the files of layers are compared where `contexts` are given."""
+def report(found: Difference, by: By, sources: tuple[str, str], files: LayerFiles | None) -> Document:
+    """Return the document; `files` compares the files of layers, None leaves them out."""
     return {
         "report": "diff",
         "version": VERSION,
@@ -34,7 +31,7 @@ def report(
         "b": sources[1],
         "by": by.value,
         "same": found.same(by),
-        "images": [_comparison(one, by, contexts) for one in found.images],
+        "images": [_comparison(one, by, files) for one in found.images],
         "others": {
             "only_a": [str(digest) for digest in found.only_a],
             "only_b": [str(digest) for digest in found.only_b],
@@ -42,7 +39,7 @@ def report(
     }
 
 
-def _comparison(one: Comparison, by: By, contexts: tuple[ReadContext, ReadContext] | None) -> Document:
+def _comparison(one: Comparison, by: By, files: LayerFiles | None) -> Document:
     return {
         "same": one.same(by),
         "words": one.words,
@@ -57,7 +54,7 @@ def _comparison(one: Comparison, by: By, contexts: tuple[ReadContext, ReadContex
         "config": _keys(one.config),
         "manifest": _keys(one.manifest),
         "left_out": {"config": one.config_more, "manifest": one.manifest_more},
-        "files": _files(one, contexts) if contexts is not None else None,
+        "files": _files(one, files) if files is not None else None,
     }
 
 
@@ -101,7 +98,7 @@ def _keys(found: Iterable[KeyDifference]) -> list[Document]:
     ]
 
 
-def _files(one: Comparison, contexts: tuple[ReadContext, ReadContext]) -> list[Document]:
+def _files(one: Comparison, files: LayerFiles) -> list[Document]:
     return [
         {
             "a": str(mine.diff_id) if mine is not None else None,
@@ -113,7 +110,7 @@ def _files(one: Comparison, contexts: tuple[ReadContext, ReadContext]) -> list[D
                     "path": found.path.encode("utf-8", "backslashreplace").decode(),
                     "attributes": {name: {"a": a, "b": b} for name, a, b in found.attributes},
                 }
-                for found in layer_files(mine, its, contexts)
+                for found in files(mine, its)
             ],
         }
         for mine, its in other_layers(one)

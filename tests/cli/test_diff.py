@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from convert.cli import diff as diff_command
-from convert.commands.diff import FileDifference
 from convert.jsonio import schema
+from convert.report.comparison import FileDifference
 
 
 def sha256(data):

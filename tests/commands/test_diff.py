@@ -18,13 +18,15 @@ from support import MATCH
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source
-from convert.commands.diff import By, compare, layer_files, other_layers
-from convert.commands.diff.json_diff import ABSENT, differences
+from convert.commands.diff.images import compare
+from convert.commands.diff.json_diff import differences
+from convert.commands.diff.layer_files import layer_files
 from convert.errors import DigestMismatchError, FormatError
 from convert.layer.context import ReadContext, ReadOptions
 from convert.model.digest import Digest
 from convert.model.image import Layer
 from convert.reader.detect import read
+from convert.report.comparison import ABSENT, By, other_layers
 
 OCI = "application/vnd.oci.image."
 

@@ -1,45 +1,18 @@
-"""Two JSON values, key by key."""
+"""Compare two JSON values key by key."""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.errors import printable
 from convert.limits import MAX_DIFFERENCES
+from convert.report.comparison import ABSENT, KeyDifference, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
-_LONGEST: Final = 200
-
-
-class Absent:
-    """Stands for a value that only the other side has."""
-
-    def __repr__(self) -> str:
-        """Return what a person reads."""
-        return "absent"
-
-
-ABSENT: Final = Absent()
-
-
-@dataclass(frozen=True, slots=True)
-class KeyDifference:
-    """One place in two documents, `config.Env[3]`, with what each has there; `ABSENT` for nothing."""
-
-    path: str
-    a: Any
-    b: Any
-
-    def __str__(self) -> str:
-        """Return one line: path, and both values as JSON."""
-        return f"{self.path or 'document'}: {shown(self.a)} in A, {shown(self.b)} in B"
 
 
 def differences(a: Any, b: Any, path: str = "") -> Iterator[KeyDifference]:
@@ -104,11 +77,3 @@ def _below(path: str, key: str) -> str:
     if not _PLAIN_KEY.match(key):
         return f"{path}[{shown(key)}]"
     return f"{path}.{key}" if path else key
-
-
-def shown(value: Any) -> str:
-    """Return a value for a person: as JSON, short, without control characters."""
-    if isinstance(value, Absent):
-        return repr(value)
-    text = json.dumps(value, ensure_ascii=False)
-    return printable(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -11,7 +11,6 @@ import hashlib
 import io
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from convert.archive.cursor import StreamCursor
@@ -21,6 +20,7 @@ from convert.errors import FormatError, UnknownFormatError
 from convert.layer.streams import drain
 from convert.layer.verify import PlainContent
 from convert.limits import CHUNK
+from convert.report.comparison import FileDifference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,19 +34,6 @@ ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime"
 _OPAQUE: Final = ".wh..wh..opq"
 _WHITEOUT: Final = ".wh."
 _MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
-
-
-@dataclass(frozen=True, slots=True)
-class FileDifference:
-    """One path in two layers.
-
-    `change` is "added", "removed" or "changed"; `attributes` are those that
-    differ as (name, A's, B's), for a file of one layer alone those that tell most.
-    """
-
-    change: str
-    path: str
-    attributes: tuple[tuple[str, str | None, str | None], ...]
 
 
 def layer_files(
