@@ -1,9 +1,8 @@
 """The `--json` documents of `id` and `inspect`, as plain dicts.
 
-Each has a schema in `convert.schemas` (`report-id`, `report-inspect`), against
-which the tests hold it. Keys are always there; null means that the source does
-not say, or that nobody read the bytes that would. What the documents hold is
-what a person is shown as well: the text of both commands is made from them.
+Each has a schema in `convert.schemas` (`report-id`, `report-inspect`). Keys are always
+there; null means that the source does not say, or that the bytes were not read. The
+text output of both commands is made from these documents.
 """
 
 from __future__ import annotations
@@ -24,7 +23,17 @@ from convert.layer.examine import LayerFacts
 from convert.limits import MAX_HISTORIES_SIZE
 from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index, config_of
-from convert.model.walk import child_platform, leaves
+from convert.model.walk import child_platform
+from convert.report.manifests import (
+    Document,
+    artifact_document,
+    digest_text,
+    index_document,
+    kind_of,
+    list_artifacts,
+    manifest_document,
+    names_by_node,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +41,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.identity.engine_id import LayerDigests, NamedImage
     from convert.model.config import Config, HistoryEntry
-    from convert.model.descriptor import Descriptor
-    from convert.model.digest import Digest
-    from convert.model.image import Child, Layer, Manifest, Node
+    from convert.model.image import Layer, Node
     from convert.model.image_set import ImageSet
     from convert.reader.producer import Producer
 
@@ -42,8 +49,6 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 #: Bytes of a step of a history in the document besides its texts.
 _STEP_SIZE: Final = 150
-
-Document = dict[str, Any]
 
 
 def id_document(
@@ -85,8 +90,8 @@ def inspect_document(
     """
     notes: list[str] = []
     shared = _Shared()
-    indexes = _indexes(images)
-    names = _names_by_node(images)
+    indexes = [node for node in images.nodes() if isinstance(node, Index)]
+    names = names_by_node(images)
     listed_by: dict[Node | None, dict[str, None]] = {}
     for index in indexes:
         for child in index.children:
@@ -110,8 +115,8 @@ def inspect_document(
             for item in found.values()
             if isinstance(item.node, Image)
         ],
-        "indexes": [_index(index, names) for index in indexes],
-        "artifacts": [_artifact(node, names) for node in _artifacts(images, indexes)],
+        "indexes": [index_document(index, names) for index in indexes],
+        "artifacts": [artifact_document(node, names) for node in list_artifacts(images, indexes)],
         "notes": notes,
         "warnings": list(images.warnings),
         "problems": [_problem(error) for error in problems],
@@ -192,10 +197,6 @@ def layers_of(images: ImageSet) -> list[Layer]:
 # -- parts -----------------------------------------------------------------------
 
 
-def _text(digest: Digest | None) -> str | None:
-    return str(digest) if digest is not None else None
-
-
 def _source(source: Source, images: ImageSet) -> Document:
     return {"path": source.path, "format": images.format, "wrapper": source.compression or None}
 
@@ -214,7 +215,7 @@ def _name(entry: Any) -> Document:
         "name": entry_name(entry),
         "reference": reference.full if reference is not None else None,
         "ref_name": entry.name.ref_name if entry.name is not None else None,
-        "digest": _text(digest),
+        "digest": digest_text(digest),
         "present": entry.node is not None,
     }
 
@@ -229,7 +230,7 @@ def is_image(item: NamedImage) -> bool:
     if item.node is not None or described is None:
         return False
     return described.media_type in mediatype.MANIFESTS | mediatype.INDEXES and not (
-        item.child is not None and _kind(item.child) == "attestation"
+        item.child is not None and kind_of(item.child) == "attestation"
     )
 
 
@@ -239,13 +240,13 @@ def _identity(item: NamedImage) -> Document:
     index = item.index
     return {
         "names": list(item.texts),
-        "image_id": _text(image_id(item.node)),
-        "manifest_digest": _text(
+        "image_id": digest_text(image_id(item.node)),
+        "manifest_digest": digest_text(
             manifest_digest(item.node)
             if item.node is not None
             else (described.digest if described is not None else None)
         ),
-        "index_digest": _text(index.digest if index is not None else None),
+        "index_digest": digest_text(index.digest if index is not None else None),
         "platform": platform_text(item),
         "present": config_of(item.node) is not None,
     }
@@ -264,7 +265,7 @@ def _engines(item: NamedImage, images: ImageSet, layers: LayerDigests, notes: li
     shown: Document = {}
     for engine in Engine:
         digest, why = engine_id(item, engine, images.format, layers)
-        shown[engine.value] = _text(digest)
+        shown[engine.value] = digest_text(digest)
         if why:
             note = f"no ID for containerd: {why}"
             if why == UNREAD:
@@ -291,8 +292,8 @@ def _image(
     return {
         "created": config.created,
         "config": {"digest": str(config.digest), "size": len(config.raw)},
-        "manifest": _manifest(image.manifest) if image.manifest is not None else None,
-        "parent": _text(image.parent),
+        "manifest": manifest_document(image.manifest) if image.manifest is not None else None,
+        "parent": digest_text(image.parent),
         "v1_ids": scheme,
         "layers": [
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
@@ -323,7 +324,7 @@ def _layer(layer: Layer, layers: LayerDigests, facts: Mapping[Layer, LayerFacts]
     size = blob.size if blob is not None else None
     digest = stored.digest if stored is not None else found.digest if compression else None
     return {
-        "digest": _text(digest),
+        "digest": digest_text(digest),
         "media_type": stored.media_type if stored is not None else None,
         "compression": compression if compression != "" else "none",
         "size": size if size is not None else stored.size if stored is not None else None,
@@ -343,111 +344,4 @@ def _history(entry: HistoryEntry) -> Document:
         "author": entry.author or None,
         "comment": entry.comment or None,
         "empty_layer": entry.empty_layer,
-    }
-
-
-def _manifest(manifest: Manifest) -> Document:
-    return {
-        "digest": str(manifest.digest),
-        "media_type": manifest.media_type,
-        "size": len(manifest.raw),
-        "made_up": manifest.made_up,
-        "config_media_type": manifest.config.media_type,
-        "annotations": dict(manifest.annotations),
-    }
-
-
-def _indexes(images: ImageSet) -> list[Index]:
-    """Return every index once, those inside others behind them."""
-    found: dict[Index, None] = {}
-
-    def walk(node: Node | None) -> None:
-        if isinstance(node, Index) and node not in found:
-            found[node] = None
-            for child in node.children:
-                walk(child.node)
-
-    for entry in images.entries:
-        walk(entry.node)
-    return list(found)
-
-
-def _artifacts(images: ImageSet, indexes: Sequence[Index]) -> list[Artifact]:
-    found: dict[Artifact, None] = {}
-    nodes = [entry.node for entry in images.entries]
-    nodes += [child.node for index in indexes for child in index.children]
-    for node in nodes:
-        if isinstance(node, Artifact):
-            found[node] = None
-    return list(found)
-
-
-def _names_by_node(images: ImageSet) -> dict[Node, list[str]]:
-    """Return the names of everything that has some."""
-    found: dict[Node, dict[str, None]] = {}
-    for entry in images.entries:
-        text = entry_name(entry)
-        if text and entry.node is not None:
-            found.setdefault(entry.node, {})[text] = None
-    return {node: list(texts) for node, texts in found.items()}
-
-
-def _index(index: Index, names: Mapping[Node, list[str]]) -> Document:
-    return {
-        "names": names.get(index, []),
-        "digest": str(index.digest),
-        "media_type": index.media_type,
-        "size": len(index.raw),
-        "annotations": dict(index.annotations),
-        "children": [_child(child) for child in index.children],
-        "images_present": sum(isinstance(child.node, Image) for child in leaves(index)),
-    }
-
-
-def _child(child: Child) -> Document:
-    platform = child_platform(child)
-    return _descriptor(child.descriptor) | {
-        "kind": _kind(child),
-        "platform": str(platform) if platform is not None else None,
-        "image_id": _text(image_id(child.node)),
-        "present": child.node is not None,
-    }
-
-
-def _kind(child: Child) -> str:
-    """Name what a child of an index is, by itself or, where absent, by its descriptor."""
-    if child.descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest":
-        return "attestation"
-    if isinstance(child.node, Image):
-        return "image"
-    if isinstance(child.node, Artifact):
-        return "artifact"
-    if child.descriptor.media_type in mediatype.INDEXES:
-        return "index"
-    return "image" if child.descriptor.media_type in mediatype.MANIFESTS else "other"
-
-
-def _descriptor(descriptor: Descriptor) -> Document:
-    return {
-        "digest": str(descriptor.digest),
-        "media_type": descriptor.media_type,
-        "size": descriptor.size,
-        "annotations": dict(descriptor.annotations),
-    }
-
-
-def _artifact(artifact: Artifact, names: Mapping[Node, list[str]]) -> Document:
-    manifest = artifact.manifest
-    return {
-        "names": names.get(artifact, []),
-        "digest": str(manifest.digest),
-        "media_type": manifest.media_type,
-        "size": len(manifest.raw),
-        "type": manifest.artifact_type or manifest.config.media_type,
-        "subject": str(manifest.subject.digest) if manifest.subject is not None else None,
-        "image_id": _text(image_id(artifact)),
-        "blobs": [
-            _descriptor(part) | {"present": part.digest in artifact.blobs}
-            for part in (manifest.config, *manifest.layers)
-        ],
     }
