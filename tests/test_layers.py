@@ -35,7 +35,6 @@ EXCEPTIONS: dict[str, set] = {
     "length": {
         "convert.commands.convert",
         "convert.plan.select",
-        "convert.report.inspect",
     },
     "id": {
         "convert.cli.tables",
