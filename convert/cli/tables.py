@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from convert.errors import names_text, printable, quoted
+from convert.errors import names_text, printable, quoted, shortened
 from convert.limits import MAX_SHOWN, MAX_SHOWN_LINES
 from convert.report.inspect import size_text, step_text
 
@@ -89,12 +89,14 @@ class _Printer:
 
     def _print(self, what: RenderableType) -> None:
         """Print without the blanks that rich fills lines up with."""
+        printed: list[Segment] = []
         for line in self._console.render_lines(what, pad=False):
             while line and not line[-1].text.strip():
                 line.pop()
             if line:
                 line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
-            self._console.print(Segments([*line, Segment.line()]), soft_wrap=True, end="")
+            printed += [*line, Segment.line()]
+        self._console.print(Segments(printed), soft_wrap=True, end="")
 
     def _line(self, *parts: Text) -> None:
         self._print(Text.assemble(*parts))
@@ -104,7 +106,12 @@ class _Printer:
         self._line(_text(text, "bold"), _text(f"  {rest}" if rest else "", "dim"))
 
     def _fact(self, label: str, value: str, style: str = "") -> None:
-        """Print a label and a value, whose further lines stand under the first."""
+        """Print a label and a value, whose further lines stand under the first; a long line is cut in its middle."""
+        value = "\n".join(shortened(line) for line in value.split("\n"))
+        if len(value) <= self._console.width - _LABEL_WIDTH and value.isascii() and value.isprintable():
+            # One line needs no grid, which takes most of the time for a thousand images.
+            self._print(Text.assemble(_text(label.ljust(_LABEL_WIDTH), "dim"), _text(value, style)))
+            return
         grid = Table.grid(padding=0)
         grid.add_column(width=_LABEL_WIDTH, no_wrap=True)
         grid.add_column(overflow="fold")
@@ -120,7 +127,7 @@ class _Printer:
             self._fact("from", f"{producer['name']} ({'; '.join(producer['evidence'])})")
 
     def _image(self, image: Document) -> None:
-        self._title(names_text(image["names"]), image["platform"] or "")
+        self._title(names_text(image["names"]), shortened(image["platform"] or ""))
         self._fact("image ID", image["image_id"], "bold cyan")
         self._manifest(image)
         if image["index_digest"]:
@@ -209,7 +216,7 @@ class _Printer:
         shown = self._lines(index["children"])
         for child in shown:
             table.add_row(
-                _text(child["platform"] or _NONE),
+                _text(shortened(child["platform"] or _NONE)),
                 _text(child["kind"]),
                 _text(_short(child["digest"])),
                 _text(_short(child["image_id"])),

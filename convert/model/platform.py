@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from convert.errors import UsageError
@@ -37,10 +37,15 @@ class Platform:
     architecture: str
     variant: str = ""
     os_version: str = ""
+    # Made once: many images may share a config whose texts are long.
+    _text: str = field(default="", init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
         """Return `os/arch[/variant]`."""
-        return "/".join(part for part in (self.os or "unknown", self.architecture or "unknown", self.variant) if part)
+        if not self._text:
+            parts = (self.os or "unknown", self.architecture or "unknown", self.variant)
+            object.__setattr__(self, "_text", "/".join(part for part in parts if part))
+        return self._text
 
     @property
     def full(self) -> str:

@@ -345,6 +345,19 @@ def only_warnings(done):
     return bool(done.out) and not json.loads(done.out)["problems"]
 
 
+def test_a_person_is_not_shown_a_text_of_pages(imgconv, tmp_path, columns):
+    """Many images may share one config, so what each line of it costs is paid for each of them."""
+    columns(80)
+    path = tmp_path / "in.tar"
+    path.write_bytes(Docker(config=config(created="x" * 50_000, variant="y" * 50_000)).build())
+    done = imgconv("inspect", path)
+    assert len(done.out) < 5000
+    assert "xxx" in done.out
+    assert "yyy" in done.out
+    (image,) = imgconv("inspect", path, "--json").json["images"]
+    assert (image["created"], image["platform"]) == ("x" * 50_000, "linux/amd64/" + "y" * 50_000)
+
+
 def test_a_person_is_shown_so_many_layers_and_told_of_the_rest(imgconv, tmp_path, monkeypatch):
     """Drawing tables takes a millisecond a line; a hostile archive has 60,000."""
     monkeypatch.setattr("convert.cli.tables.MAX_SHOWN", 2)

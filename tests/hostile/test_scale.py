@@ -197,6 +197,7 @@ def source_of(name, folder):
     return written(folder / "in.tar", SOURCES[name]())
 
 
+LONG = "x" * 50_000
 SOURCES = {
     "20,000 tags": lambda: cases_scale.many_tags(20_000),
     "100,000 tags": lambda: cases_scale.short_tags(100_000),
@@ -207,6 +208,7 @@ SOURCES = {
     "400 bad base64": lambda: cases_scale.bad_base64(400, 20_000),
     "600 times 10,000 history": lambda: cases_scale.long_histories(600, 10_000),
     "100 times one long command": lambda: cases_scale.long_commands(100, 3_900_000),
+    "4,000 times long texts": lambda: cases_scale.shared_config(4000, dump(config(created=LONG, variant=LONG))),
     "250,000 keys under 300 manifests": lambda: cases_scale.configs_of_keys(300, 250_000),
     "14 configs of 100,000 keys": lambda: cases_scale.many_configs_of_keys(14, 100_000),
     "60 indexes of 60 images": lambda: cases_scale.shared_indexes(60, 60, 20),
@@ -235,6 +237,8 @@ TABLE = [
     ("600 times 10,000 history", ["inspect", "{source}", "--json"]),
     ("100 times one long command", ["inspect", "{source}"]),
     ("100 times one long command", ["inspect", "{source}", "--json"]),
+    ("4,000 times long texts", ["inspect", "{source}"]),
+    ("4,000 times long texts", ["inspect", "{source}", "--json"]),
     ("250,000 keys under 300 manifests", ["id", "{source}"]),
     ("250,000 keys under 300 manifests", ["inspect", "{source}"]),
     ("250,000 keys under 300 manifests", ["validate", "{source}"]),
