@@ -49,7 +49,7 @@ class _Printer:
         self._verified = verified
         self._encoders = encoders
         self._lines_left = MAX_SHOWN_LINES
-        self._empty: dict[int, int] = {}
+        self._empty: dict[tuple[str, int], int] = {}
 
     def show(self, document: Document) -> None:
         self._head(document["source"])
@@ -174,16 +174,17 @@ class _Printer:
         self._more(len(layers) - len(shown), "layers")
         if image["v1_ids"] == "docker":
             self._line(_text("v1 IDs as Docker computes them; the source has none.", "dim"))
-        empty = self._empty_steps(image["history"])
+        empty = self._empty_steps(image["image_id"], image["history"])
         if empty:
             steps = "1 further step" if empty == 1 else f"{empty} further steps"
             self._line(_text(f"{steps} of the history made no layer.", "dim"))
 
-    def _empty_steps(self, history: Sequence[Document]) -> int:
-        """Count the steps that made no layer; those of a config that images share once."""
-        if id(history) not in self._empty:
-            self._empty[id(history)] = sum(step["empty_layer"] for step in history)
-        return self._empty[id(history)]
+    def _empty_steps(self, image_id: str, history: Sequence[Document]) -> int:
+        """Count the steps that made no layer; once for all images with one config."""
+        key = image_id, len(history)  # the document omits a history where there is no room for it
+        if key not in self._empty:
+            self._empty[key] = sum(step["empty_layer"] for step in history)
+        return self._empty[key]
 
     def _checks(self) -> Sequence[_Column]:
         return (*((_ENCODER,) if self._encoders else ()), *((_CHECKED,) if self._verified else ()))
