@@ -37,7 +37,6 @@ EXCEPTIONS: dict[str, set] = {
         "convert.plan.select",
     },
     "id": {
-        "convert.cli.tables",
         "convert.plan.select",
         "convert.plan.transform",
     },
