@@ -62,7 +62,7 @@ class LayerFaults:
     """What is wrong with the tar of a layer.
 
     `broken` says why engines cannot unpack it, and `disputed` why tools may read
-    its members differently; each is "" if there is nothing to say. `repeated` are
+    its members differently; each is "" without a fault. `repeated` are
     the first paths that occur more than once, `repeats` how many members repeat
     a path. `unchecked` is True where the layer has more than `MAX_LAYER_NAMES`
     names, of which only the first were compared.
@@ -84,7 +84,7 @@ def scan(chunks: Iterator[bytes]) -> LayerFaults:
 
 
 class _BrokenError(Exception):
-    """The tar cannot be read on; the message says why."""
+    """The tar cannot be read further; the message states why."""
 
 
 class _Scan:
@@ -345,11 +345,11 @@ class _Names:
     """A set of names of which it keeps 8-byte keyed hashes, at most `MAX_LAYER_NAMES` of them.
 
     The hashes lie in a table with open addressing, 12 bytes a name and more.
-    `full` tells that a name was left out.
+    `full` is True when a name was not added.
     """
 
     def __init__(self) -> None:
-        # Nobody who makes a layer knows the key, so nobody can make two names collide.
+        # The author of a layer does not know the key, and so cannot make two names collide.
         self._key = os.urandom(16)
         self._mask = (1 << 8) - 1
         self._table = array("Q", bytes(8 << 8))
@@ -357,7 +357,7 @@ class _Names:
         self.full = False
 
     def add(self, name: bytes) -> bool:
-        """Add a name; tell whether it was there already."""
+        """Add a name; return whether it was there already."""
         # 0 marks a free slot.
         value = hash(self._key + name) & 0xFFFF_FFFF_FFFF_FFFF or 1
         table, mask = self._table, self._mask

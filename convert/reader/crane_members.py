@@ -30,7 +30,7 @@ class CraneMembers:
         self._linked: dict[str, bool] = {}
 
     def holds(self, name: str, blob: Blob) -> bool:
-        """Tell whether crane finds `blob`, which is what the tree finds under `name`.
+        """Return whether crane finds `blob`, which is what the tree finds under `name`.
 
         Raises:
             InputError: as `Tree.find`.

@@ -43,7 +43,7 @@ def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageS
 
 
 def holds_something(images: ImageSet) -> bool:
-    """Tell whether a manifest of an image or artifact is present (docs/contract.md#images-and-artifacts)."""
+    """Return whether a manifest of an image or artifact is present (docs/contract.md#images-and-artifacts)."""
     return any(not isinstance(node, Index) for entry in images.entries for node in descend(entry.node))
 
 
@@ -58,7 +58,7 @@ def no_image(images: ImageSet, file: str) -> NoImageError:
 
 
 def _names_absent(nodes: list[Node]) -> bool:
-    """Tell whether an index names a manifest or index that is absent."""
+    """Return whether an index names a manifest or index that is absent."""
     return any(child.node is None for node in nodes if isinstance(node, Index) for child in node.children)
 
 
@@ -117,21 +117,21 @@ def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
 
 
 def _made_up(node: Node | None) -> bool:
-    """Tell whether a node stands for nothing but manifests that were made up."""
+    """Return whether a node stands for nothing but manifests that were made up."""
     if isinstance(node, Image):
         return node.manifest is not None and node.manifest.made_up
     return isinstance(node, Index) and bool(node.children) and all(_made_up(child.node) for child in node.children)
 
 
 def _holds_made_up(node: Node | None) -> bool:
-    """Tell whether an index mixes made-up manifests with others."""
+    """Return whether an index mixes made-up manifests with others."""
     if not isinstance(node, Index) or _made_up(node):
         return False
     return any(_made_up(child.node) or _holds_made_up(child.node) for child in node.children)
 
 
 def _unread(node: Node | None) -> bool:
-    """Tell whether a node is absent, or an image whose config could not be read."""
+    """Return whether a node is absent, or an image whose config could not be read."""
     if isinstance(node, Artifact):
         return node.config is None and not node.blobs and node.manifest.config.media_type in mediatype.IMAGE_CONFIGS
     return node is None

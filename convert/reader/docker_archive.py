@@ -200,7 +200,7 @@ class _LayoutBeside:
         return found
 
     def is_opaque(self, config: Digest) -> bool:
-        """Tell whether this is the config of an image whose layers cannot be unpacked."""
+        """Return whether this is the config of an image whose layers cannot be unpacked."""
         layout = self._read()
         return layout is not None and config in layout.opaque
 
@@ -282,20 +282,20 @@ def _layer(
         reading.fault(error)
     if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
         # Windows engines save a foreign layer unpacked beside its registry descriptor:
-        # that speaks of other bytes, the DiffID of these.
+        # that describes other bytes, and the DiffID describes these.
         source = None
     return Layer(diff_id, blob, source)
 
 
 def _is_unpacked(blob: Blob, source: Descriptor) -> bool:
-    """Tell whether a blob lies plain where its descriptor speaks of a compressed one."""
+    """Return whether a blob is uncompressed where its descriptor describes a compressed one."""
     from convert.layer.verify import compression_of  # noqa: PLC0415 - foreign layers are rare
 
     return bool(mediatype.layer_compression(source.media_type)) and not compression_of(blob)
 
 
 def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> dict[Digest, Descriptor]:
-    """Return the descriptors of foreign layers; others say nothing the bytes do not."""
+    """Return the descriptors of foreign layers; others state only what the bytes show."""
     sources = fields.object("LayerSources")
     if sources is None:
         return {}

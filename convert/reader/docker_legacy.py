@@ -46,7 +46,7 @@ def read_v1(reading: Reading) -> ImageSet:
     computed: the archive holds none.
 
     Raises:
-        FormatError: an ID is no v1 ID, a parent is missing or loops, a
+        FormatError: an ID is not a v1 ID, a parent is missing or loops, a
             directory lacks `json` or `layer.tar`.
     """
     return _V1Reader(reading).read()
@@ -78,7 +78,7 @@ class _V1Reader:
             for tag, top in tags.items():
                 if not _V1_ID.match(top):
                     raise UnsafeInputError(
-                        f"{repository}:{tag} names '{top}', which is no v1 ID (64 hex digits)",
+                        f"{repository}:{tag} names '{top}', which is not a v1 ID (64 hex digits)",
                         file=reading.file,
                         member="repositories",
                     )
@@ -112,7 +112,7 @@ class _V1Reader:
             return self._images[v1_id]
         reading = self._reading
         if not _V1_ID.match(v1_id):
-            raise UnsafeInputError(f"'{v1_id}' is no v1 ID (64 hex digits)", file=reading.file)
+            raise UnsafeInputError(f"'{v1_id}' is not a v1 ID (64 hex digits)", file=reading.file)
         member = f"{v1_id}/json"
         if reading.tree.find(member) is None:
             raise FormatError("is missing, though a v1 image needs it", file=reading.file, member=member)

@@ -37,7 +37,7 @@ class Document:
         """Raise the clearest error there is about a place in this document.
 
         The schema's own finding is preferred, because it names the first wrong
-        place of the whole document; `expected` speaks where the schema is content,
+        place of the whole document; `expected` is used where the schema finds nothing,
         and in every error after the first: the schema is applied once, however many
         places are wrong.
         """
@@ -109,7 +109,7 @@ class Fields:
         return self._folded().get(key, self._document.warnings)
 
     def names(self, key: str) -> bool:
-        """Tell whether a key is there, with null too."""
+        """Return whether a key is there, with null too."""
         return key in self._folded()
 
     def _folded(self) -> strict.Keys:
@@ -119,7 +119,7 @@ class Fields:
         return self._keys
 
     def has(self, key: str) -> bool:
-        """Tell whether a key is there with a value other than null."""
+        """Return whether a key is there with a value other than null."""
         return self.get(key) is not None
 
     def fail(self, key: str, expected: str) -> NoReturn:

@@ -70,7 +70,7 @@ class Finding:
 
     @property
     def counts(self) -> bool:
-        """Whether the answer is no because of it."""
+        """Whether the source fails the check because of it."""
         return self.severity is not Severity.NOTE
 
 
@@ -78,8 +78,8 @@ class Finding:
 class Verdict:
     """What was found in one source.
 
-    `format` is what it is, None if it is no image. `status` is the exit status it
-    stands for: 0, 1 for findings that count, 3 if it is no image, 4 if it could
+    `format` is its format, None if it is not an image. `status` is the exit status:
+    0, 1 for findings that count, 3 if it is not an image, 4 if it could
     not be read at all; `error` states why then.
     """
 
@@ -197,7 +197,7 @@ RULES: Final = {
     )
 }
 
-#: Findings that count, and notes, kept of one source: whoever reads so many has seen enough.
+#: Findings that count, and as many notes, kept of one source.
 MAX_FINDINGS: Final = 1000
 
 # `manifests[0].annotations["a b"]`: the places that `convert.jsonio.schema` writes.
@@ -246,7 +246,7 @@ class Findings:
         """Add a finding; without `severity` and `refused_by` those of its rule hold."""
         weight = severity or RULES[rule].severity
         if self._numbers[weight is not Severity.NOTE] > MAX_FINDINGS:
-            # Nobody reads on, and a hostile archive has hundreds of thousands.
+            # A hostile archive has hundreds of thousands.
             return
         found = Finding(
             rule,
@@ -262,7 +262,7 @@ class Findings:
             return
         if number == MAX_FINDINGS:
             what = "findings" if found.counts else "notes"
-            message = f"more than {MAX_FINDINGS} {what}; the others are left out"
+            message = f"more than {MAX_FINDINGS} {what}; the others are not listed"
             found = Finding(found.rule, found.severity, found.file, None, None, message)
         self._numbers[found.counts] += 1
         self._found[found] = None
@@ -274,15 +274,15 @@ class Findings:
         return tuple(self._found)
 
     def blames(self, member: str | None) -> bool:
-        """Tell whether an error about this member was found."""
+        """Return whether an error about this member was found."""
         return _clean(member) in self._blamed
 
     def has_rule(self, rule: str) -> bool:
-        """Tell whether a rule was found to be broken."""
+        """Return whether a rule was found to be broken."""
         return any(found.rule == rule for found in self._found)
 
     def has_errors(self) -> bool:
-        """Tell whether any error was found."""
+        """Return whether any error was found."""
         return bool(self._blamed)
 
 

@@ -137,12 +137,12 @@ def _one_kind(
 ) -> None:
     inside = fields.text("mediaType")
     if inside is not None and inside != media_type:
-        said = f"calls itself {inside}, its descriptor says {media_type}"
+        mismatch = f"calls itself {inside}, its descriptor says {media_type}"
         same_kind = mediatype.INDEXES if media_type in mediatype.INDEXES else mediatype.MANIFESTS
         if inside not in same_kind:
-            raise FormatError(said, file=reading.file, member=member)
+            raise FormatError(mismatch, file=reading.file, member=member)
         # Docker's and OCI's name for the same kind: every tool reads one document.
-        reading.warn(f"{member}: {said}")
+        reading.warn(f"{member}: {mismatch}")
     for key in strangers:
         if fields.has(key):
             raise FormatError(
@@ -152,7 +152,7 @@ def _one_kind(
             )
     version = fields.integer("schemaVersion")
     if not version:
-        # 0 is what Go reads where the key is absent, so no tool tells the two apart.
+        # 0 is what Go reads where the key is absent, so no tool distinguishes the two.
         reading.warn(f"{member}: schemaVersion is {'missing' if version is None else 0}; read as 2")
     elif version != 2:
         fields.fail("schemaVersion", f"is {version}, only 2 is known")

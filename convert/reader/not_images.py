@@ -1,4 +1,4 @@
-"""Say what a folder or a tar archive is that holds no documents of an image."""
+"""Describe a folder or tar archive that has no documents of an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENOUGH: Final = 3
 _ARCHIVE: Final = re.compile(r".+\.(?:tar|tgz|tar\.(?:gz|xz|bz2|zst)|oci)\Z")
 # Layers of a docker archive whose manifest.json is lost.
 _LAYER: Final = re.compile(r"(?:.*/)?(?:[0-9a-f]{64}\.tar(?:\.gz)?|layer\.tar)\Z")
-# What lies beside the manifest.json of a docker archive; alone, a file of that name may be anything.
+# What is beside the manifest.json of a docker archive; alone, a file of that name may be anything.
 _BESIDE: Final = re.compile(r"repositories|(?:sha256:)?[0-9a-f]{64}(?:[./].*)?")
 _MOST_DEEP: Final = 2
 _MOST_NAMED: Final = 3

@@ -54,7 +54,7 @@ def _key(described: Descriptor) -> tuple[str, Digest]:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a layout says of things that `manifest.json` in the same archive lists without an explanation.
+    """What a layout states about things that `manifest.json` in the same archive lists without an explanation.
 
     `foreign`: descriptors of non-distributable layers without a blob, by the member
     that would hold it. `opaque`: configs of images whose layers cannot be unpacked.
@@ -81,7 +81,7 @@ class _LayoutReader:
     def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
         self._reading = reading
         self._listed = listed
-        #: What was looked at; None where it is damaged, which was said then.
+        #: What was read; None where it is damaged, which was reported then.
         self._nodes: dict[tuple[str, Digest], Node | None] = {}
         self._configs: dict[tuple[Digest, int], Config] = {}
         self._blobs = LayoutBlobs(reading)
@@ -169,7 +169,7 @@ class _LayoutReader:
     # -- nodes -----------------------------------------------------------------
 
     def _node(self, described: Descriptor, depth: int, names: tuple[Name, ...] = ()) -> Node | None:
-        """Return what a descriptor of an index names, looked at once; None if it is absent or damaged.
+        """Return what a descriptor of an index names, read once; None if it is absent or damaged.
 
         `names` are those that `index.json` gives it.
         """
@@ -241,7 +241,7 @@ class _LayoutReader:
             return False
         refers_to = None
         with contextlib.suppress(FormatError):
-            # A subject that is no descriptor is data of a type that is not known.
+            # A subject that is not a descriptor is data of an unknown type.
             subject = fields.object("subject")
             refers_to = read_descriptor(subject) if subject is not None else None
         self._blobs.check_subject(refers_to, member)
@@ -281,7 +281,7 @@ class _LayoutReader:
         return 1 + (self._listed_by.get(node, 0) if isinstance(node, Index) else 0)
 
     def _bounded(self, listed: int, member: str) -> int:
-        """Refuse indexes that list each other so often that nobody could look at all of it."""
+        """Refuse indexes that list each other so often that reading all of it has no end."""
         if listed > MAX_LISTED:
             msg = f"lists more than {MAX_LISTED} things, those in shared indexes counted each time"
             raise UnsafeInputError(msg, file=self._reading.file, member=member)
@@ -304,7 +304,7 @@ class _LayoutReader:
         if parsed.config.digest in self._listed and manifest.is_made_up(raw, config):
             return manifest.made_up_image(parsed, config)
         if parsed.layers and not config.diff_ids:
-            # Without DiffIDs nothing says what the layers unpack to: no docker
+            # Without DiffIDs nothing states what the layers unpack to: no docker
             # archive can hold it, an OCI layout carries it as it is.
             self._reading.warn(f"{config.member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
             return self._artifact(parsed, member)
@@ -340,7 +340,7 @@ class _LayoutReader:
         return Artifact(parsed, blobs, self._opaque_config(parsed, member) if parsed.config.digest in blobs else None)
 
     def _opaque_config(self, parsed: Manifest, member: str) -> Config | None:
-        """Return the config of an image with layers of unknown types; None for what is no image.
+        """Return the config of an image with layers of unknown types; None for anything else.
 
         Signatures and attestations have an image config too, but one that names no
         platform.

@@ -1,6 +1,6 @@
-"""Which tool likely wrote an archive, and what in it says so.
+"""Guess which tool wrote an archive, with the evidence.
 
-A guess for people, out of what tools do not agree about: member names, folders,
+The guess is for people. It rests on what differs between tools: member names, folders,
 spacing of JSON, spare newlines, modes (docs/formats.md and the pages that it lists;
 seen in archives that these tools wrote). Several tools share one library, and
 imgconv writes what they write; then the name lists them. Nothing depends on it.
@@ -49,7 +49,7 @@ class Producer:
 
 
 def producer(tree: Tree, images: ImageSet) -> Producer | None:
-    """Return who likely wrote an archive, None where nothing tells."""
+    """Return who likely wrote an archive, None without evidence."""
     look = _Look(tree, images)
     try:
         if images.format is SourceFormat.DOCKER_V1:
@@ -61,7 +61,7 @@ def producer(tree: Tree, images: ImageSet) -> Producer | None:
         is_layout = images.format in {SourceFormat.OCI, SourceFormat.OCI_ARCHIVE}
         return _layout(look) if is_layout else _docker_archive(look)
     except InputError:
-        # What is wrong with a document was said by those who need it.
+        # The readers that need the document reported the fault.
         return None
 
 
@@ -92,11 +92,11 @@ class _Look:
         return self._names
 
     def history(self, fits: Callable[[HistoryEntry], bool]) -> bool:
-        """Tell whether a step in the history of some image is like that."""
+        """Return whether a step in the history of some image is like that."""
         return any(fits(entry) for image in self.images.images() for entry in image.config.history)
 
     def annotation(self, start: str) -> bool:
-        """Tell whether `index.json` has an annotation whose key starts like that."""
+        """Return whether `index.json` has an annotation whose key starts like that."""
         return any(
             key.startswith(start)
             for entry in self.images.entries
@@ -105,7 +105,7 @@ class _Look:
         )
 
     def names_start(self, start: str) -> bool:
-        """Tell whether some image's full name starts like that."""
+        """Return whether some image's full name starts like that."""
         references = (entry.name.reference for entry in self.images.entries if entry.name is not None)
         return any(reference is not None and reference.full.startswith(start) for reference in references)
 
@@ -148,7 +148,7 @@ def _builder(look: _Look) -> tuple[str, str] | None:
 
 
 def _docker_25(look: _Look) -> Producer:
-    evidence = ["a manifest made up from config and plain layers"]
+    evidence = ["a manifest generated from config and uncompressed layers"]
     if look.text("oci-layout") == '{"imageLayoutVersion": "1.0.0"}':
         evidence.append("oci-layout with a space")
     if '"LayerSources"' in look.text("manifest.json"):
@@ -214,7 +214,7 @@ def _docker_save(look: _Look) -> Producer:
         return Producer("docker save of Docker 1.10 to 24", tuple(evidence))
     mode, user = header
     if user not in {"", "root"}:
-        return Producer("docker save of Docker 1.10 to 24, packed anew", (*evidence, "a user name in the headers"))
+        return Producer("docker save of Docker 1.10 to 24, repacked", (*evidence, "a user name in the headers"))
     if not mode & _TYPE_BITS:
         return Producer("docker save of Docker 24", (*evidence, "modes without file type bits"))
     evidence.append("modes with file type bits")

@@ -73,10 +73,10 @@ class CollectingSink(Sink):
         """Keep a fault.
 
         Raises:
-            UnsafeInputError: there are more than anybody reads.
+            UnsafeInputError: there are more than `MAX_PROBLEMS`.
         """
         if len(self.faults) > MAX_PROBLEMS:
-            msg = f"more than {MAX_PROBLEMS} faults; the rest was not looked at"
+            msg = f"more than {MAX_PROBLEMS} faults; the rest was not read"
             raise UnsafeInputError(msg, file=fault.error.file)
         # Its frames would hold the documents that were at fault: megabytes for each.
         error = _bare(fault.error)

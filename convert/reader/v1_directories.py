@@ -1,7 +1,8 @@
-"""The v1 directories of an archive that also has a `manifest.json`: whose are they?
+"""Match the v1 directories of an archive that also has a `manifest.json` to its images.
 
-podman and skopeo lay layers beside and put links to them into v1 directories, so
-only `repositories`, the links and the `parent` of each `json` tell (docs/formats-oci.md#archives-of-podman-and-skopeo).
+podman and skopeo store layers outside the v1 directories and put links there, so
+only `repositories`, the links and the `parent` of each `json` identify them
+(docs/formats-oci.md#archives-of-podman-and-skopeo).
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 
 _LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 _V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
-#: Directories that are looked at for one untagged image; empty layers are shared by many.
+#: Directories that are searched for one untagged image; empty layers are shared by many.
 _MOST_TOPS: Final = 100
 
 
 class V1Folders:
-    """Looks at each directory and document once, however many images ask."""
+    """Reads each directory and document once, for all images."""
 
     def __init__(self, reading: Reading) -> None:
-        """Nothing is read before an image asks."""
+        """Nothing is read yet."""
         self._reading = reading
         self._parents: dict[str, str | None] = {}
 
@@ -40,7 +41,7 @@ class V1Folders:
         `paths` are the names of the layers in `manifest.json`, `tags` the RepoTags.
 
         Raises:
-            InputError: a document that tells is damaged.
+            InputError: `repositories` or a `json` on the way is damaged.
         """
         if not paths:
             return None
@@ -96,7 +97,7 @@ class V1Folders:
             try:
                 blob = self._layer(v1_id)
             except InputError:
-                continue  # no image named it, so its fault is nobody's
+                continue  # no image names it
             held = found.setdefault(blob, []) if blob is not None else []
             if len(held) < _MOST_TOPS:
                 held.append(v1_id)

@@ -676,7 +676,7 @@ def test_findings_have_an_end_and_notes_do_not_crowd_them_out(tmp_path):
     assert counted(verdict) == {"size"}
     notes = [found for found in verdict.findings if not found.counts]
     assert len(notes) == 1001
-    assert "others are left out" in notes[-1].message
+    assert "others are not listed" in notes[-1].message
 
 
 def test_indexes_that_name_each_other_over_and_over_are_read_once(tmp_path):

@@ -223,12 +223,12 @@ CASES = [
     refused(
         "a v1 ID with a path",
         lambda: v1((_ID, None, PLAIN), repositories={"a/b": {"1": "../../etc"}}),
-        "a/b:1 names '../../etc', which is no v1 ID (64 hex digits)",
+        "a/b:1 names '../../etc', which is not a v1 ID (64 hex digits)",
     ),
     refused(
         "a v1 ID in upper case",
         lambda: v1(("A" * 64, None, PLAIN), repositories={"a/b": {"1": "A" * 64}}),
-        "which is no v1 ID",
+        "which is not a v1 ID",
     ),
     refused(
         "a v1 ID that is absent",
@@ -243,7 +243,7 @@ CASES = [
     refused(
         "a v1 parent with a path",
         lambda: v1((_ID, "../x", PLAIN), repositories={"a/b": {"1": _ID}}),
-        "'../x' is no v1 ID",
+        "'../x' is not a v1 ID",
     ),
     refused(
         "a v1 image that is its own parent",

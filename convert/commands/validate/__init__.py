@@ -1,6 +1,6 @@
-"""Is an archive what it says? Everything that schemas, digests and the formats' own rules ask of it.
+"""Check an archive: every document, every digest, and how its parts agree.
 
-Answers are values; nothing here prints.
+The result is a value; nothing here prints.
 """
 
 from __future__ import annotations

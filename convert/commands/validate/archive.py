@@ -1,4 +1,4 @@
-"""One source, whole: what it is, then everything that can be wrong with it."""
+"""Check one source: the rules of its format first, then what the readers refuse."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]
     """Check an opened source; return its format, and whether it holds an image at all.
 
     Raises:
-        UnknownFormatError: it is no image.
+        UnknownFormatError: it is not an image.
     """
     refuse_dir_transport(tree)
     checked = Checked(tree, findings)

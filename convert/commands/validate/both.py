@@ -1,4 +1,4 @@
-"""An archive with both an OCI layout and a `manifest.json`: two answers that must be one.
+"""Compare the OCI layout and the `manifest.json` of one archive.
 
 Docker 25 and later write such archives, and so does buildkit. Some tools follow
 `index.json`, others `manifest.json` (docs/formats-docker.md#docker-load).
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_both(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:
-    """Hold `manifest.json` against `index.json`."""
+    """Compare `manifest.json` with `index.json`."""
     images = {image.config.digest: image for top in tops for image in top.images}
     listed = {item.config.digest: item for item in items if item.config is not None}
     for item in items:
@@ -38,7 +38,7 @@ def _check_item(checked: Checked, item: Item, image: LayoutImage | None, tops: S
     if image is None:
         # Docker leaves untagged images out of index.json behind tagged ones (moby/moby#51389).
         if item.references and tops and item.config is not None:
-            message = f"image {item.config.digest} is reached from no entry of index.json"
+            message = f"image {item.config.digest} is in no entry of index.json"
             add("index-manifest", message, member="manifest.json", place=item.place)
         return
     names = tuple(name.removeprefix("./") for name in item.layers)
@@ -48,7 +48,7 @@ def _check_item(checked: Checked, item: Item, image: LayoutImage | None, tops: S
 
 
 def _check_names(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:
-    """Hold the names of one against those of the other, where both name the image at all."""
+    """Compare the names of one with those of the other, where both name the image."""
     by_index: dict[Reference, tuple[Top, set[Digest]]] = {}
     for top in tops:
         for name in top.names:
@@ -64,12 +64,12 @@ def _check_names(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -
     named = {name for item in items for name in item.references}
     for name, (top, _) in by_index.items():
         if name.digest is None and named and top.images and name not in named:
-            message = f"{name.familiar} is no RepoTag of manifest.json"
+            message = f"{name.familiar} is not a RepoTag of manifest.json"
             checked.findings.add("index-manifest", message, member="index.json", place=top.place)
     for item in items:
         for name in item.references:
             if by_index and name not in by_index:
-                message = f"{name.familiar} is no name in index.json"
+                message = f"{name.familiar} is not a name in index.json"
                 checked.findings.add("index-manifest", message, member="manifest.json", place=f"{item.place}.RepoTags")
 
 

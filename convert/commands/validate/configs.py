@@ -1,4 +1,4 @@
-"""Image configs: their schema, their DiffIDs, their history, and what they have engines run."""
+"""Check image configs: schema, DiffIDs, history, and the settings of containers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _config(checked: Checked, raw: bytes, member: str, media_type: str | None) -
 
 
 def _check_history(checked: Checked, config: Config) -> None:
-    """Hold the history against the layers (image-spec config.md, "history"; moby image/store.go)."""
+    """Compare the history with the layers (image-spec config.md, "history"; moby image/store.go)."""
     made = sum(not entry.empty_layer for entry in config.history)
     layers = len(config.diff_ids)
     if config.history and made != layers:

@@ -144,8 +144,8 @@ class Contents:
             claimed = mediatype.layer_compression(claim.media_type or "")
             if claimed is not None and claimed != read.compression:
                 if claim.rule is None:
-                    lies = f"compressed with {read.compression}" if read.compression else "not compressed"
-                    add("layer-type", f"is {lies}, {claim.by} calls it {claim.media_type}", member=job.member)
+                    actual = f"compressed with {read.compression}" if read.compression else "not compressed"
+                    add("layer-type", f"is {actual}, {claim.by} states {claim.media_type}", member=job.member)
                 elif not (claim.foreign and read.compression):
                     continue
             weight = Severity.ERROR if claim.foreign else None

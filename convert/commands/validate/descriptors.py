@@ -101,7 +101,7 @@ class Descriptors:
         return blob
 
     def absent(self, described: Described) -> bool:
-        """Tell whether the content is neither in a blob nor embedded."""
+        """Return whether the content is neither in a blob nor embedded."""
         return described.data is None and not self._checked.exists(described.member)
 
     def report_missing(self, described: Described) -> None:

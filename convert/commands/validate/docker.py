@@ -31,7 +31,7 @@ _NAMED_BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?\Z")
 class Item:
     """One element of `manifest.json`: an image as a docker archive lists it.
 
-    `layers` are the names in the archive, `blobs` what lies there, `references`
+    `layers` are the names in the archive, `blobs` their content, `references`
     the RepoTags that are valid.
     """
 
@@ -97,7 +97,7 @@ def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> I
             at = f"rootfs.diff_ids[{number}]"
             contents.claim(blob, name, Claim(config.member, at, diff_ids=(diff_id,), layer=True))
         else:
-            # Which DiffID it should have, nobody can say; but it should be one of them.
+            # Its own DiffID is unknown, but it has to be one of them.
             by = config.member if config is not None else MEMBER
             contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else (), layer=True))
         blobs.append(blob)
@@ -166,7 +166,7 @@ def _check_source(contents: Contents, name: str, blob: Blob | None, source: View
     """Compare a LayerSources descriptor with the bytes, where it can describe those.
 
     Engines on Linux ignore it; go-containerregistry copies it into manifests. imgconv
-    uses that of a foreign layer, unless the layer lies there uncompressed.
+    uses that of a foreign layer, unless the layer is there uncompressed.
     """
     media_type = source.text("mediaType") if source is not None else None
     if source is None or blob is None or media_type is None:
@@ -224,5 +224,5 @@ def _check_parents(checked: Checked, elements: list[Any], items: list[Item]) -> 
             parent = checked.fields(element, MEMBER, f"[{number}]").text("Parent")
             if parent and parent not in ids:
                 checked.findings.add(
-                    "parent", f"{parent} is no image of the source", member=MEMBER, place=f"[{number}].Parent"
+                    "parent", f"{parent} is not an image of the source", member=MEMBER, place=f"[{number}].Parent"
                 )

@@ -53,7 +53,7 @@ class Checked:
             return None
 
     def exists(self, name: str) -> bool:
-        """Tell whether anything lies under a name, sound or not."""
+        """Return whether there is anything under a name, valid or not."""
         try:
             return self.tree.find(name) is not None
         except InputError:
@@ -121,7 +121,7 @@ class Checked:
 
 
 def _repeats_a_key(raw: bytes) -> bool:
-    """Tell whether a refused document is JSON but for keys that occur twice."""
+    """Return whether a refused document is valid JSON except for repeated keys."""
     if raw.count(b",") > MAX_DOCUMENT_VALUES or raw.startswith(b"\xef\xbb\xbf"):
         return False
     repeated = False
@@ -167,7 +167,7 @@ class View(Fields):
         return found
 
     def has(self, key: str) -> bool:
-        """Tell whether a key is there with a value other than null, in any letter case."""
+        """Return whether a key is there with a value other than null, in any letter case."""
         return any(strict.same_key(name, key) and value is not None for name, value in self._value.items())
 
     def _refuse(self, key: str, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""OCI image layouts: `oci-layout`, `index.json` and all that it reaches (image-spec image-layout.md)."""
+"""Check an OCI image layout: `oci-layout`, `index.json` and everything below (image-spec image-layout.md)."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Top:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a layout holds, as far as `manifest.json` beside it is held against it.
+    """What a layout holds, for the comparison with the `manifest.json` beside it.
 
     `tops` is None if `index.json` cannot be read. `absent_layers` are the members
-    of layers that may be absent, each with the message that says so. `opaque` are
-    the configs of images whose layers are of types that nobody here can unpack.
+    of layers that may be absent, each with the message of its note. `opaque` are
+    the configs of images whose layers cannot be unpacked.
     """
 
     tops: list[Top] | None
@@ -128,7 +128,7 @@ class _Layout:
         if key in self._seen:
             return self._seen[key]
         if depth > MAX_INDEX_DEPTH or len(self._seen) >= MAX_NODES:
-            # The reader's own limits; `unreadable` says so.
+            # The readers' own limits, which `unreadable` reports.
             return []
         found = self._seen[key] = []
         if self.descriptors.absent(described):
@@ -170,7 +170,7 @@ class _Layout:
         return list(images.values())
 
     def _view(self, raw: bytes | None, described: Described, kind: frozenset[str]) -> View | None:
-        """Return a manifest or index, held against the schema of the type that it calls itself."""
+        """Return a manifest or index, checked against the schema of its own `mediaType`."""
         value = self._checked.parse(raw, described.member) if raw is not None else None
         if raw is None or (value is None and self._checked.findings.blames(described.member)):
             return None
@@ -180,17 +180,17 @@ class _Layout:
         return self._checked.fields(value, described.member) if isinstance(value, dict) else None
 
     def _platform(self, view: View, images: list[LayoutImage]) -> None:
-        """Hold the platform of a child's descriptor against the config's."""
+        """Compare the platform of a child's descriptor with the config's."""
         given = view.object("platform")
         if given is None or len(images) != 1:
             return
         claimed, actual = platform_of(dict(given.value)), images[0].config.platform
         if actual.os and actual.architecture and claimed.normalised[:2] != actual.normalised[:2]:
-            message = f"is {claimed}, the config says {actual}"
+            message = f"is {claimed}, the config states {actual}"
             self._checked.findings.add("platform", message, member=view.member, place=given.path)
 
     def _one_kind(self, view: View, media_type: str) -> None:
-        """Check that a document is what its descriptor says and nothing else besides."""
+        """Check that a document has the media type of its descriptor, and no keys of another kind."""
         add = self._checked.findings.add
         index = media_type in mediatype.INDEXES
         inside = view.text("mediaType")
@@ -249,7 +249,7 @@ class _Layout:
     def _opaque(
         self, described: Described, config: Described, layers: list[Described | None], view: View
     ) -> list[LayoutImage]:
-        """Return an image whose layers are of unknown types; nothing for what is no image."""
+        """Return an image whose layers are of unknown types; nothing for anything else."""
         if config.media_type not in mediatype.IMAGE_CONFIGS or view.text("artifactType"):
             return []
         raw = self.descriptors.document(config)
@@ -308,7 +308,7 @@ class _Layout:
         return self._configs[key]
 
     def _no_config(self, raw: bytes, member: str, *, artifact: bool) -> bool:
-        """Tell whether this is a config of the image type that is none: signatures come so, and oras's artifacts."""
+        """Return whether a config of the image type belongs to no image, as with signatures and artifacts of oras."""
         value = self._checked.parse(raw, member)
         if not isinstance(value, dict):
             return False
@@ -318,7 +318,7 @@ class _Layout:
             return False
         runs = not {view.text("os"), view.text("architecture")} & {None, "", "unknown"}
         if runs and not artifact and (view.object("config") or view.array("history")):
-            # It says on what to run and what, so this is an image whose config is damaged.
+            # It states a platform and settings, so this is an image whose config is damaged.
             return False
-        self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is no image", member=member)
+        self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is not an image", member=member)
         return True

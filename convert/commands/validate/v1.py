@@ -1,4 +1,4 @@
-"""`repositories` and the v1 folders, which are all that engines before 1.10 read."""
+"""Check `repositories` and the v1 folders, which are all that engines before 1.10 read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOB: Final = re.compile(r"(?:\./)?blobs/")
 
 
 class V1Folders:
-    """The v1 folders of one archive, each looked at once."""
+    """The v1 folders of one archive, each read once."""
 
     def __init__(self, checked: Checked) -> None:
         """Nothing is read yet."""
@@ -150,8 +150,8 @@ def _rows(view: View, findings: Findings) -> Iterator[tuple[str, tuple[str, str]
 def _chain(item: Item, folders: V1Folders, table: dict[str, tuple[str, str]] | None) -> list[str]:
     """Return the v1 folders of an image's layers, lowest first; nothing where it has none.
 
-    podman and skopeo lay layers beside and link to them, so only `repositories`
-    and the parents say which folders are whose.
+    podman and skopeo store layers outside the folders and link to them, so only
+    `repositories` and the parents match folders to images.
     """
     matches = [_LAYER.match(name) for name in item.layers]
     if matches and all(matches):
@@ -209,7 +209,7 @@ def _descend(folders: V1Folders, top: str, count: int) -> list[str]:
 
 
 def _top(item: Item, chain: Sequence[str]) -> str | None:
-    """Return what `repositories` should say of an image, None where nothing tells."""
+    """Return what `repositories` should state for an image, None if that is unknown."""
     if chain:
         return chain[-1]
     if item.config is not None and item.config.diff_ids and item.layers and _BLOB.match(item.layers[-1]):
@@ -221,7 +221,7 @@ def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict
     add = checked.findings.add
     for name, (place, top) in table.items():
         if name not in tops:
-            add("repositories", "is no RepoTag of manifest.json", member=REPOSITORIES, place=place)
+            add("repositories", "is not a RepoTag of manifest.json", member=REPOSITORIES, place=place)
         elif (wanted := tops[name]) is not None and top != wanted:
             add(
                 "repositories",
@@ -230,7 +230,7 @@ def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict
                 place=place,
             )
         elif wanted is None and not checked.exists(f"{top}/json"):
-            add("repositories", f"is {shown(top)}, of which there is no folder", member=REPOSITORIES, place=place)
+            add("repositories", f"is {shown(top)}, which has no folder", member=REPOSITORIES, place=place)
     for name, wanted in tops.items():
         if name not in table:
             familiar = Reference.parse(name).familiar
@@ -239,7 +239,7 @@ def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict
 
 
 def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
-    """Hold v1 IDs against those that the known schemes give.
+    """Compare v1 IDs with those of the known schemes.
 
     Engines outside UTC and older ones have legitimate others in all layers
     (docs/formats-docker.md#differences-by-version). Where the lower layers have Docker's, the top one
@@ -264,7 +264,7 @@ def _check_scheme(checked: Checked, item: Item, chain: Sequence[str]) -> None:
 
 
 def _check_config(checked: Checked, item: Item, top: str) -> None:
-    """Hold the `json` of the top folder against the image's config: engines before 1.10 run what it says."""
+    """Compare the `json` of the top folder with the image's config: engines before 1.10 use it."""
     raw = checked.raw(f"{top}/json")
     if raw is None or item.config is None or not item.config.diff_ids:
         return
@@ -296,7 +296,7 @@ def check_legacy(checked: Checked, contents: Contents) -> None:
     tops = dict(_rows(view, checked.findings)) if view is not None else {}
     for place, top in tops.values():
         if not _V1_ID.match(top):
-            add("v1-id", f"{shown(top)} is no v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
+            add("v1-id", f"{shown(top)} is not a v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
         elif not checked.exists(f"{top}/json"):
             add("missing", f"is not there, {REPOSITORIES} names it at {place}", member=f"{top}/json")
     names = [name for name in checked.tree.names() if name.endswith("/json")]
