@@ -69,7 +69,7 @@ class Task(codec_workers.Task):
         super().wait()
 
 
-class Crew(codec_workers.Crew):
+class Workers(codec_workers.Workers):
     """Helpers with times of their own, which work up to the caller's time whenever the caller looks."""
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
@@ -161,7 +161,7 @@ def measure(path: Path, profile: str) -> list[dict[str, Any]]:
 def main() -> None:
     # mypy takes a class for a constant; here the simulated ones stand in for it.
     codec_workers.Task = Task  # type: ignore[misc]
-    parallel.Crew = Crew  # type: ignore[misc]
+    parallel.Workers = Workers  # type: ignore[misc]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--profile", action="append", help="[go1.26-1, go1.26-6, go1.27-1, go1.27-6]")

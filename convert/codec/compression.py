@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: So few workers take turns with the caller of an encoder that splits its stream, which also reads and
 #: hashes; with more, joining what they have guessed is enough for it.
-FEW_WORKERS: Final = 3
+LOW_WORKER_COUNT: Final = 3
 
 
 class Compression(StrEnum):

@@ -1,9 +1,9 @@
-"""Every encoder whose bytes can be made here: the profiles, and gzip and zlib.
+"""Every encoder that imgconv can run: the profiles, GNU gzip and zlib.
 
-GNU gzip and zlib are no profiles: nothing is compressed with them on request. They
-are here to tell where a blob came from, and to make it again. Both come from the
+GNU gzip and zlib are not profiles: nothing is compressed with them on request. They
+identify the encoder of a blob, and re-create it. Both come from the
 C core (`_native/zlib/`), so they do not depend on the zlib that Python was
-linked to, which may be zlib-ng or a maker's own, with other bytes.
+linked to, which may be zlib-ng or a distributor's own, with other bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class EncoderSpec:
     """One exact encoder.
 
     `name` is a profile's, `gzip-N` for GNU gzip or `zlib-N`; `compression`
@@ -81,7 +81,7 @@ class ClassicGzipEncoder(Encoder):
         self._size = 0
 
     def write(self, data: Buffer, /) -> bytes:
-        """Take input, return the bytes that are settled."""
+        """Take input, return the output that is complete."""
         self._crc = self._crc32(data, self._crc)
         self._size += memoryview(data).nbytes
         header, self._header = self._header, b""
@@ -103,13 +103,13 @@ def _extra_flags(level: int) -> int:
     return {1: 4, 9: 2}.get(level, 0)
 
 
-def _gzip(level: int) -> Maker:
+def _gzip(level: int) -> EncoderSpec:
     header = _header(_extra_flags(level), _UNIX, f"gzip -{level}n" if level != 6 else "gzip -n")
-    return Maker(f"gzip-{level}", Compression.GZIP, "GNU gzip", (header,))
+    return EncoderSpec(f"gzip-{level}", Compression.GZIP, "GNU gzip", (header,))
 
 
-def _zlib(level: int) -> Maker:
-    """Return zlib at a level, behind the headers that its users put before it."""
+def _zlib(level: int) -> EncoderSpec:
+    """Return zlib at a level, with the headers that its users write."""
     flags = _extra_flags(level)
     headers = [
         _header(flags, _UNKNOWN, "Python's GzipFile without time"),
@@ -119,35 +119,35 @@ def _zlib(level: int) -> Maker:
         _header(0, _UNKNOWN, "Java from 16 on"),
     ]
     distinct = {header.raw: header for header in reversed(headers)}
-    return Maker(
+    return EncoderSpec(
         f"zlib-{level}", Compression.GZIP, "zlib", tuple(distinct[raw] for raw in dict.fromkeys(h.raw for h in headers))
     )
 
 
-def _profile(profile: profiles.Profile) -> Maker:
+def _profile(profile: profiles.Profile) -> EncoderSpec:
     level = profile.name.rpartition("-")[2]
     flags = _extra_flags(int(level)) if level.isdigit() else 0
     headers = (_header(flags, _UNKNOWN, profile.made_by),) if profile.compression == Compression.GZIP else ()
-    return Maker(profile.name, profile.compression, profile.made_by, headers)
+    return EncoderSpec(profile.name, profile.compression, profile.made_by, headers)
 
 
-#: The commonest first: what registries are full of.
+#: The most common first.
 _COMMON: Final = (
     *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1"),
     *("gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 
 
-def makers(compression: Compression) -> list[Maker]:
-    """Return all makers of gzip or zstd streams, the commonest first."""
-    found = {maker.name: maker for maker in _all() if maker.compression == compression}
+def encoder_specs(compression: Compression) -> list[EncoderSpec]:
+    """Return the encoders of gzip or zstd streams, the most common first."""
+    found = {spec.name: spec for spec in _all() if spec.compression == compression}
     return [
         *(found[name] for name in _COMMON if name in found),
         *(found[name] for name in found if name not in _COMMON),
     ]
 
 
-def _all() -> Iterator[Maker]:
+def _all() -> Iterator[EncoderSpec]:
     for profile in profiles.all_profiles():
         if profile.compression:
             yield _profile(profile)

@@ -1,4 +1,4 @@
-"""Which encoder a compressed stream came from, proved over the whole of it.
+"""Identify the encoder of a compressed stream by re-creating the whole stream.
 
 The header hints where to begin. All encoders that it allows are fed what the
 stream unpacks to, chunk by chunk, and each is dropped at the first byte where it
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from convert.codec import decompress
 from convert.codec.compression import Compression
-from convert.codec.encoders import makers
+from convert.codec.encoders import encoder_specs
 from convert.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from convert.codec.compression import Encoder
-    from convert.codec.encoders import Maker
+    from convert.codec.encoders import EncoderSpec
 
 #: Plain bytes fed at a time: a block of most encoders, so that wrong ones go early.
 _CHUNK: Final = 64 << 10
@@ -38,12 +38,12 @@ _ZSTD_AT_ONCE: Final = threading.BoundedSemaphore(2)
 class Origin:
     """Where a stream came from.
 
-    `maker` made its body; `also` would have made the same one (short streams fit
+    `spec` gives its body; `also` give the same one (short streams fit
     several). `header` are a gzip stream's bytes before the body, `by` says who writes
     them so, "" if nobody known does.
     """
 
-    maker: Maker
+    spec: EncoderSpec
     header: bytes = b""
     by: str = ""
     also: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Origin:
     @property
     def name(self) -> str:
         """A profile's name, `gzip-N` (GNU gzip) or `zlib-N`."""
-        return self.maker.name
+        return self.spec.name
 
 
 def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
@@ -65,24 +65,24 @@ def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
     compression = decompress.sniff(head)
     if compression == Compression.ZSTD:
         left = []
-        for maker in makers(Compression.ZSTD):
+        for spec in encoder_specs(Compression.ZSTD):
             with _ZSTD_AT_ONCE:
-                left += _Race(open_blob, compression, 0, [maker]).run()
+                left += _Comparison(open_blob, compression, 0, [spec]).run()
         return _origin(left, b"")
     length = header_size(head) if compression == Compression.GZIP else None
     if length is None:
         return None
     header = head[:length]
-    return _origin(_Race(open_blob, compression, length, _likely(header)).run(), header)
+    return _origin(_Comparison(open_blob, compression, length, _likely(header)).run(), header)
 
 
-def _origin(left: Sequence[Maker], header: bytes) -> Origin | None:
+def _origin(left: Sequence[EncoderSpec], header: bytes) -> Origin | None:
     if not left:
         return None
     best, *others = left
     fixed = header[:_HEADER_SIZE]
     by = next((known.by for known in best.headers if known.raw == fixed and fixed == header), "")
-    return Origin(best, header, by, tuple(maker.name for maker in others))
+    return Origin(best, header, by, tuple(spec.name for spec in others))
 
 
 def header_size(head: bytes) -> int | None:
@@ -101,8 +101,8 @@ def header_size(head: bytes) -> int | None:
     return end if end <= len(head) else None
 
 
-def _likely(header: bytes) -> list[Maker]:
-    """Return the makers of gzip, those that write such a header first.
+def _likely(header: bytes) -> list[EncoderSpec]:
+    """Return the gzip encoders, those that write such a header first.
 
     Go's and Python's headers say OS 255, GNU gzip and zlib say Unix, and XFL hints
     at the level; but any program may put any header before any body.
@@ -110,69 +110,69 @@ def _likely(header: bytes) -> list[Maker]:
     fixed = header[:4] + bytes(4) + header[8:_HEADER_SIZE]
     plain = bytes((*header[:3], 0)) + fixed[4:]
 
-    def rank(maker: Maker) -> tuple[bool, bool]:
+    def rank(spec: EncoderSpec) -> tuple[bool, bool]:
         system = header[9]
-        raws = [known.raw for known in maker.headers]
-        return plain not in raws, system == _UNIX and maker.name.startswith("go")
+        raws = [known.raw for known in spec.headers]
+        return plain not in raws, system == _UNIX and spec.name.startswith("go")
 
-    return sorted(makers(Compression.GZIP), key=rank)
+    return sorted(encoder_specs(Compression.GZIP), key=rank)
 
 
-class _Runner:
-    """A maker in the race: how much of its output was compared."""
+class _Candidate:
+    """A candidate: its encoder, and how much of its output was compared."""
 
-    def __init__(self, maker: Maker, offset: int, skip: int) -> None:
-        self.maker = maker
+    def __init__(self, spec: EncoderSpec, offset: int, skip: int) -> None:
+        self.spec = spec
         self.offset = offset
-        self.encoder: Encoder = maker.encoder()
+        self.encoder: Encoder = spec.encoder()
         self._skip = skip
 
     def new(self, made: bytes) -> bytes:
-        """Return output without the header of the maker's own."""
+        """Return output without the encoder's own header."""
         part = made[self._skip :]
         self._skip -= len(made) - len(part)
         return part
 
 
-class _Race:
+class _Comparison:
     def __init__(
-        self, open_blob: Callable[[], BinaryIO], compression: Compression, begin: int, candidates: Sequence[Maker]
+        self, open_blob: Callable[[], BinaryIO], compression: Compression, begin: int, candidates: Sequence[EncoderSpec]
     ) -> None:
         """`begin` is where the body begins in the stream."""
         self._open = open_blob
         self._compression = compression
         skip = _HEADER_SIZE if compression == Compression.GZIP else 0
-        self._runners = [_Runner(maker, begin, skip) for maker in candidates]
+        self._candidates = [_Candidate(spec, begin, skip) for spec in candidates]
 
-    def run(self) -> list[Maker]:
-        """Return who made these bytes, nobody where they are damaged."""
+    def run(self) -> list[EncoderSpec]:
+        """Return the encoders that give these bytes; none if the stream is damaged."""
         with self._open() as raw:
             window = _Window(raw)
             try:
                 with decompress.decompress(self._open(), self._compression, where="layer") as plain:
                     buffer = memoryview(bytearray(_CHUNK))
-                    while self._runners and (count := decompress.read_into(plain, buffer)):
+                    while self._candidates and (count := decompress.read_into(plain, buffer)):
                         self._advance(window, buffer[:count])
             except InputError:
                 return []
             self._advance(window, None)
-            return [runner.maker for runner in self._runners if window.ends_at(runner.offset)]
+            return [candidate.spec for candidate in self._candidates if window.ends_at(candidate.offset)]
 
     def _advance(self, window: _Window, plain: memoryview | None) -> None:
         """Feed plain bytes, or the end of them, to all, and keep those whose output fits."""
         kept = []
-        for runner in self._runners:
-            part = runner.new(runner.encoder.write(plain) if plain is not None else runner.encoder.finish())
-            if window.holds(runner.offset, part):
-                runner.offset += len(part)
-                kept.append(runner)
-        self._runners = kept
+        for candidate in self._candidates:
+            part = candidate.new(candidate.encoder.write(plain) if plain is not None else candidate.encoder.finish())
+            if window.holds(candidate.offset, part):
+                candidate.offset += len(part)
+                kept.append(candidate)
+        self._candidates = kept
         if kept:
-            window.forget(min(runner.offset for runner in kept))
+            window.forget(min(candidate.offset for candidate in kept))
 
 
 class _Window:
-    """The stretch of a stream that some runner has not reached yet."""
+    """The part of a stream that some candidate has not reached yet."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -180,18 +180,18 @@ class _Window:
         self._begin = 0
 
     def holds(self, offset: int, part: bytes) -> bool:
-        """Tell whether the stream has these bytes there."""
+        """Report whether the stream has these bytes there."""
         begin = offset - self._begin
         self._fill(begin + len(part))
         return self._held[begin : begin + len(part)] == part
 
     def ends_at(self, offset: int) -> bool:
-        """Tell whether the stream ends there."""
+        """Report whether the stream ends there."""
         self._fill(offset - self._begin + 1)
         return len(self._held) == offset - self._begin
 
     def forget(self, before: int) -> None:
-        """Let go of what nobody will ask for again."""
+        """Drop what no candidate needs any more."""
         del self._held[: before - self._begin]
         self._begin = before
 

@@ -9,64 +9,64 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from convert._native import FAMILY_GO126, FAMILY_GO127, Batch, ParallelEncoder
-from convert.codec.compression import FEW_WORKERS
-from convert.codec.workers import Crew, Part, Slab, Task
+from convert.codec.compression import LOW_WORKER_COUNT
+from convert.codec.workers import InputBuffer, Part, Task, Workers
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 # Levels up to which blocks are cut from the input; above, from the tokens.
 _LAST_CUTTING_INPUT: Final = {FAMILY_GO126: 1, FAMILY_GO127: 6}
-# Input in flight, over all segments of a stream. What is made of it (tokens, tables, output) needs
-# up to six times as much; with the interpreter's 14 MB all is to stay below 64 MB. Few workers
-# guess at a part of it only, and begin the more rarely the more there is.
+# Input in flight, over all segments of a stream. Tokens, tables and output need up to six times
+# as much; with the interpreter's 14 MB the total stays below 64 MB. Few workers speculate on a
+# part of it only, and a larger window means fewer cold starts.
 _IN_FLIGHT_BLOCKS: Final = 5 << 20
 _IN_FLIGHT_TOKENS: Final = 4 << 20
 _IN_FLIGHT_FEW_1: Final = 7 << 20  # level 1: its tables are small
 _IN_FLIGHT_FEW_BLOCKS: Final = 6 << 20
 _FEW_SEGMENT: Final = 640 << 10
 _FEW_BATCHES: Final = 2
-# Segments that lie in one piece of memory, so that the next need not be given what is before it.
-_SLAB_SEGMENTS: Final = 2
-# In order, so much is looked at together to see whether it compresses; and the first time.
+# Segments in one buffer: the next one has the bytes before it without a copy.
+_BUFFER_SEGMENTS: Final = 2
+# Input that is checked together, while working in order, for whether it compresses; and the first such check.
 _IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
-# So much must come out stored to go back to working in order, for which all is joined first.
+# Input that must come out stored before the stream goes back to working in order, for which all segments are joined.
 _NOISE: Final = 4 << 20
-# Segments ahead with which guessing begins.
-_AHEAD: Final = 3
-# Each worker's segments have memory of their own, and the more there are the shorter they are. Those of
-# levels 2 to 9 of go1.26 need little to warm up in and keep no snapshots.
+# Segments that lie ahead when speculation begins.
+_LEAD: Final = 3
+# More workers mean shorter segments, because the memory is shared out. Levels 2 to 9 of go1.26 need a
+# short warm-up and keep no snapshots.
 _MOST_WORKERS: Final = 8
 _MOST_WORKERS_GO126_TOKENS: Final = 12
-# Repairs at go1.27-1 are long and done by the caller: with more workers they would be all there
-# is to do (docs/encoders.md).
+# Repairs at go1.27-1 are long, and the calling thread does them: with more workers it would do
+# nothing else (docs/encoders.md).
 _MOST_WORKERS_GO127_1: Final = 4
 
 
-class _Made:
+class _JoinedSegment:
     """A joined segment whose batch is being planned or written, or waits for its turn."""
 
     def __init__(self, batch: Batch, part: Part) -> None:
         self.batch = batch
         self.part = part
-        self.task: Task | None = None  # to be done before anything else
+        self.task: Task | None = None  # must end before the next step
 
     def done(self) -> bool:
-        """Whether what was to be done is."""
+        """Whether the task has ended."""
         return self.task is None or self.task.done()
 
 
 class Parallel:
-    """The stream cut into segments that are joined in order, some of them worked on ahead.
+    """A stream cut into segments that are joined in order; some are encoded speculatively before that.
 
-    The calling thread is one of the workers. It goes through the stream from where it
-    stands; others code what it has parsed and, when there is too little of that, guess at
-    segments that lie ahead. What nobody has begun when it is needed the caller does itself.
+    The calling thread is one of the workers. It parses the stream in order; others encode
+    what it has parsed and, when there is too little of that, speculate on segments that lie
+    ahead. The caller itself does whatever has not begun when it is needed.
 
-    Encoders that cut the input into blocks skip over noise as fast as it can be copied,
-    and there is nothing to share out. They start in order, go on so while nothing
-    compresses, and come back to it when a segment did not.
+    Encoders that cut the input into blocks skip over noise as fast as it can be copied, so
+    parallel work gains nothing there. They start in order, stay so while nothing
+    compresses, and return to it when a segment did not compress.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Parallel:
         else:
             most_workers = _MOST_WORKERS if self._skips or family == FAMILY_GO127 else _MOST_WORKERS_GO126_TOKENS
         workers = min(workers, most_workers)
-        self._few = workers <= FEW_WORKERS
+        self._few = workers <= LOW_WORKER_COUNT
         if self._few:
             in_flight_blocks = _IN_FLIGHT_FEW_1 if level == 1 else _IN_FLIGHT_FEW_BLOCKS
             in_flight = in_flight_blocks if self._skips else _IN_FLIGHT_TOKENS
@@ -94,27 +94,27 @@ class Parallel:
             self._most_batches = self._most // 4
             self._full = max(1, in_flight // (self._most + 1) // self._unit) * self._unit
         self._encoder = ParallelEncoder(family, level)
-        self._crew = Crew(executor, workers - 1 if self._few else workers, few=self._few)
+        self._workers = Workers(executor, workers - 1 if self._few else workers, few=self._few)
         self._parts: deque[Part] = deque()
-        self._undecided: deque[_Made] = deque()
-        self._batches: deque[_Made] = deque()
-        self._spare: list[Slab] = []
-        # The next segment, behind what it wants before it, as far as it is there.
+        self._undecided: deque[_JoinedSegment] = deque()
+        self._batches: deque[_JoinedSegment] = deque()
+        self._spare: list[InputBuffer] = []
+        # The next segment as far as its input is there, behind the bytes before it that it needs.
         self._number = 0
         self._size = self._full
-        self._slab = Slab(0)
+        self._buffer = InputBuffer(0)
         self._begin = 0
         self._end = 0
         self._position = 0
-        # In order: so much, and what it gave, since it was last looked at.
+        # While in order: input and output since the last check.
         self._in_order = self._skips
         self._taken = 0
         self._given = 0
         self._enough = _PROBE
-        self._ebbing = False
+        self._draining = False
         self._noise = 0
         if not self._in_order:
-            self._slab = self._new_slab()
+            self._buffer = self._new_buffer()
 
     @property
     def repaired(self) -> int:
@@ -122,7 +122,7 @@ class Parallel:
         return self._encoder.repaired
 
     def write(self, data: memoryview) -> bytes:
-        """Take input, return the output that is settled."""
+        """Take input, return the output that is complete."""
         out: list[bytes] = []
         taken = 0
         while taken < len(data):
@@ -131,13 +131,13 @@ class Parallel:
         return b"".join(out)
 
     def room(self) -> memoryview | None:
-        """Return where the next input is wanted, for `filled`; None where it may lie anywhere, for `write`."""
+        """Return the memory for the next input, for `filled`; None if it may be anywhere, for `write`."""
         if self._in_order:
             return None
-        return self._slab.memory[self._end : self._begin + self._size + self._after]
+        return self._buffer.memory[self._end : self._begin + self._size + self._after]
 
     def filled(self, count: int) -> bytes:
-        """Take so many bytes that were put into the room; as `write`."""
+        """Take `count` bytes that were put into that memory; as `write`."""
         out: list[bytes] = []
         self._grow(count, out)
         return b"".join(out)
@@ -148,7 +148,7 @@ class Parallel:
             return self._encoder.finish()
         self._size = self._end - self._begin
         self._parts.append(self._next_part(last=True))
-        self._crew.end()
+        self._workers.end()
         out: list[bytes] = []
         while self._parts:
             self._join(out)
@@ -163,7 +163,7 @@ class Parallel:
         self._taken += len(part)
         self._given += len(out[-1])
         if self._taken >= self._enough:
-            # What is not settled yet, less than a unit, is counted with the next.
+            # The incomplete rest, less than a unit, is counted with the next check.
             settled = (self._taken - 1) // self._unit * self._unit
             if self._given < settled:
                 self._share_out()
@@ -178,41 +178,41 @@ class Parallel:
         held, before = self._encoder.hand_over()
         self._position += self._taken - (len(held) - before)
         self._in_order = False
-        self._slab = self._new_slab()
-        self._slab.memory[: len(held)] = held
+        self._buffer = self._new_buffer()
+        self._buffer.memory[: len(held)] = held
         self._begin, self._end = before, len(held)
 
     def _take_over(self, following: int, out: list[bytes]) -> None:
         self._append_all(out)
         begin = min(following, self._history)
-        self._encoder.take_over(self._slab.memory[following - begin : self._end], begin)
+        self._encoder.take_over(self._buffer.memory[following - begin : self._end], begin)
         self._in_order = True
-        self._ebbing = False
+        self._draining = False
         self._noise = 0
         self._spare.clear()
         self._taken = self._end - following
         self._given = 0
         self._enough = _IN_ORDER
 
-    # -- shared out ------------------------------------------------------------------
+    # -- in parallel -----------------------------------------------------------------
 
-    def _new_slab(self) -> Slab:
-        size = self._before + _SLAB_SEGMENTS * self._full + self._after
-        return self._spare.pop() if self._spare else Slab(size)
+    def _new_buffer(self) -> InputBuffer:
+        size = self._before + _BUFFER_SEGMENTS * self._full + self._after
+        return self._spare.pop() if self._spare else InputBuffer(size)
 
     def _next_part(self, *, last: bool) -> Part:
-        segment = self._encoder.segment(self._slab.memory[: self._end], self._begin, self._size, self._position, last)
-        part = Part(self._number, segment, self._size, self._slab)
+        segment = self._encoder.segment(self._buffer.memory[: self._end], self._begin, self._size, self._position, last)
+        part = Part(self._number, segment, self._size, self._buffer)
         self._position += self._size
         self._number += 1
         return part
 
     def _fill(self, data: memoryview, out: list[bytes]) -> int:
-        # All but the last segment need what follows them; until more than that is
-        # there, this may be the last one.
+        # Every segment but the last needs the bytes that follow it; until more than those
+        # are there, this may be the last one.
         full = self._begin + self._size + self._after
         part = min(len(data), full - self._end)
-        self._slab.memory[self._end : self._end + part] = data[:part]
+        self._buffer.memory[self._end : self._end + part] = data[:part]
         self._grow(part, out)
         return part
 
@@ -222,52 +222,52 @@ class Parallel:
             self._hand_out(out)
 
     def _hand_out(self, out: list[bytes]) -> None:
-        """Make a segment, have others guess at it if they have nothing better to do, and join the oldest."""
-        # What was worked on in order before is not all there any more.
+        """Create a segment, let idle workers speculate on it, and join the oldest one."""
+        # Bytes that were encoded in order before may be gone.
         known = self._begin >= min(self._position, self._before)
         part = self._next_part(last=False)
-        if known and not self._ebbing:
-            self._crew.guess(part, self._parts[-1] if self._parts else None)
+        if known and not self._draining:
+            self._workers.speculate(part, self._parts[-1] if self._parts else None)
         self._parts.append(part)
-        if self._ebbing:
-            # Before going on in order: two for one, so that little comes out at a time.
+        if self._draining:
+            # Before working in order again: join two for each new one, so that little output comes at a time.
             for _ in range(min(2, len(self._parts))):
                 self._join(out)
         else:
-            if len(self._parts) > _AHEAD:
-                self._crew.ready()
-            # With few, the caller begins before all is there that may be.
-            most = min(self._most, _AHEAD + self._number // 2) if self._few else self._most
+            if len(self._parts) > _LEAD:
+                self._workers.ready()
+            # With few workers, the caller begins before the window is full.
+            most = min(self._most, _LEAD + self._number // 2) if self._few else self._most
             while len(self._parts) > most:
                 self._join(out)
         following = self._begin + self._size
-        if self._ebbing and not self._parts:
+        if self._draining and not self._parts:
             self._take_over(following, out)
         else:
             self._begin_next(following)
 
     def _begin_next(self, following: int) -> None:
-        """Go on behind the segment in the slab, with as much of what was before as is wanted."""
-        if following + self._full + self._after <= len(self._slab.memory):
+        """Begin the next segment behind this one, with as many bytes before it as it needs."""
+        if following + self._full + self._after <= len(self._buffer.memory):
             self._begin = following
             return
-        old, self._slab = self._slab, self._new_slab()
+        old, self._buffer = self._buffer, self._new_buffer()
         begin = min(following, self._before)
         end = begin + self._end - following
-        self._slab.memory[:end] = old.memory[following - begin : self._end]
+        self._buffer.memory[:end] = old.memory[following - begin : self._end]
         self._begin, self._end = begin, end
         if not old.parts:
             self._spare.append(old)
 
     def _join(self, out: list[bytes]) -> None:
         part = self._parts.popleft()
-        if self._crew.reach(part):
-            assert part.guess is not None
-            self._crew.wait(part.guess)
-        made = _Made(self._encoder.join(part.segment), part)
+        if self._workers.reach(part):
+            assert part.speculation is not None
+            self._workers.wait(part.speculation)
+        made = _JoinedSegment(self._encoder.join(part.segment), part)
         self._undecided.append(made)
         if not made.batch.planned:
-            made.task = self._crew.code(made.batch.plan)
+            made.task = self._workers.encode(made.batch.plan)
         self._decide()
         while self._batches and self._batches[0].done():
             self._append(out)
@@ -280,12 +280,12 @@ class Parallel:
             made = self._undecided.popleft()
             self._wait(made)
             self._encoder.decide(made.batch)
-            made.task = self._crew.code(made.batch.run)
+            made.task = self._workers.encode(made.batch.run)
             self._batches.append(made)
 
-    def _wait(self, made: _Made) -> None:
+    def _wait(self, made: _JoinedSegment) -> None:
         if made.task is not None:
-            self._crew.wait(made.task)
+            self._workers.wait(made.task)
 
     def _append_all(self, out: list[bytes]) -> None:
         while self._undecided or self._batches:
@@ -301,8 +301,8 @@ class Parallel:
         if self._skips:
             self._noise = self._noise + made.part.size if len(out[-1]) >= made.part.size else 0
             if self._noise >= _NOISE:
-                self._ebbing = True
-        slab = made.part.slab
-        slab.parts -= 1
-        if not slab.parts and slab is not self._slab:
-            self._spare.append(slab)
+                self._draining = True
+        buffer = made.part.buffer
+        buffer.parts -= 1
+        if not buffer.parts and buffer is not self._buffer:
+            self._spare.append(buffer)

@@ -1,4 +1,4 @@
-"""Reading ahead: unpacking runs in a thread of its own, so that hashing keeps another core."""
+"""Read a stream in a thread of its own, so that unpacking and hashing use one core each."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Chunks between the two threads: enough that neither waits for every single one of the other.
+#: Chunks in the queue between the two threads, so that neither waits for each single chunk.
 _DEPTH: Final = 3
 
 
 def read_ahead(stream: BinaryIO) -> BinaryIO:
-    """Return the bytes of `stream`, which is read in a thread and closed with the result.
+    """Return the bytes of `stream`, which is read in another thread and closed with the result.
 
     At most four chunks are held. What reading raises is raised at its place in
     the stream; the thread ends with the stream or when the result is closed.
     """
-    chunks: Iterator[bytes] = _Ahead(stream)
+    chunks: Iterator[bytes] = _ReaderThread(stream)
     return cast("BinaryIO", ChunkStream(chunks, close=stream.close))
 
 
-class _Ahead:
+class _ReaderThread:
     """An iterator over chunks that another thread reads."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -34,7 +34,7 @@ class _Ahead:
         self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_DEPTH)
         self._stop = threading.Event()
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -44,7 +44,7 @@ class _Ahead:
                 self._chunks.put(chunk)
                 if not chunk:
                     return
-        except BaseException as error:  # noqa: BLE001 - raised where the reader stands
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that reads the chunks
             self._chunks.put(error)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -63,7 +63,7 @@ class _Ahead:
         return chunk
 
     def close(self) -> None:
-        """Have the thread end, so that nobody reads the stream when it is closed."""
+        """End the thread, so that the stream is not read while it is closed."""
         self._ended = True
         self._stop.set()
         while self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""Who works on a stream that is shared out: tasks, and threads of an executor that come to do them."""
+"""Workers for one parallel stream: its tasks, and the threads of an executor that run them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from convert._native import Segment
 
-#: Tasks that a thread of the executor does before others that wait for it get their turn.
+#: Tasks that a thread of the executor runs before other streams that wait for it get their turn.
 _TASKS_A_CALL: Final = 4
 
 
 class Task:
-    """Something to be done once, by whoever comes first."""
+    """Work that is done once, by the first thread that takes it."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work: Callable[[], None] | None = work
@@ -28,168 +28,166 @@ class Task:
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Do it; what goes wrong is kept for who waits."""
+        """Do the work; an error is kept for `wait`."""
         assert self._work is not None
         try:
             self._work()
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the task raises it
+        except BaseException as error:  # noqa: BLE001 - `wait` raises it
             self._error = error
-        # Who holds the task from now on does not hold what it worked on.
+        # The task may be held for long; its input is freed now.
         self._work = None
         self._done = True
         self._until_done.release()
 
     def done(self) -> bool:
-        """Whether it has been done, or has failed."""
+        """Whether the work was done, or has failed."""
         return self._done
 
     def failed(self) -> bool:
-        """Whether it has failed."""
+        """Whether the work has failed."""
         return self._error is not None
 
     def wait(self) -> None:
-        """Return when somebody has done it; raise what it raised."""
+        """Wait until the work is done; raise what it raised."""
         with self._until_done:
             pass
         if self._error is not None:
             raise self._error
 
 
-class Slab:
-    """Input of some segments, one behind the other, and what is wanted around them."""
+class InputBuffer:
+    """Input of some consecutive segments, and the bytes around them that encoding needs."""
 
     def __init__(self, size: int) -> None:
         self.memory = memoryview(bytearray(size))
-        self.parts = 0  # of it that are in flight
+        self.parts = 0  # segments of it that are in flight
 
 
 class Part:
     """A segment in flight."""
 
-    def __init__(self, number: int, segment: Segment, size: int, slab: Slab) -> None:
+    def __init__(self, number: int, segment: Segment, size: int, buffer: InputBuffer) -> None:
         self.number = number
         self.segment = segment
         self.size = size
-        self.slab = slab
-        slab.parts += 1
-        self.guess: Task | None = None
+        self.buffer = buffer
+        buffer.parts += 1
+        self.speculation: Task | None = None
         self._previous: Part | None = None
 
-    def may_be_guessed(self, previous: Part | None) -> None:
-        """Let a helper guess at it, until the stream reaches it."""
-        self.guess = Task(self._run)
+    def allow_speculation(self, previous: Part | None) -> None:
+        """Let a helper encode it speculatively until the stream reaches it."""
+        self.speculation = Task(self._run)
         self._previous = previous
 
-    def will_not_be_guessed(self) -> None:
-        """Say that the stream came first."""
-        self.guess = self._previous = None
+    def drop_speculation(self) -> None:
+        """Drop the speculative task: the stream came first."""
+        self.speculation = self._previous = None
 
-    def follows_a_guess(self) -> bool:
-        """Whether the one before has been guessed at: to go on from there is quicker, and more often right."""
-        guess = self._previous.guess if self._previous is not None else None
+    def follows_speculation(self) -> bool:
+        """Whether the segment before it was encoded speculatively: continuing there is faster and more often right."""
+        guess = self._previous.speculation if self._previous is not None else None
         return guess is not None and guess.done() and not guess.failed()
 
     def _run(self) -> None:
-        # What has run is kept by nobody but the stream.
-        previous = self._previous if self.follows_a_guess() else None
+        # Only the stream keeps what has run.
+        previous = self._previous if self.follows_speculation() else None
         self._previous = None
         self.segment.run(previous.segment if previous is not None else None)
 
 
-class Crew:
-    """Hands tasks to threads of an executor, or back to the stream that made them.
+class Workers:
+    """Hands tasks to threads of an executor, or back to the stream that created them.
 
-    The executor is asked for help, not given a task: a thread that comes takes what is best
-    done next of what nobody has begun. So the stream can do itself what would come too
-    late, and a full executor keeps nothing of it but a few calls, which do nothing when the
-    stream is gone.
+    A thread of the executor is not given a task but takes the best one that has not begun
+    when it arrives. So the stream itself can do what would come too late, and a busy
+    executor holds only a few calls, which do nothing when the stream is gone.
     """
 
     def __init__(self, executor: Executor, helpers: int, *, few: bool) -> None:
         self._executor = executor
         self._few = few
         self._lock = threading.Lock()
-        self._coding: deque[Task] = deque()  # what there is to do of codings
+        self._encoding: deque[Task] = deque()  # tasks of segments that are joined
         self._parts: deque[Part] = deque()
         self._reached = 0
-        self._furthest: Part | None = None  # that somebody has begun to guess at
+        self._furthest: Part | None = None  # for which speculation has begun
         self._ready = False
         self._ending = False
         self._free = helpers  # that may still be asked for
 
-    def code(self, work: Callable[[], None]) -> Task:
-        """Have a part of a coding done, before any guess."""
+    def encode(self, work: Callable[[], None]) -> Task:
+        """Have a task of a joined segment done, before any speculation."""
         task = Task(work)
         with self._lock:
-            self._coding.append(task)
+            self._encoding.append(task)
         self._ask()
         return task
 
-    def guess(self, part: Part, previous: Part | None) -> None:
-        """Have a part guessed at, which lies behind `previous`, if the stream does not come first."""
+    def speculate(self, part: Part, previous: Part | None) -> None:
+        """Have a segment that follows `previous` encoded speculatively, if the stream does not reach it first."""
         with self._lock:
-            part.may_be_guessed(previous)
+            part.allow_speculation(previous)
             self._parts.append(part)
         self._ask()
 
     def reach(self, part: Part) -> bool:
-        """Say that the stream has come to the part; return whether somebody guesses or has guessed at it."""
+        """Record that the stream has reached the segment; return whether it is or was encoded speculatively."""
         with self._lock:
             self._reached = part.number
             if part in self._parts:
                 self._parts.remove(part)
-                part.will_not_be_guessed()
-            return part.guess is not None
+                part.drop_speculation()
+            return part.speculation is not None
 
     def ready(self) -> None:
-        """Say that enough lies ahead to begin guessing."""
+        """Record that enough input is there to begin speculative encoding."""
         self._ready = True
 
     def end(self) -> None:
-        """Say that no more parts will come."""
+        """Record that no more segments will come."""
         self._ending = True
         self._ask()
 
     def wait(self, task: Task) -> None:
-        """Return when it is done, doing what of codings nobody has begun."""
-        while not task.done() and (other := self._next_of_coding()) is not None:
+        """Wait until a task is done; meanwhile do tasks of joined segments that have not begun."""
+        while not task.done() and (other := self._next_encoding()) is not None:
             other.run()
         task.wait()
 
-    def _next_of_coding(self) -> Task | None:
+    def _next_encoding(self) -> Task | None:
         with self._lock:
-            return self._coding.popleft() if self._coding else None
+            return self._encoding.popleft() if self._encoding else None
 
     def _next(self) -> Task | None:
-        if self._coding:
-            return self._coding.popleft()
+        if self._encoding:
+            return self._encoding.popleft()
         part = self._best_part()
         if part is None:
             return None
         self._parts.remove(part)
         if self._furthest is None or part.number > self._furthest.number:
             self._furthest = part
-        return part.guess
+        return part.speculation
 
     def _best_part(self) -> Part | None:
-        """Return the oldest or, for few, what the stream will not have come to before it is done.
+        """Return the oldest segment or, with few workers, one that is done before the stream reaches it.
 
-        That is what follows a guess. To begin anew costs warming up and, where the guess is
-        wrong, repairs; it is done once the stream has come to the end of the last guesses, near
-        the end of what is known: they grow there, until the stream is where they begin.
-        What lies before them is for those who would be idle.
+        The best is one that follows a speculative segment. A new start costs a warm-up and, where
+        it is wrong, repairs; it happens once the stream has reached the end of the last speculative
+        segments, near the end of the input so far. Segments before them are for idle workers.
         """
         if not self._few:
             return self._parts[0] if self._parts else None
         ahead = [part for part in self._parts if part.number > self._reached + 1]
         for part in ahead:
-            if part.follows_a_guess():
+            if part.follows_speculation():
                 return part
         furthest = self._furthest
         if furthest is not None and furthest.number > self._reached:
-            assert furthest.guess is not None
+            assert furthest.speculation is not None
             before = [part for part in ahead if part.number < furthest.number]
-            idle = self._ending or not furthest.guess.done()
+            idle = self._ending or not furthest.speculation.done()
             return before[len(before) // 2] if before and idle else None
         if not ahead or not (self._ready or self._ending):
             return None
@@ -197,18 +195,18 @@ class Crew:
 
     def _ask(self) -> None:
         with self._lock:
-            if self._free == 0 or not (self._coding or self._best_part()):
+            if self._free == 0 or not (self._encoding or self._best_part()):
                 return
             self._free -= 1
         try:
             self._executor.submit(_help, weakref.ref(self))
         except RuntimeError:
-            # It is shut down: there will be no more help, and none is needed.
+            # The executor is shut down, and no help is needed any more.
             with self._lock:
                 self._free = 0
 
     def help(self) -> None:
-        """Do a few tasks, and no more: other streams that use the executor get their turn."""
+        """Run a few tasks and no more, so that other streams that use the executor get their turn."""
         for _ in range(_TASKS_A_CALL):
             with self._lock:
                 task = self._next()
@@ -220,7 +218,7 @@ class Crew:
         self._ask()
 
 
-def _help(asking: weakref.ref[Crew]) -> None:
-    crew = asking()
-    if crew is not None:
-        crew.help()
+def _help(asking: weakref.ref[Workers]) -> None:
+    workers = asking()
+    if workers is not None:
+        workers.help()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.codec import decompress
-from convert.codec.compression import FEW_WORKERS, Compression
+from convert.codec.compression import LOW_WORKER_COUNT, Compression
 from convert.codec.readahead import read_ahead
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
@@ -326,7 +326,7 @@ class LayerTranscoder:
         reads to where the encoder wants its input.
         """
         plain = PlainContent(layer, self._context).open()
-        apart = self._jobs > FEW_WORKERS and _size(layer) >= SPLIT_SIZE and not self._side_by_side
+        apart = self._jobs > LOW_WORKER_COUNT and _size(layer) >= SPLIT_SIZE and not self._side_by_side
         return read_ahead(plain) if apart else plain
 
     def _held_by_target(self, layer: Layer, digest: Digest, size: int, blob: Blob) -> _Result:

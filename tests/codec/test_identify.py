@@ -1,4 +1,4 @@
-"""Where a compressed stream came from: every maker is told from the others."""
+"""Where a compressed stream came from: every spec is told from the others."""
 
 import gzip
 import hashlib
@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from convert.codec.encoders import makers
+from convert.codec.encoders import encoder_specs
 from convert.codec.identify import header_size, recognise
 
 WORDS = [hashlib.sha256(bytes([number])).hexdigest()[: 2 + number % 9].encode() for number in range(200)]
@@ -17,25 +17,25 @@ def origin(stream):
     return recognise(lambda: io.BytesIO(stream))
 
 
-def made_by(maker):
-    encoder = maker.encoder()
+def made_by(spec):
+    encoder = spec.encoder()
     return encoder.write(DATA) + encoder.finish()
 
 
-@pytest.mark.parametrize("maker", makers("gzip"), ids=lambda maker: maker.name)
-def test_each_maker_of_gzip_is_told_from_the_others(maker):
+@pytest.mark.parametrize("spec", encoder_specs("gzip"), ids=lambda spec: spec.name)
+def test_each_maker_of_gzip_is_told_from_the_others(spec):
     """Levels that make the same of this input are all named, and of other encoders none."""
-    found = origin(made_by(maker))
+    found = origin(made_by(spec))
     named = {found.name, *found.also}
-    assert maker.name in named
-    assert {name.partition("-")[0] for name in named} == {maker.name.partition("-")[0]}
+    assert spec.name in named
+    assert {name.partition("-")[0] for name in named} == {spec.name.partition("-")[0]}
     assert len(named) <= 4
 
 
 @pytest.mark.parametrize("name", ["zstd-1", "zstd-3", "zstd-9"])
 def test_zstd_levels_are_told(name):
-    maker = next(maker for maker in makers("zstd") if maker.name == name)
-    assert origin(made_by(maker)).name == name
+    spec = next(spec for spec in encoder_specs("zstd") if spec.name == name)
+    assert origin(made_by(spec)).name == name
 
 
 def test_python_is_recognised_with_name_and_time_in_the_header():

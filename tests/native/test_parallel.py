@@ -351,7 +351,7 @@ def test_an_interrupted_stream_accepts_no_more_calls(monkeypatch: pytest.MonkeyP
     data = recipes.make([["code", 1, 9000000]])
     encoder.write(data[:2000000])
     with monkeypatch.context() as patch:
-        patch.setattr(parallel, "Slab", Full)
+        patch.setattr(parallel, "InputBuffer", Full)
         with pytest.raises(MemoryError):
             encoder.write(data[2000000:])
     for call in (encoder.finish, lambda: encoder.write(data)):

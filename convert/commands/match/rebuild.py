@@ -43,7 +43,7 @@ from convert.writer.registry import target, targets_with_manifests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from convert.codec.encoders import Header, Maker
+    from convert.codec.encoders import EncoderSpec, Header
     from convert.model.blob import Content
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
@@ -315,23 +315,23 @@ def _guessed(
         return False
     if not matcher.may_guess(len(image.layers)):
         return False
-    every = encoders.makers(Compression.GZIP)
+    every = encoders.encoder_specs(Compression.GZIP)
     for group in (every[:4], every[4:10], every[10:]):
         tables = [matcher.describe(layer, group) for layer in image.layers]
-        for maker in group:
-            for header in maker.headers:
-                described = [table[maker.name, header] for table in tables]
+        for spec in group:
+            for header in spec.headers:
+                described = [table[spec.name, header] for table in tables]
                 for raw in _ways(image.config, described):
                     if Digest.of(raw) in fitting:
                         outcome.image = image
                         outcome.manifest = manifest = _parsed(reading, raw)
-                        outcome.layers = _all_by(image, manifest, maker, header)
+                        outcome.layers = _all_by(image, manifest, spec, header)
                         return True
     return False
 
 
-def _all_by(image: Image, manifest: Manifest, maker: Maker, header: Header) -> list[LayerMatch]:
-    found = Found(maker.name, header.by, maker, header)
+def _all_by(image: Image, manifest: Manifest, spec: EncoderSpec, header: Header) -> list[LayerMatch]:
+    found = Found(spec.name, header.by, spec, header)
     return [LayerMatch(layer, wanted, found, 1) for layer, wanted in zip(image.layers, manifest.layers, strict=True)]
 
 

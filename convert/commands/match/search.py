@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.codec.compression import Encoder
-    from convert.codec.encoders import Header, Maker
+    from convert.codec.encoders import EncoderSpec, Header
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.layer.staging import Staging
@@ -60,13 +60,13 @@ class Found:
     """How a layer's listed bytes come about.
 
     `how` is a profile, `gzip-N` (GNU gzip), `zlib-N`, or one of the names above;
-    `by` says who writes such bytes; `maker` and `header` make them again, None where
+    `by` says who writes such bytes; `spec` and `header` re-create them, None where
     they lie in the source as they are.
     """
 
     how: str
     by: str = ""
-    maker: Maker | None = None
+    spec: EncoderSpec | None = None
     header: Header | None = None
 
 
@@ -88,10 +88,10 @@ class LayerMatch:
 class _Try:
     """An encoder at work on a layer, with a digest for each header that its body is found behind."""
 
-    def __init__(self, maker: Maker, encoder: Encoder, algorithm: str) -> None:
-        self.maker = maker
-        self.headers: Sequence[Header | None] = maker.headers or (None,)
-        raw = [header.raw for header in maker.headers]
+    def __init__(self, spec: EncoderSpec, encoder: Encoder, algorithm: str) -> None:
+        self.spec = spec
+        self.headers: Sequence[Header | None] = spec.headers or (None,)
+        raw = [header.raw for header in spec.headers]
         self.sink = EncodeSink(encoder, algorithm=algorithm, headers=raw, skip=_GZIP_HEADER if raw else 0)
 
     def digests(self) -> Iterator[tuple[Header | None, Digest]]:
@@ -200,15 +200,15 @@ class Matcher:
 
     # -- which encoders, in which order -----------------------------------------------
 
-    def _candidates(self, layer: Layer, wanted: Descriptor) -> list[Maker]:
-        known = {maker.name: maker for maker in encoders.makers(_compression(wanted))}
+    def _candidates(self, layer: Layer, wanted: Descriptor) -> list[EncoderSpec]:
+        known = {spec.name: spec for spec in encoders.encoder_specs(_compression(wanted))}
         order = list(known.values())
         sample = self._sample(layer, wanted)
         if sample is not None:
             data, ratio = sample
             order = self._by_ratio(order, data, ratio)
         first = [known[name] for name in self._fitted if name in known]
-        return [*first, *(maker for maker in order if maker.name not in self._fitted)]
+        return [*first, *(spec for spec in order if spec.name not in self._fitted)]
 
     def _sample(self, layer: Layer, wanted: Descriptor) -> tuple[bytes, float] | None:
         """Return pieces from all over a large plain layer, and the ratio to look for."""
@@ -220,13 +220,13 @@ class Matcher:
         pieces = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
         return b"".join(pieces), wanted.size / extent.size
 
-    def _by_ratio(self, order: list[Maker], data: bytes, ratio: float) -> list[Maker]:
-        def distance(maker: Maker) -> float:
-            encoder = maker.encoder()
+    def _by_ratio(self, order: list[EncoderSpec], data: bytes, ratio: float) -> list[EncoderSpec]:
+        def distance(spec: EncoderSpec) -> float:
+            encoder = spec.encoder()
             return abs((len(encoder.write(data)) + len(encoder.finish())) / len(data) - ratio)
 
-        distances = dict(zip((maker.name for maker in order), self._pool.map(distance, order), strict=True))
-        return sorted(order, key=lambda maker: distances[maker.name])
+        distances = dict(zip((spec.name for spec in order), self._pool.map(distance, order), strict=True))
+        return sorted(order, key=lambda spec: distances[spec.name])
 
     # -- one reading -------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Matcher:
         self,
         layer: Layer,
         wanted: Mapping[_Listed, Descriptor],
-        group: Sequence[Maker],
+        group: Sequence[EncoderSpec],
         near: dict[_Listed, list[str]],
     ) -> dict[_Listed, Found]:
         """Run several encoders over a layer; those whose output grows too large drop out.
@@ -246,7 +246,7 @@ class Matcher:
         algorithm = next(iter(wanted))[0].algorithm
         largest = max(descriptor.size for descriptor in wanted.values())
         codec = self._pool.codec if alone else None
-        tries = [_Try(maker, maker.encoder(codec, self._pool.jobs), algorithm) for maker in group]
+        tries = [_Try(spec, spec.encoder(codec, self._pool.jobs), algorithm) for spec in group]
 
         def take(chunk: memoryview) -> None:
             live = [one for one in tries if one.sink.size <= largest]
@@ -263,11 +263,11 @@ class Matcher:
             for header, digest in digests:
                 hit = (digest, one.sink.size)
                 if hit in wanted and hit not in found:
-                    by = header.by if header is not None else one.maker.made_by
-                    found[hit] = Found(one.maker.name, by, one.maker, header)
+                    by = header.by if header is not None else one.spec.made_by
+                    found[hit] = Found(one.spec.name, by, one.spec, header)
             for key in wanted:
                 if key[1] == one.sink.size and key not in found:
-                    near.setdefault(key, []).append(one.maker.name)
+                    near.setdefault(key, []).append(one.spec.name)
         return found
 
     # -- making again ------------------------------------------------------------------
@@ -285,10 +285,8 @@ class Matcher:
             return Layer(layer.diff_id, None, wanted), None
         if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
             return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._context)
-        maker = found.maker
-        encoder = (
-            maker.encoder(self._pool.codec, self._pool.jobs) if maker is not None else profile.get("none").encoder()
-        )
+        spec = found.spec
+        encoder = spec.encoder(self._pool.codec, self._pool.jobs) if spec is not None else profile.get("none").encoder()
         headers = [found.header.raw] if found.header is not None else []
         with staged_blob(staging) as out:
             sink = EncodeSink(
@@ -313,9 +311,9 @@ class Matcher:
         self._vain += count
         return self._vain <= max(MAX_UNKNOWN_LAYERS, count)
 
-    def describe(self, layer: Layer, group: Sequence[Maker]) -> dict[tuple[str, Header | None], Descriptor]:
-        """Return what each maker makes of a layer, behind each header, by one reading."""
-        tries = [_Try(maker, maker.encoder(None, 1), "sha256") for maker in group]
+    def describe(self, layer: Layer, group: Sequence[EncoderSpec]) -> dict[tuple[str, Header | None], Descriptor]:
+        """Return what each encoder makes of a layer, behind each header, by one reading."""
+        tries = [_Try(spec, spec.encoder(None, 1), "sha256") for spec in group]
 
         def take(chunk: memoryview) -> None:
             self._pool.map(lambda one: one.sink.write(chunk), tries)
@@ -323,9 +321,9 @@ class Matcher:
         LayerPass(layer, self._context).run(take, self._count)
         described = {}
         for one in tries:
-            media_type = mediatype.layer_type(one.maker.compression, docker=False)
+            media_type = mediatype.layer_type(one.spec.compression, docker=False)
             for header, digest in one.digests():
-                described[one.maker.name, header] = Descriptor(media_type, digest, one.sink.size)
+                described[one.spec.name, header] = Descriptor(media_type, digest, one.sink.size)
         return described
 
 
@@ -337,7 +335,7 @@ def _compression(wanted: Descriptor) -> Compression:
     return mediatype.layer_compression(wanted.media_type) or Compression.GZIP
 
 
-def _groups(candidates: Sequence[Maker], fitted: int) -> Iterator[Sequence[Maker]]:
+def _groups(candidates: Sequence[EncoderSpec], fitted: int) -> Iterator[Sequence[EncoderSpec]]:
     """Cut candidates into readings: one alone if it fitted before, a few, then many."""
     at = 0
     for size in (1 if fitted else 4, 4):
