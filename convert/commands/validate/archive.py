@@ -9,10 +9,10 @@ from convert.archive.transport import path_of
 from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
-from convert.commands.validate.documents import Checked
 from convert.commands.validate.layout import check_layout
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
+from convert.reader.checked_documents import Checked
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.findings import Findings, Severity, Verdict

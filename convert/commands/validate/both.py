@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.commands.validate.docker import Item
-    from convert.commands.validate.documents import Checked
     from convert.commands.validate.layout import LayoutImage, Top
     from convert.model.digest import Digest
     from convert.model.reference import Reference
+    from convert.reader.checked_documents import Checked
 
 
 def check_both(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:

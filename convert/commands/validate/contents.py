@@ -18,8 +18,8 @@ from convert.reader.findings import Severity, refused, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.commands.validate.documents import Checked
     from convert.model.blob import Blob
+    from convert.reader.checked_documents import Checked
 
 
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")

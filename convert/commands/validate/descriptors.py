@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from convert.commands.validate.contents import Contents
-    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
+    from convert.reader.checked_documents import Checked, View
 
 BLOBS: Final = "blobs"
 #: image-spec manifest.md, "Guidance for an Empty Descriptor".

@@ -19,9 +19,9 @@ from convert.reader.findings import Severity, shown
 
 if TYPE_CHECKING:
     from convert.commands.validate.contents import Contents
-    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
     from convert.model.config import Config
+    from convert.reader.checked_documents import Checked, View
 
 MEMBER: Final = "manifest.json"
 _NAMED_BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?\Z")

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from convert.commands.validate.contents import Contents
-    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.reference import Reference
+    from convert.reader.checked_documents import Checked, View
 
 MEMBER: Final = "index.json"
 #: Media type -> schema of such a manifest or index.

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from convert.commands.validate.contents import Contents
     from convert.commands.validate.docker import Item
-    from convert.commands.validate.documents import Checked, View
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
+    from convert.reader.checked_documents import Checked, View
     from convert.reader.findings import Findings
 
 REPOSITORIES: Final = "repositories"
