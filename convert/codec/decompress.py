@@ -1,8 +1,8 @@
-"""Compressed streams: recognise them by content, read the plain bytes out.
+"""Recognise compressed streams by their content, and decompress them.
 
-Everything runs in this process (an external program was the hole of
-CVE-2014-9357) and in constant memory whatever the ratio. Libraries are imported
-where they are used, because `imgconv id` on a plain archive needs none.
+Decompression runs in this process, because external programs were the cause of CVE-2014-9357,
+and in constant memory at any ratio. Libraries are imported where they are used, because
+`imgconv id` on an uncompressed archive needs none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: Bytes that `sniff` wants to see.
+#: Number of bytes that `sniff` needs.
 SNIFF_SIZE: Final = 8
 
 _MAGICS: Final = (
@@ -41,8 +41,8 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 def sniff(head: bytes) -> Compression:
     """Return the compression of a stream, from its first bytes.
 
-    The magics are those by which Docker tells layers apart; a zstd stream may
-    begin with a skippable frame (RFC 8878, 3.1.2).
+    Docker detects compressed layers by the same magics. A zstd stream may begin with a skippable
+    frame (RFC 8878, 3.1.2).
     """
     for magic, name in _MAGICS:
         if head.startswith(magic):
@@ -53,21 +53,21 @@ def sniff(head: bytes) -> Compression:
 
 
 class Openable(Protocol):
-    """What `size_hint` looks at: a blob."""
+    """A blob, as `size_hint` needs it."""
 
     @property
     def size(self) -> int | None:
-        """Bytes in it, or None if only reading tells."""
+        """Size in bytes, or None if it is not known before reading."""
 
     def open(self) -> BinaryIO:
-        """Start reading at the first byte."""
+        """Return a stream that begins at the first byte."""
 
 
 def size_hint(blob: Openable, compression: Compression) -> int | None:
-    """Guess the plain size of a compressed blob from its ends; None if unknown.
+    """Estimate the uncompressed size of a blob from its first or last bytes; None if unknown.
 
-    Only a hint: a gzip trailer counts modulo 4 GiB and covers the last member
-    alone (RFC 1952, 2.3.1), and a zstd frame need not be the only one.
+    The result is only a hint: a gzip trailer counts modulo 4 GiB and only the last member (RFC 1952,
+    2.3.1), and a zstd stream may have several frames.
     """
     if not compression:
         return blob.size
@@ -82,8 +82,8 @@ def size_hint(blob: Openable, compression: Compression) -> int | None:
 
 def _gzip_content_size(tail: bytes, stored_size: int) -> int | None:
     size = int.from_bytes(tail, "little")
-    # Deflate stores 64 KiB in 5 bytes more at worst. A smaller sum has wrapped, or
-    # is that of a last member only (eStargz ends with an empty one).
+    # DEFLATE adds at most 5 bytes per 64 KiB. A smaller size has wrapped, or counts only the last
+    # member (eStargz ends with an empty one).
     least = stored_size - stored_size // 1000 - 1024
     return size if len(tail) == 4 and size >= least else None
 
@@ -91,20 +91,19 @@ def _gzip_content_size(tail: bytes, stored_size: int) -> int | None:
 def decompress(
     stream: BinaryIO, compression: Compression, *, where: str, most_memory: int = MAX_DECODER_MEMORY, wait: bool = True
 ) -> BinaryIO:
-    """Return a stream of the plain bytes of `stream`, which it closes with itself.
+    """Return a stream of the uncompressed bytes of `stream`; closing it closes `stream`.
 
-    `compression` is what `sniff` said; with "" the stream comes back as it is.
-    `where` names it in errors. To a reader that stops early nothing is promised
-    about the rest; reading to the end checks every checksum the format has.
+    `compression` is the result of `sniff`; with `NONE` the stream itself is returned. `where`
+    identifies the stream in errors. Reading to the end checks every checksum of the format;
+    a reader that stops early gets unchecked bytes.
 
-    `most_memory` is what its window or dictionary may take, in bytes. All streams
-    of this process share `DECODING_MEMORY`: one waits until the others leave
-    enough for it, unless `wait` is false.
+    `most_memory` limits the window or dictionary, in bytes. All streams of this process share
+    `DECODING_MEMORY`: a stream waits until enough of it is free, unless `wait` is false.
 
     Raises:
-        TruncatedError: while reading: the stream ends in the midst of a frame.
+        TruncatedError: while reading: the stream ends within a frame or member.
         FormatError: while reading: the stream is damaged.
-        UnsupportedError: while reading: it wants more memory than is allowed.
+        UnsupportedError: while reading: the stream needs more memory than is allowed.
     """
     if not compression:
         return stream
@@ -113,15 +112,15 @@ def decompress(
 
 
 def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
-    """Yield what `stream` gives, in pieces of at most `size` bytes."""
+    """Yield the bytes of `stream` in chunks of at most `size` bytes."""
     while chunk := stream.read(size):
         yield chunk
 
 
 def read_into(stream: BinaryIO, buffer: Buffer) -> int:
-    """Fill `buffer` with one read of a binary stream; 0 at its end.
+    """Fill `buffer` with one read of a binary stream; return 0 at its end.
 
-    `typing.BinaryIO` does not promise `readinto`, every stream of `io` has it.
+    `typing.BinaryIO` does not declare `readinto`, but every stream of `io` has it.
     """
     return cast("io.RawIOBase", stream).readinto(buffer) or 0
 
@@ -135,12 +134,11 @@ def plain_chunks(
     wait: bool = True,
     behind: Callable[[int], None] | None = None,
 ) -> Iterator[bytes]:
-    """Yield the plain bytes of a compressed stream, at most 1 MiB at a time.
+    """Yield the uncompressed bytes of a compressed stream, at most 1 MiB at a time.
 
-    `raw` is always consumed to its end, junk behind a gzip member included, so
-    that a caller who hashes it on the way sees every byte. `behind` is called
-    with the number of these bytes if there are any; the other formats have none
-    that are not damage. Memory and errors as `decompress`.
+    `raw` is always consumed to its end, including junk after a gzip stream, so that a caller that
+    hashes it sees every byte. `behind` is called with the size of this junk, if there is any; in
+    other formats junk is an error. For memory and errors see `decompress`.
     """
     if not compression:
         return iter(raw)
@@ -153,14 +151,14 @@ def plain_chunks(
 
 
 def _cancellable(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks, asking at each whether the run was cancelled: one of input may give a thousand."""
+    """Yield the chunks and check for cancellation at each: one input chunk may yield a thousand."""
     for chunk in chunks:
         cancel.check()
         yield chunk
 
 
 class Over(io.RawIOBase):
-    """A stream over another one, which it closes, and for subclasses to see what passes."""
+    """A stream that wraps another one, closes it, and lets subclasses count what is read."""
 
     def __init__(self, below: BinaryIO) -> None:
         """Read from `below`."""
@@ -168,7 +166,7 @@ class Over(io.RawIOBase):
         self._below = below
 
     def readable(self) -> bool:
-        """It reads."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
@@ -178,13 +176,13 @@ class Over(io.RawIOBase):
         return count
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return what one read gives, without a copy where the stream below makes none."""
+        """Return the result of one read of the stream below, without a copy."""
         data = self._below.read(-1 if size is None else size)
         self._took(len(data))
         return data
 
     def _took(self, count: int) -> None:
-        """See so many bytes pass."""
+        """Handle the number of bytes that were read; for subclasses."""
 
     def close(self) -> None:
         """Close the stream below too."""
@@ -216,7 +214,7 @@ class ChunkStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Fill `buffer` from the next chunk; fewer bytes than asked is normal."""
+        """Fill `buffer` from the next chunk, possibly with fewer bytes than it holds."""
         view = memoryview(buffer).cast("B")
         if not len(view) or not self._fill():
             return 0
@@ -226,7 +224,7 @@ class ChunkStream(io.RawIOBase):
         return len(part)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return up to `size` bytes, a whole chunk without copying it where it fits."""
+        """Return up to `size` bytes; a chunk that fits is not copied."""
         if size is None or size < 0:
             return self.readall()
         if not size or not self._fill():
@@ -237,14 +235,14 @@ class ChunkStream(io.RawIOBase):
         return bytes(part)
 
     def readall(self) -> bytes:
-        """Return all that is left."""
+        """Return all remaining bytes."""
         parts = [bytes(self._rest)]
         self._rest = memoryview(b"")
         parts.extend(self._chunks)
         return b"".join(parts)
 
     def close(self) -> None:
-        """Close the iterator and what lies below it."""
+        """Close the iterator and the stream below it."""
         if self.closed:
             return
         super().close()
@@ -262,21 +260,24 @@ def _at_once(_: int) -> contextlib.AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """What one stream may use, in bytes, and how it asks for it."""
+    """The memory limit of one stream, in bytes, and the function that acquires it."""
 
     most: int
     take: Callable[[int], contextlib.AbstractContextManager[None]]
 
 
 def _damaged(name: str, where: str, error: Exception) -> FormatError:
-    return FormatError(f"damaged {name} stream: {error}", member=where)
+    # isal's messages are "Error -6 Incorrect checksum found" and the like.
+    reason = str(error).removeprefix("Error ").lstrip("-0123456789 ")
+    reason = "checksum mismatch" if reason.startswith("Incorrect checksum") else reason
+    return FormatError(f"damaged {name} stream: {reason}", member=where)
 
 
 def _gunzip(raw: Iterator[bytes], where: str, behind: Callable[[int], None] | None = None) -> Iterator[bytes]:
-    """Yield the plain bytes of one or more gzip members (RFC 1952).
+    """Yield the uncompressed bytes of one or more gzip members (RFC 1952).
 
-    Zeros or junk behind a member end the stream without error, as `docker load`
-    has it (tape padding, signatures); two magic bytes begin another member.
+    Zeros or junk after a member (tape padding, signatures) end the stream without error, as in
+    `docker load`; the two magic bytes begin another member.
     """
     from isal import igzip_lib  # noqa: PLC0415 - only where used
 
@@ -297,7 +298,7 @@ def _gunzip(raw: Iterator[bytes], where: str, behind: Callable[[int], None] | No
 
 
 def _unxz(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
-    """Yield the plain bytes of .xz streams, with zero padding between and behind."""
+    """Yield the uncompressed bytes of .xz streams with zero padding between and after them."""
     import lzma  # noqa: PLC0415 - only where used
 
     feed = Feed(raw, "xz", where)
@@ -314,12 +315,12 @@ def _unxz(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
                 raise UnsupportedError(msg, member=where) from error
             raise _damaged("xz", where, error) from error
         if feed.skip_zeros() % 4:
-            msg = "damaged xz stream: padding is no multiple of 4 bytes"
+            msg = "damaged xz stream: padding is not a multiple of 4 bytes"
             raise FormatError(msg, member=where)
 
 
 def _bunzip2(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
-    """Yield the plain bytes of one or more bzip2 streams."""
+    """Yield the uncompressed bytes of one or more bzip2 streams."""
     import bz2  # noqa: PLC0415 - only where used
 
     feed = Feed(raw, "bzip2", where)
@@ -333,13 +334,13 @@ def _bunzip2(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
 
 
 def _unzstd(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
-    """Yield the plain bytes of zstd frames, skippable ones left out (RFC 8878)."""
+    """Yield the uncompressed bytes of zstd frames, without skippable ones (RFC 8878)."""
     import zstandard  # noqa: PLC0415 - only where used
 
     source = ZstdSource(raw, where)
     try:
         while source.open():
-            # A decoder for each larger window: what was granted for one frame does not hold for a later one.
+            # A new decoder for each larger window, because memory was acquired only for the earlier one.
             with memory.take(min(source.window, memory.most)):
                 decoder = zstandard.ZstdDecompressor(max_window_size=memory.most)
                 reader = decoder.stream_reader(cast("BinaryIO", source), read_size=FEED_SIZE, read_across_frames=True)
@@ -348,10 +349,10 @@ def _unzstd(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes
                 del reader, decoder
     except zstandard.ZstdError as error:
         if "too much memory" in str(error):
-            msg = f"the zstd window is over {memory.most // MIB} MiB"
+            msg = f"the zstd window is larger than {memory.most // MIB} MiB"
             raise UnsupportedError(msg, member=where) from error
         raise _damaged("zstd", where, error) from error
-    # The library takes the end of input for the end of the stream wherever it
-    # comes, so the frames were followed on their way in.
+    # The library reports no error for input that ends within a frame, so the source tracks the
+    # frames.
     if not source.complete:
         raise truncated("zstd", where)

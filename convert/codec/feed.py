@@ -1,4 +1,4 @@
-"""Compressed bytes for decoders that each read one stream of several that follow each other."""
+"""Pass concatenated compressed streams to one decoder each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: Input handed to a decoder at a time, at most and at first: it copies what it does not use.
+#: Input passed to a decoder at a time, at most and at first: it copies what it does not use.
 FEED_SIZE: Final = 256 << 10
 _FIRST_FEED: Final = 256
 
@@ -23,26 +23,25 @@ class Decoder(Protocol):
 
     @property
     def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
+        """Whether the decoder has reached the end of its stream."""
 
     @property
     def needs_input(self) -> bool:
-        """Whether it cannot go on without input."""
+        """Whether the decoder needs more input to continue."""
 
     @property
     def unused_data(self) -> bytes:
         """Input behind the end of the stream."""
 
     def decompress(self, data: Buffer, max_length: int = -1) -> bytes:
-        """Return plain bytes, at most `max_length`."""
+        """Return uncompressed bytes, at most `max_length`."""
 
 
 class Feed:
-    """Hands compressed bytes to one decoder after the other.
+    """Passes compressed bytes to one decoder after the other.
 
-    A decoder copies what it was given and did not use, so a new one gets a little
-    first and more as it goes on: a stream of a million empty members costs no more
-    for each than one of ten.
+    A decoder copies input that it does not use. A new one therefore gets little input at first and
+    more as it continues, so that a member costs the same in a stream of ten and of a million.
     """
 
     def __init__(self, raw: Iterator[bytes], name: str, where: str) -> None:
@@ -54,9 +53,9 @@ class Feed:
         self._small = 0
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end, and stay before them."""
+        """Return the next `size` bytes without consuming them; fewer only at the end."""
         while len(self._chunk) - self._position < size:
-            # Members without content give no chunk at which the run could be cancelled.
+            # Empty members yield no chunk at which the caller checks for cancellation.
             cancel.check()
             more = next(self._raw, b"")
             if not more:
@@ -66,7 +65,7 @@ class Feed:
         return self._chunk[self._position : self._position + size]
 
     def skip_zeros(self) -> int:
-        """Pass over zeros; return how many there were."""
+        """Skip zeros; return how many there were."""
         count = 0
         while self.peek(1) == b"\0":
             rest = self._chunk[self._position :]
@@ -76,17 +75,17 @@ class Feed:
         return count
 
     def drain(self) -> int:
-        """Read on to the end; return how many bytes there were."""
+        """Read to the end; return how many bytes there were."""
         size = len(self._chunk) - self._position + sum(len(chunk) for chunk in self._raw)
         self._chunk, self._position = b"", 0
         return size
 
     def one(self, decoder: Decoder) -> Iterator[bytes]:
-        """Yield what one decoder makes of the bytes up to the end of its stream.
+        """Yield the output of one decoder up to the end of its stream.
 
         Raises:
             TruncatedError: the input ends before the stream does.
-            UnsafeInputError: there were too many small streams.
+            UnsafeInputError: there are too many small streams.
         """
         size = _FIRST_FEED
         made = 0
@@ -110,11 +109,11 @@ class Feed:
 
 
 def truncated(name: str, where: str) -> TruncatedError:
-    """Return the error for a stream that ends before its format does."""
+    """Return the error for a stream that ends in the middle of a frame or member."""
     return TruncatedError(f"the {name} stream ends too early", member=where)
 
 
 def too_many(name: str, where: str) -> UnsafeInputError:
-    """Return the error for a stream in more small pieces than any tool makes."""
+    """Return the error for a stream of more small members than any tool writes."""
     msg = f"the {name} stream has more than {MAX_SMALL_MEMBERS} parts of less than {SMALL_MEMBER} bytes"
     return UnsafeInputError(msg, member=where)

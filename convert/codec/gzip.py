@@ -1,7 +1,7 @@
 """gzip as Go writes it: the C core's DEFLATE between Go's header and trailer.
 
-One stream can be compressed on many cores and still has the bytes that Go makes in
-order: see `docs/encoders.md`.
+One stream can be compressed on many cores with the bytes of Go's serial encoder: see
+`docs/encoders.md`.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 class GoGzipEncoder(Encoder):
     """One gzip stream with the bytes of Go's compress/gzip.
 
-    The bytes depend on generation, level and input alone: not on how the input is cut,
-    on `executor` or on `workers`. With an executor, up to `workers` calls are in it at
-    a time, each for four tasks of 3 MiB of input at most, none of which waits for another;
-    the calling thread is a worker too. Memory stays below 50 MB whatever the input and the
-    workers. Not for use by two threads at once.
+    The bytes depend only on generation, level and input, not on how the input is cut, on
+    `executor` or on `workers`. The calling thread is one of the workers. At most `workers` calls
+    are in the executor at a time, each for up to four tasks of at most 3 MiB of input; no task
+    waits for another. Memory stays below 50 MB. An encoder must not be used by two threads at
+    once.
 
     Args:
         generation: "go1.26" (Go up to 1.26) or "go1.27".
         level: 1 to 9, "huffman" or "store".
-        executor: where parts of the stream may be worked on, or None. Its threads may all
-            be busy, or even be waiting for this encoder: what nobody has begun when it
-            is needed is done by the caller.
-        workers: how many threads to keep busy, the caller's included; from four on it has little
-            to do and is not counted.
+        executor: runs parts of the work, or None. Its threads may all be busy, or even wait for
+            this encoder: the caller does what has not started when it is needed.
+        workers: number of threads to keep busy, the calling thread included. From four on the
+            caller has little to do and is not counted.
 
     Raises:
-        ValueError: there is no such generation or level.
+        ValueError: unknown generation or level.
     """
 
     def __init__(
@@ -62,36 +61,36 @@ class GoGzipEncoder(Encoder):
         if family is None or native is None:
             raise ValueError(f"no encoder {generation}-{level}")
         geometry = segment_geometry(family, native)
-        self._stream: _InOrder | Parallel
+        self._stream: _Serial | Parallel
         if executor is None or workers < 2 or geometry is None:
-            self._stream = _InOrder(family, native)
+            self._stream = _Serial(family, native)
         else:
             self._stream = Parallel(family, native, geometry, executor, workers)
         self._header = _header(native)
-        self._at_work = False
+        self._in_call = False
         self._crc = 0
         self._size = 0
         self._room = memoryview(b"")
 
     def write(self, data: Buffer, /) -> bytes:
-        """Take input, return the bytes of the stream that are settled.
+        """Take input; return the bytes of the stream that are complete.
 
         Raises:
-            ValueError: an earlier call was broken off, by an error or a signal: then nobody knows
-                what of the stream was lost with it. So do the other calls.
+            ValueError: an earlier call was interrupted by an error or a signal, so output may be
+                missing. `take` and `finish` raise it too.
         """
-        with self._whole():
+        with self._uninterrupted():
             view = memoryview(data).cast("B")
             self._count(view)
             return self._headed(self._stream.write(view))
 
     def take(self, stream: BinaryIO) -> bytes | None:
-        """Take what one read of `stream` gives, return the bytes that are settled; None at its end.
+        """Read once from `stream`; return the bytes that are complete, or None at its end.
 
-        It reads to where the encoder wants the input.
+        The input is read directly into the encoder's memory.
         """
         if isinstance(self._stream, Parallel) and (room := self._stream.room()) is not None:
-            with self._whole():
+            with self._uninterrupted():
                 count = read_into(stream, room)
                 if not count:
                     return None
@@ -103,32 +102,32 @@ class GoGzipEncoder(Encoder):
         return self.write(self._room[:count]) if count else None
 
     def finish(self) -> bytes:
-        """End the stream, return the rest of its bytes. Nothing may be written after."""
-        with self._whole():
+        """End the stream; return the rest of its bytes. No calls may follow."""
+        with self._uninterrupted():
             trailer = self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
             return self._headed(self._stream.finish()) + trailer
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Let nothing follow what does not come to its end."""
-        if self._at_work:
-            raise ValueError("an earlier call of this encoder was broken off")
-        self._at_work = True
+    def _uninterrupted(self) -> Iterator[None]:
+        """Refuse further calls after an interrupted one."""
+        if self._in_call:
+            raise ValueError("an earlier call of this encoder was interrupted")
+        self._in_call = True
         yield
-        self._at_work = False
+        self._in_call = False
 
     def _count(self, view: memoryview) -> None:
         self._crc = isal_zlib.crc32(view, self._crc)
         self._size += len(view)
 
     def _headed(self, made: bytes) -> bytes:
-        """Return the first bytes behind the header, all others as they are."""
+        """Put the header before the first bytes; return all others unchanged."""
         header, self._header = self._header, b""
         return header + made if header else made
 
     @property
     def repaired(self) -> int:
-        """Bytes of input that had to be parsed twice on many cores."""
+        """Bytes of input that were parsed twice, which happens only on many cores."""
         return self._stream.repaired
 
 
@@ -138,7 +137,7 @@ def _header(level: int) -> bytes:
     return bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, extra_flags, 255))
 
 
-class _InOrder:
+class _Serial:
     repaired: Literal[0] = 0
 
     def __init__(self, family: int, level: int) -> None:

@@ -1,4 +1,4 @@
-"""Memory that decoders take: all of this process together stay below one bound."""
+"""A common limit for the memory of all decoders in this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class DecodingMemory:
-    """What the windows and dictionaries of all decoders that run at once may take together."""
+    """Memory that concurrent decoders share for their windows and dictionaries."""
 
     def __init__(self, size: int) -> None:
-        """Share out `size` bytes."""
+        """Share `size` bytes."""
         self._size = size
         self._free = size
         self._changed = threading.Condition()
@@ -28,8 +28,8 @@ class DecodingMemory:
     def take(self, size: int) -> Iterator[None]:
         """Hold `size` bytes; wait until they are free.
 
-        What every decoder has is not counted. A thread that holds some already is
-        given more at once: it would wait for itself.
+        Up to `FREE_MEMORY` nothing is counted. A thread that already holds memory gets more
+        without waiting, because it could wait for itself.
         """
         size = min(size, self._size)
         if size <= FREE_MEMORY:

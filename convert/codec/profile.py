@@ -1,7 +1,7 @@
 """Compression profiles: names for exact encoders (docs/contract.md#compression-profiles).
 
-A profile's output never changes: the same input gives the same bytes on every
-machine, however it is chunked and on however many cores. A fix is a new name.
+A profile's output never changes: the same input gives the same bytes on every machine, however
+it is chunked and on any number of cores. A fix gets a new name.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-#: Levels of zstd that are offered. Above 19 the window needs more memory than
-#: many readers grant (Docker and containerd stop at 2**27 bytes or before).
+#: The zstd levels on offer. Above 19 the window needs more memory than many readers allow
+#: (Docker and containerd allow at most 2**27 bytes).
 _ZSTD_LEVELS: Final = range(1, 20)
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
 _GENERATIONS: Final = ("go1.26", "go1.27")
@@ -30,8 +30,8 @@ _GENERATIONS: Final = ("go1.26", "go1.27")
 class Profile:
     """One exact encoder.
 
-    `compression` is one that media types can name; `aliases` are
-    other spellings, `made_by` the tools that write such bytes.
+    `compression` is one that has a media type, `aliases` are other spellings, and `made_by` the
+    tools that write such bytes.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Profile:
         return self.compression == Compression.GZIP and self.name.rpartition("-")[2].isdigit()
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
-        """Start a stream; `executor` lets one stream use `workers` cores."""
-        # Encoders are imported where one is needed: `id` and `inspect` need none.
+        """Start a stream; with `executor` it uses up to `workers` cores."""
+        # Imported here because `id` and `inspect` need no encoder.
         if not self.compression:
             return _Plain()
         if self.compression == Compression.ZSTD:
@@ -66,9 +66,9 @@ class _Plain(Encoder):
 
 
 class _Zstd(Encoder):
-    """One frame, one thread, no content size: the bytes depend on the input alone.
+    """One frame, one thread, no content size: the bytes depend only on the input.
 
-    libzstd's worker threads would cut the input into jobs and change the bytes.
+    libzstd's worker threads would split the input into jobs, which changes the bytes.
     """
 
     def __init__(self, level: int) -> None:
@@ -89,7 +89,7 @@ _MADE_BY: Final = {
     "go1.27-1": "crane, ko, kaniko and all of go-containerregistry, built with Go 1.27",
     "go1.27-6": "docker push, buildkit and containerd, built with Go 1.27",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
-    "none": "docker save, and layouts with plain layers",
+    "none": "docker save, and layouts with uncompressed layers",
 }
 _ALIASES: Final = {
     "go1.26-1": ("gzip", "crane", "crane@go1.26"),
@@ -99,7 +99,7 @@ _ALIASES: Final = {
     "zstd-3": ("zstd",),
 }
 
-#: What `--compress` is when nobody says.
+#: The default of `--compress`.
 DEFAULT: Final = "go1.26-1"
 
 
@@ -108,7 +108,7 @@ def _profile(name: str, compression: Compression, otherwise: str) -> Profile:
 
 
 def all_profiles() -> Iterator[Profile]:
-    """Yield every profile, the default's family first."""
+    """Yield every profile, beginning with the default's family."""
     for generation in _GENERATIONS:
         release = "up to 1.26" if generation == "go1.26" else "1.27"
         for level in _GO_LEVELS:
@@ -140,12 +140,12 @@ def get(name: str) -> Profile:
     """Return the profile with this name or alias.
 
     Raises:
-        UsageError: there is none; the error says where they are listed.
+        UsageError: unknown profile.
     """
     for profile in all_profiles():
         if name == profile.name or name in profile.aliases:
             return profile
-    known = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
+    names = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
     raise UsageError(
-        f"unknown compression profile {shortened(name)!r}", hint=suggestion(name, known) + "imgconv profiles lists them"
+        f"unknown compression profile {shortened(name)!r}", hint=suggestion(name, names) + "imgconv profiles lists them"
     )

@@ -1,4 +1,4 @@
-"""The memory that an xz stream needs, read from the header of its first block (The .xz File Format)."""
+"""Read the memory that an xz stream needs from the header of its first block (The .xz File Format)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LEAST: Final = 16 * MIB
 
 
 def xz_memory(head: bytes) -> int:
-    """Return what a decoder may need for a stream that begins with `head`, in bytes.
+    """Return the memory, in bytes, that a decoder of a stream that begins with `head` needs.
 
-    The first block's LZMA2 dictionary decides (The .xz File Format, 3.1 and 5.3.1).
-    Blocks behind it may have others, as large as the least that is granted.
+    The LZMA2 dictionary of the first block determines it (The .xz File Format, 3.1 and 5.3.1).
+    Dictionaries of later blocks may be as large as the minimum of this result.
     """
     filters = _filters(head)
     bits = filters.get(_LZMA2, b"\0")[:1] or b"\0"
@@ -26,7 +26,7 @@ def xz_memory(head: bytes) -> int:
 
 
 def _filters(head: bytes) -> dict[int, bytes]:
-    """Return the filters of an xz stream's first block and their properties; none where it is damaged."""
+    """Return filter IDs and properties of an xz stream's first block; empty if it is damaged."""
     found: dict[int, bytes] = {}
     position = 12
     if len(head) <= position + 1 or not head[position]:

@@ -1,4 +1,4 @@
-"""The frames of a zstd stream: where they begin and end, and what windows they want (RFC 8878)."""
+"""The frames of a zstd stream: their bounds and their windows (RFC 8878)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-#: Magic, descriptor, window, dictionary ID and content size of a frame at most.
+#: Maximum size of a frame header: magic, descriptor, window, dictionary ID and content size.
 HEADER_MAX: Final = 18
 _SKIPPABLE: Final = 0x184D2A50
 _BLOCK_HEADER: Final = 3
-#: Where a frame header has its Window_Descriptor, if it has one.
+#: Offset of the Window_Descriptor, if a frame header has one.
 _WINDOW_AT: Final = 5
 
 
 class ZstdSource:
-    """Hands raw bytes to libzstd and follows frame and block bounds meanwhile.
+    """Passes compressed bytes to libzstd and tracks the bounds of frames and blocks.
 
-    It ends before a frame that wants a larger window than the frame at which it
-    was opened, so that memory for that one can be asked for; `open` goes on there.
+    The source ends before a frame whose window is larger than that of the frame at which it was
+    opened, so that the caller can acquire memory for it; `open` continues there.
     """
 
     def __init__(self, raw: Iterator[bytes], where: str) -> None:
         self._raw = raw
         self._where = where
-        self._rest = b""  # input that was read and not handed on
-        self._header = b""  # bytes of a block's header that is not whole yet
+        self._rest = b""  # input that was read and not passed on
+        self._header = b""  # bytes of an incomplete block header
         self._skip = 0  # bytes of content until the next header
         self._in_frame = False
         self._has_checksum = False
@@ -44,11 +44,11 @@ class ZstdSource:
 
     @property
     def complete(self) -> bool:
-        """Whether the input so far ends where a frame ends, and holds one."""
+        """Whether the input so far contains a frame and ends at the end of one."""
         return self._seen and not (self._in_frame or self._skip or self._header or self._rest)
 
     def open(self) -> bool:
-        """Allow the window of the next frame; False where no frame follows, but for the first call."""
+        """Allow the window of the next frame; return False if none follows, except on the first call."""
         first, self._opened = not self._opened, True
         while len(self._rest) < HEADER_MAX and (more := next(self._raw, b"")):
             self._rest += more
@@ -56,7 +56,7 @@ class ZstdSource:
         return first or bool(_frame_header(self._rest, 0))
 
     def read(self, _size: int = -1) -> bytes:
-        """Return the next bytes; none at the end of the input, and before a frame with a larger window."""
+        """Return the next bytes; empty at the end of the input and before a frame with a larger window."""
         while chunk := self._rest or next(self._raw, b""):
             end = self._follow(chunk)
             self._rest = chunk[end:]
@@ -64,7 +64,7 @@ class ZstdSource:
                 return chunk[:end] if self._rest else chunk
             if _frame_header(chunk, 0):
                 return b""
-            # The header of a frame is handed on whole, because only the whole tells the window.
+            # The window is not known before the frame header is complete.
             more = next(self._raw, b"")
             if not more:
                 return b""
@@ -72,7 +72,7 @@ class ZstdSource:
         return b""
 
     def _follow(self, chunk: bytes) -> int:
-        """Follow `chunk`; return how much of it can be handed on."""
+        """Track the bounds in `chunk`; return how much of it can be passed on."""
         position = counted = 0
         while position < len(chunk):
             if self._skip:
@@ -117,14 +117,14 @@ class ZstdSource:
             self._in_frame = True
             self._has_checksum = bool(header[4] & 4)
         else:
-            msg = "damaged zstd stream: bytes behind a frame begin no other"
+            msg = "damaged zstd stream: invalid data after a frame"
             raise FormatError(msg, member=self._where)
 
 
 def _frame_header(data: bytes, position: int) -> bytes:
-    """Return the header of the frame that begins at `position`, nothing if it is not whole.
+    """Return the header of the frame at `position`, or nothing if it is incomplete.
 
-    Of bytes that begin no frame, the first five.
+    For bytes that are not a frame, return the first five.
     """
     size = 5
     if len(data) - position >= size:
@@ -138,10 +138,10 @@ def _frame_header(data: bytes, position: int) -> bytes:
 
 
 def _window(head: bytes) -> int:
-    """Return the memory that a frame's window takes, in bytes, by its header (RFC 8878, 3.1.1.1.2).
+    """Return the memory for the window of a frame with header `head`, in bytes (RFC 8878, 3.1.1.1.2).
 
-    Rounded up to a power of two and to no less than what is never asked for, so
-    that a stream of ever larger frames is not opened anew for each.
+    The result is rounded up to a power of two and is at least `FREE_MEMORY`, so that a stream of
+    ever larger frames is not reopened for each.
     """
     if len(head) <= _WINDOW_AT or not head.startswith(ZSTD_MAGIC):
         return FREE_MEMORY
@@ -154,12 +154,12 @@ def _window(head: bytes) -> int:
 
 
 def is_skippable(head: bytes) -> bool:
-    """Tell whether a skippable frame begins with these bytes."""
+    """Return whether a skippable frame begins with these bytes."""
     return int.from_bytes(head[:4], "little") & ~0xF == _SKIPPABLE
 
 
 def _header_rest(descriptor: int) -> int:
-    """Bytes of a frame header behind its Frame_Header_Descriptor (RFC 8878, 3.1.1.1)."""
+    """Return the size of a frame header after its Frame_Header_Descriptor (RFC 8878, 3.1.1.1)."""
     single_segment = bool(descriptor & 0x20)
     size_flag = descriptor >> 6
     size_field = (1 if single_segment else 0, 2, 4, 8)[size_flag]
@@ -167,7 +167,7 @@ def _header_rest(descriptor: int) -> int:
 
 
 def content_size(head: bytes) -> int | None:
-    """Return the Frame_Content_Size of the frame that begins with `head`, None where it says none."""
+    """Return the Frame_Content_Size of the frame that begins with `head`, or None if it has none."""
     if len(head) < 5 or not head.startswith(ZSTD_MAGIC):
         return None
     descriptor = head[4]

@@ -71,7 +71,7 @@ CASES = [
     refused("a zstd layer cut short", _layer(_ZSTD[:-6]), "layer.tar: the zstd stream ends too early"),
     refused("a zstd layer with a wrong checksum", _layer(_flipped(_ZSTD, -1)), "layer.tar: damaged zstd stream"),
     refused("a zstd layer with junk behind", _layer(_ZSTD + b"junk!"), "layer.tar: damaged zstd stream"),
-    refused("a zstd layer with a window of 2 GiB", _layer(_huge_window), "layer.tar: the zstd window is over 128 MiB"),
+    refused("a zstd layer with a window of 2 GiB", _layer(_huge_window), "the zstd window is larger than 128 MiB"),
     refused(
         "a zstd layer that is only a skippable frame",
         _layer(b"\x50\x2a\x4d\x18" + struct.pack("<I", 8) + bytes(8)),
@@ -142,5 +142,5 @@ CASES = [
     refused("a zstd magic and nothing else", lambda: b"\x28\xb5\x2f\xfd", "in.tar"),
     refused("an xz magic and nothing else", lambda: b"\xfd7zXZ\0", "in.tar"),
     refused("a bzip2 magic and nothing else", lambda: b"BZh9", "in.tar"),
-    refused("a wrapper that wants 2 GiB", _huge_window, "the zstd window is over 128 MiB"),
+    refused("a wrapper that wants 2 GiB", _huge_window, "the zstd window is larger than 128 MiB"),
 ]
