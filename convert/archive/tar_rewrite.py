@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 
-def kept(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:
+def kept_ranges(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:
     """Yield the stretches of a tar that stay: all members with their headers, but those dropped."""
     begin = 0
     for member in tree.members:
@@ -41,7 +41,7 @@ def kept(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:
         yield Extent(tree.fd, begin, tree.end - begin)
 
 
-def added(items: Sequence[Item]) -> bytes:
+def encode_items(items: Sequence[Item]) -> bytes:
     """Return the new members and the end of the archive.
 
     The end is two zero blocks, as every writer of these archives leaves it.
@@ -77,7 +77,7 @@ def write_to_file(
     """
     sink = Sink(fd)
     waiting = deque(sorted(expected))
-    for extent in kept(tree, drop):
+    for extent in kept_ranges(tree, drop):
         begin = sink.offset
         if not copy_extent(extent, sink):
             _copy(tree, extent, sink.write)
@@ -87,7 +87,7 @@ def write_to_file(
                 _copy(tree, copied, update)
     # An archive that was cut in its last padding is accepted; what is added starts a block.
     sink.write(tar_writer.padding(sink.count))
-    sink.write(added(items))
+    sink.write(encode_items(items))
     members, _ = tar_reader.index(fd, sink.count, where=tree.where)
     stay = [member for member in tree.members if clean(member.name) not in drop]
     if list(map(_facts, members[: len(stay)])) != list(map(_facts, stay)) or len(members) != len(stay) + len(items):
@@ -107,10 +107,10 @@ def write_to_stream(
         OSError: reading failed, or what `write` raises.
     """
     count = 0
-    for extent in kept(tree, drop):
+    for extent in kept_ranges(tree, drop):
         _copy(tree, extent, write)
         count += extent.size
-    write(tar_writer.padding(count) + added(items))
+    write(tar_writer.padding(count) + encode_items(items))
 
 
 def send(fd: int, tree: TarTree, write: Callable[[bytes], object]) -> None:

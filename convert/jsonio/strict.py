@@ -254,4 +254,4 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is no JSON value")
+    raise _RefusedError(f"{name} is not a JSON value")

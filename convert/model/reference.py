@@ -56,7 +56,7 @@ class Reference:
 
     `domain` is the registry (`docker.io` where the user named none), `path` the
     repository in it (with `library/` for Docker's official images). `domain` is
-    empty only for the odd name whose first part has a dot but is no host name
+    empty only for the odd name whose first part has a dot but is not a host name
     (`my_host.example/app`); distribution/reference takes it so.
     """
 
@@ -69,11 +69,11 @@ class Reference:
         """Refuse what `parse` cannot return."""
         match = _NAME.fullmatch(self.repository)
         if not match or (match["domain"] or "", match["path"]) != (self.domain, self.path):
-            raise FormatError(f"{_shown(self.repository)} is no repository name")
+            raise FormatError(f"{_shown(self.repository)} is not a valid repository name")
         if len(self.path) > _MAX_PATH:
             raise FormatError(f"repository name {_shown(self.path)} has more than {_MAX_PATH} characters")
         if self.tag is not None and not is_tag(self.tag):
-            raise FormatError(f"{_shown(self.tag)} is no tag")
+            raise FormatError(f"{_shown(self.tag)} is not a valid tag")
 
     def __str__(self) -> str:
         """Return the familiar form, as Docker prints it."""
@@ -92,14 +92,14 @@ class Reference:
         if not text:
             raise FormatError("an image name is empty")
         if _IMAGE_ID.fullmatch(text):
-            raise FormatError(f"{_shown(text)} is an image ID, no image name")
+            raise FormatError(f"{_shown(text)} is an image ID, not an image name")
         domain, rest = _split_domain(text)
         match = _REFERENCE.fullmatch(f"{domain}/{rest}")
         if not match:
             repository = rest.partition("@")[0].partition(":")[0]
             if repository != repository.lower():
-                raise FormatError(f"{_shown(text)} is no image name: the repository must be in lower case")
-            raise FormatError(f"{_shown(text)} is no image name")
+                raise FormatError(f"{_shown(text)} is not a valid image name: the repository must be in lower case")
+            raise FormatError(f"{_shown(text)} is not a valid image name")
         digest = Digest.parse(match["digest"]) if match["digest"] else None
         return cls(match["domain"] or "", match["path"], match["tag"], digest)
 

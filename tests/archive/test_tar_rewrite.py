@@ -54,19 +54,19 @@ def amended(tmp_path, data, drop=("repositories",)):
     ],
 )
 def test_all_other_members_stay_byte_for_byte(tmp_path, data, stays):
-    assert amended(tmp_path, data) == stays + tar_rewrite.added(NEW)
+    assert amended(tmp_path, data) == stays + tar_rewrite.encode_items(NEW)
 
 
 def test_members_are_added_on_a_block_even_if_the_last_padding_is_missing(tmp_path):
     data = amended(tmp_path, A + header(b"b", 1) + b"2")
-    assert data == A + B + tar_rewrite.added(NEW)
+    assert data == A + B + tar_rewrite.encode_items(NEW)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert tar.getnames() == ["a", "b", "repositories", "l"]
 
 
 def test_the_same_without_the_kernels_help(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "copy_file_range", raising=False)
-    assert amended(tmp_path, A + OLD + B + END) == A + B + tar_rewrite.added(NEW)
+    assert amended(tmp_path, A + OLD + B + END) == A + B + tar_rewrite.encode_items(NEW)
 
 
 def test_bytes_that_are_not_what_is_expected_are_refused(tmp_path):

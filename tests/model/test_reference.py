@@ -231,11 +231,11 @@ def test_a_name_means_what_it_means_to_docker(text: str, full: str, familiar: st
     ("text", "line"),
     [
         ("", "an image name is empty"),
-        (ID, f"'{ID}' is an image ID, no image name"),
-        ("Busybox", "'Busybox' is no image name: the repository must be in lower case"),
-        ("bus ybox", "'bus ybox' is no image name"),
+        (ID, f"'{ID}' is an image ID, not an image name"),
+        ("Busybox", "'Busybox' is not a valid image name: the repository must be in lower case"),
+        ("bus ybox", "'bus ybox' is not a valid image name"),
         ("a/" * 128 + "a", f"repository name 'a/{'a/' * 49}…' has more than 255 characters"),
-        ("\x1b[2j", r"'\x1b[2j' is no image name"),
+        ("\x1b[2j", r"'\x1b[2j' is not a valid image name"),
     ],
 )
 def test_a_refusal_says_why(text: str, line: str) -> None:
@@ -318,7 +318,7 @@ def test_a_tag_is_checked_when_it_is_put_on() -> None:
     reference = Reference.parse("busybox:1")
     assert reference.with_tag("2").familiar == "busybox:2"
     assert reference.with_tag(None) == Reference.parse("busybox") == replace(reference, tag=None)
-    with pytest.raises(FormatError, match="is no tag"):
+    with pytest.raises(FormatError, match="is not a valid tag"):
         reference.with_tag("a:b")
 
 
