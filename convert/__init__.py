@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convert.commands.add_repositories import add_repositories
-    from convert.commands.convert import Result, convert
+    from convert.commands.convert import convert
+    from convert.commands.convert_options import ConvertOptions
     from convert.commands.open import Archive, LayerReader, UnverifiedWarning, open  # noqa: A004 - the API's name
     from convert.errors import (
         DestinationExistsError,
@@ -35,9 +36,13 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from convert.report.convert import ConversionReport, ConvertedImage
 
 __all__ = [
     "Archive",
+    "ConversionReport",
+    "ConvertOptions",
+    "ConvertedImage",
     "DestinationExistsError",
     "DigestMismatchError",
     "FormatError",
@@ -45,7 +50,6 @@ __all__ = [
     "InputError",
     "LayerReader",
     "NotRepresentableError",
-    "Result",
     "SelectionError",
     "StorageError",
     "TruncatedError",
@@ -62,7 +66,9 @@ __all__ = [
 _HOMES = {
     "Archive": "convert.commands.open",
     "LayerReader": "convert.commands.open",
-    "Result": "convert.commands.convert",
+    "ConversionReport": "convert.report.convert",
+    "ConvertOptions": "convert.commands.convert_options",
+    "ConvertedImage": "convert.report.convert",
     "UnverifiedWarning": "convert.commands.open",
     "add_repositories": "convert.commands.add_repositories",
     "convert": "convert.commands.convert",

@@ -32,13 +32,9 @@ LEVEL_OF = {package: number for number, packages in enumerate(LEVELS, 1) for pac
 EXCEPTIONS: dict[str, set] = {
     "levels": set(),
     "cycles": set(),
-    "length": {
-        "convert.commands.convert",
-        "convert.plan.select",
-    },
+    "length": set(),
     "id": {
-        "convert.plan.select",
-        "convert.plan.transform",
+        "convert.cli.tables",
     },
 }
 

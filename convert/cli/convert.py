@@ -15,7 +15,8 @@ from convert.errors import DestinationExistsError, UsageError, names_text, print
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from convert.commands.convert import Result
+    from convert.commands.convert_options import Format
+    from convert.report.convert import ConversionReport
 
 _SIZE: Final = re.compile(r"([0-9]{1,18})\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -109,11 +110,13 @@ _HELP: Final = """Convert an image archive or layout into another format.
 @click.option("-q", "--quiet", is_flag=True, help="Print neither notes nor result lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Also list what was kept.")
 @options.debug
-def command(source: str, dest: str | None, to: str | None, add_repositories: bool, **given: Any) -> None:
+def command(source: str, dest: str | None, to: Format | None, add_repositories: bool, **given: Any) -> None:
     """Run it."""
     from convert.archive.transport import path_of
     from convert.cli import progress
-    from convert.commands import convert
+    from convert.commands.convert import convert
+    from convert.commands.convert_options import ConvertOptions
+    from convert.writer.registry import TARGETS
 
     quiet, verbose, as_json = given.pop("quiet"), given.pop("verbose"), given.pop("as_json")
     shown = progress.choose("none" if quiet else given.pop("progress"))
@@ -122,17 +125,16 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
         if source != "-" and not os.path.lexists(path_of(source)):
             hint = suggestion(source, COMMANDS) + "imgconv --help lists the commands"
             raise UsageError(f"{shortened(source)!r} is not a command, file or folder", hint=hint)
-        raise UsageError(f"missing --to FORMAT (one of {', '.join(convert.formats())})")
-    remark = (lambda _: None) if quiet else options.note
+        raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})")
+    warn = (lambda _: None) if quiet else options.note
     try:
         if to is None:
-            result = _add_only(source, dest, given, remark)
+            result = _add_only(source, dest, given, warn)
         elif dest is None:
             raise UsageError("missing DEST", hint="imgconv SOURCE --to FORMAT DEST")
         else:
-            result = convert.convert(
-                source, dest, to=to, add_repositories=add_repositories, remark=remark, progress=shown, **given
-            )
+            asked = ConvertOptions(to=to, add_repositories=add_repositories, **given)
+            result = convert(source, dest, asked, warn=warn, progress=shown)
     except DestinationExistsError as error:
         if source != "-" and not os.path.lexists(path_of(source)):
             error.hint = f"SOURCE comes before DEST, and {quoted(source)} does not exist"
@@ -142,26 +144,17 @@ def command(source: str, dest: str | None, to: str | None, add_repositories: boo
     _report(result, result.destination, quiet=quiet, verbose=verbose, as_json=as_json)
 
 
-def _add_only(source: str, dest: str | None, given: dict[str, Any], remark: Callable[[str], None]) -> Result:
+def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callable[[str], None]) -> ConversionReport:
     """Run `--add-repositories` without `--to`."""
-    from convert.commands.add_repositories import add_repositories
-    from convert.commands.convert import Result, written_rows
-    from convert.plan.transform import Ledger
+    from convert.commands.add_repositories import AddRepositoriesOptions, add_repositories
 
     taken = {"v1_ids", "compress", "force", "jobs", "max_layer_size", "verify"}
     unfit = sorted(name for name, value in given.items() if value and value != "keep" and name not in taken)
     if unfit:
         option = _OPTIONS.get(unfit[0], unfit[0].replace("_", "-"))
         raise UsageError(f"--{option} needs --to; --add-repositories alone changes nothing else")
-    remarks: list[str] = []
-
-    def said(text: str) -> None:
-        remarks.append(text)
-        remark(text)
-
-    images = add_repositories(source, dest, remark=said, **{name: given[name] for name in taken})
-    rows = written_rows(images, manifests=True)
-    return Result(source, images.format, dest or source, images.format, rows, Ledger(), "", tuple(remarks))
+    asked = AddRepositoriesOptions(**{name: given[name] for name in taken})
+    return add_repositories(source, dest, asked, warn=warn)
 
 
 def _is_standard_output(dest: str) -> bool:
@@ -174,14 +167,16 @@ def _is_standard_output(dest: str) -> bool:
         return False
 
 
-def _report(result: Result, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-    """Print one line an image, or the ledger; on standard error where the archive went to the other."""
+def _report(result: ConversionReport, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+    """Print one line an image, or the document; on standard error where the archive went to the other."""
     to_error = _is_standard_output(dest)
     if as_json:
-        options.out_json(result.report(), to_error=to_error, bounded=False)
+        from convert.report.convert import document
+
+        options.out_json(document(result), to_error=to_error, bounded=False)
         return
     if verbose:
-        for line in result.ledger.kept:
+        for line in result.changes.kept:
             options.note(f"kept {line}")
     if quiet:
         return

@@ -51,18 +51,18 @@ def command(
 ) -> int:
     """Run it."""
     from convert.archive.open import open_source
-    from convert.commands.convert import selected
     from convert.commands.diff.images import compare
     from convert.commands.diff.layer_files import layer_files
     from convert.errors import SelectionError, UsageError, quoted
     from convert.layer.context import ReadContext, ReadOptions
+    from convert.plan.read_selection import read_selection
     from convert.report.comparison import By
 
     if a == b == "-":
         raise UsageError("A and B cannot both be standard input")
     by = By(by_)
     with open_source(a) as left, open_source(b) as right:
-        sets = [selected(opened, images, platforms, (), _remark(opened.path)) for opened in (left, right)]
+        sets = [read_selection(opened, images, platforms, warn=_remark(opened.path)) for opened in (left, right)]
         found = compare(sets[0], sets[1])
         if not found.images and by is not By.DIGEST:
             raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")

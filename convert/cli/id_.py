@@ -52,7 +52,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     from convert.archive.open import open_source
     from convert.identity.engine_id import Engine, list_images
     from convert.layer.stored_digests import StoredDigests
-    from convert.plan.select import errors_of
+    from convert.plan.select import find_errors
     from convert.reader.detect import read
     from convert.reader.sink import CollectingSink
     from convert.report.inspect import id_document
@@ -68,7 +68,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
         try:
             picked = _picked(images, opened, refs, sink.faults)
             if asked:
-                problems = list(dict.fromkeys(error for one in picked for error in errors_of(one, sink.faults)))
+                problems = list(dict.fromkeys(error for one in picked for error in find_errors(one, sink.faults)))
             items = [item for one in picked for item in list_images(one)]
             if as_json:
                 out_json(id_document(opened, images, items, layers, problems))
@@ -96,12 +96,13 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
 
 def _picked(images: ImageSet, opened: Source, refs: Sequence[str], faults: Sequence[Fault]) -> list[ImageSet]:
     """Return what SOURCE's spelling and the REFs ask for, in their order; everything without one."""
-    from convert.plan.select import by_image, by_spelling
+    from convert.plan.select_image import select_by_image
+    from convert.plan.select_spelling import select_by_spelling
 
     picked = []
     if opened.reference_text:
-        picked.append(by_spelling(images, opened.spelling, opened.reference_text, faults))
-    picked.extend(by_image(images, [ref], faults) for ref in refs)
+        picked.append(select_by_spelling(images, opened.spelling, opened.reference_text, faults))
+    picked.extend(select_by_image(images, [ref], faults) for ref in refs)
     return picked or [images]
 
 

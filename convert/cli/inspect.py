@@ -53,7 +53,7 @@ def command(
     from convert.archive.open import open_source
     from convert.limits import usable_cores
     from convert.model.platform import Platform
-    from convert.plan.select import chosen, errors_of
+    from convert.plan.select import find_errors, select_images
     from convert.reader.detect import read
     from convert.reader.sink import CollectingSink
 
@@ -72,7 +72,7 @@ def command(
         problems = [fault.error for fault in sink.faults]
         if images or wanted or opened.reference_text:
             try:
-                found = chosen(
+                found = select_images(
                     found,
                     spelling=opened.spelling,
                     reference=opened.reference_text,
@@ -85,7 +85,7 @@ def command(
             except SelectionError as error:
                 error.file = error.file or opened.path
                 raise
-            problems = errors_of(found, sink.faults)
+            problems = find_errors(found, sink.faults)
         document = _document(
             opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
         )

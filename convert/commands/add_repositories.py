@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.archive import tar_rewrite
@@ -21,7 +22,8 @@ from convert.archive.transport import STDIN, path_of
 from convert.archive.tree import clean
 from convert.codec import decompress
 from convert.codec import profile as profiles
-from convert.commands.verify_output import prove_layers
+from convert.commands.common import ignore, options_of
+from convert.commands.verify_output import verify_layers
 from convert.errors import InputError, StorageError, UsageError
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
@@ -30,16 +32,22 @@ from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import compression_of, present
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
-from convert.plan.transform import registry_forms
+from convert.plan.changes import Changes
+from convert.plan.forms import decide_registry_forms
 from convert.reader.detect import read
+from convert.report.convert import ConversionReport, converted_images
 from convert.writer.destination import check_folder, check_spelling
 from convert.writer.options import WriteOptions
 from convert.writer.repositories import MEMBER, additions_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Unpack
 
     from convert.archive.tar_tree import TarTree
+    from convert.commands.common import Path, Warn
+    from convert.commands.convert_options import Verify
+    from convert.commands.keywords import AddRepositoriesFields
     from convert.model.blob import Blob, Content
     from convert.model.descriptor import Descriptor
     from convert.model.image import Layer
@@ -48,24 +56,49 @@ if TYPE_CHECKING:
     from convert.writer.repositories import Additions
 
 
-def add_repositories(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str] | None = None,
-    *,
-    v1_ids: V1Scheme | None = None,
-    compress: str | None = None,
-    verify: str = "digests",
-    max_layer_size: int | None = None,
-    jobs: int | None = None,
-    force: bool = False,
-    remark: Callable[[str], None] = lambda _: None,
-) -> ImageSet:
-    """Add or mend `repositories`; return what the archive holds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRepositoriesOptions:
+    """How the `repositories` file is added (docs/contract.md#--add-repositories).
 
-    Without `destination` in place, keeping mode and owner; a symbolic link is resolved
-    once, and the file that was opened is replaced. `-` writes to standard output. v1
-    IDs are the source's own where every layer has one, else made by `v1_ids`. Layers,
-    and v1 directories that are there, are verified before anything is written.
+    Attributes:
+        v1_ids: the scheme of v1 directory names; if None, those of the source where
+            every layer has one, else `docker` (#v1-ids).
+        compress: the profile that gives the layer digests for `chain-free`, `gzip` if
+            None (#compression-profiles).
+        verify: `digests` verifies layers as stored, `full` every DiffID.
+        max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
+        jobs: the number of CPU cores to use, all if None; the output never depends on it.
+        force: replace what is at the destination.
+    """
+
+    v1_ids: V1Scheme | None = None
+    compress: str | None = None
+    verify: Verify = "digests"
+    max_layer_size: int | None = None
+    jobs: int | None = None
+    force: bool = False
+
+
+def add_repositories(
+    source: Path,
+    destination: Path | None = None,
+    options: AddRepositoriesOptions | None = None,
+    *,
+    warn: Warn = ignore,
+    **fields: Unpack[AddRepositoriesFields],
+) -> ConversionReport:
+    """Add or repair the `repositories` file of a docker archive (docs/contract.md#--add-repositories).
+
+    Layers, and v1 directories that exist, are verified before anything is written.
+
+    Args:
+        source: a tar with a `manifest.json`, or `-` for standard input.
+        destination: where to write; in place if None, keeping mode and owner. In place,
+            a symbolic link is resolved once, and the file that was opened is replaced.
+            `-` is standard output.
+        options: how to write it; see `AddRepositoriesOptions`.
+        warn: called with one line for each thing that was accepted or replaced.
+        fields: the fields of `AddRepositoriesOptions`, instead of `options`.
 
     Raises:
         UsageError: no name in the archive, a folder, no `manifest.json`, or a
@@ -73,6 +106,28 @@ def add_repositories(
         InputError: the source is damaged or hostile.
         StorageError: reading or writing failed.
     """
+    given = options_of(AddRepositoriesOptions, options, dict(fields))
+    warnings: list[str] = []
+
+    def report(text: str) -> None:
+        warnings.append(text)
+        warn(text)
+
+    images = _add(source, destination, given, report)
+    path = os.fspath(source)
+    return ConversionReport(
+        path,
+        images.format,
+        "",
+        os.fspath(destination) if destination is not None else path,
+        images.format,
+        converted_images(images, manifests=True),
+        Changes(),
+        tuple(warnings),
+    )
+
+
+def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions, warn: Warn) -> ImageSet:
     target = os.fspath(destination) if destination is not None else None
     if target is None and source == STDIN:
         target = STDOUT
@@ -88,7 +143,7 @@ def add_repositories(
             raise UsageError(
                 f"is compressed ({wrapper}) and cannot be changed in place",
                 file=tree.where,
-                hint="give a DEST; it comes out plain",
+                hint="give a DEST; it comes out uncompressed",
             )
         place = stack.enter_context(_opened_place(path_of(os.fspath(source)), tree)) if target is None else None
         if tree.find("manifest.json") is None:
@@ -97,34 +152,36 @@ def add_repositories(
                 file=tree.where,
                 hint="--to docker-save makes an archive that does",
             )
-        pool = stack.enter_context(Pool(jobs or usable_cores()))
-        context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=tree.where), cancel=pool.cancel)
+        pool = stack.enter_context(Pool(options.jobs or usable_cores()))
+        context = ReadContext(
+            ReadOptions(options.max_layer_size or MAX_LAYER_SIZE, file=tree.where), cancel=pool.cancel
+        )
         tree.on_read = lambda blob, data: context.verified.blobs.add(blob, Digest.of(data), len(data))
         images = read(tree)
         for warning in images.warnings:
-            remark(warning)
+            warn(warning)
 
         @functools.cache
         def layer_digests() -> dict[Layer, Digest]:
-            profile = profiles.get(compress or profiles.DEFAULT)
-            return LayerTranscoder(pool, profile=profile, context=context).digests(registry_forms(images))
+            profile = profiles.get(options.compress or profiles.DEFAULT)
+            return LayerTranscoder(pool, profile=profile, context=context).digests(decide_registry_forms(images))
 
         try:
-            # Before anything is found right: a v1 directory may hold the very member that manifest.json names.
-            prove_layers(images, context, pool, full=verify == "full")
+            # First of all: a v1 directory may hold a member that manifest.json names as a layer.
+            verify_layers(images, context, pool, full=options.verify == "full")
             held = _Held(tree, images, context)
-            changes = _changes(tree, images, held, v1_ids or "keep", lambda layer: layer_digests()[layer], remark)
+            changes = _changes(tree, images, held, options.v1_ids or "keep", lambda layer: layer_digests()[layer], warn)
         except InputError as error:
             error.file = error.file or tree.where
             raise
         for fault in changes.faults:
-            remark(f"{fault}; replaced")
+            warn(f"{fault}; replaced")
         if changes.replaced:
-            remark(f"{MEMBER}: {changes.replaced}; replaced")
+            warn(f"{MEMBER}: {changes.replaced}; replaced")
         if target is None and not changes.append and not changes.drop:
-            remark(f"{MEMBER}: already there and right, nothing written")
+            warn(f"{MEMBER}: already there and right, nothing written")
             return images
-        _write(tree, target, changes, place, _expected(tree, context), force=force)
+        _write(tree, target, changes, place, _expected(tree, context), force=options.force)
         return images
 
 
@@ -134,7 +191,7 @@ def _changes(
     held: _Held,
     v1_ids: V1Scheme,
     layer_digest: Callable[[Layer], Digest],
-    remark: Callable[[str], None],
+    warn: Warn,
 ) -> Additions:
     def member_of(layer: Layer) -> str:
         return present(layer, tree.where).where
@@ -143,7 +200,7 @@ def _changes(
         content=_unused_content,
         blob=_unused_blob,
         layer_digest=layer_digest,
-        warn=remark,
+        warn=warn,
         v1_ids=v1_ids,
     )
     existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None
@@ -151,7 +208,7 @@ def _changes(
 
 
 class _Held:
-    """What the archive holds already (`formats.repositories.Members`)."""
+    """What the archive holds already (`writer.repositories.Members`)."""
 
     def __init__(self, tree: TarTree, images: ImageSet, context: ReadContext) -> None:
         self._tree = tree

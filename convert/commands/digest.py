@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.open import open_source
 from convert.codec import profile as profiles
-from convert.commands import convert
 from convert.diagnostics import Remarks
 from convert.errors import NotRepresentableError, UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
@@ -29,7 +28,10 @@ from convert.model.digest import Digest
 from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index, Layer, Other
 from convert.plan import push
-from convert.plan.transform import Ledger, Recipe, finished, layer_form
+from convert.plan.changes import Changes
+from convert.plan.forms import Recipe, decide_form
+from convert.plan.manifests import finish_manifests
+from convert.plan.read_selection import read_selection
 from convert.progress import Silent
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 #: Raised when a key of the `--json` document changes its meaning or goes away.
 VERSION: Final = 1
 
-_RECIPE: Final = Recipe(plain=False, manifests=True)
+_RECIPE: Final = Recipe(uncompressed=False, manifests=True)
 #: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
 _ABREAST: Final = 2
 #: Bytes of a layer, which may be compressed, from which on its encoders use all cores.
@@ -164,7 +166,7 @@ def digests(
                     raise refusal
                 # Generations of one tool read the source alike.
                 if pusher.tool not in selections:
-                    selections[pusher.tool] = convert.selected(opened, images, platforms, (), said, pusher)
+                    selections[pusher.tool] = read_selection(opened, images, platforms, pusher=pusher, warn=said)
                 loads.append(push.load(pusher, selections[pusher.tool], said))
             except UsageError as error:
                 if asked or (pusher is PUSHERS[-1] and not loads):
@@ -263,7 +265,7 @@ def _alone(profile: str) -> Encoder:
 
 
 def _want(load: Load, image: Image, layer: Layer) -> _Want:
-    form = load.forms[layer] if load.forms is not None else layer_form(image, layer, _RECIPE)
+    form = load.forms[layer] if load.forms is not None else decide_form(image, layer, _RECIPE)
     return form, load.pusher.profile if form in {Form.ENCODED, Form.AGAIN} else ""
 
 
@@ -322,7 +324,7 @@ def _pushed(load: Load, done: dict[Layer, Layer]) -> list[Pushed]:
     if load.forms is not None:
         made = pushed_images(load.pusher.tool, load.images, done)
     else:
-        made = finished(load.images, done, _RECIPE, Ledger())
+        made = finish_manifests(load.images, done, _RECIPE, Changes())
     names: dict[Node, dict[str, None]] = {}
     for entry in made.entries:
         if entry.node is None or manifest_digest(entry.node) is None:

@@ -17,7 +17,7 @@ from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.verify import PlainContent, StoredContent, present
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.model.walk import descend
-from convert.plan.select import by_image
+from convert.plan.select_image import select_by_image
 from convert.reader.detect import read
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Archive:
         """
         from convert.errors import SelectionError  # noqa: PLC0415
 
-        found = list(by_image(self.image_set, [selector]).images())
+        found = list(select_by_image(self.image_set, [selector]).images())
         if len(found) != 1:
             raise SelectionError(f"{selector!r} is {len(found)} images", hint="name the image ID of one")
         return found[0]

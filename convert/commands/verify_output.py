@@ -1,4 +1,4 @@
-"""ReadContext for their own sake: `--verify-output` reads a result back, as a stranger would, to the last byte."""
+"""Verify a finished result by reading it back completely (`--verify-output`)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _Identity = tuple["Digest", "Digest | None"]
 
 
-def prove_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int) -> None:
-    """Prove that the file or folder that `fd` has open holds just the images that were to be written.
+def verify_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int) -> None:
+    """Verify that the file or folder that `fd` has open holds exactly the images that were to be written.
 
     Every document, every layer's digest and every DiffID is checked. `path` names it in errors.
 
@@ -39,18 +39,18 @@ def prove_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests
             found = read(opened.tree)
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
                 raise StorageError("what was written holds other images than it should")
-            prove_layers(
+            verify_layers(
                 found, ReadContext(ReadOptions(max_layer_size, file=path), cancel=pool.cancel), pool, full=True
             )
     except InputError as error:
         raise StorageError(f"what was written does not read back: {error}") from error
 
 
-def prove_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bool) -> None:
-    """Prove each layer that is there against the digest by which its source names it (rule 3), or both.
+def verify_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bool) -> None:
+    """Verify each layer that is present: its digest as stored if it has one; with `full`, its DiffID too.
 
     Raises:
-        DigestMismatchError: a layer is not what names it.
+        DigestMismatchError: a layer does not have its digest.
         InputError: damaged compression, or a layer over the limit.
     """
     work: dict[object, tuple[Layer, Blob]] = {}
@@ -58,14 +58,14 @@ def prove_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bo
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[layer.blob, layer.diff_id, stored] = (layer, layer.blob)
-    pool.map(lambda each: _prove(*each, context, full=full), work.values())
+    pool.map(lambda each: _verify_layer(*each, context, full=full), work.values())
 
 
-def prove_blobs(fd: int, path: str) -> None:
-    """Prove that each blob in a staged layout is what its name says; `path` names the layout in errors.
+def verify_blobs(fd: int, path: str) -> None:
+    """Verify that each blob in a staged layout has the digest of its name; `path` names the layout in errors.
 
     Raises:
-        StorageError: one is not.
+        StorageError: a blob does not.
     """
     with open_descriptor(fd, path) as opened:
         for name in opened.tree.names():
@@ -81,8 +81,8 @@ def prove_blobs(fd: int, path: str) -> None:
                 raise StorageError("what was written does not read back", file=path, member=name)
 
 
-def _prove(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:
-    # Reading the plain bytes proves both names in one pass.
+def _verify_layer(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:
+    # One pass over the uncompressed bytes verifies both digests.
     named = None if full else layer.stored
     if named is not None:
         with StoredContent(blob, named, context).open() as stream:
@@ -93,10 +93,10 @@ def _prove(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> Non
 
 
 def _same(found: set[_Identity], wanted: set[_Identity]) -> bool:
-    """Tell whether the images that were read are those that were written.
+    """Report whether the images that were read are those that were written.
 
-    A manifest that equals one that `docker save` would make up is read as made up,
-    and below an index without its digest: then the image ID has to do. Its bytes were
+    A manifest that equals one that `docker save` generates is read as generated,
+    and below an index without its digest: then only the image IDs are compared. Its bytes were
     verified with those of all documents.
     """
     ids = {image_id for image_id, _ in found}

@@ -1,7 +1,7 @@
-"""What a result no longer says of what its source said: annotations, urls, subjects and the like.
+"""Find what a result does not hold of its source: annotations, urls, subjects and the like.
 
-Nothing is dropped without a line and an entry in `--json`. Both are found here by
-comparing the images before and after, so that no writer has to count.
+Nothing is dropped without a line and an entry in `--json`. Both come from comparing
+the images before and after, so that no writer has to count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from convert.diagnostics import Dropped
 from convert.model import mediatype
 from convert.model.image import Image, Index, Other
 from convert.model.walk import descend
-from convert.plan.select import entry_label
+from convert.plan.labels import entry_label
 from convert.writer.oci import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from convert.writer.registry import Target
 
 
-class Holds(Enum):
+class Capability(Enum):
     """How much of what surrounds the images a target can hold."""
 
-    #: Manifests, indexes, and all that `index.json` says.
+    #: Manifests, indexes, and all fields of `index.json`.
     ALL = "all"
-    #: Manifests and indexes; of `index.json` only the entries (docker-oci).
+    #: Manifests and indexes; of `index.json` only the descriptors (docker-oci).
     MANIFESTS = "manifests"
     #: Of manifests only the descriptors of non-distributable layers (crane).
     FOREIGN_LAYERS = "foreign layers"
@@ -40,11 +40,11 @@ class Holds(Enum):
     NOTHING = "nothing"
 
 
-def holds(target: Target) -> Holds:
+def capability_of(target: Target) -> Capability:
     """Return how much a target can hold."""
     if target.manifests:
-        return Holds.ALL if target.index_fields else Holds.MANIFESTS
-    return Holds.NOTHING if target.uncompressed else Holds.FOREIGN_LAYERS
+        return Capability.ALL if target.index_fields else Capability.MANIFESTS
+    return Capability.NOTHING if target.uncompressed else Capability.FOREIGN_LAYERS
 
 
 #: Kinds of `_Fact`; each becomes an entry of its own in `--json`.
@@ -59,20 +59,20 @@ _Fact = tuple[str, str, str, str]
 _Facts = Counter[_Fact]
 
 
-class _Said:
-    """What surrounds the images of a set: for each image, each index, and `index.json` itself."""
+class _Surroundings:
+    """Annotations, types, subjects and urls of a set: of each image, each index, and `index.json` itself."""
 
-    def __init__(self, images: ImageSet, holds: Holds, entries: Iterable[Entry]) -> None:
+    def __init__(self, images: ImageSet, capability: Capability, entries: Iterable[Entry]) -> None:
         self.images: dict[Digest, _Facts] = {}
         self.indexes: dict[Digest, _Facts] = {}
         self.top: _Facts = Counter()
         self.labels: dict[Digest, str] = {}
         self.manifests: dict[Digest, set[Digest]] = {}
-        self._holds = holds
+        self._capability = capability
         self._seen: set[Node] = set()
         for entry in entries:
             self._entry(entry)
-        if holds is Holds.ALL:
+        if capability is Capability.ALL:
             self.top.update(_annotations("top", images.index_annotations))
             self.top.update(_type_and_subject(images.index_artifact_type, images.index_subject))
 
@@ -88,7 +88,7 @@ class _Said:
 
     @property
     def _carries_manifests(self) -> bool:
-        return self._holds in {Holds.ALL, Holds.MANIFESTS}
+        return self._capability in {Capability.ALL, Capability.MANIFESTS}
 
     def _index(self, index: Index) -> None:
         if not self._carries_manifests:
@@ -109,23 +109,28 @@ class _Said:
                 self.manifests.setdefault(image.image_id, set()).add(manifest.digest)
             else:
                 facts.update(_layers(image.layers))
-        elif self._holds is Holds.FOREIGN_LAYERS:
+        elif self._capability is Capability.FOREIGN_LAYERS:
             facts.update(_layers(layer for layer in image.layers if _is_foreign(layer)))
 
 
-def lost(
-    before: ImageSet, after: ImageSet, held: Holds = Holds.ALL, target: str = "", *, same_names: bool = False
+def find_dropped(
+    before: ImageSet,
+    after: ImageSet,
+    held: Capability = Capability.ALL,
+    target: str = "",
+    *,
+    is_selection: bool = False,
 ) -> Iterator[Dropped]:
-    """Yield what `before` says of the images in `after` and `after`, written to `target`, does not.
+    """Yield what `before` holds about the images in `after`, and `after` written to `target` does not.
 
-    `same_names`: `after` is a selection of `before`, so only entries whose names it
-    has count.
+    `is_selection`: `after` is a selection of `before`, so only the entries count from
+    which it took something.
     """
     entries = before.entries
-    if same_names:
-        entries = tuple(_selected(entries, after))
-    old, new = _Said(before, Holds.ALL, entries), _Said(after, held, after.entries)
-    carried = held in {Holds.ALL, Holds.MANIFESTS}
+    if is_selection:
+        entries = tuple(_selected_from(before, after))
+    old, new = _Surroundings(before, Capability.ALL, entries), _Surroundings(after, held, after.entries)
+    carried = held in {Capability.ALL, Capability.MANIFESTS}
     cannot = f"not supported by {target}"
     for image_id, facts in old.images.items():
         if image_id not in new.images:
@@ -142,23 +147,23 @@ def lost(
         if digest not in new.indexes:
             why = ("the index was re-created" if new.indexes else "the image is kept without it") if carried else cannot
             yield from _lines(facts - created, f"index {digest}", why)
-    why = "--recompress re-creates it" if held is Holds.ALL else cannot
+    why = "--recompress re-creates it" if held is Capability.ALL else cannot
     yield from _lines(old.top - new.top, "index.json", why)
 
 
-def _selected(entries: Iterable[Entry], after: ImageSet) -> Iterator[Entry]:
-    """Yield the entries of which a selection keeps the entry, the node, or something under its name."""
-    kept, nodes = set(after.entries), set(after.nodes())
+def _selected_from(before: ImageSet, after: ImageSet) -> Iterator[Entry]:
+    """Yield the entries of a source from which a selection took something."""
     names = {entry.name for entry in after.entries if entry.name is not None}
-    shares: dict[Node | None, bool] = {}  # whether something under a node is kept
-    for entry in entries:
-        if entry.node not in shares:
-            shares[entry.node] = any(node in nodes for node in descend(entry.node))
-        if entry in kept or entry.node in nodes or (entry.name in names and shares[entry.node]):
+    kept = set(after.nodes())
+    holds: dict[Node | None, bool] = {}
+    for entry in before.entries:
+        if entry.node not in holds:
+            holds[entry.node] = any(node in kept for node in descend(entry.node))
+        if entry.node in kept or (entry.name in names and holds[entry.node]):
             yield entry
 
 
-def left_attestations(before: ImageSet, after: ImageSet) -> Iterator[Dropped]:
+def find_dropped_attestations(before: ImageSet, after: ImageSet) -> Iterator[Dropped]:
     """Yield the attestations of selected images that a selection leaves behind with the index."""
     kept = set(after.nodes())
     images = {str(image.manifest.digest): image for image in after.images() if image.manifest is not None}
@@ -171,10 +176,10 @@ def left_attestations(before: ImageSet, after: ImageSet) -> Iterator[Dropped]:
                     yield Dropped(text, what="attestation", of=about)
 
 
-def lost_parents(before: ImageSet, after: ImageSet, target: str, *, holds_parents: bool) -> Iterator[Dropped]:
+def find_dropped_parents(before: ImageSet, after: ImageSet, target: str, *, holds_parents: bool) -> Iterator[Dropped]:
     """Yield each `Parent` of a `manifest.json` that the result does not name."""
     there = {image.image_id for image in after.images()}
-    labels = _Said(before, Holds.NOTHING, before.entries).labels
+    labels = _Surroundings(before, Capability.NOTHING, before.entries).labels
     for image in before.images():
         if image.parent is None or image.image_id not in there:
             continue
@@ -188,7 +193,7 @@ def lost_parents(before: ImageSet, after: ImageSet, target: str, *, holds_parent
         yield Dropped(f"dropped Parent {image.parent} of {label}: {why}", what="parent", of=label)
 
 
-def not_followed(images: ImageSet) -> Iterator[Dropped]:
+def find_unread_artifacts(images: ImageSet) -> Iterator[Dropped]:
     """Yield each thing of unknown media type that may name blobs which imgconv does not find."""
     for node in images.nodes():
         if isinstance(node, Other) and not node.understood:
@@ -259,7 +264,7 @@ def _lines(facts: _Facts, of: str, why: str) -> Iterator[Dropped]:
     for what, (one, several) in _PHRASES.items():
         number = sum(times for fact, times in facts.items() if fact[0] == what)
         if what in {_ARTIFACT_TYPE, _SUBJECT}:
-            # A descriptor repeats what its document says.
+            # A descriptor repeats the field of its document.
             number = min(number, 1)
         if number:
             phrase = one if number == 1 else several.format(number)

@@ -20,8 +20,7 @@ from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import Entry
 from convert.model.walk import leaves
-from convert.plan.select import entry_label
-from convert.plan.transform import counted
+from convert.plan.labels import counted, entry_label
 from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import CRANE, DOCKER, read_docker, shared_names
@@ -55,7 +54,7 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
     listed = tree.find("manifest.json") is not None
     layout = tree.find("index.json") is not None
     if not listed and not layout:
-        read(tree)  # what is no image archive at all is said to be none
+        read(tree)  # reports a source that is not an image archive
     try:
         return pusher.tool.view(listed=listed, layout=layout, folder=tree.is_folder)
     except UsageError as error:
@@ -163,14 +162,14 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
             why = "pushes only images that are there"
             if isinstance(entry.node, Artifact) and entry.node.config is not None:
                 why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
-            text = f"left out {entry_label(entry)}: {tool.name} {why}"
+            text = f"dropped {entry_label(entry)}: {tool.name} {why}"
             warn(Dropped(text, what="artifact", of=entry_label(entry)))
         elif isinstance(entry.node, Index) and entry.node not in opened:
             opened.add(entry.node)
             for child in leaves(entry.node):
                 if child.node is not None and not isinstance(child.node, Image):
                     what = "attestation" if is_attestation(child) else "artifact"
-                    text = f"left out {describe(child.node, child)}: {tool.name} pushes only images"
+                    text = f"dropped {describe(child.node, child)}: {tool.name} pushes only images"
                     warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
     if images.entries and not entries:
         raise SelectionError(f"no image is in the source, so {tool.name} has nothing to push")

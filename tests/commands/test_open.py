@@ -152,7 +152,7 @@ def test_remarks_and_progress_come_through_callbacks(tmp_path):
             pass
 
     counter, remarks = Counter(), []
-    convert.convert(str(MULTI), tmp_path / "out", to="oci", remark=remarks.append, progress=counter)
+    convert.convert(str(MULTI), tmp_path / "out", to="oci", warn=remarks.append, progress=counter)
     assert counter.done > 0
     assert remarks == [
         remark for remark in remarks if remark.startswith("wrote 7 names; in skopeo and podman use oci:")

@@ -216,7 +216,7 @@ def test_verify_output_notices_bytes_that_turned_on_the_way_to_the_disk(tmp_path
         data[spot] ^= 0xFF
         file.write_bytes(data)
 
-    for name in ("prove_archive", "prove_blobs"):
+    for name in ("verify_archive", "verify_blobs"):
         prove = getattr(verify_output, name)
         monkeypatch.setattr(
             verify_output, name, lambda fd, *rest, prove=prove, **more: (rot(fd), prove(fd, *rest, **more))

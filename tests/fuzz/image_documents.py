@@ -24,7 +24,7 @@ from convert.identity import engine_id, manifest
 from convert.jsonio import go_encode
 from convert.model import platform
 from convert.model.platform import Platform
-from convert.plan import select
+from convert.plan import select_image
 from convert.reader import docker_archive, docker_legacy, document, oci_layout
 from convert.reader import manifest as reader_manifest
 from convert.reader.detect import read
@@ -114,7 +114,7 @@ def _selected(data, text):
     fd = in_memory(data)
     with TarTree(fd, "x") as tree:
         try:
-            found = select.by_image(read(tree), [text])
+            found = select_image.select_by_image(read(tree), [text])
         except (InputError, UsageError) as error:
             one_line(error)
         else:
@@ -124,6 +124,6 @@ def _selected(data, text):
 if __name__ == "__main__":
     fuzz(
         one,
-        *(go_encode, layer_cache, engine_id, platform, select),
+        *(go_encode, layer_cache, engine_id, platform, select_image),
         *(manifest, reader_manifest, docker_archive, oci_layout, docker_legacy, document, repositories),
     )

@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
+import convert
 from convert.archive.blob import MemoryBlob
 from convert.codec import profile as profiles
 from convert.codec.readahead import read_ahead
-from convert.commands import convert
 from convert.errors import DigestMismatchError, FormatError, TruncatedError, UnsafeInputError
 from convert.layer.balance import fill_cores
 from convert.layer.context import ReadContext, ReadOptions

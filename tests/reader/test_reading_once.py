@@ -14,7 +14,7 @@ import pytest
 from convert.archive.open import open_source
 from convert.errors import UnsafeInputError
 from convert.model.digest import Digest
-from convert.plan.select import by_image
+from convert.plan.select_image import select_by_image
 from convert.reader.detect import read
 from convert.reader.sink import CollectingSink
 
@@ -138,7 +138,7 @@ def test_two_digests_under_one_name_pick_two_platforms(tmp_path):
     layout = Layout()
     children = [layout.image(architecture) for architecture in ("amd64", "arm64", "s390x")]
     with open_source(layout.write(tmp_path / "t", layout.index(*children))) as source:
-        picked = by_image(read(source.tree), [child["digest"] for child in children[:2]])
+        picked = select_by_image(read(source.tree), [child["digest"] for child in children[:2]])
     assert [str(image.platform) for image in picked.images()] == ["linux/amd64", "linux/arm64"]
 
 

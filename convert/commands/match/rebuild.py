@@ -19,7 +19,6 @@ from convert.archive.streams import FileStream
 from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
 from convert.codec.compression import Compression
-from convert.commands import convert
 from convert.commands.match.search import Found, LayerMatch, Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
@@ -33,6 +32,7 @@ from convert.model import mediatype
 from convert.model.digest import Digest
 from convert.model.image_set import Entry
 from convert.model.walk import descend, platform_of
+from convert.plan.read_selection import read_selection
 from convert.progress import Silent
 from convert.reader.document import Reading, check
 from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
@@ -158,7 +158,7 @@ def match(
         asked = _read(reading, manifest)
         for warning in reading.sink.warnings:
             remark(f"{manifest}: {warning}")
-        found = convert.selected(opened, images, platforms, (), remark)
+        found = read_selection(opened, images, platforms, warn=remark)
         stack.enter_context(pool)
         matcher = Matcher(pool, context, shown.advance)
         outcome = _find(reading, matcher, found, asked, Outcome(opened.path, found.format, index=asked.index))

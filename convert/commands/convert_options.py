@@ -1,0 +1,124 @@
+"""The options of `convert`, and which of them exclude each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from convert.codec import profile as profiles
+from convert.errors import UsageError
+from convert.identity.push import pushers
+from convert.plan.forms import ManifestType
+from convert.writer.destination import check_options
+from convert.writer.options import V1Scheme
+from convert.writer.registry import targets_with_manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.codec.profile import Profile
+    from convert.identity.push.pushers import Pusher
+    from convert.writer.registry import Target
+
+#: The formats that can be written (docs/contract.md#formats); docker-archive is an alias of docker-save.
+Format = Literal[
+    "docker-save", "docker-save@25", "docker-save@29", "docker-oci", "docker-archive", "crane", "oci", "oci-archive"
+]
+#: The tools whose pushes are known (docs/contract.md#the-digest-that-a-push-gives).
+PusherName = Literal["crane", "crane@go1.26", "crane@go1.27", "docker", "docker@go1.26", "docker@go1.27", "imgconv"]
+#: How much is verified: the digests of what is read, or every DiffID too.
+Verify = Literal["digests", "full"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """The options of a conversion, as those of the command line (docs/contract.md).
+
+    Attributes:
+        to: the format of the destination (#formats).
+        images: select images by name, image ID, manifest digest, or a hex prefix of one
+            with at least 4 digits; all images without one (#selecting).
+        platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+        tags: the new names of the image; only one image may be selected (#names).
+        pusher: write the manifests and layers that a push by this tool gives
+            (#the-digest-that-a-push-gives); excludes `compress`, `recompress` and
+            `manifest_type`.
+        compress: the name or alias of the profile that compresses layers, `gzip` if None
+            (#compression-profiles).
+        recompress: compress every layer again, which changes digests (#rules-of-identity).
+        manifest_type: the family of media types of re-created manifests; `keep` keeps
+            manifests (#rules-of-identity).
+        v1_ids: the scheme of v1 directory names, `docker` if None (#v1-ids).
+        verify: `digests` verifies what is read, `full` also unpacks every layer and
+            verifies its DiffID (#output).
+        append: add to an existing OCI layout (#append).
+        verify_output: read the result back before it appears (#output).
+        max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
+        jobs: the number of CPU cores to use, all if None; the output never depends on it.
+        force: replace what is at the destination (#destinations).
+        add_repositories: add the legacy `repositories` file (#--add-repositories).
+    """
+
+    to: Format
+    images: Sequence[str] = ()
+    platforms: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    pusher: PusherName | None = None
+    compress: str | None = None
+    recompress: bool = False
+    manifest_type: ManifestType = "keep"
+    v1_ids: V1Scheme | None = None
+    verify: Verify = "digests"
+    append: bool = False
+    verify_output: bool = False
+    max_layer_size: int | None = None
+    jobs: int | None = None
+    force: bool = False
+    add_repositories: bool = False
+
+
+def check_request(options: ConvertOptions, wanted: Target, destination: str) -> tuple[Pusher | None, Profile]:
+    """Refuse options that contradict each other or the target; return pusher and profile.
+
+    Raises:
+        UsageError: the request cannot be met.
+    """
+    check_choice("verify", options.verify, get_args(Verify))
+    check_choice("manifest_type", options.manifest_type, get_args(ManifestType))
+    if options.v1_ids is not None:
+        check_choice("v1_ids", options.v1_ids, get_args(V1Scheme))
+    pusher = pushers.get(options.pusher) if options.pusher is not None else None
+    profile = profiles.get(pusher.profile if pusher is not None else options.compress or profiles.DEFAULT)
+    check_options(wanted, destination, append=options.append, verify_output=options.verify_output)
+    if options.add_repositories and not wanted.manifest_json:
+        raise UsageError(
+            f"{wanted.name} has no manifest.json, so it takes no repositories", hint="--to docker-oci does"
+        )
+    if pusher is not None:
+        _check_pusher(options, wanted)
+    return pusher, profile
+
+
+def check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a value that is not one of the known ones.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if value not in known:
+        raise UsageError(f"{name} is one of {', '.join(known)}, not {value!r}")
+
+
+def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
+    """Refuse what `--as` decides by itself, and targets that carry no manifest."""
+    excluded = {
+        "--compress": options.compress,
+        "--recompress": options.recompress,
+        "--manifest-type": options.manifest_type != "keep",
+    }
+    unfit = [option for option, given in excluded.items() if given]
+    if unfit:
+        raise UsageError(f"--as decides how layers and manifests are written; remove {unfit[0]}")
+    if not wanted.manifests:
+        hint = f"targets for it: {targets_with_manifests()}"
+        raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=hint)

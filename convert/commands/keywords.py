@@ -1,0 +1,111 @@
+"""The fields of options classes, for callers that give them as keywords; imported by type checkers only.
+
+A test compares them with the classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.commands.convert_options import Format, PusherName, Verify
+    from convert.commands.diff import By
+    from convert.identity.engine_id import Engine
+    from convert.plan.forms import ManifestType
+    from convert.writer.options import V1Scheme
+
+
+class ConvertFields(TypedDict, total=False):
+    """The fields of `ConvertOptions`."""
+
+    to: Format
+    images: Sequence[str]
+    platforms: Sequence[str]
+    tags: Sequence[str]
+    pusher: PusherName | None
+    compress: str | None
+    recompress: bool
+    manifest_type: ManifestType
+    v1_ids: V1Scheme | None
+    verify: Verify
+    append: bool
+    verify_output: bool
+    max_layer_size: int | None
+    jobs: int | None
+    force: bool
+    add_repositories: bool
+
+
+class AddRepositoriesFields(TypedDict, total=False):
+    """The fields of `AddRepositoriesOptions`."""
+
+    v1_ids: V1Scheme | None
+    compress: str | None
+    verify: Verify
+    max_layer_size: int | None
+    jobs: int | None
+    force: bool
+
+
+class OpenFields(TypedDict, total=False):
+    """The fields of `OpenOptions`."""
+
+    images: Sequence[str]
+    platforms: Sequence[str]
+    max_layer_size: int
+
+
+class DigestFields(TypedDict, total=False):
+    """The fields of `DigestOptions`."""
+
+    pushers: Sequence[PusherName]
+    images: Sequence[str]
+    platforms: Sequence[str]
+    max_layer_size: int | None
+    jobs: int | None
+
+
+class MatchFields(TypedDict, total=False):
+    """The fields of `MatchOptions`."""
+
+    to: Format | None
+    destination: str | None
+    images: Sequence[str]
+    platforms: Sequence[str]
+    force: bool
+    max_layer_size: int | None
+    jobs: int | None
+
+
+class DiffFields(TypedDict, total=False):
+    """The fields of `DiffOptions`."""
+
+    by: By
+    files: bool
+    images: Sequence[str]
+    platforms: Sequence[str]
+
+
+class InspectFields(TypedDict, total=False):
+    """The fields of `InspectOptions`."""
+
+    verify: bool
+    encoders: bool
+    images: Sequence[str]
+    platforms: Sequence[str]
+    jobs: int | None
+
+
+class IdentifyFields(TypedDict, total=False):
+    """The fields of `IdentifyOptions`."""
+
+    refs: Sequence[str]
+    engine: Engine
+
+
+class ValidateFields(TypedDict, total=False):
+    """The fields of `ValidateOptions`."""
+
+    jobs: int | None

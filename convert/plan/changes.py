@@ -1,0 +1,42 @@
+"""What a conversion keeps, creates, changes and drops, as its report lists it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A manifest, index or layer that another one replaces: both digests, and the reason."""
+
+    subject: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedBlob:
+    """A blob that the source does not have: a manifest for an image ID, or a layer for a DiffID."""
+
+    subject: str
+    digest: str
+    of: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """Collects what a conversion keeps, creates, changes and drops.
+
+    `kept` are digests of manifests and layers, `created` new manifests and layers,
+    `changed` the manifests and indexes that others replace, and `changed_layers` the
+    layers that follow from them. `dropped` are lines about what the result does not
+    hold, `hints` lines about what the user may want to do next.
+    """
+
+    kept: list[str] = field(default_factory=list)
+    created: list[CreatedBlob] = field(default_factory=list)
+    changed: list[Change] = field(default_factory=list)
+    changed_layers: list[Change] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)

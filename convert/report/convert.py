@@ -1,0 +1,113 @@
+"""The result of a conversion, and its `--json` document (schemas/report-convert.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.model.image import config_of
+from convert.model.walk import descend, node_digest
+
+if TYPE_CHECKING:
+    from convert.diagnostics import Dropped
+    from convert.model.digest import Digest
+    from convert.model.image import Node
+    from convert.model.image_set import Entry, ImageSet
+    from convert.plan.changes import Changes
+
+#: Raised when a key of the document changes its meaning or goes away.
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedImage:
+    """One image, index or artifact of a result.
+
+    `names` are its names as Docker shows them. `image_id` is None for an artifact, and
+    for an index of several images; `manifest_digest` is that of the manifest or index,
+    None where the target carries no manifests.
+    """
+
+    names: tuple[str, ...]
+    image_id: Digest | None
+    manifest_digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    """What a conversion did.
+
+    `source` and `destination` are the paths as given; `source_format` and `target` the
+    formats, `source_compression` that of the source as a whole ("" for none). `changes`
+    lists what was kept, created, changed and dropped; `warnings` are all lines that went
+    to `warn`, and `dropped` those of them that report a loss, with its data.
+    """
+
+    source: str
+    source_format: str
+    source_compression: str
+    destination: str
+    target: str
+    images: tuple[ConvertedImage, ...]
+    changes: Changes
+    warnings: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+
+
+def converted_images(images: ImageSet, *, manifests: bool) -> tuple[ConvertedImage, ...]:
+    """Return the images of a result; `manifests` is whether the target carries manifests."""
+    rows: dict[object, tuple[dict[str, None], Entry]] = {}
+    for entry in images.entries:
+        # All absent nodes share one row.
+        names, _ = rows.setdefault(entry.node, ({}, entry))
+        text = None
+        if entry.name is not None:
+            text = entry.name.reference.familiar if entry.name.reference else entry.name.ref_name
+        if text:
+            names[text] = None
+    found = []
+    for names, entry in rows.values():
+        node = entry.node
+        described = entry.descriptor.digest if entry.descriptor else None
+        digest = node_digest(node) if node is not None else described
+        found.append(ConvertedImage(tuple(names), _only_image_id(node), digest if manifests else None))
+    return tuple(found)
+
+
+def _only_image_id(node: Node | None) -> Digest | None:
+    """Return the ID of the only image under a name, None where there are several or none."""
+    configs = (config_of(each) for each in descend(node))
+    found = {config.digest for config in configs if config is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def document(report: ConversionReport) -> dict[str, Any]:
+    """Return the document that `--json` prints."""
+    changes = report.changes
+    return {
+        "report": "convert",
+        "version": VERSION,
+        "source": {
+            "path": report.source,
+            "format": report.source_format,
+            "wrapper": report.source_compression or None,
+        },
+        "destination": {"path": report.destination, "format": report.target},
+        "images": [
+            {
+                "names": list(image.names),
+                "image_id": str(image.image_id) if image.image_id else None,
+                "manifest_digest": str(image.manifest_digest) if image.manifest_digest else None,
+            }
+            for image in report.images
+        ],
+        "kept": changes.kept,
+        "made": [{"what": blob.subject, "digest": blob.digest, "of": blob.of} for blob in changes.created],
+        "changed": [
+            {"what": change.subject, "from": change.before, "to": change.after, "why": change.why}
+            for change in (*changes.changed, *changes.changed_layers)
+        ],
+        "left_out": changes.dropped,
+        "dropped": [line.entry() for line in report.dropped],
+        "remarks": list(report.warnings),
+    }
