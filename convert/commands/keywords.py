@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.commands.convert_options import Format, PusherName, Verify
-    from convert.commands.diff import By
     from convert.identity.engine_id import Engine
     from convert.plan.forms import ManifestType
+    from convert.report.comparison import By
     from convert.writer.options import V1Scheme
 
 
