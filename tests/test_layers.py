@@ -33,9 +33,7 @@ EXCEPTIONS: dict[str, set] = {
     "levels": set(),
     "cycles": set(),
     "length": set(),
-    "id": {
-        "convert.cli.tables",
-    },
+    "id": set(),
 }
 
 #: The most packages one above the other, from `convert.cli` down.

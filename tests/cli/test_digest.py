@@ -140,7 +140,7 @@ def read_blobs(path):
 def test_as_leaves_nothing_to_say_about_layers(imgconv, archive, option):
     done = imgconv(archive("docker20-html"), "--to", "oci", "out", "--as", "crane", *option)
     assert done.status == 2
-    assert f"leave out {option[0]}" in done.err
+    assert f"remove {option[0]}" in done.err
     assert not Path("out").exists()
 
 
