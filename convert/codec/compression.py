@@ -29,12 +29,12 @@ class Encoder(Protocol):
     """One stream being compressed."""
 
     def write(self, data: Buffer, /) -> bytes:
-        """Take input, return the bytes that are settled."""
+        """Take input, return the output that is complete."""
 
     def finish(self) -> bytes:
         """End the stream, return the rest."""
 
     def take(self, stream: BinaryIO) -> bytes | None:
-        """Take what one read of `stream` gives, return the bytes that are settled; None at its end."""
+        """Take what one read of `stream` gives, return the output that is complete; None at its end."""
         chunk = stream.read(CHUNK)
         return self.write(chunk) if chunk else None

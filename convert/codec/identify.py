@@ -40,7 +40,7 @@ class Origin:
 
     `spec` gives its body; `also` give the same one (short streams fit
     several). `header` are a gzip stream's bytes before the body, `by` says who writes
-    them so, "" if nobody known does.
+    them so, "" if that is unknown.
     """
 
     spec: EncoderSpec

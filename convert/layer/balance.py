@@ -1,4 +1,4 @@
-"""How evenly work can be shared out over the cores."""
+"""Decide whether whole layers, each in one thread, keep all cores busy."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How much later than with all cores at work to the last byte the last layer may be done
-#: before it is split; splitting costs more than this (bench/).
-_EVEN: Final = 1.1
+#: The time that whole layers may take, relative to a perfect split; splitting costs more than the difference (bench/).
+_MAX_OVERRUN: Final = 1.1
 
 
 def fill_cores(sizes: Sequence[int], cores: int) -> bool:
-    """Tell whether layers of these sizes, each in one thread, keep all cores busy to nearly the end.
+    """Report whether layers of these sizes, each in one thread, keep all cores busy to nearly the end.
 
-    Then splitting them would only cost what joining parts costs. The largest goes first,
-    each next one to whoever is done first.
+    Then splitting them would cost more than it gains. The largest layer goes first, each
+    following one to the core that is free first.
     """
-    loads = [0] * cores
+    busy = [0] * cores
     for size in sorted(sizes, reverse=True):
-        heapq.heapreplace(loads, loads[0] + size)
-    return max(loads) * cores <= _EVEN * sum(sizes)
+        heapq.heapreplace(busy, busy[0] + size)
+    return max(busy) * cores <= _MAX_OVERRUN * sum(sizes)

@@ -38,7 +38,7 @@ _MAGIC: Final = b"ustar"
 _HEAD: Final = 512
 
 #: A layer up to this size is held in memory and encoded by another thread while the
-#: next one arrives; so much is held of all of them.
+#: next one arrives; the second limit is for all of them together.
 _SMALL: Final = 4 * MIB
 _MAX_HELD: Final = 16 * MIB
 
