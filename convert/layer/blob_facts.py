@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from convert.codec import decompress
 from convert.codec.compression import Compression
@@ -15,9 +15,17 @@ from convert.limits import MAX_LAYER_SIZE
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from convert.layer.pool import Pool
     from convert.model.blob import Blob
+
+_Key = TypeVar("_Key")
+#: Blobs whose facts are held at a time: a future and the facts of a blob take kilobytes.
+_AT_ONCE: Final = 4096
+#: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
+_SMALL: Final = 64 << 10
+_TOGETHER: Final = 64
 
 
 @dataclass(slots=True)
@@ -36,6 +44,40 @@ class BlobFacts:
     tar: LayerFaults = field(default_factory=LayerFaults)
     damage: InputError | None = None
     unread: InputError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRequest(Generic[_Key]):
+    """A blob to be read: the arguments of `read_blob`, and the `key` by which the caller knows it."""
+
+    key: _Key
+    blob: Blob
+    where: str
+    algorithms: Sequence[str]
+    unpack: bool
+
+    def read(self) -> BlobFacts:
+        """Read the blob."""
+        return read_blob(self.blob, self.algorithms, unpack=self.unpack, where=self.where)
+
+
+def read_blobs(requests: Iterable[BlobRequest[_Key]], pool: Pool) -> Iterator[tuple[_Key, BlobFacts]]:
+    """Read blobs in the pool's threads; yield the key and the facts of each in the order of the requests.
+
+    Raises:
+        StorageError: reading failed.
+    """
+    rest = iter(requests)
+    while batch := list(itertools.islice(rest, _AT_ONCE)):
+        # The largest first, so that no core waits for the last big one.
+        order = sorted(range(len(batch)), key=lambda at: -(batch[at].blob.size or 0))
+        large = [at for at in order if (batch[at].blob.size or 0) >= _SMALL]
+        small = order[len(large) :]
+        tasks = [[at] for at in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
+        facts: dict[int, BlobFacts] = {}
+        for task, found in zip(tasks, pool.map(lambda task: [batch[at].read() for at in task], tasks), strict=True):
+            facts.update(zip(task, found, strict=True))
+        yield from ((request.key, facts[at]) for at, request in enumerate(batch))
 
 
 def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str) -> BlobFacts:

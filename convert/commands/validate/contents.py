@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from convert.errors import FormatError
-from convert.layer.blob_facts import BlobFacts, read_blob
+from convert.layer.blob_facts import BlobRequest, read_blobs
 from convert.layer.pool import Pool
 from convert.limits import MAX_LAYER_NAMES
 from convert.model import mediatype
@@ -18,16 +18,12 @@ from convert.reader.findings import Severity, refused, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.layer.blob_facts import BlobFacts
     from convert.model.blob import Blob
     from convert.reader.checked_documents import Checked
 
 
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
-#: Blobs whose results are held at a time: a future and the facts of a blob take kilobytes.
-_AT_ONCE: Final = 4096
-#: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
-_SMALL: Final = 64 << 10
-_TOGETHER: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +61,11 @@ class _Job:
     member: str
     claims: dict[Claim, None] = field(default_factory=dict)
 
-    def read(self) -> BlobFacts:
+    def request(self) -> BlobRequest[_Job]:
         digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
         algorithms = sorted({"sha256", *(digest.algorithm for digest in digests)})
         unpack = any(claim.diff_ids or claim.layer for claim in self.claims)
-        return read_blob(self.blob, algorithms, unpack=unpack, where=self.member)
+        return BlobRequest(self, self.blob, self.member, algorithms, unpack)
 
 
 class Contents:
@@ -110,20 +106,8 @@ class Contents:
         """
         with Pool(jobs) as pool:
             work = itertools.chain(self._jobs.values(), self._unnamed_jobs())
-            while batch := list(itertools.islice(work, _AT_ONCE)):
-                self._check_batch(pool, batch)
-
-    def _check_batch(self, pool: Pool, work: list[_Job]) -> None:
-        # The largest first, so that no core waits for the last big one.
-        order = sorted(work, key=lambda job: -(job.blob.size or 0))
-        large = [job for job in order if (job.blob.size or 0) >= _SMALL]
-        small = order[len(large) :]
-        tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        results: dict[_Job, BlobFacts] = {}
-        for jobs, facts in zip(tasks, pool.map(lambda jobs: [job.read() for job in jobs], tasks), strict=True):
-            results.update(zip(jobs, facts, strict=True))
-        for job in work:
-            self._report(job, results[job])
+            for job, facts in read_blobs((job.request() for job in work), pool):
+                self._report(job, facts)
 
     def _unnamed_jobs(self) -> Iterator[_Job]:
         """Yield the unnamed blobs, of which there may be hundreds of thousands."""
