@@ -1,11 +1,12 @@
 """The error tree: what went wrong, where, and the exit status it stands for.
 
-Errors carry data (`file`, `member`, `hint`); the one line a user sees is made
-from it by `str()`. A bug is never an `ImgconvError`: it stays a traceback.
+Errors carry a stable code and data (`file`, `member`, `hint`); `str()` makes the one
+line that a user sees. A bug is never an `ImgconvError`: it stays a traceback.
 """
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -18,6 +19,18 @@ _INVISIBLE: Final = re.compile(
 )
 #: What log processors obey anywhere in a line: GitHub `##[`, Azure `##vso[`, TeamCity `##teamcity[`.
 _COMMAND: Final = re.compile(r"#(?=#[A-Za-z]*\[)")
+#: Codes of what an `OSError` reports; others are `storage`.
+_SYSTEM_CODES: Final = {
+    errno.ENOENT: "not-found",
+    errno.EACCES: "permission-denied",
+    errno.EPERM: "permission-denied",
+    errno.EROFS: "permission-denied",
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EMFILE: "too-many-open-files",
+    errno.ENFILE: "too-many-open-files",
+    errno.EIO: "device-error",
+}
 
 
 def printable(text: str) -> str:
@@ -75,22 +88,27 @@ def shortened(text: str, most: int = 1000) -> str:
 class ImgconvError(Exception):
     """Base of every error that is not a bug in imgconv.
 
-    `file` is the path as the user gave it, `member` the archive member or blob
-    inside it, `hint` what the user can do about it.
+    `code` identifies the kind of fault and never changes (docs/codes.md lists all);
+    messages may. `file` is the path as the user gave it, `member` the archive member
+    or blob inside it, `hint` what the user can do about it.
     """
 
     exit_status: ClassVar[int] = 3
+    #: The code of an error that was raised without one.
+    default_code: ClassVar[str] = "invalid-input"
 
     def __init__(
         self,
         message: str,
         *,
+        code: str | None = None,
         file: str | None = None,
         member: str | None = None,
         hint: str | None = None,
     ) -> None:
         """Keep the parts; the text is made by `str()`."""
         super().__init__(message)
+        self.code = code or self.default_code
         self.message = message
         self.file = file
         self.member = member
@@ -110,18 +128,25 @@ class UsageError(ImgconvError):
     """The request cannot be met as it was made."""
 
     exit_status = 2
+    default_code = "usage"
 
 
 class SelectionError(UsageError):
     """No image or platform fits the request, or more than one does."""
 
+    default_code = "no-match"
+
 
 class NotRepresentableError(UsageError):
     """The target format cannot hold what was asked to be put into it."""
 
+    default_code = "not-representable"
+
 
 class DestinationExistsError(UsageError):
     """The destination holds something already."""
+
+    default_code = "destination-exists"
 
 
 class InputError(ImgconvError):
@@ -133,21 +158,31 @@ class InputError(ImgconvError):
 class UnknownFormatError(InputError):
     """The source is no image archive or layout that imgconv knows."""
 
+    default_code = "not-an-image"
+
 
 class NoImageError(InputError):
     """The source is well formed but holds no image: its lists are empty, or name only what is absent."""
+
+    default_code = "no-image"
 
 
 class FormatError(InputError):
     """A document or structure in the source breaks its format's rules."""
 
+    default_code = "invalid-document"
+
 
 class TruncatedError(FormatError):
     """The source ends before its own structure says it should."""
 
+    default_code = "truncated"
+
 
 class DigestMismatchError(InputError):
     """Bytes do not match the digest or size by which the source names them."""
+
+    default_code = "digest-mismatch"
 
     def __init__(
         self,
@@ -156,12 +191,13 @@ class DigestMismatchError(InputError):
         wanted: str = "",
         got: str = "",
         size: int | None = None,
+        code: str | None = None,
         file: str | None = None,
         member: str | None = None,
         hint: str | None = None,
     ) -> None:
         """Keep what was wanted and what was found beside the usual parts."""
-        super().__init__(message, file=file, member=member, hint=hint)
+        super().__init__(message, code=code, file=file, member=member, hint=hint)
         self.wanted = wanted
         self.got = got
         self.size = size
@@ -170,18 +206,24 @@ class DigestMismatchError(InputError):
 class UnsafeInputError(InputError):
     """The source tries to leave its bounds: paths, links, limits."""
 
+    default_code = "unsafe-input"
+
 
 class UnsupportedError(InputError):
     """The source is sound but uses something imgconv does not read."""
+
+    default_code = "unsupported"
 
 
 class StorageError(ImgconvError):
     """Reading or writing failed: no such file, permission, disk full."""
 
     exit_status = 4
+    default_code = "storage"
 
     @classmethod
     def from_os(cls, error: OSError, *, file: str | None = None, doing: str = "") -> StorageError:
         """Return the one-line form of an `OSError`; `doing` says what was tried."""
         reason = error.strerror or str(error)
-        return cls(f"{doing}: {reason}" if doing else reason, file=file or error.filename)
+        code = _SYSTEM_CODES.get(error.errno or 0)
+        return cls(f"{doing}: {reason}" if doing else reason, code=code, file=file or error.filename)

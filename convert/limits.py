@@ -90,8 +90,8 @@ MAX_UNKNOWN_LAYERS: Final = 200
 MAX_DIFFERENCES: Final = 1000
 MAX_BOXES: Final = 10_000
 
-#: Remarks about one source: a terminal full of them helps nobody.
-MAX_REMARKS: Final = 1000
+#: Warnings about one source that are kept.
+MAX_WARNINGS: Final = 1000
 
 #: Members of a gzip stream, streams of bzip2 or xz, and frames of zstd, in one layer,
 #: that are smaller than a block of a tar. A layer in the form of eStargz has one or two a file.

@@ -35,7 +35,7 @@ def refuse_overlap(destination: str, source: str) -> None:
         same = same or os.path.samefile(target, origin)
     if same or (os.path.isdir(origin) and target.startswith(os.path.join(origin, ""))):
         msg = "the destination is the source, or lies inside it"
-        raise UsageError(msg, file=destination)
+        raise UsageError(msg, code="destination-overlaps-source", file=destination)
 
 
 def is_regular(status: os.stat_result) -> bool:
@@ -77,7 +77,9 @@ class AtomicFile:
         self._name = ""
         self.fd = -1
         if self.destination.endswith("/"):
-            raise UsageError("a file name is needed here, not a folder", file=self.destination)
+            raise UsageError(
+                "a file name is needed here, not a folder", code="destination-is-folder", file=self.destination
+            )
         try:
             self._place = Place(destination) if isinstance(destination, str) else destination
         except OSError as error:
@@ -129,13 +131,15 @@ class AtomicFile:
             return
         if not is_regular(status):
             msg = "the destination exists and is not a regular file"
-            raise DestinationExistsError(msg, file=self.destination)
+            raise DestinationExistsError(msg, code="destination-not-regular", file=self.destination)
         if not self._replace:
             raise _exists(self.destination)
 
     def _is_link(self) -> DestinationExistsError:
         hint = "name the file it leads to" if self._replace else "--force replaces the link, not what it leads to"
-        return DestinationExistsError("the destination is a symbolic link", file=self.destination, hint=hint)
+        return DestinationExistsError(
+            "the destination is a symbolic link", code="destination-is-link", file=self.destination, hint=hint
+        )
 
     def commit(self) -> None:
         """Make the bytes durable, then put them in place in one step.
@@ -156,7 +160,7 @@ class AtomicFile:
             self._place.check_folder()
             if not folders.is_entry(self.fd, self.folder, self._name):
                 msg = "the temporary file beside it was moved or replaced during the run; nothing was written"
-                raise StorageError(msg, file=self.destination)
+                raise StorageError(msg, code="destination-changed", file=self.destination)
             if old.status is None:
                 folders.rename_new(self.folder, self._name, self.folder, self._place.name)
                 self._name = ""
@@ -280,7 +284,9 @@ def write_file(output: OutputPath, data: bytes, *, source: str | None = None, st
 
 def changed(destination: str, outcome: str) -> StorageError:
     """Return the error of a destination that is no longer what it was at the start; `outcome` says what was done."""
-    return StorageError(f"it was moved, replaced or changed during the run; {outcome}", file=destination)
+    return StorageError(
+        f"it was moved, replaced or changed during the run; {outcome}", code="destination-changed", file=destination
+    )
 
 
 def _exists(destination: str) -> DestinationExistsError:

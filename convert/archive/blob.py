@@ -39,7 +39,7 @@ class Stamp:
 
 def changed(where: str, member: str) -> InputError:
     """Return the error for a source that was written to while it was read."""
-    return InputError("it changed while it was read", file=where, member=member)
+    return InputError("it changed while it was read", code="source-changed", file=where, member=member)
 
 
 class PreadStream(io.RawIOBase):
@@ -274,7 +274,7 @@ def open_below(root: int, parts: tuple[str, ...], *, file: str, member: str) -> 
         status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(status.st_mode):
             msg = "it is not a regular file"
-            raise UnsafeInputError(msg, file=file, member=member)
+            raise UnsafeInputError(msg, code="not-a-file", file=file, member=member)
         fd = os.open(parts[-1], _NO_FOLLOW, dir_fd=folder)
     except OSError as error:
         raise StorageError.from_os(error, file=file, doing=f"opening {member}") from error

@@ -137,7 +137,7 @@ def copy_extent(extent: Extent, sink: Sink) -> bool:
             if not done:
                 return False  # some file systems say so where they cannot
             msg = "the source became shorter while it was copied"
-            raise InputError(msg)
+            raise InputError(msg, code="source-changed")
         done += count
         sink.offset += count
         sink.advance(count)
@@ -164,7 +164,7 @@ def clone(extent: Extent, fd: int) -> bool:
         return False
     if os.fstat(fd).st_size != extent.size:
         msg = "the source changed while it was copied"
-        raise InputError(msg)
+        raise InputError(msg, code="source-changed")
     return True
 
 

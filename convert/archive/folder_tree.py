@@ -50,7 +50,7 @@ class FolderTree(Tree):
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if len(name) > MAX_MEMBER_NAME or len(found) >= MAX_MEMBERS:
                     msg = "the folder is too deep or holds too many files"
-                    raise UnsafeInputError(msg, file=self.where)
+                    raise UnsafeInputError(msg, code="too-many-members", file=self.where)
                 found.append(name)
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(name)

@@ -67,7 +67,11 @@ class Place:
         except OSError:
             same = False
         if not same:
-            raise StorageError("its folder was moved or replaced during the run; nothing was written", file=self.path)
+            raise StorageError(
+                "its folder was moved or replaced during the run; nothing was written",
+                code="destination-changed",
+                file=self.path,
+            )
 
     def close(self) -> None:
         """Close the folder; harmless when done twice."""

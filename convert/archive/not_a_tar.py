@@ -39,7 +39,9 @@ def not_a_tar(head: bytes, where: str) -> UnknownFormatError:
     """Return the error for a file whose first block, or what there is of one, is not a tar header."""
     what, hint = _kind(head)
     message = "this is not a tar archive, a compressed tar or a folder"
-    return UnknownFormatError(f"{message}, but {what}" if what else message, file=where, hint=hint)
+    return UnknownFormatError(
+        f"{message}, but {what}" if what else message, code="not-an-archive", file=where, hint=hint
+    )
 
 
 def _kind(head: bytes) -> tuple[str, str | None]:

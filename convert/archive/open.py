@@ -111,7 +111,9 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
     if stat.S_ISDIR(mode):
         os.close(fd)
         msg = "this is a folder; only a tar can be given a repositories file"
-        raise UsageError(msg, file=path, hint="--to docker-save or --to docker-oci writes one")
+        raise UsageError(
+            msg, code="folder-not-supported", file=path, hint="--to docker-save or --to docker-oci writes one"
+        )
     if found == "":
         return TarTree(fd, path), ""
     spool = unnamed_file(spool_folder)
@@ -140,7 +142,7 @@ def _open_path(path: str, text: str) -> int:
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
             msg = "this is a device or socket, not an archive"
-            raise UnsafeInputError(msg, file=path)
+            raise UnsafeInputError(msg, code="special-file", file=path)
         # A FIFO opens without a writer; whoever reads waits for it.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         os.set_blocking(fd, True)
@@ -148,14 +150,14 @@ def _open_path(path: str, text: str) -> int:
         raise transport.not_found(path, text) from error
     except ValueError as error:
         msg = "no such file or folder: a path cannot hold NUL"
-        raise StorageError(msg, file=path) from error
+        raise StorageError(msg, code="not-found", file=path) from error
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="opening") from error
     mode = os.fstat(fd).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISFIFO(mode)):
         os.close(fd)
         msg = "this became a device while it was opened"
-        raise UnsafeInputError(msg, file=path)
+        raise UnsafeInputError(msg, code="special-file", file=path)
     return fd
 
 
@@ -202,7 +204,9 @@ def _inspect(fd: int, path: str) -> tuple[int, str | None]:
         mode = os.fstat(fd).st_mode
         if os.isatty(fd):
             msg = "standard input is a terminal"
-            raise UsageError(msg, hint="pipe an archive into it: docker save NAME | imgconv - ...")
+            raise UsageError(
+                msg, code="terminal-input", hint="pipe an archive into it: docker save NAME | imgconv - ..."
+            )
         if stat.S_ISREG(mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
             return mode, decompress.sniff(os.pread(fd, decompress.SNIFF_SIZE, 0))
     except OSError as error:

@@ -42,7 +42,7 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
     if fd is not None and not terminal and os.isatty(fd):
         os.close(fd)
         msg = "an archive is not written to a terminal"
-        raise UsageError(msg, file=destination)
+        raise UsageError(msg, code="terminal-output", file=destination)
     return None if fd is None else DescriptorStream(fd, owned=True, nonblocking=descriptor is None)
 
 

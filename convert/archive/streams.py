@@ -49,7 +49,7 @@ def decompress_archive(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
             found.append(compression)
             if len(found) > _MAX_NESTING:
                 msg = f"compressed more than {_MAX_NESTING} times over"
-                raise UnsafeInputError(msg, file=where)
+                raise UnsafeInputError(msg, code="compressed-too-often", file=where)
             raw = _Counted(stream)
             # Layers are decompressed while this stream is open: it must not wait for the memory that they hold.
             most = MAX_DECODER_MEMORY if len(found) == 1 else MAX_INNER_DECODER_MEMORY
@@ -91,7 +91,9 @@ class _Bounded(_Counted):
         super()._took(count)
         if self.count > ARCHIVE_RATIO_FREE_SIZE and self.count > self._raw.count * MAX_ARCHIVE_RATIO:
             msg = f"it expands more than {MAX_ARCHIVE_RATIO} times, past {ARCHIVE_RATIO_FREE_SIZE} bytes"
-            raise UnsafeInputError(msg, file=self._where, hint="decompress it first if you trust it")
+            raise UnsafeInputError(
+                msg, code="expands-too-much", file=self._where, hint="decompress it first if you trust it"
+            )
 
 
 class Prefixed(decompress.Over):

@@ -66,25 +66,25 @@ class Extensions:
         if flag == b"X":
             # Docker refuses such an archive, GNU tar obeys the header, Go takes it for a member.
             msg = "an extended header of Solaris (type X), which readers disagree about"
-            raise FormatError(msg, file=self._where)
+            raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
         if flag == b"x":
             if self._pax is not None:
                 msg = "two PAX headers for one member"
-                raise FormatError(msg, file=self._where)
+                raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
             self._pax = pax_records(body, self._where)
             for key in (*MEANINGFUL, b"GNU.sparse.name"):
                 if b"\0" in self._pax.get(key, b""):
                     msg = f"NUL in the {text_of(key)} of a PAX header"
-                    raise UnsafeInputError(msg, file=self._where)
+                    raise UnsafeInputError(msg, code="nul-in-tar-header", file=self._where)
             self.sparse = _is_sparse(self._pax)
             return
         if flag in self._long:
             msg = "two GNU long names for one member"
-            raise FormatError(msg, file=self._where)
+            raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
         name, _, rest = body.partition(b"\0")
         if rest.strip(b"\0"):
             msg = "NUL in a GNU long name"
-            raise UnsafeInputError(msg, file=self._where)
+            raise UnsafeInputError(msg, code="nul-in-tar-header", file=self._where)
         self._long[flag] = name
 
     def name(self, field: bytes, flag: bytes) -> bytes:
@@ -106,7 +106,7 @@ class Extensions:
         gnu = self._long.get(flag) or None
         if pax is not None and gnu is not None and pax != gnu:
             msg = "a PAX header and a GNU long name that disagree"
-            raise FormatError(msg, file=self._where, member=text_of(pax))
+            raise FormatError(msg, code="ambiguous-tar-header", file=self._where, member=text_of(pax))
         if pax is not None:
             return pax
         return field if gnu is None else gnu
@@ -122,7 +122,7 @@ class Extensions:
             return None
         if not _DECIMAL.match(text):
             msg = f"the size in a PAX header is not a number: '{text_of(text)}'"
-            raise FormatError(msg, file=self._where)
+            raise FormatError(msg, code="invalid-tar-size", file=self._where)
         return int(text)
 
 
@@ -152,7 +152,7 @@ def pax_records(body: bytes, where: str) -> dict[bytes, bytes]:
 
 
 def _bad_pax(where: str) -> FormatError:
-    return FormatError("a damaged PAX header", file=where)
+    return FormatError("a damaged PAX header", code="damaged-pax-header", file=where)
 
 
 def _is_sparse(records: Mapping[bytes, bytes]) -> bool:

@@ -29,7 +29,7 @@ from convert.archive.tar_header import (
     pax_records,
     text_of,
 )
-from convert.diagnostics import Remarks
+from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import FormatError, TruncatedError, UnknownFormatError, UnsafeInputError
 from convert.limits import (
     MAX_ALL_EXTENSIONS,
@@ -101,7 +101,7 @@ class TarReader:
 
         `attributes` asks for the attributes of each member.
         """
-        self.warnings = Remarks()
+        self.warnings = Diagnostics()
         self.end = 0
         self._attributes = attributes
         self._cursor = cursor
@@ -121,7 +121,7 @@ class TarReader:
             self._count += 1
             if self._count > MAX_MEMBERS:
                 msg = f"more than {MAX_MEMBERS} members"
-                raise UnsafeInputError(msg, file=self._where)
+                raise UnsafeInputError(msg, code="too-many-members", file=self._where)
             yield member
             self._pass_content(member)
 
@@ -133,7 +133,7 @@ class TarReader:
             raise TruncatedError(msg, file=self._where, member=member.name)
         padding = member.end - content_end
         if self._cursor.skip(padding) < padding:
-            self.warnings.append("the archive ends before its last member's padding")
+            self._warn("the archive ends before its last member's padding", code="missing-padding")
 
     def _next(self) -> Member | None:
         """Read one member's headers; None at the end of the archive."""
@@ -172,7 +172,7 @@ class TarReader:
             if first:
                 raise not_a_tar(block, self._where)
             msg = f"bad tar header checksum at byte {self._cursor.position - BLOCK}"
-            raise FormatError(msg, file=self._where)
+            raise FormatError(msg, code="tar-checksum-mismatch", file=self._where)
         return block[156:157]
 
     def _body(self, block: bytes, limit: int) -> bytes:
@@ -180,7 +180,7 @@ class TarReader:
         size = self._size(block, "extended header")
         if size > limit:
             msg = f"an extended tar header of {size} bytes is over the limit of {limit}"
-            raise UnsafeInputError(msg, file=self._where)
+            raise UnsafeInputError(msg, code="tar-header-too-large", file=self._where)
         padded = -(-size // BLOCK) * BLOCK
         body = self._cursor.read(padded)
         if len(body) < padded:
@@ -197,7 +197,7 @@ class TarReader:
             msg = (
                 f"its extended headers have more than {MAX_ALL_EXTENSIONS} bytes or {MAX_PAX_RECORDS} records together"
             )
-            raise UnsafeInputError(msg, file=self._where)
+            raise UnsafeInputError(msg, code="tar-header-too-large", file=self._where)
 
     def _global(self, block: bytes, start: int) -> Member:
         """Return a global PAX header as a member; refuse one that renames or resizes.
@@ -211,7 +211,7 @@ class TarReader:
         for key in records:
             if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
                 msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
-                raise FormatError(msg, file=self._where)
+                raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
         end = self._cursor.position
         return Member(text_of(full_name(HEADER.unpack(block))), "global", 0, start=start, offset=end, end=end)
 
@@ -225,14 +225,14 @@ class TarReader:
             match = OCTAL.match(field)
             if not match:
                 msg = f"the size in the tar header is not a number: '{text_of(field)}'"
-                raise FormatError(msg, file=self._where, member=member)
+                raise FormatError(msg, code="invalid-tar-size", file=self._where, member=member)
             value = int(match[1] or b"0", 8)
         return self._sane(value, member)
 
     def _sane(self, size: int, member: str) -> int:
         if not 0 <= size <= _MAX_SIZE - BLOCK:
             msg = f"impossible size {size} in the tar header"
-            raise FormatError(msg, file=self._where, member=member)
+            raise FormatError(msg, code="invalid-tar-size", file=self._where, member=member)
         return size
 
     def _member(self, block: bytes, extensions: Extensions, start: int) -> Member:
@@ -243,11 +243,11 @@ class TarReader:
         name, link = text_of(raw_name), text_of(raw_link)
         if len(raw_name) > MAX_MEMBER_NAME or len(raw_link) > MAX_MEMBER_NAME:
             msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
-            raise UnsafeInputError(msg, file=self._where, member=name[:80])
+            raise UnsafeInputError(msg, code="member-name-too-long", file=self._where, member=name[:80])
         self._names_size += len(raw_name) + len(raw_link)
         if self._names_size > MAX_ALL_MEMBER_NAMES:
             msg = f"names and links of its members have more than {MAX_ALL_MEMBER_NAMES} bytes together"
-            raise UnsafeInputError(msg, file=self._where)
+            raise UnsafeInputError(msg, code="member-names-too-large", file=self._where)
         kind = _KINDS.get(flag, "other")
         if flag == b"\0" and name.endswith("/"):
             kind = "dir"  # how v7 wrote folders
@@ -257,12 +257,13 @@ class TarReader:
             # A writer leaves 0 (or what fits) in the header where only PAX can hold the size.
             if size not in (0, stated) and stated < _OCTAL_END:
                 msg = f"its PAX header says {stated} bytes and its tar header {size}"
-                raise FormatError(msg, file=self._where, member=name)
+                raise FormatError(msg, code="ambiguous-tar-header", file=self._where, member=name)
             size = self._sane(stated, name)
         if kind not in {"file", "other"}:
             # Go and Python give such members no content whatever the field says.
             if size:
-                self.warnings.append(f"{name}: a {kind} with a size of {size} bytes; taken as 0")
+                text = f"{name}: a {kind} with a size of {size} bytes; taken as 0"
+                self._warn(text, code="member-size-ignored", member=name)
             size = 0
         sparse = flag == b"S" or extensions.sparse
         if self.refusal is None and (sparse or extensions.pax):
@@ -300,8 +301,8 @@ class TarReader:
         if not block:
             if not start:
                 msg = "this is not an archive: it is empty"
-                raise UnknownFormatError(msg, file=self._where)
-            self.warnings.append("the archive has no end-of-archive blocks")
+                raise UnknownFormatError(msg, code="empty-archive", file=self._where)
+            self._warn("the archive has no end-of-archive blocks", code="no-end-of-archive")
             return
         if len(block) < BLOCK:
             if not start:
@@ -310,7 +311,7 @@ class TarReader:
             raise TruncatedError(msg, file=self._where)
         second = self._cursor.read(BLOCK)
         if second != _ZEROS:
-            self.warnings.append("the archive ends with a lone zero block")
+            self._warn("the archive ends with a lone zero block", code="no-end-of-archive")
             if second and self.refusal is None:
                 self._refuse(start, "one zero block before it, which does not end the archive")
             if second.strip(b"\0"):
@@ -319,7 +320,10 @@ class TarReader:
     def _junk(self) -> None:
         if not self._junk_seen:
             self._junk_seen = True
-            self.warnings.append("what follows the archive's end is ignored")
+            self._warn("what follows the archive's end is ignored", code="bytes-after-archive")
+
+    def _warn(self, text: str, *, code: str, **data: str) -> None:
+        self.warnings.append(Diagnostic(text, code=code, **data))
 
     def finish(self) -> None:
         """Examine what follows the end; drain a stream, so that its writer does not fail."""

@@ -42,14 +42,15 @@ class MemberTree(Tree):
             return None
         if name is None:
             if member.kind != "dir" or member.name.strip("./"):
-                self._warn(f"the member '{member.name}' is ignored: its name is empty or leads out of the archive")
+                text = f"the member '{member.name}' is ignored: its name is empty or leads out of the archive"
+                self._warn(text, code="ignored-member", member=member.name)
             inside = _without_leading_dots(member.name)
             if inside is not None:
                 self._claimed[inside] = f"the member '{member.name}'"
             return None
         if member.kind in {"device", "fifo", "other"}:
             kind = "special" if member.kind == "other" else member.kind
-            self._warn(f"the {kind} member '{name}' is ignored")
+            self._warn(f"the {kind} member '{name}' is ignored", code="ignored-member", member=name)
         first = self._members.setdefault(name, member)
         if first is not member:
             self._repeated.setdefault(name, [first]).append(member)
@@ -118,10 +119,11 @@ class MemberTree(Tree):
             read = first.kind == "file" and not first.sparse
             if not same or (read and not self._same_bytes(name, first, other)):
                 msg = f"the archive has {len(members)} members of this name, and they differ"
-                raise FormatError(msg, file=self.where, member=name)
+                raise FormatError(msg, code="duplicate-member", file=self.where, member=name)
         del self._repeated[name]
         if first.kind != "dir":
-            self._warn(f"{name}: {len(members)} members of this name, all alike")
+            text = f"{name}: {len(members)} members of this name, all alike"
+            self._warn(text, code="repeated-member", member=name)
 
     @abstractmethod
     def _content(self, name: str, member: Member) -> Blob:

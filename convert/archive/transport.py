@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[str, str, str]:
     """
     if not text:
         msg = "SOURCE is empty"
-        raise UsageError(msg)
+        raise UsageError(msg, code="empty-argument")
     transport, colon, rest = text.partition(":")
     if text == STDIN or not colon or transport not in _TRANSPORTS or _exists(text):
         return "", text, ""
@@ -63,4 +63,4 @@ def not_found(path: str, text: str) -> StorageError:
         hint = f"dir: folders are not supported; skopeo copy {text} oci:OTHER makes a layout of it"
     elif path == text and looks_like_image_name(text):
         hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
-    return StorageError("no such file or folder", file=path, hint=hint)
+    return StorageError("no such file or folder", code="not-found", file=path, hint=hint)

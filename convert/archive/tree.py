@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Self
 
-from convert.diagnostics import Remarks
+from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import FormatError, UnsafeInputError, UnsupportedError
 from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_NAME_PARTS
 
@@ -67,7 +67,7 @@ class Tree(ABC):
     def __init__(self, where: str) -> None:
         """Name the source `where` in errors."""
         self.where = where
-        self.warnings = Remarks()
+        self.warnings = Diagnostics()
         #: Called with each document that `read` returns.
         self.on_read: Callable[[Blob, bytes], None] | None = None
         self._resolved: dict[str, tuple[str, Member] | None] = {}
@@ -139,16 +139,18 @@ class Tree(ABC):
         path, member = found
         if member.kind == "dir":
             msg = "a file is needed here, and this is a folder"
-            raise FormatError(msg, file=self.where, member=name)
+            raise FormatError(msg, code="not-a-file", file=self.where, member=name)
         if member.kind != "file":
             kind = "special" if member.kind == "other" else member.kind
             msg = f"a file is needed here, and this is a {kind} member"
-            raise UnsafeInputError(msg, file=self.where, member=name)
+            raise UnsafeInputError(msg, code="not-a-file", file=self.where, member=name)
         if member.sparse:
             msg = "it is a sparse tar member, whose bytes are not stored as they are"
-            raise UnsupportedError(msg, file=self.where, member=name, hint="pack the archive without --sparse")
+            raise UnsupportedError(
+                msg, code="sparse-member", file=self.where, member=name, hint="pack the archive without --sparse"
+            )
         if member.disputed:
-            raise FormatError(member.disputed, file=self.where, member=name)
+            raise FormatError(member.disputed, code="ambiguous-tar-header", file=self.where, member=name)
         return self._blob(path, member)
 
     def read(self, name: str, limit: int = MAX_DOCUMENT_SIZE) -> bytes:
@@ -162,14 +164,14 @@ class Tree(ABC):
         blob = self.find(name)
         if blob is None:
             msg = "there is no such member"
-            raise FormatError(msg, file=self.where, member=name)
+            raise FormatError(msg, code="missing-member", file=self.where, member=name)
         with blob.open() as stream:
             data = stream.read(limit + 1) if blob.size is None or blob.size <= limit else None
             while data is not None and len(data) <= limit and (more := stream.read(CHUNK)):
                 data += more
         if data is None or len(data) > limit:
             msg = f"a document of more than {limit} bytes is not read"
-            raise UnsafeInputError(msg, file=self.where, member=name)
+            raise UnsafeInputError(msg, code="document-too-large", file=self.where, member=name)
         if self.on_read is not None:
             self.on_read(blob, data)
         return data
@@ -180,11 +182,11 @@ class Tree(ABC):
         if path is None or ".." in name.split("/"):
             # With `..` Docker, skopeo, crane and containerd look for different members.
             msg = "a name that is empty or has '..' names nothing in an archive"
-            raise UnsafeInputError(msg, file=self.where, member=name)
+            raise UnsafeInputError(msg, code="unsafe-member-name", file=self.where, member=name)
         if len(path) > MAX_MEMBER_NAME:
             # No member has such a name, and each folder in it would be looked for.
             msg = f"a name of more than {MAX_MEMBER_NAME} characters"
-            raise UnsafeInputError(msg, file=self.where, member=name)
+            raise UnsafeInputError(msg, code="member-name-too-long", file=self.where, member=name)
         if path in self._resolved:
             return self._resolved[path]
         found = self._followed(path, name)
@@ -199,7 +201,7 @@ class Tree(ABC):
             if path.count("/") >= MAX_NAME_PARTS:
                 # Each folder in it may be a link, so each is looked for.
                 msg = f"a name, or a link behind it, of more than {MAX_NAME_PARTS} parts"
-                raise UnsafeInputError(msg, file=self.where, member=name)
+                raise UnsafeInputError(msg, code="member-path-too-deep", file=self.where, member=name)
             self._check_name(path)
             parts = path.split("/")
             through = self._through_folder(parts, name)
@@ -222,7 +224,7 @@ class Tree(ABC):
             else:
                 return path, member
         msg = f"links go in a circle or on for more than {MAX_LINK_HOPS} steps"
-        raise UnsafeInputError(msg, file=self.where, member=name)
+        raise UnsafeInputError(msg, code="link-loop", file=self.where, member=name)
 
     @abstractmethod
     def _check_name(self, path: str) -> None:
@@ -268,7 +270,7 @@ class Tree(ABC):
         if member.link.count("/") >= MAX_NAME_PARTS:
             # Each folder in it may be a link, also one that `..` leaves again.
             msg = f"a link behind it has more than {MAX_NAME_PARTS} parts"
-            raise UnsafeInputError(msg, file=self.where, member=asked)
+            raise UnsafeInputError(msg, code="member-path-too-deep", file=self.where, member=asked)
         parts = list(folder)
         own: list[bool] = []  # whether each part that the link added is a link itself
         too_many = 0
@@ -291,7 +293,8 @@ class Tree(ABC):
         if not target or too_many > 1 or (too_many and self.member(target) is None):
             raise self._outside(member, asked)
         if too_many:
-            self._warn(f"{member.name}: its link has one '..' too many; taken as {target}")
+            text = f"{member.name}: its link has one '..' too many; taken as {target}"
+            self._warn(text, code="link-one-step-too-high", member=member.name)
         return target
 
     def _has_linked_folder(self, parts: list[str]) -> bool:
@@ -303,15 +306,17 @@ class Tree(ABC):
         return member is not None and member.kind in LINKS
 
     def _disputed(self, name: str, why: str) -> FormatError:
-        return FormatError(f"{why}, which readers disagree about", file=self.where, member=name)
+        return FormatError(
+            f"{why}, which readers disagree about", code="ambiguous-member", file=self.where, member=name
+        )
 
     def _outside(self, member: Member, asked: str) -> UnsafeInputError:
         text = f"its link to '{member.link}' leads out of the archive"
-        return UnsafeInputError(text, file=self.where, member=asked, hint=self._outside_hint())
+        return UnsafeInputError(text, code="link-outside", file=self.where, member=asked, hint=self._outside_hint())
 
     def _outside_hint(self) -> str | None:
         """What helps where a link leads out of the source."""
         return None
 
-    def _warn(self, text: str) -> None:
-        self.warnings.append(text)
+    def _warn(self, text: str, *, code: str, member: str) -> None:
+        self.warnings.append(Diagnostic(text, code=code, member=member))

@@ -270,7 +270,7 @@ def _damaged(name: str, where: str, error: Exception) -> FormatError:
     # isal's messages are "Error -6 Incorrect checksum found" and the like.
     reason = str(error).removeprefix("Error ").lstrip("-0123456789 ")
     reason = "checksum mismatch" if reason.startswith("Incorrect checksum") else reason
-    return FormatError(f"damaged {name} stream: {reason}", member=where)
+    return FormatError(f"damaged {name} stream: {reason}", code="damaged-compression", member=where)
 
 
 def _gunzip(raw: Iterator[bytes], where: str, behind: Callable[[int], None] | None = None) -> Iterator[bytes]:
@@ -312,11 +312,11 @@ def _unxz(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes]:
         except lzma.LZMAError as error:
             if "Memory usage limit" in str(error):
                 msg = f"the xz stream needs more than {needed // MIB} MiB of memory"
-                raise UnsupportedError(msg, member=where) from error
+                raise UnsupportedError(msg, code="decompression-memory", member=where) from error
             raise _damaged("xz", where, error) from error
         if feed.skip_zeros() % 4:
             msg = "damaged xz stream: padding is not a multiple of 4 bytes"
-            raise FormatError(msg, member=where)
+            raise FormatError(msg, code="damaged-compression", member=where)
 
 
 def _bunzip2(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
@@ -350,7 +350,7 @@ def _unzstd(raw: Iterator[bytes], where: str, memory: _Memory) -> Iterator[bytes
     except zstandard.ZstdError as error:
         if "too much memory" in str(error):
             msg = f"the zstd window is larger than {memory.most // MIB} MiB"
-            raise UnsupportedError(msg, member=where) from error
+            raise UnsupportedError(msg, code="decompression-memory", member=where) from error
         raise _damaged("zstd", where, error) from error
     # The library reports no error for input that ends within a frame, so the source tracks the
     # frames.

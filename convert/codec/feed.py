@@ -116,4 +116,4 @@ def truncated(name: str, where: str) -> TruncatedError:
 def too_many(name: str, where: str) -> UnsafeInputError:
     """Return the error for a stream of more small members than any tool writes."""
     msg = f"the {name} stream has more than {MAX_SMALL_MEMBERS} parts of less than {SMALL_MEMBER} bytes"
-    return UnsafeInputError(msg, member=where)
+    return UnsafeInputError(msg, code="too-many-compressed-parts", member=where)

@@ -147,5 +147,7 @@ def get(name: str) -> Profile:
             return profile
     names = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
     raise UsageError(
-        f"unknown compression profile {shortened(name)!r}", hint=suggestion(name, names) + "imgconv profiles lists them"
+        f"unknown compression profile {shortened(name)!r}",
+        code="unknown-profile",
+        hint=suggestion(name, names) + "imgconv profiles lists them",
     )

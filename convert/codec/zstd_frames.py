@@ -118,7 +118,7 @@ class ZstdSource:
             self._has_checksum = bool(header[4] & 4)
         else:
             msg = "damaged zstd stream: invalid data after a frame"
-            raise FormatError(msg, member=self._where)
+            raise FormatError(msg, code="damaged-compression", member=self._where)
 
 
 def _frame_header(data: bytes, position: int) -> bytes:

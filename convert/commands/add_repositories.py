@@ -24,6 +24,7 @@ from convert.codec import decompress
 from convert.codec import profile as profiles
 from convert.commands.common import ignore, options_of
 from convert.commands.verify_output import verify_layers
+from convert.diagnostics import Diagnostic
 from convert.errors import InputError, StorageError, UsageError
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
@@ -107,9 +108,9 @@ def add_repositories(
         StorageError: reading or writing failed.
     """
     given = options_of(AddRepositoriesOptions, options, dict(fields))
-    warnings: list[str] = []
+    warnings: list[Diagnostic] = []
 
-    def report(text: str) -> None:
+    def report(text: Diagnostic) -> None:
         warnings.append(text)
         warn(text)
 
@@ -175,11 +176,12 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
             error.file = error.file or tree.where
             raise
         for fault in changes.faults:
-            warn(f"{fault}; replaced")
+            warn(Diagnostic(f"{fault}; replaced", code="v1-files-replaced"))
         if changes.replaced:
-            warn(f"{MEMBER}: {changes.replaced}; replaced")
+            warn(Diagnostic(f"{MEMBER}: {changes.replaced}; replaced", code="repositories-replaced", member=MEMBER))
         if target is None and not changes.append and not changes.drop:
-            warn(f"{MEMBER}: already there and right, nothing written")
+            text = f"{MEMBER}: already there and right, nothing written"
+            warn(Diagnostic(text, code="repositories-unchanged", member=MEMBER))
             return images
         _write(tree, target, changes, place, _expected(tree, context), force=options.force)
         return images

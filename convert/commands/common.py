@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from convert.diagnostics import Diagnostic
+
     #: A path of a file or folder, or what else a SOURCE or DEST of the command line may be.
     Path = str | os.PathLike[str]
     #: Takes one line about something that was accepted, dropped or changed.
-    Warn = Callable[[str], None]
+    Warn = Callable[[Diagnostic], None]
 
 O = TypeVar("O")  # noqa: E741 - an options class
 
@@ -42,11 +44,11 @@ class UniqueWarnings:
         """`warn` takes the lines."""
         self._warn = warn
         # A dict: looking a line up must not depend on how many there are.
-        self.lines: dict[str, None] = {}
+        self.lines: dict[Diagnostic, None] = {}
         #: Those about something that the result does not hold.
         self.dropped: list[Dropped] = []
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: Diagnostic) -> None:
         """Take a line."""
         if text not in self.lines:
             self.lines[text] = None

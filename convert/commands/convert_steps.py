@@ -11,6 +11,7 @@ from convert.archive.transport import path_of
 from convert.commands import verify_output
 from convert.commands.common import UniqueWarnings
 from convert.commands.convert_options import check_request
+from convert.diagnostics import Diagnostic
 from convert.identity.push.tool import pushed_images
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
@@ -79,7 +80,7 @@ class ConversionRun:
         )
         self.changes = Changes()
         #: What the writer warns of; reported when the result is in place.
-        self.written: list[str] = []
+        self.written: list[Diagnostic] = []
 
     def open_source(self, transcoder: LayerTranscoder, out: Destination, stack: contextlib.ExitStack) -> Source:
         """Open the source; it is closed with `stack`.
@@ -105,7 +106,8 @@ class ConversionRun:
         for line in (*self.written, *self.changes.dropped, *self.changes.hints):
             self.warn(line)
         for change in self.changes.changed:
-            self.warn(f"{change.subject} {change.before} became {change.after}: {change.why}")
+            text = f"{change.subject} {change.before} became {change.after}: {change.why}"
+            self.warn(Diagnostic(text, code="digest-changed", before=change.before, after=change.after))
 
 
 @dataclass(frozen=True, slots=True)

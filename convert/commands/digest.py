@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.open import open_source
 from convert.codec import profile as profiles
-from convert.diagnostics import Remarks
+from convert.diagnostics import Diagnostics
 from convert.errors import NotRepresentableError, UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
 from convert.identity.push.pushers import PUSHERS
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.codec.compression import Encoder
+    from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
     from convert.identity.push.tool import PushTool
     from convert.model.blob import Blob
@@ -124,7 +125,7 @@ class Answer:
     wrapper: str
     pushed: list[Pushed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=Remarks)
+    warnings: Diagnostics = field(default_factory=Diagnostics)
 
 
 def digests(
@@ -135,7 +136,7 @@ def digests(
     platforms: Sequence[str] = (),
     max_layer_size: int | None = None,
     jobs: int | None = None,
-    remark: Callable[[str], None] = lambda _: None,
+    remark: Callable[[Diagnostic], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> Answer:
     """Return the digests that `asked` pushers would give what a source holds.
@@ -152,7 +153,7 @@ def digests(
         opened = stack.enter_context(open_source(source))
         answer = Answer(opened.path, "", opened.compression)
 
-        def said(text: str) -> None:
+        def said(text: Diagnostic) -> None:
             if text not in answer.warnings:
                 answer.warnings.append(text)
                 remark(text)

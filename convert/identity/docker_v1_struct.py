@@ -127,7 +127,7 @@ def _port(name: str, at: str) -> str:
     # Python reads no number of more than 4300 digits.
     if not (number.isascii() and number.isdigit() and len(digits) <= _PORT_DIGITS and int(number[-5:]) < 1 << 16):
         msg = f"{at}: '{name[:60]}' is no port"
-        raise FormatError(msg)
+        raise FormatError(msg, code="invalid-port")
     return f"{digits or 0}/{protocol.lower() or 'tcp'}"
 
 

@@ -22,7 +22,7 @@ def _hashes(value: Any, at: str) -> list[str] | None:
     texts = go_struct.strings(value, at)
     for index, text in enumerate(texts or ()):
         if not text.startswith("sha256:"):
-            raise FormatError(f"{at}[{index}]: it knows only sha256")
+            raise FormatError(f"{at}[{index}]: it knows only sha256", code="digest-not-sha256")
     return texts
 
 
@@ -37,9 +37,9 @@ def _hash(value: Any, at: str) -> None:
         digest = Digest.parse(text)
     except FormatError as error:
         msg = f"{at}: {error.message}"
-        raise FormatError(msg) from None
+        raise FormatError(msg, code=error.code) from None
     if digest.algorithm != "sha256":
-        raise FormatError(f"{at}: it knows only sha256, and this is {digest}")
+        raise FormatError(f"{at}: it knows only sha256, and this is {digest}", code="digest-not-sha256")
 
 
 #: `Platform`: architecture and os are always written.

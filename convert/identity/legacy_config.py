@@ -64,11 +64,11 @@ def _read(raw: bytes, where: str, member: str) -> dict[str, Any]:
     document = strict.parse(raw, where=where, member=member)
     if not isinstance(document, dict):
         msg = "a v1 image must be a JSON object"
-        raise FormatError(msg, file=where, member=member)
+        raise FormatError(msg, code="wrong-json-type", file=where, member=member)
     try:
         return V1_IMAGE[Engine.DOCKER_20].read(document, "")
     except FormatError as error:
-        raise FormatError(error.message, file=where, member=member) from None
+        raise FormatError(error.message, code=error.code, file=where, member=member) from None
 
 
 def _history(image: dict[str, Any]) -> dict[str, Any]:

@@ -204,7 +204,9 @@ def docker_layer_type(media_type: str) -> str:
     if mediatype.layer_compression(media_type) == Compression.ZSTD:
         msg = "a Docker schema 2 manifest cannot hold zstd layers"
         raise NotRepresentableError(
-            msg, hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker"
+            msg,
+            code="zstd-in-docker-manifest",
+            hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker",
         )
     return _family_type(media_type, mediatype.DOCKER_LAYER, mediatype.DOCKER_FOREIGN, ".")
 

@@ -83,7 +83,7 @@ def members(raw: bytes) -> dict[str, RawJSON]:
     at = _skip_space(text, 0)
     if not text.startswith("{", at):
         msg = "expected a JSON object"
-        raise FormatError(msg)
+        raise FormatError(msg, code="wrong-json-type")
     found: dict[str, RawJSON] = {}
     at = _skip_space(text, at + 1)
     while text[at] != "}":

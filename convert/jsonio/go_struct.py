@@ -239,9 +239,9 @@ def _time(value: Any, at: str) -> str:
         return go_time.Time.parse(text).text
     except FormatError as error:
         msg = f"{at}: {error.message}"
-        raise FormatError(msg) from None
+        raise FormatError(msg, code=error.code) from None
 
 
 def _misfit(at: str, wanted: str, value: Any) -> FormatError:
     msg = f"{at or 'document'}: expected {wanted}, found {_KINDS.get(type(value), 'null')}"
-    return FormatError(msg)
+    return FormatError(msg, code="wrong-json-type")

@@ -54,18 +54,18 @@ class Time:
         found = _TEXT.match(text)
         if found is None:
             msg = f"'{text}' is not a valid RFC 3339 time"
-            raise FormatError(msg)
+            raise FormatError(msg, code="invalid-time")
         hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"])
         zone = 60 * int(found["zone_hour"] or 0) + int(found["zone_minute"] or 0)
         # Go takes 60 minutes of offset and writes them as an hour (1.21 took 61 too).
         if hour > 23 or minute > 59 or second > 59 or zone >= 24 * 60 or int(found["zone_minute"] or 0) > 60:
             msg = f"'{text}' is not a valid RFC 3339 time: a part of it is out of range"
-            raise FormatError(msg)
+            raise FormatError(msg, code="invalid-time")
         try:
             day = _day(int(found["year"]), int(found["month"]), int(found["day"]))
         except ValueError:
             msg = f"'{text}' is not a valid RFC 3339 time: there is no such day"
-            raise FormatError(msg) from None
+            raise FormatError(msg, code="invalid-time") from None
         if found["sign"] == "-":
             zone = -zone
         seconds = day * _DAY + hour * 3600 + minute * 60 + second - zone * 60

@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from convert.diagnostics import Diagnostic
 from convert.errors import FormatError
 from convert.limits import MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_SIZE, MAX_DOCUMENT_VALUES, MAX_NUMBER_DIGITS
 
@@ -49,6 +50,10 @@ _WORDING: Final = {
 class _RefusedError(Exception):
     """Legal for Python's json module, refused by us; the text says why."""
 
+    def __init__(self, text: str, *, code: str) -> None:
+        super().__init__(text)
+        self.code = code
+
 
 def parse(
     raw: bytes,
@@ -71,7 +76,7 @@ def parse(
     try:
         return _parse(raw, limit, depth)
     except _RefusedError as error:
-        raise FormatError(str(error), file=where, member=member) from None
+        raise FormatError(str(error), code=error.code, file=where, member=member) from None
 
 
 def lookup(
@@ -80,7 +85,7 @@ def lookup(
     *,
     where: str | None = None,
     member: str | None = None,
-    warnings: list[str] | None = None,
+    warnings: list[Diagnostic] | None = None,
 ) -> Any:
     """Return the value of the key that Go's encoding/json would read as `name`, or None.
 
@@ -130,7 +135,7 @@ class Keys:
         """Tell whether there is a key for the field `name`, whatever its value."""
         return fold(name) in self._folded
 
-    def get(self, name: str, warnings: list[str] | None = None) -> Any:
+    def get(self, name: str, warnings: list[Diagnostic] | None = None) -> Any:
         """Return the value for the field `name`, or None; a spelling that differs is noted in `warnings`."""
         key = self._folded.get(fold(name))
         if key is None:
@@ -152,12 +157,15 @@ def fold(key: str) -> str:
 
 def _same_meaning(one: str, other: str, where: str | None, member: str | None) -> FormatError:
     return FormatError(
-        f"keys {_quoted(one)} and {_quoted(other)} in one object mean the same", file=where, member=member
+        f"keys {_quoted(one)} and {_quoted(other)} in one object mean the same",
+        code="ambiguous-json-key",
+        file=where,
+        member=member,
     )
 
 
-def _note_spelling(key: str, name: str, warnings: list[str]) -> None:
-    warning = f"key {_quoted(key)} read as {_quoted(name)}"
+def _note_spelling(key: str, name: str, warnings: list[Diagnostic]) -> None:
+    warning = Diagnostic(f"key {_quoted(key)} read as {_quoted(name)}", code="json-key-spelling", key=key, field=name)
     if warning not in warnings:
         warnings.append(warning)
 
@@ -176,15 +184,17 @@ def _quoted(key: str) -> str:
 
 def _parse(raw: bytes, limit: int, depth: int) -> Any:
     if len(raw) > limit:
-        raise _RefusedError(f"document has {len(raw)} bytes, more than the {limit} allowed")
+        raise _RefusedError(f"document has {len(raw)} bytes, more than the {limit} allowed", code="document-too-large")
     if raw.startswith(_BOM):
-        raise _RefusedError("document starts with a byte order mark, which JSON does not allow")
+        raise _RefusedError(
+            "document starts with a byte order mark, which JSON does not allow", code="json-byte-order-mark"
+        )
     if not raw.strip(_SPACE):
-        raise _RefusedError("document is empty, expected JSON")
+        raise _RefusedError("document is empty, expected JSON", code="empty-document")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise _RefusedError(f"not UTF-8 at byte {error.start}") from None
+        raise _RefusedError(f"not UTF-8 at byte {error.start}", code="json-not-utf-8") from None
     # Before the parser, which recurses once a level and makes an object of each value.
     _check_shape(raw, depth)
     try:
@@ -197,12 +207,15 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
         )
     except json.JSONDecodeError as error:
         wording = _WORDING.get(error.msg, error.msg)
-        raise _RefusedError(f"not valid JSON: line {error.lineno}, column {error.colno}: {wording}") from None
+        raise _RefusedError(
+            f"not valid JSON: line {error.lineno}, column {error.colno}: {wording}", code="invalid-json"
+        ) from None
     # Only valid JSON can be searched like this: there, backslashes stand in strings alone.
     for escape in _ESCAPE.finditer(raw):
         if escape["lone"]:
             raise _RefusedError(
-                f"half of a surrogate pair at byte {escape.start()}: {escape[0].decode()} alone is not a character"
+                f"half of a surrogate pair at byte {escape.start()}: {escape[0].decode()} alone is not a character",
+                code="json-lone-surrogate",
             )
     return value
 
@@ -224,34 +237,38 @@ def _check_shape(raw: bytes, depth: int) -> None:
             case 0x2C:  # Each value but the first of its array or object has a comma before it.
                 values += 1
         if level > depth:
-            raise _RefusedError(f"arrays and objects nested deeper than {depth}")
+            raise _RefusedError(f"arrays and objects nested deeper than {depth}", code="json-too-deep")
         if values > MAX_DOCUMENT_VALUES:
-            raise _RefusedError(f"more than {MAX_DOCUMENT_VALUES} values in one document")
+            raise _RefusedError(f"more than {MAX_DOCUMENT_VALUES} values in one document", code="json-too-many-values")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise _RefusedError(f"key {_quoted(key)} occurs twice in one object")
+        raise _RefusedError(f"key {_quoted(key)} occurs twice in one object", code="duplicate-json-key")
     return result
 
 
 def _integer(digits: str) -> int:
     # Reading a decimal number takes quadratic time.
     if len(digits) > MAX_NUMBER_DIGITS:
-        raise _RefusedError(f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits")
+        raise _RefusedError(
+            f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits", code="json-number-too-large"
+        )
     return int(digits)
 
 
 def _float(digits: str) -> float:
     if len(digits) > MAX_NUMBER_DIGITS:
-        raise _RefusedError(f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits")
+        raise _RefusedError(
+            f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits", code="json-number-too-large"
+        )
     value = float(digits)
     if math.isinf(value):
-        raise _RefusedError(f"number {digits} is too large")
+        raise _RefusedError(f"number {digits} is too large", code="json-number-too-large")
     return value
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is not a JSON value")
+    raise _RefusedError(f"{name} is not a JSON value", code="invalid-json")

@@ -142,7 +142,7 @@ def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
     for chunk in chunks:
         size += len(chunk)
         if size > MAX_LAYER_SIZE:
-            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes")
+            raise UnsafeInputError(f"unpacks to more than {MAX_LAYER_SIZE} bytes", code="layer-too-large")
         yield chunk
 
 

@@ -117,6 +117,7 @@ class HashingStream(io.RawIOBase):
             if self._limit is not None and self._size > self._limit:
                 raise UnsafeInputError(
                     f"unpacks to more than {self._limit} bytes",
+                    code="layer-too-large",
                     member=self._where,
                     hint="--max-layer-size raises the limit",
                 )

@@ -216,7 +216,7 @@ class LayerTranscoder:
         if inner:
             _read(content)
             msg = f"unpacks to {inner} bytes, which an engine would unpack once more"
-            raise UnsupportedError(msg, file=self._context.file, member=blob.where)
+            raise UnsupportedError(msg, code="layer-compressed-twice", file=self._context.file, member=blob.where)
 
     def _dictated(self, layer: Layer, form: Form, staging: Staging) -> _Result:
         """Return a layer whose descriptor the source dictates, with the bytes that a push uploads for it.
@@ -247,6 +247,7 @@ class LayerTranscoder:
             raise NotRepresentableError(
                 f"LayerSources describe layer {layer.diff_id} as {wanted.digest} with {wanted.size} bytes, but a push "
                 f"uploads {uploaded.digest} with {uploaded.size}; a registry refuses that",
+                code="layer-sources-mismatch",
                 file=self._context.file,
             )
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context), form

@@ -29,11 +29,18 @@ _OVERLAP_SIZE: Final = CHUNK
 
 
 def mismatch(
-    where: str, file: str | None, wanted: Digest, got: Digest, size: int, what: str = "layer's DiffID"
+    where: str,
+    file: str | None,
+    wanted: Digest,
+    got: Digest,
+    size: int,
+    what: str = "layer's DiffID",
+    code: str = "diff-id-mismatch",
 ) -> DigestMismatchError:
     """Return the error for bytes that have another digest or size than their descriptor."""
     return DigestMismatchError(
         f"{what} is {got}, expected {wanted}",
+        code=code,
         wanted=str(wanted),
         got=str(got),
         size=size,
@@ -58,6 +65,7 @@ def present(layer: Layer, file: str | None = None) -> Blob:
         urls = ", ".join(layer.stored.urls) if layer.stored else ""
         raise NotRepresentableError(
             f"layer {layer.diff_id} is not distributable and not in the source; its bytes are needed here",
+            code="layer-not-distributable",
             file=file,
             hint=f"it lives at {urls}" if urls else None,
         )
@@ -121,7 +129,15 @@ class StoredContent:
 
     def _check(self, got: Digest, size: int) -> None:
         if got != self._stored.digest or size != self._stored.size:
-            raise mismatch(self._blob.where, self._context.file, self._stored.digest, got, size, "content")
+            raise mismatch(
+                self._blob.where,
+                self._context.file,
+                self._stored.digest,
+                got,
+                size,
+                "content",
+                code="blob-digest-mismatch",
+            )
         self._context.verified.blobs.add(self._blob, got, size)
 
 
@@ -244,5 +260,7 @@ class PlainContent:
     def _check_stored(self, got: Digest, size: int) -> None:
         stored = self._layer.stored
         if stored is not None and (got != stored.digest or size != stored.size):
-            raise mismatch(self._blob.where, self._context.file, stored.digest, got, size, "layer")
+            raise mismatch(
+                self._blob.where, self._context.file, stored.digest, got, size, "layer", code="layer-digest-mismatch"
+            )
         self._context.verified.blobs.add(self._blob, got, size)

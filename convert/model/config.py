@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import FormatError, UnsafeInputError
 from convert.jsonio import go_struct, strict
@@ -17,6 +17,9 @@ from convert.jsonio.go_time import Time
 from convert.limits import MAX_LAYERS
 from convert.model.digest import Digest
 from convert.model.platform import Platform
+
+if TYPE_CHECKING:
+    from convert.diagnostics import Diagnostic
 
 # Builders write a few steps for each layer.
 _MAX_HISTORY: Final = 10 * MAX_LAYERS
@@ -54,7 +57,7 @@ class Config:
     history: tuple[HistoryEntry, ...]
     where: str
     member: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
     @classmethod
     def parse(cls, raw: bytes, *, where: str, member: str) -> Config:
@@ -71,8 +74,8 @@ class Config:
         view = strict.parse(raw, where=where, member=member)
         if not isinstance(view, Mapping):
             msg = "an image config must be a JSON object"
-            raise FormatError(msg, file=where, member=member)
-        warnings: list[str] = []
+            raise FormatError(msg, code="wrong-json-type", file=where, member=member)
+        warnings: list[Diagnostic] = []
         fields = _Fields(view, warnings)
         try:
             _check_keys(fields)
@@ -93,9 +96,9 @@ class Config:
                 warnings=tuple(warnings),
             )
         except FormatError as error:
-            raise FormatError(error.message, file=where, member=member) from None
+            raise FormatError(error.message, code=error.code, file=where, member=member) from None
         except UnsafeInputError as error:
-            raise UnsafeInputError(error.message, file=where, member=member) from None
+            raise UnsafeInputError(error.message, code=error.code, file=where, member=member) from None
 
     @property
     def view(self) -> Mapping[str, Any]:
@@ -127,7 +130,7 @@ class Config:
             return Time.parse(self.created).file_seconds
         except FormatError as error:
             msg = f"created: {error.message}"
-            raise FormatError(msg, file=self.where, member=self.member) from None
+            raise FormatError(msg, code=error.code, file=self.where, member=self.member) from None
 
     @cached_property
     def parent(self) -> Digest | None:
@@ -157,7 +160,7 @@ class Config:
                 self._read_fields[names] = error.with_traceback(None)
         found = self._read_fields[names]
         if isinstance(found, FormatError):
-            raise FormatError(found.message, file=found.file, member=found.member)
+            raise FormatError(found.message, code=found.code, file=found.file, member=found.member)
         return found
 
     def _field(self, names: tuple[str, ...]) -> Any:
@@ -189,7 +192,7 @@ class _Fields:
     """One object of the config, with the spellings met on the way."""
 
     values: Mapping[str, Any]
-    warnings: list[str]
+    warnings: list[Diagnostic]
     at: str = ""
 
     @cached_property
@@ -224,12 +227,12 @@ def _check_keys(config: _Fields) -> None:
                 strict.Keys(health)
 
 
-def _as_fields(value: Any, at: str, warnings: list[str]) -> _Fields:
+def _as_fields(value: Any, at: str, warnings: list[Diagnostic]) -> _Fields:
     if value is None:
         value = {}
     if not isinstance(value, Mapping):
         msg = f"{at}: expected an object"
-        raise FormatError(msg)
+        raise FormatError(msg, code="wrong-json-type")
     return _Fields(value, warnings, at + ".")
 
 
@@ -237,14 +240,14 @@ def _diff_ids(rootfs: _Fields) -> tuple[Digest, ...]:
     texts = go_struct.strings(rootfs.get("diff_ids"), "rootfs.diff_ids") or []
     if len(texts) > MAX_LAYERS:
         msg = f"rootfs.diff_ids: {len(texts)} layers, more than the {MAX_LAYERS} allowed"
-        raise UnsafeInputError(msg)
+        raise UnsafeInputError(msg, code="too-many-layers")
     found: list[Digest] = []
     for index, text in enumerate(texts):
         try:
             found.append(Digest.parse(text))
         except FormatError as error:
             msg = f"rootfs.diff_ids[{index}]: {error.message}"
-            raise FormatError(msg) from None
+            raise FormatError(msg, code=error.code) from None
     return tuple(found)
 
 
@@ -254,14 +257,14 @@ def _history(fields: _Fields) -> tuple[HistoryEntry, ...]:
         return ()
     if not isinstance(values, list):
         msg = "history: expected an array"
-        raise FormatError(msg)
+        raise FormatError(msg, code="wrong-json-type")
     if len(values) > _MAX_HISTORY:
         msg = f"history: {len(values)} entries, more than the {_MAX_HISTORY} allowed"
-        raise UnsafeInputError(msg)
+        raise UnsafeInputError(msg, code="too-many-history-entries")
     return tuple(_step(value, f"history[{index}]", fields.warnings) for index, value in enumerate(values))
 
 
-def _step(value: Any, at: str, warnings: list[str]) -> HistoryEntry:
+def _step(value: Any, at: str, warnings: list[Diagnostic]) -> HistoryEntry:
     step = _as_fields(value, at, warnings)
     if not step.values.keys() <= _HISTORY_KEYS:
         # Only then can a key be spelled otherwise; looking for that takes longer.

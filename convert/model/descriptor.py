@@ -34,4 +34,4 @@ class Descriptor:
         """Refuse sizes and embedded data that cannot be true."""
         if self.size < 0:
             msg = f"descriptor of {self.digest} has negative size {self.size}"
-            raise FormatError(msg)
+            raise FormatError(msg, code="negative-size")

@@ -28,11 +28,11 @@ class Digest:
         length = _LENGTHS.get(self.algorithm)
         if length is None:
             msg = f"digest algorithm '{self.algorithm}' is not supported (sha256 and sha512 are)"
-            raise FormatError(msg)
+            raise FormatError(msg, code="unsupported-digest-algorithm")
         if len(self.hex) != length or not _HEX.match(self.hex):
             text = f"{self.algorithm}:{self.hex}"
             msg = f"'{text}' is not a valid digest: {self.algorithm} needs {length} lower-case hex digits"
-            raise FormatError(msg)
+            raise FormatError(msg, code="invalid-digest")
 
     def __str__(self) -> str:
         """Return the `algorithm:hex` form."""
@@ -48,7 +48,7 @@ class Digest:
         algorithm, colon, hexa = text.partition(":")
         if not colon:
             msg = f"'{text}' is not a valid digest: expected algorithm:hex"
-            raise FormatError(msg)
+            raise FormatError(msg, code="invalid-digest")
         return cls(algorithm, hexa)
 
     @classmethod

@@ -12,6 +12,7 @@ from convert.model.walk import descend
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from convert.diagnostics import Diagnostic
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.image import Layer, Node
@@ -74,7 +75,7 @@ class ImageSet:
     entries: tuple[Entry, ...]
     format: SourceFormat
     producer: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     index_annotations: Mapping[str, str] = field(default_factory=dict)
     index_artifact_type: str | None = None
     index_subject: Descriptor | None = None

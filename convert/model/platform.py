@@ -70,7 +70,7 @@ class Platform:
         versioned = (_PART if behind else _VERSIONED).match(head)
         if versioned is None or len(parts) not in {1, 2} or not all(_PART.match(part) for part in parts):
             hint = "give OS/ARCH or OS/ARCH/VARIANT, as linux/amd64, linux/arm/v7 or windows(10.0.17763)/amd64"
-            raise UsageError(f"'{text}' is not a platform", hint=hint)
+            raise UsageError(f"'{text}' is not a platform", code="invalid-platform", hint=hint)
         os, version = (head, behind[2]) if behind else (versioned[1], _unescaped(versioned[2] or ""))
         return cls(*_canonical(os, parts[0], parts[1] if len(parts) > 1 else ""), version)
 

@@ -69,11 +69,13 @@ class Reference:
         """Refuse what `parse` cannot return."""
         match = _NAME.fullmatch(self.repository)
         if not match or (match["domain"] or "", match["path"]) != (self.domain, self.path):
-            raise FormatError(f"{_shown(self.repository)} is not a valid repository name")
+            raise FormatError(f"{_shown(self.repository)} is not a valid repository name", code="invalid-image-name")
         if len(self.path) > _MAX_PATH:
-            raise FormatError(f"repository name {_shown(self.path)} has more than {_MAX_PATH} characters")
+            raise FormatError(
+                f"repository name {_shown(self.path)} has more than {_MAX_PATH} characters", code="invalid-image-name"
+            )
         if self.tag is not None and not is_tag(self.tag):
-            raise FormatError(f"{_shown(self.tag)} is not a valid tag")
+            raise FormatError(f"{_shown(self.tag)} is not a valid tag", code="invalid-image-name")
 
     def __str__(self) -> str:
         """Return the familiar form, as Docker prints it."""
@@ -90,16 +92,19 @@ class Reference:
                 a digest of another algorithm than sha256 and sha512.
         """
         if not text:
-            raise FormatError("an image name is empty")
+            raise FormatError("an image name is empty", code="invalid-image-name")
         if _IMAGE_ID.fullmatch(text):
-            raise FormatError(f"{_shown(text)} is an image ID, not an image name")
+            raise FormatError(f"{_shown(text)} is an image ID, not an image name", code="invalid-image-name")
         domain, rest = _split_domain(text)
         match = _REFERENCE.fullmatch(f"{domain}/{rest}")
         if not match:
             repository = rest.partition("@")[0].partition(":")[0]
             if repository != repository.lower():
-                raise FormatError(f"{_shown(text)} is not a valid image name: the repository must be in lower case")
-            raise FormatError(f"{_shown(text)} is not a valid image name")
+                raise FormatError(
+                    f"{_shown(text)} is not a valid image name: the repository must be in lower case",
+                    code="invalid-image-name",
+                )
+            raise FormatError(f"{_shown(text)} is not a valid image name", code="invalid-image-name")
         digest = Digest.parse(match["digest"]) if match["digest"] else None
         return cls(match["domain"] or "", match["path"], match["tag"], digest)
 

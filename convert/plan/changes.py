@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convert.diagnostics import Diagnostic, Dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +42,5 @@ class Changes:
     created: list[CreatedBlob] = field(default_factory=list)
     changed: list[Change] = field(default_factory=list)
     changed_layers: list[Change] = field(default_factory=list)
-    hints: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
+    hints: list[Diagnostic] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)

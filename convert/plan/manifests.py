@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import NotRepresentableError
 from convert.identity import index as indexes
 from convert.identity import manifest
@@ -90,8 +90,10 @@ class _Finisher:
             self._changes.kept.append(str(old.digest))
             plain = sum(mediatype.layer_compression(layer.media_type) == Compression.NONE for layer in old.layers)
             if plain:
+                many = counted(plain, "uncompressed layer")
+                text = f"manifest {old.digest} keeps {many}; --recompress would compress"
                 self._changes.hints.append(
-                    f"manifest {old.digest} keeps {counted(plain, 'uncompressed layer')}; --recompress would compress"
+                    Diagnostic(text, code="layers-kept-uncompressed", digest=str(old.digest), layers=plain)
                 )
             return dataclasses.replace(image, layers=layers)
         manifest = self._create(image, layers)
@@ -155,9 +157,13 @@ class _Finisher:
         if actual not in mediatype.COMPRESSIONS:
             raise NotRepresentableError(
                 f"{named}, which no media type names; a new manifest cannot describe it",
+                code="unknown-layer-compression",
                 hint="--recompress compresses its layers again",
             )
-        self._changes.hints.append(f"{named}; the new manifest says so")
+        hint = Diagnostic(
+            f"{named}; the new manifest says so", code="layer-type-corrected", digest=str(described.digest)
+        )
+        self._changes.hints.append(hint)
         foreign = mediatype.is_nondistributable(described.media_type)
         media_type = mediatype.layer_type(actual, docker=False, foreign=foreign)
         return dataclasses.replace(described, media_type=media_type)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
 from convert.identity.push import pushers
 from convert.identity.push.tool import DICTATED, View, taken_image
@@ -68,7 +68,9 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
         raise
 
 
-def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, sink: Sink | None = None) -> ImageSet:
+def read_as(
+    pusher: Pusher, opened: Source, remark: Callable[[Diagnostic], None], *, sink: Sink | None = None
+) -> ImageSet:
     """Read what a pusher looks at; `remark` takes what makes the answer conditional.
 
     `sink` takes the faults; without one, the first fault is raised.
@@ -83,9 +85,10 @@ def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, si
     view = view_of(pusher, tree)
     tool = pusher.tool
     if opened.compression and not tool.unpacks_archives:
-        remark(f"{tool.name} itself does not unpack {opened.compression}; this is about the tar inside")
+        text = f"{tool.name} itself does not unpack {opened.compression}; this is about the tar inside"
+        remark(Diagnostic(text, code="pusher-needs-tar", compression=opened.compression))
     if condition := tool.condition(view):
-        remark(condition)
+        remark(Diagnostic(condition, code="pusher-condition", pusher=tool.name))
     if view is View.ALL:
         return read(tree, sink=sink)
     reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)
@@ -93,12 +96,17 @@ def read_as(pusher: Pusher, opened: Source, remark: Callable[[str], None], *, si
     if not reading.sink.faults and not holds_something(found):
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"
-        raise UsageError(f"{tool.name} reads only {member}, which names no image that is present", file=tree.where)
+        raise UsageError(
+            f"{tool.name} reads only {member}, which names no image that is present",
+            code="pusher-cannot-read",
+            file=tree.where,
+        )
     if tool.finds_by_name and view is View.LISTED:
         for name, first, second in shared_names(found.entries):
             raise UsageError(
                 f"manifest.json gives the name {name} to {first.image_id} and {second.image_id}; "
                 f"{tool.name} takes the first and never finds the other",
+                code="name-on-two-images",
                 file=tree.where,
                 hint="give each image a name of its own",
             )
@@ -118,7 +126,7 @@ class Load:
     forms: dict[Layer, Form] | None = None
 
 
-def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
+def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -> Load:
     """Return images as the pusher takes them.
 
     Raises:
@@ -148,15 +156,17 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                     form is Form.STORED and kind != Compression.GZIP for form, kind in zip(found, kinds, strict=True)
                 )
                 if called:
-                    warn(
+                    text = (
                         f"{tool.name} calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not"
                     )
+                    warn(Diagnostic(text, code="layer-called-gzip", image_id=str(image.image_id), layers=called))
                 dictated = sum(form in DICTATED for form in found)
                 if dictated:
-                    warn(
+                    text = (
                         f"{tool.name} pushes {counted(dictated, 'descriptor')} of LayerSources in "
                         f"{image.image_id} as given; a registry refuses one that does not fit what {tool.name} uploads"
                     )
+                    warn(Diagnostic(text, code="layer-sources-as-given", image_id=str(image.image_id)))
             entries.append(Entry(made[image], entry.name))
         if next(_images_of(entry), None) is None:
             why = "pushes only images that are there"
@@ -172,7 +182,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[str], None]) -> Load:
                     text = f"dropped {describe(child.node, child)}: {tool.name} pushes only images"
                     warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
     if images.entries and not entries:
-        raise SelectionError(f"no image is in the source, so {tool.name} has nothing to push")
+        raise SelectionError(f"no image is in the source, so {tool.name} has nothing to push", code="nothing-to-push")
     return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
 
 
@@ -182,7 +192,8 @@ def _check_present(tool: PushTool, image: Image) -> None:
     for layer in needed:
         if layer.blob is None and len(needed) < len(image.layers):
             raise SelectionError(
-                f"{tool.name} wants the bytes of the first layer of {image.image_id}, and they are not in the source"
+                f"{tool.name} wants the bytes of the first layer of {image.image_id}, and they are not in the source",
+                code="layer-not-present",
             )
         present(layer)
 
@@ -199,7 +210,10 @@ def _check_digests(tool: PushTool, images: ImageSet) -> None:
             named.append(image.manifest.config)
         for descriptor in named:
             if descriptor.digest.algorithm != "sha256":
-                raise UsageError(f"{tool.name} knows only sha256, and {image.image_id} names {descriptor.digest}")
+                raise UsageError(
+                    f"{tool.name} knows only sha256, and {image.image_id} names {descriptor.digest}",
+                    code="pusher-needs-sha256",
+                )
 
 
 def _check_config(tool: PushTool, image: Image) -> None:
@@ -213,7 +227,9 @@ def _check_config(tool: PushTool, image: Image) -> None:
     try:
         tool.config_struct.read(image.config.view, "")
     except FormatError as error:
-        raise UsageError(f"{tool.name} cannot read the config {image.image_id}: {error.message}") from None
+        raise UsageError(
+            f"{tool.name} cannot read the config {image.image_id}: {error.message}", code="pusher-cannot-read"
+        ) from None
 
 
 def _is_finished(tool: PushTool, image: Image) -> bool:

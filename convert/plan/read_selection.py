@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
+    from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
     from convert.model.image_set import ImageSet
 
@@ -34,7 +35,7 @@ def read_selection(
     *,
     tags: Sequence[str] = (),
     pusher: Pusher | None = None,
-    warn: Callable[[str], None],
+    warn: Callable[[Diagnostic], None],
 ) -> ImageSet:
     """Read a source, as `pusher` does if there is one, and keep what `--image` and `--platform` ask for.
 
@@ -67,7 +68,7 @@ def read_selection(
         for line in dropped.find_dropped_attestations(found, selected):
             warn(line)
         if not holds_something(selected):
-            raise SelectionError("no manifest of what is selected is in the source")
+            raise SelectionError("no manifest of what is selected is in the source", code="no-such-image")
         return replace_names(selected, names)
 
 
@@ -80,9 +81,11 @@ def parse_tag(text: str) -> Reference:
     try:
         reference = Reference.parse(text).with_default_tag()
     except FormatError as error:
-        raise UsageError(f"--tag {text!r}: {error.message}") from None
+        raise UsageError(f"--tag {text!r}: {error.message}", code="invalid-tag") from None
     if reference.tag is None or reference.digest is not None:
-        raise UsageError(f"--tag {text!r} needs a tag and no digest", hint="as in --tag example.com/app:1.0")
+        raise UsageError(
+            f"--tag {text!r} needs a tag and no digest", code="invalid-tag", hint="as in --tag example.com/app:1.0"
+        )
     return reference
 
 

@@ -19,6 +19,7 @@ from convert.plan.select_spelling import select_by_spelling
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
@@ -37,7 +38,7 @@ def select_images(
     selectors: Sequence[str] = (),
     platforms: Sequence[Platform] = (),
     faults: Sequence[Fault] = (),
-    warn: Callable[[str], None],
+    warn: Callable[[Diagnostic], None],
     damaged: bool = False,
 ) -> ImageSet:
     """Keep what a SOURCE's spelling, `--image` and `--platform` ask for.
@@ -108,7 +109,11 @@ def replace_names(images: ImageSet, tags: Sequence[Reference]) -> ImageSet:
         return images
     nodes = {entry.node for entry in images.entries if entry.node is not None}
     if len(nodes) != 1:
-        raise SelectionError(f"--tag names one image, and {len(nodes)} are selected", hint="pick one with --image")
+        raise SelectionError(
+            f"--tag names one image, and {len(nodes)} are selected",
+            code="tag-for-several-images",
+            hint="pick one with --image",
+        )
     node = next(iter(nodes))
     descriptor: Descriptor | None = next(entry.descriptor for entry in images.entries if entry.node is node)
     entries = tuple(Entry(node, Name(tag.with_default_tag(), None), descriptor) for tag in dict.fromkeys(tags))

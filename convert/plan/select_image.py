@@ -62,6 +62,7 @@ def _matches(images: ImageSet, selector: str, faults: Sequence[Fault]) -> list[_
         if len(nodes) > 1:
             raise SelectionError(
                 f"{selector!r} fits {len(nodes)} images: " + ", ".join(sorted({node_label(node) for node, _ in hits})),
+                code="ambiguous-image",
                 hint="give the full digest of one",
             )
         if hits:
@@ -69,7 +70,7 @@ def _matches(images: ImageSet, selector: str, faults: Sequence[Fault]) -> list[_
     error = _error_hiding(images, selector, faults)
     if error is not None:
         raise error
-    raise SelectionError(f"no image {selector!r} in the source", hint=_inventory(images))
+    raise SelectionError(f"no image {selector!r} in the source", code="no-such-image", hint=_inventory(images))
 
 
 def _inventory(images: ImageSet, most: int = _MOST) -> str:

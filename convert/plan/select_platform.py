@@ -19,6 +19,7 @@ from convert.plan.labels import entry_label, node_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from convert.diagnostics import Diagnostic
     from convert.model.image import Node
     from convert.model.image_set import ImageSet
     from convert.model.platform import Platform
@@ -44,7 +45,7 @@ class _Offer:
 
 
 def select_by_platform(
-    images: ImageSet, platforms: Sequence[Platform], warn: Callable[[str], None], faults: Sequence[Fault] = ()
+    images: ImageSet, platforms: Sequence[Platform], warn: Callable[[Diagnostic], None], faults: Sequence[Fault] = ()
 ) -> ImageSet:
     """Keep what `--platform` asks for.
 
@@ -113,7 +114,9 @@ def _image_key(entry: Entry) -> object:
 def _check_platforms(offers: Collection[_Offer], platforms: Sequence[Platform]) -> None:
     """Refuse a request for platforms that an image lacks, and name every such pair."""
     if not offers:
-        raise SelectionError(f"no image for {', '.join(map(str, platforms))}: the selection holds no image")
+        raise SelectionError(
+            f"no image for {', '.join(map(str, platforms))}: the selection holds no image", code="no-such-platform"
+        )
     pairs: list[str] = []
     for offer in offers:
         for asked in platforms:
@@ -126,7 +129,9 @@ def _check_platforms(offers: Collection[_Offer], platforms: Sequence[Platform]) 
     if pairs:
         more = f"; and {len(pairs) - _MOST} more" if len(pairs) > _MOST else ""
         there = ", ".join(dict.fromkeys(platform.full for offer in offers for platform in offer.there)) or "none"
-        raise SelectionError("; ".join(pairs[:_MOST]) + more, hint=f"platforms in the source: {there}")
+        raise SelectionError(
+            "; ".join(pairs[:_MOST]) + more, code="no-such-platform", hint=f"platforms in the source: {there}"
+        )
 
 
 def _wanted(platform: Platform, platforms: Sequence[Platform]) -> bool:
@@ -140,6 +145,7 @@ def _platforms_of(index: Index, kept: list[Child], platforms: Sequence[Platform]
         versions = f"; or give a version: {', '.join(sorted(full))}" if len(full) > 1 else ""
         raise SelectionError(
             f"{len(nodes)} images of the index are for {platforms[0].full}",
+            code="ambiguous-platform",
             hint="pick one with --image DIGEST: " + ", ".join(node_label(node) for node in nodes) + versions,
         )
     if len(platforms) == 1:

@@ -35,7 +35,9 @@ def select_by_spelling(images: ImageSet, spelling: str, text: str, faults: Seque
     nodes = dict.fromkeys(entry.node for entry in images.entries if entry.node is not None)
     places = by_place or images.indexed or images.listed or tuple(map(node_digest, nodes))
     if len(text) > 1 + len(str(len(places))) or int(text[1:]) >= len(places):
-        raise SelectionError(f"no image {text} in the source", hint=f"it holds {len(places)}, counted from @0")
+        raise SelectionError(
+            f"no image {text} in the source", code="no-such-image", hint=f"it holds {len(places)}, counted from @0"
+        )
     wanted = places[int(text[1:])]
     if wanted is None:
         for fault in faults:

@@ -14,13 +14,14 @@ from convert.writer.naming import single_images
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convert.diagnostics import Diagnostic
     from convert.layer.transcode import FinishedLayers
     from convert.model.image_set import ImageSet
     from convert.plan.changes import Changes
     from convert.writer.registry import Target
 
 
-def fit_images(images: ImageSet, target: Target, warn: Callable[[str], None]) -> ImageSet:
+def fit_images(images: ImageSet, target: Target, warn: Callable[[Diagnostic], None]) -> ImageSet:
     """Keep what the target can hold, before any layer is read.
 
     Raises:

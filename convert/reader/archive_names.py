@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from convert.diagnostics import Diagnostic
 from convert.model.image import Image, config_of
 from convert.model.image_set import Entry, Name
 from convert.model.walk import descend
@@ -29,7 +30,9 @@ _SHOWN: Final = 5
 _References = dict["Reference", None]
 
 
-def entries_of_docker_25(items: Sequence[Item], layout: ImageSet, warn: Callable[[str], None]) -> tuple[Entry, ...]:
+def entries_of_docker_25(
+    items: Sequence[Item], layout: ImageSet, warn: Callable[[Diagnostic], None]
+) -> tuple[Entry, ...]:
     """Return the images of `manifest.json` under its names.
 
     `index.json` names those without a RepoTag, and gives each name the ref.name by
@@ -55,7 +58,9 @@ def entries_of_docker_25(items: Sequence[Item], layout: ImageSet, warn: Callable
     return tuple(entries)
 
 
-def entries_of_docker_oci(items: Sequence[Item], layout: ImageSet, warn: Callable[[str], None]) -> tuple[Entry, ...]:
+def entries_of_docker_oci(
+    items: Sequence[Item], layout: ImageSet, warn: Callable[[Diagnostic], None]
+) -> tuple[Entry, ...]:
     """Return the entries of `index.json` under its names, and the images that it does not reach.
 
     RepoTags name the entries that have no name with a tag.
@@ -78,10 +83,11 @@ def entries_of_docker_oci(items: Sequence[Item], layout: ImageSet, warn: Callabl
         free = {reference: None for reference in listed if reference not in index.taken}
         if len(free) != len(listed):
             elsewhere = [reference for reference in listed if reference in index.taken]
-            warn(
+            text = (
                 f"manifest.json names image {image_id} {_shown(elsewhere)}, which is another image in index.json;"
                 f" {_INDEX_COUNTS}"
             )
+            warn(Diagnostic(text, code="names-differ", image_id=str(image_id)))
         if tops:
             added.setdefault(tops[0], {}).update(free)
         else:
@@ -157,8 +163,9 @@ def _with_tags(name: Name | None, tags: _References) -> list[Name | None]:
     return [name, *added] if alone else added
 
 
-def _difference(image_id: Digest, indexed: Iterable[Reference], listed: Iterable[Reference], counts: str) -> str:
-    return f"index.json names image {image_id} {_shown(indexed)}, manifest.json names it {_shown(listed)}; {counts}"
+def _difference(image_id: Digest, indexed: Iterable[Reference], listed: Iterable[Reference], counts: str) -> Diagnostic:
+    text = f"index.json names image {image_id} {_shown(indexed)}, manifest.json names it {_shown(listed)}; {counts}"
+    return Diagnostic(text, code="names-differ", image_id=str(image_id))
 
 
 def _shown(references: Iterable[Reference]) -> str:

@@ -15,6 +15,7 @@ from convert.reader.findings import split_place
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
+    from convert.diagnostics import Diagnostic
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
@@ -82,7 +83,7 @@ class Checked:
         """
         self._layers += count
         if self._layers > MAX_ALL_LAYERS:
-            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers")
+            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers", code="too-many-layers")
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return a document's value, None if it is not valid JSON (or null).
@@ -156,7 +157,7 @@ class View(Fields):
 
     def get(self, key: str) -> Any:
         """Return a value, its key in any letter case, which a note reports."""
-        warnings: list[str] = []
+        warnings: list[Diagnostic] = []
         try:
             found = strict.lookup(self._value, key, warnings=warnings)
         except FormatError:

@@ -74,7 +74,7 @@ def _read(reading: Reading) -> ImageSet:
     if has_index:
         return read_layout(reading)
     if tree.find("oci-layout") is not None:
-        raise UnknownFormatError("an OCI layout without index.json", file=reading.file)
+        raise UnknownFormatError("an OCI layout without index.json", code="missing-index", file=reading.file)
     if tree.find("repositories") is not None or any(name.endswith("/layer.tar") for name in tree.names()):
         from convert.reader.docker_legacy import read_v1  # noqa: PLC0415 - start-up time: such archives are rare
 

@@ -28,9 +28,13 @@ def refuse_dir_transport(tree: Tree) -> None:
         return
     if tree.is_folder:
         hint = f"skopeo copy {shlex.quote('dir:' + tree.where)} oci:OTHER makes a layout of it"
-        raise UnknownFormatError("this is a skopeo `dir:` folder, which is not supported", file=tree.where, hint=hint)
+        raise UnknownFormatError(
+            "this is a skopeo `dir:` folder, which is not supported", code="skopeo-dir", file=tree.where, hint=hint
+        )
     hint = "unpack it, then skopeo copy dir:FOLDER oci:OTHER makes a layout of it"
-    raise UnknownFormatError("this is an archive of a skopeo `dir:` folder", file=tree.where, hint=hint)
+    raise UnknownFormatError(
+        "this is an archive of a skopeo `dir:` folder", code="skopeo-dir", file=tree.where, hint=hint
+    )
 
 
 def _is_one(tree: Tree) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.tree import names_nothing
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.identity import docker_structs, ggcr_structs
 from convert.limits import MAX_LAYERS, MAX_NODES
@@ -85,7 +85,8 @@ def read_docker(reading: Reading, loader: Loader | None = None) -> ImageSet:
             named.setdefault((image, name), Entry(image, name))
     entries = tuple(named.values())
     for text, first, second in shared_names(entries):
-        reading.warn(f"manifest.json: {text} is the name of two images, {first.image_id} and {second.image_id}")
+        line = f"manifest.json: {text} is the name of two images, {first.image_id} and {second.image_id}"
+        reading.warn(Diagnostic(line, code="duplicate-name", member="manifest.json", name=text))
     return ImageSet(entries=entries, format=_format(reading), listed=tuple(reading.listed))
 
 
@@ -108,7 +109,14 @@ def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> N
     blob = reading.tree.find(name) if members is not None else None
     if members is not None and blob is not None and not members.holds(name, blob):
         hint = "imgconv writes an archive that crane reads with --to crane"
-        reading.fault(UsageError(f"crane does not find {name}: {members.why(name)}", file=reading.file, hint=hint))
+        reading.fault(
+            UsageError(
+                f"crane does not find {name}: {members.why(name)}",
+                code="pusher-cannot-read",
+                file=reading.file,
+                hint=hint,
+            )
+        )
 
 
 def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
@@ -118,7 +126,7 @@ def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
             loader.item.check(element, f"[{number}]")
     except FormatError as error:
         text = f"{loader.tool} cannot read manifest.json: {error.message}"
-        reading.fault(UsageError(text, file=reading.file))
+        reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
 
 
 def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: bool = False) -> list[Item]:
@@ -139,7 +147,7 @@ def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: 
         document.fail("", "expected an array")
     if len(value) > MAX_NODES:
         msg = f"lists {len(value)} images, the limit is {MAX_NODES}"
-        raise UnsafeInputError(msg, file=reading.file, member="manifest.json")
+        raise UnsafeInputError(msg, code="too-many-images", file=reading.file, member="manifest.json")
     items = []
     folders = V1Folders(reading)
     beside = _LayoutBeside(reading, needed=needs_layers)
@@ -159,7 +167,7 @@ def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: 
         _check_types(reading, loader, value)
     if loader is DOCKER and reading.tree.refusal is not None:
         text = f"docker does not read the archive to its end: {reading.tree.refusal}"
-        reading.fault(UsageError(text, file=reading.file))
+        reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
     return items
 
 
@@ -238,7 +246,7 @@ def _item(
             counts = f"{len(paths)} layers in manifest.json, {len(config.diff_ids)} DiffIDs in the config"
             paths = []
             if not beside.is_opaque(config.digest):
-                raise FormatError(counts, member=config_name)
+                raise FormatError(counts, code="layer-count-mismatch", member=config_name)
     parent = fields.text("Parent")
     image = Image(
         config=config,
@@ -267,6 +275,7 @@ def _layer(
             # Tools that send a layer only to a daemon without it (buildpacks) leave its name empty.
             raise FormatError(
                 f"{fields.place('Layers')}{number} has no name, so layer {diff_id} is not in the archive",
+                code="missing-layer",
                 member="manifest.json",
             )
         blob = reading.tree.find(path)
@@ -274,7 +283,9 @@ def _layer(
             source = beside.foreign(path, diff_id)
         if blob is None and source is None:
             raise FormatError(
-                f"is missing, though manifest.json names it as {fields.place('Layers')}{number}", member=path
+                f"is missing, though manifest.json names it as {fields.place('Layers')}{number}",
+                code="missing-layer",
+                member=path,
             )
         if blob is not None:
             _check_found(reading, members, path)
@@ -325,7 +336,8 @@ def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
             reading.warn(Dropped(line, what="name", of=text))
             continue
         if reference.tag is None and reference.digest is None:
-            reading.warn(f"manifest.json: RepoTag '{text}' has no tag; read as {text}:latest")
+            line = f"manifest.json: RepoTag '{text}' has no tag; read as {text}:latest"
+            reading.warn(Diagnostic(line, code="repo-tag-without-tag", member="manifest.json", name=text))
         reference = reference.with_default_tag()
         if reference not in seen:
             seen.add(reference)

@@ -79,12 +79,15 @@ class _V1Reader:
                 if not _V1_ID.match(top):
                     raise UnsafeInputError(
                         f"{repository}:{tag} names '{top}', which is not a v1 ID (64 hex digits)",
+                        code="invalid-v1-id",
                         file=reading.file,
                         member="repositories",
                     )
                 named.append((self._name(repository, tag), top))
         if len(named) > MAX_NODES:
-            raise UnsafeInputError(f"names more than {MAX_NODES} images", file=reading.file, member="repositories")
+            raise UnsafeInputError(
+                f"names more than {MAX_NODES} images", code="too-many-images", file=reading.file, member="repositories"
+            )
         return named
 
     def _name(self, repository: str, tag: str) -> Name | None:
@@ -112,20 +115,27 @@ class _V1Reader:
             return self._images[v1_id]
         reading = self._reading
         if not _V1_ID.match(v1_id):
-            raise UnsafeInputError(f"'{v1_id}' is not a v1 ID (64 hex digits)", file=reading.file)
+            raise UnsafeInputError(f"'{v1_id}' is not a v1 ID (64 hex digits)", code="invalid-v1-id", file=reading.file)
         member = f"{v1_id}/json"
         if reading.tree.find(member) is None:
-            raise FormatError("is missing, though a v1 image needs it", file=reading.file, member=member)
+            raise FormatError(
+                "is missing, though a v1 image needs it", code="missing-member", file=reading.file, member=member
+            )
         raw = reading.read(member)
         value = reading.parse(raw, member)
         if not isinstance(value, dict):
-            raise FormatError("expected an object", file=reading.file, member=member)
+            raise FormatError("expected an object", code="wrong-json-type", file=reading.file, member=member)
         parent = strict.lookup(value, "parent", where=reading.file, member=member)
         if parent is not None and not isinstance(parent, str):
-            raise FormatError("parent: expected a string", file=reading.file, member=member)
+            raise FormatError("parent: expected a string", code="wrong-json-type", file=reading.file, member=member)
         blob = reading.tree.find(f"{v1_id}/layer.tar")
         if blob is None:
-            raise FormatError("is missing, though a v1 image needs it", file=reading.file, member=f"{v1_id}/layer.tar")
+            raise FormatError(
+                "is missing, though a v1 image needs it",
+                code="missing-layer",
+                file=reading.file,
+                member=f"{v1_id}/layer.tar",
+            )
         image = _V1Image(raw, parent or None, blob)
         self._images[v1_id] = image
         return image
@@ -138,9 +148,13 @@ class _V1Reader:
         v1_id: str | None = top
         while v1_id is not None:
             if v1_id in seen:
-                raise UnsafeInputError(f"v1 image {top} is its own parent", file=self._reading.file)
+                raise UnsafeInputError(
+                    f"v1 image {top} is its own parent", code="v1-parent-loop", file=self._reading.file
+                )
             if len(chain) >= MAX_LAYERS:
-                raise UnsafeInputError(f"v1 image {top} has more than {MAX_LAYERS} layers", file=self._reading.file)
+                raise UnsafeInputError(
+                    f"v1 image {top} has more than {MAX_LAYERS} layers", code="too-many-layers", file=self._reading.file
+                )
             seen.add(v1_id)
             chain.append(v1_id)
             v1_id = self._v1_image(v1_id).parent
@@ -174,7 +188,10 @@ class _V1Reader:
                 size += len(chunk)
                 if size > MAX_LAYER_SIZE:
                     raise UnsafeInputError(
-                        f"unpacks to more than {MAX_LAYER_SIZE} bytes", file=self._reading.file, member=blob.where
+                        f"unpacks to more than {MAX_LAYER_SIZE} bytes",
+                        code="layer-too-large",
+                        file=self._reading.file,
+                        member=blob.where,
                     )
                 hasher.update(chunk)
         digest = Digest("sha256", hasher.hexdigest())

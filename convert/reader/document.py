@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from convert.archive.tree import Tree
+    from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
 
 
@@ -48,9 +49,9 @@ class Reading:
     _names: int = 0
     _configs: dict[Digest, Config] = field(default_factory=dict)
 
-    def warn(self, text: str) -> None:
+    def warn(self, warning: Diagnostic) -> None:
         """Report something that is accepted with a warning."""
-        self.sink.warn(text)
+        self.sink.warn(warning)
 
     @contextlib.contextmanager
     def part(self, part: Part | None) -> Iterator[None]:
@@ -96,7 +97,11 @@ class Reading:
             UnsafeInputError: they are.
         """
         if self._size > MAX_ALL_DOCUMENTS_SIZE:
-            raise UnsafeInputError(f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes", file=self.file)
+            raise UnsafeInputError(
+                f"its documents have more than {MAX_ALL_DOCUMENTS_SIZE} bytes",
+                code="documents-too-large",
+                file=self.file,
+            )
 
     def read_named(self, member: str, digest: Digest, size: int) -> bytes:
         """Return a document's bytes, verified against the descriptor that names it.
@@ -123,7 +128,9 @@ class Reading:
         """
         self._values += raw.count(b",") + raw.count(b"[") + raw.count(b"{")
         if self._values > MAX_ALL_VALUES:
-            raise UnsafeInputError(f"its documents have more than {MAX_ALL_VALUES} values", file=self.file)
+            raise UnsafeInputError(
+                f"its documents have more than {MAX_ALL_VALUES} values", code="json-too-many-values", file=self.file
+            )
 
     def config(self, raw: bytes, member: str) -> Config:
         """Return the view of a config; the same bytes give the same one.
@@ -149,10 +156,12 @@ class Reading:
         """
         self._images += 1
         if self._images > MAX_ALL_IMAGES:
-            raise UnsafeInputError(f"it has more than {MAX_ALL_IMAGES} images", file=self.file)
+            raise UnsafeInputError(f"it has more than {MAX_ALL_IMAGES} images", code="too-many-images", file=self.file)
         self._layers += count
         if self._layers > MAX_ALL_LAYERS:
-            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers together", file=self.file)
+            raise UnsafeInputError(
+                f"its images have more than {MAX_ALL_LAYERS} layers together", code="too-many-layers", file=self.file
+            )
 
     def count_names(self, count: int) -> None:
         """Take note of names that images have.
@@ -162,7 +171,9 @@ class Reading:
         """
         self._names += count
         if self._names > MAX_ALL_NAMES:
-            raise UnsafeInputError(f"its images have more than {MAX_ALL_NAMES} names together", file=self.file)
+            raise UnsafeInputError(
+                f"its images have more than {MAX_ALL_NAMES} names together", code="too-many-names", file=self.file
+            )
 
     def fields(self, raw: bytes, member: str, schema: str) -> Fields:
         """Return the typed view of a document that must be an object."""
@@ -188,6 +199,7 @@ def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: st
     if size is not None and len(raw) != size:
         raise DigestMismatchError(
             f"holds {len(raw)} bytes, its descriptor says {size}",
+            code="size-mismatch",
             wanted=str(size),
             got=str(len(raw)),
             size=len(raw),
@@ -198,6 +210,7 @@ def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: st
     if got != digest:
         raise DigestMismatchError(
             f"content is {got}, expected {digest}",
+            code="document-digest-mismatch",
             wanted=str(digest),
             got=str(got),
             size=len(raw),

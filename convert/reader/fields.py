@@ -17,6 +17,8 @@ from convert.model.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.diagnostics import Diagnostic
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -30,7 +32,7 @@ class Document:
     member: str
     root: Any
     schema: str
-    warnings: list[str]
+    warnings: list[Diagnostic]
     _explained: list[str | None] = field(default_factory=list)
 
     def fail(self, path: str, expected: str) -> NoReturn:
@@ -215,6 +217,7 @@ class Fields:
         except FormatError as error:
             raise FormatError(
                 f"{self.place(key)}: {error.message}",
+                code=error.code,
                 file=self._document.file,
                 member=self._document.member,
             ) from None

@@ -90,6 +90,7 @@ class LayoutBlobs:
         if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
             raise FormatError(
                 f"is not in the source, and descriptors give it {size} bytes and {described.size}",
+                code="descriptors-disagree",
                 file=self._reading.file,
                 member=member,
             )
@@ -118,12 +119,14 @@ class LayoutBlobs:
                 return None
             raise FormatError(
                 f"is missing, though {named_by} names it ({described.media_type})",
+                code="missing-blob",
                 file=self._reading.file,
                 member=blob_name(described.digest),
             )
         if blob.size is not None and blob.size != described.size:
             raise FormatError(
                 f"holds {blob.size} bytes, its descriptor in {named_by} says {described.size}",
+                code="size-mismatch",
                 file=self._reading.file,
                 member=blob_name(described.digest),
             )
@@ -140,5 +143,7 @@ class LayoutBlobs:
         if isinstance(blob, DataBlob) and described.data is not None:
             return described.data, member
         if blob is None:
-            raise FormatError(f"is missing, though {named_by} names it", file=self._reading.file, member=member)
+            raise FormatError(
+                f"is missing, though {named_by} names it", code="missing-blob", file=self._reading.file, member=member
+            )
         return self._reading.read_named(member, described.digest, described.size), member

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from convert.diagnostics import Diagnostic
 from convert.errors import FormatError, UnsafeInputError
 from convert.jsonio.go_struct import decode_base64
 from convert.jsonio.strict import fold
@@ -106,7 +107,7 @@ def read_manifest(reading: Reading, raw: bytes, media_type: str, digest: Digest,
     layers = tuple(read_descriptor(layer) for layer in fields.objects("layers"))
     if len(layers) > MAX_LAYERS:
         msg = f"names {len(layers)} layers, the limit is {MAX_LAYERS}"
-        raise UnsafeInputError(msg, file=reading.file, member=member)
+        raise UnsafeInputError(msg, code="too-many-layers", file=reading.file, member=member)
     subject = fields.object("subject")
     return Manifest(
         raw=raw,
@@ -140,19 +141,21 @@ def _one_kind(
         mismatch = f"calls itself {inside}, its descriptor says {media_type}"
         same_kind = mediatype.INDEXES if media_type in mediatype.INDEXES else mediatype.MANIFESTS
         if inside not in same_kind:
-            raise FormatError(mismatch, file=reading.file, member=member)
+            raise FormatError(mismatch, code="media-type-mismatch", file=reading.file, member=member)
         # Docker's and OCI's name for the same kind: every tool reads one document.
-        reading.warn(f"{member}: {mismatch}")
+        reading.warn(Diagnostic(f"{member}: {mismatch}", code="media-type-differs", member=member))
     for key in strangers:
         if fields.has(key):
             raise FormatError(
                 f"is ambiguous: {kind} with the key '{key}', by which some tools would take it for {other}",
+                code="ambiguous-document",
                 file=reading.file,
                 member=member,
             )
     version = fields.integer("schemaVersion")
     if not version:
         # 0 is what Go reads where the key is absent, so no tool distinguishes the two.
-        reading.warn(f"{member}: schemaVersion is {'missing' if version is None else 0}; read as 2")
+        text = f"{member}: schemaVersion is {'missing' if version is None else 0}; read as 2"
+        reading.warn(Diagnostic(text, code="schema-version-missing", member=member))
     elif version != 2:
         fields.fail("schemaVersion", f"is {version}, only 2 is known")

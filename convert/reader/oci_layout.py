@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.identity import manifest
 from convert.limits import MAX_DOCUMENT_SIZE, MAX_INDEX_DEPTH, MAX_LISTED, MAX_NODES
@@ -95,7 +95,13 @@ class _LayoutReader:
         raw = reading.read("index.json")
         fields = index_fields(reading, raw, mediatype.OCI_INDEX, "index.json")
         if not fields.names("manifests"):
-            reading.fault(FormatError("has no list of manifests, so it names no image", member="index.json"))
+            reading.fault(
+                FormatError(
+                    "has no list of manifests, so it names no image",
+                    code="index-without-manifests",
+                    member="index.json",
+                )
+            )
         entries: list[Entry] = []
         listed = 0
         reading.count_names(len(fields.array("manifests") or ()))
@@ -131,13 +137,17 @@ class _LayoutReader:
         reading = self._reading
         if reading.tree.find("oci-layout") is None:
             # Written by tools that keep bare blobs; ggcr reads such folders.
-            reading.warn("oci-layout: is missing; read as an image layout because index.json and blobs are there")
+            line = "oci-layout: is missing; read as an image layout because index.json and blobs are there"
+            reading.warn(Diagnostic(line, code="missing-layout-file", member="oci-layout"))
             return
         fields = reading.fields(reading.read("oci-layout"), "oci-layout", "oci-layout")
         version = fields.required_text("imageLayoutVersion")
         if version != "1.0.0":
             raise UnsupportedError(
-                f"imageLayoutVersion is '{version}', only 1.0.0 is known", file=reading.file, member="oci-layout"
+                f"imageLayoutVersion is '{version}', only 1.0.0 is known",
+                code="unsupported-layout-version",
+                file=reading.file,
+                member="oci-layout",
             )
 
     def _require_platform(self, described: Descriptor) -> None:
@@ -145,6 +155,7 @@ class _LayoutReader:
         if described.platform is None:
             raise FormatError(
                 f"is missing, though index.json names it ({described.media_type})",
+                code="missing-blob",
                 file=self._reading.file,
                 member=blob_name(described.digest),
             )
@@ -191,12 +202,15 @@ class _LayoutReader:
         if depth > MAX_INDEX_DEPTH:
             raise UnsafeInputError(
                 f"is nested deeper than {MAX_INDEX_DEPTH} indexes",
+                code="index-too-deep",
                 file=self._reading.file,
                 member=blob_name(described.digest),
             )
         self._count += 1
         if self._count > MAX_NODES:
-            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+            raise UnsafeInputError(
+                f"names more than {MAX_NODES} manifests", code="too-many-manifests", file=self._reading.file
+            )
         blob = self._blobs.find(described)
         if blob is None:
             return None
@@ -227,7 +241,9 @@ class _LayoutReader:
             return False
         self._count += 1
         if self._count > MAX_NODES:
-            raise UnsafeInputError(f"names more than {MAX_NODES} manifests", file=self._reading.file)
+            raise UnsafeInputError(
+                f"names more than {MAX_NODES} manifests", code="too-many-manifests", file=self._reading.file
+            )
         try:
             raw, member = self._blobs.document(described)
             if not raw.lstrip().startswith(b"{"):
@@ -284,7 +300,7 @@ class _LayoutReader:
         """Refuse indexes that list each other so often that reading all of it has no end."""
         if listed > MAX_LISTED:
             msg = f"lists more than {MAX_LISTED} things, those in shared indexes counted each time"
-            raise UnsafeInputError(msg, file=self._reading.file, member=member)
+            raise UnsafeInputError(msg, code="too-many-manifests", file=self._reading.file, member=member)
         return listed
 
     def _manifest(self, described: Descriptor) -> Image | Artifact:
@@ -306,7 +322,8 @@ class _LayoutReader:
         if parsed.layers and not config.diff_ids:
             # Without DiffIDs nothing states what the layers unpack to: no docker
             # archive can hold it, an OCI layout carries it as it is.
-            self._reading.warn(f"{config.member}: config has no rootfs.diff_ids; carried as an artifact, not an image")
+            line = f"{config.member}: config has no rootfs.diff_ids; carried as an artifact, not an image"
+            self._reading.warn(Diagnostic(line, code="config-without-diff-ids", member=config.member))
             return self._artifact(parsed, member)
         if len(parsed.layers) == len(config.diff_ids):
             layers = tuple(
@@ -317,7 +334,7 @@ class _LayoutReader:
             counts = (
                 f"{len(parsed.layers)} layers, its config {parsed.config.digest} has {len(config.diff_ids)} DiffIDs"
             )
-            self._reading.fault(FormatError(f"names {counts}", member=member))
+            self._reading.fault(FormatError(f"names {counts}", code="layer-count-mismatch", member=member))
             layers = absent_layers(config.diff_ids)
         return Image(config=config, layers=layers, manifest=parsed)
 

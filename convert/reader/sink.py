@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convert.diagnostics import Remarks
+from convert.diagnostics import Diagnostics
 from convert.errors import ImgconvError, UnsafeInputError
 from convert.limits import MAX_PROBLEMS
 
 if TYPE_CHECKING:
+    from convert.diagnostics import Diagnostic
     from convert.model.digest import Digest
     from convert.model.image_set import Name
 
@@ -45,12 +46,12 @@ class Sink:
 
     def __init__(self) -> None:
         """Start without warnings and faults."""
-        self.warnings: list[str] = Remarks()
+        self.warnings = Diagnostics()
         self.faults: list[Fault] = []
 
-    def warn(self, text: str) -> None:
+    def warn(self, warning: Diagnostic) -> None:
         """Take something that is accepted with a warning."""
-        self.warnings.append(text)
+        self.warnings.append(warning)
 
     def report(self, fault: Fault) -> None:
         """Take a fault of which the reader knows how to continue.
@@ -77,7 +78,7 @@ class CollectingSink(Sink):
         """
         if len(self.faults) > MAX_PROBLEMS:
             msg = f"more than {MAX_PROBLEMS} faults; the rest was not read"
-            raise UnsafeInputError(msg, file=fault.error.file)
+            raise UnsafeInputError(msg, code="too-many-faults", file=fault.error.file)
         # Its frames would hold the documents that were at fault: megabytes for each.
         error = _bare(fault.error)
         # What is hostile is not excused because it was not selected.

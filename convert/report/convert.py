@@ -9,7 +9,7 @@ from convert.model.image import config_of
 from convert.model.walk import descend, node_digest
 
 if TYPE_CHECKING:
-    from convert.diagnostics import Dropped
+    from convert.diagnostics import Diagnostic, Dropped
     from convert.model.digest import Digest
     from convert.model.image import Node
     from convert.model.image_set import Entry, ImageSet
@@ -50,7 +50,7 @@ class ConversionReport:
     target: str
     images: tuple[ConvertedImage, ...]
     changes: Changes
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
     dropped: tuple[Dropped, ...] = ()
 
 
@@ -108,6 +108,6 @@ def document(report: ConversionReport) -> dict[str, Any]:
             for change in (*changes.changed, *changes.changed_layers)
         ],
         "left_out": changes.dropped,
-        "dropped": [line.entry() for line in report.dropped],
+        "dropped": [line.facts() for line in report.dropped],
         "remarks": list(report.warnings),
     }

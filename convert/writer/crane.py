@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.tar_writer import Item
 from convert.codec.compression import Compression
+from convert.diagnostics import Diagnostic
 from convert.identity.descriptor_json import docker_fields
 from convert.model import mediatype
 from convert.writer.manifest_json import ManifestItem, manifest_json
@@ -47,7 +48,8 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     named = single_images(images, NAME, options.warn)
     if any(_is_zstd(layer) for one in named for layer in one.image.layers):
-        options.warn("the result has zstd layers, which crane pushes as gzip and Docker reads since 23 (--recompress)")
+        text = "the result has zstd layers, which crane pushes as gzip and Docker reads since 23 (--recompress)"
+        options.warn(Diagnostic(text, code="zstd-layers"))
     written: set[str] = set()
     for one in named:
         yield Item(_config_name(one), "file", _MODE, content=one.image.config.raw)

@@ -100,16 +100,26 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
         UsageError: it cannot.
     """
     if append and not wanted.is_folder:
-        raise UsageError("--append adds to an OCI layout folder", hint="use it with --to oci")
+        raise UsageError(
+            "--append adds to an OCI layout folder", code="incompatible-options", hint="use it with --to oci"
+        )
     if path == STDOUT:
         if verify_output:
-            raise UsageError("--verify-output needs a result that can be read back", hint="name a file as DEST")
+            raise UsageError(
+                "--verify-output needs a result that can be read back",
+                code="stream-cannot-be-verified",
+                hint="name a file as DEST",
+            )
         if wanted.is_folder:
-            raise UsageError("a layout folder cannot go to standard output", hint="--to oci-archive can")
+            raise UsageError(
+                "a layout folder cannot go to standard output", code="layout-to-stdout", hint="--to oci-archive can"
+            )
         if os.isatty(1):
-            raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
+            raise UsageError(
+                "standard output is a terminal", code="terminal-output", hint="redirect it, or name a file as DEST"
+            )
     if not path:
-        raise UsageError("DEST is empty")
+        raise UsageError("DEST is empty", code="empty-argument")
     check_spelling(wanted, path)
 
 
@@ -126,6 +136,7 @@ def check_spelling(wanted: Target | None, path: str) -> None:
         asks = match[1] if match[1] in TARGETS else name
         raise UsageError(
             f"DEST {shortened(path)!r} is spelled like a transport; DEST is a path",
+            code="destination-spelled-as-transport",
             hint=f"--to {asks} {plain}, with --tag for a name; a file of that very name is ./{shortened(path)}",
         )
     if not is_folder and (match := _COMPRESSED.search(path)) is not None and not names_descriptor(path):
@@ -134,6 +145,7 @@ def check_spelling(wanted: Target | None, path: str) -> None:
         bare = path[: match.start()] + ".tar"
         raise UsageError(
             f"DEST ends in {match[0]}, and the tar is not compressed as a whole",
+            code="destination-spelled-as-compressed",
             hint=f"name it {bare}, or pipe it: imgconv ... - | {tool} > {path}",
         )
 
@@ -148,7 +160,12 @@ def check_folder(path: str) -> None:
         return
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise StorageError("cannot create it: its folder does not exist", file=path, hint=f"mkdir -p {folder}")
+        raise StorageError(
+            "cannot create it: its folder does not exist",
+            code="destination-folder-missing",
+            file=path,
+            hint=f"mkdir -p {folder}",
+        )
 
 
 def open_destination(wanted: Target, path: str, source: str, *, force: bool, append: bool = False) -> Destination:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_writer import Item
 from convert.codec.compression import Compression
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.model import mediatype
 from convert.model.image import Index, Other
 from convert.model.walk import child_platform, leaves
@@ -94,7 +94,7 @@ def _descriptor(entry: Entry) -> Descriptor:
     return oci.with_names(descriptor, reference.full, entry.name.ref_name or reference.full)
 
 
-def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
+def _can_stay(entry: Entry, warn: Callable[[Diagnostic], None]) -> bool:
     """Whether the exporter takes a top-level entry: a manifest or an index that is present."""
     if entry.node is not None and not isinstance(entry.node, Other):
         return True
@@ -103,7 +103,7 @@ def _can_stay(entry: Entry, warn: Callable[[str], None]) -> bool:
     return False
 
 
-def _nondistributable(images: ImageSet, warn: Callable[[str], None]) -> Iterator[Digest]:
+def _nondistributable(images: ImageSet, warn: Callable[[Diagnostic], None]) -> Iterator[Digest]:
     """Yield the non-distributable layers, which the exporter never writes.
 
     The exporter decides by descriptor: a blob that another image calls distributable,
@@ -119,7 +119,7 @@ def _nondistributable(images: ImageSet, warn: Callable[[str], None]) -> Iterator
             yield layer.digest
 
 
-def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
+def _warn_of_absent(entries: list[Entry], warn: Callable[[Diagnostic], None]) -> None:
     """Warn of each index that names absent children: kind imports all platforms, which then fails."""
     seen: set[Index] = set()
     for entry in entries:
@@ -131,14 +131,15 @@ def _warn_of_absent(entries: list[Entry], warn: Callable[[str], None]) -> None:
         if absent:
             platforms = list(dict.fromkeys(str(child_platform(child) or child.descriptor.digest) for child in absent))
             more = f" and {len(platforms) - _SHOWN} more" if len(platforms) > _SHOWN else ""
-            warn(
+            text = (
                 f"{name_label(entry.name)}: {len(absent)} of {len(children)} manifests of its index are absent"
                 f" ({', '.join(platforms[:_SHOWN])}{more}); kind and ctr images import --all-platforms refuse that"
                 " (--platform selects those that are present)"
             )
+            warn(Diagnostic(text, code="absent-platforms", name=name_label(entry.name), absent=len(absent)))
 
 
-def _warn_of_zstd(images: ImageSet, warn: Callable[[str], None]) -> None:
+def _warn_of_zstd(images: ImageSet, warn: Callable[[Diagnostic], None]) -> None:
     layers = (layer for image in images.images() for layer in oci.manifest_of(image).layers)
     if any(mediatype.layer_compression(layer.media_type) == Compression.ZSTD for layer in layers):
-        warn("the result has zstd layers, which Docker reads since 23")
+        warn(Diagnostic("the result has zstd layers, which Docker reads since 23", code="zstd-layers"))

@@ -86,7 +86,7 @@ class _Archive:
         layer = named.image.layers[index]
         if self._diff_ids.setdefault(v1_id, layer.diff_id) != layer.diff_id:
             msg = f"v1 ID {v1_id} would name two layers ({self._diff_ids[v1_id]}, {layer.diff_id})"
-            raise NotRepresentableError(msg, hint="choose --v1-ids docker")
+            raise NotRepresentableError(msg, code="v1-id-on-two-layers", hint="choose --v1-ids docker")
         if v1_id in self.members:
             return
         first = self._folders.setdefault(layer.diff_id, v1_id)

@@ -21,6 +21,7 @@ def check_entry_count(count: int) -> None:
         raise NotRepresentableError(
             f"index.json would name {count} things and have more than {MAX_DOCUMENT_SIZE} bytes, "
             "which no document may have",
+            code="output-too-large",
             hint="--image picks fewer images and names",
         )
 
@@ -34,6 +35,7 @@ def check_size(raw: bytes, member: str) -> bytes:
     if len(raw) > MAX_DOCUMENT_SIZE:
         raise NotRepresentableError(
             f"{member} would have {len(raw)} bytes, and no document may have more than {MAX_DOCUMENT_SIZE}",
+            code="output-too-large",
             hint="--image picks fewer images and names",
         )
     return raw

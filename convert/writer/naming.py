@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from convert.diagnostics import Dropped
+from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import NotRepresentableError, quoted
 from convert.model.image import Artifact, Image, Index, Other
 from convert.model.platform import Platform
@@ -33,7 +33,7 @@ class NamedImage:
     references: tuple[Reference, ...]
 
 
-def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+def single_images(images: ImageSet, target: str, warn: Callable[[Diagnostic], None]) -> tuple[NamedImage, ...]:
     """Return the images for a target that cannot hold indexes, in source order, each once.
 
     An image is one config: entries that share it are its names. Everything else is
@@ -57,7 +57,7 @@ def single_images(images: ImageSet, target: str, warn: Callable[[str], None]) ->
     return by_id.all()
 
 
-def representatives(images: ImageSet, target: str, warn: Callable[[str], None]) -> tuple[NamedImage, ...]:
+def representatives(images: ImageSet, target: str, warn: Callable[[Diagnostic], None]) -> tuple[NamedImage, ...]:
     """Return the images that `manifest.json` lists beside a layout, each manifest once.
 
     One image represents an index: linux/amd64 if it is in the source, else the first
@@ -128,7 +128,7 @@ def node_digest(entry: Entry) -> Digest | None:
 
 
 def tag_of(
-    name: Name | None, target: str, warn: Callable[[str], None], *, listed_only: bool = False
+    name: Name | None, target: str, warn: Callable[[Diagnostic], None], *, listed_only: bool = False
 ) -> Reference | None:
     """Return the reference with tag that RepoTags can hold for a name, or None with a warning.
 
@@ -140,7 +140,10 @@ def tag_of(
     if reference is None:
         shown = name.reference.full if name.reference is not None else name.ref_name
         if listed_only:
-            warn(f"only index.json keeps name {quoted(shown or '')}: RepoTags take REPOSITORY:TAG (set one with --tag)")
+            text = (
+                f"only index.json keeps name {quoted(shown or '')}: RepoTags take REPOSITORY:TAG (set one with --tag)"
+            )
+            warn(Diagnostic(text, code="name-only-in-index", name=shown or ""))
         else:
             text = f"dropped name {quoted(shown or '')}: {target} needs REPOSITORY:TAG (set one with --tag)"
             warn(Dropped(text, what="name", of=shown or ""))
@@ -169,14 +172,18 @@ def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:
         reference = usable(name) if name is not None else None
         if reference is not None and owners.setdefault(reference, identity) != identity:
             msg = f"name {reference.familiar} stands for two images ({owners[reference]}, {identity})"
-            raise NotRepresentableError(f"{msg}, which {target} cannot hold", hint="pick one with --image")
+            raise NotRepresentableError(
+                f"{msg}, which {target} cannot hold", code="name-on-two-images", hint="pick one with --image"
+            )
 
 
 def nothing_left(images: ImageSet, target: str) -> NotRepresentableError:
     """Return the error for a source without images."""
     if not images.entries:
-        return NotRepresentableError("the source holds no image, its index is empty")
-    return NotRepresentableError(f"the source holds no image, only other things, and {target} holds images")
+        return NotRepresentableError("the source holds no image, its index is empty", code="nothing-to-write")
+    return NotRepresentableError(
+        f"the source holds no image, only other things, and {target} holds images", code="nothing-to-write"
+    )
 
 
 def describe(node: Node | None, child: Child | None = None) -> str:
@@ -202,7 +209,7 @@ def is_attestation(child: Child) -> bool:
     return child.descriptor.annotations.get(REFERENCE_TYPE) == "attestation-manifest"
 
 
-def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image | None:
+def _only_image(entry: Entry, target: str, warn: Callable[[Diagnostic], None]) -> Image | None:
     if isinstance(entry.node, Image):
         return entry.node
     if isinstance(entry.node, Artifact) and entry.node.config is not None:
@@ -227,7 +234,7 @@ def _only_image(entry: Entry, target: str, warn: Callable[[str], None]) -> Image
             others.append(Dropped(text, what=what, of=about or name_label(entry.name)))
     if len(found) > 1:
         msg = f"{name_label(entry.name)} holds several platforms ({', '.join(platforms)}), {target} can hold one"
-        raise NotRepresentableError(msg, hint="pick one with --platform")
+        raise NotRepresentableError(msg, code="several-platforms", hint="pick one with --platform")
     for other in others:
         warn(other)
     if not found:
@@ -244,7 +251,9 @@ def _cannot_unpack(entry: Entry, image: Artifact, target: str) -> NotRepresentab
     label = name_label(entry.name) if entry.name is not None else str(image.manifest.config.digest)
     types = ", ".join(image.opaque_types) or "the config has no DiffIDs"
     msg = f"the layers of {label} cannot be unpacked ({types}), and {target} needs them as tar files"
-    return NotRepresentableError(msg, hint="oci, oci-archive and docker-oci keep them as they are")
+    return NotRepresentableError(
+        msg, code="layers-cannot-unpack", hint="oci, oci-archive and docker-oci keep them as they are"
+    )
 
 
 def _representative(node: Node | None) -> Image | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.tar_writer import Item
+from convert.diagnostics import Diagnostic
 from convert.errors import quoted
 from convert.identity.manifest import oci_index
 from convert.model.descriptor import Descriptor
@@ -97,7 +98,8 @@ def _kept_descriptors(images: ImageSet, existing: ImageSet, options: WriteOption
         before, now = node_descriptor(entry).digest, added.get(_key(entry))
         if entry.name is not None and now is not None and now != before:
             text = entry.name.reference.familiar if entry.name.reference is not None else entry.name.ref_name or ""
-            options.warn(f"name {quoted(text)} moved from {before} to {now}")
+            line = f"name {quoted(text)} moved from {before} to {now}"
+            options.warn(Diagnostic(line, code="name-moved", name=text, before=str(before), now=str(now)))
     return [node_descriptor(entry) for entry in existing.entries if _key(entry) not in added]
 
 
@@ -149,7 +151,8 @@ def report_address(names: Iterable[str | None], options: WriteOptions) -> None:
     if transport.is_folder and len(distinct_names) > len(shown):
         more = f" and {len(distinct_names) - len(shown)} more"
     count = f"wrote {len(distinct_names)} names; " if len(distinct_names) > 1 else ""
-    options.warn(f"{count}in skopeo and podman use {addresses}{more}")
+    text = f"{count}in skopeo and podman use {addresses}{more}"
+    options.warn(Diagnostic(text, code="result-address", names=len(distinct_names)))
 
 
 def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from convert.diagnostics import Diagnostic
     from convert.model.blob import Blob, Content
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
@@ -58,7 +59,7 @@ class WriteOptions:
     content: Callable[[Layer], Content]
     blob: Callable[[Blob, Descriptor], Content]
     layer_digest: Callable[[Layer], Digest]
-    warn: Callable[[str], None]
+    warn: Callable[[Diagnostic], None]
     v1_ids: V1Scheme = "docker"
     add_repositories: bool = False
     uname: str = ""

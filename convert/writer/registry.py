@@ -102,7 +102,7 @@ def target(name: str) -> Target:
     found = TARGETS.get(_ALIASES.get(name, name))
     if found is None:
         hint = suggestion(name, [*TARGETS, *_ALIASES]) + "formats: " + ", ".join(TARGETS)
-        raise UsageError(f"unknown format {shortened(name)!r}", hint=hint)
+        raise UsageError(f"unknown format {shortened(name)!r}", code="unknown-format", hint=hint)
     return found
 
 

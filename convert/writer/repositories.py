@@ -89,6 +89,7 @@ def repositories_item(tops: Tops) -> Item:
     if not tops:
         raise UsageError(
             "no image in the archive has a name and a layer, so there is nothing to put into repositories",
+            code="nothing-for-repositories",
             hint="--to docker-save with --tag gives it one",
         )
     return Item(MEMBER, "file", 0o644, content=repositories_json(tops) + b"\n")
@@ -233,6 +234,7 @@ def _refuse_if_needed(name: str, members: Members, fault: str = "") -> None:
     if need:
         raise FormatError(
             f"{fault}{need}, so it cannot be replaced",
+            code="repositories-not-replaceable",
             member=name,
             hint="--to docker-save writes a new archive with correct v1 directories",
         )
@@ -261,7 +263,7 @@ def _read(document: object) -> Tops:
         for tag, top in _object(tags).items():
             if not isinstance(top, str):
                 msg = f"{name}:{tag}: expected a v1 ID"
-                raise FormatError(msg)
+                raise FormatError(msg, code="wrong-json-type")
             found[Reference.parse(name).with_tag(tag)] = top
     return found
 
@@ -269,5 +271,5 @@ def _read(document: object) -> Tops:
 def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         msg = "expected an object of objects"
-        raise FormatError(msg)
+        raise FormatError(msg, code="wrong-json-type")
     return value

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.codec.encoders import EncoderSpec, Header
+    from convert.diagnostics import Diagnostic
     from convert.model.blob import Content
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
@@ -130,7 +131,7 @@ def match(
     force: bool = False,
     max_layer_size: int | None = None,
     jobs: int | None = None,
-    remark: Callable[[str], None] = lambda _: None,
+    remark: Callable[[Diagnostic], None] = lambda _: None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Find what gives each layer that a registry's manifest lists; write the image with `to`.
@@ -157,7 +158,7 @@ def match(
         reading = Reading(opened.tree, manifest)
         asked = _read(reading, manifest)
         for warning in reading.sink.warnings:
-            remark(f"{manifest}: {warning}")
+            remark(warning.within(str(manifest)))
         found = read_selection(opened, images, platforms, warn=remark)
         stack.enter_context(pool)
         matcher = Matcher(pool, context, shown.advance)

@@ -41,11 +41,13 @@ class Crane(PushTool):
         if folder:
             raise UsageError(
                 "crane pushes a tar or an OCI layout folder, and this folder has no index.json",
+                code="pusher-cannot-read",
                 hint="--to oci makes a layout of it",
             )
         if not listed:
             raise UsageError(
                 "crane reads only tars that hold manifest.json",
+                code="pusher-cannot-read",
                 hint="unpacked to a folder a layout can be pushed; --to docker-oci writes both in one",
             )
         return View.LISTED

@@ -64,4 +64,4 @@ def get(name: str) -> Pusher:
             return pusher
     known = [text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name)]
     hint = suggestion(name, known) + "pushers: " + ", ".join(known)
-    raise UsageError(f"unknown pusher {shortened(name)!r}", hint=hint)
+    raise UsageError(f"unknown pusher {shortened(name)!r}", code="unknown-pusher", hint=hint)

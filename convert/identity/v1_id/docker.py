@@ -32,7 +32,7 @@ def docker(config: Config, engine: Engine = Engine.DOCKER_20) -> list[V1Entry]:
     try:
         image = struct.read(config.view, "")
     except FormatError as error:
-        raise FormatError(error.message, file=config.where, member=config.member) from None
+        raise FormatError(error.message, code=error.code, file=config.where, member=config.member) from None
     # An image's own `id` and `parent` never get into the file: Docker sets one and
     # reads the other into a field of another struct.
     image.pop("id", None)

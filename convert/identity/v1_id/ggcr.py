@@ -108,7 +108,7 @@ def chain_free(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]
     try:
         return _entries(config, layer_digests)
     except FormatError as error:
-        raise FormatError(error.message, file=config.where, member=config.member) from None
+        raise FormatError(error.message, code=error.code, file=config.where, member=config.member) from None
 
 
 def _entries(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
@@ -132,7 +132,9 @@ def _steps(config: Config) -> list[dict[str, Any]]:
     steps = [step for step in steps if not step["empty_layer"]] or [_STEP.read({}, "")] * len(config.diff_ids)
     if len(steps) != len(config.diff_ids):
         msg = f"history: its entries do not fit the {len(config.diff_ids)} layers, which chain-free v1 IDs need"
-        raise NotRepresentableError(msg, file=config.where, member=config.member, hint="choose --v1-ids docker")
+        raise NotRepresentableError(
+            msg, code="history-does-not-fit", file=config.where, member=config.member, hint="choose --v1-ids docker"
+        )
     return steps
 
 

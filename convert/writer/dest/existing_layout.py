@@ -129,6 +129,7 @@ class ExistingLayout:
             if not self._matches(blob, named):
                 raise DigestMismatchError(
                     "the destination holds other bytes under this name, which an image that is added names",
+                    code="destination-blob-differs",
                     wanted=str(named.digest),
                     file=self.path,
                     member=member,

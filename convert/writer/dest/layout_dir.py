@@ -89,9 +89,13 @@ class LayoutDir:
             if force:
                 return ReplaceLink(folder)
             hint = "--force replaces the link, not what it leads to"
-            raise DestinationExistsError("the destination is a symbolic link", file=self.destination, hint=hint)
+            raise DestinationExistsError(
+                "the destination is a symbolic link", code="destination-is-link", file=self.destination, hint=hint
+            )
         if not stat.S_ISDIR(status.st_mode):
-            raise DestinationExistsError("the destination exists and is not a folder", file=self.destination)
+            raise DestinationExistsError(
+                "the destination exists and is not a folder", code="destination-not-folder", file=self.destination
+            )
         folder.open()
         entries, has_temporary = folder.entries()
         locked = False
@@ -102,12 +106,12 @@ class LayoutDir:
             entries, _ = folder.entries()
         if not locked and (append or not entries):
             msg = "another imgconv is writing to it"
-            raise UsageError(msg, file=self.destination, hint="try again when it is done")
+            raise UsageError(msg, code="destination-busy", file=self.destination, hint="try again when it is done")
         if not entries:
             return FillFolder(folder)
         if not folder.has_layout_file():
             msg = "the destination is a folder that holds something else than an image layout"
-            raise DestinationExistsError(msg, file=self.destination)
+            raise DestinationExistsError(msg, code="destination-not-layout", file=self.destination)
         if append:
             return AppendLayout(folder)
         if not force:
@@ -122,7 +126,7 @@ class LayoutDir:
             return
         if os.path.realpath(source).startswith(os.path.join(os.path.realpath(self.destination), "")):
             msg = "the source lies inside the destination, which would be replaced"
-            raise UsageError(msg, file=self.destination)
+            raise UsageError(msg, code="destination-overlaps-source", file=self.destination)
 
     def _failed(self, error: OSError) -> StorageError:
         return StorageError.from_os(error, file=self.destination, doing="writing")

@@ -267,7 +267,7 @@ class AppendLayout(Mode):
         status = folders.status_of(destination.fd, "blobs")
         if status is not None and not stat.S_ISDIR(status.st_mode):
             msg = "its blobs is a link or file, not a folder; nothing is added through a link"
-            raise DestinationExistsError(msg, file=destination.path)
+            raise DestinationExistsError(msg, code="destination-not-layout", file=destination.path)
 
     @property
     def parent(self) -> int:

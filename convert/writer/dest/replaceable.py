@@ -43,13 +43,16 @@ def check_replaceable(folder: int, destination: str) -> None:
         if fault:
             raise DestinationExistsError(
                 f"the destination holds {fault}, so it is more than an image layout and is not replaced",
+                code="destination-not-layout",
                 file=destination,
                 hint="remove it yourself, or choose another DEST",
             )
     for name in (LAYOUT, INDEX):
         if not _is_object(folder, name):
             raise DestinationExistsError(
-                f"the destination is not an image layout: {name} is missing or damaged", file=destination
+                f"the destination is not an image layout: {name} is missing or damaged",
+                code="destination-not-layout",
+                file=destination,
             )
 
 

@@ -151,7 +151,7 @@ class TarFile:
             self._put(tar_writer.header(each.item, size), each.start)
         elif content.size is not None:
             msg = f"it has {size} bytes where {content.size} were announced"
-            raise InputError(msg, member=each.item.name)
+            raise InputError(msg, code="source-changed", member=each.item.name)
         return size
 
     def _append(self, item: Item, start: int) -> _Placed:
@@ -203,7 +203,7 @@ def _first_wrong(placed: list[_Placed]) -> int | None:
 
 def changed_while_read(item: Item) -> InputError:
     """Return the error for a member whose content has another size than when it was verified."""
-    return InputError("it changed while it was read", member=item.name)
+    return InputError("it changed while it was read", code="source-changed", member=item.name)
 
 
 def _expected_size(item: Item) -> int | None:

@@ -138,7 +138,7 @@ class TarStream:
                     raise Stopped
         if content.size is not None and content.size != size:
             msg = f"it has {size} bytes where {content.size} were announced"
-            raise InputError(msg, member=item.name)
+            raise InputError(msg, code="source-changed", member=item.name)
         return _Verified(size, b"".join(buffered) if buffered is not None else None)
 
     def _send(self, item: Item, verified: _Verified) -> None:
@@ -186,7 +186,7 @@ class TarStream:
                 return False
             if not count:
                 msg = "the source became shorter while it was copied"
-                raise InputError(msg)
+                raise InputError(msg, code="source-changed")
             done += count
             self._advance(count)
         return True
@@ -202,7 +202,10 @@ class TarStream:
         """Do nothing: everything was sent already."""
         if check is not None:
             raise UsageError(
-                "a stream cannot be read back", file=self._destination, hint="write to a file to verify it"
+                "a stream cannot be read back",
+                code="stream-cannot-be-verified",
+                file=self._destination,
+                hint="write to a file to verify it",
             )
 
     def __enter__(self) -> Self:
