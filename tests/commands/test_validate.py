@@ -542,17 +542,17 @@ def test_images_that_only_index_json_has_are_found(tmp_path):
     assert counted(validate(str(tmp_path / "x.tar"))) == {"index-manifest", "no-images"}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda listed, _: listed[0]["RepoTags"].append("more:1"),
-        lambda listed, _: listed[0]["RepoTags"].pop(),
-        lambda listed, _: listed[0].update(Layers=listed[0]["Layers"][:-1]),
-    ],
-    ids=["a name more", "a name less", "a layer less"],
-)
-def test_index_and_manifest_that_disagree_are_found(change, tmp_path):
-    (tmp_path / "x.tar").write_bytes(both(change))
+#: Two lists in one archive that do not agree.
+BOTH_DAMAGE = {
+    "a name more": lambda listed, _: listed[0]["RepoTags"].append("more:1"),
+    "a name less": lambda listed, _: listed[0]["RepoTags"].pop(),
+    "a layer less": lambda listed, _: listed[0].update(Layers=listed[0]["Layers"][:-1]),
+}
+
+
+@pytest.mark.parametrize("case", BOTH_DAMAGE)
+def test_index_and_manifest_that_disagree_are_found(case, tmp_path):
+    (tmp_path / "x.tar").write_bytes(both(BOTH_DAMAGE[case]))
     assert "index-manifest" in counted(validate(str(tmp_path / "x.tar")))
 
 
@@ -574,17 +574,17 @@ def no_parent(files):
     files[name] = dumps(json.loads(files[name]) | {"parent": "0" * 64})
 
 
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
-        (bad_top, {"v1-id"}),
-        (no_parent, {"missing"}),
-        (lambda files: files.pop(next(name for name in files if name.endswith("/layer.tar"))), {"missing"}),
-        (lambda files: files.pop(next(name for name in files if name.endswith("/VERSION"))), {"v1-version"}),
-    ],
-    ids=["a top that is no ID", "a parent that is not there", "no layer", "no version"],
-)
-def test_damaged_archives_from_before_docker_1_10(change, rules, tmp_path):
+LEGACY_DAMAGE = {
+    "a top that is not an ID": (bad_top, {"v1-id"}),
+    "a parent that is not there": (no_parent, {"missing"}),
+    "no layer": (lambda files: files.pop(next(name for name in files if name.endswith("/layer.tar"))), {"missing"}),
+    "no version": (lambda files: files.pop(next(name for name in files if name.endswith("/VERSION"))), {"v1-version"}),
+}
+
+
+@pytest.mark.parametrize("case", LEGACY_DAMAGE)
+def test_damaged_archives_from_before_docker_1_10(case, tmp_path):
+    change, rules = LEGACY_DAMAGE[case]
     (tmp_path / "x.tar").write_bytes(legacy(change))
     assert rules <= counted(validate(str(tmp_path / "x.tar"))) <= rules | {"unreadable"}
 
