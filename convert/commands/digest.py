@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.model.image import Manifest, Node
-    from convert.model.image_set import ImageSet
+    from convert.model.image_set import ImageSet, SourceFormat
     from convert.plan.push import Load
     from convert.progress import Progress
 
@@ -121,7 +121,7 @@ class Answer:
     """The digests of everything selected, pusher by pusher."""
 
     source: str
-    format: str
+    format: SourceFormat | None
     wrapper: str
     pushed: list[Pushed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
@@ -151,7 +151,7 @@ def digests(
     """
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_source(source))
-        answer = Answer(opened.path, "", opened.compression)
+        answer = Answer(opened.path, None, opened.compression)
 
         def said(text: Diagnostic) -> None:
             if text not in answer.warnings:

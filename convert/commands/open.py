@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from convert.model.image import Image, Layer, Node
-    from convert.model.image_set import ImageSet
+    from convert.model.image_set import ImageSet, SourceFormat
 
 
 class UnverifiedWarning(UserWarning):
@@ -119,8 +119,8 @@ class Archive:
         self._context = ReadContext(ReadOptions(max_layer_size, file=self._source.path))
 
     @property
-    def format(self) -> str:
-        """What it is: "docker-save", "oci", ..."""
+    def format(self) -> SourceFormat:
+        """The format that the reader recognised."""
         return self.image_set.format
 
     @property

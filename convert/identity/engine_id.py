@@ -181,7 +181,7 @@ def _containerd_id(
         return manifest_digest(node), ""
     if node.manifest is not None:
         return node.manifest.digest, ""
-    if archive_format == SourceFormat.DOCKER_V1:
+    if archive_format is SourceFormat.DOCKER_V1:
         return None, NOT_LOADED
     if archive_format in {SourceFormat.DOCKER_SAVE_25, SourceFormat.DOCKER_OCI}:
         return None, NOT_LISTED

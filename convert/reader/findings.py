@@ -13,6 +13,8 @@ from convert.errors import printable, quoted, shortened
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from convert.model.image_set import SourceFormat
+
 
 class Severity(Enum):
     """How much a finding weighs.
@@ -84,7 +86,7 @@ class Verdict:
     """
 
     file: str
-    format: str | None
+    format: SourceFormat | None
     findings: tuple[Finding, ...]
     status: int
     error: str | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from convert.diagnostics import Diagnostic, Dropped
     from convert.model.digest import Digest
     from convert.model.image import Node
-    from convert.model.image_set import Entry, ImageSet
+    from convert.model.image_set import Entry, ImageSet, SourceFormat
     from convert.plan.changes import Changes
 
 #: Raised when a key of the document changes its meaning or goes away.
@@ -44,7 +44,7 @@ class ConversionReport:
     """
 
     source: str
-    source_format: str
+    source_format: SourceFormat
     source_compression: str
     destination: str
     target: str

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.image import Image, Layer, Manifest
-    from convert.model.image_set import ImageSet
+    from convert.model.image_set import ImageSet, SourceFormat
     from convert.progress import Progress
     from convert.writer.destination import Destination
 
@@ -67,7 +67,7 @@ class Outcome:
     """
 
     source: str
-    format: str
+    format: SourceFormat
     index: Digest | None = None
     manifest: Manifest | None = None
     image: Image | None = None

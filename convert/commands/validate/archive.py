@@ -20,6 +20,7 @@ from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
+    from convert.model.image_set import SourceFormat
 
 _YES: Final = 0
 _NO: Final = 1
@@ -54,7 +55,7 @@ def validate(source: str, *, jobs: int = 1) -> Verdict:
     return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
 
 
-def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[str | None, bool]:
+def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[SourceFormat | None, bool]:
     """Check an opened source; return its format, and whether it holds an image at all.
 
     Raises:
@@ -96,7 +97,7 @@ def _check_members(tree: Tree, findings: Findings) -> None:
             findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
 
 
-def _read(tree: Tree, findings: Findings) -> tuple[str | None, bool]:
+def _read(tree: Tree, findings: Findings) -> tuple[SourceFormat | None, bool]:
     """Read the source as every other command does, so that what validate passes, they take.
 
     A fault that no rule named is reported as it comes.
