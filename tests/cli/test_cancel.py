@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -177,6 +178,41 @@ def test_a_signal_ends_the_wait_for_a_reader_that_has_stopped(big, target):
         assert process.wait(LIMIT) == 128 + signal.SIGTERM
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_a_signal_ends_the_wait_for_a_reader_of_what_is_printed():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+    process = start(["profiles"], stdout=writer)
+    os.close(writer)
+    wait_until(lambda: handles_signals(process), process)
+    time.sleep(1)
+    end(process, signal.SIGTERM)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("arguments", [["validate", "FIFO"], ["match", "A", "FIFO"]], ids=lambda words: words[0])
+def test_a_signal_ends_the_wait_for_a_fifo_that_nobody_writes(big, tmp_path, arguments):
+    os.mkfifo(tmp_path / "fifo")
+    places = {"A": big / "a.tar", "FIFO": tmp_path / "fifo"}
+    process = start([places.get(word, word) for word in arguments])
+    wait_until(lambda: handles_signals(process), process)
+    time.sleep(1)
+    end(process, signal.SIGTERM)
+
+
+def test_a_signal_ends_the_wait_for_a_manifest_from_a_silent_pipe(big):
+    reader, writer = os.pipe()
+    process = start(["match", big / "a.tar", "-"], stdin=reader)
+    wait_until(lambda: handles_signals(process), process)
+    time.sleep(1)
+    end(process, signal.SIGINT)
+    os.close(reader)
+    os.close(writer)
 
 
 # -- any moment ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from convert import cancel
 from convert.cli import progress
 from convert.progress import Silent
 
@@ -92,6 +93,26 @@ def test_the_display_is_closed_once_and_then_left_alone():
     shown.advance(1)
     assert drawn.closed == 1
     assert len(drawn.snapshots) == number
+
+
+def test_closing_after_a_signal_does_not_wait_for_a_stopped_terminal():
+    drawing, release = threading.Event(), threading.Event()
+
+    class Stuck(Drawn):
+        def draw(self, now):
+            drawing.set()
+            release.wait(60)
+
+    shown = progress.Counted(Stuck())
+    shown.expect(1)
+    assert drawing.wait(60)
+    cancel.TOKEN.request(15)
+    try:
+        shown.close()
+        assert not release.is_set()
+    finally:
+        cancel.TOKEN.clear()
+        release.set()
 
 
 def snapshot(*parts, done=3_000_000, total=12_000_000):
