@@ -63,6 +63,8 @@ _REQUEST: Final = {
     "v1-id-on-two-layers": "One v1 ID would name two layers.",
     "output-too-large": "A document of the result would exceed the size that documents may have.",
     "no-manifest-json": "The archive or format has no `manifest.json`, so it takes no `repositories`.",
+    "target-without-manifests": "The format carries no manifest, and the request is about one.",
+    "nothing-to-compare": "Neither source has an image to compare.",
     "compressed-source": "A compressed archive cannot be changed in place.",
     "folder-not-supported": "The source is a folder, and the command needs a tar.",
     "nothing-for-repositories": "No image of the archive has a name and a layer.",
@@ -294,7 +296,7 @@ class Dropped(Diagnostic):
 
     def facts(self) -> dict[str, Any]:
         """Return the entry of `--json` (schemas/report-convert.json, "dropped")."""
-        return {"what": self.what, "of": self.of, "count": self.number, "message": str(self)}
+        return {"code": self.code, "what": self.what, "of": self.of, "count": self.number, "message": str(self)}
 
 
 class Diagnostics(list[Diagnostic]):

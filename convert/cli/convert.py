@@ -125,13 +125,13 @@ def command(source: str, dest: str | None, to: Format | None, add_repositories: 
         if source != "-" and not os.path.lexists(path_of(source)):
             hint = suggestion(source, COMMANDS) + "imgconv --help lists the commands"
             raise UsageError(f"{shortened(source)!r} is not a command, file or folder", hint=hint)
-        raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})")
+        raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
     warn = (lambda _: None) if quiet else options.note
     try:
         if to is None:
             result = _add_only(source, dest, given, warn)
         elif dest is None:
-            raise UsageError("missing DEST", hint="imgconv SOURCE --to FORMAT DEST")
+            raise UsageError("missing DEST", code="missing-argument", hint="imgconv SOURCE --to FORMAT DEST")
         else:
             asked = ConvertOptions(to=to, add_repositories=add_repositories, **given)
             result = convert(source, dest, asked, warn=warn, progress=shown)
@@ -152,7 +152,9 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callab
     unfit = sorted(name for name, value in given.items() if value and value != "keep" and name not in taken)
     if unfit:
         option = _OPTIONS.get(unfit[0], unfit[0].replace("_", "-"))
-        raise UsageError(f"--{option} needs --to; --add-repositories alone changes nothing else")
+        raise UsageError(
+            f"--{option} needs --to; --add-repositories alone changes nothing else", code="incompatible-options"
+        )
     asked = AddRepositoriesOptions(**{name: given[name] for name in taken})
     return add_repositories(source, dest, asked, warn=warn)
 

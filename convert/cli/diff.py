@@ -59,13 +59,15 @@ def command(
     from convert.report.comparison import By
 
     if a == b == "-":
-        raise UsageError("A and B cannot both be standard input")
+        raise UsageError("A and B cannot both be standard input", code="incompatible-options")
     by = By(by_)
     with open_source(a) as left, open_source(b) as right:
         sets = [read_selection(opened, images, platforms, warn=_remark(opened.path)) for opened in (left, right)]
         found = compare(sets[0], sets[1])
         if not found.images and by is not By.DIGEST:
-            raise SelectionError("neither has an image to compare", hint="--by digest compares artifacts")
+            raise SelectionError(
+                "neither has an image to compare", code="nothing-to-compare", hint="--by digest compares artifacts"
+            )
         left_context, right_context = (ReadContext(ReadOptions(file=opened.path)) for opened in (left, right))
         context = (left_context, right_context) if files else None
         if as_json:

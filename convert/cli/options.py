@@ -98,7 +98,9 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
         size += len(piece)
         if bounded and size > MAX_REPORT_SIZE:
             raise UnsafeInputError(
-                f"the document for --json would have more than {MAX_REPORT_SIZE} bytes", hint="--image picks one image"
+                f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
+                code="report-too-large",
+                hint="--image picks one image",
             )
         pieces.append(piece)
         if len(pieces) >= _PIECES:

@@ -55,7 +55,7 @@ def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, 
     from convert.limits import usable_cores
 
     if as_json and form not in {"text", "json"}:
-        raise UsageError(f"--json and --format {form} ask for two things")
+        raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
     form = "json" if as_json else form
     verdicts = []
     for source in sources:

@@ -133,7 +133,9 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
     if target is None and source == STDIN:
         target = STDOUT
     if target == STDOUT and os.isatty(1):
-        raise UsageError("standard output is a terminal", hint="redirect it, or name a file as DEST")
+        raise UsageError(
+            "standard output is a terminal", code="terminal-output", hint="redirect it, or name a file as DEST"
+        )
     if target is not None:
         check_spelling(None, target)
         check_folder(target)
@@ -143,6 +145,7 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
         if wrapper and target is None:
             raise UsageError(
                 f"is compressed ({wrapper}) and cannot be changed in place",
+                code="compressed-source",
                 file=tree.where,
                 hint="give a DEST; it comes out uncompressed",
             )
@@ -150,6 +153,7 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
         if tree.find("manifest.json") is None:
             raise UsageError(
                 "has no manifest.json, so it names no images for repositories",
+                code="no-manifest-json",
                 file=tree.where,
                 hint="--to docker-save makes an archive that does",
             )
@@ -307,7 +311,9 @@ def _opened_place(path: str, tree: TarTree) -> Place:
     status = place.status()
     if status is None or not os.path.samestat(status, os.fstat(tree.fd)):
         place.close()
-        raise StorageError("it was moved or replaced when it was opened, so it is not changed", file=path)
+        raise StorageError(
+            "it was moved or replaced when it was opened, so it is not changed", code="destination-changed", file=path
+        )
     return place
 
 
@@ -353,7 +359,12 @@ def _write(
         return
     target = tree.where if destination is None else destination
     if destination is not None and not force and _same(destination, tree.fd):
-        raise UsageError("the destination is the source", file=destination, hint="leave DEST out to change it in place")
+        raise UsageError(
+            "the destination is the source",
+            code="destination-overlaps-source",
+            file=destination,
+            hint="leave DEST out to change it in place",
+        )
     with contextlib.ExitStack() as stack:
         if place is not None:
             out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))

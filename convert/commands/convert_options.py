@@ -92,7 +92,9 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
     check_options(wanted, destination, append=options.append, verify_output=options.verify_output)
     if options.add_repositories and not wanted.manifest_json:
         raise UsageError(
-            f"{wanted.name} has no manifest.json, so it takes no repositories", hint="--to docker-oci does"
+            f"{wanted.name} has no manifest.json, so it takes no repositories",
+            code="no-manifest-json",
+            hint="--to docker-oci does",
         )
     if pusher is not None:
         _check_pusher(options, wanted)
@@ -106,7 +108,7 @@ def check_choice(name: str, value: str, known: Sequence[str]) -> None:
         UsageError: it is not.
     """
     if value not in known:
-        raise UsageError(f"{name} is one of {', '.join(known)}, not {value!r}")
+        raise UsageError(f"{name} is one of {', '.join(known)}, not {value!r}", code="invalid-option-value")
 
 
 def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
@@ -118,7 +120,11 @@ def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
     }
     unfit = [option for option, given in excluded.items() if given]
     if unfit:
-        raise UsageError(f"--as decides how layers and manifests are written; remove {unfit[0]}")
+        raise UsageError(
+            f"--as decides how layers and manifests are written; remove {unfit[0]}", code="incompatible-options"
+        )
     if not wanted.manifests:
         hint = f"targets for it: {targets_with_manifests()}"
-        raise UsageError(f"{wanted.name} carries no manifest, so --as can write none", hint=hint)
+        raise UsageError(
+            f"{wanted.name} carries no manifest, so --as can write none", code="target-without-manifests", hint=hint
+        )

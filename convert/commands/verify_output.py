@@ -38,12 +38,12 @@ def verify_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifest
         with open_descriptor(fd, path) as opened:
             found = read(opened.tree)
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
-                raise StorageError("what was written holds other images than it should")
+                raise StorageError("what was written holds other images than it should", code="output-mismatch")
             verify_layers(
                 found, ReadContext(ReadOptions(max_layer_size, file=path), cancel=pool.cancel), pool, full=True
             )
     except InputError as error:
-        raise StorageError(f"what was written does not read back: {error}") from error
+        raise StorageError(f"what was written does not read back: {error}", code="output-mismatch") from error
 
 
 def verify_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bool) -> None:
@@ -78,7 +78,9 @@ def verify_blobs(fd: int, path: str) -> None:
                 for chunk in read_chunks(stream):
                     hasher.update(chunk)
             if hasher.hexdigest() != encoded:
-                raise StorageError("what was written does not read back", file=path, member=name)
+                raise StorageError(
+                    "what was written does not read back", code="output-mismatch", file=path, member=name
+                )
 
 
 def _verify_layer(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:

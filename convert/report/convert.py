@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convert.plan.changes import Changes
 
 #: Raised when a key of the document changes its meaning or goes away.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +109,5 @@ def document(report: ConversionReport) -> dict[str, Any]:
         ],
         "left_out": changes.dropped,
         "dropped": [line.facts() for line in report.dropped],
-        "remarks": list(report.warnings),
+        "remarks": [line.entry() for line in report.warnings],
     }

@@ -11,6 +11,8 @@ from layouts import FOREIGN, GZIP, INDEX, MANIFEST, Layout, digest_of, named, pa
 from oracle.reading import docker_images, files_of
 from support import FORMATS, MATCH, ROOT, run
 
+from convert.diagnostics import CODES
+
 SCHEMA = json.loads((ROOT / "schemas" / "report-convert.json").read_text())
 MANIFESTS = ["docker-oci", "oci", "oci-archive"]
 BARE = [form for form in FORMATS if form not in MANIFESTS]
@@ -35,6 +37,8 @@ def convert(imgconv, tmp_path):
         lines = [line.removeprefix("imgconv: ") for line in done.err.splitlines()]
         for entry in entries:
             assert lines.count(entry["message"]) == 1
+            assert CODES[entry["code"]].kind == "dropped"
+            assert {"code": entry["code"], "message": entry["message"]} in done.json["remarks"]
         # The other way: no line tells of a loss that has no entry.
         assert [line for line in lines if line.startswith("dropped ")] == [
             entry["message"] for entry in entries if entry["message"].startswith("dropped ")

@@ -147,7 +147,9 @@ def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
-                raise FormatError("the layer is no tar", member=where, file=context.file) from error
+                raise FormatError(
+                    "the layer is no tar", code="layer-not-a-tar", member=where, file=context.file
+                ) from error
         drain(stream)
 
 

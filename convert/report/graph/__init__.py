@@ -32,4 +32,8 @@ def renderer(path: str) -> Callable[[dict[str, Any]], str]:
 
         draw = graph_text.mermaid if suffix == "mmd" else graph_text.dot
         return lambda document: draw(graph(document))
-    raise UsageError(f"cannot draw a graph into {path!r}", hint="the file's name must end in .svg, .mmd or .dot")
+    raise UsageError(
+        f"cannot draw a graph into {path!r}",
+        code="unknown-graph-format",
+        hint="the file's name must end in .svg, .mmd or .dot",
+    )

@@ -93,6 +93,7 @@ class _Maker:
         if self._count > MAX_BOXES:
             raise UnsafeInputError(
                 f"the graph would have more than {MAX_BOXES} boxes, too many to be read",
+                code="graph-too-large",
                 hint="--image and --platform pick what is drawn",
             )
         return Box(f"n{self._count}", kind, printable(title), digest or "", printable(remark))
