@@ -1,31 +1,30 @@
-"""Cancellation: everyone who reads or writes much asks at every chunk whether to go on.
+"""Cancellation: all code that reads or writes large data checks a token at every chunk.
 
-There are two reasons to end. A signal ends the process: the command line's handler
-requests it of `TOKEN` and does nothing else. An error in one thread ends the run it belongs
-to: that is a `Cancel`, of which every run has its own. In either case work ends within a
-chunk's time, however large a layer is.
+There are two reasons to stop. A signal ends the process: the handler of the command line sets
+`TOKEN` and does nothing else. An error in one thread ends its run: each run has a `Cancel` for
+that. Work stops at its next chunk in either case.
 
-Nothing waits without asking: what may wait for another process or thread does so for a
-short interval at a time, because CPython runs signal handlers only between two steps of
-the main thread, and a signal need not end a wait.
+Waits are bounded: code that waits for another process or thread does so for a short interval at a
+time, because CPython runs signal handlers only between two steps of the main thread, and a signal
+may not interrupt a wait.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Seconds that a wait may last before it asks whether to go on.
+#: Maximum duration of a wait, in seconds, before the token is checked again.
 INTERVAL: Final = 0.2
 
 
 class Cancelled(KeyboardInterrupt):
-    """A signal asked for the end of the run.
+    """A signal requested the end of the run.
 
-    It is no `Exception`: a handler for errors of a source must not take it for one.
+    It is not an `Exception`, so that handlers for errors of a source do not catch it.
     """
 
     def __init__(self, number: int) -> None:
-        """`number` is that of the signal."""
+        """Record the number of the signal."""
         super().__init__()
         self.number = number
 
@@ -35,22 +34,22 @@ class Stopped(Exception):  # noqa: N818 - not an error: another error ended the 
 
 
 class Token:
-    """Whether a signal asked for the end of the process, and which."""
+    """Whether a signal requested the end of the process, and which one."""
 
     __slots__ = ("number",)
 
     def __init__(self) -> None:
         """Nothing was requested."""
-        #: The number of the signal that requested it, None while nothing did.
+        #: The number of the first signal that requested it, or None.
         self.number: int | None = None
 
     def request(self, number: int) -> None:
-        """Request cancellation; the first signal is the one that counts."""
+        """Request cancellation; only the first signal counts."""
         if self.number is None:
             self.number = number
 
     def clear(self) -> None:
-        """Forget what was requested: another run begins."""
+        """Reset the token before another run."""
         self.number = None
 
     def check(self) -> None:
@@ -63,16 +62,16 @@ class Token:
             raise Cancelled(self.number)
 
 
-#: Signals belong to the process, and so does this.
+#: The token of this process.
 TOKEN: Final = Token()
 check = TOKEN.check
 
 
 def wait_readable(fd: int) -> None:
-    """Wait until a descriptor can be read from without blocking, or has no more to give.
+    """Wait until a descriptor can be read without blocking, or is at its end.
 
     Raises:
-        Cancelled: a signal asked for the end of the process.
+        Cancelled: a signal requested the end of the process.
     """
     import select  # noqa: PLC0415 - only where something may block
 
@@ -80,10 +79,10 @@ def wait_readable(fd: int) -> None:
 
 
 def wait_writable(fd: int) -> None:
-    """Wait until `select.PIPE_BUF` bytes can be written to a descriptor without blocking, or nobody reads it any more.
+    """Wait until `select.PIPE_BUF` bytes can be written without blocking, or the reader has closed the pipe.
 
     Raises:
-        Cancelled: a signal asked for the end of the process.
+        Cancelled: a signal requested the end of the process.
     """
     import select  # noqa: PLC0415 - only where something may block
 
@@ -101,23 +100,23 @@ def _wait(fd: int, events: int) -> None:
 
 
 class Cancel:
-    """Whether one run goes on; shared by all its threads."""
+    """The cancellation of one run, shared by all its threads."""
 
     __slots__ = ("stopped",)
 
     def __init__(self) -> None:
-        """It goes on."""
+        """The run continues until `stop`."""
         self.stopped = False
 
     def stop(self) -> None:
-        """End all work of the run at its next chunk."""
+        """Request cancellation; every reader and writer of the run stops at its next chunk."""
         self.stopped = True
 
     def check(self) -> None:
-        """Return if the run goes on.
+        """Return unless the run was cancelled.
 
         Raises:
-            Cancelled: a signal asked for the end of the process.
+            Cancelled: a signal requested the end of the process.
             Stopped: another part of the run failed.
         """
         TOKEN.check()

@@ -1,7 +1,7 @@
-"""The error tree: what went wrong, where, and the exit status it stands for.
+"""The errors of imgconv and their exit statuses.
 
-Errors carry a stable code and data (`file`, `member`, `hint`); `str()` makes the one
-line that a user sees. A bug is never an `ImgconvError`: it stays a traceback.
+Errors carry a stable code and data (`file`, `member`, `hint`), from which `str()` creates the line
+that a user sees. A bug is never an `ImgconvError`; it ends with a traceback.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-#: Printable for Python, yet nothing is seen of them: fillers, joiners, variation selectors, an empty Braille cell.
+#: Characters that are printable for Python but invisible: fillers, variation selectors, an empty Braille cell.
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-#: What log processors obey anywhere in a line: GitHub `##[`, Azure `##vso[`, TeamCity `##teamcity[`.
+#: Commands that log processors detect anywhere in a line: GitHub `##[`, Azure `##vso[`, TeamCity `##teamcity[`.
 _COMMAND: Final = re.compile(r"#(?=#[A-Za-z]*\[)")
-#: Codes of what an `OSError` reports; others are `storage`.
+#: Codes for values of `errno`; all others are `storage`.
 _SYSTEM_CODES: Final = {
     errno.ENOENT: "not-found",
     errno.EACCES: "permission-denied",
@@ -34,11 +34,11 @@ _SYSTEM_CODES: Final = {
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with everything escaped that a terminal or a log of CI would obey or hide.
+    r"""Return `text` with everything escaped that a terminal or a CI log would interpret or hide.
 
-    Names out of an archive reach terminals and logs through errors and tables. A raw
-    escape sequence there could rewrite the screen, a bidi mark the order of what is read, and
-    `##[` gives the log processor a command. `\n` becomes `\\n`, ESC becomes `\\x1b`.
+    Names from an archive reach terminals and logs through errors and tables. There, an escape
+    sequence could rewrite the screen, a bidi mark could reorder the text, and `##[` is a command
+    for the log processor. `\n` becomes `\\n`, ESC becomes `\\x1b`.
     """
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _escape(char) for char in text)
@@ -52,31 +52,31 @@ def _escape(char: str) -> str:
 
 
 def quoted(name: str, *, column: bool = True) -> str:
-    r"""Return a name from a source as it stands in a line, in double quotes where the line could be taken apart.
+    r"""Return a name from a source for use in a line, in double quotes if it would be ambiguous.
 
-    That is: where it holds what separates the line's parts (blanks of columns, `: ` of places), where
-    it begins like an option, a command of CI (`::set-output`) or one of our own marks (`<none>`), and
-    where something in it is escaped. In quotes `"` and `\` are escaped too.
+    This is the case if it contains a separator of the line (blanks between columns, `: ` after
+    places), if it begins like an option, a CI command (`::set-output`) or a mark such as `<none>`,
+    and if a part of it is escaped. In quotes, `"` and `\` are escaped too.
     """
     shown = printable(name)
-    whole = name and (name[0].isalnum() or name[0] in "._/") and shown == name
-    apart = any(char in name for char in " \\") if column else name.endswith(" ") or ": " in name or "  " in name
-    if whole and not apart and '"' not in name:
+    unescaped = name and (name[0].isalnum() or name[0] in "._/") and shown == name
+    separable = any(char in name for char in " \\") if column else name.endswith(" ") or ": " in name or "  " in name
+    if unescaped and not separable and '"' not in name:
         return name
     return '"' + printable(name.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 
 
 def names_text(names: Iterable[str]) -> str:
-    """Return the names of one image as they stand in a line; `<none>` for none."""
+    """Return the names of one image for use in a line; `<none>` for none."""
     return " ".join(quoted(name) for name in names) or "<none>"
 
 
-def suggestion(word: str, known: Collection[str]) -> str:
-    """Return "did you mean 'x'? " if one of the known words is spelled like `word`, else ""."""
+def suggestion(word: str, valid: Collection[str]) -> str:
+    """Return "did you mean 'x'? " if one of the valid words is spelled like `word`, else ""."""
     import difflib  # noqa: PLC0415 - only for errors
 
     word = word[:100].lower()
-    close = [each for each in known if word and each.startswith(word)] or difflib.get_close_matches(word, known, n=1)
+    close = [each for each in valid if word and each.startswith(word)] or difflib.get_close_matches(word, valid, n=1)
     return f"did you mean {close[0]!r}? " if close else ""
 
 
@@ -88,9 +88,9 @@ def shortened(text: str, most: int = 1000) -> str:
 class ImgconvError(Exception):
     """Base of every error that is not a bug in imgconv.
 
-    `code` identifies the kind of fault and never changes (docs/codes.md lists all);
-    messages may. `file` is the path as the user gave it, `member` the archive member
-    or blob inside it, `hint` what the user can do about it.
+    `code` identifies the kind of error and never changes (docs/codes.md lists all codes); messages
+    may. `file` is the path as the user gave it, `member` the archive member or blob in it, and
+    `hint` what the user can do.
     """
 
     exit_status: ClassVar[int] = 3
@@ -106,7 +106,7 @@ class ImgconvError(Exception):
         member: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Keep the parts; the text is made by `str()`."""
+        """Store the parts, from which `str()` creates the text."""
         super().__init__(message)
         self.code = code or self.default_code
         self.message = message
@@ -116,7 +116,7 @@ class ImgconvError(Exception):
 
     def __str__(self) -> str:
         """Return one clear line: file, member, what is wrong, what to do."""
-        # A fault of the file as a whole, such as its compression, may name the file as its member.
+        # An error of the file itself, such as its compression, may have the file as its member.
         places = dict.fromkeys(place for place in (self.file, self.member) if place)
         text = ": ".join((*(quoted(shortened(place), column=False) for place in places), shortened(self.message)))
         if self.hint:
@@ -125,62 +125,62 @@ class ImgconvError(Exception):
 
 
 class UsageError(ImgconvError):
-    """The request cannot be met as it was made."""
+    """The request is invalid or cannot be fulfilled."""
 
     exit_status = 2
     default_code = "usage"
 
 
 class SelectionError(UsageError):
-    """No image or platform fits the request, or more than one does."""
+    """No image or platform matches the request, or more than one does."""
 
     default_code = "no-match"
 
 
 class NotRepresentableError(UsageError):
-    """The target format cannot hold what was asked to be put into it."""
+    """The target format cannot represent the requested content."""
 
     default_code = "not-representable"
 
 
 class DestinationExistsError(UsageError):
-    """The destination holds something already."""
+    """The destination already exists."""
 
     default_code = "destination-exists"
 
 
 class InputError(ImgconvError):
-    """The source is at fault: damaged, hostile, unsupported or no image."""
+    """The source is damaged, hostile, unsupported or not an image."""
 
     exit_status = 3
 
 
 class UnknownFormatError(InputError):
-    """The source is no image archive or layout that imgconv knows."""
+    """The source is not an image archive or layout that imgconv supports."""
 
     default_code = "not-an-image"
 
 
 class NoImageError(InputError):
-    """The source is well formed but holds no image: its lists are empty, or name only what is absent."""
+    """The source is well formed but contains no image: its lists are empty, or everything they list is absent."""
 
     default_code = "no-image"
 
 
 class FormatError(InputError):
-    """A document or structure in the source breaks its format's rules."""
+    """A document or structure in the source violates its format."""
 
     default_code = "invalid-document"
 
 
 class TruncatedError(FormatError):
-    """The source ends before its own structure says it should."""
+    """The source ends before its structure is complete."""
 
     default_code = "truncated"
 
 
 class DigestMismatchError(InputError):
-    """Bytes do not match the digest or size by which the source names them."""
+    """Bytes do not match the digest or size in the source."""
 
     default_code = "digest-mismatch"
 
@@ -196,7 +196,7 @@ class DigestMismatchError(InputError):
         member: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Keep what was wanted and what was found beside the usual parts."""
+        """Also store the expected and the actual digest, and the actual size."""
         super().__init__(message, code=code, file=file, member=member, hint=hint)
         self.wanted = wanted
         self.got = got
@@ -204,13 +204,13 @@ class DigestMismatchError(InputError):
 
 
 class UnsafeInputError(InputError):
-    """The source tries to leave its bounds: paths, links, limits."""
+    """The source exceeds a limit, or uses unsafe paths or links."""
 
     default_code = "unsafe-input"
 
 
 class UnsupportedError(InputError):
-    """The source is sound but uses something imgconv does not read."""
+    """The source is valid but uses a feature that imgconv does not support."""
 
     default_code = "unsupported"
 
@@ -223,7 +223,7 @@ class StorageError(ImgconvError):
 
     @classmethod
     def from_os(cls, error: OSError, *, file: str | None = None, doing: str = "") -> StorageError:
-        """Return the one-line form of an `OSError`; `doing` says what was tried."""
+        """Return an error for an `OSError`; `doing` describes the failed operation."""
         reason = error.strerror or str(error)
         code = _SYSTEM_CODES.get(error.errno or 0)
         return cls(f"{doing}: {reason}" if doing else reason, code=code, file=file or error.filename)

@@ -1,4 +1,4 @@
-"""What long work tells while it runs; how that is shown is the caller's matter."""
+"""Progress reports of long work; the caller decides how they are shown."""
 
 from __future__ import annotations
 
@@ -9,38 +9,37 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Takes counts of bytes; calls come from any thread.
+    """Receives counts of bytes, from any thread.
 
-    Conversions count the bytes of the source as they lie, each blob once, however
-    often it is read and whatever becomes of it.
+    Conversions count the stored bytes of the source, each blob once, however often it is read.
     """
 
     def expect(self, size: int) -> None:
-        """`size` more bytes are to be done; fewer, if it is negative."""
+        """Add `size` bytes to the total; it may be negative."""
 
     def begin(self, name: str, size: int) -> Callable[[int], None]:
-        """Start a part of the work, one layer; return what takes the counts of its bytes."""
+        """Start a part of the work, such as a layer; return the function to call with counts of its bytes."""
 
     def advance(self, size: int) -> None:
-        """`size` bytes are done that belong to no part."""
+        """Count `size` bytes that belong to no part."""
 
     def close(self) -> None:
-        """No more is shown."""
+        """End the display."""
 
 
 class Silent:
-    """Shows nothing."""
+    """A progress display that shows nothing."""
 
     def expect(self, size: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def begin(self, name: str, size: int) -> Callable[[int], None]:
-        """Return what says nothing."""
+        """Return a function that does nothing."""
         del name, size
         return self.advance
 
     def advance(self, size: int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Say nothing."""
+        """Do nothing."""

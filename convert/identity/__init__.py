@@ -1,1 +1,1 @@
-"""What an image is called: v1 IDs, ChainIDs, manifests, indexes, and what each push tool makes of them."""
+"""Identifiers of images: v1 IDs, ChainIDs, manifests, indexes, and the results of push tools."""

@@ -1,4 +1,4 @@
-"""What every scheme gives for a layer, and the ChainIDs that two of them need."""
+"""The v1 entry of a layer, and the ChainIDs that two of the v1 ID schemes need."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class V1Entry:
 def chain_ids(diff_ids: Sequence[Digest]) -> list[Digest]:
     """Return the ChainID of each layer, lowest first.
 
-    It names the file system that the layer makes of those below it (image-spec
-    config.md, "Layer ChainID").
+    It identifies the file system that results from applying the layer to those below it
+    (image-spec config.md, "Layer ChainID").
     """
     chain: list[Digest] = []
     for diff_id in diff_ids:

@@ -20,8 +20,8 @@ _PLATFORM_KEYS: Final = ("architecture", "os", "os.version", "os.features", "var
 def oci_fields(descriptor: Descriptor) -> dict[str, Any]:
     """Return a descriptor in OCI's order: mediaType, digest, size.
 
-    That of image-spec's Go types (specs-go/v1/descriptor.go), which containerd
-    and Docker use; fields unknown to them follow, sorted.
+    This is the order of image-spec's Go types (specs-go/v1/descriptor.go), which containerd and
+    Docker use. Unknown fields follow, sorted.
     """
     fields: dict[str, Any] = {
         "mediaType": descriptor.media_type,
@@ -46,8 +46,8 @@ def oci_fields(descriptor: Descriptor) -> dict[str, Any]:
 def docker_fields(descriptor: Descriptor) -> dict[str, Any]:
     """Return a descriptor in Docker's older order: mediaType, size, digest, urls.
 
-    That of distribution's schema 2 types and of go-containerregistry; both write
-    no more than these for a config or a layer.
+    This is the order of distribution's schema 2 types and of go-containerregistry, which write
+    only these fields for a config or a layer.
     """
     fields: dict[str, Any] = {
         "mediaType": descriptor.media_type,
@@ -62,7 +62,7 @@ def docker_fields(descriptor: Descriptor) -> dict[str, Any]:
 def ggcr_fields(descriptor: Descriptor) -> dict[str, Any]:
     """Return a descriptor in go-containerregistry's order (pkg/v1/manifest.go, `Descriptor`).
 
-    Fields unknown to it are lost.
+    Unknown fields are dropped.
     """
     fields: dict[str, Any] = {
         "mediaType": descriptor.media_type,

@@ -1,7 +1,7 @@
-"""The structs into which Docker's engine reads an archive that `docker load` gets.
+"""The structs into which Docker's engine decodes an archive for `docker load`.
 
-It decodes all of `manifest.json` before it loads an image, and a whole config before it
-loads its layers, so a field of the wrong type ends the load although nothing else reads it
+It decodes all of `manifest.json` before it loads an image, and all of a config before the layers,
+so a field of the wrong type fails the load even if nothing else reads it
 (moby daemon/internal/image/tarexport, daemon/internal/image/image.go; the same in 20.10).
 """
 
@@ -39,7 +39,7 @@ def _layer_sources(value: Any, at: str) -> None:
         DESCRIPTOR.check(item, f"{at}[{key!r}]")
 
 
-#: An element of `manifest.json`, for its types alone.
+#: An element of `manifest.json`; only types are checked.
 MANIFEST_ITEM: Final = Struct(
     (
         Field("Config", go_struct.string),
@@ -58,7 +58,7 @@ _HISTORY: Final = Struct(
     )
 )
 
-#: A config, for its types alone: 20.10's struct, which takes what newer engines take and a text for `Cmd` too.
+#: A config; only types are checked. 20.10's struct accepts what newer engines do, and a string for `Cmd` too.
 CONFIG: Final = Struct(
     (
         *V1_IMAGE[Engine.DOCKER_20].fields,

@@ -1,7 +1,7 @@
 """Docker's v1 image as its engines decode and encode it (moby image/image.go).
 
-The struct of `json` files in docker-save archives, of v1 ID preimages, and of
-images that were saved before Docker 1.10.
+The struct serves `json` files in docker-save archives, v1 ID preimages, and images that were
+saved before Docker 1.10.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from convert.jsonio.go_struct import (
 
 
 class Engine(Enum):
-    """Engines that write one config's v1 json differently; each since that release."""
+    """Engines that write the v1 json of one config differently, by the first release that does."""
 
     #: 17.04 to 24, as 20.10 (it brought `variant`).
     DOCKER_20 = 20
@@ -124,13 +124,13 @@ def _port(name: str, at: str) -> str:
     if not name:
         return ""
     digits = number.lstrip("0")
-    # Python reads no number of more than 4300 digits.
+    # Python refuses numbers of more than 4300 digits.
     if not (number.isascii() and number.isdigit() and len(digits) <= _PORT_DIGITS and int(number[-5:]) < 1 << 16):
-        msg = f"{at}: '{name[:60]}' is no port"
+        msg = f"{at}: '{name[:60]}' is not a valid port"
         raise FormatError(msg, code="invalid-port")
     return f"{digits or 0}/{protocol.lower() or 'tcp'}"
 
 
-#: The struct of each engine. Where 29 refuses what older engines took (a string for
-#: `Cmd`), it is read as they did: there is nothing else it could mean.
+#: The struct of each engine. A value that 29 refuses and older engines accept (a string for `Cmd`)
+#: is read as they do, because it has only one possible meaning.
 V1_IMAGE: Final = {engine: _v1_image(engine) for engine in Engine}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Enum):
-    """An engine, by what it shows as the ID of an image."""
+    """A group of engines that show the same ID for an image."""
 
     DOCKER = "docker"
     DOCKER_CONTAINERD = "docker-containerd"
@@ -39,11 +39,11 @@ class Engine(Enum):
 
     @property
     def shows_config(self) -> bool:
-        """Whether its ID is the digest of the config rather than of the manifest."""
+        """Whether the ID is the digest of the config, not of the manifest."""
         return self not in {Engine.DOCKER_CONTAINERD, Engine.CONTAINERD}
 
 
-#: Why no engine that keeps manifests can name an image.
+#: Reasons why engines that keep manifests show no ID.
 NOT_LOADED: Final = "containerd reads no archive without manifest.json"
 NOT_LISTED: Final = "index.json does not name it by itself, and containerd reads only that"
 UNREAD: Final = "it takes the digests of compressed layers, so their bytes must be read"
@@ -52,11 +52,10 @@ LAYER_ABSENT: Final = "a layer is missing"
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """One image, or other thing, under the names that an archive gives it.
+    """One image or other node with the names that an archive gives it.
 
-    `top` is what the names stand for: the image itself, or an index that holds it
-    as `child`. `node` is the image, None where it is not in the source; then
-    `claimed` is the descriptor that names it.
+    `top` is the named node: the image itself, or an index that lists it as `child`. `node` is the
+    image, or None if it is not in the source; then `claimed` is the descriptor that lists it.
     """
 
     entries: tuple[Entry, ...]
@@ -66,17 +65,17 @@ class NamedImage:
 
     @property
     def claimed(self) -> Descriptor | None:
-        """The descriptor that names the image, where there is one."""
+        """The descriptor that lists the image, or None."""
         return self.child.descriptor if self.child is not None else self.entries[0].descriptor
 
     @property
     def index(self) -> Index | None:
-        """The index that the names stand for, if they do."""
+        """The named index, or None if the names are those of an image."""
         return self.top if isinstance(self.top, Index) and self.top is not self.node else None
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The names in their familiar form; a ref.name that is no reference as it is."""
+        """The names in familiar form; a ref.name that is not a valid reference is unchanged."""
         return tuple(dict.fromkeys(text for entry in self.entries if (text := entry_name(entry))))
 
 
@@ -88,9 +87,9 @@ def entry_name(entry: Entry) -> str | None:
 
 
 def list_images(images: ImageSet) -> list[NamedImage]:
-    """Return what an archive holds, in its order, each thing once with all its names.
+    """Return the nodes of an archive in its order, each once with all its names.
 
-    An index gives one element for each of its children, nested ones too.
+    An index yields one element for each of its children, including nested ones.
     """
     groups: dict[object, list[Entry]] = {}
     for entry in images.entries:
@@ -111,7 +110,7 @@ def list_images(images: ImageSet) -> list[NamedImage]:
 def image_id(node: Node | None) -> Digest | None:
     """Return an image's ID: the digest of its config.
 
-    A manifest whose config is damaged or absent still says what it should be.
+    The manifest determines it even if the config is damaged or absent.
     """
     if isinstance(node, Image):
         return node.image_id
@@ -125,31 +124,31 @@ def image_id(node: Node | None) -> Digest | None:
 
 
 def manifest_digest(node: Node | None) -> Digest | None:
-    """Return the digest that `name@digest` means; None for what has no manifest of its own.
+    """Return the digest that `name@digest` refers to, or None if the node has no manifest of its own.
 
-    A manifest that `docker save` made up is none.
+    Generated manifests of `docker save` do not count.
     """
     return node_digest(node) if node is not None else None
 
 
 class LayerDigests(Protocol):
-    """What is known of the bytes of layers (`layer/stored_digests.py`)."""
+    """Compression and digests of stored layers (`layer/stored_digests.py`)."""
 
     def compression(self, blob: Blob) -> Compression:
         """Return how a layer's bytes are compressed."""
         ...
 
     def digest(self, layer: Layer) -> Digest | None:
-        """Return the digest of a layer's bytes as they are stored; None if it is not known."""
+        """Return the digest of a layer as it is stored, or None if it has not been computed."""
         ...
 
 
 def import_manifest(image: Image, layers: LayerDigests) -> bytes | None:
     """Return the manifest that containerd creates when it imports an image of a docker archive.
 
-    This holds for an empty store: containerd uses a compressed layer that it already
-    has for the same DiffID instead. It recognises gzip and zstd; layers under bzip2
-    and xz are uncompressed bytes to it. None where a layer is absent or unread.
+    The result is valid for an empty store: containerd reuses a compressed layer that it already has
+    for the same DiffID. It recognises only gzip and zstd, and treats bzip2 and xz layers as
+    uncompressed. Return None if a layer is absent or was not read.
     """
     described = []
     for layer in image.layers:
@@ -163,9 +162,9 @@ def import_manifest(image: Image, layers: LayerDigests) -> bytes | None:
 
 
 def containerd_id(item: NamedImage, archive_format: SourceFormat, layers: LayerDigests) -> tuple[Digest | None, str]:
-    """Return the digest that containerd gives what the names stand for, or why it has none.
+    """Return the digest that containerd shows for the named node, or the reason why it shows none.
 
-    For an index that is the index's, whichever platform runs.
+    For an index this is the digest of the index, whichever platform runs.
     """
     if item.index is not None:
         return item.index.digest, ""
@@ -194,7 +193,7 @@ def _containerd_id(
 def engine_id(
     item: NamedImage, engine: Engine, archive_format: SourceFormat, layers: LayerDigests
 ) -> tuple[Digest | None, str]:
-    """Return what an engine shows as the ID after it loaded the archive, or why it shows none."""
+    """Return the ID that an engine shows after loading the archive, or the reason why it shows none."""
     if engine.shows_config:
         return image_id(item.node), ""
     return containerd_id(item, archive_format, layers)

@@ -1,8 +1,8 @@
-"""The structs into which go-containerregistry, crane's library, reads documents.
+"""The structs into which go-containerregistry, crane's library, decodes documents.
 
-It decodes a config before it pushes a tarball, so a field of the wrong type ends the
-push although nothing else reads it; and it encodes descriptors again (pkg/v1/config.go,
-manifest.go and platform.go; docs/formats-crane.md#how-crane-reads-a-tarball).
+It decodes a config before it pushes a tarball, so a field of the wrong type fails the push even
+if nothing else reads it. It also re-encodes descriptors (pkg/v1/config.go, manifest.go and
+platform.go; docs/formats-crane.md#how-crane-reads-a-tarball).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _strings, _string, _boolean, _integer = go_struct.strings, go_struct.string, go_
 
 
 def _hashes(value: Any, at: str) -> list[str] | None:
-    """Read a slice of `Hash`, which knows sha256 alone (pkg/v1/hash.go); how one is spelled was checked before."""
+    """Read a slice of `Hash`, which supports only sha256 (pkg/v1/hash.go); the spelling was checked before."""
     texts = go_struct.strings(value, at)
     for index, text in enumerate(texts or ()):
         if not text.startswith("sha256:"):
-            raise FormatError(f"{at}[{index}]: it knows only sha256", code="digest-not-sha256")
+            raise FormatError(f"{at}[{index}]: only sha256 is supported", code="digest-not-sha256")
     return texts
 
 
 def _hash(value: Any, at: str) -> None:
-    """Check one `Hash`, for which null is an empty text.
+    """Check one `Hash`, for which null is an empty string.
 
     Raises:
-        FormatError: not a digest, or one of an algorithm that go-containerregistry does not know.
+        FormatError: not a digest, or one of an algorithm that go-containerregistry does not support.
     """
     text = go_struct.string(value, at)
     try:
@@ -39,7 +39,7 @@ def _hash(value: Any, at: str) -> None:
         msg = f"{at}: {error.message}"
         raise FormatError(msg, code=error.code) from None
     if digest.algorithm != "sha256":
-        raise FormatError(f"{at}: it knows only sha256, and this is {digest}", code="digest-not-sha256")
+        raise FormatError(f"{at}: only sha256 is supported, found {digest}", code="digest-not-sha256")
 
 
 #: `Platform`: architecture and os are always written.
@@ -54,7 +54,7 @@ PLATFORM: Final = Struct(
     )
 )
 
-#: `Descriptor` (pkg/v1/manifest.go), for its types alone.
+#: `Descriptor` (pkg/v1/manifest.go); only types are checked.
 DESCRIPTOR: Final = Struct(
     (
         Field("mediaType", _string),
@@ -76,7 +76,7 @@ def _layer_sources(value: Any, at: str) -> None:
         DESCRIPTOR.check(item, f"{at}[{key!r}]")
 
 
-#: An element of `manifest.json` (pkg/v1/tarball/image.go), for its types alone.
+#: An element of `manifest.json` (pkg/v1/tarball/image.go); only types are checked.
 MANIFEST_ITEM: Final = Struct(
     (
         Field("Config", _string),
@@ -127,7 +127,7 @@ _HISTORY: Final = Struct(
     )
 )
 
-#: `ConfigFile`, for its types alone: crane pushes the config's bytes as they are.
+#: `ConfigFile`; only types are checked, because crane pushes the config's bytes unchanged.
 CONFIG: Final = Struct(
     (
         *(

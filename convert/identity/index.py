@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 def rebuilt(index: Index, children: tuple[Child, ...], *, media_type: str | None = None, bare: bool = False) -> Index:
-    """Return an index of `children`, of the old one's media type unless told.
+    """Return an index of `children` with `media_type`, by default that of the old index.
 
-    Each child's descriptor names its node as it is now; the platform stays as
-    the old index had it, and so do annotations of children that did not change.
-    Annotations, artifactType and subject of the index stay where its media type
-    has them, unless `bare`.
+    Each child's descriptor describes its present node. Platforms stay as in the old index, and so
+    do annotations of children that did not change. Annotations, artifactType and subject of the
+    index stay if its media type supports them, unless `bare`.
     """
     media_type = media_type or index.media_type
     fresh = tuple(dataclasses.replace(child, descriptor=_named(child)) for child in children)

@@ -1,7 +1,7 @@
-"""Configs for images saved before Docker 1.10, which knew only v1 `json` files.
+"""Configs for images saved before Docker 1.10, which wrote only v1 `json` files.
 
-Docker up to 28 turns them into a config when it loads such an archive; the same
-bytes are made here, so the image ID is the one that `docker load` prints
+Docker up to 28 converts them to a config when it loads such an archive. This module produces the
+same bytes, so the image ID is the one that `docker load` prints
 (moby image/tarexport/load.go, image/v1/imagev1.go; docs/formats-docker.md#archives-from-before-docker-110).
 """
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from convert.model.digest import Digest
 
-# Before this release the files had blanks for unset fields; Docker fills them in
-# by sending the file through its struct.
+# Before this release the files lacked unset fields; Docker adds them by decoding the file into its
+# struct and encoding it again.
 _FIRST_EXACT_VERSION = (1, 8, 3)
 _DROPPED = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<digits>[0-9]+)\Z")
@@ -35,11 +35,11 @@ def config_from_v1(
 ) -> bytes:
     """Return the config of the image whose v1 `json` files are `chain`, lowest first.
 
-    Every v1 image adds one layer, `diff_ids` names them. `where` and `members`
-    name the archive and the files in errors.
+    Every v1 image adds one layer; `diff_ids` lists them. `where` and `members` identify the archive
+    and the files in errors.
 
     Raises:
-        FormatError: a file that Docker would not read.
+        FormatError: a file that Docker refuses.
         ValueError: files, names and layers differ in number, or there are none.
     """
     if members is None:
@@ -78,7 +78,7 @@ def _history(image: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_before_exact(version: str) -> bool:
-    """Compare dotted versions as Docker does: a missing part is 0, and so is what is no number."""
+    """Compare dotted versions as Docker does: a part that is missing or not a number is 0."""
     parts = [_number(part) for part in version.split(".")]
     wanted = list(_FIRST_EXACT_VERSION)
     length = max(len(parts), len(wanted))
@@ -87,5 +87,5 @@ def _is_before_exact(version: str) -> bool:
 
 def _number(part: str) -> int:
     found = _NUMBER.match(part)
-    # Go stops at 64 bits; more digits than that only need to stay large.
+    # Go stops at 64 bits; for a larger number it is sufficient that it stays large.
     return int(found["sign"] + (found["digits"].lstrip("0")[:20] or "0")) if found else 0

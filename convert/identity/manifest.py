@@ -1,7 +1,7 @@
-"""Manifests made anew, each as one tool writes it, and the one to see through.
+"""Serialise manifests as each tool does; recognise the manifests that `docker save` generates.
 
-A manifest's digest is that of its bytes, so key order and spacing are as much
-part of it as the digests inside (docs/profiles.md#manifests-that-tools-write).
+The digest of a manifest covers its bytes, so key order and spacing matter as much as the digests
+inside (docs/profiles.md#manifests-that-tools-write).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ENGINE_INDENT: Final = "   "
 def oci_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return an OCI image manifest: compact, no newline (docs/contract.md#layouts-and-re-created-manifests).
 
-    Layers get OCI's media types for the compression that their own type names.
+    Each layer gets OCI's media type for the compression of its own type.
     """
     return dumps(
         {
@@ -66,7 +66,7 @@ def docker_push_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -
 def crane_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
     """Return the manifest that crane pushes for a tarball, with its layers' types as given.
 
-    crane calls a layer gzip whatever it is, and copies what `LayerSources` say
+    crane gives every layer the gzip type and copies the descriptors of `LayerSources`
     (go-containerregistry pkg/v1/tarball/image.go).
     """
     return dumps(
@@ -80,9 +80,9 @@ def crane_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> byte
 
 
 def containerd_import_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
-    """Return the manifest that containerd makes when it imports a docker archive.
+    """Return the manifest that containerd creates when it imports a docker archive.
 
-    Schema 2 in OCI's key order; every compression is called gzip
+    Schema 2 in OCI's key order; every layer has the gzip type
     (containerd core/images/archive/importer.go, `resolveLayers`).
     """
     return dumps(
@@ -107,7 +107,7 @@ def containerd_import_manifest(config: bytes | Config, layers: Sequence[Descript
 
 
 def others(config: bytes | Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
-    """Yield the manifests of tools that imgconv imitates nowhere else, to tell theirs by its digest.
+    """Yield the manifests of tools that imgconv imitates nowhere else, to recognise them by digest.
 
     `layers` have OCI's types. In order: go-containerregistry on an OCI base, buildkit
     with OCI's and with Docker's types (two spaces), umoci (no mediaType, a newline).
@@ -124,23 +124,23 @@ def others(config: bytes | Config, layers: Sequence[Descriptor]) -> Iterator[byt
 
 
 def docker_save_25_manifest(config: bytes | Config, layers: Sequence[tuple[Digest, int]]) -> bytes:
-    """Return the manifest that `docker save` of Docker 25 and later makes up.
+    """Return the manifest that `docker save` of Docker 25 and later generates.
 
-    `layers` are DiffIDs with the sizes of the uncompressed layers. It is what
-    29.7.2 writes (moby daemon/internal/image/tarexport/save.go).
+    `layers` are DiffIDs with the sizes of the uncompressed layers. The bytes are those of 29.7.2
+    (moby daemon/internal/image/tarexport/save.go).
     """
     return dumps(_save_25(_config(config, mediatype.OCI_CONFIG), layers))
 
 
 def is_made_up(manifest: bytes, config: Config) -> bool:
-    """Tell whether these are the bytes that some `docker save` makes up for a config.
+    """Return whether a release of `docker save` generates this manifest from the config.
 
-    Such a manifest was never in a registry and carries no identity
-    (docs/contract.md#rules-of-identity, rule 2). The sizes of the layers, which only the archive knows, are taken from
-    the manifest itself; all else must be what config and DiffIDs give. Known are
-    the form of 25.0.6, 26.0.1 and later, that with a platform on the config
-    (25.0.1 to 25.0.5, 26.0.0), and that of 25.0.0, which besides has no layers
-    (moby/moby#47065). `manifest` must have gone through `documents.parse`.
+    A generated manifest was never in a registry and its digest identifies nothing
+    (docs/contract.md#rules-of-identity, rule 2). The sizes of the layers are taken from the
+    manifest itself; everything else must follow from config and DiffIDs. Three forms exist: that
+    of 25.0.6, 26.0.1 and later; that with a platform on the config (25.0.1 to 25.0.5, 26.0.0); and
+    that of 25.0.0, which also lacks layers (moby/moby#47065). `manifest` was checked by
+    `strict.parse`.
     """
     sizes = _layer_sizes(manifest)
     descriptor = _config(config, mediatype.OCI_CONFIG)
@@ -154,9 +154,9 @@ def is_made_up(manifest: bytes, config: Config) -> bool:
 
 
 def made_up_image(manifest: Manifest, config: Config) -> Image:
-    """Return what a made-up manifest stands for: its config, with no layers of its own.
+    """Return the image of a generated manifest: its config, without layers.
 
-    `manifest.json`, which lists the same config, tells where the layers lie.
+    `manifest.json`, which lists the same config, locates the layers.
     """
     return Image(config=config, layers=(), manifest=dataclasses.replace(manifest, made_up=True))
 
@@ -191,22 +191,22 @@ def docker_manifest_list(children: Sequence[Descriptor]) -> bytes:
 
 
 def oci_layer_type(media_type: str) -> str:
-    """Return OCI's media type for a layer of any known type."""
+    """Return OCI's media type for a layer of any supported type."""
     return _family_type(media_type, mediatype.OCI_LAYER, mediatype.OCI_NONDISTRIBUTABLE, "+")
 
 
 def docker_layer_type(media_type: str) -> str:
-    """Return Docker's media type for a layer of any known type.
+    """Return Docker's media type for a layer of any supported type.
 
     Raises:
-        NotRepresentableError: zstd, which schema 2 does not know.
+        NotRepresentableError: zstd, for which schema 2 has no media type.
     """
     if mediatype.layer_compression(media_type) == Compression.ZSTD:
         msg = "a Docker schema 2 manifest cannot hold zstd layers"
         raise NotRepresentableError(
             msg,
             code="zstd-in-docker-manifest",
-            hint="leave out --manifest-type docker, or compress with gzip: --recompress, --compress docker",
+            hint="omit --manifest-type docker, or compress with gzip: --recompress --compress docker",
         )
     return _family_type(media_type, mediatype.DOCKER_LAYER, mediatype.DOCKER_FOREIGN, ".")
 
@@ -214,14 +214,14 @@ def docker_layer_type(media_type: str) -> str:
 def _family_type(media_type: str, plain: str, foreign: str, joint: str) -> str:
     compression = mediatype.layer_compression(media_type)
     if compression is None:
-        msg = f"{media_type!r} is no layer type"
+        msg = f"{media_type!r} is not a layer type"
         raise ValueError(msg)
     base = foreign if mediatype.is_nondistributable(media_type) else plain
     return base + (joint + compression if compression else "")
 
 
 def _config(config: bytes | Config, media_type: str) -> Descriptor:
-    """Describe a config; a parsed one, which many manifests may share, is not hashed again."""
+    """Return a descriptor of a config; a parsed config, which manifests may share, is not hashed again."""
     if isinstance(config, Config):
         return Descriptor(media_type, config.digest, len(config.raw))
     return Descriptor(media_type, Digest.of(config), len(config))
@@ -252,7 +252,7 @@ def _save_25(config: Descriptor, layers: Sequence[tuple[Digest, int]]) -> dict[s
 
 
 def _layer_sizes(manifest: bytes) -> list[int]:
-    """Return the sizes that a manifest gives its layers; nothing where it has another shape."""
+    """Return the layer sizes in a manifest; empty if it has another structure."""
     document = json.loads(manifest)
     layers = document.get("layers") if isinstance(document, dict) else None
     sizes = [layer.get("size") for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
@@ -260,7 +260,7 @@ def _layer_sizes(manifest: bytes) -> list[int]:
 
 
 def _image_platform(config: Config) -> dict[str, Any]:
-    """Return the platform as moby 25's `Image.Platform` takes it from the config."""
+    """Return the platform that moby 25's `Image.Platform` reads from the config."""
     platform: dict[str, Any] = {key: config.field(key) or "" for key in ("architecture", "os")}
     for key in ("os.version", "os.features", "variant"):
         value = config.field(key)

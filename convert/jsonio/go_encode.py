@@ -1,8 +1,8 @@
-r"""Go's encoding/json, byte for byte, for the documents that Go programs wrote.
+r"""Encode JSON byte for byte as Go's encoding/json does.
 
-Docker, crane and skopeo hash JSON that Go serialised, so an ID is reproduced only with
-Go's own spelling: compact, keys in struct order, and `<`, `>`,
-`&`, U+2028 and U+2029 escaped (encoding/json, "encode.go"; docs/formats.md#json-as-go-writes-it).
+Docker, crane and skopeo hash JSON that Go encoded, so reproducing an ID requires Go's spelling:
+compact, keys in struct order, and `<`, `>`, `&`, U+2028 and U+2029 escaped (encoding/json,
+"encode.go"; docs/formats.md#json-as-go-writes-it).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from convert.errors import FormatError
 _Value = TypeVar("_Value")
 
 _ESCAPED: Final = re.compile("[<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}]")
-# A backslash always takes the next character with it, so an escaped backslash
-# before a plain "b" is not mistaken for a backspace.
+# A backslash always matches together with the next character, so that an escaped backslash before
+# a "b" is not mistaken for a backspace.
 _ESCAPE: Final = re.compile(r"\\.")
 _OLD_ESCAPES: Final = {r"\b": r"\u0008", r"\f": r"\u000c"}
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -35,10 +35,9 @@ _decode: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 class RawJSON:
     """JSON that is passed on as it was written, as Go's json.RawMessage is.
 
-    `dumps` drops the white space outside its strings and applies the escapes;
-    numbers, key order and escapes that are there already stay. The bytes must
-    have gone through `convert.jsonio.strict.parse` before, as they or their
-    document are not checked again.
+    `dumps` removes white space outside strings and applies the escapes; numbers, key order and
+    existing escapes stay. The bytes must come from a document that `convert.jsonio.strict.parse`
+    accepted; they are not checked again.
     """
 
     raw: bytes
@@ -47,14 +46,13 @@ class RawJSON:
 def dumps(value: object, *, escape_old: bool = False, indent: str = "") -> bytes:
     r"""Return the bytes of Go's `json.Marshal`: no newline at the end.
 
-    Mappings keep their order, which stands for a struct's; for a Go map pass
-    `sorted_map(...)`. `escape_old` writes backspace and form feed as `\u0008` and
-    `\u000c`, as Go up to 1.21 did. `indent` gives `json.MarshalIndent` with an
-    empty prefix.
+    Mappings keep their order, as the fields of a struct do; for a Go map pass `sorted_map(...)`.
+    `escape_old` writes backspace and form feed as `\u0008` and `\u000c`, as Go up to 1.21 did.
+    `indent` selects `json.MarshalIndent` with an empty prefix.
 
     Raises:
         TypeError: a value that JSON has no form for.
-        ValueError: NaN, an infinity or a lone surrogate, which Go cannot hold.
+        ValueError: NaN, an infinity or a lone surrogate, which Go cannot encode.
     """
     parts: list[str] = []
     _append(parts, value, escape_old)
@@ -63,9 +61,9 @@ def dumps(value: object, *, escape_old: bool = False, indent: str = "") -> bytes
 
 
 def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
-    """Return a Go map's order: by the bytes of the key in UTF-8.
+    """Return a mapping in the order of a Go map: by the UTF-8 bytes of the keys.
 
-    The order of code points is the order of their UTF-8 bytes.
+    This is the same as the order of code points.
     """
     return dict(sorted(mapping.items()))
 
@@ -73,8 +71,8 @@ def sorted_map(mapping: Mapping[str, _Value]) -> dict[str, _Value]:
 def members(raw: bytes) -> dict[str, RawJSON]:
     """Return the members of the top-level object, each value with its own bytes.
 
-    What decoding into `map[string]json.RawMessage` gives: keys unescaped, in any
-    case as they stand. `raw` must have gone through `convert.jsonio.strict.parse`.
+    The result is that of decoding into `map[string]json.RawMessage`: keys are unescaped, their
+    letter case is kept. `convert.jsonio.strict.parse` must have accepted `raw`.
 
     Raises:
         FormatError: the document is not an object.
@@ -147,7 +145,7 @@ def _escape_html(text: str) -> str:
 
 
 def _float(value: float) -> str:
-    """Return a float64 as Go does: ES6's number format (encode.go, floatEncoder)."""
+    """Return a float64 in Go's format, that of ES6 (encode.go, floatEncoder)."""
     if not math.isfinite(value):
         msg = f"JSON has no form for {value}"
         raise ValueError(msg)
@@ -177,21 +175,21 @@ def _compact(text: str) -> str:
 
 
 def _indented(text: str, indent: str) -> str:
-    """Return compact JSON as Go's json.Indent spreads it; `{}` and `[]` stay closed."""
+    """Indent compact JSON as Go's json.Indent does; `{}` and `[]` stay on one line."""
     parts: list[str] = []
     level = 0
     fresh = False
-    for piece in _TOKEN.findall(text):
-        if fresh and piece not in ("]", "}"):
+    for lexeme in _TOKEN.findall(text):
+        if fresh and lexeme not in ("]", "}"):
             level += 1
             parts.append("\n" + indent * level)
-        if piece in ("]", "}") and not fresh:
+        if lexeme in ("]", "}") and not fresh:
             level -= 1
             parts.append("\n" + indent * level)
-        parts.append(": " if piece == ":" else piece)
-        if piece == ",":
+        parts.append(": " if lexeme == ":" else lexeme)
+        if lexeme == ",":
             parts.append("\n" + indent * level)
-        fresh = piece in ("[", "{")
+        fresh = lexeme in ("[", "{")
     return "".join(parts)
 
 

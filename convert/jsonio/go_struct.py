@@ -1,11 +1,11 @@
-"""Go structs as tables: what a Go program keeps of a JSON object, and how it writes it again.
+"""Go structs as tables: how a Go program decodes a JSON object and encodes it again.
 
-Docker decodes a config into structs and hashes what it encodes from them, so
-unknown keys vanish, missing ones appear with their zero values, and keys come in
-the order of declaration (encoding/json; docs/formats.md#json-as-go-writes-it).
+Docker decodes a config into structs, encodes them and hashes the result. Unknown keys disappear,
+missing keys get zero values, and keys are in the order of declaration (encoding/json;
+docs/formats.md#json-as-go-writes-it).
 
-A reader takes a JSON value, None for null and for a missing key alike, and the
-place of that value for messages; it returns what `gojson.dumps` should write.
+A reader takes a JSON value (None for null and for a missing key) and its place in the document,
+for messages. It returns the value to pass to `go_encode.dumps`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convert.jsonio.strict import Keys, fold
 
 Reader = Callable[[Any, str], Any]
 
-#: What Go's int64 holds.
+#: The range of Go's int64.
 INT64 = range(-(1 << 63), 1 << 63)
 _KINDS = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "an array", dict: "an object"}
 
@@ -52,13 +52,12 @@ class Struct:
     fields: tuple[Field, ...]
 
     def read(self, value: Any, at: str) -> dict[str, Any]:
-        """Return the fields as Go would encode them after decoding `value`.
+        """Return the fields as Go encodes them after decoding `value`.
 
-        Keys match in any letter case. `at` is the place in the document, empty
-        for its top.
+        Keys are matched in any letter case. `at` is the place in the document, "" for its top.
 
         Raises:
-            FormatError: a value that does not fit its field, so Go refuses it too.
+            FormatError: a value does not fit its field; Go refuses it too.
         """
         if value is None:
             value = {}
@@ -78,7 +77,7 @@ class Struct:
     def check(self, value: Any, at: str) -> None:
         """Check the types of an object that is not encoded again.
 
-        Keys that mean the same are no fault here: Go decodes each of them.
+        Two keys with the same meaning are accepted: Go decodes each of them.
 
         Raises:
             FormatError: as `read`.
@@ -94,7 +93,7 @@ class Struct:
                 read(item, f"{at}.{key}" if at else key)
 
     def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
-        """Read a pointer to the struct: nil where there is no value."""
+        """Read a pointer to the struct; null gives nil."""
         return None if value is None else self.read(value, at)
 
 
@@ -126,7 +125,7 @@ def boolean(value: Any, at: str) -> bool:
 
 
 def integer(value: Any, at: str) -> int:
-    """Read an int or int64; Go takes no fraction and no exponent there, even 1.0."""
+    """Read an int or int64. Go refuses fractions and exponents, even 1.0."""
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or value not in INT64:
@@ -165,7 +164,7 @@ def string_or_strings(value: Any, at: str) -> list[str] | None:
 
 
 def string_map(value: Any, at: str) -> dict[str, str] | None:
-    """Read a map of strings; it comes out sorted."""
+    """Read a map of strings; the result is sorted."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -174,7 +173,7 @@ def string_map(value: Any, at: str) -> dict[str, str] | None:
 
 
 def mapping(value: Any, at: str) -> Mapping[str, Any]:
-    """Read an object whose keys are data; null is an empty one."""
+    """Read an object whose keys are data; null gives an empty one."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -183,7 +182,7 @@ def mapping(value: Any, at: str) -> Mapping[str, Any]:
 
 
 def byte_slice(value: Any, at: str) -> bytes:
-    """Read a slice of bytes: base64 with padding, or an array of numbers; null is an empty one."""
+    """Read a slice of bytes: base64 with padding, or an array of numbers; null gives an empty one."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             if integer(item, f"{at}[{index}]") not in range(256):
@@ -197,7 +196,7 @@ def byte_slice(value: Any, at: str) -> bytes:
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode base64 as Go does: padding is needed, line ends count for nothing (`base64.StdEncoding`).
+    """Decode base64 as Go does: padding is required, line ends are ignored (`base64.StdEncoding`).
 
     Raises:
         ValueError: not base64.
@@ -205,14 +204,14 @@ def decode_base64(text: str) -> bytes:
     text = text.replace("\r", "").replace("\n", "")
     if len(text) % 4:
         raise ValueError("the number of characters is not a multiple of 4")
-    # Without `validate` other characters are dropped; with it "AAAA==" passes.
+    # Without `validate`, Python ignores other characters; with it, it accepts "AAAA==".
     if text.endswith("==") and len(text.rstrip("=")) % 4 != 2:
         raise ValueError("too much padding")
     return base64.b64decode(text, validate=True)
 
 
 def string_set(value: Any, at: str) -> dict[str, dict[str, Any]] | None:
-    """Read a map to empty structs; whatever their objects hold is dropped."""
+    """Read a map to empty structs; the contents of the objects are dropped."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -224,12 +223,12 @@ def string_set(value: Any, at: str) -> dict[str, dict[str, Any]] | None:
 
 
 def time(value: Any, at: str) -> str:
-    """Read a time.Time: a missing one is the year 1."""
+    """Read a time.Time; null gives the year 1."""
     return go_time.ZERO if value is None else _time(value, at)
 
 
 def time_pointer(value: Any, at: str) -> str | None:
-    """Read a pointer to a time.Time: a missing one is null."""
+    """Read a pointer to a time.Time; null gives nil."""
     return None if value is None else _time(value, at)
 
 

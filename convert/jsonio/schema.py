@@ -1,6 +1,6 @@
-"""Check documents against the JSON Schemas in `convert.schemas`; findings say where and what is expected.
+"""Check documents against the JSON Schemas in `convert.schemas`; findings state the place and what is expected.
 
-jsonschema takes longer to import than most documents to read. Readers therefore
+Importing jsonschema takes longer than reading most documents. Readers therefore
 check a document only after they failed to read it, to explain why; `validate`
 checks every document. A document comes from `strict.parse`, which bounds its size
 and depth. A check takes time in proportion to the document and reports a bounded
@@ -44,7 +44,7 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def explain(document: Any, schema_name: str) -> str | None:
-    """Return the finding nearest to the root of a document, the first of several; None if there is none."""
+    """Return the finding nearest to the root of a document, the first of several, or None."""
     errors = list(islice(_validator(schema_name).iter_errors(document), MAX_FINDINGS))
     return _line(min(errors, key=lambda error: len(error.absolute_path))) if errors else None
 
@@ -52,18 +52,18 @@ def explain(document: Any, schema_name: str) -> str | None:
 def findings(document: Any, schema_name: str) -> list[str]:
     """Return all findings, one printable line each: `[0].Layers: expected an array of strings`.
 
-    After `MAX_FINDINGS` the last line says that there are more.
+    After `MAX_FINDINGS` findings, one more line states that there are others.
     """
     errors = list(islice(_validator(schema_name).iter_errors(document), MAX_FINDINGS + 1))
     lines = [_line(error) for error in errors[:MAX_FINDINGS]]
     if len(errors) > MAX_FINDINGS:
-        lines.append(f"more than {MAX_FINDINGS} findings in this document; the rest is left out")
+        lines.append(f"more than {MAX_FINDINGS} findings in this document; the others are not listed")
     return lines
 
 
 @cache
 def load(schema_name: str) -> Mapping[str, Any]:
-    """Return a schema as it stands in `convert.schemas` (`oci-index` for `oci-index.json`)."""
+    """Return a schema of `convert.schemas` (`oci-index` for `oci-index.json`)."""
     text = resources.files("convert.schemas").joinpath(f"{schema_name}.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
@@ -80,7 +80,7 @@ def _validator(schema_name: str) -> Validator:
     from jsonschema import Draft202012Validator  # noqa: PLC0415  # slow to import; see the module's docstring
     from jsonschema.validators import extend  # noqa: PLC0415
 
-    dialect: type[Validator] = extend(  # type: ignore[no-untyped-call]  # types-jsonschema leaves it out
+    dialect: type[Validator] = extend(  # type: ignore[no-untyped-call]  # missing in types-jsonschema
         Draft202012Validator,
         {
             "additionalProperties": _every_value,
@@ -96,7 +96,7 @@ def _validator(schema_name: str) -> Validator:
 
 
 class _Part(dict[str, Any]):
-    """A schema inside a schema, with the validator for it once there is one."""
+    """A schema inside a schema, with its validator once it was created."""
 
     validator: Any = None
 
@@ -188,7 +188,7 @@ def _every_value(validator: Any, schema: Any, instance: object, parent: Mapping[
 
 
 def _line(error: ValidationError) -> str:
-    """Return where and what, in one line without control characters."""
+    """Return place and message in one line without control characters."""
     location = _location(error)
     message = _message(error)
     return printable(f"{location}: {message}" if location else message)

@@ -1,10 +1,10 @@
-"""JSON documents out of archives: a strict parser, and Go's way of finding keys.
+"""JSON documents from archives: a strict parser, and Go's lookup of keys.
 
 Docker, crane and skopeo each accept a different set of broken JSON
-(docs/formats.md#hostile-or-damaged-input), so that one document can mean two things to two tools. What any of
-them could read differently is refused here: duplicate keys, bytes after the
-value, a byte order mark, NaN, lone surrogates, invalid UTF-8. The bytes come
-from strangers: time and memory stay in proportion to the size limit.
+(docs/formats.md#hostile-or-damaged-input), so one document can have different meanings. This
+parser refuses everything that tools read differently: duplicate keys, bytes after the value, a
+byte order mark, NaN, lone surrogates, invalid UTF-8. The input is untrusted: time and memory are
+bounded by the size limit.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\n\r"
-# Both patterns match at the first byte they look at or not at all, and never go
-# back: a hostile document costs them one pass. The closing quote is optional for
-# that reason; a string without one is json's to refuse.
+# These patterns match at the first byte or not at all and never backtrack, so a hostile document
+# costs one pass. For that reason the closing quote is optional; the json module refuses a string
+# without one.
 _TOKEN: Final = re.compile(rb'[][{},]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -48,7 +48,7 @@ _WORDING: Final = {
 
 
 class _RefusedError(Exception):
-    """Legal for Python's json module, refused by us; the text says why."""
+    """Valid for Python's json module, refused here; the text is the reason."""
 
     def __init__(self, text: str, *, code: str) -> None:
         super().__init__(text)
@@ -65,13 +65,13 @@ def parse(
 ) -> Any:
     """Return the value of one JSON document (RFC 8259, and stricter).
 
-    `where` and `member` name the file and the member in errors. `limit` is in
-    bytes, `depth` counts arrays and objects around a value. Object keys keep
-    their order. Keys that differ only in letter case are both returned; `lookup`
-    refuses them where they are used, because in labels they mean two things.
+    `where` and `member` identify file and member in errors. `limit` is in bytes; `depth` is the
+    maximum nesting of arrays and objects. Object keys keep their order. Keys that differ only in
+    letter case are returned separately, because in labels they are different keys; `lookup`
+    refuses them in fields.
 
     Raises:
-        FormatError: no JSON, more than one reading, or past a limit.
+        FormatError: not valid JSON, ambiguous, or beyond a limit.
     """
     try:
         return _parse(raw, limit, depth)
@@ -87,15 +87,14 @@ def lookup(
     member: str | None = None,
     warnings: list[Diagnostic] | None = None,
 ) -> Any:
-    """Return the value of the key that Go's encoding/json would read as `name`, or None.
+    """Return the value of the key that Go's encoding/json reads as `name`, or None.
 
-    Go takes a key in any letter case when it fills a struct, the Kelvin sign for
-    k and the long s for s included (encoding/json, `foldName`); real archives
-    with such keys exist. A spelling that differs is noted in `warnings`, once.
-    Not for keys that are data (labels, annotations, tags).
+    Go matches the keys of struct fields in any letter case, with the Kelvin sign for k and the long
+    s for s (encoding/json, `foldName`); archives with such keys exist. A different spelling is
+    added to `warnings` once. Do not use it for keys that are data (labels, annotations, tags).
 
     Raises:
-        FormatError: two spellings of `name` in one object; tools pick one or the other.
+        FormatError: two spellings of `name` in one object, of which tools pick different ones.
     """
     spellings = [key for key in obj if same_key(key, name)]
     if not spellings:
@@ -109,11 +108,10 @@ def lookup(
 
 
 class Keys:
-    """The keys of one object as Go reads it into a struct: each is found in any letter case.
+    """The keys of one object as Go decodes it into a struct, matched in any letter case.
 
-    For objects of which several fields are read; `lookup` is for one. Two keys that
-    Go takes for the same field are refused whichever field that is, because another
-    reader may know it.
+    Use it to read several fields of an object, and `lookup` for one. Two keys of one field are
+    refused even if imgconv does not use the field, because another reader may.
     """
 
     __slots__ = ("_folded", "_obj")
@@ -132,11 +130,11 @@ class Keys:
                 raise _same_meaning(other, key, where, member)
 
     def __contains__(self, name: str) -> bool:
-        """Tell whether there is a key for the field `name`, whatever its value."""
+        """Return whether there is a key for the field `name`."""
         return fold(name) in self._folded
 
     def get(self, name: str, warnings: list[Diagnostic] | None = None) -> Any:
-        """Return the value for the field `name`, or None; a spelling that differs is noted in `warnings`."""
+        """Return the value of the field `name`, or None; add a different spelling to `warnings`."""
         key = self._folded.get(fold(name))
         if key is None:
             return None
@@ -148,7 +146,7 @@ class Keys:
 def fold(key: str) -> str:
     """Return a key as Go's encoding/json compares it (`foldName`), for fields with ASCII names.
 
-    Beside ASCII letters only the long s and the Kelvin sign fold to one.
+    Apart from ASCII letters, only the long s and the Kelvin sign are folded.
     """
     if key.isascii():
         return key.lower()
@@ -171,8 +169,8 @@ def _note_spelling(key: str, name: str, warnings: list[Diagnostic]) -> None:
 
 
 def same_key(key: str, name: str) -> bool:
-    """Tell whether Go's encoding/json takes `key` for the struct field `name` (ASCII)."""
-    # Folding keeps the number of characters, and most keys differ in length.
+    """Return whether Go's encoding/json decodes `key` into the struct field `name` (ASCII)."""
+    # Folding keeps the number of characters; comparing lengths first excludes most keys.
     return key == name or (len(key) == len(name) and fold(key) == fold(name))
 
 
@@ -195,7 +193,7 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise _RefusedError(f"not UTF-8 at byte {error.start}", code="json-not-utf-8") from None
-    # Before the parser, which recurses once a level and makes an object of each value.
+    # Checked first, because the parser recurses once a level and creates an object for each value.
     _check_shape(raw, depth)
     try:
         value = json.loads(
@@ -210,7 +208,7 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
         raise _RefusedError(
             f"not valid JSON: line {error.lineno}, column {error.colno}: {wording}", code="invalid-json"
         ) from None
-    # Only valid JSON can be searched like this: there, backslashes stand in strings alone.
+    # This search requires valid JSON, in which backslashes occur only in strings.
     for escape in _ESCAPE.finditer(raw):
         if escape["lone"]:
             raise _RefusedError(
@@ -221,7 +219,7 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
 
 
 def _check_shape(raw: bytes, depth: int) -> None:
-    """Refuse too many levels and values, counted without parsing."""
+    """Refuse too many levels or values, counted without parsing."""
     opened = raw.count(b"[") + raw.count(b"{")
     if opened <= depth and raw.count(b",") < MAX_DOCUMENT_VALUES - opened:
         return
@@ -251,7 +249,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    # Reading a decimal number takes quadratic time.
+    # Parsing a decimal number takes quadratic time.
     if len(digits) > MAX_NUMBER_DIGITS:
         raise _RefusedError(
             f"number {digits[:20]}… has more than {MAX_NUMBER_DIGITS} digits", code="json-number-too-large"

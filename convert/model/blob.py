@@ -1,4 +1,4 @@
-"""Bytes that are read when they are needed: blobs as they lie, and the content that is written."""
+"""Lazily read bytes: stored blobs, and the content of members that are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 class Extent:
     """Bytes of a regular file that can be copied inside the kernel.
 
-    `fd` stays open as long as the source it belongs to.
+    `fd` stays open as long as its source.
     """
 
     fd: int
@@ -19,7 +19,7 @@ class Extent:
 
 
 class Blob(Protocol):
-    """Bytes that are read when they are needed.
+    """Stored bytes that are read on demand.
 
     Each `open` starts at the first byte and yields the same bytes, from any thread; the
     caller closes what it opened.
@@ -27,7 +27,7 @@ class Blob(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Bytes in the blob, or None if that is known only after reading."""
+        """Size in bytes, or None if it is known only after reading."""
 
     @property
     def where(self) -> str:
@@ -37,11 +37,11 @@ class Blob(Protocol):
         """Start reading at the first byte."""
 
     def extent(self) -> Extent | None:
-        """Where the bytes lie in a regular file, or None."""
+        """Return where the bytes are in a regular file, or None."""
 
 
 class Content(Protocol):
-    """The bytes of a member: described, and read when their turn comes."""
+    """The bytes of a member that is written, read on demand."""
 
     @property
     def size(self) -> int | None:
@@ -49,21 +49,21 @@ class Content(Protocol):
 
     @property
     def size_hint(self) -> int | None:
-        """A guess at it where `size` is None; it may be wrong."""
+        """An estimate of the size if `size` is None; it may be wrong."""
 
     @property
     def verified(self) -> bool:
-        """Whether this run has verified the bytes before. They may have changed since."""
+        """Whether this run has verified the bytes. They may have changed since."""
 
     @property
     def fixed(self) -> bool:
-        """Whether they were verified and cannot have changed since, so that they may be copied unread."""
+        """Whether the bytes are verified and cannot change, so that they may be copied unread."""
 
     def open(self) -> BinaryIO:
         """Start reading; a read at the end raises `DigestMismatchError` if the bytes were wrong."""
 
     def open_copy(self, copy: BinaryIO) -> BinaryIO:
-        """Start reading a copy of what `extent` describes, verified as by `open`."""
+        """Start reading a copy of the bytes of `extent`, verified as by `open`."""
 
     def extent(self) -> Extent | None:
-        """Where exactly these bytes lie in a regular file, or None."""
+        """Return where exactly these bytes are in a regular file, or None."""

@@ -1,7 +1,7 @@
 """Image configs: a view of their bytes, which carry the image ID and never change.
 
-Read as tolerantly as Docker reads them (keys in any letter case, null for
-missing; moby image/image.go) and as strictly as `convert.jsonio.strict` parses.
+Keys are read as tolerantly as Docker reads them (any letter case, null for missing; moby
+image/image.go); the JSON is parsed as strictly as `convert.jsonio.strict` does.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _HISTORY_KEYS: Final = frozenset({"created", "created_by", "author", "comment", 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One step of a build (image-spec config.md, "history"); empty texts where silent.
+    """One step of a build (image-spec config.md, "history"); absent fields are empty strings.
 
-    `created` is the text of the config; it need not be a time.
+    `created` is the original text, which may not be a valid time.
     """
 
     created: str | None = None
@@ -44,9 +44,9 @@ class HistoryEntry:
 class Config:
     """An image config: its bytes, their digest, and the fields that imgconv uses.
 
-    `digest` is the image ID. `diff_ids` are lowest first, none where the config
-    has no `rootfs`. `created` is the text of the config. `where` and `member` name it in errors;
-    `warnings` are the warnings about what was accepted.
+    `digest` is the image ID. `diff_ids` are lowest first, empty if the config has no `rootfs`.
+    `created` is the original text. `where` and `member` identify the config in errors; `warnings`
+    are about what was accepted.
     """
 
     raw: bytes
@@ -63,13 +63,13 @@ class Config:
     def parse(cls, raw: bytes, *, where: str, member: str) -> Config:
         """Read a config's bytes.
 
-        A platform that the config does not name stays empty: Docker takes its own
-        system then, and imgconv never asks the machine.
+        A platform that the config lacks stays empty. Docker uses that of its own machine; imgconv
+        never depends on the machine.
 
         Raises:
-            FormatError: no JSON object, a DiffID that is none, or a field read
-                here whose type no engine would take.
-            UnsafeInputError: more layers or steps of history than any image has.
+            FormatError: not a JSON object, an invalid DiffID, or a field of a type that no engine
+                accepts.
+            UnsafeInputError: more layers or history entries than any image has.
         """
         view = strict.parse(raw, where=where, member=member)
         if not isinstance(view, Mapping):
@@ -104,22 +104,22 @@ class Config:
     def view(self) -> Mapping[str, Any]:
         """The parsed document, to be read with `field`.
 
-        It is parsed when it is asked for and kept for the last two configs only: the
-        documents of one source may hold more values than fit in memory at once.
+        It is parsed on demand and kept only for the last two configs, because the documents of one
+        source may have more values than fit in memory.
         """
         return _view(self)
 
     @cached_property
     def _read_fields(self) -> dict[tuple[str, ...], Any]:
-        """What `field` returned or raised, so that a config under many manifests is searched once."""
+        """Cached results of `field`, so that a config of many manifests is searched once."""
         return {}
 
     @cached_property
     def created_seconds(self) -> int:
         """Seconds since 1970, rounded down, for the members of a `docker save` archive.
 
-        0 where the config names no time, or one that Docker does not set on a
-        file (docs/formats-docker.md#members-and-order, time A).
+        0 if the config has no time, or one that Docker does not set on a file
+        (docs/formats-docker.md#members-and-order, time A).
 
         Raises:
             FormatError: `created` is not a time; Docker refuses such a config.
@@ -136,8 +136,8 @@ class Config:
     def parent(self) -> Digest | None:
         """The image ID in `config.Image`, which Docker's classic builder sets to the parent.
 
-        None where there is none, or a name as `docker commit` leaves it. Whether
-        that image really is the parent shows only beside it.
+        None if the field is absent or contains a name, as `docker commit` writes it. The config
+        alone does not show whether that image really is the parent.
         """
         image = self.field("config", "Image")
         if not isinstance(image, str):
@@ -172,10 +172,10 @@ class Config:
         return value
 
     def history_for_layers(self) -> tuple[HistoryEntry, ...] | None:
-        """Return the entry that made each layer, lowest first.
+        """Return the history entry of each layer, lowest first.
 
-        None where the number of entries that are not `empty_layer` differs from
-        that of the layers, as in images whose builder wrote no history.
+        None if the number of entries without `empty_layer` differs from that of the layers, as in
+        images whose builder wrote no history.
         """
         made = tuple(entry for entry in self.history if not entry.empty_layer)
         return made if len(made) == len(self.diff_ids) else None
@@ -189,7 +189,7 @@ def _view(config: Config) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class _Fields:
-    """One object of the config, with the spellings met on the way."""
+    """One object of the config, with the path to it."""
 
     values: Mapping[str, Any]
     warnings: list[Diagnostic]
@@ -217,7 +217,7 @@ def _check_keys(config: _Fields) -> None:
     """Refuse two keys for one field in the objects that only engines read.
 
     Raises:
-        FormatError: there are two; Docker takes the last, readers that do not fold keys the exact one.
+        FormatError: there are two; Docker uses the last one, case-sensitive readers the exact one.
     """
     for name in ("config", "container_config"):
         settings = config.get(name)
@@ -267,7 +267,7 @@ def _history(fields: _Fields) -> tuple[HistoryEntry, ...]:
 def _step(value: Any, at: str, warnings: list[Diagnostic]) -> HistoryEntry:
     step = _as_fields(value, at, warnings)
     if not step.values.keys() <= _HISTORY_KEYS:
-        # Only then can a key be spelled otherwise; looking for that takes longer.
+        # The slower lookup is needed only if a key has another spelling.
         step = _Fields({name: step.get(name) for name in _HISTORY_KEYS}, warnings, step.at)
     created, empty_layer = step.values.get("created"), step.values.get("empty_layer")
     return HistoryEntry(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Descriptor:
     """A content descriptor (image-spec descriptor.md).
 
-    `extra` holds the fields imgconv has no use for but carries along.
+    `extra` contains fields that imgconv does not use but preserves.
     """
 
     media_type: str
@@ -31,7 +31,7 @@ class Descriptor:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse sizes and embedded data that cannot be true."""
+        """Refuse impossible sizes and embedded data."""
         if self.size < 0:
             msg = f"descriptor of {self.digest} has negative size {self.size}"
             raise FormatError(msg, code="negative-size")

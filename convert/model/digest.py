@@ -1,4 +1,4 @@
-"""Digests: `algorithm:hex`, the name of a blob (image-spec, descriptor.md)."""
+"""Digests: `algorithm:hex`, the identifier of a blob (image-spec, descriptor.md)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _HEX: Final = re.compile(r"[0-9a-f]+\Z")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """A digest that was parsed once: known algorithm, lower-case hex, right length.
+    """A valid digest: supported algorithm, lower-case hex, correct length.
 
-    Safe to use as a path component, which an unparsed digest is not.
+    Unlike the text of an unparsed digest, it is safe to use as a path component.
     """
 
     algorithm: str
     hex: str
 
     def __post_init__(self) -> None:
-        """Refuse what would not round-trip through `parse`."""
+        """Refuse values that `parse` would refuse."""
         length = _LENGTHS.get(self.algorithm)
         if length is None:
             msg = f"digest algorithm '{self.algorithm}' is not supported (sha256 and sha512 are)"
@@ -43,7 +43,7 @@ class Digest:
         """Read `sha256:<64 hex>` or `sha512:<128 hex>`.
 
         Raises:
-            FormatError: anything else, upper-case hex included.
+            FormatError: anything else, including upper-case hex.
         """
         algorithm, colon, hexa = text.partition(":")
         if not colon:

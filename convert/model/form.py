@@ -1,4 +1,4 @@
-"""What becomes of a layer's bytes on the way to a target."""
+"""The form in which a layer is written to a target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Form(Enum):
-    """What becomes of a layer's bytes on the way to a target."""
+    """The form in which a layer is written to a target."""
 
     #: The bytes as stored.
     STORED = "kept"
@@ -19,4 +19,4 @@ class Form(Enum):
     #: The bytes as stored, under the descriptor that the source dictates.
     DESCRIBED = "named"
     #: The bytes as stored, compressed, under the descriptor that the source dictates.
-    DESCRIBED_AGAIN = "named, compressed as it lies"
+    DESCRIBED_AGAIN = "named, compressed as stored"

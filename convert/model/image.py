@@ -1,11 +1,10 @@
 """The model of images that readers return and writers take.
 
-Digests depend on every byte, so manifests and configs keep their bytes; what is
-parsed from them is never serialised back. Layers are lazy: nothing is read before
-`Blob.open`.
+Digests depend on every byte, so manifests and configs keep their bytes; parsed values are never
+serialised again. Layers are lazy: nothing is read before `Blob.open`.
 
-Layers, images, artifacts, indexes, entries and blobs compare and hash by identity, so
-that they serve as keys: two layers with the same DiffID may lie in two places.
+Layers, images, artifacts, indexes, entries and blobs compare and hash by identity, so that they
+can be keys: two layers with the same DiffID may be stored in two places.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ class Manifest:
 class Layer:
     """One file system layer.
 
-    `blob` yields the bytes as they lie, compressed or not; None where a
-    non-distributable layer is absent and only `stored.urls` says where it is.
-    `stored` describes those bytes, None where the source does not say.
+    `blob` yields the stored bytes, compressed or not. It is None if a non-distributable layer is
+    absent and `stored.urls` locate it. `stored` describes the stored bytes; None if the source has
+    no descriptor.
     """
 
     diff_id: Digest
@@ -62,9 +61,8 @@ class Layer:
 class Image:
     """One image for one platform.
 
-    `layers` match `config.diff_ids` in number and order. `v1_ids` are the
-    source's own v1 directory names, one a layer, or None. `parent` is the image
-    ID that `manifest.json` named as Parent.
+    `layers` match `config.diff_ids` in number and order. `v1_ids` are the v1 directory names of the
+    source, one for each layer, or None. `parent` is the image ID in `Parent` of `manifest.json`.
     """
 
     config: Config
@@ -80,17 +78,17 @@ class Image:
 
     @property
     def platform(self) -> Platform:
-        """What the config says the image runs on."""
+        """The platform in the config."""
         return self.config.platform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
-    """A manifest of which only the bytes are carried: attestation, signature, chart, anything.
+    """A manifest that is preserved only as bytes: attestation, signature, chart and so on.
 
-    `blobs` holds config and layers that are present, by digest. `config` is set
-    where it is an image for some platform whose layers imgconv cannot unpack, such
-    as WebAssembly or encrypted ones: it has an image ID then, and no layers to convert.
+    `blobs` contains config and layers that are present, by digest. `config` is set for an image
+    whose layers imgconv cannot unpack, such as WebAssembly or encrypted ones: it has an image ID,
+    but no layers to convert.
     """
 
     manifest: Manifest
@@ -99,14 +97,14 @@ class Artifact:
 
     @property
     def opaque_types(self) -> tuple[str, ...]:
-        """Media types of its layers that imgconv does not know, each once."""
+        """Unsupported media types of its layers, each once."""
         types = dict.fromkeys(layer.media_type for layer in self.manifest.layers)
         return tuple(each for each in types if not mediatype.is_layer(each))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """One entry of an index: its descriptor, and what it names if that is present."""
+    """One entry of an index: its descriptor, and the node if it is present."""
 
     descriptor: Descriptor
     node: Node | None
@@ -127,10 +125,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Other:
-    """Something of an unknown media type that an index names: carried as bytes.
+    """A blob of an unknown media type that an index lists, preserved as bytes.
 
-    `named` are the blobs it names, by digest, where its content has the shape of a
-    manifest or index; `understood` is whether it has.
+    `understood` is true if its content is structured like a manifest or index; then `named` are the
+    blobs that it lists, by digest.
     """
 
     blob: Blob
@@ -143,5 +141,5 @@ Node = Image | Artifact | Index | Other
 
 
 def config_of(node: Node | None) -> Config | None:
-    """Return the config of an image, also of one whose layers cannot be unpacked; None for anything else."""
+    """Return the config of an image, even of one whose layers cannot be unpacked; None for other nodes."""
     return node.config if isinstance(node, Image | Artifact) else None

@@ -1,4 +1,4 @@
-"""What a source holds: its images and other things, each with its names."""
+"""The contents of a source: images and other nodes with their names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SourceFormat(StrEnum):
-    """The format of a source, as the reader recognised it; its value is the name in output and `--json`."""
+    """The format of a source as recognised by the reader. The value is the name in output and `--json`."""
 
     DOCKER_SAVE = "docker-save"
     DOCKER_SAVE_25 = "docker-save@25"
@@ -34,11 +34,10 @@ class SourceFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name of an image as its source spells it.
+    """One name of an image as spelled in its source.
 
-    `reference` is the normalised name if the text is one with a repository;
-    `ref_name` the text of `org.opencontainers.image.ref.name`, where a layout
-    gave one.
+    `reference` is the normalised name if the text has a repository. `ref_name` is the annotation
+    `org.opencontainers.image.ref.name` of a layout.
     """
 
     reference: Reference | None = None
@@ -47,12 +46,11 @@ class Name:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One named (or unnamed) thing at the top of an archive.
+    """A top-level node of an archive under one name, or without a name.
 
-    An image with three tags is three entries that share one node; an untagged
-    one is one entry whose name is None. `node` is None where a layout names a
-    manifest that is absent (a sparse layout). `descriptor` is that of a layout's
-    `index.json`, None for docker archives.
+    An image with three tags has three entries that share one node; an untagged image has one entry
+    whose name is None. `node` is None if a layout lists a manifest that is absent (a sparse
+    layout). `descriptor` is that of a layout's `index.json`, None for docker archives.
     """
 
     node: Node | None
@@ -62,14 +60,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """All that a source holds, in its own order.
+    """The contents of a source, in its order.
 
-    `format` is the format of the source, `producer` the
-    tool that likely wrote it, `warnings` the warnings about what was accepted.
-    `index_annotations`, `index_artifact_type` and `index_subject` are those of a
-    layout's `index.json` itself. `indexed` are the digests of its descriptors and
-    `listed` the image IDs of `manifest.json`, None where one could not be read; both
-    in their own order, for skopeo's `@N`.
+    `format` is the format of the source, `producer` the tool that probably wrote it, `warnings`
+    are about what was accepted. `index_annotations`, `index_artifact_type` and `index_subject` are
+    those of a layout's `index.json`. For skopeo's `@N`, `indexed` are the digests of the
+    descriptors in `index.json` and `listed` the image IDs of `manifest.json`, in order; None for
+    an entry that could not be read.
     """
 
     entries: tuple[Entry, ...]
@@ -83,15 +80,15 @@ class ImageSet:
     listed: tuple[Digest | None, ...] = ()
 
     def opaque_images(self) -> Iterator[Artifact]:
-        """Yield each image whose layers cannot be unpacked once, those inside indexes too."""
+        """Yield each image whose layers cannot be unpacked once, including those inside indexes."""
         return (artifact for artifact in self.artifacts() if artifact.config is not None)
 
     def images(self) -> Iterator[Image]:
-        """Yield each image once, those inside indexes too, in source order."""
+        """Yield each image once, including those inside indexes, in source order."""
         return (node for node in self.nodes() if isinstance(node, Image))
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Yield each artifact once, those inside indexes too, in source order."""
+        """Yield each artifact once, including those inside indexes, in source order."""
         return (node for node in self.nodes() if isinstance(node, Artifact))
 
     def layers(self) -> Iterator[tuple[Image, Layer]]:
@@ -99,6 +96,6 @@ class ImageSet:
         return ((image, layer) for image in self.images() for layer in image.layers)
 
     def nodes(self) -> Iterator[Node]:
-        """Yield everything once, indexes before what they list, in source order."""
+        """Yield each node once, indexes before their children, in source order."""
         seen: set[Node] = set()
         return (node for entry in self.entries for node in descend(entry.node, seen))

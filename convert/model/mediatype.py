@@ -1,4 +1,4 @@
-"""Media types of manifests, configs and layers, and what follows from them.
+"""Media types of manifests, configs and layers, and their properties.
 
 Sources: image-spec media-types.md; distribution's schema 2 manifest.
 """
@@ -56,7 +56,7 @@ COMPRESSIONS: Final = frozenset(_LAYERS.values())
 
 
 def is_layer(media_type: str) -> bool:
-    """Tell whether this is a file system layer of an image."""
+    """Return whether this is the type of a file system layer."""
     return media_type in _LAYERS
 
 
@@ -66,26 +66,26 @@ def layer_compression(media_type: str) -> Compression | None:
 
 
 def is_nondistributable(media_type: str) -> bool:
-    """Tell whether a layer of this type may be absent and live at `urls`."""
+    """Return whether layers of this type are non-distributable."""
     return media_type in _LAYERS and media_type.startswith((OCI_NONDISTRIBUTABLE, DOCKER_FOREIGN))
 
 
 def may_be_absent(media_type: str, urls: Sequence[str] = ()) -> bool:
-    """Tell whether a layout is sound without the blob of such a layer.
+    """Return whether a layout may lack the blob of such a layer.
 
-    image-spec allows it for non-distributable layers, and `urls` say where else
-    a blob can be fetched (layer.md, "Non-Distributable Layers"; descriptor.md).
+    image-spec allows this for non-distributable layers and for blobs that can be fetched from
+    `urls` (layer.md, "Non-Distributable Layers"; descriptor.md).
     """
     return is_nondistributable(media_type) or bool(urls)
 
 
 def is_docker(media_type: str) -> bool:
-    """Tell whether this is one of Docker's own types rather than OCI's."""
+    """Return whether this is one of Docker's types rather than OCI's."""
     return media_type.startswith("application/vnd.docker.")
 
 
 def layer_type(compression: Compression, *, docker: bool, foreign: bool = False) -> str:
-    """Return the layer media type for one of `COMPRESSIONS`; `foreign` is not distributable."""
+    """Return the layer media type for one of `COMPRESSIONS`; `foreign` means non-distributable."""
     if docker:
         return (DOCKER_FOREIGN if foreign else DOCKER_LAYER) + (f".{compression}" if compression else "")
     return (OCI_NONDISTRIBUTABLE if foreign else OCI_LAYER) + (f"+{compression}" if compression else "")

@@ -9,7 +9,7 @@ from typing import Final
 from convert.errors import UsageError
 
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]+\Z")
-# `windows(10.0.17763)`, as containerd and docker spell the version of the system; %XX stands for a byte.
+# `windows(10.0.17763)`: the OS version as containerd and docker spell it; %XX stands for a byte.
 _VERSIONED: Final = re.compile(r"([A-Za-z0-9_.-]+)(?:\(((?:[A-Za-z0-9_.-]|%[0-9A-Fa-f]{2})*)\))?\Z")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]\Z")
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
@@ -18,14 +18,14 @@ _VERSION_BEHIND: Final = re.compile(r"([^:()]+):([A-Za-z0-9_.-]+)\Z")
 # The tables below are those of containerd/platforms (database.go).
 _SYSTEMS: Final = {"macos": "darwin"}
 _ARCHITECTURES: Final = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
-# These names of an architecture fix the variant, whatever stands beside them.
+# These architecture names imply the variant and override any other.
 _WITH_VARIANT: Final = {"i386": ("386", ""), "armhf": ("arm", "v7"), "armel": ("arm", "v6")}
 _VARIANTS: Final = {
     "arm": {"5": "v5", "6": "v6", "7": "v7", "8": "v8"},
     "arm64": {"8": "v8", "v8.0": "v8", "9": "v9", "9.0": "v9", "v9.0": "v9"},
 }
-# The variant that an absent one means: image-spec image-index.md gives arm64 = v8;
-# containerd takes arm = v7 and amd64 = v1.
+# The default variants: v8 for arm64 by image-spec image-index.md; v7 for arm and v1 for amd64 by
+# containerd.
 _DEFAULT_VARIANTS: Final = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 
 
@@ -37,7 +37,7 @@ class Platform:
     architecture: str
     variant: str = ""
     os_version: str = ""
-    # Made once: many images may share a config whose texts are long.
+    # Cached, because many images may share a config with long texts.
     _text: str = field(default="", init=False, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -81,11 +81,11 @@ class Platform:
         return (os, architecture, variant or _DEFAULT_VARIANTS.get(architecture, ""))
 
     def matches(self, other: Platform) -> bool:
-        """Tell whether an image for `other` is what someone asking for `self` means.
+        """Return whether an image for `other` satisfies a request for `self`.
 
-        `linux/arm` asks for v7, `linux/arm64` for v8 (containerd/platforms). An
-        `os_version` is compared only where both name one; `10.0.17763` asks for
-        any revision of that build, as `10.0.17763.4974`.
+        `linux/arm` requests v7 and `linux/arm64` v8 (containerd/platforms). `os_version` is compared
+        only if it is given on each side; `10.0.17763` requests any revision of that build, such as
+        `10.0.17763.4974`.
         """
         if self.normalised != other.normalised:
             return False

@@ -1,8 +1,8 @@
 """Image references: `[domain/]path[:tag][@digest]`, by Docker's rules.
 
 Grammar and normalisation are those of distribution/reference (v0.6, `Parse`,
-`ParseNormalizedNamed`, `FamiliarString`), which Docker, containerd and crane's
-users meet: what it refuses is refused here, and what it accepts means the same.
+`ParseNormalizedNamed`, `FamiliarString`), which Docker and containerd use: the same names are
+accepted, with the same meaning.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ DEFAULT_TAG: Final = "latest"
 
 _LEGACY_DOMAIN: Final = "index.docker.io"
 _OFFICIAL: Final = "library/"
-#: Characters of the path, the domain not counted (`RepositoryNameTotalLengthMax`).
+#: Maximum number of characters of a path, without the domain (`RepositoryNameTotalLengthMax`).
 _MAX_PATH: Final = 255
 
 _LABEL: Final = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-# IPv6 without zone; that the address is a real one is not checked.
+# IPv6 without zone; whether the address is valid is not checked.
 _DOMAIN: Final = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _PART: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH: Final = rf"{_PART}(?:/{_PART})*"
@@ -54,10 +54,9 @@ _ARCHIVE_SUFFIXES: Final = (
 class Reference:
     """The name of an image, normalised: two spellings of one name are equal.
 
-    `domain` is the registry (`docker.io` where the user named none), `path` the
-    repository in it (with `library/` for Docker's official images). `domain` is
-    empty only for the odd name whose first part has a dot but is not a host name
-    (`my_host.example/app`); distribution/reference takes it so.
+    `domain` is the registry (`docker.io` by default), `path` the repository in it (with `library/`
+    for Docker's official images). `domain` is empty only if the first part of a name has a dot but
+    is not a host name (`my_host.example/app`), as in distribution/reference.
     """
 
     domain: str
@@ -66,7 +65,7 @@ class Reference:
     digest: Digest | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what `parse` cannot return."""
+        """Refuse values that `parse` cannot return."""
         match = _NAME.fullmatch(self.repository)
         if not match or (match["domain"] or "", match["path"]) != (self.domain, self.path):
             raise FormatError(f"{_shown(self.repository)} is not a valid repository name", code="invalid-image-name")
@@ -88,8 +87,8 @@ class Reference:
         `busybox` gives `docker.io/library/busybox`, without a tag.
 
         Raises:
-            FormatError: no reference; 64 hex digits alone, which is an image ID;
-                a digest of another algorithm than sha256 and sha512.
+            FormatError: not a reference; 64 hex digits, which are an image ID; a digest of an
+                algorithm other than sha256 and sha512.
         """
         if not text:
             raise FormatError("an image name is empty", code="invalid-image-name")
@@ -115,7 +114,7 @@ class Reference:
 
     @property
     def full(self) -> str:
-        """The full name: `docker.io/library/busybox:1`, as `io.containerd.image.name` has it."""
+        """The full name, `docker.io/library/busybox:1`, as in `io.containerd.image.name`."""
         return self.repository + self._rest
 
     @property
@@ -128,10 +127,10 @@ class Reference:
 
     @property
     def familiar(self) -> str:
-        """The short name: `busybox:1`, as RepoTags have it.
+        """The short name, `busybox:1`, as in RepoTags.
 
-        As in Docker, a repository of docker.io whose first part looks like a
-        domain (`docker.io/a.b/c`) loses its domain too, and is read back as another.
+        As in Docker, a repository of docker.io whose first part looks like a domain
+        (`docker.io/a.b/c`) loses its domain too, and the result is parsed as another name.
         """
         return self.familiar_repository + self._rest
 
@@ -140,10 +139,10 @@ class Reference:
         return (f":{self.tag}" if self.tag is not None else "") + (f"@{self.digest}" if self.digest is not None else "")
 
     def with_tag(self, tag: str | None) -> Self:
-        """Return the reference with this tag in place of its own.
+        """Return the reference with another tag.
 
         Raises:
-            FormatError: `tag` is none.
+            FormatError: `tag` is invalid.
         """
         return replace(self, tag=tag)
 
@@ -153,15 +152,15 @@ class Reference:
 
 
 def is_tag(text: str) -> bool:
-    """Tell whether this is a tag: up to 128 of `A-Za-z0-9_.-`, not starting with `.` or `-`."""
+    """Return whether `text` is a tag: up to 128 of `A-Za-z0-9_.-`, not starting with `.` or `-`."""
     return _TAG_ONLY.fullmatch(text) is not None
 
 
 def looks_like_image_name(text: str) -> bool:
-    """Tell whether a SOURCE that is not a file is probably meant as the name of an image.
+    """Return whether a SOURCE that does not exist is probably meant as the name of an image.
 
-    Every file name in lower case is a reference too; one that ends like an
-    archive (`image.tar`) was meant as a file.
+    Every file name in lower case is also a reference; one that ends like an archive (`image.tar`)
+    is meant as a file.
     """
     try:
         reference = Reference.parse(text)
@@ -173,7 +172,7 @@ def looks_like_image_name(text: str) -> bool:
 def _split_domain(text: str) -> tuple[str, str]:
     """Split into domain and rest, as `splitDockerDomain` does."""
     first, slash, rest = text.partition("/")
-    # Before a slash, what could not be a user name on Docker Hub is a domain.
+    # A part before a slash that cannot be a user name on Docker Hub is a domain.
     is_domain = slash and (first == "localhost" or any(char in first for char in ".:") or first != first.lower())
     domain, rest = (first, rest) if is_domain else (DEFAULT_DOMAIN, text)
     if domain == _LEGACY_DOMAIN:
@@ -184,6 +183,6 @@ def _split_domain(text: str) -> tuple[str, str]:
 
 
 def _shown(text: str) -> str:
-    """Return a name for a message: in quotes, and short."""
+    """Return a name for a message, quoted and shortened."""
     longest = 100
     return "'" + (text if len(text) <= longest else text[:longest] + "…") + "'"

@@ -1,7 +1,6 @@
-"""Walks over the graph of indexes and what they list.
+"""Walk the graph of indexes and their children.
 
-Nodes are shared, and indexes may list each other many times over: each walk enters an
-index once.
+Nodes may be shared, and many indexes may list the same index: a walk enters each index once.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Child, Node
 
-#: The platform of what runs nowhere: attestations.
+#: The platform of attestations, which run nowhere.
 _UNKNOWN: Final = Platform("unknown", "unknown")
 
 
 def node_digest(node: Node) -> Digest | None:
-    """Return the digest that a registry would know a node by, None if it has none."""
+    """Return the digest that identifies a node in a registry, or None."""
     if isinstance(node, Image):
         return node.manifest.digest if node.manifest and not node.manifest.made_up else None
     if isinstance(node, Artifact):
@@ -35,7 +34,7 @@ def node_digest(node: Node) -> Digest | None:
 def descend(node: Node | None, seen: set[Node] | None = None) -> Iterator[Node]:
     """Yield a node and everything under it, parents first, each once.
 
-    What is in `seen` is passed over; what is yielded is added to it.
+    Nodes in `seen` are skipped; yielded nodes are added to it.
     """
     seen = set() if seen is None else seen
     stack = [node]
@@ -50,7 +49,7 @@ def descend(node: Node | None, seen: set[Node] | None = None) -> Iterator[Node]:
 
 
 def leaves(index: Index) -> Iterator[Child]:
-    """Yield what an index lists, and in place of each index inside it what that one lists."""
+    """Yield the children of an index; nested indexes are replaced by their children."""
     seen: set[Node] = {index}
     stack = list(reversed(index.children))
     while stack:
@@ -63,7 +62,7 @@ def leaves(index: Index) -> Iterator[Child]:
 
 
 def child_platform(child: Child) -> Platform | None:
-    """Return what a child of an index runs on, as the index says; None for attestations and artifacts."""
+    """Return the platform that an index gives for a child; None for attestations and artifacts."""
     if child.descriptor.annotations.get("vnd.docker.reference.type"):
         return None
     given = child.descriptor.platform
@@ -75,7 +74,7 @@ def child_platform(child: Child) -> Platform | None:
 
 
 def platform_of(given: object) -> Platform:
-    """Return a descriptor's `platform` object as a value; absent parts are empty."""
+    """Return the value of a descriptor's `platform` object; absent fields are empty."""
     parts = given if isinstance(given, dict) else {}
 
     def text(key: str) -> str:

@@ -41,7 +41,7 @@ def test_what_crane_cannot_read_is_refused(imgconv, archive, name):
     assert "manifest.json" in done.err
     every = imgconv("digest", f"{name}.tar")
     assert every.status == 0
-    assert "imgconv: crane@go1.26: crane reads only tars that hold manifest.json\n" in every.err
+    assert "imgconv: crane@go1.26: crane reads only tars that contain manifest.json\n" in every.err
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class TestDockerEngines:
     @pytest.mark.parametrize("port", ["x", "80-90/tcp", "65536", "+80", "/tcp", "٨٠"])
     def test_29_refuses_what_is_no_port(self, port):
         config = with_layers(A, config={"ExposedPorts": {port: {}}})
-        with pytest.raises(FormatError, match="is no port"):
+        with pytest.raises(FormatError, match="is not a valid port"):
             v1_id.docker(config, Engine.DOCKER_29)
         assert v1_id.docker(config)
 
@@ -163,7 +163,7 @@ class TestChainFree:
         assert json.loads(entry.json)["container_config"] == {"Cmd": [""]}
 
     def test_a_history_for_another_number_of_layers_is_refused(self):
-        with pytest.raises(NotRepresentableError, match="history: its entries do not fit the 1 layers"):
+        with pytest.raises(NotRepresentableError, match="history: its entries do not match the 1 layers"):
             v1_id.chain_free(with_layers(A, history=[{}, {}]), [A])
 
     def test_a_creation_time_that_is_none_is_refused(self):

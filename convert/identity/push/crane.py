@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Image, Layer
 
-#: Types that go-containerregistry takes for no foreign layer (pkg/v1/tarball/image.go).
+#: Types of layers that go-containerregistry treats as distributable (pkg/v1/tarball/image.go).
 _UNCOMPRESSED: Final = frozenset({mediatype.DOCKER_LAYER, mediatype.OCI_LAYER})
 
 
@@ -42,13 +42,13 @@ class Crane(PushTool):
             raise UsageError(
                 "crane pushes a tar or an OCI layout folder, and this folder has no index.json",
                 code="pusher-cannot-read",
-                hint="--to oci makes a layout of it",
+                hint="convert it to a layout with --to oci",
             )
         if not listed:
             raise UsageError(
-                "crane reads only tars that hold manifest.json",
+                "crane reads only tars that contain manifest.json",
                 code="pusher-cannot-read",
-                hint="unpacked to a folder a layout can be pushed; --to docker-oci writes both in one",
+                hint="unpack the layout to a folder, or convert it with --to docker-oci",
             )
         return View.LISTED
 
@@ -57,7 +57,7 @@ class Crane(PushTool):
         return source_format is SourceFormat.OCI
 
     def needed_layers(self, image: Image) -> tuple[Layer, ...]:
-        """Look into the first layer only."""
+        """Return the first layer: crane detects the compression of all layers by it."""
         return image.layers[:1]
 
     def treats_as_compressed(self, head: bytes) -> bool:
@@ -65,18 +65,18 @@ class Crane(PushTool):
         return head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
 
     def ignores_descriptor(self, descriptor: Descriptor) -> bool:
-        """Ignore what Docker 25 and later write beside uncompressed layers."""
+        """Ignore the descriptors that Docker 25 and later write for uncompressed layers."""
         return descriptor.media_type in _UNCOMPRESSED
 
     def takes_layers(self, image: Image, *, finished: bool) -> tuple[Layer, ...]:
-        """Find the layers of an uncompressed archive by DiffID: the first one with it."""
+        """Take the layers of an uncompressed archive by DiffID, the first of several."""
         if finished:
             return image.layers
         first: dict[Digest, Layer] = {}
         return tuple(first.setdefault(layer.diff_id, self._without_ignored(layer)) for layer in image.layers)
 
     def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
-        """Push `finished` layers as they are stored; else compress every layer, a compressed one once more.
+        """Push `finished` layers as they are stored; otherwise compress every layer, even a compressed one.
 
         See pkg/v1/tarball/image.go.
         """

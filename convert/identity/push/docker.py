@@ -27,14 +27,14 @@ class Docker(PushTool):
     config_struct = docker_structs.CONFIG
 
     def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
-        """Read manifest.json; of a source without it, what it would have to list."""
+        """Read manifest.json; of a source without one, what it would list."""
         del layout, folder
         return View.LISTED if listed else View.ALL
 
     def condition(self, view: View) -> str:
-        """Say so where `docker load` would refuse a source without manifest.json."""
+        """Return the condition for a source without manifest.json, which `docker load` refuses."""
         if view is View.ALL:
-            return "docker load wants a manifest.json, and there is none; this is what it would push if there were"
+            return "docker load refuses a source without manifest.json; the result is what it would push with one"
         return ""
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
@@ -47,7 +47,7 @@ class Docker(PushTool):
         return mediatype.is_nondistributable(descriptor.media_type)
 
     def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
-        """Compress every layer again: `docker load` unpacked it."""
+        """Compress every layer: `docker load` unpacked it."""
         del compressions, finished
         return (Form.ENCODED,) * len(image.layers)
 

@@ -1,4 +1,4 @@
-"""imgconv itself: what its own conversion to an OCI layout gives, pushed unchanged."""
+"""imgconv itself: the layout that it writes, pushed unchanged."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from convert.model.image import Image
     from convert.model.image_set import SourceFormat
 
-_UNCHANGED = "imgconv pushes what its conversion made"
+_UNCHANGED = "imgconv pushes the result of its conversion unchanged"
 
 
 class Imgconv(PushTool):
-    """A conversion to a layout that is pushed unchanged."""
+    """Convert to a layout, which is pushed unchanged."""
 
     name = "imgconv"
 
     def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
-        """Read everything."""
+        """Read the complete source."""
         del listed, layout, folder
         return View.ALL
 

@@ -1,7 +1,7 @@
 """The tools whose push is computed, each built with one generation of Go.
 
-A tool reads a source in its own way and compresses in its own way, so one archive
-has one digest for each of them (docs/contract.md#the-digest-that-a-push-gives).
+Each tool reads and compresses in its own way, so one archive has one digest for each of them
+(docs/contract.md#the-digest-that-a-push-gives).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Pusher:
 
     @property
     def go_releases(self) -> str:
-        """The releases of Go that the generation covers, in words; imgconv has encoders of its own."""
-        return _GO_RELEASES.get(self.go, "its own core")
+        """The Go releases of the generation, in words; for imgconv the option that writes its layout."""
+        return _GO_RELEASES.get(self.go, "--to oci")
 
 
 PUSHERS: Final = (
@@ -57,7 +57,7 @@ def get(name: str) -> Pusher:
     """Return the pusher with this name or alias.
 
     Raises:
-        UsageError: there is none; the error lists them.
+        UsageError: unknown pusher.
     """
     for pusher in PUSHERS:
         if name == pusher.name or name in pusher.aliases:

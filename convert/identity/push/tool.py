@@ -1,6 +1,6 @@
-"""What a push tool does with a source: what it reads, and what it uploads.
+"""The interface of a push tool: what it reads from a source, and what it uploads.
 
-One subclass of `PushTool` for each tool. Pure: nothing is read or compressed here.
+There is one subclass of `PushTool` for each tool. Nothing is read or compressed here.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class PushTool(ABC):
 
     #: The tool's name in messages.
     name: str
-    #: The struct into which the tool decodes a config; None if it decodes none.
+    #: The struct into which the tool decodes a config, or None.
     config_struct: Struct | None = None
     #: Whether the tool reads sha256 digests only.
     sha256_only = False
-    #: Whether the tool finds an image by its name, so that a name may stand for one image only.
+    #: Whether the tool finds images by name, so that a name must be unique.
     finds_by_name = False
-    #: Whether the tool unpacks an archive that is compressed as a whole.
+    #: Whether the tool supports whole-archive compression.
     unpacks_archives = True
 
     @abstractmethod
@@ -62,7 +62,7 @@ class PushTool(ABC):
         """
 
     def condition(self, view: View) -> str:
-        """Return what makes an answer about this view of a source conditional; "" for nothing."""
+        """Return the condition under which a result for this view is valid; "" for none."""
         del view
         return ""
 
@@ -71,7 +71,7 @@ class PushTool(ABC):
         """Return whether the tool pushes everything that has a manifest unchanged."""
 
     def treats_as_compressed(self, head: bytes) -> bool:
-        """Return whether the tool takes all layers for compressed ones, by the first bytes of the first layer."""
+        """Return whether the tool treats all layers as compressed, by the first bytes of the first layer."""
         del head
         return False
 
@@ -86,7 +86,7 @@ class PushTool(ABC):
     def takes_layers(self, image: Image, *, finished: bool) -> tuple[Layer, ...]:
         """Return the layers of an image as the tool takes them from the source.
 
-        `finished` is the answer of `treats_as_compressed` for this image.
+        `finished` is the result of `treats_as_compressed` for this image.
         """
         del finished
         return tuple(self._without_ignored(layer) for layer in image.layers)
@@ -97,7 +97,7 @@ class PushTool(ABC):
 
     @abstractmethod
     def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
-        """Return what the tool makes of each layer of an image that has the layers of `takes_layers`.
+        """Return the form in which the tool uploads each layer of an image with the layers of `takes_layers`.
 
         `compressions` are those of the layers' bytes.
         """
@@ -116,8 +116,8 @@ def taken_image(tool: PushTool, image: Image, *, finished: bool) -> Image:
 def pushed_images(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Layer]) -> ImageSet:
     """Return the images with the manifests that the tool uploads for them.
 
-    `uploaded` maps each layer to the layer as it is uploaded. Docker and crane call every
-    layer gzip, whatever it is, except for descriptors that the source dictates.
+    `uploaded` maps each layer to the layer as it is uploaded. Docker and crane give every layer
+    the gzip type, except for descriptors that the source dictates.
     """
     made: dict[Image, Image] = {}
     for image in images.images():

@@ -1,7 +1,7 @@
 """v1 IDs: the directory names and `json` files of docker-save archives.
 
-Three tools make them in three incompatible ways, none of them stored in the
-config (docs/formats-docker.md#v1-ids); one file a scheme.
+Three tools compute them in incompatible ways, one module each. The config does not store them
+(docs/formats-docker.md#v1-ids).
 """
 
 from __future__ import annotations

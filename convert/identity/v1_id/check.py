@@ -1,4 +1,4 @@
-"""Whether a v1 `json` file that an archive holds says what its scheme says of the layer."""
+"""Compare the v1 `json` file of an archive with the one that its scheme produces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convert.jsonio.go_encode import dumps
 if TYPE_CHECKING:
     from convert.identity.chain_id import V1Entry
 
-#: What decides how a container runs; engines and tools differ in the other keys that they write.
+#: The keys that determine how a container runs; engines and tools differ in the other keys.
 _RUNS: Final = (
     "Cmd",
     "Domainname",
@@ -31,10 +31,10 @@ _SYSTEM: Final = ("architecture", "os")
 
 
 def json_fault(raw: bytes, entry: V1Entry, *, top: bool) -> str:
-    """Return what is wrong with the bytes of a v1 `json`, held against those of its scheme; nothing if they agree.
+    """Return how the bytes of a v1 `json` deviate from those of its scheme, "" if they agree.
 
-    `id` and `parent` must be those of the entry. That of the top layer must also have
-    the platform and the config of the image, in any spelling that Docker reads alike.
+    `id` and `parent` must be those of the entry. The file of the top layer must also have the
+    platform and the config of the image, in any spelling that Docker decodes to the same value.
     """
     try:
         found, wanted = _read(raw), _read(entry.json)
@@ -47,9 +47,9 @@ def json_fault(raw: bytes, entry: V1Entry, *, top: bool) -> str:
 
 
 def config_fault(raw: bytes, entry: V1Entry) -> str:
-    """Return what the top layer's `json` says otherwise than the image's config, which `entry` is made of.
+    """Return how the top layer's `json` deviates from the image's config, which `entry` contains.
 
-    `id` and `parent` may be any. Nothing is returned where they agree, or where the bytes cannot be read.
+    `id` and `parent` are not compared. Return "" if they agree or the bytes cannot be read.
     """
     try:
         return _config_fault(_read(raw), _read(entry.json))

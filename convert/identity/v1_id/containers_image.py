@@ -1,7 +1,7 @@
 """The v1 IDs of containers/image: skopeo and podman (docker/internal/tarfile/writer.go).
 
-Lower layers have nothing but `id` and `parent`; the top one copies seven keys of
-the config as they stand. The parent goes into the ID without `sha256:`.
+The files of lower layers have only `id` and `parent`; that of the top layer also has seven keys of
+the config, unchanged. The ID covers the parent without `sha256:`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOP_KEYS = ("architecture", "config", "container", "container_config", "created
 def skopeo(config: Config) -> list[V1Entry]:
     """Return the v1 ID and `json` file of each layer, lowest first.
 
-    Keys are matched in their exact case, as containers/image does here.
+    Keys are case-sensitive, as in containers/image.
     """
     entries: list[V1Entry] = []
     chain = chain_ids(config.diff_ids)

@@ -1,8 +1,8 @@
-"""The v1 IDs that Docker's own engine makes (moby image/v1/imagev1.go, image/image.go).
+"""The v1 IDs of Docker's engine (moby image/v1/imagev1.go, image/image.go).
 
-An ID is the digest of the layer's v1 image object without `id`, with ChainID and
-parent put in. Only the top layer carries the image's config; the others carry
-zero values, so images that share layers share their v1 IDs.
+An ID is the digest of the layer's v1 image object without `id`, with ChainID and parent added.
+Only the top layer has the image's config; the others have zero values, so that images that share
+layers share v1 IDs.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def docker(config: Config, engine: Engine = Engine.DOCKER_20) -> list[V1Entry]:
-    """Return the v1 ID and `json` file of each layer, lowest first, as an engine in UTC makes them.
+    """Return the v1 ID and `json` file of each layer, lowest first, as an engine in UTC writes them.
 
     Raises:
-        FormatError: the config has a value that no engine takes.
+        FormatError: the config has a value that no engine accepts.
     """
     struct = V1_IMAGE[engine]
     try:
         image = struct.read(config.view, "")
     except FormatError as error:
         raise FormatError(error.message, code=error.code, file=config.where, member=config.member) from None
-    # An image's own `id` and `parent` never get into the file: Docker sets one and
-    # reads the other into a field of another struct.
+    # The config's `id` and `parent` have no effect: Docker sets one itself and reads the other into
+    # another struct.
     image.pop("id", None)
     image.pop("parent", None)
     lower = struct.read({"created": EPOCH}, "")
@@ -56,6 +56,6 @@ def docker(config: Config, engine: Engine = Engine.DOCKER_20) -> list[V1Entry]:
 def _with_names(layer: Mapping[str, Any], v1_id: str, parent: str, system: str | None) -> dict[str, Any]:
     """Return the members of the `json` file in the order of the struct."""
     named = {"id": v1_id} | ({"parent": parent} if parent else {}) | dict(layer)
-    # Lower layers name the system too, though their IDs do not cover it; only Size
-    # could follow, and lower layers have none.
+    # Lower layers have `os` too, although their IDs do not cover it. Only Size could follow it, and
+    # lower layers have none.
     return named | ({"os": system} if system else {})

@@ -1,8 +1,7 @@
 """The v1 IDs of go-containerregistry's legacy tarballs (pkg/legacy/tarball/write.go).
 
-An ID is made of the layer's digest as a registry stores it, the parent's ID and,
-for the top layer, the config's bytes. No ChainID is involved; but the digest of a
-layer that is not compressed yet depends on who compresses it.
+An ID covers the layer digest, the parent's ID and, for the top layer, the config's bytes. It
+needs no ChainID, but the digest of a layer that is not compressed yet depends on the encoder.
 """
 
 from __future__ import annotations
@@ -94,12 +93,12 @@ _STEP = Struct(
 def chain_free(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
     """Return the v1 ID and `json` file of each layer, lowest first.
 
-    `layer_digests` name the layers as stored, one for each DiffID.
+    `layer_digests` are the digests of the stored layers, one for each DiffID.
 
     Raises:
-        FormatError: a value that go-containerregistry does not take.
-        NotRepresentableError: the history has entries for another number of
-            layers; go-containerregistry gives up there.
+        FormatError: a value that go-containerregistry refuses.
+        NotRepresentableError: the number of history entries differs from that of the layers, which
+            go-containerregistry refuses.
         ValueError: digests and layers differ in number.
     """
     if len(layer_digests) != len(config.diff_ids):
@@ -126,12 +125,12 @@ def _entries(config: Config, layer_digests: Sequence[Digest]) -> list[V1Entry]:
 
 
 def _steps(config: Config) -> list[dict[str, Any]]:
-    """Return the step of the build that made each layer; blank ones where none is told."""
+    """Return the build step of each layer; empty ones if the config has no history."""
     history = config.field("history") or []
     steps = [_STEP.read(step, f"history[{index}]") for index, step in enumerate(history)]
     steps = [step for step in steps if not step["empty_layer"]] or [_STEP.read({}, "")] * len(config.diff_ids)
     if len(steps) != len(config.diff_ids):
-        msg = f"history: its entries do not fit the {len(config.diff_ids)} layers, which chain-free v1 IDs need"
+        msg = f"history: its entries do not match the {len(config.diff_ids)} layers, which chain-free v1 IDs require"
         raise NotRepresentableError(
             msg, code="history-does-not-fit", file=config.where, member=config.member, hint="choose --v1-ids docker"
         )
