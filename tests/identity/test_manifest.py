@@ -99,7 +99,7 @@ def test_zstd_layers_have_no_type_in_schema_2():
 
 
 def test_a_type_of_no_layer_is_the_callers_mistake():
-    with pytest.raises(ValueError, match="no layer type"):
+    with pytest.raises(ValueError, match="not a layer type"):
         manifest.oci_layer_type("text/plain")
 
 
