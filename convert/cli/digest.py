@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
@@ -15,8 +15,8 @@ from convert.errors import SelectionError, UsageError, names_text, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.commands.digest import Answer, Pushed
-    from convert.identity.push.pushers import Pusher
+    from convert.commands.convert_options import PusherName
+    from convert.report.digest import DigestReport, PushedManifest
 
 _STDOUT: Final = "-"
 #: Columns that a table with whole digests needs.
@@ -64,7 +64,8 @@ def command(
     from convert.archive.atomic import OutputPath, write_file
     from convert.archive.transport import path_of
     from convert.cli import progress
-    from convert.commands.digest import digests, report
+    from convert.commands.digest import DigestOptions, digest
+    from convert.report.digest import document
 
     if manifest is not None and tool is None:
         raise UsageError("--manifest needs --as PUSHER: each pusher makes another manifest")
@@ -74,24 +75,23 @@ def command(
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
         shown = stack.enter_context(contextlib.closing(progress.choose("auto")))
-        answer = digests(
-            source, asked, images=images, platforms=platforms, jobs=given["jobs"], remark=note, progress=shown
-        )
+        wanted = DigestOptions(pushers=asked, images=images, platforms=platforms, jobs=given["jobs"])
+        report = digest(source, wanted, warn=note, progress=shown)
         shown.close()
         if output is not None:
             stdout = sys.stdout.buffer if manifest == _STDOUT else None
-            write_file(output, _only(answer).raw, source=path_of(source), stdout=stdout)
+            write_file(output, _only(report).raw, source=path_of(source), stdout=stdout)
     if as_json:
-        out_json(report(answer))
+        out_json(document(report))
     elif asked:
-        for line in _lines(answer.pushed):
+        for line in _lines(report.pushed):
             click.echo(line, err=manifest == _STDOUT)
     else:
-        _show(answer)
+        _show(report)
 
 
-def _asked(tool: str | None) -> list[Pusher]:
-    """Return the pusher asked for; a bare tool's generation of Go is said."""
+def _asked(tool: str | None) -> list[PusherName]:
+    """Return the pusher asked for; report the Go release that a tool without one stands for."""
     from convert.identity.push import pushers
 
     if tool is None:
@@ -100,20 +100,20 @@ def _asked(tool: str | None) -> list[Pusher]:
     if tool != pusher.name:
         others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
         note(f"assuming {tool} built with {pusher.go_releases} (else --as {' or '.join(others)})")
-    return [pusher]
+    return [cast("PusherName", pusher.name)]
 
 
-def _only(answer: Answer) -> Pushed:
-    if len(answer.pushed) != 1:
+def _only(report: DigestReport) -> PushedManifest:
+    if len(report.pushed) != 1:
         raise SelectionError(
-            f"--manifest is for one manifest, and {len(answer.pushed)} are selected",
-            file=answer.source,
+            f"--manifest is for one manifest, and {len(report.pushed)} are selected",
+            file=report.source,
             hint="pick one with --image or --platform",
         )
-    return answer.pushed[0]
+    return report.pushed[0]
 
 
-def _lines(pushed: Sequence[Pushed]) -> list[str]:
+def _lines(pushed: Sequence[PushedManifest]) -> list[str]:
     """Return the digest alone for one image, with its names for several."""
     if len(pushed) == 1:
         return [str(pushed[0].digest)]
@@ -123,10 +123,10 @@ def _lines(pushed: Sequence[Pushed]) -> list[str]:
 # -- the table ---------------------------------------------------------------------
 
 
-def _show(answer: Answer) -> None:
+def _show(report: DigestReport) -> None:
     """Print all digests: a table on a terminal, aligned lines elsewhere."""
-    groups: dict[str, list[Pushed]] = {}
-    for pushed in answer.pushed:
+    groups: dict[str, list[PushedManifest]] = {}
+    for pushed in report.pushed:
         groups.setdefault(names_text(pushed.names) if pushed.names else _untagged(pushed), []).append(pushed)
     several = len(groups) > 1
     for number, (title, rows) in enumerate(groups.items()):
@@ -141,30 +141,30 @@ def _show(answer: Answer) -> None:
             for row in rows:
                 about = (f"{row.pusher.name:<14}", f"{row.pusher.go_releases:<13}", str(row.digest))
                 out("  " + "  ".join((*about, *_which(row, crowded))))
-    for refused in answer.refused:
+    for refused in report.refused:
         note(f"{refused.pusher.name}: {refused.reason}")
 
 
-def _untagged(pushed: Pushed) -> str:
+def _untagged(pushed: PushedManifest) -> str:
     from convert.model.image import Image
 
     return f"<none> {pushed.node.image_id if isinstance(pushed.node, Image) else pushed.digest}"
 
 
-def _of_several(rows: Sequence[Pushed]) -> frozenset[str]:
+def _of_several(rows: Sequence[PushedManifest]) -> frozenset[str]:
     """Return the pushers that push several images under one name."""
     counts = Counter(row.pusher.name for row in rows)
     return frozenset(name for name, count in counts.items() if count > 1)
 
 
-def _which(row: Pushed, crowded: frozenset[str]) -> list[str]:
+def _which(row: PushedManifest, crowded: frozenset[str]) -> list[str]:
     """Return the platform, where a name stands for several images."""
     from convert.model.image import Image
 
     return [printable(str(row.node.platform))] if row.pusher.name in crowded and isinstance(row.node, Image) else []
 
 
-def _table(title: str, rows: Sequence[Pushed]) -> None:
+def _table(title: str, rows: Sequence[PushedManifest]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from convert.cli.options import debug, jobs, note, out_json, selection
-from convert.errors import ImgconvError, InputError, SelectionError
-
-if TYPE_CHECKING:
-    from convert.archive.open import Source
-    from convert.model.image_set import ImageSet
 
 
 @click.command("inspect", short_help="Show names, IDs, platforms and layers.")
@@ -50,83 +44,28 @@ def command(
       imgconv inspect oci:layout --graph names.svg
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.archive.atomic import OutputPath, write_file
-    from convert.archive.open import open_source
-    from convert.limits import usable_cores
-    from convert.model.platform import Platform
-    from convert.plan.select import find_errors, select_images
-    from convert.reader.detect import read
-    from convert.reader.sink import CollectingSink
+    from convert.commands.inspect import InspectOptions, inspect
 
-    wanted = [Platform.parse(text) for text in platforms]
     draw = None
     if graph is not None:
         from convert.report.graph import renderer
 
-        # Before anything is read: a graph of an unknown kind is a mistake to hear of at once.
+        # Before anything is read: an unknown kind of graph is reported at once.
         draw = renderer(graph)
-    sink = CollectingSink()
+    wanted = InspectOptions(verify=verify, encoders=encoders, images=images, platforms=platforms, jobs=given["jobs"])
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(graph)) if graph is not None else None
-        opened = stack.enter_context(open_source(source))
-        found = read(opened.tree, sink=sink)
-        problems = [fault.error for fault in sink.faults]
-        if images or wanted or opened.reference_text:
-            try:
-                found = select_images(
-                    found,
-                    spelling=opened.spelling,
-                    reference=opened.reference_text,
-                    selectors=images,
-                    platforms=wanted,
-                    faults=sink.faults,
-                    warn=note,
-                    damaged=True,
-                )
-            except SelectionError as error:
-                error.file = error.file or opened.path
-                raise
-            problems = find_errors(found, sink.faults)
-        document = _document(
-            opened, found, problems, verify=verify, encoders=encoders, jobs=given["jobs"] or usable_cores()
-        )
+        report = inspect(source, wanted, warn=note)
         if output is not None and draw is not None:
-            write_file(output, draw(document).encode(), source=opened.path)
+            write_file(output, draw(report.document).encode(), source=report.source)
     if as_json:
-        out_json(document)
+        out_json(report.document)
     else:
         from convert.cli.tables import show
 
-        show(document, verified=verify, encoders=encoders)
-    for warning in document["warnings"]:
-        note(f"{opened.path}: {warning}")
-    for problem in problems:
+        show(report.document, verified=verify, encoders=encoders)
+    for warning in report.warnings:
+        note(f"{report.source}: {warning}")
+    for problem in report.problems:
         note(str(problem))
-    return InputError.exit_status if problems else 0
-
-
-def _document(
-    opened: Source, images: ImageSet, problems: list[ImgconvError], *, verify: bool, encoders: bool, jobs: int
-) -> dict[str, Any]:
-    from convert.layer.examine import examine_layers, identify_encoders
-    from convert.layer.stored_digests import StoredDigests
-    from convert.reader.producer import producer
-    from convert.report.inspect import inspect_document, layers_of
-
-    layers = StoredDigests(may_read=False)
-    facts = made = None
-    if verify or encoders:
-        from convert.layer.pool import Pool
-
-        with Pool(jobs) as pool:
-            if verify:
-                facts = examine_layers(layers_of(images), layers, pool, file=opened.path)
-            if encoders:
-                made = identify_encoders(layers_of(images), pool)
-    seen: set[str] = set()
-    for found in facts.values() if facts else ():
-        if found.problem is not None and str(found.problem) not in seen:
-            seen.add(str(found.problem))
-            problems.append(found.problem)
-    return inspect_document(
-        opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=made
-    )
+    return report.status

@@ -1,8 +1,8 @@
-"""`imgconv match`: which encoder made each layer that a registry lists, and the image made again."""
+"""`imgconv match`: find the encoder of each layer that a registry lists, and re-create the image."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,11 +10,8 @@ from convert.cli.options import debug, jobs, note, out_json, selection
 from convert.errors import names_text, printable
 
 if TYPE_CHECKING:
-    from convert.commands.match.rebuild import Outcome
-    from convert.commands.match.search import LayerMatch
-
-#: The answer is no.
-_NO: Final = 1
+    from convert.commands.convert_options import Format
+    from convert.report.match import LayerMatch, MatchReport
 
 
 @click.command("match", short_help="Find the encoders behind a registry's layers.")
@@ -31,7 +28,7 @@ def command(
     source: str,
     manifest: str,
     dest: str | None,
-    to: str | None,
+    to: Format | None,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
     force: bool,
@@ -40,11 +37,11 @@ def command(
 ) -> int:
     """Find the encoder that gives each layer digest in a registry's MANIFEST.
 
-    SOURCE is an archive that lost its compressed layers, as docker save writes
+    SOURCE is an archive with uncompressed layers, as docker save writes
     it; MANIFEST a file (or - ) with the registry's manifest as crane manifest or
     docker buildx imagetools inspect --raw print it, or the index that names it.
     It tries all of Go's levels, old and new, GNU gzip and zlib with the headers
-    of Python, Java and bsdtar, and zstd; a matching digest proves the encoder.
+    of Python, Java and bsdtar, and zstd; a matching digest identifies the encoder.
 
     With --to the image is written with the registry's own manifest and blobs,
     digest for digest. Exit status 1: a layer stays unknown; nothing is written.
@@ -55,43 +52,35 @@ def command(
       imgconv match app.tar manifest.json --to oci layout
     """  # noqa: D301 - \b is for click: leave the paragraph as it is
     from convert.cli import progress
-    from convert.commands.match.rebuild import match
+    from convert.commands.match.rebuild import MatchOptions, match
+    from convert.report.match import document
 
     shown = progress.choose("auto")
     try:
-        outcome = match(
-            source,
-            manifest,
-            to=to,
-            destination=dest,
-            images=images,
-            platforms=platforms,
-            force=force,
-            jobs=given["jobs"],
-            remark=note,
-            progress=shown,
+        asked = MatchOptions(
+            to=to, destination=dest, images=images, platforms=platforms, force=force, jobs=given["jobs"]
         )
+        report = match(source, manifest, asked, warn=note, progress=shown)
     finally:
         shown.close()
     to_error = dest == "-"
     if as_json:
-        out_json(outcome.report(), to_error=to_error)
+        out_json(document(report), to_error=to_error)
     else:
-        _show(outcome, to_error=to_error)
-    if outcome.complete:
-        return 0
-    _explain(outcome, asked=to is not None)
-    return _NO
+        _show(report, to_error=to_error)
+    if not report.complete:
+        _explain(report, asked=to is not None)
+    return report.status
 
 
-def _show(outcome: Outcome, *, to_error: bool) -> None:
+def _show(report: MatchReport, *, to_error: bool) -> None:
     """Print a line for the image and one a layer."""
-    names = names_text(outcome.names)
-    digest = str(outcome.manifest.digest) if outcome.manifest else "-"
-    image_id = str(outcome.image.image_id) if outcome.image else "-"
+    names = names_text(report.names)
+    digest = str(report.manifest.digest) if report.manifest else "-"
+    image_id = str(report.image.image_id) if report.image else "-"
     click.echo(printable(f"{names}  {image_id}  {digest}"), err=to_error)
-    width = max((len(_how(layer)) for layer in outcome.layers), default=0)
-    for layer in outcome.layers:
+    width = max((len(_how(layer)) for layer in report.layers), default=0)
+    for layer in report.layers:
         by = f"  {layer.found.by}" if layer.found and layer.found.by else ""
         click.echo(printable(f"  {layer.wanted.digest}  {_how(layer):<{width}}{by}").rstrip(), err=to_error)
 
@@ -100,18 +89,18 @@ def _how(layer: LayerMatch) -> str:
     return layer.found.how if layer.found else "unknown"
 
 
-def _explain(outcome: Outcome, *, asked: bool) -> None:
-    """Say on standard error why the answer is no."""
-    if outcome.why:
-        note(f"{outcome.source}: {outcome.why}")
-    unknown = sum(layer.found is None for layer in outcome.layers)
+def _explain(report: MatchReport, *, asked: bool) -> None:
+    """Report on standard error why the image is not complete."""
+    if report.why:
+        note(f"{report.source}: {report.why}")
+    unknown = sum(layer.found is None for layer in report.layers)
     if unknown:
-        tried = max(layer.tried for layer in outcome.layers)
+        tried = max(layer.tried for layer in report.layers)
         note(
-            f"{outcome.source}: {unknown} of {len(outcome.layers)} layers stay unknown, with {tried} encoders tried; "
+            f"{report.source}: {unknown} of {len(report.layers)} layers stay unknown, with {tried} encoders tried; "
             "a file name in the gzip header, pigz or klauspost's pgzip (podman, skopeo, buildah) may be why"
         )
-    for layer in outcome.layers:
+    for layer in report.layers:
         if layer.near:
             note(f"{layer.wanted.digest}: {' and '.join(layer.near)} would fit, with a time in the gzip header")
     if asked:

@@ -1,21 +1,23 @@
-"""The digests that pushes would give: every layer read once, nothing written.
+"""Compute the manifest digests that pushes give, without writing anything.
 
-One stream of a layer's plain bytes feeds as many encoders as are asked about,
-each of them on all cores.
+Each layer is read once: one stream of its uncompressed bytes feeds the encoders of all
+pushers, each of them on all cores.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source
 from convert.codec import profile as profiles
-from convert.diagnostics import Diagnostics
-from convert.errors import NotRepresentableError, UsageError
+from convert.commands.common import ignore, options_of
+from convert.errors import UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
+from convert.identity.push import pushers
 from convert.identity.push.pushers import PUSHERS
 from convert.identity.push.tool import DICTATED, pushed_images
 from convert.layer.context import ReadContext, ReadOptions
@@ -26,30 +28,31 @@ from convert.layer.verify import StoredContent, present
 from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
 from convert.model.form import Form
-from convert.model.image import Artifact, Image, Index, Layer, Other
+from convert.model.image import Image, Layer
 from convert.plan import push
 from convert.plan.changes import Changes
 from convert.plan.forms import Recipe, decide_form
 from convert.plan.manifests import finish_manifests
 from convert.plan.read_selection import read_selection
 from convert.progress import Silent
+from convert.report.digest import DigestReport, PushedManifest, RefusedPusher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Unpack
 
     from convert.codec.compression import Encoder
+    from convert.commands.common import Path, Warn
+    from convert.commands.convert_options import PusherName
+    from convert.commands.keywords import DigestFields
     from convert.diagnostics import Diagnostic
-    from convert.identity.push.pushers import Pusher
     from convert.identity.push.tool import PushTool
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
-    from convert.model.image import Manifest, Node
-    from convert.model.image_set import ImageSet, SourceFormat
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
     from convert.plan.push import Load
     from convert.progress import Progress
-
-#: Raised when a key of the `--json` document changes its meaning or goes away.
-VERSION: Final = 1
 
 _RECIPE: Final = Recipe(uncompressed=False, manifests=True)
 #: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
@@ -58,105 +61,63 @@ _ABREAST: Final = 2
 _SPLIT_SIZE: Final = 256 * KIB
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What one push would put into a registry: a manifest or index under its names."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestOptions:
+    """The options of `digest` (docs/contract.md#the-digest-that-a-push-gives).
 
-    pusher: Pusher
-    names: tuple[str, ...]
-    node: Node
+    Attributes:
+        pushers: the tools to ask about; all of them if empty.
+        images: select images by name, image ID, manifest digest, or a hex prefix of one
+            with at least 4 digits; all images without one (#selecting).
+        platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+        max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
+        jobs: the number of CPU cores to use, all if None; the digests never depend on it.
+    """
 
-    @property
-    def digest(self) -> Digest:
-        """The digest that the registry shows."""
-        digest = manifest_digest(self.node)
-        if digest is None:
-            raise ValueError("nothing is pushed without a manifest")
-        return digest
-
-    @property
-    def media_type(self) -> str:
-        """What the registry is told that it is."""
-        if isinstance(self.node, Index):
-            return self.node.media_type
-        if isinstance(self.node, Other):
-            return self.node.descriptor.media_type
-        return self._manifest().media_type
-
-    @property
-    def size(self) -> int:
-        """Bytes of what has the digest."""
-        return self.node.descriptor.size if isinstance(self.node, Other) else len(self.raw)
-
-    @property
-    def raw(self) -> bytes:
-        """The manifest's or index's bytes.
-
-        Raises:
-            NotRepresentableError: of a media type that may be anything.
-        """
-        if isinstance(self.node, Index):
-            return self.node.raw
-        if isinstance(self.node, Other):
-            raise NotRepresentableError(f"{self.digest} is {self.media_type}, which is no manifest that imgconv knows")
-        return self._manifest().raw
-
-    def _manifest(self) -> Manifest:
-        manifest = self.node.manifest if isinstance(self.node, Image | Artifact) else None
-        if manifest is None:
-            raise ValueError("nothing is pushed without a manifest")
-        return manifest
+    pushers: Sequence[PusherName] = ()
+    images: Sequence[str] = ()
+    platforms: Sequence[str] = ()
+    max_layer_size: int | None = None
+    jobs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a tool cannot push a source."""
-
-    pusher: Pusher
-    reason: str
-
-
-@dataclass(slots=True)
-class Answer:
-    """The digests of everything selected, pusher by pusher."""
-
-    source: str
-    format: SourceFormat | None
-    wrapper: str
-    pushed: list[Pushed] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    warnings: Diagnostics = field(default_factory=Diagnostics)
-
-
-def digests(
-    source: str,
-    asked: Sequence[Pusher] = (),
+def digest(
+    source: Path,
+    options: DigestOptions | None = None,
     *,
-    images: Sequence[str] = (),
-    platforms: Sequence[str] = (),
-    max_layer_size: int | None = None,
-    jobs: int | None = None,
-    remark: Callable[[Diagnostic], None] = lambda _: None,
+    warn: Warn = ignore,
     progress: Progress | None = None,
-) -> Answer:
-    """Return the digests that `asked` pushers would give what a source holds.
+    **fields: Unpack[DigestFields],
+) -> DigestReport:
+    """Return the manifest digests that pushing a source gives; nothing is written or pushed.
 
-    Without `asked`, those of all of them; one that cannot read the source then is
-    among the refused, unless that holds for all.
+    If no pusher is named, one that cannot read the source is listed in `refused`,
+    unless none can.
+
+    Args:
+        source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
+        options: whom to ask about and what to select; see `DigestOptions`.
+        warn: called with one line for each thing that was accepted or dropped, or on
+            which a digest depends.
+        progress: takes counts of uncompressed bytes; called from any thread.
+        fields: the fields of `DigestOptions`, instead of `options`.
 
     Raises:
-        UsageError: a pusher that was asked for cannot read the source, or the
-            selection fits nothing.
-        InputError: the source is damaged, hostile, unsupported or no image.
+        UsageError: a pusher that was named cannot read the source, or the selection
+            fits nothing.
+        InputError: the source is damaged, hostile, unsupported or not an image archive.
+        StorageError: the source cannot be read.
     """
+    given = options_of(DigestOptions, options, dict(fields))
+    asked = [pushers.get(name) for name in given.pushers]
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(open_source(source))
-        answer = Answer(opened.path, None, opened.compression)
+        opened = stack.enter_context(open_source(os.fspath(source)))
+        report = DigestReport(opened.path, None, opened.compression)
 
         def said(text: Diagnostic) -> None:
-            if text not in answer.warnings:
-                answer.warnings.append(text)
-                remark(text)
+            if text not in report.warnings:
+                report.warnings.append(text)
+                warn(text)
 
         loads: list[Load] = []
         selections: dict[PushTool, ImageSet] = {}
@@ -167,30 +128,32 @@ def digests(
                     raise refusal
                 # Generations of one tool read the source alike.
                 if pusher.tool not in selections:
-                    selections[pusher.tool] = read_selection(opened, images, platforms, pusher=pusher, warn=said)
+                    selections[pusher.tool] = read_selection(
+                        opened, given.images, given.platforms, pusher=pusher, warn=said
+                    )
                 loads.append(push.load(pusher, selections[pusher.tool], said))
             except UsageError as error:
                 if asked or (pusher is PUSHERS[-1] and not loads):
                     raise
                 refusals[pusher.tool] = error
-                answer.refused.append(Refused(pusher, error.message))
-        answer.format = loads[-1].images.format
+                report.refused.append(RefusedPusher(pusher, error.message))
+        report.format = loads[-1].images.format
         shown = progress or Silent()
-        workers = jobs or usable_cores()
+        workers = given.jobs or usable_cores()
         pool = stack.enter_context(Pool(workers, layers=min(workers, _ABREAST)))
-        context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=opened.path), cancel=pool.cancel)
-        survey = Survey(pool, context, shown)
-        for made in survey.run(loads):
-            answer.pushed.extend(made)
+        context = ReadContext(ReadOptions(given.max_layer_size or MAX_LAYER_SIZE, file=opened.path), cancel=pool.cancel)
+        reader = _LayerReader(pool, context, shown)
+        for made in reader.run(loads):
+            report.pushed.extend(made)
         opened.tree.check_unchanged()
-    return answer
+    return report
 
 
 # -- layers ------------------------------------------------------------------------
 
-#: A layer's bytes and the digests that name them: what is read once.
+#: A layer's bytes and its digests; layers with equal keys are read once.
 _Key = tuple["Blob | None", Digest, "tuple[Digest, int] | None"]
-#: What is wanted of it: a form, and the profile if it is compressed.
+#: What is needed of it: a form, and the profile if it is compressed.
 _Want = tuple[Form, str]
 
 
@@ -200,21 +163,21 @@ class _Job:
     wants: set[_Want] = field(default_factory=set)
 
 
-class Survey:
-    """Reads each layer of several pushers' images once and tells what each makes of it."""
+class _LayerReader:
+    """Reads each layer of several pushers' images once, for all of them."""
 
     def __init__(self, pool: Pool, context: ReadContext, progress: Progress) -> None:
-        """Use the threads of `pool`; `progress` is told the plain bytes."""
+        """Use the threads of `pool`; `progress` takes counts of uncompressed bytes."""
         self._pool = pool
         self._context = context
         self._progress = progress
 
-    def run(self, loads: Sequence[Load]) -> Iterator[list[Pushed]]:
+    def run(self, loads: Sequence[Load]) -> Iterator[list[PushedManifest]]:
         """Yield what each load pushes.
 
         Raises:
             NotRepresentableError: a layer whose bytes are needed is not there.
-            InputError: a layer is not what names it.
+            InputError: a layer does not have its digest.
         """
         jobs: dict[_Key, _Job] = {}
         wanted: list[dict[Layer, tuple[_Key, _Want]]] = []
@@ -271,7 +234,7 @@ def _want(load: Load, image: Image, layer: Layer) -> _Want:
 
 
 class _Pass:
-    """One reading of one layer, for everyone who needs something of it."""
+    """One reading of one layer, for all pushers that need it."""
 
     def __init__(
         self,
@@ -293,7 +256,7 @@ class _Pass:
 
     def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
         layer = self._layer
-        # A descriptor that only goes on need not describe these bytes.
+        # A descriptor that is pushed as given need not describe these bytes.
         named = layer.stored if all(form not in DICTATED for form, _ in self._wants) else None
         read = LayerPass(Layer(layer.diff_id, self._blob, named), self._context)
         stored = read.run(*(sink.write for (form, _), sink in self._sinks.items() if form is Form.ENCODED), count)
@@ -307,7 +270,7 @@ class _Pass:
         return done
 
     def _again(self, stored: Descriptor) -> None:
-        """Feed the stored bytes to those who take them for uncompressed ones: a rare second reading.
+        """Feed the stored bytes to the encoders of tools that treat them as uncompressed: a rare second reading.
 
         It has to read the bytes that the first one did, which `stored` describes.
         """
@@ -320,7 +283,7 @@ class _Pass:
 # -- rows --------------------------------------------------------------------------
 
 
-def _pushed(load: Load, done: dict[Layer, Layer]) -> list[Pushed]:
+def _pushed(load: Load, done: dict[Layer, Layer]) -> list[PushedManifest]:
     """Return the rows of one pusher, each node once with all its names."""
     if load.forms is not None:
         made = pushed_images(load.pusher.tool, load.images, done)
@@ -333,35 +296,4 @@ def _pushed(load: Load, done: dict[Layer, Layer]) -> list[Pushed]:
         texts = names.setdefault(entry.node, {})
         if text := entry_name(entry):
             texts[text] = None
-    return [Pushed(load.pusher, tuple(texts), node) for node, texts in names.items()]
-
-
-def report(answer: Answer) -> dict[str, Any]:
-    """Return the `--json` document (schemas/report-digest.json)."""
-    return {
-        "report": "digest",
-        "version": VERSION,
-        "source": {"path": answer.source, "format": answer.format, "wrapper": answer.wrapper or None},
-        "pushes": [_row(pushed) for pushed in answer.pushed],
-        "refused": [{"pusher": refused.pusher.name, "reason": refused.reason} for refused in answer.refused],
-        "warnings": answer.warnings,
-    }
-
-
-def _row(pushed: Pushed) -> dict[str, Any]:
-    node = pushed.node
-    manifest = node.manifest if isinstance(node, Image | Artifact) else None
-    return {
-        "pusher": pushed.pusher.name,
-        "go": pushed.pusher.go or None,
-        "names": list(pushed.names),
-        "image_id": str(node.image_id) if isinstance(node, Image) else None,
-        "platform": str(node.platform) if isinstance(node, Image) else None,
-        "digest": str(pushed.digest),
-        "media_type": pushed.media_type,
-        "size": pushed.size,
-        "layers": [
-            {"digest": str(layer.digest), "media_type": layer.media_type, "size": layer.size}
-            for layer in (manifest.layers if manifest is not None else ())
-        ],
-    }
+    return [PushedManifest(load.pusher, tuple(texts), node) for node, texts in names.items()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.commands.common import Path
     from convert.commands.convert_options import Format, PusherName, Verify
     from convert.identity.engine_id import Engine
     from convert.plan.forms import ManifestType
@@ -71,7 +72,7 @@ class MatchFields(TypedDict, total=False):
     """The fields of `MatchOptions`."""
 
     to: Format | None
-    destination: str | None
+    destination: Path | None
     images: Sequence[str]
     platforms: Sequence[str]
     force: bool
@@ -103,6 +104,7 @@ class IdentifyFields(TypedDict, total=False):
 
     refs: Sequence[str]
     engine: Engine
+    details: bool
 
 
 class ValidateFields(TypedDict, total=False):

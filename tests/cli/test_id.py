@@ -155,7 +155,7 @@ def test_layers_are_read_only_where_an_id_needs_them_and_that_is_said(imgconv, a
     done = imgconv("id", path, "--engine", "containerd")
     with tarfile.open(path) as tar:
         compressed = sum(member.size for member in tar if member.name.endswith(".tar.gz"))
-    assert done.err == f"imgconv: {path}: read {compressed} bytes of compressed layers, whose digests nothing tells\n"
+    assert done.err == f"imgconv: {path}: read {compressed} bytes of compressed layers without a listed digest\n"
 
 
 def test_json_holds_the_ids_of_all_engines(imgconv, archive):

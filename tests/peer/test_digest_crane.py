@@ -14,9 +14,8 @@ import pytest
 from oracle.reading import plain
 from support import MATCH
 
-from convert.commands.digest import digests
+from convert.commands.digest import digest
 from convert.errors import DigestMismatchError, ImgconvError
-from convert.identity.push import pushers
 
 CRANES = {"crane@go1.26": os.environ.get("IMGCONV_CRANE_GO126"), "crane@go1.27": os.environ.get("IMGCONV_CRANE_GO127")}
 ARCHIVES = sorted(path.name for path in MATCH.glob("*.tar.gz"))
@@ -34,7 +33,7 @@ def test_crane_says_the_same(pusher, name, tmp_path):
     tarball.write_bytes(plain(path) if path.name.endswith(".gz") else Path(path).read_bytes())
     theirs = subprocess.run([crane, "digest", "--tarball", tarball], capture_output=True, text=True, check=False)
     try:
-        pushed = digests(str(tarball), [pushers.get(pusher)]).pushed
+        pushed = digest(str(tarball), pushers=[pusher]).pushed
     except DigestMismatchError:
         return
     except ImgconvError:

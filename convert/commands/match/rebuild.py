@@ -1,8 +1,7 @@
-"""Make a registry's image again from an archive that lost its compressed layers.
+"""Re-create a registry's image from an archive with uncompressed layers.
 
-MANIFEST is the registry's own, so what is written carries its bytes and, layer by
-layer, the blobs that it lists: digest for digest what a pull and a save threw
-away. Where only the index is known, the manifest too is found, by its digest.
+The result holds the registry's manifest byte for byte, and the blobs that it lists. If
+only the index is known, the manifest is re-created too, and recognised by its digest.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.archive.cursor import StreamCursor
 from convert.archive.open import open_source
@@ -19,7 +18,8 @@ from convert.archive.streams import FileStream
 from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
 from convert.codec.compression import Compression
-from convert.commands.match.search import Found, LayerMatch, Matcher
+from convert.commands.common import ignore, options_of
+from convert.commands.match.search import Matcher
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
 from convert.identity.engine_id import entry_name
@@ -36,79 +36,26 @@ from convert.plan.read_selection import read_selection
 from convert.progress import Silent
 from convert.reader.document import Reading, check
 from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
+from convert.report.match import LayerMatch, LayerOrigin, MatchReport
 from convert.writer import destination as destinations
 from convert.writer.options import WriteOptions
 from convert.writer.registry import target, targets_with_manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Unpack
 
     from convert.codec.encoders import EncoderSpec, Header
-    from convert.diagnostics import Diagnostic
+    from convert.commands.common import Path, Warn
+    from convert.commands.convert_options import Format
+    from convert.commands.keywords import MatchFields
     from convert.model.blob import Content
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.image import Image, Layer, Manifest
-    from convert.model.image_set import ImageSet, SourceFormat
+    from convert.model.image_set import ImageSet
     from convert.progress import Progress
     from convert.writer.destination import Destination
-
-#: Raised when a key of the `--json` document changes its meaning or goes away.
-VERSION: Final = 1
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What was found, layer by layer, for the image that a manifest names.
-
-    `image` is None where the source holds no image with its config; `manifest` is
-    None where only an index was given and no known way of writing a manifest gives
-    one of those it names. `why` says what is missing, "" if nothing is.
-    """
-
-    source: str
-    format: SourceFormat
-    index: Digest | None = None
-    manifest: Manifest | None = None
-    image: Image | None = None
-    names: tuple[str, ...] = ()
-    layers: list[LayerMatch] = field(default_factory=list)
-    why: str = ""
-    written: str | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every layer, and the manifest, can be made again."""
-        return not self.why and all(layer.found is not None for layer in self.layers)
-
-    def report(self) -> dict[str, Any]:
-        """Return the `--json` document (schemas/report-match.json)."""
-        return {
-            "report": "match",
-            "version": VERSION,
-            "source": {"path": self.source, "format": self.format},
-            "index": str(self.index) if self.index else None,
-            "manifest": str(self.manifest.digest) if self.manifest else None,
-            "image_id": str(self.image.image_id) if self.image else None,
-            "names": list(self.names),
-            "complete": self.complete,
-            "problem": self.why or None,
-            "layers": [_layer_report(layer) for layer in self.layers],
-            "written": self.written,
-        }
-
-
-def _layer_report(match: LayerMatch) -> dict[str, Any]:
-    return {
-        "digest": str(match.wanted.digest),
-        "size": match.wanted.size,
-        "media_type": match.wanted.media_type,
-        "diff_id": str(match.layer.diff_id),
-        "encoder": match.found.how if match.found else None,
-        "by": match.found.by or None if match.found else None,
-        "tried": match.tried,
-        "same_size": list(match.near),
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,67 +67,101 @@ class _Asked:
     children: tuple[Descriptor, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchOptions:
+    """The options of `match` (docs/contract.md#commands).
+
+    Attributes:
+        to: the format to write, one that holds manifests; None writes nothing.
+        destination: where to write; given together with `to`.
+        images: select images by name, image ID, manifest digest, or a hex prefix of one
+            with at least 4 digits; all images without one (#selecting).
+        platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+        force: replace what is at the destination (#destinations).
+        max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
+        jobs: the number of CPU cores to use, all if None; the result never depends on it.
+    """
+
+    to: Format | None = None
+    destination: Path | None = None
+    images: Sequence[str] = ()
+    platforms: Sequence[str] = ()
+    force: bool = False
+    max_layer_size: int | None = None
+    jobs: int | None = None
+
+
 def match(
-    source: str,
-    manifest: str,
+    source: Path,
+    manifest: Path,
+    options: MatchOptions | None = None,
     *,
-    to: str | None = None,
-    destination: str | os.PathLike[str] | None = None,
-    images: Sequence[str] = (),
-    platforms: Sequence[str] = (),
-    force: bool = False,
-    max_layer_size: int | None = None,
-    jobs: int | None = None,
-    remark: Callable[[Diagnostic], None] = lambda _: None,
+    warn: Warn = ignore,
     progress: Progress | None = None,
-) -> Outcome:
-    """Find what gives each layer that a registry's manifest lists; write the image with `to`.
+    **fields: Unpack[MatchFields],
+) -> MatchReport:
+    """Find the encoder of each layer that a registry's manifest lists; write the image with `to`.
 
     Nothing is written unless every layer was found.
 
+    Args:
+        source: the archive or layout, or `-` for standard input.
+        manifest: a file with the registry's manifest or index, or `-` for standard input.
+        options: what to select and what to write; see `MatchOptions`.
+        warn: called with one line for each thing that was accepted or dropped.
+        progress: takes counts of uncompressed bytes; called from any thread.
+        fields: the fields of `MatchOptions`, instead of `options`.
+
     Raises:
         UsageError: the request cannot be met.
-        InputError: the source or the manifest is damaged, hostile or neither.
+        InputError: the source or the manifest is damaged, hostile or of another kind.
         StorageError: reading or writing failed.
     """
+    given = options_of(MatchOptions, options, dict(fields))
+    return _match(os.fspath(source), os.fspath(manifest), given, warn, progress or Silent())
+
+
+def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progress: Progress) -> MatchReport:
+    to, destination = options.to, options.destination
     path = os.fspath(destination) if destination is not None else None
     _check_request(source, manifest, to, path)
-    shown = progress or Silent()
-    workers = jobs or usable_cores()
+    workers = options.jobs or usable_cores()
     pool = Pool(workers)
-    context = ReadContext(ReadOptions(max_layer_size or MAX_LAYER_SIZE, file=path_of(source)), cancel=pool.cancel)
+    context = ReadContext(
+        ReadOptions(options.max_layer_size or MAX_LAYER_SIZE, file=path_of(source)), cancel=pool.cancel
+    )
     with contextlib.ExitStack() as stack:
         out: Destination | None = None
         if to is not None and path is not None:
-            out = destinations.open_destination(target(to), path, path_of(source), force=force)
+            out = destinations.open_destination(target(to), path, path_of(source), force=options.force)
             stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
         asked = _read(reading, manifest)
         for warning in reading.sink.warnings:
-            remark(warning.within(str(manifest)))
-        found = read_selection(opened, images, platforms, warn=remark)
+            warn(warning.within(manifest))
+        found = read_selection(opened, options.images, options.platforms, warn=warn)
         stack.enter_context(pool)
-        matcher = Matcher(pool, context, shown.advance)
-        outcome = _find(reading, matcher, found, asked, Outcome(opened.path, found.format, index=asked.index))
-        if out is not None and path is not None and to is not None and outcome.complete:
+        matcher = Matcher(pool, context, progress.advance)
+        report = _find(reading, matcher, found, asked, MatchReport(opened.path, found.format, index=asked.index))
+        if out is not None and path is not None and to is not None and report.complete:
             made: list[tuple[Layer, StoredContent | None]] = [
-                matcher.make(layer, out.staging) for layer in outcome.layers
+                matcher.recreate(layer, out.staging) for layer in report.layers
             ]
-            result, contents = _rebuilt(found, outcome, made)
-            options = WriteOptions(
+            result, contents = _rebuilt(found, report, made)
+            write_options = WriteOptions(
                 content=lambda layer: contents[layer],
                 blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
                 layer_digest=_no_digest,
-                warn=remark,
+                warn=warn,
                 transport=target(to).transport,
             )
-            out.write(target(to).writer().items(result, options), pool, before_end=opened.tree.check_unchanged)
+            out.write(target(to).writer().items(result, write_options), pool, before_end=opened.tree.check_unchanged)
             out.commit()
-            outcome.written = path
+            report.written = path
         else:
             opened.tree.check_unchanged()
-    return outcome
+    return report
 
 
 def _check_request(source: str, manifest: str, to: str | None, path: str | None) -> None:
@@ -220,9 +201,9 @@ def _read(reading: Reading, path: str) -> _Asked:
     read = _parsed(reading, raw)
     strange = [layer.media_type for layer in read.layers if not mediatype.is_layer(layer.media_type)]
     if strange:
-        raise FormatError(f"is no image manifest: it lists {strange[0]!r}", file=path)
+        raise FormatError(f"is not an image manifest: it lists {strange[0]!r}", file=path)
     if read.config.media_type not in mediatype.IMAGE_CONFIGS:
-        raise FormatError(f"is no image manifest: its config is {read.config.media_type!r}", file=path)
+        raise FormatError(f"is not an image manifest: its config is {read.config.media_type!r}", file=path)
     for described in (read.config, *read.layers):
         check_data(described, file=path, member=str(described.digest))
     return _Asked(manifest=read)
@@ -246,38 +227,36 @@ def _bytes(path: str) -> bytes:
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="reading the manifest") from error
     if len(raw) > MAX_DOCUMENT_SIZE:
-        raise UnsafeInputError(f"is larger than {MAX_DOCUMENT_SIZE} bytes, so it is no manifest", file=path)
+        raise UnsafeInputError(f"is larger than {MAX_DOCUMENT_SIZE} bytes, so it is not a manifest", file=path)
     return raw
 
 
 # -- finding -------------------------------------------------------------------------
 
 
-def _find(reading: Reading, matcher: Matcher, found: ImageSet, asked: _Asked, outcome: Outcome) -> Outcome:
+def _find(reading: Reading, matcher: Matcher, found: ImageSet, asked: _Asked, report: MatchReport) -> MatchReport:
     images = list(found.images())
     if asked.manifest is None:
-        _find_in_index(reading, matcher, images, asked, outcome)
+        _find_in_index(reading, matcher, images, asked, report)
     else:
-        outcome.manifest = asked.manifest
+        report.manifest = asked.manifest
         wanted = asked.manifest.config.digest
-        outcome.image = next((image for image in images if image.image_id == wanted), None)
-        if outcome.image is None:
+        report.image = next((image for image in images if image.image_id == wanted), None)
+        if report.image is None:
             there = ", ".join(str(image.image_id) for image in images[:8]) or "there is none"
-            outcome.why = f"no image in the source has the config {wanted} (those there: {there})"
-            return outcome
-        check(
-            outcome.image.config.raw, wanted, asked.manifest.config.size, file=reading.file, member=f"config {wanted}"
-        )
-        layers = outcome.image.layers
+            report.why = f"no image in the source has the config {wanted} (those there: {there})"
+            return report
+        check(report.image.config.raw, wanted, asked.manifest.config.size, file=reading.file, member=f"config {wanted}")
+        layers = report.image.layers
         if len(layers) != len(asked.manifest.layers):
             raise FormatError(
-                f"lists {len(asked.manifest.layers)} layers, the config has {len(layers)} DiffIDs", file=outcome.source
+                f"lists {len(asked.manifest.layers)} layers, the config has {len(layers)} DiffIDs", file=report.source
             )
-        outcome.layers = matcher.match(layers, asked.manifest.layers)
-    if outcome.image is not None:
-        texts = (entry_name(entry) for entry in found.entries if _holds(entry, outcome.image))
-        outcome.names = tuple(dict.fromkeys(text for text in texts if text))
-    return outcome
+        report.layers = matcher.match(layers, asked.manifest.layers)
+    if report.image is not None:
+        texts = (entry_name(entry) for entry in found.entries if _holds(entry, report.image))
+        report.names = tuple(dict.fromkeys(text for text in texts if text))
+    return report
 
 
 def _holds(entry: Entry, image: Image) -> bool:
@@ -285,7 +264,7 @@ def _holds(entry: Entry, image: Image) -> bool:
 
 
 def _find_in_index(
-    reading: Reading, matcher: Matcher, images: Sequence[Image], asked: _Asked, outcome: Outcome
+    reading: Reading, matcher: Matcher, images: Sequence[Image], asked: _Asked, report: MatchReport
 ) -> None:
     """Find an image's manifest by its digest: one way of writing it, one encoder for all layers."""
     children = {child.digest: child for child in asked.children if child.media_type in mediatype.MANIFESTS}
@@ -297,24 +276,24 @@ def _find_in_index(
         }
         kept = image.manifest
         if kept is not None and kept.digest in fitting:
-            outcome.image, outcome.manifest = image, kept
-            outcome.layers = matcher.match(image.layers, kept.layers)
+            report.image, report.manifest = image, kept
+            report.layers = matcher.match(image.layers, kept.layers)
             return
-        if fitting and _guessed(reading, matcher, image, fitting, outcome):
+        if fitting and _guessed(reading, matcher, image, fitting, report):
             return
     there = ", ".join(str(digest) for digest in list(children)[:8]) or "none"
-    outcome.why = (
+    report.why = (
         f"no known tool writes, with one encoder for all layers, a manifest that this index names ({there}); "
         "match against the manifest itself"
     )
 
 
 def _guessed(
-    reading: Reading, matcher: Matcher, image: Image, fitting: Mapping[Digest, Descriptor], outcome: Outcome
+    reading: Reading, matcher: Matcher, image: Image, fitting: Mapping[Digest, Descriptor], report: MatchReport
 ) -> bool:
     if any(layer.blob is None or compression_of(layer.blob) for layer in image.layers):
         return False
-    if not matcher.may_guess(len(image.layers)):
+    if not matcher.may_try(len(image.layers)):
         return False
     every = encoders.encoder_specs(Compression.GZIP)
     for group in (every[:4], every[4:10], every[10:]):
@@ -324,15 +303,15 @@ def _guessed(
                 described = [table[spec.name, header] for table in tables]
                 for raw in _ways(image.config, described):
                     if Digest.of(raw) in fitting:
-                        outcome.image = image
-                        outcome.manifest = manifest = _parsed(reading, raw)
-                        outcome.layers = _all_by(image, manifest, spec, header)
+                        report.image = image
+                        report.manifest = manifest = _parsed(reading, raw)
+                        report.layers = _all_by(image, manifest, spec, header)
                         return True
     return False
 
 
 def _all_by(image: Image, manifest: Manifest, spec: EncoderSpec, header: Header) -> list[LayerMatch]:
-    found = Found(spec.name, header.by, spec, header)
+    found = LayerOrigin(spec.name, header.by, spec, header)
     return [LayerMatch(layer, wanted, found, 1) for layer, wanted in zip(image.layers, manifest.layers, strict=True)]
 
 
@@ -353,17 +332,17 @@ def _ways(config: Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
 
 
 def _rebuilt(
-    found: ImageSet, outcome: Outcome, made: Sequence[tuple[Layer, StoredContent | None]]
+    found: ImageSet, report: MatchReport, made: Sequence[tuple[Layer, StoredContent | None]]
 ) -> tuple[ImageSet, dict[Layer, Content]]:
     """Return the one image with the registry's manifest and layers, under its names."""
-    if outcome.image is None or outcome.manifest is None:
+    if report.image is None or report.manifest is None:
         raise ValueError("nothing to rebuild")
-    image = dataclasses.replace(outcome.image, layers=tuple(layer for layer, _ in made), manifest=outcome.manifest)
-    names = [entry.name for entry in found.entries if _holds(entry, outcome.image)]
+    image = dataclasses.replace(report.image, layers=tuple(layer for layer, _ in made), manifest=report.manifest)
+    names = [entry.name for entry in found.entries if _holds(entry, report.image)]
     entries = tuple(Entry(image, name) for name in names)
     contents: dict[Layer, Content] = {layer: content for layer, content in made if content is not None}
     return dataclasses.replace(found, entries=entries), contents
 
 
 def _no_digest(layer: Layer) -> Digest:
-    raise ValueError(f"nobody computed the digest of layer {layer.diff_id}")
+    raise ValueError(f"the digest of layer {layer.diff_id} is not computed")

@@ -1,11 +1,10 @@
 """Find for each layer the encoder that gives the digest a registry lists.
 
-A docker archive lost its compressed layers; the registry's manifest still names
-them by digest and size. Every encoder that can be rebuilt here is run over the
-plain layer until one gives that digest, which proves it: nothing is guessed.
-The cheapest come first: the bytes as they lie, then the smallest layers, then
-the encoders that fitted other layers, then, for a large layer, those whose
-output of a sample has the right ratio.
+A docker archive holds uncompressed layers; the registry's manifest names the compressed
+ones by digest and size. Every known encoder runs over a layer until the output of one
+has that digest. The cheapest checks come first: the bytes as stored, then the smallest
+layers, then the encoders that fitted other layers, then, for a large layer, those whose
+output for a sample has the right ratio.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import encoders, profile
@@ -27,6 +25,7 @@ from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Layer
+from convert.report.match import LayerMatch, LayerOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,12 +37,12 @@ if TYPE_CHECKING:
     from convert.layer.staging import Staging
     from convert.model.blob import Blob
 
-#: Names of what is no encoder.
-AS_IT_LIES: Final = "as stored"
+#: Values of `LayerOrigin.how` that are not encoders.
+AS_STORED: Final = "as stored"
 PLAIN: Final = "none"
 ELSEWHERE: Final = "not distributable"
 
-#: What a manifest says of the bytes of a layer: two sizes under one digest are two claims.
+#: Digest and size of a layer in a manifest: two sizes under one digest are two claims.
 _Listed = tuple[Digest, int]
 
 #: Encoders fed by one reading of a layer, after the first few.
@@ -53,36 +52,6 @@ _SAMPLED_FROM: Final = 8 << 20
 _SAMPLES: Final = 16
 _SAMPLE_SIZE: Final = 64 << 10
 _GZIP_HEADER: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """How a layer's listed bytes come about.
-
-    `how` is a profile, `gzip-N` (GNU gzip), `zlib-N`, or one of the names above;
-    `by` says who writes such bytes; `spec` and `header` re-create them, None where
-    they lie in the source as they are.
-    """
-
-    how: str
-    by: str = ""
-    spec: EncoderSpec | None = None
-    header: Header | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LayerMatch:
-    """One layer: its DiffID, what the registry lists, and how that comes about (None: unknown).
-
-    `tried` counts encoders; `near` are those whose output has the size listed but not
-    the digest: theirs it may be, with a time in the header.
-    """
-
-    layer: Layer
-    wanted: Descriptor
-    found: Found | None
-    tried: int = 0
-    near: tuple[str, ...] = ()
 
 
 class _Try:
@@ -103,21 +72,21 @@ class Matcher:
     """Tries encoders on layers; what fitted one is tried first on the next."""
 
     def __init__(self, pool: Pool, context: ReadContext, progress: Callable[[int], None]) -> None:
-        """Use the threads of `pool`; `progress` is told the plain bytes of each reading."""
+        """Use the threads of `pool`; `progress` takes the uncompressed bytes of each reading."""
         self._pool = pool
         self._context = context
         self._progress = progress
         self._fitted: dict[str, None] = {}
         self._sizes: dict[tuple[Blob | None, Digest], int] = {}
         self._stored: dict[tuple[Blob, str], str] = {}
-        #: Layers on which every encoder was tried in vain.
-        self._vain = 0
+        #: The number of layers on which every encoder was tried and none fitted.
+        self._unmatched = 0
 
     def match(self, layers: Sequence[Layer], wanted: Sequence[Descriptor]) -> list[LayerMatch]:
         """Return what was found for each layer, in their order.
 
         Raises:
-            InputError: a layer is not what names it.
+            InputError: a layer does not have its digest.
         """
         groups: dict[tuple[object, ...], list[tuple[Layer, Descriptor]]] = {}
         pairs = list(zip(layers, wanted, strict=True))
@@ -142,16 +111,18 @@ class Matcher:
         if layer.blob is None:
             for wanted in listed:
                 elsewhere = bool(wanted.urls) and mediatype.is_nondistributable(wanted.media_type)
-                yield LayerMatch(layer, wanted, Found(ELSEWHERE) if elsewhere else None)
+                yield LayerMatch(layer, wanted, LayerOrigin(ELSEWHERE) if elsewhere else None)
             return
         rest: dict[_Listed, Descriptor] = {}
         for wanted in listed:
             if wanted.digest == layer.diff_id:
                 size = self._read(layer)
-                yield LayerMatch(layer, wanted, Found(PLAIN, "no encoder at all") if size == wanted.size else None)
-            elif layer.blob.size == wanted.size and self._lies_so(layer.blob, wanted):
+                yield LayerMatch(
+                    layer, wanted, LayerOrigin(PLAIN, "no encoder at all") if size == wanted.size else None
+                )
+            elif layer.blob.size == wanted.size and self._is_stored(layer.blob, wanted):
                 self._read(layer)
-                yield LayerMatch(layer, wanted, Found(AS_IT_LIES, "the source itself"))
+                yield LayerMatch(layer, wanted, LayerOrigin(AS_STORED, "the source itself"))
             else:
                 rest[_listed(wanted)] = wanted
         if rest:
@@ -161,7 +132,7 @@ class Matcher:
         tried = 0
         near: dict[_Listed, list[str]] = {}
         candidates = self._candidates(layer, next(iter(rest.values())))
-        if self._vain >= MAX_UNKNOWN_LAYERS:
+        if self._unmatched >= MAX_UNKNOWN_LAYERS:
             candidates = []
         for group in _groups(candidates, len(self._fitted)):
             tried += len(group)
@@ -172,7 +143,7 @@ class Matcher:
                 return
         if not candidates:
             self._read(layer)
-        self._vain += 1
+        self._unmatched += 1
         for key, wanted in rest.items():
             yield LayerMatch(layer, wanted, None, tried, tuple(near.get(key, ())))
 
@@ -185,8 +156,8 @@ class Matcher:
             self._sizes[key] = read.plain_size
         return self._sizes[key]
 
-    def _lies_so(self, blob: Blob, wanted: Descriptor) -> bool:
-        """Tell whether a blob's bytes as they lie, which are read once, are the ones wanted."""
+    def _is_stored(self, blob: Blob, wanted: Descriptor) -> bool:
+        """Report whether a blob as stored has the wanted digest; each blob is read once."""
         key = (blob, wanted.digest.algorithm)
         if key not in self._stored:
             hasher = hashlib.new(wanted.digest.algorithm)
@@ -236,7 +207,7 @@ class Matcher:
         wanted: Mapping[_Listed, Descriptor],
         group: Sequence[EncoderSpec],
         near: dict[_Listed, list[str]],
-    ) -> dict[_Listed, Found]:
+    ) -> dict[_Listed, LayerOrigin]:
         """Run several encoders over a layer; those whose output grows too large drop out.
 
         `wanted` are the digests to be found, all of one algorithm. Encoders that come
@@ -257,33 +228,33 @@ class Matcher:
                 self._pool.map(lambda one: one.sink.write(chunk), live)
 
         LayerPass(layer, self._context).run(take, self._count)
-        found: dict[_Listed, Found] = {}
+        found: dict[_Listed, LayerOrigin] = {}
         for one in tries:
             digests = list(one.digests()) if one.sink.size <= largest else []
             for header, digest in digests:
                 hit = (digest, one.sink.size)
                 if hit in wanted and hit not in found:
                     by = header.by if header is not None else one.spec.made_by
-                    found[hit] = Found(one.spec.name, by, one.spec, header)
+                    found[hit] = LayerOrigin(one.spec.name, by, one.spec, header)
             for key in wanted:
                 if key[1] == one.sink.size and key not in found:
                     near.setdefault(key, []).append(one.spec.name)
         return found
 
-    # -- making again ------------------------------------------------------------------
+    # -- re-creating -------------------------------------------------------------------
 
-    def make(self, match: LayerMatch, staging: Staging) -> tuple[Layer, StoredContent | None]:
-        """Return a layer with the registry's bytes, which are made in the staging area.
+    def recreate(self, match: LayerMatch, staging: Staging) -> tuple[Layer, StoredContent | None]:
+        """Return a layer with the registry's bytes, re-created in the staging area.
 
         Raises:
-            StorageError: they cannot be written.
+            StorageError: the staging area cannot be written to.
         """
         layer, wanted, found = match.layer, match.wanted, match.found
         if found is None:
-            raise ValueError("an unknown layer cannot be made")
+            raise ValueError("an unknown layer cannot be re-created")
         if layer.blob is None:
             return Layer(layer.diff_id, None, wanted), None
-        if found.how == AS_IT_LIES or (found.how == PLAIN and not compression_of(layer.blob)):
+        if found.how == AS_STORED or (found.how == PLAIN and not compression_of(layer.blob)):
             return Layer(layer.diff_id, layer.blob, wanted), StoredContent(layer.blob, wanted, self._context)
         spec = found.spec
         encoder = spec.encoder(self._pool.codec, self._pool.jobs) if spec is not None else profile.get("none").encoder()
@@ -306,10 +277,10 @@ class Matcher:
         self._context.verified.blobs.add(blob, wanted.digest, wanted.size)
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context)
 
-    def may_guess(self, count: int) -> bool:
-        """Tell whether as many layers may be described in vain as one more image has."""
-        self._vain += count
-        return self._vain <= max(MAX_UNKNOWN_LAYERS, count)
+    def may_try(self, count: int) -> bool:
+        """Report whether one more image, of `count` layers, may be tried."""
+        self._unmatched += count
+        return self._unmatched <= max(MAX_UNKNOWN_LAYERS, count)
 
     def describe(self, layer: Layer, group: Sequence[EncoderSpec]) -> dict[tuple[str, Header | None], Descriptor]:
         """Return what each encoder makes of a layer, behind each header, by one reading."""
