@@ -1,4 +1,4 @@
-"""imgconv: convert container-image archives and compute every name of an image, offline.
+"""imgconv: convert container image archives and compute every identifier of an image, offline.
 
     import convert
 
@@ -6,27 +6,44 @@
         for image in archive.images():
             print(archive.names(image), image.image_id, image.platform)
 
-    convert.convert("image.tar", "layout", to="oci")
+    report = convert.convert("image.tar", "layout", to="oci")
+    pushed = convert.digest("image.tar", pushers=["crane"]).pushed[0].digest
 
-Names are imported when they are first used: the command line starts faster so.
+Each command of the command line is a function here. It takes its options as one frozen
+value or as keywords, returns a report, and raises `ImgconvError` where the command exits
+with an error; a report whose command has other exit statuses than 0 has a `status`.
+
+Names are imported when they are first used, which keeps the command line's start short.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # `typing` takes as long to import as the rest of a start-up: see convert.cli
+TYPE_CHECKING = False  # importing `typing` takes as long as the rest of the start: see convert.cli
 if TYPE_CHECKING:
-    from typing import Any
-
-    from convert.commands.add_repositories import add_repositories
+    from convert.commands.add_repositories import AddRepositoriesOptions, add_repositories
     from convert.commands.convert import convert
     from convert.commands.convert_options import ConvertOptions
-    from convert.commands.open import Archive, LayerReader, UnverifiedWarning, open  # noqa: A004 - the API's name
+    from convert.commands.diff.archives import DiffOptions, DiffReport, diff
+    from convert.commands.digest import DigestOptions, digest
+    from convert.commands.inspect import (
+        IdentifyOptions,
+        IdentifyReport,
+        ImageIdentity,
+        InspectOptions,
+        InspectReport,
+        identify,
+        inspect,
+    )
+    from convert.commands.match.rebuild import MatchOptions, match
+    from convert.commands.open import Archive, LayerReader, OpenOptions, UnverifiedWarning, open  # noqa: A004 - the name of the API
+    from convert.commands.validate.archive import ValidateOptions, validate
     from convert.errors import (
         DestinationExistsError,
         DigestMismatchError,
         FormatError,
         ImgconvError,
         InputError,
+        NoImageError,
         NotRepresentableError,
         SelectionError,
         StorageError,
@@ -36,21 +53,60 @@ if TYPE_CHECKING:
         UnsupportedError,
         UsageError,
     )
+    from convert.identity.engine_id import Engine
+    from convert.model.digest import Digest
+    from convert.model.image import Image, Layer
+    from convert.model.image_set import SourceFormat
+    from convert.model.platform import Platform
+    from convert.model.reference import Reference
+    from convert.progress import Progress
+    from convert.reader.findings import Finding, Severity, Verdict
+    from convert.report.comparison import By
     from convert.report.convert import ConversionReport, ConvertedImage
+    from convert.report.digest import DigestReport, PushedManifest, RefusedPusher
+    from convert.report.match import LayerMatch, MatchReport
 
 __all__ = [
+    "AddRepositoriesOptions",
     "Archive",
+    "By",
     "ConversionReport",
     "ConvertOptions",
     "ConvertedImage",
     "DestinationExistsError",
+    "DiffOptions",
+    "DiffReport",
+    "Digest",
     "DigestMismatchError",
+    "DigestOptions",
+    "DigestReport",
+    "Engine",
+    "Finding",
     "FormatError",
+    "IdentifyOptions",
+    "IdentifyReport",
+    "Image",
+    "ImageIdentity",
     "ImgconvError",
     "InputError",
+    "InspectOptions",
+    "InspectReport",
+    "Layer",
+    "LayerMatch",
     "LayerReader",
+    "MatchOptions",
+    "MatchReport",
+    "NoImageError",
     "NotRepresentableError",
+    "OpenOptions",
+    "Platform",
+    "Progress",
+    "PushedManifest",
+    "Reference",
+    "RefusedPusher",
     "SelectionError",
+    "Severity",
+    "SourceFormat",
     "StorageError",
     "TruncatedError",
     "UnknownFormatError",
@@ -58,31 +114,77 @@ __all__ = [
     "UnsupportedError",
     "UnverifiedWarning",
     "UsageError",
+    "ValidateOptions",
+    "Verdict",
     "add_repositories",
     "convert",
+    "diff",
+    "digest",
+    "identify",
+    "inspect",
+    "match",
     "open",
+    "validate",
 ]
 
-_HOMES = {
+#: Where each name of `__all__` is defined; `convert.errors` where it is not listed.
+_MODULES = {
+    "AddRepositoriesOptions": "convert.commands.add_repositories",
     "Archive": "convert.commands.open",
-    "LayerReader": "convert.commands.open",
+    "By": "convert.report.comparison",
     "ConversionReport": "convert.report.convert",
     "ConvertOptions": "convert.commands.convert_options",
     "ConvertedImage": "convert.report.convert",
+    "DiffOptions": "convert.commands.diff.archives",
+    "DiffReport": "convert.commands.diff.archives",
+    "Digest": "convert.model.digest",
+    "DigestOptions": "convert.commands.digest",
+    "DigestReport": "convert.report.digest",
+    "Engine": "convert.identity.engine_id",
+    "Finding": "convert.reader.findings",
+    "IdentifyOptions": "convert.commands.inspect",
+    "IdentifyReport": "convert.commands.inspect",
+    "Image": "convert.model.image",
+    "ImageIdentity": "convert.commands.inspect",
+    "InspectOptions": "convert.commands.inspect",
+    "InspectReport": "convert.commands.inspect",
+    "Layer": "convert.model.image",
+    "LayerMatch": "convert.report.match",
+    "LayerReader": "convert.commands.open",
+    "MatchOptions": "convert.commands.match.rebuild",
+    "MatchReport": "convert.report.match",
+    "OpenOptions": "convert.commands.open",
+    "Platform": "convert.model.platform",
+    "Progress": "convert.progress",
+    "PushedManifest": "convert.report.digest",
+    "Reference": "convert.model.reference",
+    "RefusedPusher": "convert.report.digest",
+    "Severity": "convert.reader.findings",
+    "SourceFormat": "convert.model.image_set",
     "UnverifiedWarning": "convert.commands.open",
+    "ValidateOptions": "convert.commands.validate.archive",
+    "Verdict": "convert.reader.findings",
     "add_repositories": "convert.commands.add_repositories",
     "convert": "convert.commands.convert",
+    "diff": "convert.commands.diff.archives",
+    "digest": "convert.commands.digest",
+    "identify": "convert.commands.inspect",
+    "inspect": "convert.commands.inspect",
+    "match": "convert.commands.match.rebuild",
     "open": "convert.commands.open",
+    "validate": "convert.commands.validate.archive",
 }
 
+# Type checkers read the imports above, so that they report a name that does not exist.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its home (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib  # noqa: PLC0415 - start-up time
+    def __getattr__(name: str) -> object:
+        """Import a public name from its module (PEP 562)."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415 - start-up time
 
-    return getattr(importlib.import_module(_HOMES.get(name, "convert.errors")), name)
+        return getattr(importlib.import_module(_MODULES.get(name, "convert.errors")), name)
 
 
 def __dir__() -> list[str]:

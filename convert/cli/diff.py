@@ -10,10 +10,10 @@ import click
 from convert.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from convert.layer.context import ReadContext
-    from convert.report.comparison import By, Comparison, Difference, FileDifference
+    from convert.commands.diff.archives import OpenDiff
+    from convert.report.comparison import Comparison, FileDifference
 
 _HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
 
@@ -50,43 +50,20 @@ def command(
     a: str, b: str, *, by_: str, files: bool, images: tuple[str, ...], platforms: tuple[str, ...], as_json: bool
 ) -> int:
     """Run it."""
-    from convert.archive.open import open_source
-    from convert.commands.diff.images import compare
-    from convert.commands.diff.layer_files import layer_files
-    from convert.errors import SelectionError, UsageError, quoted
-    from convert.layer.context import ReadContext, ReadOptions
-    from convert.plan.read_selection import read_selection
+    from convert.commands.diff.archives import DiffOptions, open_diff
+    from convert.errors import quoted
     from convert.report.comparison import By
 
-    if a == b == "-":
-        raise UsageError("A and B cannot both be standard input", code="incompatible-options")
-    by = By(by_)
-    with open_source(a) as left, open_source(b) as right:
-        sets = [read_selection(opened, images, platforms, warn=_remark(opened.path)) for opened in (left, right)]
-        found = compare(sets[0], sets[1])
-        if not found.images and by is not By.DIGEST:
-            raise SelectionError(
-                "neither has an image to compare", code="nothing-to-compare", hint="--by digest compares artifacts"
-            )
-        left_context, right_context = (ReadContext(ReadOptions(file=opened.path)) for opened in (left, right))
-        context = (left_context, right_context) if files else None
+    wanted = DiffOptions(by=By(by_), files=files, images=images, platforms=platforms)
+    with open_diff(a, b, wanted, warn=options.note) as opened:
         if as_json:
-            from convert.report.diff import report
-
-            compare_files = None if context is None else lambda mine, its: layer_files(mine, its, context)
-            options.out_json(report(found, by, (left.path, right.path), compare_files))
+            options.out_json(opened.document())
         else:
-            _line(f"--- {quoted(left.path)} ({sets[0].format})", "bold")
-            _line(f"+++ {quoted(right.path)} ({sets[1].format})", "bold")
-            _show(found, by, context)
-        for opened in (left, right):
-            opened.tree.check_unchanged()
-    return 0 if found.same(by) else 1
-
-
-def _remark(path: str) -> Callable[[str], None]:
-    """Return what prints a remark about one of the archives."""
-    return lambda text: options.note(f"{path}: {text}")
+            _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
+            _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
+            _show(opened)
+        same = opened.difference.same(wanted.by)
+    return 0 if same else 1
 
 
 def _line(text: str, style: str = "") -> None:
@@ -101,13 +78,14 @@ def _line(text: str, style: str = "") -> None:
     options.out(text)
 
 
-def _show(found: Difference, by: By, context: tuple[ReadContext, ReadContext] | None) -> None:
+def _show(opened: OpenDiff) -> None:
+    found, by = opened.difference, opened.options.by
     for one in found.images:
         _line(f"{_label(one)}: {one.words.partition(': ')[0]}", "green" if one.same(by) else "red")
         for line in _details(one):
             _line(f"  {line}")
-        if context is not None:
-            _show_files(one, context)
+        if opened.options.files:
+            _show_files(one, opened)
     for where, digests in (("A", found.only_a), ("B", found.only_b)):
         for digest in digests:
             _line(f"{digest}: only in {where}, an artifact, or an image that is not in the source")
@@ -175,15 +153,14 @@ def _both(a: object, b: object) -> str:
 # -- files -----------------------------------------------------------------------------
 
 
-def _show_files(one: Comparison, context: tuple[ReadContext, ReadContext]) -> None:
-    from convert.commands.diff.layer_files import layer_files
+def _show_files(one: Comparison, opened: OpenDiff) -> None:
     from convert.report.comparison import other_layers
 
     for mine, its in other_layers(one):
         names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
         _line(f"  files of layer {names[0]} in A, {names[1]} in B:")
         alike = True
-        for found in layer_files(mine, its, context):
+        for found in opened.files(mine, its):
             alike = False
             _line(f"    {_file(found)}", _COLOURS[found.change])
         if alike:

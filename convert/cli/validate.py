@@ -50,9 +50,8 @@ Examples:
 @debug
 def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
     """Run it."""
-    from convert.commands.validate import Verdict, validate
+    from convert.commands.validate import ValidateOptions, Verdict, validate
     from convert.errors import StorageError, UsageError
-    from convert.limits import usable_cores
 
     if as_json and form not in {"text", "json"}:
         raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
@@ -60,7 +59,7 @@ def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, 
     verdicts = []
     for source in sources:
         try:
-            verdict = validate(source, jobs=jobs or usable_cores())
+            verdict = validate(source, ValidateOptions(jobs=jobs))
         except StorageError as error:
             # The other sources are looked at all the same.
             note(str(error))

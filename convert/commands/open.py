@@ -7,28 +7,49 @@ import io
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from convert.archive.open import open_source
 from convert.codec import decompress
+from convert.commands.common import ignore, options_of
 from convert.identity.engine_id import entry_name
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.verify import PlainContent, StoredContent, present
 from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.model.walk import descend
+from convert.plan.read_selection import read_selection
 from convert.plan.select_image import select_by_image
 from convert.reader.detect import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
-    from typing import BinaryIO, Self
+    from typing import BinaryIO, Self, Unpack
 
     from typing_extensions import Buffer
 
+    from convert.commands.common import Path, Warn
+    from convert.commands.keywords import OpenFields
     from convert.model.image import Image, Layer, Node
     from convert.model.image_set import ImageSet, SourceFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOptions:
+    """The options of `open`.
+
+    Attributes:
+        images: select images by name, image ID, manifest digest, or a hex prefix of one
+            with at least 4 digits; all images without one (docs/contract.md#selecting).
+        platforms: select platforms, each `OS/ARCH[/VARIANT]` (docs/contract.md#selecting).
+        max_layer_size: the most bytes that a layer may unpack to (docs/contract.md#limits).
+    """
+
+    images: Sequence[str] = ()
+    platforms: Sequence[str] = ()
+    max_layer_size: int = MAX_LAYER_SIZE
 
 
 class UnverifiedWarning(UserWarning):
@@ -102,30 +123,34 @@ class Archive:
     Documents are read and checked at once, layers only when asked for.
     """
 
-    def __init__(self, source: str | os.PathLike[str], *, max_layer_size: int = MAX_LAYER_SIZE) -> None:
-        """Open a file, a folder, `-`, or one of skopeo's spellings.
-
-        Raises:
-            InputError: damaged, hostile, unsupported, or no image.
-            StorageError: it cannot be read.
-        """
+    def __init__(self, source: Path, options: OpenOptions | None = None, *, warn: Warn = ignore) -> None:
+        """Open a source; see `open` for the arguments and errors."""
+        options = options or OpenOptions()
         self._source = open_source(os.fspath(source))
         try:
-            #: Everything in the archive, in its own order.
-            self.image_set: ImageSet = read(self._source.tree)
+            #: What was selected of the archive, in its own order.
+            self.image_set: ImageSet = self._read(options, warn)
         except BaseException:
             self._source.close()
             raise
-        self._context = ReadContext(ReadOptions(max_layer_size, file=self._source.path))
+        self._context = ReadContext(ReadOptions(options.max_layer_size, file=self._source.path))
+
+    def _read(self, options: OpenOptions, warn: Warn) -> ImageSet:
+        if options.images or options.platforms or self._source.reference_text:
+            return read_selection(self._source, options.images, options.platforms, warn=warn)
+        images = read(self._source.tree)
+        for warning in images.warnings:
+            warn(warning)
+        return images
 
     @property
     def format(self) -> SourceFormat:
-        """The format that the reader recognised."""
+        """The format of the source; a string such as "docker-save" or "oci"."""
         return self.image_set.format
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was accepted with a remark, one line each."""
+        """Lines about what was accepted although it is unusual."""
         return self.image_set.warnings
 
     def images(self) -> Iterator[Image]:
@@ -190,6 +215,21 @@ class Archive:
         self.close()
 
 
-def open(source: str | os.PathLike[str], *, max_layer_size: int = MAX_LAYER_SIZE) -> Archive:  # noqa: A001 - the API's name
-    """Open an archive or layout for reading; see `Archive`."""
-    return Archive(source, max_layer_size=max_layer_size)
+def open(  # noqa: A001 - the API's name
+    source: Path, options: OpenOptions | None = None, *, warn: Warn = ignore, **fields: Unpack[OpenFields]
+) -> Archive:
+    """Open an archive or layout for reading.
+
+    Args:
+        source: a file, a folder, `-` for standard input, or one of skopeo's spellings
+            such as `oci:layout:app`.
+        options: what to select; see `OpenOptions`.
+        warn: called with one line for each thing that was accepted or dropped.
+        fields: the fields of `OpenOptions`, instead of `options`.
+
+    Raises:
+        SelectionError: the selection fits nothing, or more than it may.
+        InputError: the source is damaged, hostile, unsupported or not an image archive.
+        StorageError: the source cannot be read.
+    """
+    return Archive(source, options_of(OpenOptions, options, dict(fields)), warn=warn)

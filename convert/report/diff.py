@@ -22,7 +22,7 @@ VERSION: Final = 1
 Document = dict[str, Any]
 
 
-def report(found: Difference, by: By, sources: tuple[str, str], files: LayerFiles | None) -> Document:
+def document(found: Difference, by: By, sources: tuple[str, str], files: LayerFiles | None) -> Document:
     """Return the document; `files` compares the files of layers, None leaves them out."""
     return {
         "report": "diff",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source
 from convert.archive.transport import path_of
+from convert.commands.common import options_of
 from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
 from convert.commands.validate.layout import check_layout
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
+from convert.limits import usable_cores
 from convert.reader.checked_documents import Checked
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
@@ -19,20 +23,47 @@ from convert.reader.findings import Findings, Severity, Verdict
 from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from convert.archive.tree import Tree
+    from convert.commands.common import Path
+    from convert.commands.keywords import ValidateFields
     from convert.model.image_set import SourceFormat
 
 _YES: Final = 0
 _NO: Final = 1
 
 
-def validate(source: str, *, jobs: int = 1) -> Verdict:
-    """Check one source with `jobs` threads; faults of the source are findings, never raised.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateOptions:
+    """The options of `validate`.
+
+    Attributes:
+        jobs: the number of CPU cores to use, all if None; the findings never depend on it.
+    """
+
+    jobs: int | None = None
+
+
+def validate(source: Path, options: ValidateOptions | None = None, **fields: Unpack[ValidateFields]) -> Verdict:
+    """Check one source: every document, every digest, and how its parts agree (docs/validate.md).
+
+    Faults of the source are findings, never raised.
+
+    Args:
+        source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
+        options: how to check it; see `ValidateOptions`.
+        fields: the fields of `ValidateOptions`, instead of `options`.
 
     Raises:
-        UsageError: SOURCE is empty, or standard input is a terminal.
-        StorageError: it cannot be read.
+        UsageError: the source is empty, or standard input is a terminal.
+        StorageError: the source cannot be read.
     """
+    given = options_of(ValidateOptions, options, dict(fields))
+    return _validate(os.fspath(source), given.jobs or usable_cores())
+
+
+def _validate(source: str, jobs: int) -> Verdict:
     findings = Findings(source)
     try:
         with open_source(source) as opened:

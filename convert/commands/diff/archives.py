@@ -1,0 +1,160 @@
+"""Compare two archives or layouts: `diff`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convert.archive.open import open_source
+from convert.archive.transport import STDIN
+from convert.commands.common import ignore, options_of
+from convert.commands.diff.images import compare
+from convert.commands.diff.layer_files import layer_files
+from convert.errors import SelectionError, UsageError
+from convert.layer.context import ReadContext, ReadOptions
+from convert.plan.read_selection import read_selection
+from convert.report.comparison import By
+from convert.report.diff import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Unpack
+
+    from convert.archive.open import Source
+    from convert.commands.common import Path, Warn
+    from convert.commands.keywords import DiffFields
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
+    from convert.report.comparison import Difference, FileDifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffOptions:
+    """The options of `diff` (docs/contract.md#commands).
+
+    Attributes:
+        by: what has to be the same: image IDs, DiffIDs, or manifest digests.
+        files: also compare the files of layers that differ, which reads those layers.
+        images: select images by name, image ID, manifest digest, or a hex prefix of one
+            with at least 4 digits, in both archives; all images without one (#selecting).
+        platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+    """
+
+    by: By = By.ID
+    files: bool = False
+    images: Sequence[str] = ()
+    platforms: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DiffReport:
+    """How two archives differ.
+
+    `a` and `b` are the paths, `difference` compares image by image, and `document` is
+    what `--json` prints (schemas/report-diff.json), with the files of layers if asked.
+    """
+
+    a: str
+    b: str
+    by: By
+    difference: Difference
+    document: dict[str, Any]
+
+    @property
+    def same(self) -> bool:
+        """Whether both hold the same images, as `by` compares them."""
+        return self.difference.same(self.by)
+
+    @property
+    def status(self) -> int:
+        """The exit status of the command: 0 if the same, else 1 (docs/contract.md#exit-status)."""
+        return 0 if self.same else 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDiff:
+    """Two compared archives that are still open, so that the files of their layers can be read."""
+
+    a: Source
+    b: Source
+    images: tuple[ImageSet, ImageSet]
+    options: DiffOptions
+    difference: Difference
+    contexts: tuple[ReadContext, ReadContext]
+
+    def files(self, a: Layer | None, b: Layer | None) -> Iterator[FileDifference]:
+        """Yield the files that differ between two layers, by path; None is a layer without files.
+
+        Raises:
+            InputError: a layer is damaged.
+            NotRepresentableError: a layer is not in its archive.
+        """
+        return layer_files(a, b, self.contexts)
+
+    def document(self) -> dict[str, Any]:
+        """Return the document that `--json` prints; reads layers if files are compared."""
+        files = self.files if self.options.files else None
+        return document(self.difference, self.options.by, (self.a.path, self.b.path), files)
+
+
+@contextlib.contextmanager
+def open_diff(a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore) -> Iterator[OpenDiff]:
+    """Compare two archives and keep them open; errors as `diff`.
+
+    For callers that show the files of layers one by one, instead of holding all of them.
+    """
+    paths = os.fspath(a), os.fspath(b)
+    if paths == (STDIN, STDIN):
+        raise UsageError("A and B cannot both be standard input", code="incompatible-options")
+    with open_source(paths[0]) as left, open_source(paths[1]) as right:
+        sets = [
+            read_selection(opened, options.images, options.platforms, warn=_prefixed(opened.path, warn))
+            for opened in (left, right)
+        ]
+        found = compare(sets[0], sets[1])
+        if not found.images and options.by is not By.DIGEST:
+            raise SelectionError(
+                "neither has an image to compare", code="nothing-to-compare", hint="--by digest compares artifacts"
+            )
+        contexts = ReadContext(ReadOptions(file=left.path)), ReadContext(ReadOptions(file=right.path))
+        yield OpenDiff(left, right, (sets[0], sets[1]), options, found, contexts)
+        for opened in (left, right):
+            opened.tree.check_unchanged()
+
+
+def _prefixed(path: str, warn: Warn) -> Warn:
+    """Return what names the archive in warnings about it."""
+    return lambda text: warn(f"{path}: {text}")
+
+
+def diff(
+    a: Path,
+    b: Path,
+    options: DiffOptions | None = None,
+    *,
+    warn: Warn = ignore,
+    **fields: Unpack[DiffFields],
+) -> DiffReport:
+    """Compare the images of two archives or layouts, whatever their formats.
+
+    Images are paired by name and platform, else by image ID, else as the only ones left.
+    What the documents state is compared; `validate` verifies it.
+
+    Args:
+        a: a file, a folder, `-` for standard input, or one of skopeo's spellings.
+        b: the same; only one of them may be `-`.
+        options: what to select and what to compare; see `DiffOptions`.
+        warn: called with one line, which begins with the path, for each thing that was
+            accepted or dropped.
+        fields: the fields of `DiffOptions`, instead of `options`.
+
+    Raises:
+        SelectionError: the selection fits nothing, or there is no image to compare.
+        InputError: an archive is damaged, hostile, unsupported or not an image archive.
+        StorageError: an archive cannot be read.
+    """
+    given = options_of(DiffOptions, options, dict(fields))
+    with open_diff(a, b, given, warn=warn) as opened:
+        return DiffReport(opened.a.path, opened.b.path, given.by, opened.difference, opened.document())

@@ -1,0 +1,258 @@
+"""The Python API: the same functions, results and statuses as the command line, all of it typed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tarfile
+import typing
+from pathlib import Path
+
+import pytest
+from oracle.reading import contents, plain
+from support import MATCH
+
+import convert
+from convert.cli.main import run
+from convert.commands import keywords
+from convert.errors import ImgconvError
+from convert.report import convert as convert_report
+from convert.report import digest as digest_report
+from convert.report import match as match_report
+from convert.report import validate as validate_report
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = {name.removesuffix("Fields"): fields for name, fields in vars(keywords).items() if name.endswith("Fields")}
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """Make a folder of sources, good and bad, the current one."""
+    monkeypatch.chdir(tmp_path)
+    raw = bytearray(plain(MATCH / "docker20-html.tar.gz"))
+    Path("html.tar").write_bytes(raw)
+    Path("cut.tar").write_bytes(raw[:20_000])
+    with tarfile.open("html.tar") as archive:
+        raw[next(each for each in archive if each.name.endswith("layer.tar")).offset_data + 513] ^= 1
+    Path("rotten.tar").write_bytes(raw)
+    Path("multi.tar").write_bytes(plain(MATCH / "docker20-multi.tar.gz"))
+    Path("platforms.tar").write_bytes(plain(MATCH / "containerd29-export-multiplatform.tar.gz"))
+    Path("junk").write_bytes(b"junk")
+    assert run(["digest", "html.tar", "--as", "crane@go1.26", "--manifest", "manifest.json"]) == 0
+    return tmp_path
+
+
+def conversion(*arguments, **options):
+    report = convert.convert(*arguments, **options)
+    return convert_report.document(report), 0
+
+
+def additions(*arguments, **options):
+    report = convert.add_repositories(*arguments, **options)
+    return convert_report.document(report), 0
+
+
+def digests(*arguments, **options):
+    return digest_report.document(convert.digest(*arguments, **options)), 0
+
+
+def matches(*arguments, **options):
+    report = convert.match(*arguments, **options)
+    return match_report.document(report), report.status
+
+
+def findings(*arguments, **options):
+    verdict = convert.validate(*arguments, **options)
+    return validate_report.report([verdict]), verdict.status
+
+
+def documents(command):
+    def call(*arguments, **options):
+        report = command(*arguments, **options)
+        return report.document, report.status
+
+    return call
+
+
+inspection = documents(convert.inspect)
+comparison = documents(convert.diff)
+
+
+def identities(*arguments, **options):
+    report = convert.identify(*arguments, details=True, **options)
+    return report.document, report.status
+
+
+#: What to call, its arguments and options, and the same on the command line.
+CASES = [
+    (conversion, ["html.tar", "out"], {"to": "oci"}, "html.tar --to oci out"),
+    (conversion, ["multi.tar", "out"], {"to": "crane"}, "multi.tar --to crane out"),
+    (
+        conversion,
+        ["multi.tar", "out"],
+        {"to": "oci", "images": ["fmt-html:1"], "tags": ["a:1"], "compress": "docker", "verify": "full"},
+        "multi.tar --to oci out --image fmt-html:1 --tag a:1 --compress docker --verify full",
+    ),
+    (
+        conversion,
+        ["platforms.tar", "out"],
+        {"to": "oci-archive", "platforms": ["linux/ppc64le"], "manifest_type": "docker"},
+        "platforms.tar --to oci-archive out --platform linux/ppc64le --manifest-type docker",
+    ),
+    (conversion, ["html.tar", "out"], {"to": "oci", "pusher": "docker"}, "html.tar --to oci out --as docker"),
+    (conversion, ["html.tar", "out"], {"to": "nothing"}, "html.tar --to nothing out"),
+    (conversion, ["html.tar", "junk"], {"to": "crane"}, "html.tar --to crane junk"),
+    (conversion, ["rotten.tar", "out"], {"to": "oci"}, "rotten.tar --to oci out"),
+    (conversion, ["cut.tar", "out"], {"to": "oci"}, "cut.tar --to oci out"),
+    (conversion, ["absent.tar", "out"], {"to": "oci"}, "absent.tar --to oci out"),
+    (conversion, ["platforms.tar", "out"], {"to": "docker-save"}, "platforms.tar --to docker-save out"),
+    (additions, ["html.tar", "out"], {"v1_ids": "chain-free"}, "--add-repositories html.tar out --v1-ids chain-free"),
+    (additions, ["junk", "out"], {}, "--add-repositories junk out"),
+    (digests, ["html.tar"], {}, "digest html.tar"),
+    (digests, ["multi.tar"], {"pushers": ["crane"]}, "digest multi.tar --as crane"),
+    (digests, ["html.tar"], {"images": ["nothing:1"]}, "digest html.tar --image nothing:1"),
+    (digests, ["rotten.tar"], {}, "digest rotten.tar"),
+    (matches, ["html.tar", "manifest.json"], {}, "match html.tar manifest.json"),
+    (
+        matches,
+        ["html.tar", "manifest.json"],
+        {"to": "oci", "destination": "out"},
+        "match html.tar manifest.json --to oci out",
+    ),
+    (matches, ["platforms.tar", "manifest.json"], {}, "match platforms.tar manifest.json"),
+    (matches, ["html.tar", "junk"], {}, "match html.tar junk"),
+    (findings, ["html.tar"], {}, "validate html.tar"),
+    (findings, ["rotten.tar"], {"jobs": 1}, "validate rotten.tar -j 1"),
+    (findings, ["junk"], {}, "validate junk"),
+    (findings, ["absent.tar"], {}, "validate absent.tar"),
+    (inspection, ["multi.tar"], {}, "inspect multi.tar"),
+    (
+        inspection,
+        ["platforms.tar"],
+        {"platforms": ["linux/amd64"], "verify": True, "encoders": True},
+        "inspect platforms.tar --platform linux/amd64 --verify --encoders",
+    ),
+    (inspection, ["rotten.tar"], {"verify": True}, "inspect rotten.tar --verify"),
+    (inspection, ["html.tar"], {"images": ["nothing:1"]}, "inspect html.tar --image nothing:1"),
+    (inspection, ["junk"], {}, "inspect junk"),
+    (identities, ["multi.tar"], {}, "id multi.tar"),
+    (identities, ["multi.tar"], {"refs": ["fmt-html:1"]}, "id multi.tar fmt-html:1"),
+    (identities, ["html.tar"], {"engine": convert.Engine.CONTAINERD}, "id html.tar --engine containerd"),
+    (identities, ["html.tar"], {"refs": ["nothing:1"]}, "id html.tar nothing:1"),
+    (identities, ["cut.tar"], {}, "id cut.tar"),
+    (comparison, ["html.tar", "rotten.tar"], {}, "diff html.tar rotten.tar"),
+    (
+        comparison,
+        ["multi.tar", "html.tar"],
+        {"by": convert.By.DIGEST, "files": True},
+        "diff multi.tar html.tar --by digest --files",
+    ),
+    (comparison, ["html.tar", "html.tar"], {"images": ["nothing:1"]}, "diff html.tar html.tar --image nothing:1"),
+    (comparison, ["html.tar", "junk"], {}, "diff html.tar junk"),
+]
+
+
+def as_json(document):
+    """Return a document as it is after printing: lists for tuples."""
+    return json.loads(json.dumps(document))
+
+
+@pytest.mark.parametrize(("call", "arguments", "options", "line"), CASES, ids=[case[-1] for case in CASES])
+def test_a_function_does_what_its_command_does(sources, capfd, call, arguments, options, line):
+    capfd.readouterr()
+    status = run([*line.split(), "--json"])
+    printed = capfd.readouterr()
+    written = contents(sources / "out") if (sources / "out").exists() else None
+    if written is not None:
+        (sources / "out").rename(sources / "by-command")
+    failed = None
+    try:
+        document, found = call(*arguments, **options)
+    except ImgconvError as error:
+        failed = error
+    if failed is not None:
+        assert failed.exit_status == status
+        assert str(failed) in printed.err
+        # validate goes on to the next source, and lists the error
+        assert bool(printed.out) == (call is findings)
+        return
+    assert found == status
+    assert as_json(document) == json.loads(printed.out)
+    assert (contents(sources / "out") if (sources / "out").exists() else None) == written
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_options_are_frozen_and_may_be_given_as_keywords(name):
+    """Type checkers read the keywords from `keywords.py`: fields and types have to be the same."""
+    kind = getattr(convert, f"{name}Options")
+    fields = {field.name: field.type for field in dataclasses.fields(kind)}
+    # As they are written: the names in them are imported by type checkers only.
+    written = {key: value.__forward_arg__ for key, value in OPTIONS[name].__annotations__.items()}
+    if name == "Open":
+        assert fields["max_layer_size"] == "int"
+    assert written == fields
+    assert kind.__dataclass_params__.frozen
+    for field in fields:
+        assert f"        {field}: " in kind.__doc__, "every field is documented"
+
+
+def test_options_are_given_once(sources):
+    with pytest.raises(TypeError, match="not both"):
+        convert.digest("html.tar", convert.DigestOptions(), jobs=1)
+    with pytest.raises(TypeError, match="no_such_option"):
+        convert.digest("html.tar", no_such_option=1)
+
+
+def test_an_options_value_gives_what_keywords_give(sources):
+    value = convert.DigestOptions(pushers=["crane"], images=["fmt-html:1"])
+    one, other = convert.digest("multi.tar", value), convert.digest("multi.tar", **dataclasses.asdict(value))
+    assert digest_report.document(one) == digest_report.document(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("multi.tar", {"images": ["fmt-html:1"]}), ("platforms.tar", {"platforms": ["linux/ppc64le"]})],
+)
+def test_open_selects_as_the_commands_do(sources, name, options):
+    with convert.open(name, **options) as archive:
+        opened = [str(image.image_id) for image in archive.images()]
+    report = convert.inspect(name, **options)
+    assert opened == [image["image_id"] for image in report.document["images"]]
+    assert len(opened) == 1
+    with pytest.raises(convert.SelectionError):
+        convert.open(name, images=["nothing:1"])
+
+
+def mypy(code: str, folder: Path) -> list[str]:
+    (folder / "example.py").write_text(code)
+    words = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(folder), "example.py"]
+    environment = {"PATH": "", "MYPYPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_type_checkers_know_every_name_and_report_others(tmp_path):
+    known = "\n".join(f"reveal_type(convert.{name})" for name in convert.__all__)
+    found = mypy(f"import convert\n\n{known}\n", tmp_path)
+    assert len(found) == len(convert.__all__)
+    assert not [line for line in found if "Revealed type" not in line or '"Any"' in line or "object" in line[-20:]]
+    wrong = (
+        "import convert\n"
+        "convert.convrt\n"
+        'convert.convert("a", "b", to="oic")\n'
+        'convert.convert("a", "b", to="oci", tag=["a"])\n'
+        'convert.digest("a", pushers=["podman"])\n'
+    )
+    lines = {line.split(":")[1] for line in mypy(wrong, tmp_path) if ": error: " in line}
+    assert lines == {"2", "3", "4", "5"}
+
+
+def test_every_command_is_documented_by_parameter():
+    for name in ("add_repositories", "convert", "diff", "digest", "identify", "inspect", "match", "open", "validate"):
+        function = getattr(convert, name)
+        for argument in typing.cast("typing.Any", function).__code__.co_varnames[: function.__code__.co_argcount]:
+            assert f"        {argument}: " in function.__doc__, f"{name}: {argument}"
+        assert "Raises:" in function.__doc__
