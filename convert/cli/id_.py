@@ -62,6 +62,8 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     else:
         failure = _show(report) or failure
     _note_all(warnings)
+    if report.bytes_read:
+        note(f"{report.source}: read {report.bytes_read} bytes of compressed layers without a listed digest")
     for problem in report.problems:
         note(str(problem))
     if failure is not None:

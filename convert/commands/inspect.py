@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.commands.common import Path, Warn
     from convert.commands.keywords import IdentifyFields, InspectFields
+    from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
     from convert.identity.engine_id import NamedImage
     from convert.layer.examine import LayerFacts
@@ -83,7 +84,7 @@ class IdentifyReport:
     images: tuple[ImageIdentity, ...]
     problems: tuple[ImgconvError, ...]
     failure: ImgconvError | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
     bytes_read: int
     document: dict[str, Any] | None
 
@@ -125,7 +126,7 @@ def identify(
     with open_source(os.fspath(source)) as opened:
         images = read(opened.tree, sink=sink)
         for warning in images.warnings:
-            warn(f"{opened.path}: {warning}")
+            warn(warning.within(opened.path))
         layers = StoredDigests(may_read=not engine.shows_config)
         try:
             picked = _pick(images, opened, given.refs, sink.faults)
@@ -142,8 +143,6 @@ def identify(
         failure = _failure(items, identities, reasons)
         if failure is not None:
             failure.file = opened.path
-        if layers.bytes_read:
-            warn(f"{opened.path}: read {layers.bytes_read} bytes of compressed layers without a listed digest")
         return IdentifyReport(
             opened.path,
             images.format,
@@ -239,7 +238,7 @@ class InspectReport:
     facts: Mapping[Layer, LayerFacts] | None
     encoders: Mapping[Layer, str | None] | None
     problems: tuple[ImgconvError, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
     document: dict[str, Any]
 
     @property

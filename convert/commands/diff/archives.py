@@ -126,7 +126,7 @@ def open_diff(a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore) ->
 
 def _prefixed(path: str, warn: Warn) -> Warn:
     """Return what names the archive in warnings about it."""
-    return lambda text: warn(f"{path}: {text}")
+    return lambda text: warn(text.within(path))
 
 
 def diff(
