@@ -65,7 +65,7 @@ def matches(*arguments, **options):
 
 def findings(*arguments, **options):
     verdict = convert.validate(*arguments, **options)
-    return validate_report.report([verdict]), verdict.status
+    return validate_report.document([verdict]), verdict.status
 
 
 def documents(command):

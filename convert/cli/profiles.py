@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from convert.cli.options import debug, is_terminal, out, out_json
-
-#: Raised when a key of the `--json` document changes its meaning or goes away.
-_VERSION: Final = 1
 
 
 @click.command("profiles")
@@ -21,11 +18,12 @@ def command(as_json: bool) -> None:
     A profile's bytes never change: the same layer gives the same digest on every
     machine and with any number of cores. --compress takes a name or an alias.
     """
-    from convert.codec.profile import report
+    from convert.report.profiles import document
 
-    profiles = report()
+    found = document()
+    profiles = found["profiles"]
     if as_json:
-        out_json({"report": "profiles", "version": _VERSION, "profiles": profiles})
+        out_json(found)
     elif is_terminal():
         _table(profiles)
     else:

@@ -79,9 +79,9 @@ def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:
 
 def _document(verdicts: Sequence[Verdict], form: str) -> dict[str, Any]:
     if form == "json":
-        from convert.report.validate import report
+        from convert.report.validate import document
 
-        return report(verdicts)
+        return document(verdicts)
     from importlib.metadata import version
 
     from convert.report.sarif import sarif

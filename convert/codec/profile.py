@@ -122,20 +122,6 @@ def all_profiles() -> Iterator[Profile]:
     yield _profile("none", Compression.NONE, "")
 
 
-def report() -> list[dict[str, object]]:
-    """Return what `imgconv profiles --json` lists (schemas/report-profiles.json)."""
-    return [
-        {
-            "name": profile.name,
-            "compression": profile.compression or "none",
-            "aliases": list(profile.aliases),
-            "default": profile.name == DEFAULT,
-            "made_by": profile.made_by,
-        }
-        for profile in all_profiles()
-    ]
-
-
 def get(name: str) -> Profile:
     """Return the profile with this name or alias.
 

@@ -114,7 +114,7 @@ def digest(
         opened = stack.enter_context(open_source(os.fspath(source)))
         report = DigestReport(opened.path, None, opened.compression)
 
-        def said(text: Diagnostic) -> None:
+        def warn_once(text: Diagnostic) -> None:
             if text not in report.warnings:
                 report.warnings.append(text)
                 warn(text)
@@ -129,9 +129,9 @@ def digest(
                 # Generations of one tool read the source alike.
                 if pusher.tool not in selections:
                     selections[pusher.tool] = read_selection(
-                        opened, given.images, given.platforms, pusher=pusher, warn=said
+                        opened, given.images, given.platforms, pusher=pusher, warn=warn_once
                     )
-                loads.append(push.load(pusher, selections[pusher.tool], said))
+                loads.append(push.load(pusher, selections[pusher.tool], warn_once))
             except UsageError as error:
                 if asked or (pusher is PUSHERS[-1] and not loads):
                     raise

@@ -59,8 +59,8 @@ class UnverifiedWarning(UserWarning):
 class LayerReader(io.BufferedReader):
     """A layer's bytes. `read(n)` gives n bytes unless the stream ends.
 
-    At the end the digest is checked. A reader that is closed before proves nothing about
-    what was read, and warns of it; `verified` tells.
+    At the end the digest is checked. A reader that is closed before warns that what was
+    read is not verified; `verified` is whether it is.
     """
 
     def __init__(self, raw: BinaryIO, where: str) -> None:
@@ -113,7 +113,7 @@ class _ToTheEnd(decompress.Over):
             raise
 
     def _took(self, count: int) -> None:
-        # Nobody asks for no bytes, so none are the end.
+        # Reads are never for 0 bytes, so 0 bytes are the end.
         self.ended = self.ended or not count
 
 

@@ -69,9 +69,9 @@ def view_of(pusher: Pusher, tree: Tree) -> View:
 
 
 def read_as(
-    pusher: Pusher, opened: Source, remark: Callable[[Diagnostic], None], *, sink: Sink | None = None
+    pusher: Pusher, opened: Source, warn: Callable[[Diagnostic], None], *, sink: Sink | None = None
 ) -> ImageSet:
-    """Read what a pusher looks at; `remark` takes what makes the answer conditional.
+    """Read what a pusher looks at; `warn` takes the conditions under which the digests hold.
 
     `sink` takes the faults; without one, the first fault is raised.
 
@@ -86,9 +86,9 @@ def read_as(
     tool = pusher.tool
     if opened.compression and not tool.unpacks_archives:
         text = f"{tool.name} itself does not unpack {opened.compression}; this is about the tar inside"
-        remark(Diagnostic(text, code="pusher-needs-tar", compression=opened.compression))
+        warn(Diagnostic(text, code="pusher-needs-tar", compression=opened.compression))
     if condition := tool.condition(view):
-        remark(Diagnostic(condition, code="pusher-condition", pusher=tool.name))
+        warn(Diagnostic(condition, code="pusher-condition", pusher=tool.name))
     if view is View.ALL:
         return read(tree, sink=sink)
     reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)

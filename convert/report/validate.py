@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 
 
-def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return what was found in each source, notes included."""
     return {
         "report": "validate",

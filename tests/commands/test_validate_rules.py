@@ -29,7 +29,7 @@ from support import ROOT
 from convert.commands.validate import RULES, validate
 from convert.jsonio import schema
 from convert.report.sarif import sarif
-from convert.report.validate import report
+from convert.report.validate import document
 
 REF_NAME = "org.opencontainers.image.ref.name"
 IMAGE_NAME = "io.containerd.image.name"
@@ -232,7 +232,7 @@ def test_archives_break_these_rules_and_no_other(case, tmp_path):
     verdict = from_file_and_pipe(make(), tmp_path)
     assert counted(verdict) == rules
     assert verdict.status == status
-    assert jsonschema.validate(report([verdict]), schema.load("report-validate")) is None
+    assert jsonschema.validate(document([verdict]), schema.load("report-validate")) is None
     assert len(sarif([verdict], "1")["runs"][0]["results"]) == len(verdict.findings)
 
 

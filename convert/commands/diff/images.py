@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def encoder_of(blob: Blob) -> str | None:
     """Return the profile, or other encoder, that compressed a layer; None if it is none that is known.
 
-    The layer is unpacked and compressed anew to prove it.
+    The layer is unpacked and compressed again, and the result compared.
     """
     from convert.codec.identify import recognise  # noqa: PLC0415 - only where used
 
@@ -37,7 +37,7 @@ def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] =
 
     Layers are read only where their digest is nowhere to be had otherwise (those
     that lie compressed in an archive without manifest), and the first one of an
-    image that was recompressed, for `encoder` to tell by what.
+    image that was recompressed, to which `encoder` is applied.
 
     Raises:
         InputError: a layer that had to be read is damaged.
@@ -147,16 +147,16 @@ def _manifests(a: Manifest | None, b: Manifest | None) -> _Counted:
 def _layers(
     a: Sequence[Layer], b: Sequence[Layer], known: StoredDigests, encoder: Callable[[Blob], str | None]
 ) -> Iterator[LayerPair]:
-    told = False
+    recognised = False
     for number, (one, other) in enumerate(zip_longest(a, b)):
         digest_a, digest_b = _digest(one, known), _digest(other, known)
         how_a = how_b = ""
         if one is not None and other is not None and one.diff_id == other.diff_id and digest_a != digest_b:
             how_a, how_b = _compression(one, known), _compression(other, known)
-            if how_a == how_b and not told:
-                # To tell costs more than to compress, and one layer speaks for the others.
+            if how_a == how_b and not recognised:
+                # Recognising an encoder takes longer than compressing, so only the first layer is looked at.
                 how_a, how_b = _encoder(one, how_a, encoder), _encoder(other, how_b, encoder)
-                told = True
+                recognised = True
         yield LayerPair(number, one, other, digest_a, digest_b, how_a, how_b)
 
 

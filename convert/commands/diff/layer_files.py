@@ -1,7 +1,7 @@
-"""The files of two layers: what one adds, what it leaves out, what it has otherwise.
+"""Compare the files of two layers: which are added, removed and changed.
 
-Both tars are streamed, each content hashed as it passes, and what was learnt
-goes into a database in a temporary file that has no name: memory stays bounded
+Both tars are streamed, each content hashed as it passes, and the results go
+into a database in a temporary file that has no name: memory stays bounded
 however many files a layer has.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from convert.layer.context import ReadContext
     from convert.model.image import Layer
 
-#: What is compared of a file, in the order it is told. Whiteouts are a type.
+#: What is compared of a file, in the order of the report. Whiteouts are a type.
 ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime", "device", "xattr", "name")
 _OPAQUE: Final = ".wh..wh..opq"
 _WHITEOUT: Final = ".wh."
@@ -78,11 +78,11 @@ def _merged(left: _Files, right: _Files) -> Iterator[FileDifference]:
 
 
 def _alone(change: str, row: _Row) -> FileDifference:
-    told = [(name, value) for name, value in zip(ATTRIBUTES, row[1], strict=True) if name in {"type", "size", "link"}]
+    shown = [(name, value) for name, value in zip(ATTRIBUTES, row[1], strict=True) if name in {"type", "size", "link"}]
     return FileDifference(
         change,
         _text(row[0]),
-        tuple((name, value, None) if change == "removed" else (name, None, value) for name, value in told if value),
+        tuple((name, value, None) if change == "removed" else (name, None, value) for name, value in shown if value),
     )
 
 
@@ -133,7 +133,7 @@ class _Files:
 
 
 def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
-    """Yield what a layer's tar holds; its end proves the DiffID."""
+    """Yield what a layer's tar holds; its end verifies the DiffID."""
     where = layer.blob.where if layer.blob is not None else str(layer.diff_id)
     # Headers are small and many: without a buffer each would be a system call of its own.
     raw = cast("io.RawIOBase", PlainContent(layer, context).open())
