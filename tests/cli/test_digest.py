@@ -103,7 +103,7 @@ def test_a_blob_of_unknown_type_at_the_top_has_the_digest_of_its_descriptor(imgc
     assert row["media_type"] == "application/x-unknown"
     refused = imgconv("digest", source, "--as", "imgconv", "--manifest", "-")
     assert (refused.status, refused.out) == (2, "")
-    assert "no manifest that imgconv knows" in refused.err
+    assert "not a manifest that imgconv knows" in refused.err
 
 
 def test_imgconv_stands_for_what_to_oci_writes(imgconv, archive):
