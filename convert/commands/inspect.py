@@ -11,9 +11,8 @@ from convert.commands.common import ignore, options_of
 from convert.errors import InputError, SelectionError
 from convert.identity.engine_id import Engine, engine_id, image_id, list_images
 from convert.layer.stored_digests import StoredDigests
-from convert.plan.select import find_errors
+from convert.plan.find_errors import find_errors
 from convert.plan.select_image import select_by_image
-from convert.plan.select_spelling import select_by_spelling
 from convert.reader.detect import read
 from convert.reader.sink import CollectingSink
 from convert.report.inspect import id_document, is_image, platform_text
@@ -160,6 +159,8 @@ def _pick(images: ImageSet, opened: Source, refs: Sequence[str], faults: Sequenc
     """Return what the spelling of SOURCE and the REFs ask for, in their order; everything without one."""
     picked = []
     if opened.reference_text:
+        from convert.plan.select_spelling import select_by_spelling  # noqa: PLC0415 - start-up time
+
         picked.append(select_by_spelling(images, opened.spelling, opened.reference_text, faults))
     picked.extend(select_by_image(images, [ref], faults) for ref in refs)
     return picked or [images]

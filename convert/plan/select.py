@@ -9,9 +9,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convert.errors import SelectionError
-from convert.model.image import Index
 from convert.model.image_set import Entry, Name
-from convert.model.walk import descend
+from convert.plan.find_errors import find_errors
 from convert.plan.select_image import identifying_digests, select_by_image
 from convert.plan.select_platform import select_by_platform
 from convert.plan.select_spelling import select_by_spelling
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
     from convert.model.descriptor import Descriptor
-    from convert.model.digest import Digest
-    from convert.model.image import Node
     from convert.model.image_set import ImageSet
     from convert.model.platform import Platform
     from convert.model.reference import Reference
@@ -62,33 +59,6 @@ def select_images(
     if error is not None and not damaged:
         raise error
     return images
-
-
-def find_errors(images: ImageSet, faults: Sequence[Fault]) -> list[ImgconvError]:
-    """Return the errors that concern these images, those of the whole source among them."""
-    if not faults:
-        return []
-    digests: set[Digest] = set()
-    names: set[object] = set()
-    seen: set[Node] = set()
-    for entry in images.entries:
-        if entry.descriptor is not None and entry.node is None:
-            digests.add(entry.descriptor.digest)
-        if entry.name is not None:
-            names.add(entry.name.reference or entry.name.ref_name)
-        for node in descend(entry.node, seen):
-            digests.update(identifying_digests(node))
-            if isinstance(node, Index):
-                digests.update(child.descriptor.digest for child in node.children if child.node is None)
-    # Where index.json decides on the names, an element of manifest.json stands for one of several platforms.
-    by_name = not any(entry.descriptor is not None for entry in images.entries)
-    return [
-        fault.error
-        for fault in faults
-        if fault.part is None
-        or fault.part.digest in digests
-        or (by_name and not names.isdisjoint(name.reference or name.ref_name for name in fault.part.names))
-    ]
 
 
 def _errors_hiding_images(images: ImageSet, faults: Sequence[Fault]) -> Iterator[ImgconvError]:
