@@ -315,7 +315,7 @@ class Diagnostics(list[Diagnostic]):
         self.extend(diagnostics)
 
     def __contains__(self, text: object) -> bool:
-        """Tell whether a text is in the list, or would not be added because the list is full."""
+        """Return whether a text is in the list, or would not be added because the list is full."""
         return text in self._seen or len(self) > MAX_WARNINGS
 
     def append(self, diagnostic: Diagnostic, /) -> None:

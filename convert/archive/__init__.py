@@ -1,1 +1,1 @@
-"""Archives and folders as members with names and bytes; images are known to the readers and writers only."""
+"""Archives and folders as members with names and bytes; only readers and writers know about images."""

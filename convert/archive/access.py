@@ -32,8 +32,8 @@ class Access:
     @classmethod
     def of(cls, folder: int, name: str, status: os.stat_result) -> Self:
         """Return that of an entry of a folder, whose status is given."""
-        acl, known = _read_acl(folder, name, status)
-        return cls(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), acl, known)
+        acl, acl_known = _read_acl(folder, name, status)
+        return cls(status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode), acl, acl_known)
 
     def is_that_of(self, fd: int) -> bool:
         """Whether an open file has just this."""
@@ -77,7 +77,7 @@ class Access:
 
 
 def _read_acl(folder: int, name: str, status: os.stat_result) -> tuple[bytes | None, bool]:
-    """Return the ACL of the entry with this status, and whether that is known."""
+    """Return the ACL of the entry with this status, and whether it could be read."""
     if not hasattr(os, "getxattr"):
         return None, True
     try:

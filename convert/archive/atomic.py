@@ -1,4 +1,4 @@
-"""Output that appears whole or not at all: built beside its destination, synced, renamed.
+"""Atomic output: a file is built beside its destination, synced and renamed.
 
 The folder of the destination is opened once (`folders.py`). The rename is `renameat2`
 on Linux and `renameatx_np` on macOS where the file system has them (never over an
@@ -24,17 +24,17 @@ _PRIVATE: Final = 0o600
 
 
 def refuse_overlap(destination: str, source: str) -> None:
-    """Refuse a destination that is its own source or lies inside it.
+    """Refuse a destination that is the source or is inside it.
 
     Raises:
-        UsageError: it does.
+        UsageError: it is.
     """
     target, origin = os.path.realpath(destination), os.path.realpath(source)
     same = target == origin
     with contextlib.suppress(OSError):
         same = same or os.path.samefile(target, origin)
     if same or (os.path.isdir(origin) and target.startswith(os.path.join(origin, ""))):
-        msg = "the destination is the source, or lies inside it"
+        msg = "the destination is the source, or is inside it"
         raise UsageError(msg, code="destination-overlaps-source", file=destination)
 
 
@@ -69,7 +69,7 @@ class AtomicFile:
         Raises:
             DestinationExistsError: something is there and may not be replaced.
             StorageError: the folder is missing or cannot be written to, or `same` or
-                `seen` is no longer there.
+                `seen` was replaced.
         """
         self.destination = destination if isinstance(destination, str) else destination.path
         self._replace = replace
@@ -248,7 +248,7 @@ class OutputPath:
 
 
 def write_file(output: OutputPath, data: bytes, *, source: str | None = None, stdout: BinaryIO | None = None) -> None:
-    """Write a document, once: the whole of it, or what was there stays.
+    """Write a document atomically: on failure, what was there stays.
 
     A regular file gives the new one its mode, owner and ACL. `-` (which is `stdout` if
     given), FIFOs, devices, `/dev/stdout`, `/dev/fd/N`, and links to a FIFO, pipe or
@@ -258,7 +258,7 @@ def write_file(output: OutputPath, data: bytes, *, source: str | None = None, st
     Raises:
         UsageError: something else is there, or it is the source or inside it.
         StorageError: writing failed, or what was there was moved, replaced or changed.
-        BrokenPipeError: nobody reads the pipe any more.
+        BrokenPipeError: the reader has closed the pipe.
     """
     stream = open_stream(output.path, stdout, terminal=True)
     if stream is not None:
@@ -283,7 +283,7 @@ def write_file(output: OutputPath, data: bytes, *, source: str | None = None, st
 
 
 def changed(destination: str, outcome: str) -> StorageError:
-    """Return the error of a destination that is no longer what it was at the start; `outcome` says what was done."""
+    """Return the error for a destination that changed during the run; `outcome` states what was done."""
     return StorageError(
         f"it was moved, replaced or changed during the run; {outcome}", code="destination-changed", file=destination
     )

@@ -1,4 +1,4 @@
-"""Where the bytes of members lie: slices of files, memory, files in a folder."""
+"""The stored bytes of members: slices of files, memory, files in a folder."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class SliceBlob:
         return cast("BinaryIO", stream)
 
     def extent(self) -> Extent:
-        """Return where the bytes lie."""
+        """Return where the bytes are."""
         return Extent(self.fd, self.offset, self.size)
 
 
@@ -197,7 +197,7 @@ class MemoryBlob(PrivateBlob):
         return io.BytesIO(self.data)
 
     def extent(self) -> None:
-        """Return None: the bytes lie in no file."""
+        """Return None: the bytes are not in a file."""
 
 
 class OwnedExtent(Extent):
@@ -232,7 +232,7 @@ class FolderBlob:
         """Start reading at the first byte.
 
         Raises:
-            InputError: the file is no longer the one that was found.
+            InputError: the file was replaced.
             StorageError: it cannot be opened.
         """
         fd = self._open()
@@ -240,7 +240,7 @@ class FolderBlob:
         return cast("BinaryIO", stream)
 
     def extent(self) -> Extent:
-        """Return where the bytes lie; the descriptor is the extent's own."""
+        """Return where the bytes are; the descriptor is the extent's own."""
         return OwnedExtent(self._open(), 0, self.size)
 
     def _open(self) -> int:

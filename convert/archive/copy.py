@@ -135,7 +135,7 @@ def copy_extent(extent: Extent, sink: Sink) -> bool:
             return False
         if not count:
             if not done:
-                return False  # some file systems say so where they cannot
+                return False  # some file systems report this if they cannot copy
             msg = "the source became shorter while it was copied"
             raise InputError(msg, code="source-changed")
         done += count

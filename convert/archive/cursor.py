@@ -1,4 +1,4 @@
-"""Where tar headers are read from: a file, of which only the headers are read, or a stream."""
+"""Input of the tar reader: a file, of which only the headers are read, or a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WINDOW: Final = 8192
 
 
 class Cursor(Protocol):
-    """What headers are read from."""
+    """Input from which headers are read."""
 
     position: int
 
@@ -24,7 +24,7 @@ class Cursor(Protocol):
 
 
 class FileCursor:
-    """Reads headers out of a file by pread, jumping over what lies between."""
+    """Reads headers from a file by pread and skips what is between them."""
 
     def __init__(self, fd: int, size: int) -> None:
         """Begin at the first byte of `fd`, a file of `size` bytes."""
@@ -53,7 +53,7 @@ class FileCursor:
 
 
 class StreamCursor:
-    """Reads headers and contents out of a stream, in order."""
+    """Reads headers and contents from a stream, in order."""
 
     def __init__(self, stream: BinaryIO) -> None:
         """Begin where `stream` stands; it is not closed here."""
@@ -72,7 +72,7 @@ class StreamCursor:
         return data
 
     def skip(self, size: int) -> int:
-        """Read `size` bytes and forget them."""
+        """Read and discard `size` bytes."""
         left = size
         while left:
             data = self.stream.read(min(left, CHUNK))

@@ -34,7 +34,7 @@ class Entry:
         """Examine what is at `place`.
 
         Raises:
-            OSError: the system refuses to say.
+            OSError: the system refuses.
         """
         self._folder, self._name = place.folder, place.name
         self._fd = -1
@@ -70,7 +70,7 @@ class Entry:
         """Whether it is where it was, with the same mode, owner and ACL, and a file with the same content.
 
         Raises:
-            OSError: the system refuses to say.
+            OSError: the system refuses.
         """
         if not self.is_at(self._folder, self._name):
             return False

@@ -74,7 +74,7 @@ class FolderTree(Tree):
             raise StorageError.from_os(error, file=self.where, doing=f"reading {folder or 'it'}") from error
 
     def member(self, name: str) -> Member | None:
-        """Return what lies under exactly this name, no link followed."""
+        """Return the member with exactly this name, without following links."""
         if name not in self._members:
             self._members[name] = self._look(name)
         return self._members[name]

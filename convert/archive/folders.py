@@ -52,7 +52,7 @@ class Place:
         """Return the status of what is there, of the link itself if it is one; None if nothing is there.
 
         Raises:
-            OSError: the system refuses to say.
+            OSError: the system refuses.
         """
         return status_of(self.folder, self.name)
 
@@ -100,10 +100,10 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def status_of(folder: int, name: str) -> os.stat_result | None:
-    """Return the status of an entry, of the link itself if it is one; None if there is no such entry.
+    """Return the status of an entry, of the link itself if it is one; None if the entry does not exist.
 
     Raises:
-        OSError: the system refuses to say.
+        OSError: the system refuses.
     """
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)

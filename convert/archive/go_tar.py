@@ -125,7 +125,7 @@ def _sparse_fault(records: Mapping[bytes, bytes], size: int) -> str:
 
 
 def _in_order(regions: list[int | None], size: int | None) -> bool:
-    """Tell whether offsets and lengths, in turns, are regions of a file of `size` bytes, one after the other."""
+    """Return whether offsets and lengths, in turns, are regions of a file of `size` bytes in order."""
     end = 0
     for offset, length in zip(regions[::2], regions[1::2], strict=True):
         if offset is None or length is None or offset < end or length < 0:

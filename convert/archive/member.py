@@ -39,7 +39,7 @@ class Member:
     `name` and `link` are the text as written (PAX and GNU long names applied),
     `offset` is where the content begins, `start` where its first header does
     (PAX and long-name headers included) and `end` where the next one may; all
-    count bytes from the start of the tar. `disputed` says why tools read other
+    count bytes from the start of the tar. `disputed` is the reason why tools read other
     bytes than these from it, "" where they do not. `attributes` is None unless the
     reader was asked for them.
     """

@@ -1,4 +1,4 @@
-"""Say what a file is that is not a tar archive, by its first bytes."""
+"""Recognise files that are not tar archives by their first bytes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _MAGICS: Final = (
 )
 _SIF: Final = (32, b"SIF_MAGIC")
 _TEXTS: Final = (
-    (b"<!doctype html", "a web page", "the download failed; the page may say why"),
-    (b"<html", "a web page", "the download failed; the page may say why"),
-    (b"<?xml", "an XML document", "the download failed; the document may say why"),
+    (b"<!doctype html", "a web page", "the download failed; the page may state the reason"),
+    (b"<html", "a web page", "the download failed; the page may state the reason"),
+    (b"<?xml", "an XML document", "the download failed; the document may state the reason"),
     (b"{", "a JSON document", "pass the archive or the folder that it belongs to"),
     (b"[", "a JSON document", "pass the archive or the folder that it belongs to"),
 )

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class Source:
     """An opened source. `tree` holds its members; close it through here.
 
-    `path` is where it lies ("-" for standard input). `spelling` is the transport and
+    `path` is its path ("-" for standard input). `spelling` is the transport and
     `reference_text` the reference around the path, "" if there is none. `compression`
-    is that of the whole archive, "" if it is not compressed.
+    is the whole-archive compression, "" for none.
     """
 
     tree: Tree

@@ -47,7 +47,7 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
 
 
 def names_descriptor(destination: str) -> bool:
-    """Tell whether a destination is an open descriptor (`-`, /dev/stdout, /dev/fd/N) and no path."""
+    """Return whether a destination is an open descriptor (`-`, /dev/stdout, /dev/fd/N), not a path."""
     return destination == STDOUT or _descriptor_of(destination) is not None
 
 
@@ -207,7 +207,7 @@ def _open_to_write(path: str, *, waits: bool) -> int:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno != errno.ENXIO or not waits:  # else nobody reads the FIFO yet (open(2))
+            if error.errno != errno.ENXIO or not waits:  # else the FIFO has no reader yet (open(2))
                 raise
             cancel.check()
             time.sleep(_WAIT)

@@ -1,4 +1,4 @@
-"""Streams that are read in order: a pipe or file, with the compression of the whole archive removed."""
+"""Pipes and files that are read in order, with whole-archive compression removed."""
 
 from __future__ import annotations
 

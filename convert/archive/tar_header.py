@@ -156,9 +156,9 @@ def _bad_pax(where: str) -> FormatError:
 
 
 def _is_sparse(records: Mapping[bytes, bytes]) -> bool:
-    """Tell whether PAX records describe a sparse file, as Go decides it.
+    """Return whether PAX records describe a sparse file, by Go's rules.
 
-    Other records of that kind say nothing: the member is an ordinary file.
+    With other records of that kind, the member is an ordinary file.
     """
     major, minor = records.get(b"GNU.sparse.major", b""), records.get(b"GNU.sparse.minor", b"")
     if major or minor:
@@ -173,7 +173,7 @@ def byte_sum(data: bytes) -> int:
 
 
 def checksum_fits(block: bytes) -> bool:
-    """Tell whether the checksum in a header block is that of its bytes, unsigned or (old Sun tar) signed."""
+    """Return whether the checksum of a header block is correct, unsigned or (old Sun tar) signed."""
     match = OCTAL.match(block, 148, 156)
     if not match:
         return False
@@ -251,7 +251,7 @@ def attributes_of(block: bytes, records: Mapping[bytes, bytes]) -> Attributes:
 
 @lru_cache(maxsize=64)
 def is_symlink_mode(field: bytes) -> bool:
-    """Tell whether a mode field has the type bits of a symlink."""
+    """Return whether a mode field has the type bits of a symlink."""
     mode = number(field)
     return mode is not None and mode & _TYPE_BITS == _SYMLINK_BITS
 

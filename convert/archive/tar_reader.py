@@ -52,7 +52,7 @@ _ZEROS: Final = bytes(BLOCK)
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
     b"\0": "file",
-    b"7": "file",  # contiguous file: POSIX says to read it as a regular one
+    b"7": "file",  # contiguous file, which POSIX treats as a regular one
     b"S": "file",  # GNU sparse
     b"1": "hardlink",
     b"2": "symlink",
@@ -190,7 +190,7 @@ class TarReader:
         return body[:size]
 
     def _count_extension(self, size: int, records: int = 0) -> None:
-        """Count an extended header against the limits of the whole archive."""
+        """Count an extended header against the limits of the archive."""
         self._extensions_size += size
         self._records += records
         if self._extensions_size > MAX_ALL_EXTENSIONS or self._records > MAX_PAX_RECORDS:
@@ -256,11 +256,11 @@ class TarReader:
         if stated is not None:
             # A writer leaves 0 (or what fits) in the header where only PAX can hold the size.
             if size not in (0, stated) and stated < _OCTAL_END:
-                msg = f"its PAX header says {stated} bytes and its tar header {size}"
+                msg = f"its PAX header has a size of {stated} bytes, its tar header one of {size}"
                 raise FormatError(msg, code="ambiguous-tar-header", file=self._where, member=name)
             size = self._sane(stated, name)
         if kind not in {"file", "other"}:
-            # Go and Python give such members no content whatever the field says.
+            # In Go and Python, such members have no content, whatever the size field.
             if size:
                 text = f"{name}: a {kind} with a size of {size} bytes; taken as 0"
                 self._warn(text, code="member-size-ignored", member=name)

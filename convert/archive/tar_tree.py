@@ -1,4 +1,4 @@
-"""Trees over the members of a tar: what lies under a name, and where tools find different things."""
+"""Trees over the members of a tar: lookup of names, and names that tools resolve differently."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MemberTree(Tree):
         return list(self._members)
 
     def member(self, name: str) -> Member | None:
-        """Return what lies under exactly this name.
+        """Return the member with exactly this name.
 
         Readers differ about a repeated name: Docker and containerd take the last,
         skopeo and crane the first. It is refused unless it makes no difference.
@@ -89,12 +89,12 @@ class MemberTree(Tree):
             for part in path.split("/"):
                 below = self._below_links.get(part)
                 if below is not None:
-                    raise self._disputed(path, f"the member '{below}' lies below a link")
+                    raise self._disputed(path, f"the member '{below}' is below a link")
 
     def _find_below_links(self) -> dict[str, str]:
-        """Return the members that lie below a link, by the last part of their names.
+        """Return the members below a link, by the last part of their names.
 
-        Where such a member lies depends on the reader, but not how it is called there.
+        The folder of such a member depends on the reader; the last part of its name does not.
         """
         links = {name for name, member in self._members.items() if member.kind in LINKS}
         links |= {name for name, each in self._repeated.items() if any(member.kind in LINKS for member in each)}
@@ -154,7 +154,7 @@ def _without_leading_dots(name: str) -> str | None:
 
 
 class TarTree(MemberTree):
-    """A tar in a regular file: indexed by its headers, contents read where they lie."""
+    """A tar in a regular file, indexed by its headers; contents are read in place."""
 
     def __init__(self, fd: int, where: str) -> None:
         """Index the tar in `fd`, which is closed with the tree, also if this raises.

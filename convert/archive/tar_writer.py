@@ -28,7 +28,7 @@ _PREFIX_SIZE: Final = 155
 class Item:
     """One member to be written.
 
-    `mode` is what the header says, file-type bits included where the format has
+    `mode` is that of the header, file-type bits included where the format has
     them. `name` may end with `/` for a folder and gets it if it does not.
     """
 

@@ -21,7 +21,7 @@ from convert.archive import folders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: The file in a temporary folder that says that imgconv made it.
+#: The file that marks a temporary folder as one of imgconv.
 MARK: Final = ".imgconv-temporary"
 _NAME: Final = re.compile(r"\.imgconv-[1-9][0-9]{0,9}-[0-9a-f]{16}\.tmp\Z")
 #: Names that are tried before giving up, if another process removes each of them.

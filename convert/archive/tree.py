@@ -47,7 +47,7 @@ def clean(name: str) -> str | None:
 
 
 def names_nothing(name: str) -> bool:
-    """Tell whether a name has no part at all, as an empty one or `./`."""
+    """Return whether a name has no parts, such as an empty one or `./`."""
     return all(part in {"", "."} for part in name.split("/"))
 
 
@@ -83,14 +83,14 @@ class Tree(ABC):
 
     @abstractmethod
     def member(self, name: str) -> Member | None:
-        """Return what lies under exactly this name, no link followed; None if nothing does.
+        """Return the member with exactly this name, without following links; None if there is none.
 
         Raises:
             FormatError: several members have that name and differ.
         """
 
     def spelled(self, name: str, *, rooted: bool) -> Member | None:
-        """Return what lies under a clean name if a member spells it with a leading slash (`rooted`) or without.
+        """Return the member with a clean name if its spelling has a leading slash (`rooted`) or has none.
 
         Raises:
             FormatError: several members have that name and differ.
@@ -157,13 +157,13 @@ class Tree(ABC):
         """Return the bytes of a small document.
 
         Raises:
-            FormatError: there is no such member.
+            FormatError: the member does not exist.
             UnsafeInputError: it is larger than `limit`.
             Others: as `find`.
         """
         blob = self.find(name)
         if blob is None:
-            msg = "there is no such member"
+            msg = "no such member"
             raise FormatError(msg, code="missing-member", file=self.where, member=name)
         with blob.open() as stream:
             data = stream.read(limit + 1) if blob.size is None or blob.size <= limit else None
@@ -298,7 +298,7 @@ class Tree(ABC):
         return target
 
     def _has_linked_folder(self, parts: list[str]) -> bool:
-        """Tell whether one of the folders of a path is a link."""
+        """Return whether a folder of a path is a link."""
         return any(self._is_link("/".join(parts[:count])) for count in range(1, len(parts)))
 
     def _is_link(self, name: str) -> bool:

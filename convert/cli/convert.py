@@ -160,7 +160,7 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callab
 
 
 def _is_standard_output(dest: str) -> bool:
-    """Tell whether the archive went to standard output, by whatever name."""
+    """Return whether the archive went to standard output, by whatever name."""
     if dest == "-":
         return True
     try:

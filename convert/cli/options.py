@@ -124,7 +124,7 @@ def _without_lone_surrogate(escape: re.Match[str]) -> str:
 
 
 def is_terminal() -> bool:
-    """Tell whether standard output is a terminal."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 

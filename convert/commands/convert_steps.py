@@ -150,7 +150,7 @@ def open_transcoder(run: ConversionRun, existing: ExistingLayout | None) -> Laye
         profile=run.profile,
         context=run.context,
         verify_full=run.options.verify == "full",
-        known=existing,
+        existing=existing,
     )
 
 

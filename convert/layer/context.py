@@ -1,7 +1,7 @@
 """What all reading of one run shares: options, what was verified, progress, and whether to go on.
 
 A source can change between two readings, so having verified it once says nothing
-about the next reading: every reading is hashed again. The only exception is a blob
+ The only exception is a blob
 that no other process can write to (`archive.blob.PrivateBlob`), which is hashed once.
 """
 
@@ -88,7 +88,7 @@ class BlobProgress:
     """Reports the bytes of each blob to a `Progress` once, however often the blob is read."""
 
     def __init__(self, progress: Progress | None = None) -> None:
-        """Report to `progress`; to nobody if None."""
+        """Report to `progress`, if it is given."""
         self.progress = progress or Silent()
         self._counted: set[Blob] = set()
 

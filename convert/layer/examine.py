@@ -50,7 +50,9 @@ def examine_layer(layer: Layer, context: ReadContext) -> LayerFacts:
     return LayerFacts(digest=described.digest, plain_size=read.plain_size)
 
 
-def examine_layers(layers: Sequence[Layer], known: StoredDigests, pool: Pool, *, file: str) -> dict[Layer, LayerFacts]:
+def examine_layers(
+    layers: Sequence[Layer], digests: StoredDigests, pool: Pool, *, file: str
+) -> dict[Layer, LayerFacts]:
     """Examine layers on the threads of `pool`; the result is by layer.
 
     Layers that are the same bytes under the same DiffID and descriptor are read once.
@@ -65,7 +67,7 @@ def examine_layers(layers: Sequence[Layer], known: StoredDigests, pool: Pool, *,
     for layer in layers:
         found = facts[layer]
         if layer.blob is not None and found.digest is not None:
-            known.learn(layer.blob, found.digest)
+            digests.learn(layer.blob, found.digest)
     return facts
 
 

@@ -84,7 +84,7 @@ class Pool:
             raise
 
     def gather(self, work: Iterable[tuple[_K, Callable[[], Future[_R]]]]) -> dict[_K, _R]:
-        """Submit each piece of work, in order; return the results by their keys. Errors as `wait`."""
+        """Submit each task in order; return the results by their keys. Errors as `wait`."""
         found: dict[_K, _R] = {}
         rest = iter(work)
         while batch := list(islice(rest, _BATCH)):

@@ -51,11 +51,11 @@ def staged_blob(staging: Staging) -> Iterator[BlobWriter]:
         raise
 
 
-class KnownBlobs(Protocol):
-    """What the target holds of the layers that a profile makes."""
+class EncodedBlobs(Protocol):
+    """The layers encoded with a profile that the target already contains."""
 
     def is_listed(self, profile: str, diff_id: Digest) -> bool:
-        """Whether the target claims to hold it; nothing is read."""
+        """Whether the target lists the layer; nothing is read."""
 
     def find(self, profile: str, diff_id: Digest) -> tuple[Digest, int, Blob] | None:
         """Return digest, size and bytes of a blob that is verified to be that layer."""

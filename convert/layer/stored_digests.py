@@ -29,10 +29,10 @@ class StoredDigests:
 
     def compression(self, blob: Blob) -> Compression:
         """Return how a layer's bytes are compressed, recognised by their magic."""
-        known = self._compressions.get(blob)
-        if known is None:
-            known = self._compressions[blob] = compression_of(blob)
-        return known
+        compression = self._compressions.get(blob)
+        if compression is None:
+            compression = self._compressions[blob] = compression_of(blob)
+        return compression
 
     def learn(self, blob: Blob, digest: Digest) -> None:
         """Record the digest of a blob that was read elsewhere."""

@@ -83,7 +83,7 @@ class IngestedBlob(PrivateBlob):
         return decompress.decompress(kept.open(), decompress.sniff(head), where=self.where)
 
     def extent(self) -> Extent | None:
-        """Return None: the uncompressed bytes lie nowhere."""
+        """Return None: the uncompressed bytes are not stored."""
         return None
 
 
@@ -127,7 +127,7 @@ class EncodingKeeper:
         """Take one member.
 
         Raises:
-            StorageError: there is no room for it.
+            StorageError: the disk is full.
         """
         head = stream.read(min(_HEAD, member.size))
         whole = cast("BinaryIO", Prefixed(head, stream))

@@ -31,13 +31,13 @@ _EXTENDED: Final = frozenset(b"xLK")
 _GLOBAL: Final = ord("g")
 _GNU_SPARSE: Final = ord("S")
 _OLD_FILE: Final = 0
-#: Members without content, whatever their size field says (Go, `isHeaderOnly`).
+#: Members that have no content, whatever their size field (Go, `isHeaderOnly`).
 _WITHOUT_CONTENT: Final = frozenset(b"123456")
 #: Offset of `isextended` in an old GNU sparse header, and in each block that continues its map.
 _SPARSE_MORE: Final = 482
 _SPARSE_NEXT_MORE: Final = 504
 
-#: A header as nearly all are: name, size, checksum and type captured; no prefix, and a type whose size can be told.
+#: The usual form of a header: name, size, checksum and type are captured; no prefix, a type of known size.
 _USUAL_HEADER: Final = re.compile(
     rb"(?s)(?=([^\0]{1,100})).{100}(?:[0-7]{7}[\0 ]){3}([0-7]{11})[\0 ][0-7]{11}[\0 ]"
     rb"([0-7]{6})\0 ([0125]).{188}\0.{166}"
@@ -61,7 +61,7 @@ _PREFIX_AT: Final = 345
 class LayerFaults:
     """What is wrong with the tar of a layer.
 
-    `broken` says why engines cannot unpack it, and `disputed` why tools may read
+    `broken` is the reason why engines cannot unpack it, and `disputed` why tools may read
     its members differently; each is "" without a fault. `repeated` are
     the first paths that occur more than once, `repeats` how many members repeat
     a path. `unchecked` is True where the layer has more than `MAX_LAYER_NAMES`
@@ -280,7 +280,7 @@ def cleaned(name: bytes) -> bytes:
 
 
 class _Source:
-    """Bytes that arrive in chunks, read in pieces.
+    """Bytes that arrive in chunks, read in other sizes.
 
     `offset` counts those that were read, `at` those that were read of `chunk`.
     """
@@ -344,7 +344,7 @@ class _Source:
 class _Names:
     """A set of names of which it keeps 8-byte keyed hashes, at most `MAX_LAYER_NAMES` of them.
 
-    The hashes lie in a table with open addressing, 12 bytes a name and more.
+    The hashes are in a table with open addressing, at least 12 bytes for each name.
     `full` is True when a name was not added.
     """
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convert.codec.profile import Profile
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
-    from convert.layer.staging import KnownBlobs, Staging
+    from convert.layer.staging import EncodedBlobs, Staging
     from convert.model.blob import Blob, Content
     from convert.model.digest import Digest
 
@@ -55,7 +55,7 @@ SPLIT_SIZE: Final = 4 * MIB
 class FinishedLayers:
     """Layers as they will be written.
 
-    `layers` maps each layer of the source to the finished one; `forms` and `contents` say of
+    `layers` maps each layer of the source to the finished one; `forms` and `contents` state of
     a finished layer what became of it, and give the bytes to write where there are any.
     """
 
@@ -90,10 +90,10 @@ class LayerTranscoder:
         profile: Profile,
         context: ReadContext,
         verify_full: bool = False,
-        known: KnownBlobs | None = None,
+        existing: EncodedBlobs | None = None,
     ) -> None:
-        """`known` gives the blob that a profile makes of a DiffID where the target holds it already."""
-        self._known = known
+        """`existing` finds blobs of the profile that the target already contains."""
+        self._existing = existing
         self._pool = pool
         self._jobs = pool.jobs
         self._profile = profile
@@ -157,8 +157,8 @@ class LayerTranscoder:
         self._pool.map(_read, [content for content in duplicates if not content.verified])
 
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
-        """Whether a layer goes through the encoder now, and neither was on arrival nor is in the target."""
-        listed = self._known is not None and self._known.is_listed(self._profile.name, layer.diff_id)
+        """Whether a layer must be encoded now: it was not while it was received, and is not in the target."""
+        listed = self._existing is not None and self._existing.is_listed(self._profile.name, layer.diff_id)
         return form in {Form.ENCODED, Form.AGAIN} and not listed and not was_ingested(layer.blob)
 
     def _waits(self, layer: Layer, form: Form, size: int) -> bool:
@@ -222,7 +222,7 @@ class LayerTranscoder:
         """Return a layer whose descriptor the source dictates, with the bytes that a push uploads for it.
 
         A layer that is not distributable goes on without bytes, and so does an uncompressed one
-        whose descriptor says where it can be fetched.
+        whose descriptor has URLs from which it can be fetched.
 
         Raises:
             NotRepresentableError: the descriptor names other bytes, so a registry refuses the push.
@@ -304,12 +304,12 @@ class LayerTranscoder:
         if arrived is not None:
             blob = present(layer, self._context.file)
             if layer.diff_id.algorithm != arrived.diff_id.algorithm:
-                # It was hashed before the config told the algorithm of the DiffID.
+                # It was hashed before the config, which has the algorithm of the DiffID, was read.
                 LayerPass(layer, self._context).run()
             elif arrived.diff_id != layer.diff_id:
                 raise mismatch(blob.where, self._context.file, layer.diff_id, arrived.diff_id, _size(layer))
             self._context.verified.layers.add(blob, layer.diff_id)
-        held = self._known.find(profile.name, layer.diff_id) if self._known else None
+        held = self._existing.find(profile.name, layer.diff_id) if self._existing else None
         if held is not None:
             return self._held_by_target(layer, *held)
         if arrived is not None:

@@ -83,12 +83,12 @@ class StoredContent:
 
     @property
     def size(self) -> int:
-        """Bytes, as the descriptor says and reading verifies."""
+        """The size in the descriptor, which reading verifies."""
         return self._stored.size
 
     @property
     def size_hint(self) -> int:
-        """The exact size is known."""
+        """The size in the descriptor."""
         return self._stored.size
 
     @property
@@ -102,7 +102,7 @@ class StoredContent:
         return isinstance(self._blob, PrivateBlob) and self.verified
 
     def extent(self) -> Extent | None:
-        """Where the bytes lie in a regular file."""
+        """Where the bytes are in a regular file."""
         return self._blob.extent()
 
     def open(self) -> BinaryIO:
@@ -164,7 +164,7 @@ class PlainContent:
 
     @property
     def size(self) -> int | None:
-        """Bytes of a layer that is stored uncompressed; None where only reading tells."""
+        """Size of a layer that is stored uncompressed; otherwise None, as it is known only after reading."""
         return self._blob.size if not self.compression else None
 
     @property
@@ -186,7 +186,7 @@ class PlainContent:
         return isinstance(self._blob, PrivateBlob) and self.verified
 
     def extent(self) -> Extent | None:
-        """Where the uncompressed bytes lie, if they are stored so."""
+        """Where the uncompressed bytes are, if they are stored so."""
         return self._blob.extent() if not self.compression else None
 
     def open(self) -> BinaryIO:

@@ -72,13 +72,13 @@ def entries_of_docker_oci(
     unreached: dict[Digest, _References] = {}
     for image_id, listed in tags.items():
         tops = index.tops.get(image_id, ())
-        known = dict.fromkeys(reference for top in tops for reference in index.names.get(top, ()))
-        if known:
+        in_index = dict.fromkeys(reference for top in tops for reference in index.names.get(top, ()))
+        if in_index:
             if not listed:
                 continue
             missing = any(not index.names.get(top, {}).keys() <= index.listed(top, tags) for top in tops)
-            if missing or not listed.keys() <= known.keys():
-                warn(_difference(image_id, known, listed, _INDEX_COUNTS))
+            if missing or not listed.keys() <= in_index.keys():
+                warn(_difference(image_id, in_index, listed, _INDEX_COUNTS))
             continue
         free = {reference: None for reference in listed if reference not in index.taken}
         if len(free) != len(listed):

@@ -35,9 +35,9 @@ class CraneMembers:
         Raises:
             InputError: as `Tree.find`.
         """
-        known = self._linked.get(name)
-        if known is not None:
-            return known
+        cached = self._linked.get(name)
+        if cached is not None:
+            return cached
         cleaned = _clean(name)
         member = self._look(cleaned)
         if member is None or member.kind not in LINKS:

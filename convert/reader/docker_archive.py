@@ -267,7 +267,7 @@ def _layer(
     beside: _LayoutBeside,
     members: CraneMembers | None,
 ) -> Layer:
-    """Return a layer; with `members`, so for crane, its descriptor stays, whatever bytes lie there."""
+    """Return a layer; with `members`, as for crane, its descriptor stays, whatever bytes are stored."""
     dictated = members is not None
     blob = None
     try:

@@ -177,8 +177,8 @@ class _V1Reader:
         return image
 
     def _diff_id(self, blob: Blob) -> Digest:
-        if (known := self._diff_ids.get(blob)) is not None:
-            return known
+        if (cached := self._diff_ids.get(blob)) is not None:
+            return cached
         with blob.open() as raw:
             head = raw.read(16)
         hasher = hashlib.sha256()

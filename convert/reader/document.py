@@ -139,9 +139,9 @@ class Reading:
             FormatError, UnsafeInputError: as `Config.parse`.
         """
         digest = Digest.of(raw)
-        known = self._configs.get(digest)
-        if known is not None:
-            return known
+        cached = self._configs.get(digest)
+        if cached is not None:
+            return cached
         self.count_values(b"")
         config = Config.parse(raw, where=self.file, member=member)
         self.count_values(raw)
@@ -186,7 +186,7 @@ class Reading:
 
 
 def absent_layers(diff_ids: Sequence[Digest]) -> tuple[Layer, ...]:
-    """Return layers of which the DiffIDs are known and nothing else."""
+    """Return layers of which only the DiffIDs are known."""
     return tuple(Layer(diff_id, None) for diff_id in diff_ids)
 
 
@@ -198,7 +198,7 @@ def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: st
     """
     if size is not None and len(raw) != size:
         raise DigestMismatchError(
-            f"holds {len(raw)} bytes, its descriptor says {size}",
+            f"has {len(raw)} bytes, its descriptor gives {size}",
             code="size-mismatch",
             wanted=str(size),
             got=str(len(raw)),
@@ -220,7 +220,7 @@ def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: st
 
 
 def digest_of(raw: bytes, algorithm: str) -> Digest:
-    """Return the digest of `raw` under a known algorithm."""
+    """Return the digest of `raw` under a supported algorithm."""
     import hashlib  # noqa: PLC0415 - sha512 is rare, Digest.of covers the rest
 
     return Digest(algorithm, hashlib.new(algorithm, raw).hexdigest())

@@ -39,7 +39,7 @@ class Document:
         """Raise the clearest error there is about a place in this document.
 
         The schema's own finding is preferred, because it names the first wrong
-        place of the whole document; `expected` is used where the schema finds nothing,
+        place of the document itself; `expected` is used where the schema finds nothing,
         and in every error after the first: the schema is applied once, however many
         places are wrong.
         """

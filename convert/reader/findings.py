@@ -20,7 +20,7 @@ class Severity(Enum):
     """How much a finding weighs.
 
     Errors are what some tool refuses or misreads. Warnings are what tools accept
-    and may take differently. Notes say what is unusual and sound; they never
+    and may take differently. Notes state what is unusual but valid; they never
     count against an archive.
     """
 

@@ -138,7 +138,7 @@ def _one_kind(
 ) -> None:
     inside = fields.text("mediaType")
     if inside is not None and inside != media_type:
-        mismatch = f"calls itself {inside}, its descriptor says {media_type}"
+        mismatch = f"calls itself {inside}, its descriptor gives {media_type}"
         same_kind = mediatype.INDEXES if media_type in mediatype.INDEXES else mediatype.MANIFESTS
         if inside not in same_kind:
             raise FormatError(mismatch, code="media-type-mismatch", file=reading.file, member=member)
@@ -158,4 +158,4 @@ def _one_kind(
         text = f"{member}: schemaVersion is {'missing' if version is None else 0}; read as 2"
         reading.warn(Diagnostic(text, code="schema-version-missing", member=member))
     elif version != 2:
-        fields.fail("schemaVersion", f"is {version}, only 2 is known")
+        fields.fail("schemaVersion", f"is {version}, only 2 is supported")

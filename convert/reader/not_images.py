@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from convert.archive.tree import Tree
 
-# Folders at the top of a Linux system (Filesystem Hierarchy Standard); three of them are no coincidence.
+# Folders at the top of a Linux system (Filesystem Hierarchy Standard); three of them are not a coincidence.
 _SYSTEM: Final = frozenset(
     (
         *("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "media", "mnt", "opt"),

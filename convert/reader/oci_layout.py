@@ -144,7 +144,7 @@ class _LayoutReader:
         version = fields.required_text("imageLayoutVersion")
         if version != "1.0.0":
             raise UnsupportedError(
-                f"imageLayoutVersion is '{version}', only 1.0.0 is known",
+                f"imageLayoutVersion is '{version}', only 1.0.0 is supported",
                 code="unsupported-layout-version",
                 file=reading.file,
                 member="oci-layout",
@@ -261,7 +261,7 @@ class _LayoutReader:
             subject = fields.object("subject")
             refers_to = read_descriptor(subject) if subject is not None else None
         self._blobs.check_subject(refers_to, member)
-        known = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
+        has_shape = any(fields.has(key) for key in ("manifests", "layers", "blobs", "config"))
         for number, part in enumerate((*children, *parts)):
             blob = self._blobs.find(part)
             if blob is None:
@@ -271,8 +271,8 @@ class _LayoutReader:
             if number < len(children) and part.digest not in followed:
                 followed.add(part.digest)
                 if not self._follow(part, depth + 1, named, followed):
-                    known = False
-        return known
+                    has_shape = False
+        return has_shape
 
     def _index(self, described: Descriptor, depth: int) -> Index:
         raw, member = self._blobs.document(described)

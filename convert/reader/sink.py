@@ -65,7 +65,7 @@ class Sink:
 class CollectingSink(Sink):
     """Keeps faults, so that the reader continues with what is still readable.
 
-    A layer whose bytes are missing, or which cannot be told from the others, then
+    A layer whose bytes are missing, or which cannot be distinguished from the others, then
     has no blob; an entry whose manifest is damaged has no node; and a manifest whose
     config is damaged is an artifact.
     """

@@ -66,7 +66,7 @@ class V1Folders:
 
     def _held(self, layer: Layer) -> list[str]:
         """Return the v1 IDs with this layer on top."""
-        return self._holding.get(layer.blob, []) if layer.blob is not None else []
+        return self._folders_of.get(layer.blob, []) if layer.blob is not None else []
 
     def _named(self, tags: Sequence[str]) -> list[str]:
         """Return the v1 IDs that `repositories` gives to these names."""
@@ -87,7 +87,7 @@ class V1Folders:
         return self._reading.parse(self._reading.read("repositories"), "repositories")
 
     @cached_property
-    def _holding(self) -> dict[Blob, list[str]]:
+    def _folders_of(self) -> dict[Blob, list[str]]:
         """The v1 IDs whose `layer.tar` are the same bytes, by blob."""
         found: dict[Blob, list[str]] = {}
         for name in self._reading.tree.names():

@@ -137,7 +137,7 @@ class Comparison:
     manifest_more: int = 0
 
     def same(self, by: By) -> bool:
-        """Tell whether the two count as one image."""
+        """Return whether the two count as one image."""
         if self.a is None or self.b is None:
             return False
         match by:
@@ -193,7 +193,7 @@ class Difference:
     only_b: tuple[Digest, ...] = ()
 
     def same(self, by: By) -> bool:
-        """Tell whether the archives hold the same images; artifacts count by digest only."""
+        """Return whether the archives hold the same images; artifacts count by digest only."""
         alike = all(one.same(by) for one in self.images)
         return alike and (by is not By.DIGEST or not (self.only_a or self.only_b))
 

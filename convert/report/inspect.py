@@ -221,7 +221,7 @@ def _name(entry: Any) -> Document:
 
 
 def is_image(item: NamedImage) -> bool:
-    """Tell whether an element is an image, or something damaged or absent that may be one."""
+    """Return whether an element is an image, or something damaged or absent that may be one."""
     if isinstance(item.node, Image):
         return True
     if isinstance(item.node, Artifact):

@@ -1,13 +1,13 @@
 """The list of layers in a layout: for each profile, DiffID to digest and size of the blob.
 
-It lies beside the blobs under a name that other tools ignore, so that adding a second
+It is stored beside the blobs under a name that other tools ignore, so that adding a second
 image compresses only layers that the first does not have. The list is a hint, as somebody
 else may have written the layout: an image names a listed blob only if it is verified
 to unpack to that layer (`dest/existing_layout.py`).
 
 Each entry that this user's imgconv verified is marked with a keyed hash, so that the
-next `--append` need not unpack the blob again; the blob itself is still hashed where it
-lies. The marks are not part of the result, which has the same bytes everywhere: they
+next `--append` need not unpack the blob again; the blob itself is still hashed in place.
+The marks are not part of the result, which has the same bytes everywhere: they
 are an extended attribute of the list. The key is the user's own (`user_key.py`), so a
 container, an archive or another user cannot create a mark.
 """

@@ -104,7 +104,7 @@ def _kept_descriptors(images: ImageSet, existing: ImageSet, options: WriteOption
 
 
 def _key(entry: Entry) -> object:
-    """Return what two entries of a layout cannot share: the name, or the digest where there is no name."""
+    """Return what two entries of a layout cannot share: the name, or the digest without a name."""
     if entry.name is not None and entry.name.reference is not None:
         return entry.name.reference.full
     return entry.name.ref_name if entry.name is not None else node_descriptor(entry).digest

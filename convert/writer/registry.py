@@ -97,7 +97,7 @@ def target(name: str) -> Target:
     """Return the target with this name or alias.
 
     Raises:
-        UsageError: the name is unknown; the error lists the known ones.
+        UsageError: unknown name; the error lists the valid ones.
     """
     found = TARGETS.get(_ALIASES.get(name, name))
     if found is None:

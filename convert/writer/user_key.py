@@ -1,6 +1,6 @@
 """The secret key of the user who runs imgconv: it authenticates the marks of `layer_cache.py`.
 
-It lies outside every image, layout and container file system, in
+The key is stored outside every image, layout and container file system, in
 `$XDG_STATE_HOME/imgconv/layers.key` (XDG Base Directory Specification; by default
 below `~/.local/state`), with mode 0600. Without it, as without a home, no mark is
 accepted and every layer is verified again.
@@ -42,7 +42,7 @@ def _folder() -> str:
 
 
 def _read(folder: str) -> bytes:
-    """Return the key if file and folder belong to this user and nobody else can read or write the key."""
+    """Return the key if file and folder belong to this user and no other user can read or write the key."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fd = os.open(_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)

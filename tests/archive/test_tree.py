@@ -231,7 +231,7 @@ def test_absent_names_are_none(tree_of):
     tree = tree_of(file(b"x"), symlink(b"l", b"nowhere"), folder(b"d"))
     for name in ("y", "l", "d/y", "x/y"):
         assert tree.find(name) is None
-    with pytest.raises(FormatError, match="y: there is no such member"):
+    with pytest.raises(FormatError, match="y: no such member"):
         tree.read("y")
 
 

@@ -358,7 +358,7 @@ def test_a_destination_that_is_or_lies_inside_its_source_is_refused(imgconv, arc
         ("link.tar", "crane", source),
     ):
         done = imgconv(given, "--to", form, name, "--force")
-        assert (done.status, done.err) == (2, f"imgconv: {name}: the destination is the source, or lies inside it\n")
+        assert (done.status, done.err) == (2, f"imgconv: {name}: the destination is the source, or is inside it\n")
     assert contents("layout") == before
 
 

@@ -129,7 +129,7 @@ def test_requests_and_inputs_that_are_wrong(imgconv, saved, arguments, status):
 
 #: A change of the registry's manifest, and what is said: such a manifest fits no image.
 LIES = {
-    "config size": (lambda it: it["config"].update(size=it["config"]["size"] + 1), "its descriptor says"),
+    "config size": (lambda it: it["config"].update(size=it["config"]["size"] + 1), "its descriptor"),
     "config data": (lambda it: it["config"].update(data="aGk="), "(data)"),
     "config type": (lambda it: it["config"].update(mediaType="application/vnd.example+json"), "its config is"),
     "layer data": (lambda it: it["layers"][0].update(data="aGk="), "(data)"),

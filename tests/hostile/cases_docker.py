@@ -83,9 +83,7 @@ CASES = [
         lambda: Docker(layers={"layer.tar": None}).build(),
         "layer.tar: is missing, though manifest.json names it as [0].Layers[0]",
     ),
-    refused(
-        "a missing config", lambda: Docker(item={"Config": "gone.json"}).build(), "gone.json: there is no such member"
-    ),
+    refused("a missing config", lambda: Docker(item={"Config": "gone.json"}).build(), "gone.json: no such member"),
     refused(
         "10,001 DiffIDs",
         lambda: Docker(config=config(*[DIFF_ID] * 10_001)).build(),

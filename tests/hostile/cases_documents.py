@@ -167,7 +167,7 @@ CASES = [
     refused(
         "an oci-layout of another version",
         lambda: Layout(oci_layout={"imageLayoutVersion": "2.0.0"}).build(),
-        "imageLayoutVersion is '2.0.0', only 1.0.0 is known",
+        "imageLayoutVersion is '2.0.0', only 1.0.0 is supported",
     ),
     refused("an oci-layout without version", lambda: Layout(oci_layout={}).build(), "oci-layout: "),
 ]

@@ -127,7 +127,7 @@ CASES = [
     refused(
         "a PAX size that disagrees",
         _layer(pax((b"size", b"512")) + member(b"layer.tar", PLAIN)),
-        "its PAX header says 512 bytes and its tar header 2048",
+        "its PAX header has a size of 512 bytes, its tar header one of 2048",
     ),
     refused("a negative PAX size", _layer(pax((b"size", b"-1")) + member(b"layer.tar", PLAIN)), "size in a PAX header"),
     refused(

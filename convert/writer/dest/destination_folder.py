@@ -22,7 +22,7 @@ class DestinationFolder:
     """
 
     def __init__(self, path: str) -> None:
-        """Open the folder that `path` lies in.
+        """Open the parent folder of `path`.
 
         Raises:
             OSError: the system refuses.
@@ -84,7 +84,7 @@ class DestinationFolder:
         return DestinationExistsError(msg, file=self.path, hint="--force replaces a layout, --append adds to it")
 
     def changed_error(self, outcome: str = "nothing was replaced") -> StorageError:
-        """Return the error for a destination that is no longer what it was; `outcome` states what was done."""
+        """Return the error for a destination that changed during the run; `outcome` states what was done."""
         return atomic.changed(self.path, outcome)
 
     def is_unchanged(self) -> bool:

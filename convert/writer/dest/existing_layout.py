@@ -34,7 +34,7 @@ class ExistingLayout:
     """An open layout, and the layers that it holds and lists.
 
     Somebody else may have written the layout: its list is a hint. A blob is hashed
-    where it lies before an image names it, and unpacked to verify that it is that layer
+    in place before an image lists it, and unpacked to verify that it is that layer
     unless this user's imgconv did that before. One that is wrong is written again.
     """
 

@@ -125,7 +125,7 @@ class LayoutDir:
         if source is None or source == "-":
             return
         if os.path.realpath(source).startswith(os.path.join(os.path.realpath(self.destination), "")):
-            msg = "the source lies inside the destination, which would be replaced"
+            msg = "the source is inside the destination, which would be replaced"
             raise UsageError(msg, code="destination-overlaps-source", file=self.destination)
 
     def _failed(self, error: OSError) -> StorageError:
@@ -190,7 +190,7 @@ class LayoutDir:
         pool.map(store, (blob for blob in blobs.items() if blob[0] not in verified))
         if existing is not None:
             existing.written |= blobs.keys()
-        # The layers of a pipe were compressed before it was known which are needed.
+        # The layers of a pipe were compressed before the needed ones were known.
         self.staging.retain(blobs.keys() - verified)
         for name, data in documents.items():
             self.add_document(name, data)

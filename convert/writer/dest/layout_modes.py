@@ -258,7 +258,7 @@ class AppendLayout(Mode):
     appends = True
 
     def __init__(self, destination: DestinationFolder) -> None:
-        """Refuse a layout whose `blobs` lie elsewhere: nothing is written through a link.
+        """Refuse a layout whose `blobs` are elsewhere: nothing is written through a link.
 
         Raises:
             DestinationExistsError: `blobs` is not a folder.

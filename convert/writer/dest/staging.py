@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The folder inside the temporary one that is laid out as an image layout.
 LAYOUT: Final = "layout"
-#: From this number of blobs on, the whole file system is synced once.
+#: From this number of blobs on, the file system is synced once.
 _SYNC_ALL_BLOBS: Final = 8
 
 

@@ -287,9 +287,9 @@ def test_two_runs_for_one_new_folder_never_mix(tmp_path, path, way):
 def test_source_and_destination_are_apart(tmp_path, path):
     make(path, b"old")
     (path / "x.tar").touch()
-    with pytest.raises(UsageError, match="is the source, or lies inside it"):
+    with pytest.raises(UsageError, match="is the source, or is inside it"):
         LayoutDir(str(path / "new"), source=str(path))
-    with pytest.raises(UsageError, match="source lies inside the destination"):
+    with pytest.raises(UsageError, match="source is inside the destination"):
         LayoutDir(str(path), source=str(path / "x.tar"), force=True)
     with LayoutDir(str(path) + "-2", source=str(path)):
         pass
