@@ -26,7 +26,7 @@
  *   - the input, which the caller keeps unchanged;
  *   - the parser and the number of a segment that has run: join(), segment_run() of the segment
  *     behind it, and the stream itself only read them. What batch_plan(), decide() and
- *     batch_run() write in a segment are the plans of its blocks, which nobody else reads;
+ *     batch_run() write in a segment are the plans of its blocks, which no other thread reads;
  *   - constant tables.
  * The caller orders calls so that each happens before the next that needs its result: run
  * before join, join before plan, plan before decide, decide before the batch's run, that before

@@ -1,7 +1,7 @@
 """What all reading of one run shares: options, what was verified, progress, and whether to go on.
 
-A source can change between two readings, so having verified it once says nothing
- The only exception is a blob
+A source can change between two readings, so every reading is hashed again, even after the bytes
+were verified once. The only exception is a blob
 that no other process can write to (`archive.blob.PrivateBlob`), which is hashed once.
 """
 

@@ -20,7 +20,7 @@
 #include "parallel/block_encoder.h"
 #include "parallel/memory.h"
 
-/* Parsed blocks. Their sequences lie behind each other, and so do their literals; there is memory
+/* Parsed blocks. Their sequences are contiguous, and so are their literals; there is memory
  * for the most that is possible, but only what is used is touched. */
 typedef struct {
     parsed_block *parsed;
