@@ -182,7 +182,7 @@ class _MemberStream(io.RawIOBase):
 
     def _took(self, count: int) -> int:
         if not count:
-            msg = f"the archive ends in this member, which should have {self._member.size} bytes"
+            msg = f"truncated: ends inside this member (expected {self._member.size} bytes)"
             raise TruncatedError(msg, file=self._where, member=self._member.name)
         self._cursor.position += count
         return count

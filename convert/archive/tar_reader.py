@@ -129,7 +129,7 @@ class TarReader:
         content_end = member.offset + member.size
         missing = content_end - self._cursor.position
         if self._cursor.skip(missing) < missing:
-            msg = f"the archive ends in this member, which should have {member.size} bytes"
+            msg = f"truncated: ends inside this member (expected {member.size} bytes)"
             raise TruncatedError(msg, file=self._where, member=member.name)
         padding = member.end - content_end
         if self._cursor.skip(padding) < padding:

@@ -220,7 +220,7 @@ REFUSED = {
     "exabytes": (
         header(b"x", size_field=b"\x80\0\0\0" + b"\x10" + bytes(7)) + END,
         TruncatedError,
-        "ends in this member",
+        "ends inside this member",
     ),
     "size is text": (header(b"x", size_field=b"12345abc\0") + END, FormatError, "not a number"),
     "size is signed": (header(b"x", size_field=b"-0000000001\0") + END, FormatError, "not a number"),
@@ -231,7 +231,7 @@ REFUSED = {
     "pax size disagrees": (
         pax((b"size", b"3")) + member(b"x", b"12345") + END,
         FormatError,
-        "says 3 bytes and its tar header 5",
+        "has a size of 3 bytes, its tar header one of 5",
     ),
     "pax size negative": (pax((b"size", b"-3")) + member(b"x") + END, FormatError, "not a number"),
     "pax size huge": (pax((b"size", b"9" * 19)) + member(b"x") + END, FormatError, "impossible size"),
