@@ -198,7 +198,7 @@ def check(raw: bytes, digest: Digest, size: int | None, *, file: str, member: st
     """
     if size is not None and len(raw) != size:
         raise DigestMismatchError(
-            f"has {len(raw)} bytes, its descriptor gives {size}",
+            f"holds {len(raw)} bytes, its descriptor gives {size}",
             code="size-mismatch",
             wanted=str(size),
             got=str(len(raw)),

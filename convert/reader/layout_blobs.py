@@ -125,7 +125,7 @@ class LayoutBlobs:
             )
         if blob.size is not None and blob.size != described.size:
             raise FormatError(
-                f"has {blob.size} bytes, its descriptor in {named_by} gives {described.size}",
+                f"holds {blob.size} bytes, its descriptor in {named_by} gives {described.size}",
                 code="size-mismatch",
                 file=self._reading.file,
                 member=blob_name(described.digest),
