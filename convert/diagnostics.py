@@ -35,7 +35,7 @@ _REQUEST: Final = {
     "unknown-format": "`--to` names no format that imgconv writes.",
     "unknown-profile": "The compression profile does not exist.",
     "unknown-pusher": "`--as` names no pusher.",
-    "unknown-graph-format": "The name of a graph's file has no known ending.",
+    "unknown-graph-format": "The name of a graph's file has an unsupported ending.",
     "invalid-platform": "A platform is not OS/ARCHITECTURE[/VARIANT].",
     "invalid-tag": "`--tag` is not an image name with a tag and without a digest.",
     "no-match": "No image, platform or name fits the request, or more than one does.",
@@ -79,7 +79,7 @@ _REQUEST: Final = {
     "destination-not-regular": "The destination is a device, a pipe or a socket.",
     "destination-not-layout": "The destination holds something other than an image layout.",
     "destination-busy": "Another imgconv is writing to the destination.",
-    "destination-overlaps-source": "The destination is the source, or one lies inside the other.",
+    "destination-overlaps-source": "The destination is the source, or one is inside the other.",
     "destination-spelled-as-transport": "DEST has the form of a transport such as `oci:PATH`.",
     "destination-spelled-as-compressed": "DEST ends in a suffix of compressed files, and the archive is not one.",
 }

@@ -183,12 +183,12 @@ def _file(found: FileDifference) -> str:
     from convert.errors import quoted
 
     if found.change == "changed":
-        told = [f"{name} {_value(name, a)} in A, {_value(name, b)} in B" for name, a, b in found.attributes]
-        return f"{_SIGNS[found.change]} {quoted(found.path)}: {'; '.join(told)}"
+        parts = [f"{name} {_value(name, a)} in A, {_value(name, b)} in B" for name, a, b in found.attributes]
+        return f"{_SIGNS[found.change]} {quoted(found.path)}: {'; '.join(parts)}"
     values = {name: (a if a is not None else b) for name, a, b in found.attributes}
-    told = [values.get("type") or ""]
+    parts = [values.get("type") or ""]
     if "size" in values:
-        told.append(f"{values['size']} bytes")
+        parts.append(f"{values['size']} bytes")
     if "link" in values:
-        told.append(f"to {quoted(values['link'] or '')}")
-    return f"{_SIGNS[found.change]} {quoted(found.path)} ({', '.join(told)})"
+        parts.append(f"to {quoted(values['link'] or '')}")
+    return f"{_SIGNS[found.change]} {quoted(found.path)} ({', '.join(parts)})"

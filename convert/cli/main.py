@@ -53,7 +53,7 @@ class _Commands(click.Group):
             return None
         command = importlib.import_module(f"convert.cli.{module}").command
         if not isinstance(command, click.Command):
-            raise TypeError(f"convert.cli.{module}.command is no click command")
+            raise TypeError(f"convert.cli.{module}.command is not a click command")
         return command
 
 
@@ -182,7 +182,7 @@ def _prepare_standard_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             setattr(sys, name, _cancellable(stream))
         elif stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
 
 
 class _Output(io.FileIO):
@@ -207,7 +207,7 @@ def _cancellable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
-        # A locale that lacks a character of some image's name is no error.
+        # A locale that cannot encode a character of a name is not an error.
         errors="backslashreplace",
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
@@ -234,7 +234,7 @@ def _one_line(error: click.ClickException, given: list[str]) -> str:
 
 
 def _say(text: str) -> None:
-    """Print one error line; a closed standard error is nobody's to tell."""
+    """Print one error line; nothing is printed if standard error is closed."""
     try:
         click.echo(f"imgconv: {printable(text)}", err=True)
     except OSError:

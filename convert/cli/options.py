@@ -21,7 +21,7 @@ _BYTE: Final = 0xDC00
 #: Threads of one kind, at most.
 _MOST_JOBS: Final = 512
 #: Of a JSON text, printed at a time.
-_PIECES: Final = 4096
+_CHUNK_COUNT: Final = 4096
 
 
 def selection(command: F) -> F:
@@ -91,26 +91,26 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
 
     # What many images share stands in the document once and in its text for each.
     size = 0
-    pieces: list[str] = []
+    chunks: list[str] = []
     parts: list[bytes] = []
     for raw in json.JSONEncoder(indent=2).iterencode(document):
-        piece = _ESCAPES.sub(_without_lone_surrogate, raw) if "\\ud" in raw else raw
-        size += len(piece)
+        chunk = _ESCAPES.sub(_without_lone_surrogate, raw) if "\\ud" in raw else raw
+        size += len(chunk)
         if bounded and size > MAX_REPORT_SIZE:
             raise UnsafeInputError(
                 f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
                 code="report-too-large",
                 hint="--image picks one image",
             )
-        pieces.append(piece)
-        if len(pieces) >= _PIECES:
-            parts.append("".join(pieces).encode())
-            pieces.clear()
+        chunks.append(chunk)
+        if len(chunks) >= _CHUNK_COUNT:
+            parts.append("".join(chunks).encode())
+            chunks.clear()
             if not bounded:
                 click.echo(parts.pop(), nl=False, err=to_error)
     for part in parts:
         click.echo(part, nl=False, err=to_error)
-    click.echo("".join(pieces), err=to_error)
+    click.echo("".join(chunks), err=to_error)
 
 
 def _without_lone_surrogate(escape: re.Match[str]) -> str:
@@ -128,9 +128,9 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def one_of(kind: str, known: Sequence[str]) -> OneOf:
-    """Return the type of an option that takes one of `known`; `kind` names it in errors."""
-    return OneOf(kind, known)
+def one_of(kind: str, choices: Sequence[str]) -> OneOf:
+    """Return the type of an option that takes one of `choices`; `kind` names it in errors."""
+    return OneOf(kind, choices)
 
 
 class OneOf(click.ParamType[str]):
@@ -138,22 +138,22 @@ class OneOf(click.ParamType[str]):
 
     name = "choice"
 
-    def __init__(self, kind: str, known: Sequence[str]) -> None:
+    def __init__(self, kind: str, choices: Sequence[str]) -> None:
         """`kind` names what is chosen."""
         self.kind = kind
-        self.known = tuple(known)
+        self.choices = tuple(choices)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002 - click's signature
         """Return the words, as click shows those of a choice."""
-        return f"[{'|'.join(self.known)}]"
+        return f"[{'|'.join(self.choices)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the word."""
         text = str(value)
-        if text not in self.known:
-            hint = suggestion(text, self.known)
+        if text not in self.choices:
+            hint = suggestion(text, self.choices)
             self.fail(
-                f"{shortened(text)!r} is not one of {', '.join(self.known)}{'; ' + hint.rstrip() if hint else ''}",
+                f"{shortened(text)!r} is not one of {', '.join(self.choices)}{'; ' + hint.rstrip() if hint else ''}",
                 param,
                 ctx,
             )

@@ -47,7 +47,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How far the work is; `total` is None as long as nobody knows."""
+    """The state of the work; `total` is None until it is known."""
 
     seconds: float
     done: int
@@ -153,7 +153,7 @@ class Lines:
     interval = _PLAIN_INTERVAL
 
     def draw(self, now: Snapshot) -> None:
-        """Print one line: the whole, then the layers being worked on."""
+        """Print one line: the total, then the layers in progress."""
         texts = [f"{now.done / _MB:,.0f} MB read; writing" if now.read else _text("", now.done, now.total, now.seconds)]
         clock = time.monotonic()
         texts += [_text(f"{part.name} ", part.done, part.size, clock - part.begin) for part in now.parts[:_MOST_ROWS]]
@@ -174,7 +174,7 @@ class Table:
         self._bars: _Bars | None = None
 
     def draw(self, now: Snapshot) -> None:
-        """Draw one row for the whole and one for each layer being worked on."""
+        """Draw one row for the total and one for each layer in progress."""
         if self._bars is None:
             self._bars = _Bars()
         self._bars.draw(now)

@@ -70,10 +70,10 @@ class _Printer:
             self._console.print()
             self._line(_text(text, "dim"))
 
-    # -- pieces --------------------------------------------------------------------
+    # -- parts ---------------------------------------------------------------------
 
     def _first(self, things: Sequence[Document], what: str) -> Iterator[Document]:
-        """Yield as many as a person can look at, and say how many more there are."""
+        """Yield a limited number of elements, then print how many more there are."""
         yield from things[:MAX_SHOWN]
         self._more(len(things) - MAX_SHOWN, what)
 
@@ -119,7 +119,7 @@ class _Printer:
         self._print(grid)
 
     def _head(self, source: Document) -> None:
-        wrapped = f", the whole compressed by {source['wrapper']}" if source["wrapper"] else ""
+        wrapped = f", compressed with {source['wrapper']}" if source["wrapper"] else ""
         self._line(_text(quoted(source["path"], column=False), "bold"))
         self._fact("format", source["format"] + wrapped)
         producer = source["producer"]
@@ -181,7 +181,7 @@ class _Printer:
 
     def _empty_steps(self, image_id: str, history: Sequence[Document]) -> int:
         """Count the steps that made no layer; once for all images with one config."""
-        key = image_id, len(history)  # the document omits a history where there is no room for it
+        key = image_id, len(history)  # the document omits histories beyond its size limit
         if key not in self._empty:
             self._empty[key] = sum(step["empty_layer"] for step in history)
         return self._empty[key]
@@ -295,7 +295,7 @@ def _short(digest: str | None) -> str:
 
 
 def _engines(engines: Document, image: Document) -> str:
-    """Say in one line which engine shows which ID."""
+    """Print in one line which engine shows which ID."""
     groups: dict[str | None, list[str]] = {}
     for engine, digest in engines.items():
         groups.setdefault(digest, []).append(engine)

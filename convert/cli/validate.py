@@ -1,4 +1,4 @@
-"""`imgconv validate`: is an archive what it says? For people and for CI."""
+"""`imgconv validate`: check an archive, for people and for CI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 _HELP: Final = """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
 
 Prints nothing for a valid source. Exit status 0: no errors or warnings;
-1: there are; 3: it is no image, or damaged beyond recognition; 4: it cannot
+1: there are; 3: it is not an image, or damaged beyond recognition; 4: it cannot
 be read. Of several sources the highest counts. docs/validate.md lists the
 rules.
 

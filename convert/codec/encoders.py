@@ -65,7 +65,7 @@ class ClassicGzipEncoder(Encoder):
     """One gzip stream with the bytes of GNU gzip ("gzip") or zlib ("zlib") behind a header.
 
     zlib is that of releases 1.2 and 1.3 with memLevel 8, as Python, Java and libarchive
-    use it, fed the input and then told to finish.
+    use it: the input is written, then the stream is finished.
     """
 
     def __init__(self, family: str, level: int, header: bytes) -> None:

@@ -39,7 +39,7 @@ class Origin:
     """Where a stream came from.
 
     `spec` gives its body; `also` give the same one (short streams fit
-    several). `header` are a gzip stream's bytes before the body, `by` says who writes
+    several). `header` are a gzip stream's bytes before the body, `by` the tools that write
     them so, "" if that is unknown.
     """
 
@@ -55,7 +55,7 @@ class Origin:
 
 
 def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
-    """Return which encoder a gzip or zstd stream came from, None if none that is known.
+    """Return the encoder that wrote a gzip or zstd stream, None if it is not recognised.
 
     `open_blob` starts reading at the first byte each time it is called. A stream of
     several members, or with bytes behind it, is None; so is a damaged one.
@@ -81,12 +81,12 @@ def _origin(left: Sequence[EncoderSpec], header: bytes) -> Origin | None:
         return None
     best, *others = left
     fixed = header[:_HEADER_SIZE]
-    by = next((known.by for known in best.headers if known.raw == fixed and fixed == header), "")
+    by = next((usual.by for usual in best.headers if usual.raw == fixed and fixed == header), "")
     return Origin(best, header, by, tuple(spec.name for spec in others))
 
 
 def header_size(head: bytes) -> int | None:
-    """Return the size of a gzip header (RFC 1952, 2.3), None where there is no whole one."""
+    """Return the size of a gzip header (RFC 1952, 2.3), None if it is incomplete."""
     if len(head) < _HEADER_SIZE or decompress.sniff(head) != Compression.GZIP:
         return None
     flags, end = head[3], _HEADER_SIZE
@@ -104,7 +104,7 @@ def header_size(head: bytes) -> int | None:
 def _likely(header: bytes) -> list[EncoderSpec]:
     """Return the gzip encoders, those that write such a header first.
 
-    Go's and Python's headers say OS 255, GNU gzip and zlib say Unix, and XFL hints
+    Go's and Python's headers have OS 255, those of GNU gzip and zlib Unix, and XFL hints
     at the level; but any program may put any header before any body.
     """
     fixed = header[:4] + bytes(4) + header[8:_HEADER_SIZE]
@@ -112,7 +112,7 @@ def _likely(header: bytes) -> list[EncoderSpec]:
 
     def rank(spec: EncoderSpec) -> tuple[bool, bool]:
         system = header[9]
-        raws = [known.raw for known in spec.headers]
+        raws = [usual.raw for usual in spec.headers]
         return plain not in raws, system == _UNIX and spec.name.startswith("go")
 
     return sorted(encoder_specs(Compression.GZIP), key=rank)

@@ -1,6 +1,6 @@
 """One DEFLATE stream with the bytes of Go's encoders, worked on by many cores.
 
-What is parallel, and why the bytes are those made in order, is said in `docs/encoders.md`.
+`docs/encoders.md` describes what is parallel, and why the bytes equal those of a serial run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _IN_ORDER: Final = 1 << 20
 _PROBE: Final = 1 << 18
 # Input that must come out stored before the stream goes back to working in order, for which all segments are joined.
 _NOISE: Final = 4 << 20
-# Segments that lie ahead when speculation begins.
+# Segments in the queue when speculation begins.
 _LEAD: Final = 3
 # More workers mean shorter segments, because the memory is shared out. Levels 2 to 9 of go1.26 need a
 # short warm-up and keep no snapshots.
@@ -61,8 +61,8 @@ class Parallel:
     """A stream cut into segments that are joined in order; some are encoded speculatively before that.
 
     The calling thread is one of the workers. It parses the stream in order; others encode
-    what it has parsed and, when there is too little of that, speculate on segments that lie
-    ahead. The caller itself does whatever has not begun when it is needed.
+    what it has parsed and, when there is too little of that, speculate on later
+    segments. The caller itself does whatever has not begun when it is needed.
 
     Encoders that cut the input into blocks skip over noise as fast as it can be copied, so
     parallel work gains nothing there. They start in order, stay so while nothing
@@ -164,12 +164,12 @@ class Parallel:
         self._given += len(out[-1])
         if self._taken >= self._enough:
             # The incomplete rest, less than a unit, is counted with the next check.
-            settled = (self._taken - 1) // self._unit * self._unit
-            if self._given < settled:
+            complete = (self._taken - 1) // self._unit * self._unit
+            if self._given < complete:
                 self._share_out()
             else:
-                self._taken -= settled
-                self._position += settled
+                self._taken -= complete
+                self._position += complete
                 self._given = 0
                 self._enough = _IN_ORDER
         return len(part)
@@ -224,9 +224,9 @@ class Parallel:
     def _hand_out(self, out: list[bytes]) -> None:
         """Create a segment, let idle workers speculate on it, and join the oldest one."""
         # Bytes that were encoded in order before may be gone.
-        known = self._begin >= min(self._position, self._before)
+        has_context = self._begin >= min(self._position, self._before)
         part = self._next_part(last=False)
-        if known and not self._draining:
+        if has_context and not self._draining:
             self._workers.speculate(part, self._parts[-1] if self._parts else None)
         self._parts.append(part)
         if self._draining:

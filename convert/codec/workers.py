@@ -179,19 +179,19 @@ class Workers:
         """
         if not self._few:
             return self._parts[0] if self._parts else None
-        ahead = [part for part in self._parts if part.number > self._reached + 1]
-        for part in ahead:
+        later = [part for part in self._parts if part.number > self._reached + 1]
+        for part in later:
             if part.follows_speculation():
                 return part
         furthest = self._furthest
         if furthest is not None and furthest.number > self._reached:
             assert furthest.speculation is not None
-            before = [part for part in ahead if part.number < furthest.number]
+            before = [part for part in later if part.number < furthest.number]
             idle = self._ending or not furthest.speculation.done()
             return before[len(before) // 2] if before and idle else None
-        if not ahead or not (self._ready or self._ending):
+        if not later or not (self._ready or self._ending):
             return None
-        return ahead[len(ahead) // 2 if self._ending else len(ahead) * 3 // 4]
+        return later[len(later) // 2 if self._ending else len(later) * 3 // 4]
 
     def _ask(self) -> None:
         with self._lock:

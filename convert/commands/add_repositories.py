@@ -277,7 +277,7 @@ class _Held:
 
     @functools.cached_property
     def _links(self) -> dict[str, str]:
-        """For each member to which a link leads: what says so."""
+        """For each member that is the target of a link: the description of the link."""
         found: dict[str, str] = {}
         for member in self._tree.members:
             name = clean(member.name)
@@ -299,7 +299,7 @@ def _unused_blob(_: Blob, __: Descriptor) -> Content:
 
 
 def _opened_place(path: str, tree: TarTree) -> Place:
-    """Return where the file lies that was opened at `path`: the link it may be is resolved here, once.
+    """Return the real path of the file that was opened at `path`; a link is resolved here, once.
 
     Raises:
         StorageError: the path leads to another file by now.

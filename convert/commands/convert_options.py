@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Format = Literal[
     "docker-save", "docker-save@25", "docker-save@29", "docker-oci", "docker-archive", "crane", "oci", "oci-archive"
 ]
-#: The tools whose pushes are known (docs/contract.md#the-digest-that-a-push-gives).
+#: The tools whose pushes imgconv computes (docs/contract.md#the-digest-that-a-push-gives).
 PusherName = Literal["crane", "crane@go1.26", "crane@go1.27", "docker", "docker@go1.26", "docker@go1.27", "imgconv"]
 #: How much is verified: the digests of what is read, or every DiffID too.
 Verify = Literal["digests", "full"]
@@ -101,14 +101,14 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
     return pusher, profile
 
 
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """Refuse a value that is not one of the known ones.
+def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
+    """Refuse a value that is not one of `valid`.
 
     Raises:
         UsageError: it is not.
     """
-    if value not in known:
-        raise UsageError(f"{name} is one of {', '.join(known)}, not {value!r}", code="invalid-option-value")
+    if value not in valid:
+        raise UsageError(f"{name} is one of {', '.join(valid)}, not {value!r}", code="invalid-option-value")
 
 
 def _check_pusher(options: ConvertOptions, wanted: Target) -> None:

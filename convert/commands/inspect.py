@@ -70,7 +70,7 @@ class IdentifyReport:
     """The IDs of the images in a source.
 
     `problems` are faults of what was asked for; with one, IDs may be missing. `failure`
-    is why an ID is missing otherwise: the engine has none, or there is no image.
+    states why an ID is missing: the engine shows none, or the image is absent.
     `warnings` are lines about what was accepted, `bytes_read` the bytes of compressed
     layers that had to be read. `asked` is what was asked for: the REFs, and the one in
     skopeo's spelling of the source. `document` is what `--json` prints
@@ -195,9 +195,9 @@ def _failure(
     if identities:
         return None
     if not items:
-        return SelectionError("there is no image in the source")
+        return SelectionError("no image in the source")
     absent = any(item.node is None for item in items)
-    what = "its images are not in the source" if absent else "there is no image in the source, only other things"
+    what = "its images are not in the source" if absent else "no image in the source, only other things"
     return SelectionError(what)
 
 

@@ -104,8 +104,8 @@ def _same(found: set[_Identity], wanted: set[_Identity]) -> bool:
     ids = {image_id for image_id, _ in found}
     if ids != {image_id for image_id, _ in wanted}:
         return False
-    known = all(digest is None or (image_id, digest) in wanted for image_id, digest in found)
-    return known and all(one in found or (one[0], None) in found for one in wanted)
+    all_expected = all(digest is None or (image_id, digest) in wanted for image_id, digest in found)
+    return all_expected and all(one in found or (one[0], None) in found for one in wanted)
 
 
 def _identities(images: ImageSet, *, manifests: bool) -> set[_Identity]:

@@ -60,7 +60,7 @@ class Platform:
         """Read what a user gives to `--platform`.
 
         The version of the system may follow its name, as containerd and docker
-        spell it, or the whole, as crane does.
+        spell it, or the complete text, as crane does.
 
         Raises:
             UsageError: not `OS/ARCH` or `OS/ARCH/VARIANT`, with or without a version.

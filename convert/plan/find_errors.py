@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def find_errors(images: ImageSet, faults: Sequence[Fault]) -> list[ImgconvError]:
-    """Return the errors that concern these images, those of the whole source among them."""
+    """Return the errors that concern these images, including those of the source itself."""
     if not faults:
         return []
     digests: set[Digest] = set()

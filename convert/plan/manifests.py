@@ -161,7 +161,7 @@ class _Finisher:
                 hint="--recompress compresses its layers again",
             )
         hint = Diagnostic(
-            f"{named}; the new manifest says so", code="layer-type-corrected", digest=str(described.digest)
+            f"{named}; the new manifest states that", code="layer-type-corrected", digest=str(described.digest)
         )
         self._changes.hints.append(hint)
         foreign = mediatype.is_nondistributable(described.media_type)

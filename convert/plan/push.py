@@ -130,7 +130,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
     """Return images as the pusher takes them.
 
     Raises:
-        SelectionError: there is no image in them.
+        SelectionError: they contain no image.
         UsageError: the tool cannot read one of them.
     """
     tool = pusher.tool

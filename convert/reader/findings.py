@@ -48,8 +48,8 @@ class Finding:
     """One place in which an archive breaks a rule.
 
     `file` is the source as the user named it, `member` the member or blob inside,
-    `place` where in a document (`[0].Layers`); both None where there is no such
-    place. `refused_by` names the tools that refuse the archive for it, as far as
+    `place` where in a document (`[0].Layers`); each is None if there is none.
+    `refused_by` names the tools that refuse the archive for it, as far as
     known. No text holds control characters.
     """
 

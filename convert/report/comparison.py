@@ -57,7 +57,7 @@ class FileDifference:
     """One path in two layers.
 
     `change` is "added", "removed" or "changed"; `attributes` are those that
-    differ as (name, A's, B's), for a file of one layer alone those that tell most.
+    differ as (name, A's, B's), for a file of only one layer the most important ones.
     """
 
     change: str
@@ -98,7 +98,7 @@ class LayerPair:
     """One layer of both images by its number from 0; None where an image has fewer.
 
     `same_content`: same DiffID; `same_bytes`: stored alike too. `how_a` and `how_b`
-    say how each is compressed, where that differs.
+    state how each is compressed, if that differs.
     """
 
     number: int
@@ -111,12 +111,12 @@ class LayerPair:
 
     @property
     def same_content(self) -> bool:
-        """Whether both unpack to the same tar, by what the configs say."""
+        """Whether the layers unpack to the same tar, by the DiffIDs in the configs."""
         return self.a is not None and self.b is not None and self.a.diff_id == self.b.diff_id
 
     @property
     def same_bytes(self) -> bool:
-        """Whether both are the same bytes as they lie."""
+        """Whether the stored bytes are the same."""
         return self.same_content and self.digest_a == self.digest_b
 
 
@@ -125,7 +125,7 @@ class Comparison:
     """Two images side by side; one of them is None where the other archive has no partner for it.
 
     `config` and `manifest` are the first differences of these documents; `config_more`
-    and `manifest_more` count those that are left out.
+    and `manifest_more` count those that are not listed.
     """
 
     a: Side | None
@@ -230,7 +230,7 @@ def _words(one: Comparison) -> str:
         return _other_layers(one)
     if not one.same_id:
         if not one.config:
-            return "same layers, and a config that says the same in other bytes (spacing, order of keys)"
+            return "same layers, and a config with the same content in other bytes (spacing, order of keys)"
         more = _more(len(one.config) + one.config_more - 1, "difference")
         return f"same layers, another config: {one.config[0]}{more}"
     if not one.same_layer_digests:
@@ -271,7 +271,7 @@ def _other_manifest(one: Comparison) -> str:
         where = "B" if one.b is not None and one.b.manifest is not None else "A"
         return f"same image and layers, a manifest only in {where}"
     if not one.manifest:
-        return "same image and layers, and a manifest that says the same in other bytes (spacing, order of keys)"
+        return "same image and layers, and a manifest with the same content in other bytes (spacing, order of keys)"
     more = _more(len(one.manifest) + one.manifest_more - 1, "difference")
     return f"same image and layers, another manifest: {one.manifest[0]}{more}"
 

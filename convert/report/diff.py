@@ -106,7 +106,7 @@ def _files(one: Comparison, files: LayerFiles) -> list[Document]:
             "files": [
                 {
                     "change": found.change,
-                    # A name that is no UTF-8 has no JSON of its own.
+                    # JSON cannot represent a name that is not UTF-8.
                     "path": found.path.encode("utf-8", "backslashreplace").decode(),
                     "attributes": {name: {"a": a, "b": b} for name, a, b in found.attributes},
                 }

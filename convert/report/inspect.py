@@ -1,7 +1,7 @@
 """The `--json` documents of `id` and `inspect`, as plain dicts.
 
 Each has a schema in `convert.schemas` (`report-id`, `report-inspect`). Keys are always
-there; null means that the source does not say, or that the bytes were not read. The
+there; null means that the source lacks the value, or that the bytes were not read. The
 text output of both commands is made from these documents.
 """
 
@@ -121,9 +121,9 @@ def inspect_document(
         "warnings": list(images.warnings),
         "problems": [_problem(error) for error in problems],
     }
-    if shared.left_out:
+    if shared.omitted:
         notes.append(
-            f"the histories of {shared.left_out} images are left out, because all together have more than "
+            f"the histories of {shared.omitted} images are omitted, because their total size is more than "
             f"{MAX_HISTORIES_SIZE} bytes; --image shows one"
         )
     return document
@@ -133,15 +133,15 @@ class _Shared:
     """What is made of a config once, however many images share it, and how much text there is of it."""
 
     def __init__(self) -> None:
-        self.left_out = 0
+        self.omitted = 0
         self._room = MAX_HISTORIES_SIZE
         self._histories: dict[Config, tuple[list[Document], list[Document] | None, int]] = {}
         self._v1_ids: dict[Config, list[str] | None] = {}
 
     def history(self, config: Config) -> tuple[list[Document], list[Document] | None]:
-        """Return the history of a config, and the step that made each layer if the history tells.
+        """Return the history of a config, and the step that created each layer if the history has it.
 
-        Nothing where there is no room left for it.
+        Return nothing if the size limit is exceeded.
         """
         if config not in self._histories:
             steps = [_history(entry) for entry in config.history]
@@ -151,7 +151,7 @@ class _Shared:
         steps, layers, size = self._histories[config]
         # A layer shows its step a second time.
         if 2 * size > self._room:
-            self.left_out += 1
+            self.omitted += 1
             return [], None
         self._room -= 2 * size
         return steps, layers
@@ -164,7 +164,7 @@ class _Shared:
             try:
                 self._v1_ids[config] = [entry.v1_id for entry in v1_id.docker(config)]
             except ImgconvError:
-                # validate says why.
+                # `validate` reports the reason.
                 self._v1_ids[config] = None
         return self._v1_ids[config]
 
@@ -253,7 +253,7 @@ def _identity(item: NamedImage) -> Document:
 
 
 def platform_text(item: NamedImage) -> str | None:
-    """Return what an image runs on: as its config says, else as the index does."""
+    """Return the platform of an image, from its config or else from the index."""
     config = config_of(item.node)
     if config is not None:
         return str(config.platform)

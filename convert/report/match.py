@@ -21,8 +21,8 @@ class LayerOrigin:
     """How a registry's bytes of a layer are re-created.
 
     `how` is a profile, `gzip-N` (GNU gzip), `zlib-N`, or one of the names above;
-    `by` says who writes such bytes; `spec` and `header` re-create them, None where
-    they lie in the source as they are.
+    `by` names the tools that write such bytes. `spec` and `header` re-create them; None if the
+    source has the bytes themselves.
     """
 
     how: str
@@ -52,7 +52,7 @@ class MatchReport:
 
     `source` is the path and `format` the format of the source. `image` is None if the
     source holds no image with the manifest's config; `manifest` is None if only an index
-    was given and no known way of writing a manifest gives one of those it names. `why`
+    was given and no tool's way of writing a manifest gives one of those it lists. `why`
     states what is missing, "" if nothing is. `written` is the path of the result, None if
     nothing was written.
     """

@@ -60,7 +60,7 @@ def test_a_new_manifest_names_the_bytes_that_are_there(imgconv, tmp_path, to, by
     joint = "." if docker else "+"
     kind = DOCKER_MANIFEST if docker else MANIFEST
     assert layers(tmp_path / "out") == (kind, [named(FOREIGN[foreign][docker], bytes_, joint)])
-    assert ("the new manifest says so" in done.err) == (claim != bytes_)
+    assert ("the new manifest states that" in done.err) == (claim != bytes_)
 
 
 @pytest.mark.parametrize("claim", ["", "gzip", "zstd"])

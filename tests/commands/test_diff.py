@@ -353,7 +353,7 @@ def same(found):
             image(ONE),
             image(ONE, indent=1),
             {"layers"},
-            "same layers, and a config that says the same in other bytes (spacing, order of keys)",
+            "same layers, and a config with the same content in other bytes (spacing, order of keys)",
         ),
         (
             image(ONE, TWO),

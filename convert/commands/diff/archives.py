@@ -151,7 +151,7 @@ def diff(
         fields: the fields of `DiffOptions`, instead of `options`.
 
     Raises:
-        SelectionError: the selection fits nothing, or there is no image to compare.
+        SelectionError: nothing matches the selection, or no image can be compared.
         InputError: an archive is damaged, hostile, unsupported or not an image archive.
         StorageError: an archive cannot be read.
     """

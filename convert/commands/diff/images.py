@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def encoder_of(blob: Blob) -> str | None:
-    """Return the profile, or other encoder, that compressed a layer; None if it is none that is known.
+    """Return the profile or other encoder that compressed a layer; None if it is not recognised.
 
     The layer is unpacked and compressed again, and the result compared.
     """
@@ -36,15 +36,15 @@ def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] =
     """Compare two archives.
 
     Layers are read only where their digest is nowhere to be had otherwise (those
-    that lie compressed in an archive without manifest), and the first one of an
+    that are stored compressed in an archive without manifest), and the first one of an
     image that was recompressed, to which `encoder` is applied.
 
     Raises:
         InputError: a layer that had to be read is damaged.
         StorageError: reading failed.
     """
-    known = StoredDigests(may_read=True)
-    compared = tuple(_compared(one, other, known, encoder) for one, other in _pairs(_sides(a), _sides(b)))
+    digests = StoredDigests(may_read=True)
+    compared = tuple(_compared(one, other, digests, encoder) for one, other in _pairs(_sides(a), _sides(b)))
     others_a, others_b = _others(a), _others(b)
     return Difference(
         compared,
@@ -110,7 +110,7 @@ def _pairs(a: list[Side], b: list[Side]) -> list[tuple[Side | None, Side | None]
 
 
 def _compared(
-    a: Side | None, b: Side | None, known: StoredDigests, encoder: Callable[[Blob], str | None]
+    a: Side | None, b: Side | None, digests: StoredDigests, encoder: Callable[[Blob], str | None]
 ) -> Comparison:
     if a is None or b is None:
         return Comparison(a, b)
@@ -119,7 +119,7 @@ def _compared(
     return Comparison(
         a,
         b,
-        layers=tuple(_layers(a.image.layers, b.image.layers, known, encoder)),
+        layers=tuple(_layers(a.image.layers, b.image.layers, digests, encoder)),
         config=config,
         manifest=manifest,
         config_more=config_more,
@@ -145,14 +145,14 @@ def _manifests(a: Manifest | None, b: Manifest | None) -> _Counted:
 
 
 def _layers(
-    a: Sequence[Layer], b: Sequence[Layer], known: StoredDigests, encoder: Callable[[Blob], str | None]
+    a: Sequence[Layer], b: Sequence[Layer], digests: StoredDigests, encoder: Callable[[Blob], str | None]
 ) -> Iterator[LayerPair]:
     recognised = False
     for number, (one, other) in enumerate(zip_longest(a, b)):
-        digest_a, digest_b = _digest(one, known), _digest(other, known)
+        digest_a, digest_b = _digest(one, digests), _digest(other, digests)
         how_a = how_b = ""
         if one is not None and other is not None and one.diff_id == other.diff_id and digest_a != digest_b:
-            how_a, how_b = _compression(one, known), _compression(other, known)
+            how_a, how_b = _compression(one, digests), _compression(other, digests)
             if how_a == how_b and not recognised:
                 # Recognising an encoder takes longer than compressing, so only the first layer is looked at.
                 how_a, how_b = _encoder(one, how_a, encoder), _encoder(other, how_b, encoder)
@@ -160,20 +160,20 @@ def _layers(
         yield LayerPair(number, one, other, digest_a, digest_b, how_a, how_b)
 
 
-def _digest(layer: Layer | None, known: StoredDigests) -> Digest | None:
+def _digest(layer: Layer | None, digests: StoredDigests) -> Digest | None:
     if layer is None:
         return None
     if layer.stored is not None and layer.blob is None:
         return layer.stored.digest
-    if layer.stored is not None and layer.blob is not None and known.compression(layer.blob):
+    if layer.stored is not None and layer.blob is not None and digests.compression(layer.blob):
         return layer.stored.digest
-    return known.digest(layer)
+    return digests.digest(layer)
 
 
-def _compression(layer: Layer, known: StoredDigests) -> str:
+def _compression(layer: Layer, digests: StoredDigests) -> str:
     if layer.blob is None:
         return "not there"
-    return known.compression(layer.blob) or "not compressed"
+    return digests.compression(layer.blob) or "not compressed"
 
 
 def _encoder(layer: Layer, compression: str, encoder: Callable[[Blob], str | None]) -> str:

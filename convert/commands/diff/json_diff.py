@@ -53,7 +53,7 @@ def _arrays(a: list[Any], b: list[Any], path: str) -> Iterator[KeyDifference]:
 
 
 def _middle(a: list[Any], b: list[Any]) -> tuple[int, list[Any], list[Any]]:
-    """Return how many elements two arrays have in common at their beginning, and what lies before their common end."""
+    """Return how many elements two arrays have in common at their beginning, and the rest before their common end."""
     shorter = min(len(a), len(b))
     head = 0
     while head < shorter and _equal(a[head], b[head]):
@@ -65,7 +65,7 @@ def _middle(a: list[Any], b: list[Any]) -> tuple[int, list[Any], list[Any]]:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    # In JSON true is no number, and 1.0 another text than 1.
+    # In JSON, true is not a number, and 1.0 differs from 1.
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_equal(value, b[key]) for key, value in a.items())
     if isinstance(a, list) and isinstance(b, list):

@@ -46,7 +46,7 @@ def layer_files(
 
     Raises:
         DigestMismatchError: a layer is not what names it.
-        InputError: it is no sound tar.
+        InputError: the layer is not a valid tar.
         NotRepresentableError: a layer is not in the source.
     """
     with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
@@ -94,7 +94,7 @@ class _Files:
     """The files of one layer, sorted by path."""
 
     def __init__(self, layer: Layer | None, context: ReadContext) -> None:
-        """Read the whole layer, if there is one."""
+        """Read the layer to its end, if there is one."""
         # An empty name is a temporary file that SQLite keeps in memory while it is small.
         self._database = sqlite3.connect("", isolation_level=None)
         try:
@@ -148,7 +148,7 @@ def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
                 raise FormatError(
-                    "the layer is no tar", code="layer-not-a-tar", member=where, file=context.file
+                    "the layer is not a tar", code="layer-not-a-tar", member=where, file=context.file
                 ) from error
         drain(stream)
 

@@ -182,7 +182,7 @@ def _check_request(source: str, manifest: str, to: str | None, path: str | None)
 
 
 def _read(reading: Reading, path: str) -> _Asked:
-    """Read MANIFEST, whose digest is that of the file as it lies."""
+    """Read MANIFEST, whose digest is that of the file's bytes."""
     raw = _bytes(path)
     if raw.lstrip(b" \t\r\n")[:1] != b"{":
         raise FormatError("not a JSON manifest", file=path, hint="crane manifest REPO:TAG prints one")

@@ -47,7 +47,7 @@ _Listed = tuple[Digest, int]
 
 #: Encoders fed by one reading of a layer, after the first few.
 _ABREAST: Final = 8
-#: From this size on a sample says in which order to try.
+#: From this size on, a sample determines the order of attempts.
 _SAMPLED_FROM: Final = 8 << 20
 _SAMPLES: Final = 16
 _SAMPLE_SIZE: Final = 64 << 10
@@ -172,24 +172,24 @@ class Matcher:
     # -- which encoders, in which order -----------------------------------------------
 
     def _candidates(self, layer: Layer, wanted: Descriptor) -> list[EncoderSpec]:
-        known = {spec.name: spec for spec in encoders.encoder_specs(_compression(wanted))}
-        order = list(known.values())
+        by_name = {spec.name: spec for spec in encoders.encoder_specs(_compression(wanted))}
+        order = list(by_name.values())
         sample = self._sample(layer, wanted)
         if sample is not None:
             data, ratio = sample
             order = self._by_ratio(order, data, ratio)
-        first = [known[name] for name in self._fitted if name in known]
+        first = [by_name[name] for name in self._fitted if name in by_name]
         return [*first, *(spec for spec in order if spec.name not in self._fitted)]
 
     def _sample(self, layer: Layer, wanted: Descriptor) -> tuple[bytes, float] | None:
-        """Return pieces from all over a large plain layer, and the ratio to look for."""
+        """Return samples from a large uncompressed layer, and the expected ratio of compression."""
         blob = present(layer)
         extent = blob.extent()
         if extent is None or extent.size < _SAMPLED_FROM or compression_of(blob):
             return None
         step = (extent.size - _SAMPLE_SIZE) // (_SAMPLES - 1)
-        pieces = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
-        return b"".join(pieces), wanted.size / extent.size
+        samples = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
+        return b"".join(samples), wanted.size / extent.size
 
     def _by_ratio(self, order: list[EncoderSpec], data: bytes, ratio: float) -> list[EncoderSpec]:
         def distance(spec: EncoderSpec) -> float:

@@ -118,7 +118,7 @@ class _Layout:
         view = self._checked.view(raw, "oci-layout", schema.OCI_LAYOUT)
         version = view.text("imageLayoutVersion") if view is not None else None
         if version not in {None, "1.0.0"}:
-            message = f"is {shown(version)}, only 1.0.0 is known"
+            message = f"is {shown(version)}, only 1.0.0 is supported"
             self._checked.findings.add("layout-version", message, member="oci-layout", place="imageLayoutVersion")
 
     def _node(self, described: Described, depth: int) -> list[LayoutImage]:
@@ -214,8 +214,8 @@ class _Layout:
         parts = [part for part in (view.object("config"), *view.objects("layers")) if part is not None]
         for part in parts:
             media_type = part.text("mediaType")
-            known = media_type in mediatype.IMAGE_CONFIGS or mediatype.is_layer(media_type or "")
-            if media_type is not None and known and mediatype.is_docker(media_type) != docker:
+            is_image_part = media_type in mediatype.IMAGE_CONFIGS or mediatype.is_layer(media_type or "")
+            if media_type is not None and is_image_part and mediatype.is_docker(media_type) != docker:
                 message = f"is {whose} type {media_type} in {other} manifest; skopeo and podman convert no such image"
                 place = part.place("mediaType")
                 add = self._checked.findings.add

@@ -62,6 +62,6 @@ def get(name: str) -> Pusher:
     for pusher in PUSHERS:
         if name == pusher.name or name in pusher.aliases:
             return pusher
-    known = [text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name)]
-    hint = suggestion(name, known) + "pushers: " + ", ".join(known)
+    names = [text for pusher in PUSHERS for text in (*pusher.aliases, pusher.name)]
+    hint = suggestion(name, names) + "pushers: " + ", ".join(names)
     raise UsageError(f"unknown pusher {shortened(name)!r}", code="unknown-pusher", hint=hint)

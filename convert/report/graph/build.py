@@ -15,23 +15,23 @@ SHORT: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One thing to draw: what it is, the digest it is named by ("" if by none), and a remark."""
+    """A box: what it shows, the digest that identifies it ("" for none), and a note."""
 
     key: str
     kind: str
     title: str
     digest: str = ""
-    remark: str = ""
+    note: str = ""
 
     @property
     def short(self) -> str:
-        """The digest as people tell it apart."""
+        """The shortened digest."""
         return shorten(self.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One layer: its bytes as they lie, and the tar they unpack to."""
+    """One layer: its stored bytes, and the tar they unpack to."""
 
     stored: Box
     plain: Box
@@ -78,17 +78,17 @@ def shorten(digest: str) -> str:
 
 def graph(document: Document) -> Graph:
     """Return the graph of an inspect document."""
-    return _Maker(document).graph()
+    return _Builder(document).graph()
 
 
-class _Maker:
+class _Builder:
     """Numbers the boxes, so that every output can name them."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._count = 0
 
-    def _box(self, kind: str, title: str, digest: str | None = None, remark: str = "") -> Box:
+    def _box(self, kind: str, title: str, digest: str | None = None, note: str = "") -> Box:
         self._count += 1
         if self._count > MAX_BOXES:
             raise UnsafeInputError(
@@ -96,7 +96,7 @@ class _Maker:
                 code="graph-too-large",
                 hint="--image and --platform pick what is drawn",
             )
-        return Box(f"n{self._count}", kind, printable(title), digest or "", printable(remark))
+        return Box(f"n{self._count}", kind, printable(title), digest or "", printable(note))
 
     def graph(self) -> Graph:
         document = self._document

@@ -29,7 +29,7 @@ _NAME_HEIGHT: Final = 34
 _NAME_STEP: Final = 44
 #: Pixels that one character of a title takes at most on average.
 _TITLE_CHAR: Final = 8
-_REMARK_CHARS: Final = 30
+_NOTE_CHARS: Final = 30
 _STEP_CHARS: Final = 62
 _NAME_CHARS: Final = 44
 
@@ -37,7 +37,7 @@ _STYLE: Final = """
   text { font-family: system-ui, "Segoe UI", "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #1f2328; }
   .digest { font-family: ui-monospace, "SF Mono", "DejaVu Sans Mono", Consolas, monospace; font-size: 12px; }
   .title { font-size: 13px; font-weight: 600; }
-  .remark, .step { font-size: 11px; fill: #59636e; }
+  .note, .step { font-size: 11px; fill: #59636e; }
   .column { font-size: 12px; fill: #59636e; text-anchor: middle; }
   .head { font-size: 15px; font-weight: 600; }
   .page { fill: #ffffff; }
@@ -222,15 +222,15 @@ class _Page:
         fill, border = COLOURS[box.kind]
         dashed = ' stroke-dasharray="5 3"' if box.kind in {"absent", "file", "list"} else ""
         radius = place.height / 2 if box.kind == "name" else 8
-        whole = " ".join(part for part in (box.title, box.digest, box.remark) if part)
+        full = " ".join(part for part in (box.title, box.digest, box.note) if part)
         where = f'x="{_n(place.x)}" y="{_n(place.y)}" width="{_n(place.width)}" height="{_n(place.height)}"'
         parts = [
             "<g>",
-            f"<title>{escape(whole)}</title>",
+            f"<title>{escape(full)}</title>",
             f'<rect {where} rx="{_n(radius)}" fill="{fill}" stroke="{border}"{dashed}/>',
         ]
         most = int((place.width - 20) / _TITLE_CHAR)
-        lines = [("title", _cut(box.title, most)), ("digest", box.short), ("remark", _cut(box.remark, _REMARK_CHARS))]
+        lines = [("title", _cut(box.title, most)), ("digest", box.short), ("note", _cut(box.note, _NOTE_CHARS))]
         shown = [(css, text) for css, text in lines if text]
         pitch = 17
         y = place.middle - (len(shown) - 1) * pitch / 2 + 4.5

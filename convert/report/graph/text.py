@@ -63,7 +63,7 @@ def boxes(graph: Graph) -> list[Box]:
 
 
 def _lines(box: Box) -> Iterable[str]:
-    return (text for text in (box.title, box.short, box.remark) if text)
+    return (text for text in (box.title, box.short, box.note) if text)
 
 
 def mermaid(graph: Graph) -> str:
@@ -107,8 +107,8 @@ def dot(graph: Graph) -> str:
         label = "\\n".join(map(_dot_text, _lines(box)))
         lines.append(f'    {box.key} [label="{label}", fillcolor="{fill}", color="{border}"{style}];')
     for start, end, label in edges(graph):
-        told = f' [label="{_dot_text(label)}"]' if label else ""
-        lines.append(f"    {start.key} -> {end.key}{told};")
+        attributes = f' [label="{_dot_text(label)}"]' if label else ""
+        lines.append(f"    {start.key} -> {end.key}{attributes};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
