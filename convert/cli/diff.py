@@ -42,7 +42,7 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 @click.option(
     "--by", "by_", type=options.one_of("comparison", ["id", "layers", "digest"]), default="id", help="What counts (id)."
 )
-@click.option("--files", is_flag=True, help="Also the files that differ between layers.")
+@click.option("--files", is_flag=True, help="Also list the files that differ between layers.")
 @options.selection
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 @options.debug

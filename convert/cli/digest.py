@@ -28,7 +28,7 @@ _WIDE: Final = 110
 @click.option(
     "--as", "tool", metavar="PUSHER", help="crane, crane@go1.27, docker, docker@go1.27 or imgconv (default: all)."
 )
-@click.option("--manifest", metavar="FILE|-", help="Write the very bytes of the one manifest; needs --as.")
+@click.option("--manifest", metavar="FILE|-", help="Write the exact bytes of the manifest; needs --as.")
 @selection
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
 @jobs

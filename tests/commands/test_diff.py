@@ -218,7 +218,7 @@ def test_a_layer_that_is_not_its_diff_id_is_refused():
 
 
 def test_a_layer_that_is_no_tar_is_refused():
-    with pytest.raises(FormatError, match="no tar"):
+    with pytest.raises(FormatError, match="not a tar"):
         list(layer_files(layer(b"x" * 2048), None, (ReadContext(), ReadContext())))
 
 
