@@ -45,7 +45,7 @@ class Field:
     omit: Omit = Omit.NEVER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Struct:
     """A Go struct type: its fields in the order of their declaration."""
 

@@ -109,6 +109,24 @@ class Config:
         """
         return _view(self)
 
+    def decode_error(self, struct: go_struct.Struct) -> str:
+        """Return why a Go program does not decode the config into `struct`, "" if it does.
+
+        Many images may share a config, and two versions of a tool a struct, so the answer is cached.
+        """
+        if struct not in self._decode_errors:
+            try:
+                struct.read(self.view, "")
+            except FormatError as error:
+                self._decode_errors[struct] = error.message
+            else:
+                self._decode_errors[struct] = ""
+        return self._decode_errors[struct]
+
+    @cached_property
+    def _decode_errors(self) -> dict[go_struct.Struct, str]:
+        return {}
+
     @cached_property
     def _read_fields(self) -> dict[tuple[str, ...], Any]:
         """Cached results of `field`, so that a config of many manifests is searched once."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression
 from convert.diagnostics import Diagnostic, Dropped
-from convert.errors import FormatError, InputError, NoImageError, SelectionError, UsageError
+from convert.errors import InputError, NoImageError, SelectionError, UsageError
 from convert.identity.push import pushers
 from convert.identity.push.tool import DICTATED, View, taken_image
 from convert.layer.verify import compression_of, present
@@ -222,14 +222,9 @@ def _check_config(tool: PushTool, image: Image) -> None:
     Raises:
         UsageError: it cannot.
     """
-    if tool.config_struct is None:
-        return
-    try:
-        tool.config_struct.read(image.config.view, "")
-    except FormatError as error:
-        raise UsageError(
-            f"{tool.name} cannot read the config {image.image_id}: {error.message}", code="pusher-cannot-read"
-        ) from None
+    error = image.config.decode_error(tool.config_struct) if tool.config_struct is not None else ""
+    if error:
+        raise UsageError(f"{tool.name} cannot read the config {image.image_id}: {error}", code="pusher-cannot-read")
 
 
 def _is_finished(tool: PushTool, image: Image) -> bool:

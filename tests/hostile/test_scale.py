@@ -233,6 +233,7 @@ TABLE = [
     ("500 layers through long links", ["id", "{source}"]),
     ("500 layers through long links of their own", ["id", "{source}"]),
     ("400 bad base64", ["id", "{source}"]),
+    ("600 times 10,000 history", ["digest", "{source}"]),
     ("600 times 10,000 history", ["inspect", "{source}"]),
     ("600 times 10,000 history", ["inspect", "{source}", "--json"]),
     ("100 times one long command", ["inspect", "{source}"]),

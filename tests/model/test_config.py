@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.errors import FormatError, InputError, UnsafeInputError
+from convert.jsonio import go_struct
+from convert.jsonio.go_struct import Field, Struct
 from convert.limits import MAX_LAYERS
 from convert.model.config import Config, HistoryEntry
 from convert.model.digest import Digest
@@ -206,3 +208,19 @@ def test_any_document_is_read_or_refused(document):
         config = parse(document)
         assert config.created_seconds >= 0
         assert config.parent is None
+
+
+def test_a_config_is_decoded_once_for_each_struct():
+    """Thousands of manifests may share a config with a long history."""
+    values = []
+
+    def read(value, at):
+        values.append(value)
+        return go_struct.string(value, at)
+
+    config = Config.parse(b'{"author": 1, "os": "linux"}', where="x.tar", member="c")
+    author, system = (Struct((Field(name, read),)) for name in ("author", "os"))
+    for _ in range(3):
+        assert "author" in config.decode_error(author)
+        assert config.decode_error(system) == ""
+    assert values == [1, "linux"]
