@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from convert.cancel import Cancel
+    from convert.errors import ImgconvError
 
 
 class CountingStream(decompress.Over):
@@ -76,8 +77,13 @@ class HashingStream(io.RawIOBase):
         limit: int | None = None,
         where: str = "",
         cancel: Cancel | None = None,
+        too_long: Callable[[], ImgconvError] | None = None,
     ) -> None:
-        """Read from `inner`, which is closed with this stream. `limit` bounds the bytes, `cancel` ends the reading."""
+        """Read from `inner`, which is closed with this stream.
+
+        `limit` bounds the bytes, and `too_long` gives the error for more, by default that
+        of a layer over `--max-layer-size`; `cancel` ends the reading.
+        """
         self._inner = inner
         self._cancel = cancel
         self._hasher = hashlib.new(algorithm)
@@ -85,6 +91,7 @@ class HashingStream(io.RawIOBase):
         self._done: Callable[[Digest, int], None] | None = done
         self._limit = limit
         self._where = where
+        self._too_long = too_long
         self._size = 0
 
     def readable(self) -> bool:
@@ -115,6 +122,8 @@ class HashingStream(io.RawIOBase):
         if data:
             self._size += len(data)
             if self._limit is not None and self._size > self._limit:
+                if self._too_long is not None:
+                    raise self._too_long()
                 raise UnsafeInputError(
                     f"unpacks to more than {self._limit} bytes",
                     code="layer-too-large",

@@ -124,7 +124,19 @@ class StoredContent:
                 limit=self._stored.size,
                 where=self._blob.where,
                 cancel=self._context.cancel,
+                too_long=self._longer_error,
             ),
+        )
+
+    def _longer_error(self) -> DigestMismatchError:
+        """Return the error for a blob with more bytes than its descriptor states."""
+        return DigestMismatchError(
+            f"has more than the {self._stored.size} bytes that its descriptor states",
+            code="blob-digest-mismatch",
+            wanted=str(self._stored.digest),
+            size=self._stored.size + 1,
+            file=self._context.file,
+            member=self._blob.where,
         )
 
     def _check(self, got: Digest, size: int) -> None:
@@ -261,6 +273,6 @@ class PlainContent:
         stored = self._layer.stored
         if stored is not None and (got != stored.digest or size != stored.size):
             raise mismatch(
-                self._blob.where, self._context.file, stored.digest, got, size, "layer", code="layer-digest-mismatch"
+                self._blob.where, self._context.file, stored.digest, got, size, "layer", code="blob-digest-mismatch"
             )
         self._context.verified.blobs.add(self._blob, got, size)
