@@ -11,25 +11,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """`build` gives the archive; `status` and a part of the line that must be said are what is expected."""
+    """One input and what comes of it.
+
+    `build` gives the archive. `code` is that of the error, or of the warning that is
+    expected; `says` is a part of its line.
+    """
 
     name: str
     build: Callable[[], bytes]
     status: int
     says: str
     options: tuple[str, ...] = ()
+    code: str = ""
 
 
-def refused(name, build, says, *options):
+def refused(name, build, says, *options, code):
     """Exit 3, one line, no output."""
-    return Case(name, build, 3, says, options)
+    return Case(name, build, 3, says, options, code)
 
 
-def accepted(name, build, says="", *options):
+def accepted(name, build, says="", *options, code=""):
     """Exit 0 with a warning: docs/formats.md#hostile-or-damaged-input, last column."""
-    return Case(name, build, 0, says, options)
+    return Case(name, build, 0, says, options, code)
 
 
-def unfit(name, build, says, *options):
+def unfit(name, build, says, *options, code):
     """Exit 2: sound, but not what was asked for."""
-    return Case(name, build, 2, says, options)
+    return Case(name, build, 2, says, options, code)

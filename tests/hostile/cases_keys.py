@@ -109,7 +109,7 @@ _MAPS = (
 
 CASES = [
     *(
-        refused(f"{place}: {name} beside {key}", build(_both(document, name, key)), TWICE)
+        refused(f"{place}: {name} beside {key}", build(_both(document, name, key)), TWICE, code="ambiguous-json-key")
         for place, (build, document, name) in PLACES.items()
         for key in _respelled(name)
     ),

@@ -1,6 +1,8 @@
-"""Every hostile or damaged input: one clear line and no output, or accepted with a remark."""
+"""Every hostile or damaged input: one clear line and no output, or accepted with a warning."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from hostile import cases_compression, cases_docker, cases_documents, cases_keys, cases_links, cases_oci, cases_tar
@@ -8,6 +10,8 @@ from hostile.building import Docker, Layout
 from support import FORMATS
 
 from convert.cli.main import run
+from convert.diagnostics import CODES
+from convert.errors import DigestMismatchError, ImgconvError
 
 GROUPS = (cases_tar, cases_links, cases_documents, cases_keys, cases_docker, cases_oci, cases_compression)
 CASES = [case for group in GROUPS for case in group.CASES]
@@ -16,7 +20,10 @@ IDS = [f"{group.__name__.rpartition('_')[2]}: {case.name}" for group in GROUPS f
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_convert_says_what_is_wrong_and_writes_nothing(case, tmp_path, capsys):
-    """One line that names the file and the fault, exit 3, nothing beside; or a remark and a result."""
+    """One line that names the file and the fault, exit 3, nothing beside; or a warning and a result.
+
+    The only test of this table that looks at the wording; the others check codes.
+    """
     source = tmp_path / "in.tar"
     source.write_bytes(case.build())
     status = run([str(source), "--to", "oci", str(tmp_path / "out"), "--jobs", "1", *case.options])
@@ -49,14 +56,48 @@ class _Saying:
     __hash__ = None
 
 
+def _error_of(arguments):
+    """Return the error with which a command ends."""
+    with pytest.raises(ImgconvError) as raised:
+        run([*arguments, "--jobs", "1", "--debug"])
+    return raised.value
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.status], ids=lambda case: case.name)
+def test_the_code_and_the_data_of_an_error_identify_the_fault(case, tmp_path):
+    """The code is that of the table, the status that of the code; the data name the source and both digests."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    error = _error_of([str(source), "--to", "oci", str(tmp_path / "out"), *case.options])
+    assert (error.code, error.exit_status) == (case.code, case.status), error
+    assert CODES[case.code].kind == case.status
+    assert str(source) in {error.file, error.member}
+    if isinstance(error, DigestMismatchError):
+        assert error.wanted
+        assert error.got != error.wanted or error.size is not None
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.status], ids=lambda case: case.name)
+def test_the_code_of_a_warning_identifies_what_was_accepted(case, tmp_path, capsys):
+    """`--json` lists each warning with its code; one is expected where the table names it."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    assert run([str(source), "--to", "oci", str(tmp_path / "out"), "--jobs", "1", "--json", *case.options]) == 0
+    warnings = json.loads(capsys.readouterr().out)["remarks"]
+    codes = {warning["code"] for warning in warnings}
+    assert all(CODES[code].kind in {"warning", "dropped"} for code in codes)
+    # Every result has an address, and a kept manifest may have uncompressed layers.
+    assert codes - {"result-address", "layers-kept-uncompressed"} >= ({case.code} if case.code else set())
+    assert bool(case.says) == bool(case.code)
+
+
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "oci"])
 @pytest.mark.parametrize("case", [case for case in CASES if case.status == 3], ids=lambda case: case.name)
-def test_what_one_target_refuses_no_target_takes(case, form, tmp_path, capsys):
+def test_what_one_target_refuses_no_target_takes(case, form, tmp_path):
     """Also where a target leaves the bytes at fault out, or writes those of another layer of that name."""
     source = tmp_path / "in.tar"
     source.write_bytes(case.build())
-    assert run([str(source), "--to", form, str(tmp_path / "out"), "--jobs", "1", *case.options]) == 3
-    assert case.says in capsys.readouterr().err
+    assert _error_of([str(source), "--to", form, str(tmp_path / "out"), *case.options]).code == case.code
 
 
 COMMANDS = (
