@@ -68,9 +68,11 @@ def command(
     from convert.report.digest import document
 
     if manifest is not None and tool is None:
-        raise UsageError("--manifest needs --as PUSHER: each pusher makes another manifest")
+        raise UsageError(
+            "--manifest needs --as PUSHER: each pusher makes another manifest", code="incompatible-options"
+        )
     if manifest == _STDOUT and as_json:
-        raise UsageError("--manifest - and --json both want standard output")
+        raise UsageError("--manifest - and --json both want standard output", code="incompatible-options")
     asked = _asked(tool)
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
@@ -107,6 +109,7 @@ def _only(report: DigestReport) -> PushedManifest:
     if len(report.pushed) != 1:
         raise SelectionError(
             f"--manifest is for one manifest, and {len(report.pushed)} are selected",
+            code="several-manifests",
             file=report.source,
             hint="pick one with --image or --platform",
         )

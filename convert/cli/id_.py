@@ -92,6 +92,7 @@ def _show(report: IdentifyReport) -> ImgconvError | None:
         listed = ", ".join(f"{platform} {digest}" for digest, platform in ids.items())
         return SelectionError(
             f"this name stands for {len(ids)} platforms: {listed}",
+            code="several-platforms",
             file=report.source,
             hint="ask for one by its ID, or for the index by --engine containerd",
         )

@@ -66,9 +66,9 @@ class _Printer:
                 self._line(
                     _text(quoted(name["name"]) if name["name"] else "<none>"), _text("  "), _text(name["digest"], "dim")
                 )
-        for text in document["notes"]:
+        for note in document["notes"]:
             self._console.print()
-            self._line(_text(text, "dim"))
+            self._line(_text(note["message"], "dim"))
 
     # -- parts ---------------------------------------------------------------------
 

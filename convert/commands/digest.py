@@ -136,7 +136,7 @@ def digest(
                 if asked or (pusher is PUSHERS[-1] and not loads):
                     raise
                 refusals[pusher.tool] = error
-                report.refused.append(RefusedPusher(pusher, error.message))
+                report.refused.append(RefusedPusher(pusher, error.message, error.code))
         report.format = loads[-1].images.format
         shown = progress or Silent()
         workers = given.jobs or usable_cores()

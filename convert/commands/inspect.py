@@ -191,14 +191,14 @@ def _failure(
 ) -> ImgconvError | None:
     """Return why an ID is missing, other than by damage."""
     if reasons:
-        return SelectionError("; ".join(reasons))
+        return SelectionError("; ".join(reasons), code="engine-has-no-id")
     if identities:
         return None
     if not items:
-        return SelectionError("no image in the source")
+        return SelectionError("no image in the source", code="no-image-selected")
     absent = any(item.node is None for item in items)
     what = "its images are not in the source" if absent else "no image in the source, only other things"
-    return SelectionError(what)
+    return SelectionError(what, code="no-image-selected")
 
 
 # -- inspect -------------------------------------------------------------------------

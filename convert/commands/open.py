@@ -181,7 +181,9 @@ class Archive:
 
         found = list(select_by_image(self.image_set, [selector]).images())
         if len(found) != 1:
-            raise SelectionError(f"{selector!r} is {len(found)} images", hint="name the image ID of one")
+            raise SelectionError(
+                f"{selector!r} is {len(found)} images", code="ambiguous-image", hint="name the image ID of one"
+            )
         return found[0]
 
     def open_plain(self, layer: Layer) -> LayerReader:

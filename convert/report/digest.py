@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convert.model.image_set import SourceFormat
 
 #: Raised when a key of the document changes its meaning or goes away.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class PushedManifest:
             return self.node.raw
         if isinstance(self.node, Other):
             raise NotRepresentableError(
-                f"{self.digest} is {self.media_type}, which is not a manifest that imgconv knows"
+                f"{self.digest} is {self.media_type}, which is not a manifest that imgconv knows",
+                code="unknown-manifest-type",
             )
         return self._manifest().raw
 
@@ -74,10 +75,11 @@ class PushedManifest:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPusher:
-    """Why a tool cannot push a source."""
+    """Why a tool cannot push a source, as a text and as a code (docs/codes.md)."""
 
     pusher: Pusher
     reason: str
+    code: str
 
 
 @dataclass(slots=True)
@@ -103,8 +105,11 @@ def document(report: DigestReport) -> dict[str, Any]:
         "version": VERSION,
         "source": {"path": report.source, "format": report.format, "wrapper": report.wrapper or None},
         "pushes": [_row(pushed) for pushed in report.pushed],
-        "refused": [{"pusher": refused.pusher.name, "reason": refused.reason} for refused in report.refused],
-        "warnings": report.warnings,
+        "refused": [
+            {"code": refused.code, "pusher": refused.pusher.name, "reason": refused.reason}
+            for refused in report.refused
+        ],
+        "warnings": [warning.entry() for warning in report.warnings],
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError
 from convert.identity.engine_id import (
     UNREAD,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from convert.reader.producer import Producer
 
 #: Raised when a key of a document changes its meaning or goes away.
-VERSION: Final = 1
+VERSION: Final = 2
 #: Bytes of a step of a history in the document besides its texts.
 _STEP_SIZE: Final = 150
 
@@ -59,7 +60,7 @@ def id_document(
     problems: Sequence[ImgconvError],
 ) -> Document:
     """Return what `imgconv id --json` prints about `items`, the things asked for."""
-    notes: list[str] = []
+    notes = Diagnostics()
     return {
         "report": "id",
         "version": VERSION,
@@ -67,8 +68,8 @@ def id_document(
         "images": [
             _identity(item) | {"engines": _engines(item, images, layers, notes)} for item in items if is_image(item)
         ],
-        "notes": notes,
-        "warnings": list(images.warnings),
+        "notes": [note.entry() for note in notes],
+        "warnings": [warning.entry() for warning in images.warnings],
         "problems": [_problem(error) for error in problems],
     }
 
@@ -88,7 +89,7 @@ def inspect_document(
     `facts` are what `examine_layers` found, None without `--verify`;
     `encoders` what `identify_encoders` found, None without `--encoders`.
     """
-    notes: list[str] = []
+    notes = Diagnostics()
     shared = _Shared()
     indexes = [node for node in images.nodes() if isinstance(node, Index)]
     names = names_by_node(images)
@@ -117,15 +118,17 @@ def inspect_document(
         ],
         "indexes": [index_document(index, names) for index in indexes],
         "artifacts": [artifact_document(node, names) for node in list_artifacts(images, indexes)],
-        "notes": notes,
-        "warnings": list(images.warnings),
+        "notes": [],
+        "warnings": [warning.entry() for warning in images.warnings],
         "problems": [_problem(error) for error in problems],
     }
     if shared.omitted:
-        notes.append(
+        text = (
             f"the histories of {shared.omitted} images are omitted, because their total size is more than "
             f"{MAX_HISTORIES_SIZE} bytes; --image shows one"
         )
+        notes.append(Diagnostic(text, code="histories-not-shown", images=shared.omitted))
+    document["notes"] = [note.entry() for note in notes]
     return document
 
 
@@ -202,7 +205,7 @@ def _source(source: Source, images: ImageSet) -> Document:
 
 
 def _problem(error: ImgconvError) -> Document:
-    return {"member": error.member, "message": error.message, "hint": error.hint}
+    return {"code": error.code, "member": error.member, "message": error.message, "hint": error.hint}
 
 
 def _name(entry: Any) -> Document:
@@ -261,17 +264,16 @@ def platform_text(item: NamedImage) -> str | None:
     return str(platform) if platform is not None else None
 
 
-def _engines(item: NamedImage, images: ImageSet, layers: LayerDigests, notes: list[str]) -> Document:
+def _engines(item: NamedImage, images: ImageSet, layers: LayerDigests, notes: Diagnostics) -> Document:
     shown: Document = {}
     for engine in Engine:
         digest, why = engine_id(item, engine, images.format, layers)
         shown[engine.value] = digest_text(digest)
         if why:
-            note = f"no ID for containerd: {why}"
+            text = f"no ID for containerd: {why}"
             if why == UNREAD:
-                note += " (id --engine containerd and inspect --verify do)"
-            if note not in notes:
-                notes.append(note)
+                text += " (id --engine containerd and inspect --verify do)"
+            notes.append(Diagnostic(text, code="no-containerd-id"))
     return shown
 
 
@@ -333,7 +335,7 @@ def _layer(layer: Layer, layers: LayerDigests, facts: Mapping[Layer, LayerFacts]
         "urls": list(stored.urls) if stored is not None else [],
         "present": blob is not None,
         "verified": facts is not None and blob is not None and found.problem is None,
-        "problem": found.problem.message if found.problem is not None else None,
+        "problem": {"code": found.problem.code, "message": found.problem.message} if found.problem else None,
     }
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from convert.codec.encoders import EncoderSpec, Header
+    from convert.diagnostics import Diagnostic
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.image import Image, Layer, Manifest
     from convert.model.image_set import SourceFormat
 
 #: Raised when a key of the document changes its meaning or goes away.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class MatchReport:
     `source` is the path and `format` the format of the source. `image` is None if the
     source holds no image with the manifest's config; `manifest` is None if only an index
     was given and no tool's way of writing a manifest gives one of those it lists. `why`
-    states what is missing, "" if nothing is. `written` is the path of the result, None if
+    states what is missing, None if nothing is. `written` is the path of the result, None if
     nothing was written.
     """
 
@@ -64,7 +65,7 @@ class MatchReport:
     image: Image | None = None
     names: tuple[str, ...] = ()
     layers: list[LayerMatch] = field(default_factory=list)
-    why: str = ""
+    why: Diagnostic | None = None
     written: str | None = None
 
     @property
@@ -89,7 +90,7 @@ def document(report: MatchReport) -> dict[str, Any]:
         "image_id": str(report.image.image_id) if report.image else None,
         "names": list(report.names),
         "complete": report.complete,
-        "problem": report.why or None,
+        "problem": report.why.entry() if report.why is not None else None,
         "layers": [_layer_report(layer) for layer in report.layers],
         "written": report.written,
     }

@@ -20,6 +20,7 @@ from convert.codec import encoders
 from convert.codec.compression import Compression
 from convert.commands.common import ignore, options_of
 from convert.commands.match.search import Matcher
+from convert.diagnostics import Diagnostic
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
 from convert.identity.engine_id import entry_name
@@ -166,15 +167,21 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
 
 def _check_request(source: str, manifest: str, to: str | None, path: str | None) -> None:
     if source == STDIN and manifest == STDIN:
-        raise UsageError("SOURCE and MANIFEST cannot both be standard input")
+        raise UsageError("SOURCE and MANIFEST cannot both be standard input", code="incompatible-options")
     if (to is None) != (path is None):
-        raise UsageError("--to FORMAT and DEST go together", hint="imgconv match SOURCE MANIFEST --to oci DEST")
+        raise UsageError(
+            "--to FORMAT and DEST go together",
+            code="incompatible-options",
+            hint="imgconv match SOURCE MANIFEST --to oci DEST",
+        )
     if to is None or path is None:
         return
     wanted = target(to)
     if not wanted.manifests:
         hint = f"targets for it: {targets_with_manifests()}"
-        raise UsageError(f"{to} carries no manifest, so it cannot hold the registry's", hint=hint)
+        raise UsageError(
+            f"{to} carries no manifest, so it cannot hold the registry's", code="target-without-manifests", hint=hint
+        )
     destinations.check_options(wanted, path)
 
 
@@ -185,7 +192,9 @@ def _read(reading: Reading, path: str) -> _Asked:
     """Read MANIFEST, whose digest is that of the file's bytes."""
     raw = _bytes(path)
     if raw.lstrip(b" \t\r\n")[:1] != b"{":
-        raise FormatError("not a JSON manifest", file=path, hint="crane manifest REPO:TAG prints one")
+        raise FormatError(
+            "not a JSON manifest", code="not-a-manifest", file=path, hint="crane manifest REPO:TAG prints one"
+        )
     value = strict.parse(raw, where=path, member="")
     keys = strict.Keys(value if isinstance(value, dict) else {}, where=path)
     inside = keys.get("mediaType")
@@ -201,9 +210,11 @@ def _read(reading: Reading, path: str) -> _Asked:
     read = _parsed(reading, raw)
     strange = [layer.media_type for layer in read.layers if not mediatype.is_layer(layer.media_type)]
     if strange:
-        raise FormatError(f"is not an image manifest: it lists {strange[0]!r}", file=path)
+        raise FormatError(f"is not an image manifest: it lists {strange[0]!r}", code="not-a-manifest", file=path)
     if read.config.media_type not in mediatype.IMAGE_CONFIGS:
-        raise FormatError(f"is not an image manifest: its config is {read.config.media_type!r}", file=path)
+        raise FormatError(
+            f"is not an image manifest: its config is {read.config.media_type!r}", code="not-a-manifest", file=path
+        )
     for described in (read.config, *read.layers):
         check_data(described, file=path, member=str(described.digest))
     return _Asked(manifest=read)
@@ -227,7 +238,9 @@ def _bytes(path: str) -> bytes:
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="reading the manifest") from error
     if len(raw) > MAX_DOCUMENT_SIZE:
-        raise UnsafeInputError(f"is larger than {MAX_DOCUMENT_SIZE} bytes, so it is not a manifest", file=path)
+        raise UnsafeInputError(
+            f"is larger than {MAX_DOCUMENT_SIZE} bytes, so it is not a manifest", code="document-too-large", file=path
+        )
     return raw
 
 
@@ -244,13 +257,16 @@ def _find(reading: Reading, matcher: Matcher, found: ImageSet, asked: _Asked, re
         report.image = next((image for image in images if image.image_id == wanted), None)
         if report.image is None:
             there = ", ".join(str(image.image_id) for image in images[:8]) or "there is none"
-            report.why = f"no image in the source has the config {wanted} (those there: {there})"
+            text = f"no image in the source has the config {wanted} (those there: {there})"
+            report.why = Diagnostic(text, code="config-not-found", digest=str(wanted))
             return report
         check(report.image.config.raw, wanted, asked.manifest.config.size, file=reading.file, member=f"config {wanted}")
         layers = report.image.layers
         if len(layers) != len(asked.manifest.layers):
             raise FormatError(
-                f"lists {len(asked.manifest.layers)} layers, the config has {len(layers)} DiffIDs", file=report.source
+                f"lists {len(asked.manifest.layers)} layers, the config has {len(layers)} DiffIDs",
+                code="layer-count-mismatch",
+                file=report.source,
             )
         report.layers = matcher.match(layers, asked.manifest.layers)
     if report.image is not None:
@@ -282,10 +298,11 @@ def _find_in_index(
         if fitting and _guessed(reading, matcher, image, fitting, report):
             return
     there = ", ".join(str(digest) for digest in list(children)[:8]) or "none"
-    report.why = (
+    text = (
         f"no known tool writes, with one encoder for all layers, a manifest that this index names ({there}); "
         "match against the manifest itself"
     )
+    report.why = Diagnostic(text, code="manifest-not-found")
 
 
 def _guessed(

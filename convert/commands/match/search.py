@@ -272,7 +272,9 @@ class Matcher:
             got = sink.finish()[0]
             if (got, sink.size) != (wanted.digest, wanted.size):
                 where, file = layer.blob.where, self._context.file
-                raise mismatch(where, file, wanted.digest, got, sink.size, "re-created layer")
+                raise mismatch(
+                    where, file, wanted.digest, got, sink.size, "re-created layer", code="blob-digest-mismatch"
+                )
             blob = out.finish(wanted.digest)
         self._context.verified.blobs.add(blob, wanted.digest, wanted.size)
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context)
