@@ -133,6 +133,19 @@ def test_every_registered_code_is_used():
     assert set(CODES) - dropped == set(_used()) - dropped
 
 
+def test_the_page_lists_the_registry():
+    """docs/codes.md has each code once, in its section, with its meaning and something to do."""
+    page = (ROOT / "docs" / "codes.md").read_text()
+    row = re.compile(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.+?) \|$", re.MULTILINE)
+    sections = [row.findall(part) for part in page.split("\n## ")[1:]]
+    kinds = (2, 3, 4, "warning", "dropped")
+    assert len(sections) == len(kinds)
+    for kind, rows in zip(kinds, sections, strict=True):
+        assert [(code, meaning) for code, meaning, _ in rows] == [
+            (code, meaning) for code, (its, meaning) in CODES.items() if its == kind
+        ]
+
+
 def test_a_system_error_has_the_code_of_its_number():
     """The usual reasons of the system can be told apart; the others are `storage`."""
     for number, code in errors._SYSTEM_CODES.items():
