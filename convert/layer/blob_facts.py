@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from convert.codec import decompress
 from convert.codec.compression import Compression
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convert.layer.pool import Pool
     from convert.model.blob import Blob
 
-_Key = TypeVar("_Key")
+_Job = TypeVar("_Job", bound="BlobJob")
 #: Blobs whose facts are held at a time: a future and the facts of a blob take kilobytes.
 _AT_ONCE: Final = 4096
 #: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
@@ -46,38 +46,35 @@ class BlobFacts:
     unread: InputError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BlobRequest(Generic[_Key]):
-    """A blob to be read: the arguments of `read_blob`, and the `key` by which the caller knows it."""
+class BlobJob(Protocol):
+    """One blob to be read; jobs compare by identity."""
 
-    key: _Key
-    blob: Blob
-    where: str
-    algorithms: Sequence[str]
-    unpack: bool
+    @property
+    def blob(self) -> Blob:
+        """The blob."""
 
     def read(self) -> BlobFacts:
-        """Read the blob."""
-        return read_blob(self.blob, self.algorithms, unpack=self.unpack, where=self.where)
+        """Read it, by `read_blob`."""
 
 
-def read_blobs(requests: Iterable[BlobRequest[_Key]], pool: Pool) -> Iterator[tuple[_Key, BlobFacts]]:
-    """Read blobs in the pool's threads; yield the key and the facts of each in the order of the requests.
+def read_blobs(jobs: Iterable[_Job], pool: Pool) -> Iterator[tuple[_Job, BlobFacts]]:
+    """Read blobs in the pool's threads; yield each job with its facts, in the order of the jobs.
 
     Raises:
         StorageError: reading failed.
     """
-    rest = iter(requests)
+    rest = iter(jobs)
     while batch := list(itertools.islice(rest, _AT_ONCE)):
         # The largest first, so that no core waits for the last big one.
-        order = sorted(range(len(batch)), key=lambda at: -(batch[at].blob.size or 0))
-        large = [at for at in order if (batch[at].blob.size or 0) >= _SMALL]
+        order = sorted(batch, key=lambda job: -(job.blob.size or 0))
+        large = [job for job in order if (job.blob.size or 0) >= _SMALL]
         small = order[len(large) :]
-        tasks = [[at] for at in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        facts: dict[int, BlobFacts] = {}
-        for task, found in zip(tasks, pool.map(lambda task: [batch[at].read() for at in task], tasks), strict=True):
-            facts.update(zip(task, found, strict=True))
-        yield from ((request.key, facts[at]) for at, request in enumerate(batch))
+        tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
+        results: dict[_Job, BlobFacts] = {}
+        for task, facts in zip(tasks, pool.map(lambda task: [job.read() for job in task], tasks), strict=True):
+            results.update(zip(task, facts, strict=True))
+        for job in batch:
+            yield job, results[job]
 
 
 def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str) -> BlobFacts:

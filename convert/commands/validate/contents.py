@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from convert.errors import FormatError
-from convert.layer.blob_facts import BlobRequest, read_blobs
+from convert.layer.blob_facts import BlobFacts, read_blob, read_blobs
 from convert.layer.pool import Pool
 from convert.limits import MAX_LAYER_NAMES
 from convert.model import mediatype
@@ -18,7 +18,6 @@ from convert.reader.findings import Severity, refused, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.layer.blob_facts import BlobFacts
     from convert.model.blob import Blob
     from convert.reader.checked_documents import Checked
 
@@ -61,11 +60,11 @@ class _Job:
     member: str
     claims: dict[Claim, None] = field(default_factory=dict)
 
-    def request(self) -> BlobRequest[_Job]:
+    def read(self) -> BlobFacts:
         digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
         algorithms = sorted({"sha256", *(digest.algorithm for digest in digests)})
         unpack = any(claim.diff_ids or claim.layer for claim in self.claims)
-        return BlobRequest(self, self.blob, self.member, algorithms, unpack)
+        return read_blob(self.blob, algorithms, unpack=unpack, where=self.member)
 
 
 class Contents:
@@ -106,7 +105,7 @@ class Contents:
         """
         with Pool(jobs) as pool:
             work = itertools.chain(self._jobs.values(), self._unnamed_jobs())
-            for job, facts in read_blobs((job.request() for job in work), pool):
+            for job, facts in read_blobs(work, pool):
                 self._report(job, facts)
 
     def _unnamed_jobs(self) -> Iterator[_Job]:
