@@ -271,6 +271,10 @@ class Diagnostic(str):
         line.code, line.data = code, data
         return line
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """Return the arguments from which `copy` and `pickle` create it again."""
+        return (str(self),), {"code": self.code, **self.data}
+
     def within(self, member: str) -> Diagnostic:
         """Return this diagnostic as one about a member, which its line then names first."""
         return Diagnostic(f"{member}: {self}", code=self.code, **{"member": member, **self.data})
@@ -299,6 +303,10 @@ class Dropped(Diagnostic):
         line.what, line.of, line.number = what, of, number
         return line
 
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        """Return the arguments from which `copy` and `pickle` create it again."""
+        return (str(self),), {"what": self.what, "of": self.of, "number": self.number, "code": self.code}
+
     def facts(self) -> dict[str, Any]:
         """Return the entry of `--json` (schemas/report-convert.json, "dropped")."""
         return {"code": self.code, "what": self.what, "of": self.of, "count": self.number, "message": str(self)}
@@ -318,6 +326,10 @@ class Diagnostics(list[Diagnostic]):
         super().__init__()
         self._seen: set[str] = set()
         self.extend(diagnostics)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[list[Diagnostic]]]:
+        """Return how `copy` and `pickle` create it again."""
+        return type(self), (list(self),)
 
     def __contains__(self, text: object) -> bool:
         """Return whether a text is in the list, or would not be added because the list is full."""
