@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# Nothing else is imported before `main` has put its signal handlers in place: what Python
-# prints about a Ctrl-C while it imports is a traceback. `signal` itself imports much.
+# Nothing else is imported before `main` has installed its signal handlers, because Python prints a
+# traceback for a Ctrl-C during an import. `signal` itself imports much.
 import _signal  # type: ignore[import-not-found] # typeshed has only `signal`
 import os
 
@@ -21,7 +21,7 @@ _SIGNALLED = 128
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the contract's status."""
-    # There is nothing yet, and at the end nothing is left, that would have to be cleaned up.
+    # At the beginning and at the end, nothing has to be cleaned up.
     for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
         if _signal.getsignal(number) is not _signal.SIG_IGN:
             _signal.signal(number, _exit_at_once)

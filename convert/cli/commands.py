@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Command -> module under `convert.cli` that holds it, imported when it is run.
+#: Command -> its module under `convert.cli`, imported when the command is run.
 COMMANDS: Final = {
     "convert": "convert",
     "diff": "diff",

@@ -39,7 +39,7 @@ class Size(click.ParamType[int]):
         return int(match.group(1)) * _UNITS[match.group(2).lower()]
 
 
-#: Options whose values go by another name in Python.
+#: Options whose values have another name in Python.
 _OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as"}
 
 _HELP: Final = """Convert an image archive or layout into another format.
@@ -160,7 +160,7 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callab
 
 
 def _is_standard_output(dest: str) -> bool:
-    """Return whether the archive went to standard output, by whatever name."""
+    """Return whether the archive was written to standard output, under any name."""
     if dest == "-":
         return True
     try:
@@ -170,7 +170,7 @@ def _is_standard_output(dest: str) -> bool:
 
 
 def _report(result: ConversionReport, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-    """Print one line an image, or the document; on standard error where the archive went to the other."""
+    """Print one line per image, or the document; on standard error if standard output got the archive."""
     to_error = _is_standard_output(dest)
     if as_json:
         from convert.report.convert import document

@@ -1,4 +1,4 @@
-"""`imgconv diff`: two archives of any kinds, image by image."""
+"""`imgconv diff`: compare two archives of any format, image by image."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from convert.commands.diff.archives import OpenDiff
     from convert.report.comparison import Comparison, FileDifference
 
-_HELP: Final = """Compare the images in A with those in B, whatever kinds of archives they are.
+_HELP: Final = """Compare the images in A with those in B, in any format.
 
 Images are paired by name and platform, else by image ID, else as the only ones
 left. The first difference is stated in words, then configs and manifests are
-compared key by key. What the documents say is compared; `imgconv validate`
-verifies it, and --files reads the layers that differ.
+compared key by key. Only documents are compared; `imgconv validate` verifies
+them, and --files reads the layers that differ.
 
---by says what has to be the same for exit status 0, else it is 1: id, the image
-ID (config and so the layers' content), whatever the compression and the names;
-layers, the DiffIDs alone; digest, the manifest digest, and the artifacts beside.
+--by selects what must be equal for exit status 0; otherwise it is 1. id: the
+image ID, which covers config and layer contents, but not compression and names;
+layers: only the DiffIDs; digest: the manifest digest, and artifacts.
 
 \b
 Examples:
@@ -67,7 +67,7 @@ def command(
 
 
 def _line(text: str, style: str = "") -> None:
-    """Print a line; in colour on a terminal only."""
+    """Print a line, in colour on a terminal."""
     import os
 
     from convert.errors import printable
@@ -103,7 +103,7 @@ def _label(one: Comparison) -> str:
 
 
 def _details(one: Comparison) -> Iterator[str]:
-    """Yield what is the same and what is not, below the first difference."""
+    """Yield lines about what is equal and what differs, below the first difference."""
     from convert.errors import names_text
 
     if one.a is None or one.b is None:
@@ -119,7 +119,7 @@ def _details(one: Comparison) -> Iterator[str]:
         yield f"manifest digest: {_both(*manifests)}"
     if one.a.index_digest != one.b.index_digest:
         yield f"index digest: {_both(one.a.index_digest, one.b.index_digest)}"
-    # Layers were compared above, and so were the digests of configs.
+    # Layers and the digests of configs were compared above.
     for difference in one.config:
         if not difference.path.startswith("rootfs.diff_ids"):
             yield f"config: {difference}"
@@ -168,7 +168,7 @@ def _show_files(one: Comparison, opened: OpenDiff) -> None:
 
 
 def _value(name: str, text: str | None) -> str:
-    """Return an attribute as people read it: a time since 1970 as a date."""
+    """Return an attribute for a person: a time since 1970 as a date."""
     seconds, dot, fraction = (text or "").partition(".")
     if name != "mtime" or not seconds.isdecimal():
         return text or "none"

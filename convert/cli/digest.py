@@ -1,4 +1,4 @@
-"""`imgconv digest`: what a push would give, before anything is pushed."""
+"""`imgconv digest`: the manifest digests of pushes, before anything is pushed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convert.report.digest import DigestReport, PushedManifest
 
 _STDOUT: Final = "-"
-#: Columns that a table with whole digests needs.
+#: Columns that a table with full digests needs.
 _WIDE: Final = 110
 
 
@@ -42,18 +42,18 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Print the manifest digest that pushing SOURCE would give, offline.
+    """Print the manifest digest that a push of SOURCE would give, offline.
 
     It depends on the tool, on the generation of Go that built it and on how the
-    tool reads SOURCE: crane takes manifest.json and compresses plain layers at
-    level 1, docker loads, unpacks all and compresses at level 6, imgconv stands
-    for what imgconv --to oci writes. crane is crane@go1.26, docker is
-    docker@go1.26.
+    tool reads SOURCE: crane reads manifest.json and compresses uncompressed layers
+    at level 1; docker loads and unpacks all layers and compresses them at level 6;
+    imgconv stands for the layout that imgconv --to oci writes. crane means
+    crane@go1.26, docker means docker@go1.26.
 
-    With --as and one image in SOURCE only the digest is printed; without --as
-    those of all, in a table. Each layer is read once and verified; nothing is
-    written. imgconv SOURCE --to oci DEST --as PUSHER writes the same manifest and
-    its blobs.
+    With --as and one image in SOURCE, only the digest is printed; without --as,
+    the digests of all pushers, in a table. Each layer is read once and verified;
+    nothing is written. imgconv SOURCE --to oci DEST --as PUSHER writes the same
+    manifest and its blobs.
 
     \b
     Examples:
@@ -69,10 +69,10 @@ def command(
 
     if manifest is not None and tool is None:
         raise UsageError(
-            "--manifest needs --as PUSHER: each pusher makes another manifest", code="incompatible-options"
+            "--manifest needs --as PUSHER, because each pusher writes another manifest", code="incompatible-options"
         )
     if manifest == _STDOUT and as_json:
-        raise UsageError("--manifest - and --json both want standard output", code="incompatible-options")
+        raise UsageError("--manifest - and --json cannot share standard output", code="incompatible-options")
     asked = _asked(tool)
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
@@ -93,7 +93,7 @@ def command(
 
 
 def _asked(tool: str | None) -> list[PusherName]:
-    """Return the pusher asked for; report the Go release that a tool without one stands for."""
+    """Return the requested pusher; report the Go release that is assumed for a tool without one."""
     from convert.identity.push import pushers
 
     if tool is None:
@@ -117,7 +117,7 @@ def _only(report: DigestReport) -> PushedManifest:
 
 
 def _lines(pushed: Sequence[PushedManifest]) -> list[str]:
-    """Return the digest alone for one image, with its names for several."""
+    """Return only the digest for one image, with names for several."""
     if len(pushed) == 1:
         return [str(pushed[0].digest)]
     return [f"{each.digest}  {names_text(each.names)}" for each in pushed]
@@ -161,7 +161,7 @@ def _of_several(rows: Sequence[PushedManifest]) -> frozenset[str]:
 
 
 def _which(row: PushedManifest, crowded: frozenset[str]) -> list[str]:
-    """Return the platform, where a name stands for several images."""
+    """Return the platform if a name stands for several images."""
     from convert.model.image import Image
 
     return [printable(str(row.node.platform))] if row.pusher.name in crowded and isinstance(row.node, Image) else []
@@ -177,7 +177,7 @@ def _table(title: str, rows: Sequence[PushedManifest]) -> None:
     crowded = _of_several(rows)
     platforms = any(_which(row, crowded) for row in rows)
     if console.width < _WIDE:
-        # A digest that is folded cannot be copied: it gets a line of its own.
+        # A wrapped digest cannot be copied, so it gets its own line.
         if title:
             console.print(Text(title, "bold"))
         for row in rows:

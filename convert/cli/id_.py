@@ -1,4 +1,4 @@
-"""`imgconv id`: the ID of each image, from headers and configs alone."""
+"""`imgconv id`: the ID of each image, from headers and configs only."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _UNKNOWN: Final = "-"
     "--engine",
     type=one_of("engine", _ENGINES),
     default="docker",
-    help="Whose ID: the config's digest (docker, podman, cri-o), or the manifest's or index's (the others).",
+    help="Engine whose ID is printed: the digest of the config (docker, podman, cri-o), or of the manifest or index.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document with the IDs that all engines show.")
 @debug
 def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> int:
     """Print the ID and the names of each image in SOURCE.
 
-    With one REF (a name, an ID, a manifest digest, or 4 hex digits and more of
-    one), print just its ID. Headers and configs are read, never layers, except
-    where an ID needs them: an archive from before Docker 1.10, and --engine
-    containerd for compressed layers without manifest.
+    With one REF (a name, an ID, a manifest digest, or a hex prefix of 4 digits or
+    more), print only its ID. Layers are read only where an ID depends on them: in
+    archives from before Docker 1.10, and with --engine containerd for compressed
+    layers without manifest.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     for problem in report.problems:
         note(str(problem))
     if failure is not None:
-        # Where nothing was asked for, the damage is the reason, and is reported alone.
+        # Without a REF, only the damage is reported, because it is the reason.
         if not report.problems:
             raise failure
         if report.asked and not any(isinstance(problem, NoImageError) for problem in report.problems):
@@ -81,7 +81,7 @@ def _note_all(warnings: Iterable[str]) -> None:
 
 
 def _show(report: IdentifyReport) -> ImgconvError | None:
-    """Print a line for each ID, or just the ID for one REF; return why that is not possible."""
+    """Print a line for each ID, or only the ID for one REF; return the error if that is not possible."""
     if len(report.asked) != 1:
         for image in report.images:
             shown = f" ({printable(image.platform)})" if image.platform else ""
@@ -94,7 +94,7 @@ def _show(report: IdentifyReport) -> ImgconvError | None:
             f"this name stands for {len(ids)} platforms: {listed}",
             code="several-platforms",
             file=report.source,
-            hint="ask for one by its ID, or for the index by --engine containerd",
+            hint="select one by its ID, or the index with --engine containerd",
         )
     for digest in ids:
         out(str(digest))

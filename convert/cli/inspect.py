@@ -1,4 +1,4 @@
-"""`imgconv inspect`: what a source holds, for a person or as JSON."""
+"""`imgconv inspect`: show the contents of a source, for a person or as JSON."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def command(
 ) -> int:
     """Show every identifier of the images in SOURCE: names, IDs, platforms and layers.
 
-    Each layer with its DiffID, ChainID, v1 ID, layer digest, sizes and the step
-    that made it. Digests are cut short for reading; --json has them whole.
+    Each layer is listed with its DiffID, ChainID, v1 ID, layer digest, sizes and
+    the step that created it. Digests are shortened; --json prints them in full.
     Layers are not read unless --verify or --encoders is given.
 
     \b
@@ -50,7 +50,7 @@ def command(
     if graph is not None:
         from convert.report.graph import renderer
 
-        # Before anything is read: an unknown kind of graph is reported at once.
+        # Checked before anything is read, so that an unsupported kind of graph is reported at once.
         draw = renderer(graph)
     wanted = InspectOptions(verify=verify, encoders=encoders, images=images, platforms=platforms, jobs=given["jobs"])
     with contextlib.ExitStack() as stack:

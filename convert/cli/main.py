@@ -1,7 +1,7 @@
-"""`imgconv`: which command, and what every command's end looks like.
+"""`imgconv`: find the command, run it, and turn errors into one line and an exit status.
 
-`convert` is implied unless the first argument is a command's name, `--help` or
-`--version`, so that options may come first and a file called `id` is `./id`.
+`convert` is implied unless the first argument is a command, `--help` or `--version`. Options may
+therefore come first, and a file called `id` is `./id`.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: Objects that may be new before the first look for unreachable loops.
+#: Objects that may be created before the first garbage collection.
 _COLLECT_AFTER: Final = 50_000
 _GLOBAL: Final = frozenset({"--help", "-h", "--version"})
 _BROKEN_PIPE: Final = signals.SIGNALLED + signal.SIGPIPE
-#: What a run that a signal ended has printed stays where it is: its reader may be stopped.
+#: After a signal, output that is still buffered is not written: its reader may be stopped.
 _SIGNAL_STATUSES: Final = frozenset(
     signals.SIGNALLED + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 )
-#: What CPython raises where the system gives no thread (Modules/_threadmodule.c).
+#: The message of CPython if the system cannot start a thread (Modules/_threadmodule.c).
 _NO_THREAD: Final = "start new thread"
-#: EX_SOFTWARE of sysexits.h: none of the contract's, because no input may lead here.
+#: EX_SOFTWARE of sysexits.h. It is not in the contract, because no input may lead to it.
 _BUG: Final = 70
 
 
 class _Commands(click.Group):
-    """Finds commands without importing those that are not run: start-up time."""
+    """Finds commands and imports only the one that is run, for a short start-up time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -76,14 +76,14 @@ def _root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the contract's status."""
-    # What is imported stays: looking for garbage in it costs a tenth of a short run. Loops are
-    # still found, later.
+    # Imported objects live until the end: collecting garbage among them takes a tenth of a short
+    # run. Reference cycles are still collected later.
     gc.set_threshold(_COLLECT_AFTER)
     _prepare_standard_streams()
     status = run(list(sys.argv[1:] if arguments is None else arguments))
     if status not in _SIGNAL_STATUSES:
         status = _flush(status)
-    # Python's own end looks for garbage and prints what a late signal does to its finalisers.
+    # Python's regular exit collects garbage, and prints errors if a late signal interrupts finalisers.
     os._exit(status)
 
 
@@ -99,7 +99,7 @@ def run(arguments: list[str]) -> int:
                 status = _command(arguments)
                 sys.stdout.flush()
             except BaseException:
-                if came.number is not None:  # whatever went wrong then: a pipe's other end got it too
+                if came.number is not None:  # other errors follow from it: the other end of a pipe got the signal too
                     return signals.SIGNALLED + came.number
                 raise
     except SystemExit as error:
@@ -110,7 +110,7 @@ def run(arguments: list[str]) -> int:
         else:
             error.show()  # the help
         return UsageError.exit_status
-    except KeyboardInterrupt as error:  # before or behind all that
+    except KeyboardInterrupt as error:  # outside the handlers above
         return signals.SIGNALLED + (error.number if isinstance(error, Cancelled) else signal.SIGINT)
     except BrokenPipeError:
         return _BROKEN_PIPE
@@ -130,7 +130,7 @@ def run(arguments: list[str]) -> int:
         _say("out of memory")
         return StorageError.exit_status
     except ImportError as error:
-        # A library that cannot be mapped (a limit on memory), or an installation that is not whole.
+        # A library cannot be mapped (memory limit), or the installation is incomplete.
         if debug:
             raise
         _say(f"cannot load a part of imgconv or of its libraries: {shortened(str(error))}")
@@ -146,7 +146,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _bug(error: Exception, *, debug: bool) -> int:
-    """Report an error that is none of ours in one line; return its status."""
+    """Report an unexpected error in one line; return its status."""
     if debug:
         raise error
     _say(f"internal error: {type(error).__name__}: {shortened(str(error))} (a bug in imgconv; --debug shows where)")
@@ -156,7 +156,7 @@ def _bug(error: Exception, *, debug: bool) -> int:
 def _command(arguments: list[str]) -> int:
     """Run a command and return its own status.
 
-    Not by click's `main`: that makes status 1 of a closed pipe.
+    click's `main` is not used, because it returns status 1 for a closed pipe.
     """
     try:
         with _root.make_context("imgconv", list(arguments)) as context:
@@ -167,10 +167,10 @@ def _command(arguments: list[str]) -> int:
 
 
 def _prepare_standard_streams() -> None:
-    """Make standard streams take any text, and put something behind those that were closed when the process began.
+    """Make standard streams accept any text; open those that were closed when the process began.
 
-    Otherwise the first file that is opened would get their numbers, and with them
-    what is printed. Nothing can be written to what stands there for standard output.
+    Otherwise the first files that are opened would get their numbers, and all that is printed would
+    be written to them. The replacement for standard output refuses writes.
     """
     for number in range(3):
         try:
@@ -186,7 +186,7 @@ def _prepare_standard_streams() -> None:
 
 
 class _Output(io.FileIO):
-    """Standard output or standard error; while its reader does not read, it asks whether the run was cancelled."""
+    """Standard output or standard error; it checks for cancellation while the reader does not read."""
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd, "w", closefd=False)
@@ -199,7 +199,7 @@ class _Output(io.FileIO):
 
 
 def _cancellable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """Return a text stream that writes where `stream` does, and can be cancelled."""
+    """Return a text stream that writes to the same file as `stream` and can be cancelled."""
     try:
         raw = _Output(stream.fileno())
     except OSError:
@@ -215,7 +215,7 @@ def _cancellable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def _one_line(error: click.ClickException, given: list[str]) -> str:
-    """Return click's complaint about the command line in the form of all errors.
+    """Return click's error about the command line in the form of all other errors.
 
     `given` are the arguments as the user typed them.
     """
@@ -242,7 +242,7 @@ def _say(text: str) -> None:
 
 
 def _flush(status: int) -> int:
-    """Print what is still held back; return the status that the run has then."""
+    """Flush the standard streams; return the final status."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -37,14 +37,15 @@ def command(
 ) -> int:
     """Find the encoder that gives each layer digest in a registry's MANIFEST.
 
-    SOURCE is an archive with uncompressed layers, as docker save writes
-    it; MANIFEST a file (or - ) with the registry's manifest as crane manifest or
-    docker buildx imagetools inspect --raw print it, or the index that names it.
-    It tries all of Go's levels, old and new, GNU gzip and zlib with the headers
-    of Python, Java and bsdtar, and zstd; a matching digest identifies the encoder.
+    SOURCE is an archive with uncompressed layers, as docker save writes it.
+    MANIFEST is a file (or -) with the registry's manifest, as printed by crane
+    manifest or docker buildx imagetools inspect --raw, or the index that lists it.
+    imgconv tries all levels of Go up to 1.26 and of 1.27, GNU gzip, zlib with the
+    headers of Python, Java and bsdtar, and zstd. A matching digest identifies the
+    encoder.
 
-    With --to the image is written with the registry's own manifest and blobs,
-    digest for digest. Exit status 1: a layer stays unknown; nothing is written.
+    With --to, the image is written with the registry's manifest and blobs, digest
+    for digest. Exit status 1: a layer is not recognised; nothing is written.
 
     \b
     Examples:
@@ -74,7 +75,7 @@ def command(
 
 
 def _show(report: MatchReport, *, to_error: bool) -> None:
-    """Print a line for the image and one a layer."""
+    """Print a line for the image and one for each layer."""
     names = names_text(report.names)
     digest = str(report.manifest.digest) if report.manifest else "-"
     image_id = str(report.image.image_id) if report.image else "-"

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they print."""
+"""Options that several commands share, and functions that print."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-#: The escapes of JSON, one by one: a pair of surrogates, one alone (group 1), any other.
+#: An escape of JSON: a pair of surrogates, a single surrogate (group 1), or any other.
 _ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
 _BYTE: Final = 0xDC00
-#: Threads of one kind, at most.
+#: Maximum number of threads of one kind.
 _MOST_JOBS: Final = 512
-#: Of a JSON text, printed at a time.
+#: Chunks of a JSON text that are printed at a time.
 _CHUNK_COUNT: Final = 4096
 
 
@@ -44,12 +44,12 @@ def selection(command: F) -> F:
 
 
 def debug(command: F) -> F:
-    """Add `--debug`, which `main` looks for by itself."""
+    """Add `--debug`, which `main` evaluates."""
     return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)
 
 
 def _sensible(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
-    """Return a number of jobs that a system has threads for."""
+    """Return a number of jobs for which the system has enough threads."""
     return None if value is None else min(value, _MOST_JOBS)
 
 
@@ -71,25 +71,25 @@ def note(text: str) -> None:
 
 
 def out(text: str) -> None:
-    """Print a line of the answer on standard output."""
+    """Print a line of the result on standard output."""
     click.echo(text)
 
 
 def out_json(document: object, *, to_error: bool = False, bounded: bool = True) -> None:
     r"""Print a JSON document.
 
-    It holds no lone surrogates, which strict readers refuse: a byte of a name that is not
-    UTF-8 stands there as `\xff`. `bounded`: its text is made before anything is printed.
+    A byte of a name that is not UTF-8 is written as `\xff`, because strict readers refuse single
+    surrogates. With `bounded`, the text is completed before anything is printed.
 
     Raises:
-        UnsafeInputError: it is bounded, and too large; nothing is printed.
+        UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
     import json
 
     from convert.errors import UnsafeInputError
     from convert.limits import MAX_REPORT_SIZE
 
-    # What many images share stands in the document once and in its text for each.
+    # Objects that images share exist once in memory, but once for each image in the text.
     size = 0
     chunks: list[str] = []
     parts: list[bytes] = []
@@ -114,7 +114,7 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
 
 
 def _without_lone_surrogate(escape: re.Match[str]) -> str:
-    """Return a JSON escape as it is, or the text of one that stands for half a character."""
+    """Return a JSON escape unchanged, or the text for a single surrogate."""
     code = escape[1]
     if code is None:
         return escape[0]
@@ -134,21 +134,21 @@ def one_of(kind: str, choices: Sequence[str]) -> OneOf:
 
 
 class OneOf(click.ParamType[str]):
-    """One of some words; another one gets the word that it looks like."""
+    """A choice of words; the error for another word suggests a similar one."""
 
     name = "choice"
 
     def __init__(self, kind: str, choices: Sequence[str]) -> None:
-        """`kind` names what is chosen."""
+        """`kind` describes the choices in errors."""
         self.kind = kind
         self.choices = tuple(choices)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002 - click's signature
-        """Return the words, as click shows those of a choice."""
+        """Return the choices in click's form."""
         return f"[{'|'.join(self.choices)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word."""
+        """Return the chosen word."""
         text = str(value)
         if text not in self.choices:
             hint = suggestion(text, self.choices)

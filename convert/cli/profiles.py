@@ -1,4 +1,4 @@
-"""`imgconv profiles`: the names that `--compress` takes, and who makes such bytes."""
+"""`imgconv profiles`: the values of `--compress`, and the tools that write the same bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _table(profiles: list[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("profile", no_wrap=True)
     table.add_column("also called")
-    table.add_column("such bytes are made by")
+    table.add_column("same bytes as")
     family = ""
     for profile in profiles:
         begun, family = family, profile["name"].split("-")[0]
@@ -59,4 +59,4 @@ def _table(profiles: list[dict[str, Any]]) -> None:
         table.add_row(name, Text(", ".join(profile["aliases"])), Text(profile["made_by"]))
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
-    console.print(Text("* what is used where nothing else is asked for", "dim"))
+    console.print(Text("* default", "dim"))

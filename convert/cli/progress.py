@@ -1,7 +1,7 @@
 """Progress: a table on a terminal, plain lines elsewhere, or nothing.
 
-The working threads only add numbers; a thread of its own draws, a few times a
-second, and not before the work has shown to be long: rich is imported then.
+Worker threads only add numbers. A separate thread draws a few times a second, and imports rich when
+the work turns out to be long.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from convert.progress import Progress
 
 _MB: Final = 10**6
-#: Seconds before the first look at the work, and between two.
+#: Seconds before the first update, and between two updates.
 _LIVE_FIRST: Final = 1.5
 _LIVE_INTERVAL: Final = 0.3
 _PLAIN_INTERVAL: Final = 10.0
-#: Layers that are shown at a time.
+#: Layers that are shown at the same time.
 _MOST_ROWS: Final = 8
 
 
 @dataclass(slots=True)
 class Part:
-    """One layer being worked on."""
+    """One layer in progress."""
 
     name: str
     size: int
@@ -56,28 +56,28 @@ class Snapshot:
 
     @property
     def read(self) -> bool:
-        """Whether all that was announced is read: what is left is writing and making it durable."""
+        """Whether everything is read; what remains is writing and syncing."""
         return self.total is not None and self.done >= self.total > 0
 
 
 class Display(Protocol):
-    """Where snapshots are drawn; called from one thread."""
+    """An output that draws snapshots; called from one thread."""
 
     first: float
     interval: float
 
     def draw(self, now: Snapshot) -> None:
-        """Show how far the work is."""
+        """Show the state of the work."""
 
     def close(self) -> None:
-        """Leave the screen as it was."""
+        """Restore the screen."""
 
 
 class Counted:
-    """Counts in the working threads, draws in its own: drawing never slows them."""
+    """Counts in the worker threads and draws in its own, so that drawing does not delay them."""
 
     def __init__(self, display: Display) -> None:
-        """Begin the clock; drawing begins with the first bytes that are announced or done."""
+        """Start the clock; drawing starts with the first bytes that are expected or done."""
         self._display = display
         self._total = 0
         self._done = 0
@@ -88,13 +88,13 @@ class Counted:
         self._thread: threading.Thread | None = None
 
     def expect(self, size: int) -> None:
-        """Count bytes to be done."""
+        """Add bytes to the total."""
         with self._lock:
             self._total += size
             self._start()
 
     def begin(self, name: str, size: int) -> Callable[[int], None]:
-        """Start a layer; it leaves the screen with its last byte."""
+        """Start a layer; it is removed from the screen after its last byte."""
         part = Part(name, size, time.monotonic())
         with self._lock:
             self._parts.append(part)
@@ -124,7 +124,7 @@ class Counted:
                 return  # the terminal may be stopped, and the process ends anyway
 
     def snapshot(self) -> Snapshot:
-        """Return how far the work is now."""
+        """Return the present state of the work."""
         with self._lock:
             parts = tuple(Part(part.name, part.size, part.begin, part.done) for part in self._parts)
             total = self._total if self._total >= self._done else None
@@ -137,7 +137,7 @@ class Counted:
 
     def _run(self) -> None:
         wait = self._display.first
-        with contextlib.suppress(cancel.Cancelled):  # writing to the terminal asks for it
+        with contextlib.suppress(cancel.Cancelled):  # writing to the terminal checks for it
             try:
                 while not self._stop.wait(wait):
                     self._display.draw(self.snapshot())
@@ -147,7 +147,7 @@ class Counted:
 
 
 class Lines:
-    """A line now and then, for logs."""
+    """Prints a line at intervals, for logs."""
 
     first = _PLAIN_INTERVAL
     interval = _PLAIN_INTERVAL
@@ -160,17 +160,17 @@ class Lines:
         click.echo(printable(f"imgconv: {'; '.join(texts)}"), err=True)
 
     def close(self) -> None:
-        """Leave the lines."""
+        """Do nothing: the lines stay."""
 
 
 class Table:
-    """Bars on a terminal, redrawn in place and gone at the end."""
+    """Bars on a terminal, redrawn in place and removed at the end."""
 
     first = _LIVE_FIRST
     interval = _LIVE_INTERVAL
 
     def __init__(self) -> None:
-        """Nothing is shown, and rich not imported, before the first drawing."""
+        """Show nothing; rich is imported at the first drawing."""
         self._bars: _Bars | None = None
 
     def draw(self, now: Snapshot) -> None:
@@ -204,7 +204,7 @@ class _Bars:
         self._shown.start()
 
     def draw(self, now: Snapshot) -> None:
-        # A bar that stands at its end looks like a run that hangs.
+        # A full bar looks like a run that hangs.
         total = None if now.read else now.total
         self._shown.update(self._whole, description="writing" if now.read else "total", completed=now.done, total=total)
         parts = {(part.name, part.begin): part for part in now.parts[:_MOST_ROWS]}
@@ -221,12 +221,12 @@ class _Bars:
 
 
 def _text(name: str, done: int, total: int | None, seconds: float) -> str:
-    whole = f" of {total / _MB:,.0f}" if total is not None else ""
-    return f"{name}{done / _MB:,.0f}{whole} MB, {done / _MB / max(seconds, 1e-3):,.0f} MB/s"
+    of_total = f" of {total / _MB:,.0f}" if total is not None else ""
+    return f"{name}{done / _MB:,.0f}{of_total} MB, {done / _MB / max(seconds, 1e-3):,.0f} MB/s"
 
 
 def choose(kind: str) -> Progress:
-    """Return what `--progress` asks for: `auto` is a table on a terminal, plain lines elsewhere."""
+    """Return the display for `--progress`: `auto` is a table on a terminal, and lines elsewhere."""
     if kind == "none":
         return Silent()
     if kind == "auto" and sys.stderr.isatty():

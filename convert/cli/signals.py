@@ -1,4 +1,4 @@
-"""Signals that end a run: the handler requests cancellation, and the run ends where it next asks."""
+"""Signals that end a run: the handler requests cancellation, and the run stops at its next check."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SIGNALLED: Final = 128
 
 @contextlib.contextmanager
 def ending() -> Iterator[Token]:
-    """Handle SIGINT, SIGTERM and SIGHUP in here, in the main thread, and yield what they request.
+    """Handle SIGINT, SIGTERM and SIGHUP in the main thread, and yield the token that they set.
 
-    The handler raises nothing: it sets the token, which every loop that reads, writes or
-    waits asks (`convert.cancel`). A second signal changes nothing, and a third one ends the
-    process at once. SIGINT and SIGHUP that the caller has ignored, as a shell does for
-    background jobs and nohup for what outlives it, stay ignored.
+    The handler raises nothing; every loop that reads, writes or waits checks the token
+    (`convert.cancel`). A second signal has no effect, and a third one ends the process at once.
+    Signals that the parent process ignores stay ignored, as for background jobs of a shell
+    (SIGINT) and commands under nohup (SIGHUP).
     """
     TOKEN.clear()
     count = 0

@@ -1,8 +1,7 @@
-"""What `inspect` shows a person, made from its JSON document.
+"""Print the document of `inspect` for a person.
 
-Widths follow the terminal; nothing else of the environment is asked here (rich
-itself honours NO_COLOR). Texts out of the source are never markup, and control
-characters in them are escaped.
+Widths follow the terminal. Nothing else in the environment is used (rich itself honours NO_COLOR).
+Texts from the source are never markup, and control characters in them are escaped.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-#: From this width on a layer has one line, with its digests and what made it.
+#: From this width on a layer has one line, with its digests and the step that created it.
 _WIDE: Final = 140
 _LABEL_WIDTH: Final = 9
 #: Hex digits of a digest in a table.
@@ -78,7 +77,7 @@ class _Printer:
         self._more(len(things) - MAX_SHOWN, what)
 
     def _lines(self, rows: Sequence[Document]) -> Sequence[Document]:
-        """Return what there is still room for."""
+        """Return the elements that are within the limit."""
         shown = rows[: self._lines_left]
         self._lines_left -= len(shown)
         return shown
@@ -88,7 +87,7 @@ class _Printer:
             self._line(_text(f"{count} more {what} (--json has them all)", "dim"))
 
     def _print(self, what: RenderableType) -> None:
-        """Print without the blanks that rich fills lines up with."""
+        """Print without the blanks with which rich pads lines."""
         printed: list[Segment] = []
         for line in self._console.render_lines(what, pad=False):
             while line and not line[-1].text.strip():
@@ -106,10 +105,10 @@ class _Printer:
         self._line(_text(text, "bold"), _text(f"  {rest}" if rest else "", "dim"))
 
     def _fact(self, label: str, value: str, style: str = "") -> None:
-        """Print a label and a value, whose further lines stand under the first; a long line is cut in its middle."""
+        """Print a label and a value, whose further lines are indented; a long line is cut in its middle."""
         value = "\n".join(shortened(line) for line in value.split("\n"))
         if len(value) <= self._console.width - _LABEL_WIDTH and value.isascii() and value.isprintable():
-            # One line needs no grid, which takes most of the time for a thousand images.
+            # A single line needs no grid; grids take most of the time for a thousand images.
             self._print(Text.assemble(_text(label.ljust(_LABEL_WIDTH), "dim"), _text(value, style)))
             return
         grid = Table.grid(padding=0)
