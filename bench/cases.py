@@ -34,7 +34,7 @@ class Case:
     only_wall: bool = False
     #: How often a sample runs the command when two versions are compared: short commands need more.
     times: int = 1
-    #: Whether the case is left out when two versions are compared, because another has the same command.
+    #: Whether the case is omitted when two versions are compared, because another has the same command.
     peer_only: bool = False
 
 

@@ -180,7 +180,7 @@ def selected(given: argparse.Namespace, words: dict[str, str]) -> Iterator[Case]
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where corpus and results lie [build/bench, build/bench-small]")
+    parser.add_argument("--folder", type=Path, help="folder of corpus and results [build/bench, build/bench-small]")
     parser.add_argument("--archive", type=Path, help="a docker-save archive of several layers")
     parser.add_argument("--single", type=Path, help="one of a single layer")
     parser.add_argument("--tree", type=Path, action="append", default=[], help="pack this folder as a layer")

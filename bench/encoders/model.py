@@ -110,13 +110,13 @@ class Workers(codec_workers.Workers):
                 return
 
 
-class Nobody(Executor):
+class UnusedExecutor(Executor):
     """An executor that is never used."""
 
 
 def stream(generation: str, level: int, path: Path, workers: int) -> int:
     """Encode a file; return the bytes that were repaired."""
-    encoder = GoGzipEncoder(generation, level, Nobody() if workers > 1 else None, workers)
+    encoder = GoGzipEncoder(generation, level, UnusedExecutor() if workers > 1 else None, workers)
     with path.open("rb", buffering=0) as file:
         while encoder.take(file) is not None:
             pass

@@ -2,7 +2,7 @@
 
     python bench/encoders/run.py --go126 GO --go127 GO FILE...
 
-GO are go programs of the two generations (either may be left out), FILEs the inputs, a tar each, read
+GO are go programs of the two generations (either may be omitted), FILEs the inputs, a tar each, read
 while they are encoded. Runs of imgconv and of Go alternate and the best of each is taken, so that both meet
 the same machine. Outputs are compared first. The table has MB/s of Go, of one core and of the workers
 (best wall time each), and the ratios of one core to Go and of workers to one core; `bound` is what two free
@@ -74,9 +74,9 @@ def build(go: str, folder: Path) -> Path:
 
 
 def theirs(program: Path, path: Path, level: int) -> tuple[float, float]:
-    """Return wall seconds of compressing alone, processor seconds of the whole program."""
+    """Return wall seconds of compression, and processor seconds of the program."""
     used = processor_time(resource.RUSAGE_CHILDREN)
-    # One processor: Go's collector would use another, which is no part of the comparison.
+    # One processor: Go's collector would use another, which is not part of the comparison.
     environment = {**os.environ, "GOMAXPROCS": "1"}
     out = subprocess.run([program, path, str(level), "time"], capture_output=True, check=True, env=environment)
     return int(out.stdout) / 1e9, processor_time(resource.RUSAGE_CHILDREN) - used

@@ -109,16 +109,16 @@ def _details(one: Comparison) -> Iterator[str]:
     if one.a is None or one.b is None:
         return
     if not one.same_names:
-        yield f"names: {_both(*(names_text(side.names) if side.names else None for side in (one.a, one.b)))}"
-    yield f"image ID: {_both(one.a.image.image_id, one.b.image.image_id)}"
+        yield f"names: {_each(*(names_text(side.names) if side.names else None for side in (one.a, one.b)))}"
+    yield f"image ID: {_each(one.a.image.image_id, one.b.image.image_id)}"
     if one.same_layers:
         yield "DiffIDs: the same"
     yield from _layers(one)
     manifests = [side.manifest.digest if side.manifest is not None else None for side in (one.a, one.b)]
     if manifests != [None, None]:
-        yield f"manifest digest: {_both(*manifests)}"
+        yield f"manifest digest: {_each(*manifests)}"
     if one.a.index_digest != one.b.index_digest:
-        yield f"index digest: {_both(one.a.index_digest, one.b.index_digest)}"
+        yield f"index digest: {_each(one.a.index_digest, one.b.index_digest)}"
     # Layers and the digests of configs were compared above.
     for difference in one.config:
         if not difference.path.startswith("rootfs.diff_ids"):
@@ -141,12 +141,12 @@ def _layers(one: Comparison) -> Iterator[str]:
             side, where = (pair.a, "A") if pair.a is not None else (pair.b, "B")
             yield f"{number}: only in {where}, {side.diff_id if side is not None else ''}"
         elif not pair.same_content:
-            yield f"{number}: DiffID {_both(pair.a.diff_id, pair.b.diff_id)}"
+            yield f"{number}: DiffID {_each(pair.a.diff_id, pair.b.diff_id)}"
         elif not pair.same_bytes:
-            yield f"{number}: digest {_both(pair.digest_a, pair.digest_b)} ({pair.how_a}; {pair.how_b})"
+            yield f"{number}: digest {_each(pair.digest_a, pair.digest_b)} ({pair.how_a}; {pair.how_b})"
 
 
-def _both(a: object, b: object) -> str:
+def _each(a: object, b: object) -> str:
     return f"{a}" if a == b else f"{a or 'none'} in A, {b or 'none'} in B"
 
 

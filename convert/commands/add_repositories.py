@@ -379,7 +379,7 @@ def _write(
 
 @contextlib.contextmanager
 def _writing(target: str) -> Iterator[None]:
-    """Name the target in errors of the system; a reader that went away is none."""
+    """Name the target in errors of the system; a closed pipe is not an error."""
     try:
         yield
     except BrokenPipeError:

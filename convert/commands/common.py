@@ -21,7 +21,7 @@ O = TypeVar("O")  # noqa: E741 - an options class
 
 
 def ignore(_: str) -> None:
-    """Take a warning and drop it."""
+    """Ignore a warning."""
 
 
 def options_of(kind: type[O], options: O | None, fields: dict[str, Any]) -> O:

@@ -88,7 +88,7 @@ class Side:
 
     @property
     def manifest(self) -> Manifest | None:
-        """The manifest that carries an identity; not one that `docker save` made up."""
+        """The manifest that carries an identity; not one that `docker save` generated."""
         manifest = self.image.manifest
         return manifest if manifest is not None and not manifest.made_up else None
 

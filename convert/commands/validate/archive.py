@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 from convert.archive.open import open_source
 from convert.archive.transport import path_of
 from convert.commands.common import options_of
-from convert.commands.validate.both import check_both
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
+from convert.commands.validate.index_manifest import check_index_and_manifest
 from convert.commands.validate.layout import check_layout
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
@@ -76,7 +76,7 @@ def _validate(source: str, jobs: int) -> Verdict:
     except StorageError:
         raise
     except InputError as error:
-        # A wrapper's damage is in the file itself, not in a member.
+        # Damage of whole-archive compression is in the file itself, not in a member.
         member = error.member if error.member != path_of(source) else None
         findings.add("damaged", error.message, member=member)
         return Verdict(source, None, findings.all(), InputError.exit_status)
@@ -105,7 +105,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[SourceFormat | No
         if items is not None:
             check_v1(checked, contents, items)
         if items is not None and tops is not None:
-            check_both(checked, items, tops)
+            check_index_and_manifest(checked, items, tops)
         if layout is not None:
             contents.claim_own_names()
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convert.reader.checked_documents import Checked
 
 
-def check_both(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:
+def check_index_and_manifest(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:
     """Compare `manifest.json` with `index.json`."""
     images = {image.config.digest: image for top in tops for image in top.images}
     listed = {item.config.digest: item for item in items if item.config is not None}
