@@ -20,6 +20,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # importing `typing` takes as long as the rest of the start: see convert.cli
 if TYPE_CHECKING:
+    #: The version of the installed package.
+    __version__: str
+
     from convert.commands.add_repositories import AddRepositoriesOptions, add_repositories
     from convert.commands.convert import convert
     from convert.commands.convert_options import ConvertOptions
@@ -179,7 +182,11 @@ _MODULES = {
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import a public name from its module (PEP 562)."""
+        """Import a public name from its module (PEP 562), or read the version of the installed package."""
+        if name == "__version__":
+            from importlib.metadata import version  # noqa: PLC0415 - start-up time
+
+            return version("imgconv")
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib  # noqa: PLC0415 - start-up time
@@ -189,4 +196,4 @@ if not TYPE_CHECKING:
 
 def __dir__() -> list[str]:
     """List the API, imported or not."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

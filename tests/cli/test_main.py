@@ -27,6 +27,26 @@ def test_version_and_help_go_to_standard_output(imgconv):
         assert "\\b" not in done.out  # click's mark for lines that stay as they are
 
 
+def test_python_m_convert_is_the_same_command(tmp_path):
+    def module(*arguments):
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "convert", *map(str, arguments)], capture_output=True, check=False
+        )
+
+    for arguments in (["--version"], ["id", MATCH / "docker20-html.tar.gz"], ["id", tmp_path / "absent"], ["--help"]):
+        by_module, by_script = module(*arguments), run(*arguments)
+        assert (by_module.returncode, by_module.stdout, by_module.stderr) == (
+            by_script.returncode,
+            by_script.stdout,
+            by_script.stderr,
+        )
+
+
+def test_the_package_states_its_version(imgconv):
+    assert imgconv("--version").out == f"imgconv {convert.__version__}\n"
+    assert "__version__" in dir(convert)
+
+
 def test_no_arguments_show_the_help(imgconv):
     done = imgconv()
     assert done.status in {0, 2}
