@@ -1,4 +1,4 @@
-"""The C extension; everything else about the package is in pyproject.toml.
+"""The C extension and the tag of its wheel; everything else about the package is in pyproject.toml.
 
 Sources and headers are found by name, so that none can be missing from the build or the sdist.
 """
@@ -12,6 +12,8 @@ from setuptools import Extension, setup
 CORE = Path("convert/_native")
 
 setup(
+    # The stable ABI: one wheel for a platform serves this Python and all later ones.
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
     ext_modules=[
         Extension(
             "convert._native._binding",
