@@ -19,7 +19,7 @@
  * Memory: nothing here allocates or keeps global state. Callers provide memory that is aligned
  * for any type.
  *
- * Threads: there is no data race, and none is tolerated. Different objects may be used by
+ * Threads: data races do not exist and are not tolerated. Different objects may be used by
  * different threads at the same time; one object is used by one call at a time. Three kinds of
  * memory are read by several threads at once, and each has been written for the last time
  * before the first of them reads it:
@@ -72,7 +72,7 @@ typedef struct {
 
 /* Input of which no output was made yet, and the input before it that encoders still read. */
 typedef struct {
-    const uint8_t *data; /* the unwritten input; `before` bytes lie in front of it */
+    const uint8_t *data; /* the unwritten input; `before` bytes are in front of it */
     size_t before;
     size_t size; /* at most a unit, see parallel_geometry */
 } unwritten_input;
@@ -119,7 +119,7 @@ typedef struct {
 } parallel_geometry;
 
 typedef struct {
-    const uint8_t *data; /* the first byte; `before` bytes lie in front of it */
+    const uint8_t *data; /* the first byte; `before` bytes are in front of it */
     size_t before;
     size_t after; /* known input behind the segment; 0 if it is the last one */
     size_t size;

@@ -1,7 +1,7 @@
 """Temporary files and folders beside a result: their names, their locks, and what a killed run leaves behind.
 
 They are named `.imgconv-<pid>-<16 hex digits>.tmp` and locked while the process that
-made them lives. The next run in that folder removes those that nobody has locked, but
+made them lives. The next run in that folder removes those that are not locked, but
 only what imgconv made: a regular file of this user, or a folder of this user that
 holds the file `MARK`. Whoever can write to the folder can rename another folder of
 this user to such a name, but cannot put the mark into it.

@@ -1,4 +1,4 @@
-"""Identify the encoder of a compressed stream by re-creating the whole stream.
+"""Identify the encoder of a compressed stream by re-creating the complete stream.
 
 The header hints where to begin. All encoders that it allows are fed what the
 stream unpacks to, chunk by chunk, and each is dropped at the first byte where it
@@ -180,13 +180,13 @@ class _Window:
         self._begin = 0
 
     def holds(self, offset: int, part: bytes) -> bool:
-        """Report whether the stream has these bytes there."""
+        """Return whether the stream has these bytes there."""
         begin = offset - self._begin
         self._fill(begin + len(part))
         return self._held[begin : begin + len(part)] == part
 
     def ends_at(self, offset: int) -> bool:
-        """Report whether the stream ends there."""
+        """Return whether the stream ends there."""
         self._fill(offset - self._begin + 1)
         return len(self._held) == offset - self._begin
 

@@ -95,7 +95,7 @@ def _verify_layer(layer: Layer, blob: Blob, context: ReadContext, *, full: bool)
 
 
 def _same(found: set[_Identity], wanted: set[_Identity]) -> bool:
-    """Report whether the images that were read are those that were written.
+    """Return whether the images that were read are those that were written.
 
     A manifest that equals one that `docker save` generates is read as generated,
     and below an index without its digest: then only the image IDs are compared. Its bytes were

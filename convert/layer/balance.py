@@ -13,7 +13,7 @@ _MAX_OVERRUN: Final = 1.1
 
 
 def fill_cores(sizes: Sequence[int], cores: int) -> bool:
-    """Report whether layers of these sizes, each in one thread, keep all cores busy to nearly the end.
+    """Return whether layers of these sizes, each in one thread, keep all cores busy to nearly the end.
 
     Then splitting them would cost more than it gains. The largest layer goes first, each
     following one to the core that is free first.

@@ -1,4 +1,4 @@
-"""Read a blob once for all that `validate` compares: its size, its digests, what it unpacks to, and its tar."""
+"""Read a blob once for `validate`: its size, its digests, those of its uncompressed bytes, and its tar."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_blobs(jobs: Iterable[_Job], pool: Pool) -> Iterator[tuple[_Job, BlobFac
     """
     rest = iter(jobs)
     while batch := list(itertools.islice(rest, _AT_ONCE)):
-        # The largest first, so that no core waits for the last big one.
+        # The largest blobs first, so that cores do not wait for one at the end.
         order = sorted(batch, key=lambda job: -(job.blob.size or 0))
         large = [job for job in order if (job.blob.size or 0) >= _SMALL]
         small = order[len(large) :]
@@ -99,7 +99,7 @@ def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str
                 _unpack(facts, raw, algorithms, where)
             elif unpack:
                 facts.tar = scan(raw)
-            # A damaged stream has a digest all the same.
+            # Even a damaged stream has a digest.
             for _ in raw:
                 pass
     except InputError as error:

@@ -1,8 +1,8 @@
-"""What all reading of one run shares: options, what was verified, progress, and whether to go on.
+"""State that all readers of one run share: options, what was verified, progress and cancellation.
 
 A source can change between two readings, so every reading is hashed again, even after the bytes
-were verified once. The only exception is a blob
-that no other process can write to (`archive.blob.PrivateBlob`), which is hashed once.
+were verified once. The only exception is a blob that no other process can write to
+(`archive.blob.PrivateBlob`), which is hashed once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class VerifiedBlobs:
         self._found[blob, digest, size] = None
 
     def has(self, blob: Blob, digest: Digest, size: int) -> bool:
-        """Report whether that was recorded."""
+        """Return whether that was recorded."""
         return (blob, digest, size) in self._found
 
     def __iter__(self) -> Iterator[tuple[Blob, Digest, int]]:
@@ -59,7 +59,7 @@ class VerifiedLayers:
         self._found.add((blob, diff_id))
 
     def has(self, blob: Blob, diff_id: Digest) -> bool:
-        """Report whether that was recorded."""
+        """Return whether that was recorded."""
         return (blob, diff_id) in self._found
 
 

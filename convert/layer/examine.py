@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """What reading a layer showed. Sizes are bytes.
+    """The facts that reading a layer gives. Sizes are in bytes.
 
     `digest` is that of the bytes as they are stored, None if they could not be read to
     their end; `problem` is what is wrong with them.
@@ -72,9 +72,9 @@ def examine_layers(
 
 
 def identify_encoders(layers: Sequence[Layer], pool: Pool) -> dict[Layer, str | None]:
-    """Return which encoder compressed each layer, by layer; None if it is unknown.
+    """Return the encoder of each layer, by layer; None if it is not recognised.
 
-    Every such layer is read. A profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
+    Every compressed layer is read. The result is a profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
     """
     from convert.codec.identify import recognise  # noqa: PLC0415 - imports encoders
 

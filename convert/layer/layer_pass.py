@@ -1,4 +1,4 @@
-"""One reading of a layer, for everyone who needs its bytes.
+"""One reading of a layer, for all code that needs its bytes.
 
 `LayerPass` reads a layer to its end, verifies it, and passes each chunk of the
 uncompressed tar to its sinks. A sink is any function that takes a chunk: `write` of an
@@ -47,7 +47,7 @@ class LayerPass:
     ) -> Descriptor:
         """Read the layer once; return a descriptor of its bytes as stored.
 
-        That is the layer's own, else one with the digest that this reading found. `copy` is
+        This is the layer's own descriptor, or else one with the digest of this reading. `copy` is
         a stream of the stored bytes to read instead of the layer's blob. `described` is
         called with sha256 and size of the stored bytes in any case.
 
@@ -71,14 +71,14 @@ class LayerPass:
             self.plain_size = drain(plain, *sinks)
         if layer.stored is not None:
             return layer.stored
-        # Media types name no other compression.
+        # Media types exist only for these compressions.
         named = content.compression if content.compression in mediatype.COMPRESSIONS else Compression.NONE
         digest, size = found[0] if content.compression else (layer.diff_id, self.plain_size)
         return Descriptor(mediatype.layer_type(named, docker=False), digest, size)
 
 
 class EncodeSink:
-    """Compresses what it is given, hashes and counts the output, and writes it to `out` if there is one.
+    """Compresses its input, hashes and counts the output, and writes it to `out` if that is given.
 
     With `headers`, the first `skip` bytes of the encoder's output are replaced by each of
     these headers in turn: one run of the encoder gives the digest behind every header. What

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-#: A future takes a kilobyte, so 40,000 layers are not all submitted at once.
+#: A future takes a kilobyte, so 40,000 layers are not submitted at the same time.
 _BATCH: Final = 4096
 
 

@@ -1,4 +1,4 @@
-"""Where the bytes of finished layers go: what the engine needs of a destination, and a staging area that keeps none."""
+"""The staging area for finished layers: the interface of a destination, and an area that keeps nothing."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class BlobWriter(Protocol):
-    """A blob being made in the staging area."""
+    """A blob that is written to the staging area."""
 
     def write(self, data: bytes | memoryview, /) -> object:
         """Append bytes."""
 
     def clone(self, blob: Blob) -> BinaryIO | None:
-        """Make it a reflink of a whole file, and return a stream to verify it by; None if that cannot be done."""
+        """Create it as a reflink of a file and return a stream to verify it; None if that is not possible."""
 
     def finish(self, digest: Digest) -> Blob:
-        """Name what was written, and return it for reading."""
+        """Store the blob under its digest, and return it for reading."""
 
     def abort(self) -> None:
-        """Throw it away."""
+        """Discard the blob."""
 
 
 class Staging(Protocol):
-    """The area beside the destination where finished blobs wait."""
+    """The area beside the destination that keeps finished blobs."""
 
     @property
     def final(self) -> bool:
-        """Whether they become part of the result where they are; else they are copied once more."""
+        """Whether the blobs become part of the result in place; otherwise they are copied."""
 
     def new_blob(self) -> BlobWriter:
         """Start a blob; its digest names it when it is finished."""

@@ -1,4 +1,4 @@
-"""Digests of layers as they are stored, each learnt at most once."""
+"""Digests of stored layers, each computed at most once."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class StoredDigests:
     def digest(self, layer: Layer) -> Digest | None:
         """Return the digest of a layer's bytes as they are stored; None if they may not be read.
 
-        For an uncompressed layer that is its DiffID. Whether the bytes match it, only
-        reading them shows (`examine_layer`).
+        For an uncompressed layer this is its DiffID; whether the bytes match, only reading shows
+        (`examine_layer`).
         """
         blob = layer.blob
         if blob is None:

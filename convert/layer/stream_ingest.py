@@ -1,4 +1,4 @@
-"""Layers transcoded while they arrive: an archive from a pipe is read once and never spooled whole.
+"""Transcode layers while they are received: an archive from a pipe is read once and not spooled.
 
 `docker save` sends its layers before the documents that name them. An uncompressed layer
 is hashed and compressed as it comes; whether it has the DiffID and the form that is needed
@@ -68,7 +68,7 @@ class IngestedBlob(PrivateBlob):
         """Return the layer as `profile` compresses it, None if another profile was used; waits until it is done.
 
         Raises:
-            StorageError: there was no room for it.
+            StorageError: the disk was full.
         """
         return self._wait() if profile == self.profile else None
 
@@ -88,7 +88,7 @@ class IngestedBlob(PrivateBlob):
 
 
 def was_ingested(blob: Blob | None) -> bool:
-    """Report whether a blob was read, and its bytes counted, while it arrived."""
+    """Return whether a blob was read, and its bytes counted, while it arrived."""
     return isinstance(blob, IngestedBlob)
 
 
@@ -124,7 +124,7 @@ class EncodingKeeper:
         self._held = 0
 
     def keep(self, member: Member, stream: BinaryIO) -> Blob:
-        """Take one member.
+        """Process one member.
 
         Raises:
             StorageError: the disk is full.
@@ -149,7 +149,7 @@ class EncodingKeeper:
         return IngestedBlob(member.name, member.size, self._profile, result)
 
     def _may_be_layer(self, member: Member, head: bytes) -> bool:
-        """Report whether a member is worth encoding before a document names it.
+        """Return whether a member is worth encoding before a document names it.
 
         A member over the limit for a layer is spooled: only a document can still
         need it, and if a layer does, it is refused then.

@@ -76,9 +76,9 @@ class LayerFaults:
 
 
 def scan(chunks: Iterator[bytes]) -> LayerFaults:
-    """Check the tar that `chunks` make up, reading no further than its end or first fault.
+    """Check the tar in `chunks`, up to its end or its first fault.
 
-    What `chunks` raises passes through.
+    Exceptions of `chunks` are not caught.
     """
     return _Scan(chunks).run()
 
@@ -136,7 +136,7 @@ class _Scan:
     def _usual_members(self) -> None:
         """Take the members at hand that the chunk holds whole and whose headers are as nearly all are.
 
-        All others are left to `_members`, which this only saves time: it gives the same answers.
+        All others are left to `_members`. This method only saves time; the results are the same.
         """
         source, add, match, adler = self._source, self._names.add, _USUAL_HEADER.match, zlib.adler32
         chunk, at = source.chunk, source.at
@@ -349,7 +349,7 @@ class _Names:
     """
 
     def __init__(self) -> None:
-        # The author of a layer does not know the key, and so cannot make two names collide.
+        # The author of a layer does not know the key and cannot construct collisions.
         self._key = os.urandom(16)
         self._mask = (1 << 8) - 1
         self._table = array("Q", bytes(8 << 8))

@@ -70,7 +70,7 @@ class FinishedLayers:
 
 #: A finished layer, the bytes to write for it, and what became of it.
 _Result = tuple["Layer", "Content | None", Form]
-#: A layer's bytes, what names them (with the size), and its form: what is equal is done once.
+#: A layer's bytes, their identifiers with the size, and the form; layers with equal keys are processed once.
 _Key = tuple["Blob | None", "Digest", "Digest | None", "int | None", Form]
 
 
@@ -120,7 +120,7 @@ class LayerTranscoder:
             stored = layer.stored
             named = (stored.digest, stored.size) if stored is not None else (None, None)
             wanted.append((_size(layer), (layer.blob, layer.diff_id, *named, form), layer))
-        # The largest first: none is left to run alone at the end.
+        # The largest first, so that none runs alone at the end.
         wanted.sort(key=lambda item: -item[0])
 
         def begin(size: int, key: _Key, layer: Layer) -> Future[_Result]:
@@ -331,7 +331,7 @@ class LayerTranscoder:
         return read_ahead(plain) if apart else plain
 
     def _held_by_target(self, layer: Layer, digest: Digest, size: int, blob: Blob) -> _Result:
-        """Take the blob that the target holds, once the layer in the source is verified."""
+        """Use the blob in the target, after verifying the layer in the source."""
         plain = PlainContent(layer, self._context)
         if not plain.verified:
             _read(plain)
@@ -364,7 +364,7 @@ class LayerTranscoder:
             return described, out.finish(described.digest)
 
     def _as_it_is(self, layer: Layer, staging: Staging) -> _Result:
-        """Take a layer that is stored uncompressed as it is: its digest is its DiffID."""
+        """Use an uncompressed layer unchanged: its digest is its DiffID."""
         blob, described = self._verified(layer, staging if staging.final else None)
         described = Descriptor(mediatype.layer_type(Compression.NONE, docker=False), layer.diff_id, described.size)
         return Layer(layer.diff_id, blob, described), StoredContent(blob, described, self._context), Form.ENCODED

@@ -111,7 +111,7 @@ class _Finisher:
                 self._changes.changed_layers.append(Change("layer", str(before.digest), str(after.digest), why))
 
     def _fits(self, manifest: Manifest) -> bool:
-        """Report whether a manifest, its config and its layers are all of the wanted family of types."""
+        """Return whether a manifest, its config and its layers are all of the wanted family of types."""
         if self._recipe.manifest_type == "keep":
             return True
         docker = self._recipe.manifest_type == "docker"
@@ -210,7 +210,7 @@ class _Finisher:
         self._changes.dropped.append(Dropped(text, what=what, of=about or str(digest)))
 
     def _refers_to_replaced(self, entry: Entry) -> bool:
-        """Report whether an artifact refers to a manifest that was re-created; the artifact is dropped."""
+        """Return whether an artifact refers to a manifest that was re-created; the artifact is dropped."""
         node = entry.node
         about: Digest | None = None
         if isinstance(node, Artifact) and node.manifest.subject is not None:

@@ -226,7 +226,7 @@ def split_place(text: str) -> tuple[str | None, str]:
 class Findings:
     """Collects what is found in one source, each thing once, in the order it was found.
 
-    After `MAX_FINDINGS` that count, and after as many notes, one more says that
+    After `MAX_FINDINGS` that count, and after as many notes, one more states that
     there are others.
     """
 

@@ -26,7 +26,7 @@ typedef struct {
     uint32_t frequency[CODEGEN_CODES];
     huffman_code codes[CODEGEN_CODES];
     unsigned codegens; /* how many lengths of the code-length code are sent: 4 to 19 */
-    uint64_t size;     /* of the whole header in bits, with the three bits of the block */
+    uint64_t size;     /* of the header in bits, with the three bits of the block */
     unsigned literals; /* symbols of each alphabet, as passed in */
     unsigned offsets;
 } dynamic_header;

@@ -39,7 +39,7 @@ static inline unsigned trailing_zero_bytes(uint64_t v) {
 #endif
 
 /* Whether the four bytes `distance` before p equal `four`. If the distance is more than
- * `max_distance`, the answer is no and nothing is read there. Neither condition is predictable,
+ * `max_distance`, the result is false and nothing is read there. Neither condition is predictable,
  * so both become one comparison, in arithmetic that no compiler turns into two branches. */
 static inline bool repeats(const uint8_t *p, uint32_t four, uint32_t distance,
                            uint32_t max_distance) {

@@ -11,7 +11,7 @@
 void go126_write_smallest(const parsed_block *tokens, const uint8_t *data, size_t size,
                           bit_writer *out);
 
-/* Level 1, "huffman" and "store", for a block_encoder. There is no writer state and no plan. */
+/* Level 1, "huffman" and "store", for a block_encoder. Writer state and plan do not exist. */
 void go126_write_block(void *writer, void *plan, const block_input *block,
                        const parsed_block *parsed, bit_writer *out);
 

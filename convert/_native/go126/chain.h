@@ -100,7 +100,7 @@ typedef struct {
 typedef struct {
     size_t sequences; /* taken completely, the first without its `skip` literals */
     uint32_t tail;    /* literals taken from the next sequence, or from the list's tail */
-    size_t literals;  /* in the whole block */
+    size_t literals;  /* in the block */
     size_t size;      /* bytes of input */
     bool storable;    /* its bytes are still in Go's window */
 } go126_chain_block;

@@ -19,7 +19,7 @@
 #include "deflate/match.h"
 
 enum {
-    /* Origins are reset before they can overflow. An entry of 0 lies before any window. */
+    /* Origins are reset before they can overflow. An entry of 0 is before any window. */
     FIRST_ORIGIN = GO127_CHAIN_WINDOW,
     LAST_ORIGIN = 1 << 26,
     /* Bytes at the start of a match found from its end that need not be equal. */

@@ -296,7 +296,7 @@ static size_t batch_size(encoder_profile profile, size_t input_size) {
 }
 
 /* Append the tokens of another list from the given place on. `run` literals of the sequence there,
- * or of the list's end, lie before it. */
+ * or of the list's end, are before it. */
 static void append_tokens(go127_chain_tokens *to, const go127_chain_tokens *from,
                           size_t sequence_index, size_t literal_index, uint32_t run) {
     size_t n = from->count - sequence_index;

@@ -8,7 +8,7 @@
  * candidates, and enters every position of a match under its long hash.
  *
  * Why the bytes are Go's: hashes, steps, comparisons and entered positions are those of
- * compress/flate. Where the two levels differ, `level6` says so; it is a constant in each of
+ * compress/flate. Where the two levels differ, `level6` decides; it is a constant in each of
  * the two functions that the compiler makes of search().
  *
  * In parallel: as level 1, but tables are nearly always equal after three blocks. Level 6 forgets

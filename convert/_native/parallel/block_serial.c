@@ -3,7 +3,7 @@
  *
  * Algorithm: input is collected until a block and one byte more are there, so that it is known
  * whether the block is the last one; then it is parsed, planned and written. Large writes are
- * encoded where they lie, without a copy.
+ * encoded in place, without a copy.
  *
  * Why the bytes are the family's: the encoder sees the same blocks, of block_size bytes from the
  * start of the stream, however the input is split into calls.
@@ -100,7 +100,7 @@ static void fill(serial_state *s, const uint8_t *data, size_t n) {
 }
 
 /* Encode whole blocks in the caller's memory as long as more input follows, and buffer the rest.
- * The next block begins at data[at], and the history it needs lies in front of it. */
+ * The next block begins at data[at], and the history it needs is in front of it. */
 static void encode_in_place(serial_state *s, const uint8_t *data, size_t at, size_t n,
                             bit_writer *out) {
     size_t block = s->encoder->block_size;

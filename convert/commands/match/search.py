@@ -157,7 +157,7 @@ class Matcher:
         return self._sizes[key]
 
     def _is_stored(self, blob: Blob, wanted: Descriptor) -> bool:
-        """Report whether a blob as stored has the wanted digest; each blob is read once."""
+        """Return whether a blob as stored has the wanted digest; each blob is read once."""
         key = (blob, wanted.digest.algorithm)
         if key not in self._stored:
             hasher = hashlib.new(wanted.digest.algorithm)
@@ -280,7 +280,7 @@ class Matcher:
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context)
 
     def may_try(self, count: int) -> bool:
-        """Report whether one more image, of `count` layers, may be tried."""
+        """Return whether one more image, of `count` layers, may be tried."""
         self._unmatched += count
         return self._unmatched <= max(MAX_UNKNOWN_LAYERS, count)
 
