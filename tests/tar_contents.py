@@ -46,7 +46,7 @@ class Lying(io.BytesIO):
 
 
 class InFile(Data):
-    """A content that lies in a file that nobody else can change, and is verified."""
+    """A verified content in a file that no other process can change."""
 
     def __init__(self, file, data):
         super().__init__(data, size=len(data), fixed=True)

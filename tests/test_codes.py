@@ -147,7 +147,7 @@ def test_the_page_lists_the_registry():
 
 
 def test_a_system_error_has_the_code_of_its_number():
-    """The usual reasons of the system can be told apart; the others are `storage`."""
+    """The usual reasons of the system have codes of their own; the others are `storage`."""
     for number, code in errors._SYSTEM_CODES.items():
         assert errors.StorageError.from_os(OSError(number, "reason")).code == code
         assert CODES[code].kind == errors.StorageError.exit_status

@@ -85,7 +85,7 @@ def test_no_command_opens_a_socket_or_starts_a_process(tmp_path):
 
 
 def test_the_watch_itself_sees_a_socket():
-    """A test that cannot fail proves nothing."""
+    """A test that cannot fail is worthless."""
     watched = WATCHED.replace("from convert.cli import main\nmain()", "import socket; socket.socket()")
     done = subprocess.run([sys.executable, "-P", "-c", watched], capture_output=True, check=False, env=dict(os.environ))
     assert done.returncode == 99

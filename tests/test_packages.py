@@ -1,4 +1,4 @@
-"""The sdist holds the whole repository, the wheel what it needs to run, and that runs without a compiler."""
+"""The sdist contains the complete repository, the wheel what it needs to run, and that runs without a compiler."""
 
 from __future__ import annotations
 

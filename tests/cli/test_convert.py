@@ -144,16 +144,16 @@ def meets_schema(report):
     jsonschema.Draft202012Validator(json.loads((ROOT / "schemas/report-convert.json").read_text())).validate(report)
 
 
-def test_json_is_the_ledger_of_what_was_kept_and_made_anew(imgconv, archive):
+def test_json_lists_what_was_kept_and_created(imgconv, archive):
     imgconv(archive("docker20-html"), "--to", "oci", "a")
-    ledger = imgconv("a", "--to", "oci", "b", "--json").json
-    assert ledger["images"] == [{"names": NAMES.split(), "image_id": ID, "manifest_digest": MANIFEST}]
-    assert ledger["source"] == {"path": "a", "format": "oci", "wrapper": None}
-    assert ledger["destination"] == {"path": "b", "format": "oci"}
-    meets_schema(ledger)
+    document = imgconv("a", "--to", "oci", "b", "--json").json
+    assert document["images"] == [{"names": NAMES.split(), "image_id": ID, "manifest_digest": MANIFEST}]
+    assert document["source"] == {"path": "a", "format": "oci", "wrapper": None}
+    assert document["destination"] == {"path": "b", "format": "oci"}
+    meets_schema(document)
     layers = [layer["digest"] for layer in json.loads(Path("b/blobs/sha256", MANIFEST[7:]).read_text())["layers"]]
-    assert (ledger["kept"], ledger["made"]) == ([MANIFEST, *layers], [])
-    assert (ledger["changed"], ledger["left_out"]) == ([], [])
+    assert (document["kept"], document["made"]) == ([MANIFEST, *layers], [])
+    assert (document["changed"], document["left_out"]) == ([], [])
     first = imgconv(archive("docker20-html"), "--to", "oci", "first", "--json").json
     assert [(made["what"], made["digest"]) for made in first["made"]] == [
         *[("layer", digest) for digest in layers],

@@ -1,4 +1,4 @@
-"""`inspect --encoders`: the encoder of each layer, proved over its bytes."""
+"""`inspect --encoders`: the encoder of each layer, verified over its bytes."""
 
 import pytest
 
@@ -16,10 +16,10 @@ def test_layers_of_a_profile_are_told(imgconv, archive, profile):
 
 
 @pytest.mark.parametrize("name", ["podman-oci-archive", "docker20-html"])
-def test_pgzip_and_plain_layers_have_no_known_maker(imgconv, archive, name):
+def test_pgzip_and_uncompressed_layers_have_no_encoder(imgconv, archive, name):
     assert encoders(imgconv("inspect", archive(name), "--encoders", "--json")) == {None}
 
 
-def test_what_nobody_known_compressed_is_called_unknown(imgconv, archive):
+def test_an_unrecognised_encoder_is_reported_as_unknown(imgconv, archive):
     assert "unknown" in imgconv("inspect", archive("podman-oci-archive"), "--encoders").out
     assert "unknown" not in imgconv("inspect", archive("docker20-html"), "--encoders").out

@@ -1,4 +1,4 @@
-"""Where a compressed stream came from: every spec is told from the others."""
+"""Recognising the encoder of a stream: every encoder is distinguished from the others."""
 
 import gzip
 import hashlib
@@ -65,7 +65,7 @@ def test_a_header_without_time_says_who_writes_it():
     ],
     ids=["empty", "plain", "cut", "more behind", "two members", "wrong trailer", "broken header"],
 )
-def test_what_no_maker_wrote_is_nobodys(stream):
+def test_a_stream_of_another_encoder_is_not_recognised(stream):
     assert origin(stream) is None
 
 

@@ -1,4 +1,4 @@
-"""`--add-repositories` of a whole archive: what is proved, kept, refused and written where."""
+"""`--add-repositories` of an archive: what is verified, kept, refused, and where it is written."""
 
 from __future__ import annotations
 

@@ -151,12 +151,10 @@ def test_remarks_and_progress_come_through_callbacks(tmp_path):
         def close(self):
             pass
 
-    counter, remarks = Counter(), []
-    convert.convert(str(MULTI), tmp_path / "out", to="oci", warn=remarks.append, progress=counter)
+    counter, warnings = Counter(), []
+    convert.convert(str(MULTI), tmp_path / "out", to="oci", warn=warnings.append, progress=counter)
     assert counter.done > 0
-    assert remarks == [
-        remark for remark in remarks if remark.startswith("wrote 7 names; in skopeo and podman use oci:")
-    ]
+    assert warnings == [line for line in warnings if line.startswith("wrote 7 names; in skopeo and podman use oci:")]
 
 
 def test_add_repositories_is_there_too(tmp_path):

@@ -1,4 +1,4 @@
-"""Layouts keep their digests, grow by `--append`, and are proved by `--verify-output`."""
+"""Layouts keep their digests, grow by `--append`, and are verified by `--verify-output`."""
 
 from __future__ import annotations
 
@@ -194,8 +194,8 @@ def test_a_failed_append_leaves_the_layout_as_it_was(tmp_path):
 @pytest.mark.parametrize("form", FORMATS)
 def test_verify_output_accepts_every_format_and_changes_nothing(tmp_path, form):
     convert_to(MATCH / "docker20-multi.tar.gz", tmp_path / "plain", form)
-    convert_to(MATCH / "docker20-multi.tar.gz", tmp_path / "proved", form, verify_output=True)
-    assert contents(tmp_path / "proved") == contents(tmp_path / "plain")
+    convert_to(MATCH / "docker20-multi.tar.gz", tmp_path / "verified", form, verify_output=True)
+    assert contents(tmp_path / "verified") == contents(tmp_path / "plain")
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the file is found by /proc/self/fd")

@@ -100,7 +100,7 @@ class Sweep:
         self.random = mode == "random"
 
     def run(self, arguments=None):
-        """Run the command; what it prints on standard output where all is well is left out."""
+        """Run the command; what it prints on standard output without errors is ignored."""
         if self.form not in OTHERS:
             return run(arguments or self.arguments())
         with contextlib.redirect_stdout(io.StringIO()):
@@ -151,7 +151,7 @@ class Sweep:
             def faulty(fault=fault):
                 fault.install()
                 code = self.run()
-                # Told by the pipe, for the parent has another counter.
+                # Reported through the pipe, because the parent has another counter.
                 sys.stdout.write(f"calls {fault.count}\n")
                 return code
 
@@ -187,7 +187,7 @@ class Sweep:
 
             status, printed = forked(doomed)
             if status == -signal.SIGALRM:
-                status = -signal.SIGKILL  # as sudden: nobody handles it
+                status = -signal.SIGKILL  # SIGKILL cannot be handled
                 self.faults += 1
             else:
                 took = 0.7 * took + 0.3 * (time.monotonic() - begin)
@@ -227,7 +227,7 @@ class Sweep:
         if self.before == "append":
             return self.whole(found)
         if self.before == "fill":
-            # Blobs come first; without index.json nobody takes it for a layout.
+            # Blobs come first; without index.json it is not a layout.
             return "index.json" not in found and all(new.get(name) == data for name, data in found.items())
         return False
 

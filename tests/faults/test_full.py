@@ -1,4 +1,4 @@
-"""A full disk, after any number of bytes: the old state or the whole new one, status 4 and nothing beside."""
+"""A full disk, after any number of bytes: the old or the new state, status 4 and no other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault at each call into the system: the old state or the whole new one, and nothing beside.
+"""A fault at each call into the system: the old or the new state, and no other files.
 
 Rule 6 of docs/contract.md#rules-of-identity.
 """

@@ -87,7 +87,7 @@ def test_readers_of_a_layout_never_see_an_append_half_done(tmp_path, source):
             try:
                 complete(layout)
                 seen.append(1)
-            except Exception as error:  # noqa: BLE001 - told in the main thread
+            except Exception as error:  # noqa: BLE001 - raised in the main thread
                 wrong.append(error)
                 return
 
@@ -162,7 +162,7 @@ def test_a_source_that_becomes_shorter_is_noticed(tmp_path, source, size):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_midst_of_a_large_layer_ends_it_soon(tmp_path, number):
-    """Nobody waits for a layer of many GiB to be compressed first."""
+    """The run does not wait until a layer of many GiB is compressed."""
     from hostile.building import Docker, config, header
 
     size = 3 << 30
@@ -186,7 +186,7 @@ def test_a_signal_in_the_midst_of_a_large_layer_ends_it_soon(tmp_path, number):
     out, err = process.communicate(timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (process.returncode, out, err) == (128 + number, b"", b"")
-    # Seconds of a processor: the whole layer takes 13.
+    # Processor seconds; the complete layer takes 13.
     assert after.ru_utime - before.ru_utime < 5
     assert not list(place.iterdir())
 

@@ -164,7 +164,7 @@ def a_field_lies(draw, files):
 
 @st.composite
 def a_key_lies(draw, files):
-    """A key twice, in another letter case, or one that nobody knows."""
+    """A key twice, in another letter case, or an unknown one."""
     name = draw(st.sampled_from(documents_of(files)))
     raw = dump(files[name])
     at = draw(st.integers(0, raw.count(b'":') - 1)) if b'":' in raw else 0

@@ -183,7 +183,7 @@ CASES = [
         "full",
         code="damaged-compression",
     ),
-    # -- the whole archive --------------------------------------------------------------------
+    # -- whole-archive compression ------------------------------------------------------------
     accepted("a whole archive in gzip", _wrapped(squeezed), ""),
     accepted("a whole archive in zstd and gzip", _wrapped(lambda data: squeezed(_zstd(data))), ""),
     refused(

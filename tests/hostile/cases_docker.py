@@ -189,7 +189,7 @@ CASES = [
         ).build(),
         "",
     ),
-    # As Windows engines save one: the descriptor is the registry's, the DiffID proves the bytes.
+    # As Windows engines save one: the descriptor is the registry's, the DiffID verifies the bytes.
     accepted(
         "LayerSources of a foreign layer that lies unpacked",
         lambda: Docker(

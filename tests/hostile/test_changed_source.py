@@ -178,7 +178,7 @@ def received(path: Path) -> Iterator[list[bytes]]:
     try:
         yield got
     finally:
-        # If nobody opened it for writing, do so, that the reader ends.
+        # If it is not open for writing, open it, so that the reader ends.
         with contextlib.suppress(OSError):
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
         reader.join()
@@ -199,7 +199,7 @@ def is_whole(data: bytes) -> bool:
 def sweep(source: Callable[[], Path], run: Callable[[Path], None], judge: Callable[[bool], None]) -> int:
     """Change the source at every point in turn; return how many runs refused it.
 
-    `judge` is told whether the run succeeded. The last turn is one that never came.
+    `judge` gets whether the run succeeded. The last turn is one that never came.
     """
     refused = 0
     for turn in range(1, 50):

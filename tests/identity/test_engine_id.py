@@ -1,4 +1,4 @@
-"""What engines call an image, and what reading its layers proves."""
+"""What engines call an image, and what reading its layers verifies."""
 
 import bz2
 import dataclasses

@@ -415,7 +415,7 @@ JSON_VALUES = st.recursive(
 def test_the_schemas_mean_the_same_to_any_validator(name: str, data: st.DataObject) -> None:
     """Our dialect against jsonschema's own, on sound documents with one value changed.
 
-    They may differ in letter case and last line feeds alone, which are left out.
+    They may differ only in letter case and final line feeds, which are not compared.
     """
 
     def places(value: Any) -> Iterator[list[Any]]:

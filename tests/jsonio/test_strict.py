@@ -281,7 +281,7 @@ def test_lookup_takes_any_letter_case_and_says_so_once() -> None:
 
 @pytest.mark.parametrize("keys", [("Layers", "layers"), ("layers", "LAYERS")])
 def test_lookup_refuses_two_spellings(keys: tuple[str, str]) -> None:
-    """Go takes the last of them, skopeo's own reader the exact one; nobody may guess."""
+    """Go takes the last of them, skopeo's own reader the exact one; imgconv does not choose."""
     with pytest.raises(FormatError) as caught:
         lookup(dict.fromkeys(keys, "x"), "Layers", where="x.tar", member="manifest.json")
     assert str(caught.value) == f'x.tar: manifest.json: keys "{keys[0]}" and "{keys[1]}" in one object mean the same'
@@ -296,7 +296,7 @@ def test_keys_in_messages_are_short_and_printable() -> None:
 
 
 def test_keys_are_found_folded_and_two_for_one_field_are_refused() -> None:
-    """As `lookup` finds one; a key that nobody asks for counts too, as another reader may know it."""
+    """As `lookup` finds one; a key that is not used counts too, as another reader may know it."""
     warnings: list[str] = []
     keys = Keys({"\N{LATIN SMALL LETTER LONG S}ize": 1, "Digest": None})
     assert keys.get("size", warnings) == 1

@@ -132,7 +132,7 @@ def judge(data, *, refused=None):
     if refused is not None:
         assert status == (3 if refused else 0), (status, form, way, err)
     if status == 0:
-        right(data, form, here.out, json.loads(out), proved=bool(verify))
+        right(data, form, here.out, json.loads(out), verified=bool(verify))
     else:
         refusal(status, out, err, here)
     if number // 24 % 8 == 0:
@@ -154,14 +154,14 @@ def refusal(status, out, err, here):
     assert here.left() == []
 
 
-def right(data, form, result, document, *, proved):
+def right(data, form, result, document, *, verified):
     """What was written is whole, and its names are those of the archive's own bytes.
 
-    DiffIDs are `proved` with `--verify full`; without, a layer that a descriptor names may be
+    DiffIDs are `verified` with `--verify full`; without, a layer that a descriptor names may be
     kept as it is (docs/contract.md#rules-of-identity, rule 3).
     """
     truth = Truth(data)
-    kept = () if proved else truth.described()
+    kept = () if verified else truth.described()
     images = reading.check(result, form, kept)
     for image in images:
         assert truth.is_v1 or image.image_id in truth.digests, "an image ID that no member has"

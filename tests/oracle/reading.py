@@ -31,7 +31,7 @@ CONFIG_TYPES = {"application/vnd.oci.image.config.v1+json", "application/vnd.doc
 
 
 def plain(path):
-    """Return the bytes of an archive without the compression of the whole."""
+    """Return the bytes of an archive without whole-archive compression."""
     return unpacked(Path(path).read_bytes())
 
 
@@ -43,7 +43,7 @@ def without_reserved_flags(stream):
 
 
 def unpacked(raw):
-    """Return bytes without their compression, told by their first ones."""
+    """Return decompressed bytes; the first ones show the compression."""
     if raw.startswith(b"\x1f\x8b\x08"):
         parts = []
         while raw.startswith(b"\x1f\x8b\x08"):

@@ -1,4 +1,4 @@
-"""What an archive holds, told without any of imgconv's code: the bytes of its members, and whom its documents name.
+"""The contents of an archive, read without imgconv's code: the bytes of its members, and what its documents name.
 
 It is no judge of archives: it reads a damaged or hostile one as far as that goes,
 by the plainest rules. What imgconv makes of one must be among this.
@@ -130,7 +130,7 @@ class Truth:
         return digest in self._unpacked
 
     def described(self):
-        """Return what is named by a descriptor in a layout: kept layers are proved against that alone."""
+        """Return what is named by a descriptor in a layout: kept layers are verified only against that."""
         found = set()
 
         def walk(value):

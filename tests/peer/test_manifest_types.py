@@ -48,7 +48,7 @@ VALUES = [
 ]  # fmt: skip
 INTEGERS = {"0", "-0", "-1", "9223372036854775807"}
 TEXTS = {text for text in VALUES if text.startswith('"')}
-#: Values that Go decodes into each type, null left out.
+#: Values that Go decodes into each type, except null.
 FIT = {
     "string": TEXTS,
     "int64": INTEGERS,

@@ -345,12 +345,12 @@ def test_a_whole_file_is_cloned_where_the_file_system_can(tmp_path, path, monkey
     with source.open("rb") as file, LayoutDir(str(path)) as out:
         content = Whole(b"data" * 1000)
         content.fixed = fixed
-        told = []
-        out.put(Digest.of(b"data" * 1000), content, told.append)
+        progress = []
+        out.put(Digest.of(b"data" * 1000), content, progress.append)
         fill(out)
         out.commit()
     assert copies == ([] if fixed else [b"data" * 1000])
-    assert told == [4000]
+    assert progress == [4000]
     assert tree(path)[f"blobs/sha256/{Digest.of(b'data' * 1000).hex}"] == b"data" * 1000
 
 

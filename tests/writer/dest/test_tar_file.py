@@ -78,9 +78,9 @@ def test_proved_bytes_are_copied_in_the_kernel(tmp_path, pool):
     with (tmp_path / "source").open("wb+") as file:
         items = [Item("a", content=InFile(file, b"A" * 5000)), Item("b", content=InFile(file, b"B" * 70_000))]
         wanted = expected(items)
-        told = []
-        assert written(tmp_path / "t", items, pool, told.append) == wanted
-        assert sum(told) == 75_000
+        progress = []
+        assert written(tmp_path / "t", items, pool, progress.append) == wanted
+        assert sum(progress) == 75_000
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb") as end, os.fdopen(writing, "wb") as out:
             got = []
