@@ -1,7 +1,12 @@
 """What the pages show is what happens; what they link to, and what the code cites of them, exists."""
 
+import contextlib
+import dataclasses
 import functools
+import gzip
 import importlib
+import inspect
+import io
 import re
 import shlex
 import subprocess
@@ -10,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import convert
 from convert import limits
 from convert.cli.commands import COMMANDS
 from convert.cli.main import run
@@ -24,6 +30,8 @@ SOURCES = sorted(
     if path.suffix in {".py", ".pyi", ".c", ".h", ".json", ".go"} and path != Path(__file__)
 )
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
+#: Python code, and behind it what it prints if the page shows that.
+PYTHON = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
@@ -66,6 +74,50 @@ def test_an_example_prints_what_the_page_shows(command, output):
     words = [sys.executable, "-P", "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == output
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_python_examples_print_what_the_page_shows(page, tmp_path, monkeypatch):
+    """The blocks of a page run in order, each with the names of those before it."""
+    packed = ROOT / "testdata" / "match" / "archives" / "docker20-html.tar.gz"
+    (tmp_path / "image.tar").write_bytes(gzip.decompress(packed.read_bytes()))
+    monkeypatch.chdir(tmp_path)
+    blocks = PYTHON.findall((ROOT / page).read_text())
+    assert blocks
+    names = {}
+    for code, output in blocks:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, page, "exec"), names)
+        if output:
+            assert printed.getvalue() == output, code
+
+
+def signature(function):
+    """Return how the page writes a function: positional arguments, then the names of the others."""
+    parameters = inspect.signature(function).parameters.values()
+    words = [
+        f"{one.name}=None" if one.default is None and one.kind != one.KEYWORD_ONLY else one.name for one in parameters
+    ]
+    options = [one.kind for one in parameters].count(inspect.Parameter.KEYWORD_ONLY)
+    if options:
+        words.insert(len(words) - options - 1, "*")
+    return f"`{function.__name__}({', '.join([*words[:-1], '**fields'])})`"
+
+
+def test_the_api_page_names_everything_that_is_exported():
+    page = (ROOT / "docs" / "api.md").read_text()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    assert not set(convert.__all__) - set(re.findall(r"\w+", page))
+    for name in convert.__all__:
+        value = getattr(convert, name)
+        if not isinstance(value, type):
+            assert signature(value) in sections[name]
+        elif name.endswith("Options"):
+            command = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Options")).lower()
+            shared = sections["Conventions"] if command == "convert" else ""
+            named = re.findall(r"`(\w+)`", sections[command] + shared)
+            assert not {field.name for field in dataclasses.fields(value)} - set(named), name
 
 
 def test_the_picture_is_what_inspect_draws(tmp_path, monkeypatch):
