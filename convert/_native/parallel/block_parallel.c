@@ -8,7 +8,7 @@
  *
  * How a block is written may depend on all blocks before it. What such a decision needs (counts,
  * codes, estimates) depends on the block alone and is planned on any thread, with the parse of a
- * segment or after join(); deciding is then so cheap that it is done in order for the whole
+ * segment or after join(); deciding is then so cheap that it is done in order for the complete
  * stream. Writing the bits is what remains, and is done on any thread.
  *
  * Why the bytes are the serial encoder's: parsers with equal snapshots parse every continuation

@@ -103,7 +103,7 @@ class OpenDiff:
 def open_diff(a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore) -> Iterator[OpenDiff]:
     """Compare two archives and keep them open; errors as `diff`.
 
-    For callers that show the files of layers one by one, instead of holding all of them.
+    For callers that show the files of layers one by one, instead of keeping all of them.
     """
     paths = os.fspath(a), os.fspath(b)
     if paths == (STDIN, STDIN):
