@@ -1,6 +1,6 @@
-"""The same bytes on other processors: the core's own program under qemu-user.
+"""The same bytes on other processors and with another C library: the core's own program under qemu-user.
 
-Needs qemu-user and cross compilers (Debian: qemu-user gcc-aarch64-linux-gnu gcc-powerpc64-linux-gnu).
+Needs qemu-user and cross compilers (Debian: qemu-user gcc-aarch64-linux-gnu gcc-powerpc64-linux-gnu musl-tools).
 Without them, a few inputs go through the program for this machine.
 """
 
@@ -27,6 +27,7 @@ NAMES += ["text-16", "text-33", "noise-127", "few-128", "noise-263", "text-65275
 HERE_TOO = NAMES[::8]
 PROCESSORS = {
     "here": ("cc", []),
+    "musl": ("musl-gcc", []),
     "nehalem": ("gcc", ["qemu-x86_64", "-cpu", "Nehalem"]),
     "haswell": ("gcc", ["qemu-x86_64", "-cpu", "Haswell"]),
     "arm64": ("aarch64-linux-gnu-gcc", ["qemu-aarch64"]),
@@ -40,9 +41,14 @@ PROCESSORS = {
 )
 def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     compiler, emulator = PROCESSORS[request.param]
-    for needed in (compiler, *emulator[:1]):
-        if shutil.which(needed) is None:
-            pytest.skip(f"needs {needed}")
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    if emulator:
+        # Debian's qemu-user-static has the same programs under longer names.
+        found = shutil.which(emulator[0]) or shutil.which(f"{emulator[0]}-static")
+        if found is None:
+            pytest.skip(f"needs {emulator[0]}")
+        emulator = [found, *emulator[1:]]
     program = tmp_path_factory.mktemp(request.param) / "encode"
     sources = [str(path) for path in sorted(CORE.rglob("*.c")) if path.name != "binding.c"]
     flags = ["-std=c11", "-O3", "-ffp-contract=off", f"-I{CORE}", *(["-static"] if emulator else [])]
