@@ -224,7 +224,7 @@ REFUSED = {
     ),
     "size is text": (header(b"x", size_field=b"12345abc\0") + END, FormatError, "not a number"),
     "size is signed": (header(b"x", size_field=b"-0000000001\0") + END, FormatError, "not a number"),
-    "truncated content": (header(b"x", 600) + bytes(100), TruncatedError, "should have 600 bytes"),
+    "truncated content": (header(b"x", 600) + bytes(100), TruncatedError, "600 bytes"),
     "truncated header": (GOOD + header(b"x")[:100], TruncatedError, "midst of a tar header"),
     "truncated pax": (header(b"x", 600, flag=b"x") + bytes(100), TruncatedError, "extended header"),
     "pax without member": (GOOD + pax((b"path", b"a")) + END, TruncatedError, "behind an extended header"),

@@ -29,7 +29,7 @@ from convert.model.config import Config
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Artifact, Child, Image, Index, Layer, Manifest
-from convert.model.image_set import Entry, ImageSet, Name
+from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 
 PLAIN = b"a layer" * 1000
@@ -141,7 +141,7 @@ def test_an_imported_layer_is_its_bytes_as_they_lie(raw, media_type):
     [("docker-v1", NOT_LOADED), ("docker-save@25", NOT_LISTED), ("docker-oci", NOT_LISTED)],
 )
 def test_what_containerd_does_not_load_has_a_reason(archive_format, reason):
-    assert containerd(image(PLAIN), archive_format) == (None, reason)
+    assert containerd(image(PLAIN), SourceFormat(archive_format)) == (None, reason)
 
 
 def test_an_absent_layer_leaves_no_manifest_to_make():
