@@ -132,7 +132,7 @@ def docker_save_25_manifest(config: bytes | Config, layers: Sequence[tuple[Diges
     return dumps(_save_25(_config(config, mediatype.OCI_CONFIG), layers))
 
 
-def is_made_up(manifest: bytes, config: Config) -> bool:
+def is_generated(manifest: bytes, config: Config) -> bool:
     """Return whether a release of `docker save` generates this manifest from the config.
 
     A generated manifest was never in a registry and its digest identifies nothing
@@ -158,7 +158,7 @@ def made_up_image(manifest: Manifest, config: Config) -> Image:
 
     `manifest.json`, which lists the same config, locates the layers.
     """
-    return Image(config=config, layers=(), manifest=dataclasses.replace(manifest, made_up=True))
+    return Image(config=config, layers=(), manifest=dataclasses.replace(manifest, generated=True))
 
 
 def oci_index(

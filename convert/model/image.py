@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Manifest:
     """An image or artifact manifest: its bytes, and the parts read from them.
 
-    `made_up` is set by readers if the manifest is a placeholder that `docker save`
+    `generated` is set by readers if the manifest is a placeholder that `docker save`
     generated from config and DiffIDs (docs/formats-docker.md#generated-manifests): its digest identifies nothing.
     """
 
@@ -40,7 +40,7 @@ class Manifest:
     annotations: Mapping[str, str] = field(default_factory=dict)
     subject: Descriptor | None = None
     artifact_type: str | None = None
-    made_up: bool = False
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,7 @@ _UNKNOWN: Final = Platform("unknown", "unknown")
 def node_digest(node: Node) -> Digest | None:
     """Return the digest that identifies a node in a registry, or None."""
     if isinstance(node, Image):
-        return node.manifest.digest if node.manifest and not node.manifest.made_up else None
+        return node.manifest.digest if node.manifest and not node.manifest.generated else None
     if isinstance(node, Artifact):
         return node.manifest.digest
     if isinstance(node, Index):

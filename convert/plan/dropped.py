@@ -102,7 +102,7 @@ class _Surroundings:
 
     def _image(self, image: Image) -> None:
         facts = self.images.setdefault(image.image_id, Counter())
-        manifest = image.manifest if image.manifest is not None and not image.manifest.made_up else None
+        manifest = image.manifest if image.manifest is not None and not image.manifest.generated else None
         if self._carries_manifests:
             if manifest is not None:
                 facts.update(_manifest(manifest))

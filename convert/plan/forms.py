@@ -34,7 +34,7 @@ class Recipe:
 
 def real_manifest(image: Image) -> Manifest | None:
     """Return the manifest of an image, None if it has none or only one that `docker save` generates."""
-    return image.manifest if image.manifest and not image.manifest.made_up else None
+    return image.manifest if image.manifest and not image.manifest.generated else None
 
 
 def decide_form(image: Image, layer: Layer, recipe: Recipe) -> Form:

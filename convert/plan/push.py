@@ -1,7 +1,7 @@
 """A source read as a pusher reads it, ready to be finished.
 
-What a pusher does with what it reads is decided in `pushers`; here are the
-members it opens and the first bytes of the layers it looks at.
+The classes of `identity/push/` decide what a tool does with what it reads. This module
+opens the members that the tool opens, and the first bytes of layers that it looks at.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from convert.model.walk import leaves
 from convert.plan.labels import counted, entry_label
 from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
-from convert.reader.docker_archive import CRANE, DOCKER, read_docker, shared_names
+from convert.reader.docker_archive import CRANE_RULES, DOCKER_RULES, read_docker, shared_names
 from convert.reader.document import Reading
 from convert.reader.oci_layout import read_layout
 from convert.writer.naming import describe, is_attestation
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from convert.reader.sink import Sink
 
 
-#: Whose reading of manifest.json each tool follows.
-_LOADERS: Final = {pushers.CRANE: CRANE, pushers.DOCKER: DOCKER}
+#: How each tool that reads manifest.json reads it.
+_MANIFEST_JSON_RULES: Final = {pushers.CRANE: CRANE_RULES, pushers.DOCKER: DOCKER_RULES}
 
 
 def view_of(pusher: Pusher, tree: Tree) -> View:
@@ -92,7 +92,7 @@ def read_as(
     if view is View.ALL:
         return read(tree, sink=sink)
     reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)
-    found = read_docker(reading, _LOADERS[tool]) if view is View.LISTED else read_layout(reading)
+    found = read_docker(reading, _MANIFEST_JSON_RULES[tool]) if view is View.LISTED else read_layout(reading)
     if not reading.sink.faults and not holds_something(found):
         read(tree)
         member = "manifest.json" if view is View.LISTED else "index.json"

@@ -94,7 +94,7 @@ def entries_of_docker_oci(
             unreached[image_id] = free
     entries: list[Entry] = []
     for entry in layout.entries:
-        if isinstance(entry.node, Image) and entry.node.manifest is not None and entry.node.manifest.made_up:
+        if isinstance(entry.node, Image) and entry.node.manifest is not None and entry.node.manifest.generated:
             entry = dataclasses.replace(entry, node=images[entry.node.image_id])  # noqa: PLW2901
         more = added.pop(entry.descriptor.digest, {}) if entry.descriptor is not None else {}
         entries.extend(dataclasses.replace(entry, name=name) for name in _with_tags(entry.name, more))

@@ -95,18 +95,18 @@ def _read_both(reading: Reading) -> ImageSet:
     items = read_items(reading)
     layout = read_layout(reading, listed={item.image.image_id: item for item in items})
     nodes = [entry.node for entry in layout.entries]
-    if all(_made_up(node) or _unread(node) for node in nodes) and (not nodes or any(map(_made_up, nodes))):
-        items = _with_made_up(items, layout)
+    if all(_generated(node) or _unread(node) for node in nodes) and (not nodes or any(map(_generated, nodes))):
+        items = _with_generated(items, layout)
         entries, form = entries_of_docker_25(items, layout, reading.warn), SourceFormat.DOCKER_SAVE_25
         return ImageSet(entries, form, indexed=layout.indexed, listed=tuple(reading.listed))
-    if any(map(_holds_made_up, nodes)):
+    if any(map(_holds_generated, nodes)):
         # An index that also has manifests of its own keeps all its children.
         layout = read_layout(reading)
     entries = entries_of_docker_oci(items, layout, reading.warn)
     return dataclasses.replace(layout, entries=entries, format=SourceFormat.DOCKER_OCI, listed=tuple(reading.listed))
 
 
-def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
+def _with_generated(items: list[Item], layout: ImageSet) -> list[Item]:
     """Return the items with the manifests made up for them, where `index.json` names those directly."""
     found = {entry.node.image_id: entry.node.manifest for entry in layout.entries if isinstance(entry.node, Image)}
     images: dict[Image, Image] = {}
@@ -116,18 +116,18 @@ def _with_made_up(items: list[Item], layout: ImageSet) -> list[Item]:
     return [dataclasses.replace(item, image=images[item.image]) for item in items]
 
 
-def _made_up(node: Node | None) -> bool:
+def _generated(node: Node | None) -> bool:
     """Return whether a node stands for nothing but manifests that were made up."""
     if isinstance(node, Image):
-        return node.manifest is not None and node.manifest.made_up
-    return isinstance(node, Index) and bool(node.children) and all(_made_up(child.node) for child in node.children)
+        return node.manifest is not None and node.manifest.generated
+    return isinstance(node, Index) and bool(node.children) and all(_generated(child.node) for child in node.children)
 
 
-def _holds_made_up(node: Node | None) -> bool:
+def _holds_generated(node: Node | None) -> bool:
     """Return whether an index mixes made-up manifests with others."""
-    if not isinstance(node, Index) or _made_up(node):
+    if not isinstance(node, Index) or _generated(node):
         return False
-    return any(_made_up(child.node) or _holds_made_up(child.node) for child in node.children)
+    return any(_generated(child.node) or _holds_generated(child.node) for child in node.children)
 
 
 def _unread(node: Node | None) -> bool:

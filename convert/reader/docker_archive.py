@@ -41,17 +41,23 @@ _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Loader:
-    """A tool that pushes an archive: its name, and the struct into which it reads an element of `manifest.json`."""
+class ManifestJsonRules:
+    """How one tool reads `manifest.json`.
+
+    `tool` is its name and `item` the struct into which it decodes an element. With
+    `finds_own_members`, it looks members up by rules of its own (`crane_members.py`), and
+    a layer has the descriptor of `LayerSources`, not only a foreign layer. With
+    `reads_whole_archive`, it refuses an archive with a tar header that Go refuses.
+    """
 
     tool: str
     item: Struct
+    finds_own_members: bool = False
+    reads_whole_archive: bool = False
 
 
-#: It gives layers whatever descriptor `LayerSources` give them, not only that of a foreign layer,
-#: and finds members by rules of its own.
-CRANE: Final = Loader("crane", ggcr_structs.MANIFEST_ITEM)
-DOCKER: Final = Loader("docker", docker_structs.MANIFEST_ITEM)
+CRANE_RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True)
+DOCKER_RULES: Final = ManifestJsonRules("docker", docker_structs.MANIFEST_ITEM, reads_whole_archive=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,13 @@ class Item:
     names: tuple[Name, ...]
 
 
-def read_docker(reading: Reading, loader: Loader | None = None) -> ImageSet:
+def read_docker(reading: Reading, rules: ManifestJsonRules | None = None) -> ImageSet:
     """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
 
-    With a `loader`, as that tool reads them.
+    With `rules`, as that tool reads them.
 
     Raises:
-        UsageError: the loader cannot read it, which another tool can.
+        UsageError: that tool cannot read it, which another tool can.
         NotRepresentableError: a layer is absent that an OCI layout in the same
             archive calls non-distributable.
         FormatError: a document is broken, a member is missing, or the numbers
@@ -77,7 +83,7 @@ def read_docker(reading: Reading, loader: Loader | None = None) -> ImageSet:
     """
     images: dict[object, Image] = {}
     named: dict[tuple[Image, Name | None], Entry] = {}
-    for item in read_items(reading, loader, needs_layers=True):
+    for item in read_items(reading, rules, needs_layers=True):
         # An image that is listed twice is one image.
         paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
         image = images.setdefault((item.image.image_id, paths), item.image)
@@ -119,23 +125,23 @@ def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> N
         )
 
 
-def _check_types(reading: Reading, loader: Loader, elements: list[Any]) -> None:
-    """Report an element that the loader cannot decode; it decodes all of them before it looks for an image."""
+def _check_types(reading: Reading, rules: ManifestJsonRules, elements: list[Any]) -> None:
+    """Report an element that the tool cannot decode; it decodes all of them before it looks for an image."""
     try:
         for number, element in enumerate(elements):
-            loader.item.check(element, f"[{number}]")
+            rules.item.check(element, f"[{number}]")
     except FormatError as error:
-        text = f"{loader.tool} cannot read manifest.json: {error.message}"
+        text = f"{rules.tool} cannot read manifest.json: {error.message}"
         reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
 
 
-def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: bool = False) -> list[Item]:
+def read_items(reading: Reading, rules: ManifestJsonRules | None = None, *, needs_layers: bool = False) -> list[Item]:
     """Return the elements of `manifest.json`; those that fail are reported.
 
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
     """
-    members = CraneMembers(reading.tree) if loader is CRANE else None
+    members = CraneMembers(reading.tree) if rules is not None and rules.finds_own_members else None
     _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
@@ -162,11 +168,11 @@ def read_items(reading: Reading, loader: Loader | None = None, *, needs_layers: 
             with reading.part(Part(_labelled(config_name), names, item=True)):
                 items.append(_item(reading, folders, fields, names, beside, members))
                 reading.listed[-1] = items[-1].image.image_id
-    if loader is not None:
+    if rules is not None:
         # After the images: what is wrong for every tool comes first.
-        _check_types(reading, loader, value)
-    if loader is DOCKER and reading.tree.refusal is not None:
-        text = f"docker does not read the archive to its end: {reading.tree.refusal}"
+        _check_types(reading, rules, value)
+    if rules is not None and rules.reads_whole_archive and reading.tree.refusal is not None:
+        text = f"{rules.tool} does not read the archive to its end: {reading.tree.refusal}"
         reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
     return items
 

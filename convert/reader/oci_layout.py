@@ -317,7 +317,7 @@ class _LayoutReader:
         except InputError as error:
             self._reading.fault(error)
             return Artifact(parsed, {})
-        if parsed.config.digest in self._listed and manifest.is_made_up(raw, config):
+        if parsed.config.digest in self._listed and manifest.is_generated(raw, config):
             return manifest.made_up_image(parsed, config)
         if parsed.layers and not config.diff_ids:
             # Without DiffIDs nothing states what the layers unpack to: no docker

@@ -90,7 +90,7 @@ class Side:
     def manifest(self) -> Manifest | None:
         """The manifest that carries an identity; not one that `docker save` generated."""
         manifest = self.image.manifest
-        return manifest if manifest is not None and not manifest.made_up else None
+        return manifest if manifest is not None and not manifest.generated else None
 
 
 @dataclass(frozen=True, slots=True)

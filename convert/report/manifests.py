@@ -31,7 +31,7 @@ def manifest_document(manifest: Manifest) -> Document:
         "digest": str(manifest.digest),
         "media_type": manifest.media_type,
         "size": len(manifest.raw),
-        "made_up": manifest.made_up,
+        "made_up": manifest.generated,
         "config_media_type": manifest.config.media_type,
         "annotations": dict(manifest.annotations),
     }

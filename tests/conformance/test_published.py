@@ -127,8 +127,8 @@ def image_ids(name):
 def manifests(name):
     """Return the digests of manifests that INDEX.md lists and that carry an identity: Docker 25 makes its up."""
     pairs = re.findall(r"manifest (sha256:[0-9a-f]{64}), image ID (sha256:[0-9a-f]{64})", rows()[name])
-    made_up = "docker save 25+" in rows()[name] or name.startswith("docker25-")
-    return {manifest for manifest, image_id in pairs if image_id != COSIGN.get(name) and not made_up}
+    generated = "docker save 25+" in rows()[name] or name.startswith("docker25-")
+    return {manifest for manifest, image_id in pairs if image_id != COSIGN.get(name) and not generated}
 
 
 def assert_listed(found, name):

@@ -148,11 +148,11 @@ def test_an_absent_layer_leaves_no_manifest_to_make():
     assert containerd(image(None), may_read=True) == (None, LAYER_ABSENT)
 
 
-def test_a_manifest_of_the_source_names_the_image_also_one_that_was_made_up():
-    for made_up in (False, True):
-        subject = image(PLAIN, manifest=manifest(made_up=made_up))
+def test_a_manifest_of_the_source_names_the_image_also_one_that_was_generated():
+    for generated in (False, True):
+        subject = image(PLAIN, manifest=manifest(generated=generated))
         assert containerd(subject, "docker-save@25") == (subject.manifest.digest, "")
-        assert manifest_digest(subject) == (None if made_up else subject.manifest.digest)
+        assert manifest_digest(subject) == (None if generated else subject.manifest.digest)
 
 
 def test_under_an_index_containerd_shows_the_index_and_docker_each_config():

@@ -137,13 +137,13 @@ def config_of(raw):
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_manifests_that_docker_save_made_up_are_recognised(golden, number):
+def test_manifests_that_docker_save_generated_are_recognised(golden, number):
     """From published archives of Docker 25 and 26, with and without a platform."""
     case = golden["made_up"][number]
-    assert manifest.is_made_up(case["manifest"].encode(), config_of(case["config"].encode()))
+    assert manifest.is_generated(case["manifest"].encode(), config_of(case["config"].encode()))
 
 
-def test_there_are_six_made_up_manifests_of_both_forms(golden):
+def test_there_are_six_generated_manifests_of_both_forms(golden):
     forms = [b"platform" in case["manifest"].encode() for case in golden["made_up"]]
     assert sorted(forms) == [False, False, True, True, True, True]
 
@@ -155,7 +155,7 @@ def test_the_manifest_of_docker_25_0_0_without_layers_is_recognised(golden):
             document = json.loads(case["manifest"])
             document["layers"] = []
             raw = json.dumps(document, separators=(",", ":")).encode()
-            assert manifest.is_made_up(raw, config_of(case["config"].encode()))
+            assert manifest.is_generated(raw, config_of(case["config"].encode()))
 
 
 @pytest.mark.parametrize(
@@ -177,13 +177,13 @@ def test_one_byte_of_another_makes_it_a_manifest_of_its_own(golden, change):
     case = golden["made_up"][3]
     raw = case["manifest"].encode()
     config = config_of(case["config"].encode())
-    assert manifest.is_made_up(raw, config)
-    assert not manifest.is_made_up(change(raw), config)
+    assert manifest.is_generated(raw, config)
+    assert not manifest.is_generated(change(raw), config)
 
 
-def test_a_manifest_of_another_config_is_not_made_up(golden):
+def test_a_manifest_of_another_config_is_not_generated(golden):
     first, second = golden["made_up"][3], golden["made_up"][5]
-    assert not manifest.is_made_up(first["manifest"].encode(), config_of(second["config"].encode()))
+    assert not manifest.is_generated(first["manifest"].encode(), config_of(second["config"].encode()))
 
 
 def test_windows_platforms_have_version_and_features(golden):
@@ -194,4 +194,4 @@ def test_windows_platforms_have_version_and_features(golden):
         f'"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{Digest.of(raw)}","size":{len(raw)},'
         '"platform":{"architecture":"amd64","os":"windows","os.version":"10.0.1","os.features":["win32k"]}},"layers":[]}'
     )
-    assert manifest.is_made_up(text.encode(), config_of(raw))
+    assert manifest.is_generated(text.encode(), config_of(raw))

@@ -122,6 +122,6 @@ def test_the_reason_can_be_seen_in_the_archive(tools, name, marks):
     assert marks in tools.plain(fixtures.get(f"images/{name}"))
 
 
-def test_an_unpacked_archive_of_docker_25_is_made_up(bench):
+def test_an_unpacked_archive_of_docker_25_is_generated(bench):
     images = bench.read(fixtures.get("images/docker25-graph-driver-unpacked"))
     assert images.format == "docker-save@25"

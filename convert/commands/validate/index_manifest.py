@@ -42,7 +42,7 @@ def _check_item(checked: Checked, item: Item, image: LayoutImage | None, tops: S
             add("index-manifest", message, member="manifest.json", place=item.place)
         return
     names = tuple(name.removeprefix("./") for name in item.layers)
-    if names != image.layers and not (image.made_up and not image.layers):
+    if names != image.layers and not (image.generated and not image.layers):
         message = f"names other layers than {image.member}, the manifest of the same image"
         add("index-manifest", message, member="manifest.json", place=f"{item.place}.Layers")
 

@@ -10,7 +10,7 @@ from convert.commands.validate.contents import Claim
 from convert.commands.validate.descriptors import Described, Descriptors, check_folder, check_zstd
 from convert.commands.validate.layout_names import LayoutNames
 from convert.errors import InputError
-from convert.identity.manifest import is_made_up
+from convert.identity.manifest import is_generated
 from convert.jsonio import schema
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.model import mediatype
@@ -40,12 +40,12 @@ _SCHEMAS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LayoutImage:
-    """One image manifest that is in the layout. `made_up`: `docker save` made it, no registry has it."""
+    """One image manifest that is in the layout. `generated`: `docker save` made it, no registry has it."""
 
     member: str
     config: Config
     layers: tuple[str, ...]
-    made_up: bool
+    generated: bool
 
 
 @dataclass(slots=True)
@@ -262,7 +262,7 @@ class _Layout:
             return []
         self.opaque.add(config.digest)
         names = tuple(layer.member for layer in layers if layer is not None)
-        return [LayoutImage(described.member, parsed, names, made_up=False)]
+        return [LayoutImage(described.member, parsed, names, generated=False)]
 
     def _image(
         self,
@@ -277,9 +277,9 @@ class _Layout:
         config = self._config(config_described, needs_diff_ids=bool(layers), artifact=artifact)
         if config is None:
             return []
-        made_up = is_made_up(raw, config)
+        generated = is_generated(raw, config)
         names = tuple(layer.member for layer in layers if layer is not None)
-        image = LayoutImage(described.member, config, names, made_up)
+        image = LayoutImage(described.member, config, names, generated)
         if len(layers) == len(config.diff_ids):
             for number, (diff_id, layer, blob) in enumerate(zip(config.diff_ids, layers, blobs, strict=True)):
                 if layer is not None and blob is not None:
@@ -287,7 +287,7 @@ class _Layout:
                     self._contents.claim(
                         blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,), layer=True)
                     )
-        elif not (made_up and not layers):
+        elif not (generated and not layers):
             # Docker 25.0.0 made manifests without layers (moby/moby#47065).
             message = f"{len(layers)} layers here, {len(config.diff_ids)} DiffIDs in {config.member}"
             self._checked.findings.add("layer-count", message, member=described.member, place="layers")
