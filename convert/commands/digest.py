@@ -230,7 +230,7 @@ def _alone(profile: str) -> Encoder:
 
 def _want(load: Load, image: Image, layer: Layer) -> _Want:
     form = load.forms[layer] if load.forms is not None else decide_form(image, layer, _RECIPE)
-    return form, load.pusher.profile if form in {Form.ENCODED, Form.AGAIN} else ""
+    return form, load.pusher.profile if form in {Form.ENCODED, Form.COMPRESSED_TWICE} else ""
 
 
 class _Pass:
@@ -250,7 +250,7 @@ class _Pass:
         self._sinks = {
             want: EncodeSink(encoder(want[1]))
             for want in sorted(wants, key=lambda want: want[1])
-            if want[0] in {Form.ENCODED, Form.AGAIN}
+            if want[0] in {Form.ENCODED, Form.COMPRESSED_TWICE}
         }
         self._wants = wants
 
@@ -274,7 +274,7 @@ class _Pass:
 
         It has to read the bytes that the first one did, which `stored` describes.
         """
-        sinks = [sink.write for (form, _), sink in self._sinks.items() if form is Form.AGAIN]
+        sinks = [sink.write for (form, _), sink in self._sinks.items() if form is Form.COMPRESSED_TWICE]
         if sinks:
             with StoredContent(self._blob, stored, self._context).open() as stream:
                 drain(stream, *sinks)

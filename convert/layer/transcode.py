@@ -159,7 +159,7 @@ class LayerTranscoder:
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
         """Whether a layer must be encoded now: it was not while it was received, and is not in the target."""
         listed = self._existing is not None and self._existing.is_listed(self._profile.name, layer.diff_id)
-        return form in {Form.ENCODED, Form.AGAIN} and not listed and not was_ingested(layer.blob)
+        return form in {Form.ENCODED, Form.COMPRESSED_TWICE} and not listed and not was_ingested(layer.blob)
 
     def _waits(self, layer: Layer, form: Form, size: int) -> bool:
         """Whether a layer has to wait for other large ones: encoding one keeps all cores busy."""
@@ -183,9 +183,9 @@ class LayerTranscoder:
             return self._uncompressed(layer, staging, sized=sized)
         if form is Form.STORED:
             return self._stored(layer, staging, may_be_absent=may_be_absent)
-        if form in {Form.DESCRIBED, Form.DESCRIBED_AGAIN}:
+        if form in {Form.AS_DICTATED, Form.DICTATED_COMPRESSED}:
             return self._dictated(layer, form, staging)
-        if form is Form.AGAIN:
+        if form is Form.COMPRESSED_TWICE:
             return self._encoded_again(layer, staging)
         return self._encoded(layer, staging)
 
@@ -236,13 +236,13 @@ class LayerTranscoder:
         _, uploaded = self._verified(Layer(layer.diff_id, blob), None)
         if mediatype.is_nondistributable(wanted.media_type):
             return Layer(layer.diff_id, None, wanted), None, form
-        if form is Form.DESCRIBED_AGAIN:
+        if form is Form.DICTATED_COMPRESSED:
             with StoredContent(blob, uploaded, self._context).open() as stream:
                 uploaded, blob = self.encode(stream, staging, _size(layer))
             self._context.verified.blobs.add(blob, uploaded.digest, uploaded.size)
         if (uploaded.digest, uploaded.size) != (wanted.digest, wanted.size):
             # crane uploads finished bytes under the descriptor's digest and size, others under their own.
-            if form is Form.DESCRIBED_AGAIN and mediatype.may_be_absent(wanted.media_type, wanted.urls):
+            if form is Form.DICTATED_COMPRESSED and mediatype.may_be_absent(wanted.media_type, wanted.urls):
                 return Layer(layer.diff_id, None, wanted), None, form
             raise NotRepresentableError(
                 f"LayerSources describe layer {layer.diff_id} as {wanted.digest} with {wanted.size} bytes, but a push "
@@ -258,7 +258,7 @@ class LayerTranscoder:
         _, stored = self._verified(layer, None)
         with StoredContent(blob, stored, self._context).open() as stream:
             described, blob = self.encode(stream, staging, _size(layer))
-        return Layer(layer.diff_id, blob, described), self._staged(blob, described), Form.AGAIN
+        return Layer(layer.diff_id, blob, described), self._staged(blob, described), Form.COMPRESSED_TWICE
 
     def _stored(self, layer: Layer, staging: Staging, *, may_be_absent: bool) -> _Result:
         if layer.blob is None and may_be_absent:

@@ -15,8 +15,8 @@ class Form(Enum):
     #: The uncompressed tar, compressed with the profile.
     ENCODED = "compressed"
     #: The bytes as stored, compressed though they are compressed already, as crane does (identity/push).
-    AGAIN = "compressed once more"
+    COMPRESSED_TWICE = "compressed once more"
     #: The bytes as stored, under the descriptor that the source dictates.
-    DESCRIBED = "named"
+    AS_DICTATED = "named"
     #: The bytes as stored, compressed, under the descriptor that the source dictates.
-    DESCRIBED_AGAIN = "named, compressed as stored"
+    DICTATED_COMPRESSED = "named, compressed as stored"

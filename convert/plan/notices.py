@@ -64,7 +64,7 @@ def _incomplete(images: ImageSet, wanted: Target) -> Iterator[Diagnostic]:
 def without_effect(compress: str, done: Iterable[Form], wanted: Target, v1_ids: V1Scheme | None) -> Iterator[Dropped]:
     """Report a `--compress` that no layer went through."""
     forms = list(done)
-    if not forms or Form.ENCODED in forms or Form.AGAIN in forms or v1_ids == "chain-free":
+    if not forms or Form.ENCODED in forms or Form.COMPRESSED_TWICE in forms or v1_ids == "chain-free":
         return
     if wanted.uncompressed:
         why = f"{wanted.name} holds uncompressed layers"

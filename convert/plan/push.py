@@ -1,4 +1,4 @@
-"""A source read as a pusher reads it, ready to be finished.
+"""Read a source as a pusher reads it.
 
 The classes of `identity/push/` decide what a tool does with what it reads. This module
 opens the members that the tool opens, and the first bytes of layers that it looks at.
@@ -147,10 +147,10 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
             if image not in made:
                 _check_present(tool, image)
                 _check_config(tool, image)
-                finished = _is_finished(tool, image)
-                taken = made[image] = taken_image(tool, image, finished=finished)
+                as_compressed = _treats_as_compressed(tool, image)
+                taken = made[image] = taken_image(tool, image, as_compressed=as_compressed)
                 kinds = _compressions(taken)
-                found = tool.layer_forms(taken, kinds, finished=finished)
+                found = tool.layer_forms(taken, kinds, as_compressed=as_compressed)
                 forms.update(zip(taken.layers, found, strict=True))
                 called = sum(
                     form is Form.STORED and kind != Compression.GZIP for form, kind in zip(found, kinds, strict=True)
@@ -227,7 +227,7 @@ def _check_config(tool: PushTool, image: Image) -> None:
         raise UsageError(f"{tool.name} cannot read the config {image.image_id}: {error}", code="pusher-cannot-read")
 
 
-def _is_finished(tool: PushTool, image: Image) -> bool:
+def _treats_as_compressed(tool: PushTool, image: Image) -> bool:
     """Return whether the tool takes the layers of an image for compressed ones."""
     if not image.layers:
         return False

@@ -68,30 +68,32 @@ class Crane(PushTool):
         """Ignore the descriptors that Docker 25 and later write for uncompressed layers."""
         return descriptor.media_type in _UNCOMPRESSED
 
-    def takes_layers(self, image: Image, *, finished: bool) -> tuple[Layer, ...]:
+    def takes_layers(self, image: Image, *, as_compressed: bool) -> tuple[Layer, ...]:
         """Take the layers of an uncompressed archive by DiffID, the first of several."""
-        if finished:
+        if as_compressed:
             return image.layers
         first: dict[Digest, Layer] = {}
         return tuple(first.setdefault(layer.diff_id, self._without_ignored(layer)) for layer in image.layers)
 
-    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
-        """Push `finished` layers as they are stored; otherwise compress every layer, even a compressed one.
+    def layer_forms(
+        self, image: Image, compressions: Sequence[Compression], *, as_compressed: bool
+    ) -> tuple[Form, ...]:
+        """Push `as_compressed` layers as they are stored; otherwise compress every layer, even a compressed one.
 
         See pkg/v1/tarball/image.go.
         """
         return tuple(
-            self._layer_form(layer, compression, finished=finished)
+            self._layer_form(layer, compression, as_compressed=as_compressed)
             for layer, compression in zip(image.layers, compressions, strict=True)
         )
 
     @staticmethod
-    def _layer_form(layer: Layer, compression: Compression, *, finished: bool) -> Form:
-        if layer.stored is not None and (finished or layer.stored.media_type not in _UNCOMPRESSED):
-            return Form.DESCRIBED if finished else Form.DESCRIBED_AGAIN
-        if finished:
+    def _layer_form(layer: Layer, compression: Compression, *, as_compressed: bool) -> Form:
+        if layer.stored is not None and (as_compressed or layer.stored.media_type not in _UNCOMPRESSED):
+            return Form.AS_DICTATED if as_compressed else Form.DICTATED_COMPRESSED
+        if as_compressed:
             return Form.STORED
-        return Form.AGAIN if compression else Form.ENCODED
+        return Form.COMPRESSED_TWICE if compression else Form.ENCODED
 
     def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
         """Return a schema 2 manifest as go-containerregistry encodes it."""

@@ -46,9 +46,11 @@ class Docker(PushTool):
         """Ignore foreign layers' descriptors, as `docker load` on Linux does."""
         return mediatype.is_nondistributable(descriptor.media_type)
 
-    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(
+        self, image: Image, compressions: Sequence[Compression], *, as_compressed: bool
+    ) -> tuple[Form, ...]:
         """Compress every layer: `docker load` unpacked it."""
-        del compressions, finished
+        del compressions, as_compressed
         return (Form.ENCODED,) * len(image.layers)
 
     def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:

@@ -38,7 +38,9 @@ class Imgconv(PushTool):
         """Never called."""
         raise NotImplementedError(_UNCHANGED)
 
-    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(
+        self, image: Image, compressions: Sequence[Compression], *, as_compressed: bool
+    ) -> tuple[Form, ...]:
         """Never called."""
         raise NotImplementedError(_UNCHANGED)
 

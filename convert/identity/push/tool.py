@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convert.model.image_set import ImageSet, SourceFormat
 
 #: Forms of layers whose descriptors the source dictates.
-DICTATED: Final = frozenset({Form.DESCRIBED, Form.DESCRIBED_AGAIN})
+DICTATED: Final = frozenset({Form.AS_DICTATED, Form.DICTATED_COMPRESSED})
 
 
 class View(Enum):
@@ -83,12 +83,12 @@ class PushTool(ABC):
     def ignores_descriptor(self, descriptor: Descriptor) -> bool:
         """Return whether a layer's descriptor in the source has no effect on the push."""
 
-    def takes_layers(self, image: Image, *, finished: bool) -> tuple[Layer, ...]:
+    def takes_layers(self, image: Image, *, as_compressed: bool) -> tuple[Layer, ...]:
         """Return the layers of an image as the tool takes them from the source.
 
-        `finished` is the result of `treats_as_compressed` for this image.
+        `as_compressed` is the result of `treats_as_compressed` for this image.
         """
-        del finished
+        del as_compressed
         return tuple(self._without_ignored(layer) for layer in image.layers)
 
     def _without_ignored(self, layer: Layer) -> Layer:
@@ -96,7 +96,9 @@ class PushTool(ABC):
         return Layer(layer.diff_id, layer.blob) if ignored else layer
 
     @abstractmethod
-    def layer_forms(self, image: Image, compressions: Sequence[Compression], *, finished: bool) -> tuple[Form, ...]:
+    def layer_forms(
+        self, image: Image, compressions: Sequence[Compression], *, as_compressed: bool
+    ) -> tuple[Form, ...]:
         """Return the form in which the tool uploads each layer of an image with the layers of `takes_layers`.
 
         `compressions` are those of the layers' bytes.
@@ -107,9 +109,9 @@ class PushTool(ABC):
         """Return the bytes of the manifest that the tool uploads."""
 
 
-def taken_image(tool: PushTool, image: Image, *, finished: bool) -> Image:
+def taken_image(tool: PushTool, image: Image, *, as_compressed: bool) -> Image:
     """Return an image with the layers that the tool takes from the source."""
-    layers = tool.takes_layers(image, finished=finished)
+    layers = tool.takes_layers(image, as_compressed=as_compressed)
     return image if layers == image.layers else dataclasses.replace(image, layers=layers)
 
 
