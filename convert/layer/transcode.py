@@ -40,11 +40,6 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 
-#: Memory for encoders that split their layer over the cores, all of them together. One
-#: stays below 64 MB (codec/parallel.py), so one layer at a time is split; an encoder
-#: that works in order needs little, so as many of those as there are jobs may run beside it.
-ENCODING_MEMORY: Final = 64 * MIB
-_ENCODER_MEMORY: Final = 64 * MIB
 #: Cores that one split layer keeps busy: reading, hashing and joining run in order.
 _SPLIT_CORES: Final = 3
 #: Bytes of a layer from which on it is worth splitting.
@@ -100,7 +95,9 @@ class LayerTranscoder:
         self._context = context
         self._verify_full = verify_full
         self._side_by_side = False  # the large layers are so even that none need be split
-        self._may_split = threading.BoundedSemaphore(max(1, ENCODING_MEMORY // _ENCODER_MEMORY))
+        # An encoder that splits its layer over the cores takes up to 64 MB (codec/parallel.py), so only one
+        # does at a time; an encoder that works in order takes little.
+        self._may_split = threading.Lock()
 
     def finish(
         self, forms: Mapping[Layer, Form], staging: Staging, *, sized: bool = False, may_be_absent: bool = False

@@ -86,13 +86,13 @@ class RefusedPusher:
 class DigestReport:
     """The manifests that pushes of one source would give, pusher by pusher.
 
-    `source` is the path, `format` the format and `wrapper` the compression of the source
+    `source` is the path, `format` the format and `source_compression` the compression of the source
     as a whole, "" for none. `refused` are the pushers that cannot read the source.
     """
 
     source: str
     format: SourceFormat | None
-    wrapper: str
+    source_compression: str
     pushed: list[PushedManifest] = field(default_factory=list)
     refused: list[RefusedPusher] = field(default_factory=list)
     warnings: Diagnostics = field(default_factory=Diagnostics)
@@ -103,7 +103,7 @@ def document(report: DigestReport) -> dict[str, Any]:
     return {
         "report": "digest",
         "version": VERSION,
-        "source": {"path": report.source, "format": report.format, "wrapper": report.wrapper or None},
+        "source": {"path": report.source, "format": report.format, "wrapper": report.source_compression or None},
         "pushes": [_row(pushed) for pushed in report.pushed],
         "refused": [
             {"code": refused.code, "pusher": refused.pusher.name, "reason": refused.reason}
