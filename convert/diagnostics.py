@@ -31,7 +31,7 @@ _REQUEST: Final = {
     "missing-argument": "A required option or argument is missing.",
     "empty-argument": "SOURCE or DEST is an empty text.",
     "incompatible-options": "Two options or arguments exclude each other, or one needs another.",
-    "invalid-option-value": "An option has a value that is not one of its choices.",
+    "invalid-option-value": "An option has a value that it does not take.",
     "unknown-format": "`--to` names no format that imgconv writes.",
     "unknown-profile": "The compression profile does not exist.",
     "unknown-pusher": "`--as` names no pusher.",

@@ -198,9 +198,87 @@ def test_options_are_frozen_and_may_be_given_as_keywords(name):
         assert f"        {field}: " in kind.__doc__, "every field is documented"
 
 
+#: Values that no field of a kind takes, by the beginning of the field's type.
+INVALID = {
+    "Sequence": ["linux/amd64", b"linux/amd64", "", 1, None, [1], [None], ["a", b"b"]],
+    "int": [0, -1, "2", "64G", 1.5, True, [1]],
+    "bool": ["no", 0, 1, None],
+    "By": ["digst", "", "ID", 1, None, ["id"], convert.Engine.DOCKER],
+    "Engine": ["podmn", "", 1, None, convert.By.ID],
+    "Verify": ["ful", "", 1, None, ["full"]],
+    "ManifestType": ["ocy", "", 1, None],
+    "V1Scheme": ["dokcer", "", 1, ["keep"]],
+    "Format": ["ocy", 1, ["oci"]],
+    "PusherName": ["cran", 1, ["crane"]],
+    "str": [1, b"gzip", ["gzip"], "gzipp"],
+}
+#: Words that are similar to valid ones.
+MISSPELLED = {"digst", "ID", "podmn", "ful", "ocy", "dokcer", "cran", "gzipp"}
+COMMANDS = {name: getattr(convert, name) for name in ("open", "diff", "identify", "inspect", "digest", "validate")}
+
+
+def with_field(name, field, value):
+    """Run the command of an options class with one field as a keyword."""
+    options = {field: value}
+    if name in {"Convert", "Match"}:
+        options = {"to": "oci", **options}
+    if name == "Match":
+        return convert.match("html.tar", "manifest.json", **{"destination": "out", **options})
+    if name in {"Convert", "AddRepositories"}:
+        return getattr(convert, {"Convert": "convert"}.get(name, "add_repositories"))("html.tar", "out", **options)
+    return COMMANDS[name.lower()](*(["html.tar"] * (2 if name == "Diff" else 1)), **options)
+
+
+def fields_of_all_options():
+    for name in sorted(OPTIONS):
+        for field in dataclasses.fields(getattr(convert, f"{name}Options")):
+            yield name, field.name, field.type
+
+
+@pytest.mark.parametrize(("name", "field", "declared"), list(fields_of_all_options()))
+def test_a_value_that_a_field_does_not_take_is_a_usage_error(sources, name, field, declared):
+    """Every field of every options class is checked, and before anything is read or written."""
+    kind = declared.split("[")[0].split(" ")[0]
+    if kind == "Path":
+        return
+    for value in INVALID[kind]:
+        if (name, field, value) == ("AddRepositories", "compress", "gzipp"):
+            continue  # only chain-free IDs need a profile
+        with pytest.raises(convert.UsageError) as caught:
+            with_field(name, field, value)
+        assert caught.value.code != "usage", value
+        assert (type(value) is str and value in MISSPELLED) == ("did you mean" in str(caught.value)), value
+    if not declared.endswith("| None"):
+        with pytest.raises(convert.UsageError):
+            with_field(name, field, None)
+    assert not (sources / "out").exists()
+
+
+@pytest.mark.parametrize("field", ["images", "platforms", "refs", "pushers", "tags"])
+def test_any_iterable_of_strings_is_a_sequence(field):
+    kinds = [getattr(convert, f"{name}Options") for name, each, _ in fields_of_all_options() if each == field]
+    assert kinds
+    for kind in kinds:
+        required = {"to": "oci"} if kind is convert.ConvertOptions else {}
+        for value in (["crane"], ("crane",), {"crane"}, iter(["crane"])):
+            assert getattr(kind(**required, **{field: value}), field) == ("crane",)
+
+
+def test_enum_fields_take_the_words_of_the_command_line(sources):
+    for by in convert.By:
+        assert convert.diff("html.tar", "multi.tar", by=by.value).document == (
+            convert.diff("html.tar", "multi.tar", by=by).document
+        )
+    for engine in convert.Engine:
+        assert convert.IdentifyOptions(engine=engine.value) == convert.IdentifyOptions(engine=engine)
+    assert convert.identify("html.tar", engine="podman") == convert.identify("html.tar", engine=convert.Engine.PODMAN)
+
+
 def test_options_are_given_once(sources):
     with pytest.raises(TypeError, match="not both"):
         convert.digest("html.tar", convert.DigestOptions(), jobs=1)
+    with pytest.raises(TypeError, match="DigestOptions"):
+        convert.digest("html.tar", convert.MatchOptions())
     with pytest.raises(TypeError, match="no_such_option"):
         convert.digest("html.tar", no_such_option=1)
 

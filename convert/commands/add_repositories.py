@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast, get_args
 
 from convert.archive import tar_rewrite
 from convert.archive.atomic import AtomicFile
@@ -22,7 +22,8 @@ from convert.archive.transport import STDIN, path_of
 from convert.archive.tree import clean
 from convert.codec import decompress
 from convert.codec import profile as profiles
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
+from convert.commands.convert_options import Verify
 from convert.commands.verify_output import verify_layers
 from convert.diagnostics import Diagnostic
 from convert.errors import InputError, StorageError, UsageError
@@ -38,7 +39,7 @@ from convert.plan.forms import decide_registry_forms
 from convert.reader.detect import read
 from convert.report.convert import ConversionReport, converted_images
 from convert.writer.destination import check_folder, check_spelling
-from convert.writer.options import WriteOptions
+from convert.writer.options import V1Scheme, WriteOptions
 from convert.writer.repositories import MEMBER, additions_to
 
 if TYPE_CHECKING:
@@ -47,18 +48,16 @@ if TYPE_CHECKING:
 
     from convert.archive.tar_tree import TarTree
     from convert.commands.common import Path, Warn
-    from convert.commands.convert_options import Verify
     from convert.commands.keywords import AddRepositoriesFields
     from convert.model.blob import Blob, Content
     from convert.model.descriptor import Descriptor
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
-    from convert.writer.options import V1Scheme
     from convert.writer.repositories import Additions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddRepositoriesOptions:
+class AddRepositoriesOptions(Options):
     """How the `repositories` file is added (docs/contract.md#--add-repositories).
 
     Attributes:
@@ -71,6 +70,8 @@ class AddRepositoriesOptions:
         jobs: the number of CPU cores to use, all if None; the output never depends on it.
         force: replace what is at the destination.
     """
+
+    choices: ClassVar = {"v1_ids": get_args(V1Scheme), "verify": get_args(Verify)}
 
     v1_ids: V1Scheme | None = None
     compress: str | None = None

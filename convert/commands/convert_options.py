@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from convert.codec import profile as profiles
+from convert.commands.common import Options
 from convert.errors import UsageError
 from convert.identity.push import pushers
 from convert.plan.forms import ManifestType
@@ -31,7 +32,7 @@ Verify = Literal["digests", "full"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertOptions:
+class ConvertOptions(Options):
     """The options of a conversion, as those of the command line (docs/contract.md).
 
     Attributes:
@@ -59,6 +60,12 @@ class ConvertOptions:
         add_repositories: add the legacy `repositories` file (#--add-repositories).
     """
 
+    choices: ClassVar = {
+        "verify": get_args(Verify),
+        "manifest_type": get_args(ManifestType),
+        "v1_ids": get_args(V1Scheme),
+    }
+
     to: Format
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
@@ -83,10 +90,6 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
     Raises:
         UsageError: the request cannot be met.
     """
-    check_choice("verify", options.verify, get_args(Verify))
-    check_choice("manifest_type", options.manifest_type, get_args(ManifestType))
-    if options.v1_ids is not None:
-        check_choice("v1_ids", options.v1_ids, get_args(V1Scheme))
     pusher = pushers.get(options.pusher) if options.pusher is not None else None
     profile = profiles.get(pusher.profile if pusher is not None else options.compress or profiles.DEFAULT)
     check_options(wanted, destination, append=options.append, verify_output=options.verify_output)
@@ -99,16 +102,6 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
     if pusher is not None:
         _check_pusher(options, wanted)
     return pusher, profile
-
-
-def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
-    """Refuse a value that is not one of `valid`.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if value not in valid:
-        raise UsageError(f"{name} is one of {', '.join(valid)}, not {value!r}", code="invalid-option-value")
 
 
 def _check_pusher(options: ConvertOptions, wanted: Target) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source
 from convert.codec import profile as profiles
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.errors import UsageError
 from convert.identity.engine_id import entry_name, manifest_digest
 from convert.identity.push import pushers
@@ -62,7 +62,7 @@ _SPLIT_SIZE: Final = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestOptions:
+class DigestOptions(Options):
     """The options of `digest` (docs/contract.md#the-digest-that-a-push-gives).
 
     Attributes:

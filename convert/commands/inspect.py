@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convert.archive.open import open_source
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.errors import InputError, SelectionError
 from convert.identity.engine_id import Engine, engine_id, image_id, list_images
 from convert.layer.stored_digests import StoredDigests
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentifyOptions:
+class IdentifyOptions(Options):
     """The options of `identify` (docs/contract.md#commands).
 
     Attributes:
@@ -205,7 +205,7 @@ def _failure(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InspectOptions:
+class InspectOptions(Options):
     """The options of `inspect` (docs/contract.md#commands).
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from convert.archive.open import open_source
 from convert.codec import decompress
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.identity.engine_id import entry_name
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.verify import PlainContent, StoredContent, present
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenOptions:
+class OpenOptions(Options):
     """The options of `open`.
 
     Attributes:

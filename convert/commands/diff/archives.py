@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.commands.diff.images import compare
 from convert.commands.diff.layer_files import layer_files
 from convert.errors import SelectionError, UsageError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiffOptions:
+class DiffOptions(Options):
     """The options of `diff` (docs/contract.md#commands).
 
     Attributes:

@@ -18,7 +18,7 @@ from convert.archive.streams import FileStream
 from convert.archive.transport import STDIN, path_of
 from convert.codec import encoders
 from convert.codec.compression import Compression
-from convert.commands.common import ignore, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.commands.match.search import Matcher
 from convert.diagnostics import Diagnostic
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
@@ -69,7 +69,7 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatchOptions:
+class MatchOptions(Options):
     """The options of `match` (docs/contract.md#commands).
 
     Attributes:

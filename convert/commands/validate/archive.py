@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source
 from convert.archive.transport import path_of
-from convert.commands.common import options_of
+from convert.commands.common import Options, options_of
 from convert.commands.validate.contents import Contents
 from convert.commands.validate.docker import check_docker
 from convert.commands.validate.index_manifest import check_index_and_manifest
@@ -35,7 +35,7 @@ _NO: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidateOptions:
+class ValidateOptions(Options):
     """The options of `validate`.
 
     Attributes:
