@@ -116,20 +116,21 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
         )
     if found == "":
         return TarTree(fd, path), ""
-    spool = unnamed_file(spool_folder)
+    spool = -1
     try:
         plain, compression = decompress_archive(cast("BinaryIO", FileStream(fd, path)), path)
         with plain:
+            spool = unnamed_file(spool_folder)
             buffer = memoryview(bytearray(CHUNK))
             size = 0
             while count := decompress.read_into(plain, buffer):
                 write_all(spool, buffer[:count], size)
                 size += count
-    except OSError as error:
-        os.close(spool)
-        raise StorageError.from_os(error, file=path, doing="spooling it to a temporary file") from error
-    except BaseException:
-        os.close(spool)
+    except BaseException as error:
+        if spool >= 0:
+            os.close(spool)
+        if isinstance(error, OSError):
+            raise StorageError.from_os(error, file=path, doing="spooling it to a temporary file") from error
         raise
     tree = TarTree(spool, path)
     tree.private = True

@@ -196,7 +196,11 @@ class TarTree(MemberTree):
 
     def check_unchanged(self) -> None:
         """Raise `InputError` if the file was written to since it was opened."""
-        if Stamp.of(os.fstat(self.fd)) != self._stamp:
+        try:
+            stamp = Stamp.of(os.fstat(self.fd))
+        except OSError as error:
+            raise StorageError.from_os(error, file=self.where, doing="reading") from error
+        if stamp != self._stamp:
             raise changed(self.where, "")
 
     def close(self) -> None:

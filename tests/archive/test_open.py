@@ -15,7 +15,15 @@ import zstandard
 from convert.archive import streams
 from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source, open_whole_tar
-from convert.errors import FormatError, StorageError, TruncatedError, UnknownFormatError, UnsafeInputError, UsageError
+from convert.errors import (
+    FormatError,
+    ImgconvError,
+    StorageError,
+    TruncatedError,
+    UnknownFormatError,
+    UnsafeInputError,
+    UsageError,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tars import END, member
@@ -265,6 +273,26 @@ def test_a_keeper_is_closed_when_the_stream_is_bad():
 def test_a_spool_that_cannot_be_made_is_said(tmp_path):
     with pytest.raises(StorageError, match="spooling it to a temporary file"):
         open_source("-", stdin=io.BytesIO(TAR), spool_folder=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+@pytest.mark.parametrize("cut", [0, 20, -2])
+def test_a_whole_tar_that_is_not_spooled_leaves_no_descriptor(tmp_path, cut, folder):
+    path = tmp_path / "t.gz"
+    raw = gzip.compress(TAR)
+    path.write_bytes(raw[: len(raw) - cut] if cut >= 0 else raw[:2])
+    before = os.listdir("/proc/self/fd")
+    if cut or folder == "nowhere":
+        with pytest.raises(ImgconvError) as caught:
+            open_whole_tar(str(path), spool_folder=str(tmp_path / folder))
+        assert str(path) in str(caught.value)
+        if not cut:
+            assert isinstance(caught.value, StorageError)
+            assert caught.value.code == "not-found"
+    else:
+        open_whole_tar(str(path), spool_folder=str(tmp_path / folder))[0].close()
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_whole_tar_is_spooled_for_copying(tmp_path):

@@ -224,4 +224,4 @@ def test_the_readmes_library_example_runs(tmp_path, monkeypatch, capsys):
         raw[next(each for each in archive if each.name.endswith("layer.tar")).offset_data + 513] ^= 1
     Path("image.tar").write_bytes(raw)
     with pytest.raises(DigestMismatchError):
-        exec(compile(ast.parse(code.partition("convert.convert(")[0]), "README.md", "exec"), {})
+        exec(compile(ast.parse(code.partition("report = convert.convert(")[0]), "README.md", "exec"), {})

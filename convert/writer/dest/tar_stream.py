@@ -8,6 +8,7 @@ the archive.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -27,7 +28,7 @@ from convert.writer.dest.staging import Staging
 from convert.writer.dest.tar_file import changed_while_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from convert.archive.stream_sink import Stream
     from convert.archive.tar_writer import Item
@@ -104,20 +105,42 @@ class TarStream:
                 if not verifying:
                     break
                 item, verified = verifying.popleft()
-                self._send(item, verified.result())
+                with self._naming(item):
+                    self._send(item, verified.result())
             if before_end is not None:
                 before_end()
-            self._out.write(tar_writer.END)
-            self._out.close()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os(error, file=self._destination, doing="writing") from error
+            self._write(tar_writer.END)
+            with self._writing():
+                self._out.close()
         finally:
             self._stop.set()
             for _, verified in verifying:
                 verified.cancel()
             wait([verified for _, verified in verifying])
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Report errors of the output. A closed pipe is passed on: it ends the run without a message."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError.from_os(error, file=self._destination, doing="writing") from error
+
+    @contextlib.contextmanager
+    def _naming(self, item: Item) -> Iterator[None]:
+        """Report errors of the system while the content of `item` is read."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError.from_os(error, doing=f"reading {item.name}") from error
+
+    def _write(self, data: memoryview | bytes) -> None:
+        with self._writing():
+            self._out.write(data)
 
     def _verify(self, item: Item) -> _Verified:
         """Verify a content, and keep it if it is small."""
@@ -144,16 +167,16 @@ class TarStream:
     def _send(self, item: Item, verified: _Verified) -> None:
         """Send a member. One that is read again is verified again; after a mismatch the stream stops."""
         content = item.content
-        self._out.write(tar_writer.header(item, verified.size))
+        self._write(tar_writer.header(item, verified.size))
         if verified.data is not None:
-            self._out.write(verified.data)
+            self._write(verified.data)
             if not isinstance(content, bytes):
                 self._advance(verified.size)
         elif not isinstance(content, bytes):
             extent = content.extent() if content.fixed else None
             if extent is None or not self._send_extent(extent):
                 self._send_stream(item, content, verified.size)
-        self._out.write(tar_writer.padding(verified.size))
+        self._write(tar_writer.padding(verified.size))
 
     def _send_stream(self, item: Item, content: Content, size: int) -> None:
         sent = 0
@@ -163,7 +186,7 @@ class TarStream:
                 sent += count
                 if sent > size:
                     break
-                self._out.write(buffer[:count])
+                self._write(buffer[:count])
                 self._advance(count)
         if sent != size:
             raise changed_while_read(item)
@@ -175,15 +198,19 @@ class TarStream:
         done = 0
         while done < extent.size:
             step = min(extent.size - done, _SEND_STEP)
-            self._out.wait()
+            with self._writing():
+                self._out.wait()
             try:
                 count = os.sendfile(self._out.fd, extent.fd, extent.offset + done, step)
             except BlockingIOError:
                 continue
             except OSError as error:
-                if done or error.errno not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.ENOTSUP}:
+                if not done and error.errno in {errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.ENOTSUP}:
+                    return False
+                if error.errno == errno.EIO:  # an error while reading (sendfile(2))
                     raise
-                return False
+                with self._writing():
+                    raise
             if not count:
                 msg = "the source became shorter while it was copied"
                 raise InputError(msg, code="source-changed")

@@ -1,11 +1,12 @@
 """A tar that goes to a stream: each member is verified before its header is sent."""
 
+import errno
 import io
 import os
 from pathlib import Path
 
 import pytest
-from tar_contents import Data, Lying, expected, streamed
+from tar_contents import Data, InFile, Lying, expected, streamed
 
 from convert.archive.tar_writer import Item, header
 from convert.errors import DigestMismatchError, StorageError
@@ -73,6 +74,58 @@ def test_a_closed_pipe_is_passed_on(pool):
 def test_a_full_device_is_said(pool):
     with pytest.raises(StorageError, match="No space left"), open_tar("/dev/full") as out:
         out.write([], pool)
+
+
+@pytest.mark.parametrize("opening", [1, 2])
+def test_an_error_of_reading_does_not_name_the_destination(pool, opening):
+    """The first reading verifies a member, the second one sends it."""
+
+    class Unreadable(Data):
+        def open(self):
+            if self.opened + 1 == opening:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().open()
+
+    large = Unreadable(bytes(3 << 20), size=3 << 20)
+    with pytest.raises(StorageError) as caught, open_tar("-", stdout=io.BytesIO()) as tar:
+        tar.write([Item("layer", content=large)], pool)
+    assert "reading layer" in str(caught.value)
+    assert "writing" not in str(caught.value)
+    assert caught.value.code == "too-many-open-files"
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="no sendfile here")
+@pytest.mark.parametrize(("number", "words"), [(errno.EIO, "reading layer"), (errno.ENOSPC, "writing")])
+def test_an_error_of_sendfile_names_its_side(pool, tmp_path, monkeypatch, number, words):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, "rb"),
+        os.fdopen(writing, "wb") as out,
+        (tmp_path / "f").open("w+b") as file,
+        pytest.raises(StorageError, match=words),
+        open_tar("-", stdout=out) as tar,
+    ):
+        tar.write([Item("layer", content=InFile(file, b"1" * 5000))], pool)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2, 3])
+def test_an_error_of_the_output_names_the_destination(pool, allowed):
+    class Full(io.BytesIO):
+        count = 0
+
+        def write(self, data):
+            if self.count == allowed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self.count += 1
+            return super().write(data)
+
+    with pytest.raises(StorageError, match="writing: ") as caught, open_tar("-", stdout=Full()) as tar:
+        tar.write([Item("layer", content=Data(b"1" * 1000))], pool)
+    assert caught.value.code == "disk-full"
 
 
 def test_blobs_are_staged_out_of_the_way(pool, tmp_path):
