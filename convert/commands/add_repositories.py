@@ -208,6 +208,7 @@ def _changes(
         blob=_unused_blob,
         layer_digest=layer_digest,
         warn=warn,
+        place="",
         v1_ids=v1_ids,
     )
     existing = tree.read(MEMBER) if tree.find(MEMBER) is not None else None

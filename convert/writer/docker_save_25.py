@@ -21,10 +21,11 @@ from convert.identity.manifest import docker_save_25_manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.writer.address import report_address
 from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
-from convert.writer.oci import IMAGE_NAME, REF_NAME, blob_name, index_json, report_address
+from convert.writer.oci import IMAGE_NAME, REF_NAME, blob_name, index_json
 from convert.writer.repositories import blob_tops, repositories_json
 from convert.writer.v1_directories import v1_layers
 

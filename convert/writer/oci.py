@@ -20,6 +20,7 @@ from convert.identity.manifest import oci_index
 from convert.model.descriptor import Descriptor
 from convert.model.image import Artifact, Image, Index, Other
 from convert.model.image_set import SourceFormat
+from convert.writer.address import report_address
 from convert.writer.document_size import check_entry_count, check_size
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ LAYOUT_MEMBER: Final = "oci-layout"
 _CHOSEN_REF_NAMES: Final = frozenset({SourceFormat.OCI, SourceFormat.OCI_ARCHIVE, SourceFormat.CRANE})
 _FOLDER_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
-#: Addresses listed in one line.
-_MAX_ADDRESSES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +71,18 @@ def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
 
     `options.existing` are the images of a layout that these are added to. It stays as
     it is; but a name moves to the image that has it now, as with skopeo, and the image
-    that had it keeps only its other names. Where a new image would get the ref.name of an
+    that had it keeps only its other names. An image that is added under a name that it
+    has there already keeps its ref.name. Where a new image would get the ref.name of an
     existing one, it gets its full name instead.
     """
     existing = options.existing
-    kept = _kept_descriptors(images, existing, options) if existing is not None else []
-    descriptors = named_descriptors(images, kept)
-    report_address(ref_names(descriptors), options)
+    staying = _staying_entries(images, existing, options) if existing is not None else []
+    kept = [node_descriptor(entry) for entry in staying]
+    descriptors = named_descriptors(images, staying)
+    there = {_identity(descriptor) for descriptor in kept}
+    added = [descriptor for descriptor in descriptors if _identity(descriptor) not in there]
+    _warn_of_shared_ref_names(kept, added, options)
+    report_address(ref_names(descriptors), options, others=len(kept) + len(added) - len(descriptors))
     like = images
     if existing is not None:
         like = dataclasses.replace(
@@ -87,26 +91,53 @@ def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
             index_artifact_type=existing.index_artifact_type or images.index_artifact_type,
             index_subject=existing.index_subject or images.index_subject,
         )
-    index = index_json([*kept, *descriptors], like)
+    index = index_json([*kept, *added], like)
     return LayoutContent(index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options))
 
 
-def _kept_descriptors(images: ImageSet, existing: ImageSet, options: WriteOptions) -> list[Descriptor]:
-    """Return the descriptors of an existing index that stay, and warn of each name that moves."""
-    added = {_key(entry): node_descriptor(entry).digest for entry in images.entries}
+def _staying_entries(images: ImageSet, existing: ImageSet, options: WriteOptions) -> list[Entry]:
+    """Return the entries of an existing index that stay, and warn of each name that moves."""
+    added: dict[object, list[Digest]] = {}
+    for entry in images.entries:
+        added.setdefault(_key(entry), []).append(node_descriptor(entry).digest)
+    staying = []
     for entry in existing.entries:
-        before, now = node_descriptor(entry).digest, added.get(_key(entry))
-        if entry.name is not None and now is not None and now != before:
+        before, digests = node_descriptor(entry).digest, added.get(_key(entry))
+        if digests is None or before in digests:
+            staying.append(entry)
+        elif entry.name is not None:
+            now = digests[-1]
             text = entry.name.reference.familiar if entry.name.reference is not None else entry.name.ref_name or ""
             line = f"name {quoted(text)} moved from {before} to {now}"
             options.warn(Diagnostic(line, code="name-moved", name=text, before=str(before), now=str(now)))
-    return [node_descriptor(entry) for entry in existing.entries if _key(entry) not in added]
+    return staying
+
+
+def _warn_of_shared_ref_names(kept: Iterable[Descriptor], added: Iterable[Descriptor], options: WriteOptions) -> None:
+    """Warn of each ref.name that an existing image keeps and a new one has no other name for."""
+    holders = _holders(kept)
+    for name, digests in _holders(added).items():
+        before, now = holders.get(name, {}), [digest for digest in digests if digest not in holders.get(name, {})]
+        if before and now:
+            first = next(iter(before))
+            text = f"{quoted(name)} is the ref.name of both {first} and {now[0]}; skopeo takes the first"
+            options.warn(Diagnostic(text, code="duplicate-name", name=name, before=str(first), now=str(now[0])))
+
+
+def _holders(descriptors: Iterable[Descriptor]) -> dict[str, dict[Digest, None]]:
+    """Return the digests that have each ref.name, in order."""
+    holders: dict[str, dict[Digest, None]] = {}
+    for descriptor in descriptors:
+        name = descriptor.annotations.get(REF_NAME)
+        if name is not None:
+            holders.setdefault(name, {})[descriptor.digest] = None
+    return holders
 
 
 def _key(entry: Entry) -> object:
     """Return what two entries of a layout cannot share: the name, or the digest without a name."""
     if entry.name is not None and entry.name.reference is not None:
-        return entry.name.reference.full
+        return entry.name.reference.with_default_tag().full
     return entry.name.ref_name if entry.name is not None else node_descriptor(entry).digest
 
 
@@ -134,27 +165,6 @@ def index_json(descriptors: Sequence[Descriptor], like: ImageSet | None = None) 
     return check_size(raw, INDEX_MEMBER)
 
 
-def report_address(names: Iterable[str | None], options: WriteOptions) -> None:
-    """Report how skopeo and podman address the result.
-
-    `names` are the names that they take after the path. A tar that holds one image
-    needs no name; for a folder every address is listed.
-    """
-    transport = options.transport
-    distinct_names = list(dict.fromkeys(name for name in names if name is not None))
-    if len(distinct_names) < 2 and not transport.is_folder:
-        return
-    prefix = f"{transport.name}:{options.place or ('LAYOUT' if transport.is_folder else 'ARCHIVE')}"
-    shown = distinct_names[:_MAX_ADDRESSES] if transport.is_folder else distinct_names[:1]
-    addresses = ", ".join(quoted(f"{prefix}:{name}") for name in shown) or quoted(prefix)
-    more = ""
-    if transport.is_folder and len(distinct_names) > len(shown):
-        more = f" and {len(distinct_names) - len(shown)} more"
-    count = f"wrote {len(distinct_names)} names; " if len(distinct_names) > 1 else ""
-    text = f"{count}in skopeo and podman use {addresses}{more}"
-    options.warn(Diagnostic(text, code="result-address", names=len(distinct_names)))
-
-
 def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:
     """Yield the ref.name of each descriptor."""
     for descriptor in descriptors:
@@ -172,13 +182,14 @@ def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[I
             yield Item(name, "file", mode, content=members[name])
 
 
-def named_descriptors(images: ImageSet, existing: Iterable[Descriptor] = ()) -> list[Descriptor]:
+def named_descriptors(images: ImageSet, existing: Sequence[Entry] = ()) -> list[Descriptor]:
     """Return the descriptor of each entry, with the names that a layout gives it; equal ones once.
 
     A ref.name read from a layout stays. Otherwise it is the tag; but where two
     manifests would get the same, all names of both are full ones, because skopeo
     silently takes the first (docs/contract.md#layouts-and-re-created-manifests). The
-    `existing` descriptors of the same index keep their names, so the new ones get others.
+    `existing` entries of the same index keep their names, so the new ones get others; an
+    entry that is there already has the descriptors that it has there.
     """
     check_entry_count(len(images.entries))
     labels = [_label(entry.name, keep_ref_name=images.format in _CHOSEN_REF_NAMES) for entry in images.entries]
@@ -188,11 +199,15 @@ def named_descriptors(images: ImageSet, existing: Iterable[Descriptor] = ()) -> 
         if label.ref_name is not None:
             holders.setdefault(label.ref_name, set()).add(descriptor.digest)
     ambiguous = {digest for digests in holders.values() if len(digests) > 1 for digest in digests}
-    taken = {descriptor.annotations.get(REF_NAME): descriptor.digest for descriptor in existing}
+    there: dict[tuple[object, Digest], list[Descriptor]] = {}
+    for entry in existing:
+        descriptor = node_descriptor(entry)
+        there.setdefault((_key(entry), descriptor.digest), []).append(descriptor)
+    taken = _holders(node_descriptor(entry) for entry in existing)
     conflicting = {
         descriptor.digest
         for descriptor, label in zip(plain, labels, strict=True)
-        if label.ref_name is not None and taken.get(label.ref_name, descriptor.digest) != descriptor.digest
+        if label.ref_name is not None and taken.get(label.ref_name, {}).keys() - {descriptor.digest}
     }
 
     def ref_name(descriptor: Descriptor, label: _Label) -> str | None:
@@ -200,9 +215,18 @@ def named_descriptors(images: ImageSet, existing: Iterable[Descriptor] = ()) -> 
             return label.image_name
         return label.full_ref_name if descriptor.digest in ambiguous else label.ref_name
 
+    def named(entry: Entry, descriptor: Descriptor, label: _Label) -> Iterator[Descriptor]:
+        same = there.get((_key(entry), descriptor.digest), [])
+        yield from same
+        name = ref_name(descriptor, label)
+        # A ref.name that somebody chose is an address of its own, beside the one that is there.
+        if not same or (label.is_chosen and not {label.ref_name, name} & set(ref_names(same))):
+            yield with_names(descriptor, label.image_name, name)
+
     return distinct(
-        with_names(descriptor, label.image_name, ref_name(descriptor, label))
-        for descriptor, label in zip(plain, labels, strict=True)
+        one
+        for entry, descriptor, label in zip(images.entries, plain, labels, strict=True)
+        for one in named(entry, descriptor, label)
     )
 
 
@@ -210,9 +234,14 @@ def distinct(descriptors: Iterable[Descriptor]) -> list[Descriptor]:
     """Return each descriptor once: an image that its source names twice is one entry."""
     kept: dict[object, Descriptor] = {}
     for one in descriptors:
-        rest = repr((one.urls, one.data, one.platform, one.artifact_type, one.extra))
-        kept.setdefault((one.media_type, one.digest, one.size, frozenset(one.annotations.items()), rest), one)
+        kept.setdefault(_identity(one), one)
     return list(kept.values())
+
+
+def _identity(one: Descriptor) -> object:
+    """Return what two descriptors have in common when they are equal."""
+    rest = repr((one.urls, one.data, one.platform, one.artifact_type, one.extra))
+    return one.media_type, one.digest, one.size, frozenset(one.annotations.items()), rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +251,8 @@ class _Label:
     image_name: str | None
     ref_name: str | None
     full_ref_name: str | None
+    #: Whether somebody chose the ref.name.
+    is_chosen: bool = False
 
 
 def _label(name: Name | None, *, keep_ref_name: bool) -> _Label:
@@ -231,7 +262,7 @@ def _label(name: Name | None, *, keep_ref_name: bool) -> _Label:
         return _Label(None, name.ref_name, name.ref_name)
     reference = name.reference.with_default_tag()
     if name.ref_name is not None and keep_ref_name:
-        return _Label(reference.full, name.ref_name, name.ref_name)
+        return _Label(reference.full, name.ref_name, name.ref_name, is_chosen=True)
     # containerd writes the full name for one that has a digest (ociReferenceName).
     short = reference.tag if reference.digest is None else reference.full
     return _Label(reference.full, short, reference.full)

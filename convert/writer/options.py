@@ -7,6 +7,7 @@ belongs to the caller, who passes it in here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,20 +25,29 @@ if TYPE_CHECKING:
 V1Scheme = Literal["docker", "chain-free", "skopeo", "keep"]
 
 
+# The image names that containers/image takes in oci: and oci-archive: (ValidateImageName in its oci/internal).
+_OCI_WORD: Final = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
+_OCI_IMAGE: Final = re.compile(rf"{_OCI_WORD}(?:/{_OCI_WORD})*", re.ASCII)
+# In docker-archive: IMAGE is a Docker reference, and one with a digest is refused.
+_DOCKER_IMAGE: Final = re.compile(r"[^@]+")
+
+
 @dataclass(frozen=True, slots=True)
 class Transport:
     """How skopeo, podman and buildah address a format: `NAME:PATH:IMAGE`.
 
     `is_folder`: PATH is a folder, and IMAGE selects one of several images in it.
+    `images` matches what the tools accept as IMAGE.
     """
 
     name: str
+    images: re.Pattern[str]
     is_folder: bool = False
 
 
-DOCKER_ARCHIVE: Final = Transport("docker-archive")
-OCI_ARCHIVE: Final = Transport("oci-archive")
-OCI_LAYOUT: Final = Transport("oci", is_folder=True)
+DOCKER_ARCHIVE: Final = Transport("docker-archive", _DOCKER_IMAGE)
+OCI_ARCHIVE: Final = Transport("oci-archive", _OCI_IMAGE)
+OCI_LAYOUT: Final = Transport("oci", _OCI_IMAGE, is_folder=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +62,18 @@ class WriteOptions:
     dropped or changed. `uname` is the user and group name in the headers of
     docker-save: empty in Docker's own builds, `root` in Debian's. `layer_mode` is the
     file mode of layer blobs in docker-save@25 and docker-save@29. `transport` and
-    `place`, the path of the destination, are for messages that show how to address
-    the result. `existing` are the images of the layout that the result is added to.
+    `place`, the path of the destination (empty if it has none), are for messages that
+    show how to address the result. `existing` are the images of the layout that the result is added to.
     """
 
     content: Callable[[Layer], Content]
     blob: Callable[[Blob, Descriptor], Content]
     layer_digest: Callable[[Layer], Digest]
     warn: Callable[[Diagnostic], None]
+    place: str
     v1_ids: V1Scheme = "docker"
     add_repositories: bool = False
     uname: str = ""
     layer_mode: int = 0o644
     transport: Transport = DOCKER_ARCHIVE
-    place: str = ""
     existing: ImageSet | None = None

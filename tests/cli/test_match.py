@@ -54,6 +54,8 @@ def test_layers_of_gzip_and_python_are_made_again(imgconv, saved, name, encoder)
     done = imgconv("match", saved, manifest, "--to", "oci", "layout")
     assert done.status == 0
     assert f"  {encoder}  " in done.out
+    # The address that it reports holds the real destination.
+    assert "use oci:layout" in done.err
     check_layout("layout", manifest.read_bytes())
 
 

@@ -105,10 +105,16 @@ def test_append_adds_images_and_shares_blobs(tmp_path):
     convert_to(source, out, append=True, images=["fmt-html:1", "fmt-imp:1"])
     after = blobs(out)
     assert {name: after[name] for name in before} == before
-    assert {name for _, _, name in entries(out)} == {"docker.io/library/fmt-html:1", "docker.io/library/fmt-imp:1"}
+    # The address that the first image had stays, though the two tags are the same.
+    assert [(ref, name) for _, ref, name in entries(out)] == [
+        ("1", "docker.io/library/fmt-html:1"),
+        ("docker.io/library/fmt-imp:1", "docker.io/library/fmt-imp:1"),
+    ]
     assert len(check(out, "oci")) == 2
     convert_to(source, tmp_path / "whole", images=["fmt-html:1", "fmt-imp:1"])
-    assert layout(files_of(tmp_path / "whole")).documents == layout(files_of(out)).documents
+    assert [(one, name) for one, _, name in entries(tmp_path / "whole")] == [
+        (one, name) for one, _, name in entries(out)
+    ]
 
 
 def test_append_of_the_same_changes_nothing(tmp_path):
@@ -155,6 +161,48 @@ def test_append_gives_a_new_image_its_full_name_where_its_tag_is_taken(tmp_path,
         ("1", "docker.io/library/a:1"),
         ("docker.io/library/b:1", "docker.io/library/b:1"),
     ]
+
+
+@pytest.mark.parametrize("between", [None, "oci", "oci-archive", "docker-oci"])
+def test_append_leaves_every_entry_that_is_there_and_every_ref_name_one_image(tmp_path, between):
+    """The added images include one that is there, and two whose tag it has."""
+    out = tmp_path / "out"
+    source = MATCH / "docker20-multi.tar.gz"
+    convert_to(MATCH / "docker20-html.tar.gz", out)
+    before = json.loads((out / "index.json").read_bytes())["manifests"]
+    if between is not None:
+        convert_to(source, tmp_path / "new", between)
+        source = tmp_path / "new"
+    warnings = []
+    for _ in range(2):
+        convert_to(source, out, append=True, warn=warnings.append)
+        after = json.loads((out / "index.json").read_bytes())["manifests"]
+        assert after[: len(before)] == before
+        holders = {}
+        for digest, ref, _ in entries(out):
+            holders.setdefault(ref, set()).add(digest)
+        assert all(len(digests) == 1 for digests in holders.values())
+        # The second time there is nothing to add.
+        before = after
+    assert len({digest for digest, _, _ in entries(out)}) == 7
+    assert {warning.code for warning in warnings} <= {"result-address", "layers-kept-uncompressed"}
+    assert f"oci:{out}:1" in "".join(map(str, warnings)) or between in {"oci", "oci-archive"}
+
+
+def test_append_warns_of_a_ref_name_that_two_images_have(tmp_path):
+    """An image that has a ref.name only has no other name to take."""
+    out, new = tmp_path / "out", tmp_path / "new"
+    source = MATCH / "docker20-multi.tar.gz"
+    convert_to(source, out, images=["fmt-html:1"])
+    convert_to(source, new, images=["fmt-imp:1"])
+    index = json.loads((new / "index.json").read_bytes())
+    del index["manifests"][0]["annotations"]["io.containerd.image.name"]
+    (new / "index.json").write_text(json.dumps(index))
+    warnings = []
+    convert_to(new, out, append=True, warn=warnings.append)
+    assert [ref for _, ref, _ in entries(out)] == ["1", "1"]
+    (warning,) = [one for one in warnings if one.code == "duplicate-name"]
+    assert all(digest in str(warning) for digest, _, _ in entries(out))
 
 
 def test_append_needs_a_layout(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -64,6 +65,62 @@ def test_skopeo_copies_every_name_of_a_layout_unchanged(made, tmp_path, skopeo, 
         name = entry["annotations"]["org.opencontainers.image.ref.name"]
         digest, config = copied(skopeo, f"{form}:{out}:{name}", tmp_path / f"dir{number}")
         assert (digest, config) == (entry["digest"], by_digest[entry["digest"]].image_id)
+
+
+@each("skopeo")
+def test_skopeo_finds_after_append_what_it_found_before(tmp_path, skopeo):
+    out = tmp_path / "out"
+    convert.convert(str(MATCH / "docker20-html.tar.gz"), out, to="oci")
+    addresses = {}
+    for source in ("docker20-html", "docker20-multi"):
+        convert.convert(str(MATCH / f"{source}.tar.gz"), out, to="oci", append=True)
+        for entry in json.loads((out / "index.json").read_bytes())["manifests"]:
+            addresses.setdefault(entry["annotations"]["org.opencontainers.image.ref.name"], entry["digest"])
+    assert len(addresses) == 9
+    for name, digest in addresses.items():
+        assert sha256(call(skopeo, "inspect", "--raw", f"oci:{out}:{name}").encode()) == digest
+
+
+REF_NAMES = [
+    "1",
+    "v1.0--rc.1",
+    "docker.io/library/a:1",
+    "a_b@c+d",
+    f"a@sha256:{'0' * 64}",
+    f"@sha256:{'0' * 64}",
+    "v1_",
+    "_v1",
+    "a__b",
+    "a---b",
+    "a//b",
+    "a b",
+    "ä",
+]
+
+
+@each("skopeo")
+@pytest.mark.parametrize("form", ["oci", "oci-archive"])
+def test_skopeo_takes_the_ref_names_that_are_reported_as_addresses_and_refuses_the_others(tmp_path, skopeo, form):
+    source, out = tmp_path / "source", tmp_path / "out"
+    convert.convert(str(MATCH / "docker20-multi.tar.gz"), source, to="oci")
+    index = json.loads((source / "index.json").read_bytes())
+    first, second = index["manifests"][:2]
+    accepted = 0
+    for name in REF_NAMES:
+        named = [
+            {**first, "annotations": {"org.opencontainers.image.ref.name": name}},
+            {**second, "annotations": {"org.opencontainers.image.ref.name": "_"}},
+        ]
+        (source / "index.json").write_text(json.dumps({**index, "manifests": named}))
+        warnings = []
+        convert.convert(source, out, to=form, warn=warnings.append, force=True)
+        reported = f"use {form}:{out}:" in "".join(map(str, warnings))
+        done = subprocess.run(
+            [skopeo, "inspect", "--raw", f"{form}:{out}:{name}"], capture_output=True, check=False, timeout=60
+        )
+        assert (name, reported) == (name, done.returncode == 0)
+        accepted += reported
+    assert accepted == 5
 
 
 @each("skopeo")

@@ -167,6 +167,7 @@ class Bench:
             blob=blob,
             layer_digest=lambda layer: layer.stored.digest,
             warn=self.warnings.append,
+            place=more.pop("place", ""),
             layer_mode=wanted.layer_mode,
             transport=wanted.transport,
             **more,

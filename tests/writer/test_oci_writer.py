@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.model.image import Other
+from convert.model.image_set import Name
 from convert.writer import oci
 
 LAYER = b"layer".ljust(1024, b"\0")
@@ -220,6 +222,37 @@ def test_a_layout_folder_is_addressed_as_one(bench):
     images = bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2"))
     oci.layout_content(images, bench.options("oci"))
     assert bench.warnings == ["wrote 2 names; in skopeo and podman use oci:LAYOUT:1, oci:LAYOUT:2"]
+
+
+@pytest.mark.parametrize(
+    ("names", "place", "expected"),
+    [
+        (["v1"], "", ["oci:LAYOUT:v1"]),
+        (["@sha256:" + "0" * 64], "", ["oci:LAYOUT"]),
+        (["v1_"], "", ["oci:LAYOUT"]),
+        (["v1", "_v2", "v3"], "", ["oci:LAYOUT:v1", "oci:LAYOUT:v3"]),
+        (["v1_", "v2_"], "", []),
+        ([None, None], "", []),
+        (["v1", "v2"], "a:b", []),
+    ],
+)
+def test_only_names_that_containers_image_takes_are_addresses(bench, names, place, expected):
+    """Two entries need a name each; the path alone addresses the only one."""
+    layers = (LAYER, OTHER, LAYER + OTHER)
+    named = [
+        (bench.image(layer), None if name is None else Name(None, name))
+        for layer, name in zip(layers, names, strict=False)
+    ]
+    oci.layout_content(bench.named(*named), bench.options("oci", place=place))
+    said = " ".join(map(str, bench.warnings))
+    assert re.findall(r"oci:[^ ,;]*", said) == expected
+    assert bool(said) == any(names)
+
+
+def test_an_unnamed_image_that_is_added_beside_another_has_no_address(bench):
+    there = bench.named((bench.image(LAYER), "a:1"))
+    oci.layout_content(bench.named((bench.image(OTHER), None)), bench.options("oci", existing=there))
+    assert bench.warnings == []
 
 
 def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_there(bench):

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from convert.archive import stream_sink
 from convert.archive.cursor import StreamCursor
 from convert.archive.open import open_source
 from convert.archive.streams import FileStream
@@ -155,6 +156,7 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
                 blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
                 layer_digest=_no_digest,
                 warn=warn,
+                place="" if stream_sink.names_descriptor(path) else path,
                 transport=target(to).transport,
             )
             out.write(target(to).writer().items(result, write_options), pool, before_end=opened.tree.check_unchanged)
