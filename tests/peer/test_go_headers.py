@@ -167,7 +167,7 @@ def test_a_pipe_tells_the_same(tmp_path):
     for case in ("usual", "mode in words"):
         write(path, case, 1)
         program = "import sys; from convert.cli.main import run; sys.exit(run(sys.argv[1:]))"
-        command = [sys.executable, "-c", program, "digest", "-", "--as", "crane@go1.26"]
+        command = [sys.executable, "-P", "-c", program, "digest", "-", "--as", "crane@go1.26"]
         done = subprocess.run(command, input=path.read_bytes(), capture_output=True, check=False)
         assert done.returncode == (0 if CASES[case][1] else 2), done.stderr
 
