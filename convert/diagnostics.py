@@ -64,6 +64,7 @@ _REQUEST: Final = {
     "history-does-not-fit": "The history does not fit the layers, as chain-free v1 IDs require.",
     "v1-id-on-two-layers": "One v1 ID would name two layers.",
     "output-too-large": "A document of the result would exceed the size that documents may have.",
+    "archive-closed": "A layer is read after its archive was closed.",
     "no-manifest-json": "The archive or format has no `manifest.json`, so it takes no `repositories`.",
     "target-without-manifests": "The format carries no manifest, and the request is about one.",
     "nothing-to-compare": "Neither source has an image to compare.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert import cancel
-from convert.errors import InputError, StorageError, UnsafeInputError
+from convert.errors import InputError, StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK
 from convert.model.blob import Extent
 
@@ -37,6 +37,25 @@ class Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+class OpenState:
+    """Whether a source is open. Its blobs share this: the number of a closed descriptor may belong to another file."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        """The source is open."""
+        self.closed = False
+
+    def check(self, file: str) -> None:
+        """Refuse to read from a closed source.
+
+        Raises:
+            UsageError: it is closed.
+        """
+        if self.closed:
+            raise UsageError("the archive is closed", code="archive-closed", file=file)
+
+
 def changed(where: str, member: str) -> InputError:
     """Return the error for a source that was written to while it was read."""
     return InputError("it changed while it was read", code="source-changed", file=where, member=member)
@@ -59,8 +78,9 @@ class PreadStream(io.RawIOBase):
         where: str,
         member: str,
         close: Callable[[], None] | None = None,
+        state: OpenState | None = None,
     ) -> None:
-        """Read from `fd`, which stays open unless `close` is there to close it."""
+        """Read from `fd`, which stays open unless `close` is there to close it, or until `state` is closed."""
         super().__init__()
         self._fd = fd
         self._begin = offset
@@ -69,6 +89,7 @@ class PreadStream(io.RawIOBase):
         self._where = where
         self._member = member
         self._close = close
+        self._state = state
 
     def readable(self) -> bool:
         """Return True."""
@@ -98,7 +119,7 @@ class PreadStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")[: self._end - self._next]
         if not len(view):
             return 0
-        cancel.check()
+        self._check()
         try:
             if _HAS_PREADV:
                 count = os.preadv(self._fd, [view], self._next)
@@ -120,7 +141,7 @@ class PreadStream(io.RawIOBase):
             return self.readall()
         if not size or not left:
             return b""
-        cancel.check()
+        self._check()
         try:
             data = os.pread(self._fd, min(size, left), self._next)
         except OSError as error:
@@ -129,6 +150,11 @@ class PreadStream(io.RawIOBase):
             raise changed(self._where, self._member)
         self._next += len(data)
         return data
+
+    def _check(self) -> None:
+        cancel.check()
+        if self._state is not None:
+            self._state.check(self._where)
 
     def readall(self) -> bytes:
         """Return all that is left."""
@@ -155,14 +181,25 @@ class SliceBlob:
     size: int
     where: str
     file: str
+    state: OpenState | None = None
 
     def open(self) -> BinaryIO:
-        """Start reading at the first byte."""
-        stream = PreadStream(self.fd, self.offset, self.size, where=self.file, member=self.where)
+        """Start reading at the first byte.
+
+        Raises:
+            UsageError: the source is closed.
+        """
+        self._check()
+        stream = PreadStream(self.fd, self.offset, self.size, where=self.file, member=self.where, state=self.state)
         return cast("BinaryIO", stream)
 
+    def _check(self) -> None:
+        if self.state is not None:
+            self.state.check(self.file)
+
     def extent(self) -> Extent:
-        """Return where the bytes are."""
+        """Return where the bytes are; errors as `open`."""
+        self._check()
         return Extent(self.fd, self.offset, self.size)
 
 
@@ -222,6 +259,7 @@ class FolderBlob:
     stamp: Stamp
     where: str
     file: str
+    state: OpenState | None = None
 
     @property
     def size(self) -> int:
@@ -232,11 +270,14 @@ class FolderBlob:
         """Start reading at the first byte.
 
         Raises:
+            UsageError: the source is closed.
             InputError: the file was replaced.
             StorageError: it cannot be opened.
         """
         fd = self._open()
-        stream = PreadStream(fd, 0, self.size, where=self.file, member=self.where, close=lambda: os.close(fd))
+        stream = PreadStream(
+            fd, 0, self.size, where=self.file, member=self.where, close=lambda: os.close(fd), state=self.state
+        )
         return cast("BinaryIO", stream)
 
     def extent(self) -> Extent:
@@ -244,6 +285,8 @@ class FolderBlob:
         return OwnedExtent(self._open(), 0, self.size)
 
     def _open(self) -> int:
+        if self.state is not None:
+            self.state.check(self.file)
         fd = open_below(self.root, self.parts, file=self.file, member=self.where)
         if Stamp.of(os.fstat(fd)) != self.stamp:
             os.close(fd)

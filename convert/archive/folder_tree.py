@@ -8,7 +8,7 @@ import shlex
 import stat
 from typing import TYPE_CHECKING, Final
 
-from convert.archive.blob import FolderBlob, Stamp, changed
+from convert.archive.blob import FolderBlob, OpenState, Stamp, changed
 from convert.archive.member import Member
 from convert.archive.tree import Tree
 from convert.errors import StorageError, UnsafeInputError
@@ -36,6 +36,7 @@ class FolderTree(Tree):
         """Look things up below the open folder `fd`, which is closed with the tree."""
         super().__init__(where)
         self._fd = fd
+        self._state = OpenState()
         self._members: dict[str, Member | None] = {}
         self._stamps: dict[str, Stamp] = {}
         self._blobs: dict[str, FolderBlob] = {}
@@ -109,7 +110,7 @@ class FolderTree(Tree):
         blob = self._blobs.get(name)
         if blob is None:
             parts = tuple(member.name.split("/"))
-            blob = FolderBlob(self._fd, parts, self._stamps[name], where=name, file=self.where)
+            blob = FolderBlob(self._fd, parts, self._stamps[name], where=name, file=self.where, state=self._state)
             self._blobs[name] = blob
         return blob
 
@@ -125,6 +126,7 @@ class FolderTree(Tree):
 
     def close(self) -> None:
         """Close the folder."""
+        self._state.closed = True
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

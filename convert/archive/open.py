@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from convert.archive import transport
@@ -39,6 +39,7 @@ class Source:
     spelling: str = ""
     reference_text: str = ""
     compression: str = ""
+    closed: bool = field(default=False, init=False)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -50,7 +51,17 @@ class Source:
 
     def close(self) -> None:
         """Close the source; nothing of it can be read any more."""
+        self.closed = True
         self.tree.close()
+
+    def check_open(self) -> None:
+        """Refuse to read from a closed source; small members of a stream would still be in memory.
+
+        Raises:
+            UsageError: it is closed.
+        """
+        if self.closed:
+            raise UsageError("the archive is closed", code="archive-closed", file=self.path)
 
 
 def open_source(

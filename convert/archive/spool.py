@@ -6,7 +6,7 @@ import io
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
-from convert.archive.blob import MemoryBlob, SpooledBlob
+from convert.archive.blob import MemoryBlob, OpenState, SpooledBlob
 from convert.archive.cursor import StreamCursor
 from convert.archive.tar_reader import TarReader
 from convert.archive.tar_tree import MemberTree
@@ -49,6 +49,7 @@ class SpoolKeeper:
         self._where = where
         self._folder = folder
         self._fd = -1
+        self._state = OpenState()
         self._size = 0
         self._held = 0
 
@@ -74,13 +75,14 @@ class SpoolKeeper:
         while count := read_into(stream, buffer):
             write_all(self._fd, buffer[:count], self._size)
             self._size += count
-        return SpooledBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where)
+        return SpooledBlob(self._fd, begin, self._size - begin, where=member.name, file=self._where, state=self._state)
 
     def settle(self) -> None:
         """Do nothing: each member was kept before the next one came."""
 
     def close(self) -> None:
         """Free the spooled bytes."""
+        self._state.closed = True
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

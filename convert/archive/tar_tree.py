@@ -8,7 +8,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from convert.archive import tar_reader
-from convert.archive.blob import SliceBlob, Stamp, changed
+from convert.archive.blob import OpenState, SliceBlob, Stamp, changed
 from convert.archive.cursor import StreamCursor
 from convert.archive.tree import LINKS, Tree, clean
 from convert.errors import FormatError, StorageError
@@ -167,6 +167,7 @@ class TarTree(MemberTree):
         self.fd = fd
         #: Whether `fd` is an unnamed file of this process, which no other process can change.
         self.private = False
+        self._state = OpenState()
         self._blobs: dict[int, SliceBlob] = {}
         try:
             self._stamp = Stamp.of(os.fstat(fd))
@@ -187,7 +188,7 @@ class TarTree(MemberTree):
     def _content(self, name: str, member: Member) -> SliceBlob:
         blob = self._blobs.get(member.offset)
         if blob is None:
-            blob = SliceBlob(self.fd, member.offset, member.size, where=name, file=self.where)
+            blob = SliceBlob(self.fd, member.offset, member.size, where=name, file=self.where, state=self._state)
             self._blobs[member.offset] = blob
         return blob
 
@@ -205,6 +206,7 @@ class TarTree(MemberTree):
 
     def close(self) -> None:
         """Close the file."""
+        self._state.closed = True
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -123,8 +123,11 @@ def command(source: str, dest: str | None, to: Format | None, add_repositories: 
     given.pop("progress", None)
     if to is None and not add_repositories:
         if source != "-" and not os.path.lexists(path_of(source)):
-            hint = suggestion(source, COMMANDS) + "imgconv --help lists the commands"
-            raise UsageError(f"{shortened(source)!r} is not a command, file or folder", hint=hint)
+            # A command is not found here if `convert` or `--` comes before it.
+            is_command = source in COMMANDS
+            what = "a file or folder" if is_command else "a command, file or folder"
+            hint = ("" if is_command else suggestion(source, COMMANDS)) + "imgconv --help lists the commands"
+            raise UsageError(f"{shortened(source)!r} is not {what}", hint=hint)
         raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
     warn = (lambda _: None) if quiet else options.note
     try:

@@ -92,6 +92,9 @@ def run(arguments: list[str]) -> int:
     given = arguments
     if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
         arguments = ["convert", *arguments]
+    if meant := _misplaced_options(given):
+        _say(f"options come after the command: {meant}")
+        return UsageError.exit_status
     debug = "--debug" in arguments
     try:
         with signals.ending() as came:
@@ -212,6 +215,23 @@ def _cancellable(stream: io.TextIOWrapper) -> io.TextIOWrapper:
         line_buffering=stream.line_buffering,
         write_through=stream.write_through,
     )
+
+
+def _misplaced_options(given: list[str]) -> str | None:
+    """Return how a command line with options before its command should begin; None for any other.
+
+    Without --to and --add-repositories, an implied `convert` always fails, so nothing valid is refused.
+    """
+    if not given or not given[0].startswith("-") or given[0] in {"-", "--"}:
+        return None
+    if any(word.partition("=")[0] in {*_GLOBAL, "--to", "--add-repositories"} for word in given):
+        return None
+    place = next((place for place, word in enumerate(given) if word in COMMANDS), None)
+    if place is None or any(os.path.lexists(word) for word in given[: place + 1]):
+        return None
+    import shlex
+
+    return f"imgconv {given[place]} {shortened(shlex.join(given[:place]), 100)} ..."
 
 
 def _one_line(error: click.ClickException, given: list[str]) -> str:

@@ -27,7 +27,7 @@ from convert.commands.convert_options import Verify
 from convert.commands.verify_output import verify_layers
 from convert.diagnostics import Diagnostic
 from convert.errors import InputError, StorageError, UsageError
-from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.context import LIMIT_HINT, ReadContext, ReadOptions
 from convert.layer.pool import Pool
 from convert.layer.streams import HashingStream, drain
 from convert.layer.transcode import LayerTranscoder
@@ -160,7 +160,8 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
             )
         pool = stack.enter_context(Pool(options.jobs or usable_cores()))
         context = ReadContext(
-            ReadOptions(options.max_layer_size or MAX_LAYER_SIZE, file=tree.where), cancel=pool.cancel
+            ReadOptions(options.max_layer_size or MAX_LAYER_SIZE, file=tree.where, limit_hint=LIMIT_HINT),
+            cancel=pool.cancel,
         )
         tree.on_read = lambda blob, data: context.verified.blobs.add(blob, Digest.of(data), len(data))
         images = read(tree)

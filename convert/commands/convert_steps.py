@@ -13,7 +13,7 @@ from convert.commands.common import UniqueWarnings
 from convert.commands.convert_options import check_request
 from convert.diagnostics import Diagnostic
 from convert.identity.push.tool import pushed_images
-from convert.layer.context import BlobProgress, ReadContext, ReadOptions
+from convert.layer.context import LIMIT_HINT, BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
 from convert.layer.stream_ingest import EncodingKeeper, was_ingested
 from convert.layer.transcode import LayerTranscoder
@@ -74,7 +74,12 @@ class ConversionRun:
         workers = options.jobs or usable_cores()
         self.pool = Pool(workers)
         self.context = ReadContext(
-            ReadOptions(options.max_layer_size or MAX_LAYER_SIZE, file=self.source_path, overlap=workers > 1),
+            ReadOptions(
+                options.max_layer_size or MAX_LAYER_SIZE,
+                file=self.source_path,
+                overlap=workers > 1,
+                limit_hint=LIMIT_HINT,
+            ),
             progress=BlobProgress(self.progress),
             cancel=self.pool.cancel,
         )

@@ -190,20 +190,29 @@ class Archive:
         """Open a layer's uncompressed tar; reading to the end verifies its DiffID.
 
         Raises:
+            UsageError: the archive is closed.
             NotRepresentableError: the layer is not in the archive.
             DigestMismatchError: at the end, if the bytes are others.
         """
+        self._source.check_open()
         return LayerReader(PlainContent(layer, self._context).open(), f"layer {layer.diff_id}")
 
     def open_stored(self, layer: Layer) -> BinaryIO:
-        """Open a layer's bytes as they are stored; verified at the end where a descriptor names them."""
+        """Open a layer's bytes as they are stored; verified at the end where a descriptor names them.
+
+        Raises:
+            UsageError: the archive is closed.
+            NotRepresentableError: the layer is not in the archive.
+            DigestMismatchError: at the end, if a descriptor names other bytes.
+        """
+        self._source.check_open()
         if layer.stored is None:
             return io.BufferedReader(cast("io.RawIOBase", present(layer).open()), CHUNK)
         content = StoredContent(present(layer), layer.stored, self._context)
         return LayerReader(content.open(), f"layer {layer.stored.digest}")
 
     def close(self) -> None:
-        """Close the source."""
+        """Close the source; layers that are still open can no longer be read."""
         self._source.close()
 
     def __enter__(self) -> Self:

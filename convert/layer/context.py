@@ -8,7 +8,7 @@ were verified once. The only exception is a blob that no other process can write
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.cancel import Cancel
 from convert.layer.streams import CountingStream
@@ -71,17 +71,23 @@ class VerifiedMemo:
     layers: VerifiedLayers = field(default_factory=VerifiedLayers)
 
 
+#: `ReadOptions.limit_hint` of the commands that have the option.
+LIMIT_HINT: Final = "--max-layer-size raises the limit"
+
+
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """How layers are read.
 
-    `max_layer_size` bounds one uncompressed layer, in bytes; `file` names the source in
-    errors; with `overlap`, a large compressed layer is unpacked in a thread of its own.
+    `max_layer_size` bounds one uncompressed layer, in bytes; `limit_hint` states how to raise
+    it, where the user can; `file` names the source in errors; with `overlap`, a large
+    compressed layer is unpacked in a thread of its own.
     """
 
     max_layer_size: int = MAX_LAYER_SIZE
     file: str | None = None
     overlap: bool = False
+    limit_hint: str | None = None
 
 
 class BlobProgress:

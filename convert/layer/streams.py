@@ -78,11 +78,12 @@ class HashingStream(io.RawIOBase):
         where: str = "",
         cancel: Cancel | None = None,
         too_long: Callable[[], ImgconvError] | None = None,
+        limit_hint: str | None = None,
     ) -> None:
         """Read from `inner`, which is closed with this stream.
 
         `limit` bounds the bytes, and `too_long` gives the error for more, by default that
-        of a layer over `--max-layer-size`; `cancel` ends the reading.
+        of a layer over the limit, with `limit_hint`; `cancel` ends the reading.
         """
         self._inner = inner
         self._cancel = cancel
@@ -92,6 +93,7 @@ class HashingStream(io.RawIOBase):
         self._limit = limit
         self._where = where
         self._too_long = too_long
+        self._limit_hint = limit_hint
         self._size = 0
 
     def readable(self) -> bool:
@@ -128,7 +130,7 @@ class HashingStream(io.RawIOBase):
                     f"unpacks to more than {self._limit} bytes",
                     code="layer-too-large",
                     member=self._where,
-                    hint="--max-layer-size raises the limit",
+                    hint=self._limit_hint,
                 )
             self._hasher.update(data)
             if self._cancel is not None:

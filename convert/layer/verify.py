@@ -244,6 +244,7 @@ class PlainContent:
                 limit=self._context.options.max_layer_size,
                 where=self._blob.where,
                 cancel=self._context.cancel,
+                limit_hint=self._context.options.limit_hint,
             ),
         )
 

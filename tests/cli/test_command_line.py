@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 from oracle.reading import contents, plain
 from support import MATCH
 
+import convert
 from convert.cli.commands import COMMANDS
 from convert.errors import names_text, printable, quoted
 from convert.jsonio import schema
+from convert.layer.context import ReadOptions
 
 HTML = MATCH / "docker20-html.tar.gz"
 ID = "sha256:78739f629b263dfbcccf88218563348eb0785077bae8756eca62147ddbd10ee5"
@@ -217,6 +220,70 @@ def test_a_misspelt_word_gets_the_one_that_was_meant(imgconv, tmp_path, monkeypa
     done = imgconv(*(HTML if word == "SOURCE" else word for word in arguments))
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert f"did you mean '{meant}'?" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "begin"),
+    [
+        ("--debug id A", "id --debug"),
+        ("-q id A", "id -q"),
+        ("--json inspect A B C", "inspect --json"),
+        ("--engine podman id A", "id --engine podman"),
+        ("-j 2 validate A --nothing", "validate -j 2"),
+        ("--by=digest diff A B", "diff --by=digest"),
+        ("--image 'a b' digest A", "digest --image 'a b'"),
+        ("--verbose convert A --manifest-type oci B", "convert --verbose"),
+    ],
+)
+def test_options_before_a_command_are_explained(imgconv, tmp_path, monkeypatch, line, begin):
+    monkeypatch.chdir(tmp_path)
+    done = imgconv(*shlex.split(line))
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert f"options come after the command: imgconv {begin} ..." in done.err
+
+
+@pytest.mark.parametrize("line", ["convert id", "-- id", "--json A id", "-q --to oci id B", "--add-repositories id"])
+def test_the_name_of_a_command_may_be_a_file_that_is_missing(imgconv, tmp_path, monkeypatch, line):
+    """It is never suggested for itself."""
+    monkeypatch.chdir(tmp_path)
+    Path("A").write_bytes(plain(HTML))
+    done = imgconv(*line.split())
+    assert done.out == ""
+    assert done.status in {2, 4}
+    assert "did you mean" not in done.err
+    assert "options come after" not in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convert SOURCE --to oci out --verify full",
+        "--add-repositories SOURCE out --verify full",
+        "digest SOURCE",
+        "match SOURCE manifest",
+        "inspect SOURCE --verify",
+        "validate SOURCE",
+        "diff SOURCE other --files",
+    ],
+)
+def test_a_hint_names_only_options_that_the_command_has(imgconv, tmp_path, monkeypatch, line):
+    """All commands limit layers, but not all have the option that raises the limit."""
+    monkeypatch.chdir(tmp_path)
+    convert.convert(HTML, "SOURCE", to="oci", compress="crane")
+    convert.convert(HTML, "SOURCE.tar", to="docker-oci")
+    convert.convert(MATCH / "docker20-multi.tar.gz", "other", to="oci", images=["fmt-imp:1"])
+    assert imgconv("digest", "SOURCE", "--as", "crane", "--manifest", "manifest").status == 0
+    for module in ("digest", "match.rebuild", "convert_steps", "add_repositories"):
+        monkeypatch.setattr(f"convert.commands.{module}.MAX_LAYER_SIZE", 100)
+    monkeypatch.setattr("convert.layer.blob_facts.MAX_LAYER_SIZE", 100)
+    monkeypatch.setattr(ReadOptions.__init__, "__defaults__", (100, *ReadOptions.__init__.__defaults__[1:]))
+    done = imgconv(*line.replace("--add-repositories SOURCE", "--add-repositories SOURCE.tar").split())
+    printed = done.out + done.err
+    assert "unpacks to more than 100 bytes" in printed
+    assert done.status in {1, 3}
+    command = line.split()[0].replace("--add-repositories", "convert")
+    has_option = "--max-layer-size" in imgconv(command, "--help").out
+    assert ("--max-layer-size" in printed) == has_option
 
 
 @pytest.mark.parametrize("word", [name for name in COMMANDS if name not in {"convert", "profiles"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import gzip
 import hashlib
 import inspect
@@ -15,6 +16,7 @@ from oracle.reading import check, contents, docker_images, members, plain
 from support import FORMATS, MATCH, ROOT, run
 
 import convert
+from convert.archive import spool
 from convert.errors import (
     DestinationExistsError,
     DigestMismatchError,
@@ -93,6 +95,49 @@ def test_an_exception_is_not_covered_by_the_warning_of_a_layer_closed_early():
         (image,) = list(archive.images())
         with pytest.raises(ZeroDivisionError), archive.open_plain(image.layers[0]) as stream:
             stream.write(bytes(stream.read(1)[0] // 0))
+
+
+def _as_tar(folder):
+    (folder / "a.tar").write_bytes(plain(HTML))
+    return folder / "a.tar"
+
+
+def _as_pipe(folder):
+    (folder / "a.tar.gz").write_bytes(gzip.compress(plain(HTML), 1))
+    return folder / "a.tar.gz"
+
+
+def _as_folder(folder):
+    convert.convert(HTML, folder / "layout", to="oci")
+    return folder / "layout"
+
+
+@pytest.mark.parametrize(("make", "small"), [(_as_tar, 0), (_as_pipe, -1), (_as_pipe, 1 << 20), (_as_folder, 0)])
+def test_a_closed_archive_cannot_be_read(tmp_path, monkeypatch, make, small):
+    """Not even if the number of its descriptor now belongs to another file."""
+    monkeypatch.setattr(spool, "_SMALL", small)
+    with convert.open(make(tmp_path)) as archive:
+        layers = [layer for image in archive.images() for layer in image.layers]
+        started = [opened(layer) for layer in layers for opened in (archive.open_plain, archive.open_stored)]
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            other = stack.enter_context((tmp_path / f"other{number}").open("w+b"))
+            other.truncate(1 << 20)
+        for layer in layers:
+            for read in (archive.open_plain, archive.open_stored):
+                with pytest.raises(UsageError, match="the archive is closed") as caught:
+                    read(layer)
+                assert caught.value.code == "archive-closed"
+        if small <= 0:  # bytes in memory cannot become those of another file
+            calls = [call for layer in layers for call in (layer.blob.open, layer.blob.extent)]
+            for call in [*calls, *(stream.read for stream in started)]:
+                with pytest.raises(UsageError, match="the archive is closed"):
+                    call()
+        for stream in started:
+            if small > 0:
+                stream.read()
+            stream.close()
+    archive.close()
 
 
 def test_an_image_is_picked_as_on_the_command_line():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convert.archive import atomic, folders
@@ -11,7 +12,7 @@ from convert.archive.open import open_descriptor
 from convert.codec import profile as profiles
 from convert.errors import DigestMismatchError, FormatError, InputError
 from convert.jsonio import strict
-from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.context import ReadContext
 from convert.layer.streams import drain
 from convert.layer.verify import PlainContent, StoredContent
 from convert.model import mediatype
@@ -54,9 +55,7 @@ class ExistingLayout:
         #: Blobs of the images that are added, whether they were written or found.
         self.written: set[Digest] = set()
         # Not the source's bytes: they are not counted.
-        self._context = ReadContext(
-            ReadOptions(context.options.max_layer_size, overlap=context.options.overlap), cancel=context.cancel
-        )
+        self._context = ReadContext(replace(context.options, file=None), cancel=context.cancel)
 
     def close(self) -> None:
         """Close the layout; the folder stays open."""
