@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from convert.codec.compression import Compression
 from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import InputError, NoImageError, SelectionError, UsageError
+from convert.identity import docker_structs, ggcr_structs
 from convert.identity.push import pushers
 from convert.identity.push.tool import DICTATED, View, taken_image
 from convert.layer.verify import compression_of, present
@@ -23,7 +24,7 @@ from convert.model.walk import leaves
 from convert.plan.labels import counted, entry_label
 from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
-from convert.reader.docker_archive import CRANE_RULES, DOCKER_RULES, read_docker, shared_names
+from convert.reader.docker_archive import ManifestJsonRules, read_docker, shared_names
 from convert.reader.document import Reading
 from convert.reader.oci_layout import read_layout
 from convert.writer.naming import describe, is_attestation
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
 
 #: How each tool that reads manifest.json reads it.
-_MANIFEST_JSON_RULES: Final = {pushers.CRANE: CRANE_RULES, pushers.DOCKER: DOCKER_RULES}
+_MANIFEST_JSON_RULES: Final = {
+    pushers.CRANE: ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True),
+    pushers.DOCKER: ManifestJsonRules("docker", docker_structs.MANIFEST_ITEM, reads_whole_archive=True),
+}
 
 
 def view_of(pusher: Pusher, tree: Tree) -> View:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive.tree import names_nothing
 from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
-from convert.identity import docker_structs, ggcr_structs
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
 from convert.model.digest import Digest
 from convert.model.image import Image, Layer
 from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
-from convert.reader.crane_members import CraneMembers
 from convert.reader.document import absent_layers, check
 from convert.reader.fields import Fields
 from convert.reader.manifest import check_data, read_descriptor
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from convert.jsonio.go_struct import Struct
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
+    from convert.reader.crane_members import CraneMembers
     from convert.reader.document import Reading
     from convert.reader.oci_layout import Beside
 
@@ -54,10 +53,6 @@ class ManifestJsonRules:
     item: Struct
     finds_own_members: bool = False
     reads_whole_archive: bool = False
-
-
-CRANE_RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True)
-DOCKER_RULES: Final = ManifestJsonRules("docker", docker_structs.MANIFEST_ITEM, reads_whole_archive=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +136,11 @@ def read_items(reading: Reading, rules: ManifestJsonRules | None = None, *, need
     A layer may be absent if the OCI layout in the same archive calls it
     non-distributable, unless `needs_layers`.
     """
-    members = CraneMembers(reading.tree) if rules is not None and rules.finds_own_members else None
+    members = None
+    if rules is not None and rules.finds_own_members:
+        from convert.reader import crane_members  # noqa: PLC0415 - only for digests of crane: start-up time
+
+        members = crane_members.CraneMembers(reading.tree)
     _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
     value = reading.parse(raw, "manifest.json")
