@@ -28,7 +28,7 @@ from convert.plan.read_selection import read_selection
 from convert.plan.target import fit_images, record_changes
 from convert.progress import Silent
 from convert.writer import destination as destinations
-from convert.writer.options import WriteOptions
+from convert.writer.options import WriteOptions, no_layer_digest
 from convert.writer.registry import target
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def write_result(
         StorageError: writing failed, or the result does not read back.
     """
     images, layers = finished.images, finished.layers
-    digest_of = _layer_digests(transcoder, finished) if run.options.v1_ids == "chain-free" else _no_digest
+    digest_of = _layer_digests(transcoder, finished) if run.options.v1_ids == "chain-free" else no_layer_digest
     options = WriteOptions(
         content=layers.content,
         blob=lambda blob, descriptor: StoredContent(blob, descriptor, run.context),
@@ -270,7 +270,3 @@ def _layer_digests(transcoder: LayerTranscoder, finished: FinishedImages) -> Cal
     digests = transcoder.digests(decide_registry_forms(finished.source))
     by_layer = {finished.layers.layers[layer]: digests[layer] for _, layer in finished.source.layers()}
     return by_layer.__getitem__
-
-
-def _no_digest(layer: Layer) -> Digest:
-    raise ValueError(f"the digest of layer {layer.diff_id} is not computed")

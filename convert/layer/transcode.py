@@ -19,8 +19,8 @@ from convert.layer.balance import fill_cores
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.staging import NoStaging, staged_blob
 from convert.layer.stream_ingest import transcoded, was_ingested
-from convert.layer.streams import CopyingStream, drain
-from convert.layer.verify import PlainContent, StoredContent, compression_of, mismatch, present
+from convert.layer.streams import CopyingStream
+from convert.layer.verify import PlainContent, StoredContent, compression_of, mismatch, present, read_to_end
 from convert.limits import MIB
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
@@ -151,7 +151,7 @@ class LayerTranscoder:
                 name = stored.digest if stored is not None else layer.diff_id
                 named.setdefault(name, {})[layer.blob, stored and stored.size] = content
         duplicates = [content for same in named.values() if len(same) > 1 for content in same.values()]
-        self._pool.map(_read, [content for content in duplicates if not content.verified])
+        self._pool.map(read_to_end, [content for content in duplicates if not content.verified])
 
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
         """Whether a layer must be encoded now: it was not while it was received, and is not in the target."""
@@ -211,7 +211,7 @@ class LayerTranscoder:
         with decompress.decompress(blob.open(), content.compression, where=blob.where) as plain:
             inner = decompress.sniff(plain.read(decompress.SNIFF_SIZE))
         if inner:
-            _read(content)
+            read_to_end(content)
             msg = f"unpacks to {inner} bytes, which an engine would unpack once more"
             raise UnsupportedError(msg, code="layer-compressed-twice", file=self._context.file, member=blob.where)
 
@@ -269,7 +269,7 @@ class LayerTranscoder:
             kept = StoredContent(blob, stored, self._context)
             if mediatype.is_nondistributable(stored.media_type):
                 # docker-oci drops these bytes, so writing would not read them.
-                _read(kept)
+                read_to_end(kept)
             return layer, kept, Form.STORED
         blob, described = self._verified(layer, staging if staging.final else None)
         # A descriptor that came with the layer goes on with the layer as it is.
@@ -331,7 +331,7 @@ class LayerTranscoder:
         """Use the blob in the target, after verifying the layer in the source."""
         plain = PlainContent(layer, self._context)
         if not plain.verified:
-            _read(plain)
+            read_to_end(plain)
         described = Descriptor(mediatype.layer_type(self._profile.compression, docker=False), digest, size)
         return Layer(layer.diff_id, blob, described), StoredContent(blob, described, self._context), Form.ENCODED
 
@@ -370,11 +370,6 @@ class LayerTranscoder:
         """Return the content of a blob that this run wrote and hashed."""
         self._context.verified.blobs.add(blob, described.digest, described.size)
         return StoredContent(blob, described, self._context)
-
-
-def _read(content: Content) -> None:
-    with content.open() as stream:
-        drain(stream)
 
 
 def _size(layer: Layer) -> int:

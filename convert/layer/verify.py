@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from convert.archive.blob import PrivateBlob
 from convert.codec import decompress
 from convert.errors import DigestMismatchError, NotRepresentableError
-from convert.layer.streams import HashingStream
+from convert.layer.streams import HashingStream, drain
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from convert.codec.compression import Compression
     from convert.layer.context import ReadContext
-    from convert.model.blob import Blob, Extent
+    from convert.model.blob import Blob, Content, Extent
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.image import Layer
@@ -277,3 +277,13 @@ class PlainContent:
                 self._blob.where, self._context.file, stored.digest, got, size, "layer", code="blob-digest-mismatch"
             )
         self._context.verified.blobs.add(self._blob, got, size)
+
+
+def read_to_end(content: Content) -> None:
+    """Read content to its end, which verifies it.
+
+    Raises:
+        InputError: it is damaged, or not what describes it.
+    """
+    with content.open() as stream:
+        drain(stream)

@@ -50,6 +50,15 @@ OCI_ARCHIVE: Final = Transport("oci-archive", _OCI_IMAGE)
 OCI_LAYOUT: Final = Transport("oci", _OCI_IMAGE, is_folder=True)
 
 
+def no_layer_digest(layer: Layer) -> Digest:
+    """Refuse to return a digest, for `WriteOptions.layer_digest` where no v1 ID needs one.
+
+    Raises:
+        ValueError: in any case.
+    """
+    raise ValueError(f"the digest of layer {layer.diff_id} is not computed")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
     """The options of a writer.

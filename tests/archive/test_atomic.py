@@ -488,7 +488,7 @@ from convert.writer.dest.layout_dir import LayoutDir
 file = AtomicFile(sys.argv[1] + "/f", replace=False)
 os.write(file.fd, b"half")
 folder = LayoutDir(sys.argv[1] + "/layout")
-blob = folder.new_blob()
+blob = folder.staging.new_blob()
 blob.write(b"half")
 print("ready", flush=True)
 time.sleep(60)

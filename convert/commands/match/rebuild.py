@@ -40,7 +40,7 @@ from convert.reader.document import Reading, check
 from convert.reader.manifest import check_data, index_fields, read_descriptor, read_manifest
 from convert.report.match import LayerMatch, LayerOrigin, MatchReport
 from convert.writer import destination as destinations
-from convert.writer.options import WriteOptions
+from convert.writer.options import WriteOptions, no_layer_digest
 from convert.writer.registry import target, targets_with_manifests
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
             write_options = WriteOptions(
                 content=lambda layer: contents[layer],
                 blob=lambda blob, descriptor: StoredContent(blob, descriptor, context),
-                layer_digest=_no_digest,
+                layer_digest=no_layer_digest,
                 warn=warn,
                 place="" if stream_sink.names_descriptor(path) else path,
                 transport=target(to).transport,
@@ -361,7 +361,3 @@ def _rebuilt(
     entries = tuple(Entry(image, name) for name in names)
     contents: dict[Layer, Content] = {layer: content for layer, content in made if content is not None}
     return dataclasses.replace(found, entries=entries), contents
-
-
-def _no_digest(layer: Layer) -> Digest:
-    raise ValueError(f"the digest of layer {layer.diff_id} is not computed")

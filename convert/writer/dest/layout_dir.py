@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from convert.archive import atomic, folders, temporary
 from convert.errors import DestinationExistsError, StorageError, UsageError
-from convert.layer.streams import drain
+from convert.layer.verify import read_to_end
 from convert.model.digest import Digest
 from convert.writer import layer_cache
 from convert.writer.dest import fill_journal
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from convert.model.blob import Content
     from convert.model.image import Layer
     from convert.writer.dest.layout_modes import Mode
-    from convert.writer.dest.staging import BlobWriter
 
 
 class LayoutDir:
@@ -142,10 +141,6 @@ class LayoutDir:
         if self._mode.appends:
             self._existing = ExistingLayout(self._folder.fd, self.destination, context)
         return self._existing
-
-    def new_blob(self) -> BlobWriter:
-        """Start a blob whose digest is known when its content is."""
-        return self.staging.new_blob()
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
         """Store a blob, which is verified while it is read or copied. May be called from any thread."""
@@ -261,5 +256,4 @@ class LayoutDir:
 def _verify(content: bytes | Content) -> None:
     """Verify what is not written: the source has to be right (docs/contract.md#rules-of-identity, rule 3)."""
     if not isinstance(content, bytes) and not content.verified:
-        with content.open() as stream:
-            drain(stream)
+        read_to_end(content)

@@ -153,7 +153,7 @@ def test_a_layout_without_blobs_still_has_their_folder(path):
 def test_without_commit_nothing_stays(tmp_path, path):
     with LayoutDir(str(path)) as out:
         fill(out, b"one")
-        out.new_blob().write(b"half")
+        out.staging.new_blob().write(b"half")
     assert only(tmp_path) == []
 
 
@@ -307,7 +307,7 @@ def test_the_same_blob_from_many_threads_is_kept_once(path):
 
 def test_blobs_are_named_when_their_digest_is_known(path):
     with LayoutDir(str(path)) as out:
-        writer = out.new_blob()
+        writer = out.staging.new_blob()
         for part in (b"on", memoryview(b"e")):
             writer.write(part)
         blob = writer.finish(Digest.of(b"one"))
