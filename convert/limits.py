@@ -96,6 +96,9 @@ MAX_WARNINGS: Final = 1000
 MAX_SMALL_MEMBERS: Final = 1_000_000
 SMALL_MEMBER: Final = 512
 
+#: The header of one gzip member, with its name, comment and extra field.
+MAX_GZIP_HEADER: Final = 64 * KIB
+
 #: The window or dictionary of one zstd or xz stream. zstd's "long" mode uses this size by default;
 #: `xz -9` needs 65 MiB.
 MAX_DECODER_MEMORY: Final = 128 * MIB
