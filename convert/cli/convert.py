@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli import options
+from convert.cli import groups, options
 from convert.cli.commands import COMMANDS
+from convert.cli.values import FILE, FORMAT, PROFILE, PUSHER, SIZE, OneOf
 from convert.errors import DestinationExistsError, UsageError, names_text, printable, quoted, shortened, suggestion
 
 if TYPE_CHECKING:
@@ -18,100 +18,97 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import Format
     from convert.report.convert import ConversionReport
 
-_SIZE: Final = re.compile(r"([0-9]{1,18})\s*([kmgt]?)(i?b?)\Z", re.IGNORECASE)
-_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-class Size(click.ParamType[int]):
-    """A number of bytes: 1000, 64G, 512MiB (k, M, G and T are powers of 1024)."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the bytes."""
-        if isinstance(value, int):
-            return value
-        match = _SIZE.match(str(value))
-        if match is None or int(match.group(1)) == 0:
-            self.fail(
-                f"invalid size {shortened(str(value), 60)!r}; give bytes, or a number with K, M, G or T", param, ctx
-            )
-        return int(match.group(1)) * _UNITS[match.group(2).lower()]
-
-
 #: Options whose values have another name in Python.
 _OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as"}
 
-_HELP: Final = """Convert an image archive or layout into another format.
-
-\b
-  imgconv image.tar --to oci layout
-  imgconv layout --to docker-save - | docker load
-  imgconv --add-repositories image.tar
-"""
-
-
-@click.command(
-    help=_HELP,
-    short_help="Convert an archive or layout into another format.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="SOURCE is a file, a folder or - for standard input; DEST - is standard output.",
+_EXAMPLES: Final = (
+    "imgconv image.tar --to oci layout",
+    "imgconv layout --to docker-save - | docker load",
+    "imgconv --add-repositories image.tar",
 )
-@click.argument("source")
-@click.argument("dest", required=False)
-@click.option(
+
+
+@groups.command("convert", summary="Convert an archive or layout into another format.", examples=_EXAMPLES)
+@options.source
+@groups.argument(
+    "dest",
+    type=FILE,
+    metavar="[DEST]",
+    required=False,
+    about="The result: a new file or folder, or - for standard output.",
+)
+@groups.output(
     "--to",
+    type=FORMAT,
     metavar="FORMAT",
     help="docker-save, docker-save@25, docker-save@29, docker-oci, crane, oci or oci-archive. "
     "A default Docker 29 saves docker-oci, one with a graph driver docker-save@29.",
 )
-@click.option("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
+@groups.edit("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
-@click.option(
+@groups.edit(
     "--tag",
     "tags",
     multiple=True,
     metavar="NAME",
     help="Replace the image's names with NAME. Repeatable; needs a single image.",
 )
-@click.option(
+@groups.output(
     "--as",
     "pusher",
+    type=PUSHER,
     metavar="PUSHER",
     help="Write what this tool would push: crane, crane@go1.27, docker, docker@go1.27 or imgconv.",
 )
-@click.option(
+@groups.compression(
     "--compress",
+    type=PROFILE,
     metavar="PROFILE",
-    help="Compress layers with this profile; `imgconv profiles` lists them [default: gzip].",
+    show_default="gzip",
+    help="Compress layers with this profile; `imgconv profiles` lists them.",
 )
-@click.option("--recompress", is_flag=True, help="Recompress all layers (changes digests).")
-@click.option(
-    "--manifest-type", type=click.Choice(["oci", "docker", "keep"]), default="keep", help="Kind of manifests."
+@groups.compression("--recompress", is_flag=True, help="Recompress all layers (changes digests).")
+@groups.output(
+    "--manifest-type",
+    type=OneOf("kind of manifests", ["oci", "docker", "keep"]),
+    default="keep",
+    help="Kind of manifests.",
 )
-@click.option(
+@groups.output(
     "--v1-ids",
-    type=click.Choice(["docker", "chain-free", "skopeo", "keep"]),
-    help="Scheme of v1 directory names (default: docker).",
+    type=OneOf("scheme of v1 IDs", ["docker", "chain-free", "skopeo", "keep"]),
+    show_default="docker",
+    help="Scheme of v1 directory names.",
 )
-@click.option(
+@groups.verify(
     "--verify",
-    type=click.Choice(["digests", "full"]),
+    type=OneOf("kind of verification", ["digests", "full"]),
     default="digests",
-    help="digests (default): check what is read; full: also unpack every layer and check its DiffID.",
+    help="digests: check what is read; full: also unpack every layer and check its DiffID.",
 )
-@click.option("--append", is_flag=True, help="Add to an existing OCI layout.")
-@click.option("--verify-output", is_flag=True, help="Read the result back and verify it before it appears.")
-@click.option("--max-layer-size", type=Size(), metavar="SIZE", help="Refuse layers that unpack to more (64G).")
+@groups.output("--append", is_flag=True, help="Add to an existing OCI layout.")
+@groups.verify("--verify-output", is_flag=True, help="Read the result back and verify it before it appears.")
+@groups.run(
+    "--max-layer-size", type=SIZE, metavar="SIZE", show_default="64G", help="Refuse layers that unpack to more."
+)
 @options.jobs
-@click.option("--force", is_flag=True, help="Replace what is at DEST.")
-@click.option("--progress", type=click.Choice(["auto", "plain", "none"]), default="auto", help="How progress is shown.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON report of what was kept, created and changed.")
-@click.option("-q", "--quiet", is_flag=True, help="Print neither notes nor result lines.")
-@click.option("-v", "--verbose", is_flag=True, help="Also list what was kept.")
+@options.force
+@groups.display(
+    "--progress",
+    type=OneOf("kind of progress", ["auto", "plain", "none"]),
+    default="auto",
+    help="How progress is shown: auto is a table on a terminal and lines elsewhere.",
+)
+@groups.display("--json", "as_json", is_flag=True, help="Print a JSON report of what was kept, created and changed.")
+@groups.display("-q", "--quiet", is_flag=True, help="Print neither notes nor result lines.")
+@groups.display("-v", "--verbose", is_flag=True, help="Also list what was kept.")
 @options.debug
 def command(source: str, dest: str | None, to: Format | None, add_repositories: bool, **given: Any) -> None:
-    """Run it."""
+    """Convert the images in SOURCE into another format, or add `repositories` in place.
+
+    Image IDs never change, and digests that exist are kept where FORMAT can hold
+    them. The word `convert` may be left out.
+    """
     from convert.archive.transport import path_of
     from convert.cli import progress
     from convert.commands.convert import convert

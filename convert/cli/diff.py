@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from convert.cli import options
+from convert.cli import groups, options
+from convert.cli.values import FILE, OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,41 +16,44 @@ if TYPE_CHECKING:
     from convert.commands.diff.archives import OpenDiff
     from convert.report.comparison import Comparison, FileDifference
 
-_HELP: Final = """Compare the images in A with those in B, in any format.
-
-Images are paired by name and platform, else by image ID, else as the only ones
-left. The first difference is stated in words, then configs and manifests are
-compared key by key. Only documents are compared; `imgconv validate` verifies
-them, and --files reads the layers that differ.
-
---by selects what must be equal for exit status 0; otherwise it is 1. id: the
-image ID, which covers config and layer contents, but not compression and names;
-layers: only the DiffIDs; digest: the manifest digest, and artifacts.
-
-\b
-Examples:
-  imgconv diff saved.tar oci-layout
-  imgconv diff --files old.tar new.tar
-  imgconv diff --by digest layout copy && echo nothing to push
-"""
+_EXAMPLES: Final = (
+    "imgconv diff saved.tar oci-layout",
+    "imgconv diff --files old.tar new.tar",
+    "imgconv diff --by digest layout copy && echo nothing to push",
+)
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 
 
-@click.command("diff", help=_HELP, short_help="Compare the images of two archives.")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
-@click.option(
-    "--by", "by_", type=options.one_of("comparison", ["id", "layers", "digest"]), default="id", help="What counts (id)."
+@groups.command(
+    "diff",
+    summary="Compare the images of two archives.",
+    examples=_EXAMPLES,
+    statuses={1: "the images differ in what --by names"},
 )
-@click.option("--files", is_flag=True, help="Also list the files that differ between layers.")
+@groups.argument("a", type=FILE, metavar="A", about=options.SOURCE_ABOUT)
+@groups.argument("b", type=FILE, metavar="B", about="Another one, in any format.")
+@groups.compare(
+    "--by", "by_", type=OneOf("comparison", ["id", "layers", "digest"]), default="id", help="What counts as different."
+)
+@groups.compare("--files", is_flag=True, help="Also list the files that differ between layers.")
 @options.selection
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+@options.json
 @options.debug
 def command(
     a: str, b: str, *, by_: str, files: bool, images: tuple[str, ...], platforms: tuple[str, ...], as_json: bool
 ) -> int:
-    """Run it."""
+    """Compare the images in A with those in B, in any format.
+
+    Images are paired by name and platform, else by image ID, else as the only ones
+    left. The first difference is stated in words, then configs and manifests are
+    compared key by key. Only documents are compared; `imgconv validate` verifies
+    them, and --files reads the layers that differ.
+
+    --by selects what must be equal for exit status 0; otherwise it is 1. id: the
+    image ID, which covers config and layer contents, but not compression and names;
+    layers: only the DiffIDs; digest: the manifest digest, and artifacts.
+    """
     from convert.commands.diff.archives import DiffOptions, open_diff
     from convert.errors import quoted
     from convert.report.comparison import By

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from convert.cli.options import debug, is_terminal, jobs, note, out, out_json, selection
+from convert.cli import groups, options
+from convert.cli.options import is_terminal, note, out, out_json
+from convert.cli.values import FILE, PUSHER
 from convert.errors import SelectionError, UsageError, names_text, printable
 
 if TYPE_CHECKING:
@@ -23,16 +25,28 @@ _STDOUT: Final = "-"
 _WIDE: Final = 110
 
 
-@click.command("digest", short_help="Print the manifest digests that pushes would give.")
-@click.argument("source")
-@click.option(
-    "--as", "tool", metavar="PUSHER", help="crane, crane@go1.27, docker, docker@go1.27 or imgconv (default: all)."
+_EXAMPLES: Final = (
+    "imgconv digest image.tar",
+    "imgconv digest image.tar --as crane",
+    "docker save app:1 | imgconv digest - --as docker --manifest manifest.json",
 )
-@click.option("--manifest", metavar="FILE|-", help="Write the exact bytes of the manifest; needs --as.")
-@selection
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
-@jobs
-@debug
+
+
+@groups.command("digest", summary="Print the manifest digests that pushes would give.", examples=_EXAMPLES)
+@options.source
+@groups.select(
+    "--as",
+    "tool",
+    type=PUSHER,
+    metavar="PUSHER",
+    show_default="all",
+    help="crane, crane@go1.27, docker, docker@go1.27 or imgconv.",
+)
+@groups.output("--manifest", type=FILE, metavar="FILE|-", help="Write the exact bytes of the manifest; needs --as.")
+@options.selection
+@groups.display("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
+@options.jobs
+@options.debug
 def command(
     source: str,
     tool: str | None,
@@ -54,13 +68,7 @@ def command(
     the digests of all pushers, in a table. Each layer is read once and verified;
     nothing is written. imgconv SOURCE --to oci DEST --as PUSHER writes the same
     manifest and its blobs.
-
-    \b
-    Examples:
-      imgconv digest image.tar
-      imgconv digest image.tar --as crane
-      docker save app:1 | imgconv digest - --as docker --manifest manifest.json
-    """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    """
     from convert.archive.atomic import OutputPath, write_file
     from convert.archive.transport import path_of
     from convert.cli import progress

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from convert.cli.options import debug, note, one_of, out, out_json
+from convert.cli import groups, options
+from convert.cli.options import note, out, out_json
+from convert.cli.values import OneOf
 from convert.errors import NoImageError, SelectionError, names_text, printable
 
 if TYPE_CHECKING:
@@ -21,17 +21,24 @@ _ENGINES: Final = ("docker", "docker-containerd", "podman", "cri-o", "containerd
 _UNKNOWN: Final = "-"
 
 
-@click.command("id", short_help="Print the ID and the names of each image.")
-@click.argument("source")
-@click.argument("refs", metavar="[REF]...", nargs=-1)
-@click.option(
+_EXAMPLES: Final = (
+    "imgconv id image.tar",
+    "imgconv id image.tar busybox:1",
+    "imgconv id image.tar --engine docker-containerd",
+)
+
+
+@groups.command("id", summary="Print the ID and the names of each image.", examples=_EXAMPLES)
+@options.source
+@groups.argument("refs", metavar="[REF]...", nargs=-1, about="A name, an ID, a manifest digest, or a hex prefix.")
+@groups.display(
     "--engine",
-    type=one_of("engine", _ENGINES),
+    type=OneOf("engine", _ENGINES),
     default="docker",
     help="Engine whose ID is printed: the digest of the config (docker, podman, cri-o), or of the manifest or index.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document with the IDs that all engines show.")
-@debug
+@groups.display("--json", "as_json", is_flag=True, help="Print a JSON document with the IDs that all engines show.")
+@options.debug
 def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> int:
     """Print the ID and the names of each image in SOURCE.
 
@@ -39,13 +46,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     more), print only its ID. Layers are read only where an ID depends on them: in
     archives from before Docker 1.10, and with --engine containerd for compressed
     layers without manifest.
-
-    \b
-    Examples:
-      imgconv id image.tar
-      imgconv id image.tar busybox:1
-      imgconv id image.tar --engine docker-containerd
-    """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    """
     from convert.commands.inspect import IdentifyOptions, identify
     from convert.identity.engine_id import Engine
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Final
 
-import click
+from convert.cli import groups, options
+from convert.cli.options import note, out_json
+from convert.cli.values import FILE
 
-from convert.cli.options import debug, jobs, note, out_json, selection
-
-
-@click.command("inspect", short_help="Show names, IDs, platforms and layers.")
-@click.argument("source")
-@click.option("--verify", is_flag=True, help="Read every layer and check it against its digests.")
-@click.option("--encoders", is_flag=True, help="Show which encoder compressed each layer, verified over all its bytes.")
-@click.option(
-    "--graph", metavar="FILE", help="Draw how names and digests depend on each other: FILE.svg, .mmd or .dot."
+_EXAMPLES: Final = (
+    "imgconv inspect image.tar",
+    "imgconv inspect image.tar --verify --json",
+    "imgconv inspect oci:layout --graph names.svg",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
-@selection
-@jobs
-@debug
+
+
+@groups.command("inspect", summary="Show names, IDs, platforms and layers.", examples=_EXAMPLES)
+@options.source
+@groups.verify("--verify", is_flag=True, help="Read every layer and check it against its digests.")
+@groups.display(
+    "--encoders", is_flag=True, help="Show which encoder compressed each layer, verified over all its bytes."
+)
+@groups.output(
+    "--graph",
+    type=FILE,
+    metavar="FILE",
+    help="Draw how names and digests depend on each other: FILE.svg, .mmd or .dot.",
+)
+@groups.display("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
+@options.selection
+@options.jobs
+@options.debug
 def command(
     source: str,
     *,
@@ -36,13 +48,7 @@ def command(
     Each layer is listed with its DiffID, ChainID, v1 ID, layer digest, sizes and
     the step that created it. Digests are shortened; --json prints them in full.
     Layers are not read unless --verify or --encoders is given.
-
-    \b
-    Examples:
-      imgconv inspect image.tar
-      imgconv inspect image.tar --verify --json
-      imgconv inspect oci:layout --graph names.svg
-    """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    """
     from convert.archive.atomic import OutputPath, write_file
     from convert.commands.inspect import InspectOptions, inspect
 

@@ -18,7 +18,7 @@ import click
 
 from convert.archive.stream_sink import DescriptorStream
 from convert.cancel import Cancelled
-from convert.cli import signals
+from convert.cli import groups, signals
 from convert.cli.commands import COMMANDS
 from convert.errors import ImgconvError, StorageError, UsageError, printable, shortened, suggestion
 
@@ -65,9 +65,9 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": groups.HELP_NAMES})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def _root() -> None:
+def root() -> None:
     """Convert container image archives, and show every identifier of an image.
 
     imgconv SOURCE --to FORMAT DEST is short for imgconv convert.
@@ -162,8 +162,8 @@ def _command(arguments: list[str]) -> int:
     click's `main` is not used, because it returns status 1 for a closed pipe.
     """
     try:
-        with _root.make_context("imgconv", list(arguments)) as context:
-            status: Any = _root.invoke(context)
+        with root.make_context("imgconv", list(arguments)) as context:
+            status: Any = root.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
     return status if isinstance(status, int) else 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from convert.cli.options import debug, jobs, note, out_json, selection
+from convert.cli import groups, options
+from convert.cli.options import note, out_json
+from convert.cli.values import FILE, FORMAT
 from convert.errors import names_text, printable
 
 if TYPE_CHECKING:
@@ -14,16 +16,33 @@ if TYPE_CHECKING:
     from convert.report.match import LayerMatch, MatchReport
 
 
-@click.command("match", short_help="Find the encoders behind a registry's layers.")
-@click.argument("source")
-@click.argument("manifest")
-@click.argument("dest", required=False)
-@click.option("--to", metavar="FORMAT", help="Write the registry's image: oci, oci-archive or docker-oci.")
-@selection
-@click.option("--force", is_flag=True, help="Replace what is at DEST.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-@jobs
-@debug
+_EXAMPLES: Final = (
+    "crane manifest example.com/app:1 | imgconv match app.tar -",
+    "imgconv match app.tar manifest.json --to oci layout",
+)
+
+
+@groups.command(
+    "match",
+    summary="Find the encoders behind a registry's layers.",
+    examples=_EXAMPLES,
+    statuses={1: "a layer is not recognised; nothing is written"},
+)
+@groups.argument(
+    "source", type=FILE, metavar="SOURCE", about="An archive with uncompressed layers, as docker save writes it."
+)
+@groups.argument(
+    "manifest", type=FILE, metavar="MANIFEST", about="A file with the registry's manifest, or - for standard input."
+)
+@groups.argument("dest", type=FILE, metavar="[DEST]", required=False, about="Where --to writes the image.")
+@groups.output(
+    "--to", type=FORMAT, metavar="FORMAT", help="Write the registry's image: oci, oci-archive or docker-oci."
+)
+@options.selection
+@options.force
+@options.json
+@options.jobs
+@options.debug
 def command(
     source: str,
     manifest: str,
@@ -37,21 +56,15 @@ def command(
 ) -> int:
     """Find the encoder that gives each layer digest in a registry's MANIFEST.
 
-    SOURCE is an archive with uncompressed layers, as docker save writes it.
-    MANIFEST is a file (or -) with the registry's manifest, as printed by crane
-    manifest or docker buildx imagetools inspect --raw, or the index that lists it.
+    MANIFEST is the registry's manifest, as printed by crane manifest or docker
+    buildx imagetools inspect --raw, or the index that lists it.
     imgconv tries all levels of Go up to 1.26 and of 1.27, GNU gzip, zlib with the
     headers of Python, Java and bsdtar, and zstd. A matching digest identifies the
     encoder.
 
     With --to, the image is written with the registry's manifest and blobs, digest
     for digest. Exit status 1: a layer is not recognised; nothing is written.
-
-    \b
-    Examples:
-      crane manifest example.com/app:1 | imgconv match app.tar -
-      imgconv match app.tar manifest.json --to oci layout
-    """  # noqa: D301 - \b is for click: leave the paragraph as it is
+    """
     from convert.cli import progress
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.report.match import document

@@ -8,35 +8,45 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from convert.errors import printable, shortened, suggestion
+from convert.cli import groups
+from convert.cli.values import FILE, PLATFORM
+from convert.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 #: An escape of JSON: a pair of surrogates, a single surrogate (group 1), or any other.
 _ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
 _BYTE: Final = 0xDC00
+#: The description of SOURCE.
+SOURCE_ABOUT: Final = "An archive or layout: a file, a folder, or - for standard input."
 #: Maximum number of threads of one kind.
 _MOST_JOBS: Final = 512
 #: Chunks of a JSON text that are printed at a time.
 _CHUNK_COUNT: Final = 4096
 
 
+def source(command: F) -> F:
+    """Add SOURCE."""
+    return groups.argument("source", type=FILE, metavar="SOURCE", about=SOURCE_ABOUT)(command)
+
+
 def selection(command: F) -> F:
     """Add `--image` and `--platform` (docs/contract.md#selecting)."""
-    image = click.option(
+    image = groups.select(
         "--image",
         "images",
         multiple=True,
         metavar="REF|ID",
         help="Only this image: name, image ID, manifest digest or unique hex prefix (4+ digits). Repeatable.",
     )
-    platform = click.option(
+    platform = groups.select(
         "--platform",
         "platforms",
         multiple=True,
+        type=PLATFORM,
         metavar="OS/ARCH[/VARIANT]",
         help="Only this platform of an index. Repeatable.",
     )
@@ -45,7 +55,7 @@ def selection(command: F) -> F:
 
 def debug(command: F) -> F:
     """Add `--debug`, which `main` evaluates."""
-    return click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)
+    return groups.other("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)
 
 
 def _sensible(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
@@ -55,14 +65,25 @@ def _sensible(_: click.Context, __: click.Parameter, value: int | None) -> int |
 
 def jobs(command: F) -> F:
     """Add `--jobs`."""
-    return click.option(
+    return groups.run(
         "--jobs",
         "-j",
         type=click.IntRange(min=1),
         callback=_sensible,
         metavar="N",
-        help="CPU cores to use [default: all]; never affects output.",
+        show_default="all",
+        help="CPU cores to use; never affects output.",
     )(command)
+
+
+def json(command: F) -> F:
+    """Add `--json`."""
+    return groups.display("--json", "as_json", is_flag=True, help="Print a JSON document.")(command)
+
+
+def force(command: F) -> F:
+    """Add `--force`."""
+    return groups.output("--force", is_flag=True, help="Replace what is at DEST.")(command)
 
 
 def note(text: str) -> None:
@@ -84,7 +105,7 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     Raises:
         UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
-    import json
+    import json as json_module
 
     from convert.errors import UnsafeInputError
     from convert.limits import MAX_REPORT_SIZE
@@ -93,7 +114,7 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     size = 0
     chunks: list[str] = []
     parts: list[bytes] = []
-    for raw in json.JSONEncoder(indent=2).iterencode(document):
+    for raw in json_module.JSONEncoder(indent=2).iterencode(document):
         chunk = _ESCAPES.sub(_without_lone_surrogate, raw) if "\\ud" in raw else raw
         size += len(chunk)
         if bounded and size > MAX_REPORT_SIZE:
@@ -126,35 +147,3 @@ def _without_lone_surrogate(escape: re.Match[str]) -> str:
 def is_terminal() -> bool:
     """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
-
-
-def one_of(kind: str, choices: Sequence[str]) -> OneOf:
-    """Return the type of an option that takes one of `choices`; `kind` names it in errors."""
-    return OneOf(kind, choices)
-
-
-class OneOf(click.ParamType[str]):
-    """A choice of words; the error for another word suggests a similar one."""
-
-    name = "choice"
-
-    def __init__(self, kind: str, choices: Sequence[str]) -> None:
-        """`kind` describes the choices in errors."""
-        self.kind = kind
-        self.choices = tuple(choices)
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002 - click's signature
-        """Return the choices in click's form."""
-        return f"[{'|'.join(self.choices)}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the chosen word."""
-        text = str(value)
-        if text not in self.choices:
-            hint = suggestion(text, self.choices)
-            self.fail(
-                f"{shortened(text)!r} is not one of {', '.join(self.choices)}{'; ' + hint.rstrip() if hint else ''}",
-                param,
-                ctx,
-            )
-        return text

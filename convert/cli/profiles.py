@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
+from convert.cli import groups, options
+from convert.cli.options import is_terminal, out, out_json
 
-from convert.cli.options import debug, is_terminal, out, out_json
 
-
-@click.command("profiles")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
-@debug
+@groups.command(
+    "profiles",
+    summary="List the compression profiles: names for exact encoders.",
+    examples=("imgconv profiles", "imgconv profiles --json | jq -r '.profiles[].name'"),
+)
+@options.json
+@options.debug
 def command(as_json: bool) -> None:
     """List the compression profiles: names for exact encoders.
 

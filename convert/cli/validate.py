@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
-from convert.cli.options import debug, jobs, note, one_of, out, out_json
+from convert.cli import groups, options
+from convert.cli.options import note, out, out_json
+from convert.cli.values import FILE, OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,39 +17,41 @@ _FORMATS: Final = ("text", "json", "github", "sarif")
 # GitHub's name for the severity of an annotation.
 _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
-
-_HELP: Final = """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
-
-Prints nothing for a valid source. Exit status 0: no errors or warnings;
-1: there are; 3: it is not an image, or damaged beyond recognition; 4: it cannot
-be read. Of several sources the highest counts. docs/validate.md lists the
-rules.
-
-\b
-Examples:
-  imgconv validate image.tar
-  imgconv validate --format github build/*.tar
-  imgconv validate --format sarif layout > imgconv.sarif
-"""
+_EXAMPLES: Final = (
+    "imgconv validate image.tar",
+    "imgconv validate --format github build/*.tar",
+    "imgconv validate --format sarif layout > imgconv.sarif",
+)
 
 
-@click.command("validate", help=_HELP, short_help="Check archives, for people and for CI.")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.option(
+@groups.command(
+    "validate",
+    summary="Check archives, for people and for CI.",
+    examples=_EXAMPLES,
+    statuses={1: "a source has errors or warnings"},
+)
+@groups.argument("sources", type=FILE, metavar="SOURCE...", nargs=-1, required=True, about=options.SOURCE_ABOUT)
+@groups.display(
     "--format",
     "form",
-    type=one_of("format", _FORMATS),
+    type=OneOf("format", _FORMATS),
     default="text",
     help="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option(
+@groups.display("--json", "as_json", is_flag=True, help="The same as --format json.")
+@groups.display(
     "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json and sarif have them anyway."
 )
-@jobs
-@debug
+@options.jobs
+@options.debug
 def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
-    """Run it."""
+    """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
+
+    Prints nothing for a valid source. Exit status 0: no errors or warnings;
+    1: there are; 3: it is not an image, or damaged beyond recognition; 4: it cannot
+    be read. Of several sources the highest counts. docs/validate.md lists the
+    rules.
+    """
     from convert.commands.validate import ValidateOptions, Verdict, validate
     from convert.errors import StorageError, UsageError
 
