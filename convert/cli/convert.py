@@ -46,6 +46,7 @@ _EXAMPLES: Final = (
 )
 @groups.edit("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
+@options.edits
 @groups.edit(
     "--tag",
     "tags",

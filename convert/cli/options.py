@@ -53,6 +53,29 @@ def selection(command: F) -> F:
     return image(platform(command))
 
 
+def edits(command: F) -> F:
+    """Add the options that edit images (docs/contract.md#editing)."""
+    for option in (
+        groups.edit("--flatten", is_flag=True, help="Replace nested indexes by one list."),
+        groups.edit("--no-attestations", is_flag=True, help="Rewrite indexes without their attestations."),
+        groups.edit(
+            "--prune",
+            is_flag=True,
+            help="Remove absent children from indexes; leave out images that lack a blob.",
+        ),
+        groups.edit(
+            "--rename",
+            multiple=True,
+            metavar="OLD=NEW",
+            help="Rename an image, or all names below a prefix: hold/=registry.example/. Repeatable.",
+        ),
+        groups.edit("--untag", multiple=True, metavar="REF", help="Take this name away; the image stays. Repeatable."),
+        groups.edit("--drop", multiple=True, metavar="REF|ID", help="Leave this image out. Repeatable."),
+    ):
+        command = option(command)
+    return command
+
+
 def debug(command: F) -> F:
     """Add `--debug`, which `main` evaluates."""
     return groups.other("--debug", is_flag=True, expose_value=False, help="Show a traceback on errors.")(command)

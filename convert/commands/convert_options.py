@@ -40,10 +40,18 @@ class ConvertOptions(Options):
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+        drop: leave these images out, each with all its names (#editing).
+        untag: take these names away; the images stay (#editing).
+        rename: give other names, each `OLD=NEW`; two prefixes that end in `/` change all names
+            below them (#editing).
         tags: the new names of the image; only one image may be selected (#names).
+        prune: remove absent children from indexes and leave out images that lack a blob
+            (#editing).
+        no_attestations: rewrite indexes without their attestations (#editing).
+        flatten: replace nested indexes by one list (#editing).
         pusher: write the manifests and layers that a push by this tool gives
             (#the-digest-that-a-push-gives); excludes `compress`, `recompress` and
-            `manifest_type`.
+            `manifest_type`, and what rewrites indexes.
         compress: the name or alias of the profile that compresses layers, `gzip` if None
             (#compression-profiles).
         recompress: compress every layer again, which changes digests (#rules-of-identity).
@@ -69,7 +77,13 @@ class ConvertOptions(Options):
     to: Format
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
+    drop: Sequence[str] = ()
+    untag: Sequence[str] = ()
+    rename: Sequence[str] = ()
     tags: Sequence[str] = ()
+    prune: bool = False
+    no_attestations: bool = False
+    flatten: bool = False
     pusher: PusherName | None = None
     compress: str | None = None
     recompress: bool = False
@@ -110,6 +124,9 @@ def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
         "--compress": options.compress,
         "--recompress": options.recompress,
         "--manifest-type": options.manifest_type != "keep",
+        "--prune": options.prune,
+        "--no-attestations": options.no_attestations,
+        "--flatten": options.flatten,
     }
     unfit = [option for option, given in excluded.items() if given]
     if unfit:

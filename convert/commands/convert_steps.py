@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
+    from convert.plan.edit.edits import Edits
     from convert.progress import Progress
     from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.destination import Destination
@@ -84,6 +85,7 @@ class ConversionRun:
             cancel=self.pool.cancel,
         )
         self.changes = Changes()
+        self.edits = _edits(options, self.changes)
         #: What the writer warns of; reported when the result is in place.
         self.written: list[Diagnostic] = []
 
@@ -169,7 +171,13 @@ def select_images(run: ConversionRun, opened: Source) -> Selection:
     """
     options = run.options
     selected = images = read_selection(
-        opened, options.images, options.platforms, tags=options.tags, pusher=run.pusher, warn=run.warn
+        opened,
+        options.images,
+        options.platforms,
+        edits=run.edits,
+        tags=options.tags,
+        pusher=run.pusher,
+        warn=run.warn,
     )
     pushed_forms = None
     if run.pusher is not None:
@@ -254,6 +262,19 @@ def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: I
         manifests=run.target.manifests,
         max_layer_size=run.context.options.max_layer_size,
     )
+
+
+def _edits(options: ConvertOptions, changes: Changes) -> Edits | None:
+    """Return the edits that the options ask for; the module is imported only for them."""
+    names = ("drop", "untag", "rename", "prune", "no_attestations", "flatten")
+    given = {name: getattr(options, name) for name in names}
+    if not any(given.values()):
+        return None
+    from convert.plan.edit.edits import Edits  # noqa: PLC0415 - start-up time
+
+    edits = Edits(changes=changes, **given)
+    edits.check()
+    return edits
 
 
 def _unread_sizes(images: ImageSet) -> Iterator[int]:

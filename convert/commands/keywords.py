@@ -24,7 +24,13 @@ class ConvertFields(TypedDict, total=False):
     to: Format
     images: Sequence[str]
     platforms: Sequence[str]
+    drop: Sequence[str]
+    untag: Sequence[str]
+    rename: Sequence[str]
     tags: Sequence[str]
+    prune: bool
+    no_attestations: bool
+    flatten: bool
     pusher: PusherName | None
     compress: str | None
     recompress: bool

@@ -66,7 +66,8 @@ class ImageSet:
     are about what was accepted. `index_annotations`, `index_artifact_type` and `index_subject` are
     those of a layout's `index.json`. For skopeo's `@N`, `indexed` are the digests of the
     descriptors in `index.json` and `listed` the image IDs of `manifest.json`, in order; None for
-    an entry that could not be read.
+    an entry that could not be read. `ref_names_final`: a layout gets exactly the ref.names of
+    the entries, whatever the format they come from.
     """
 
     entries: tuple[Entry, ...]
@@ -78,6 +79,7 @@ class ImageSet:
     index_subject: Descriptor | None = None
     indexed: tuple[Digest, ...] = ()
     listed: tuple[Digest | None, ...] = ()
+    ref_names_final: bool = False
 
     def opaque_images(self) -> Iterator[Artifact]:
         """Yield each image whose layers cannot be unpacked once, including those inside indexes."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from convert.codec.compression import Compression
 from convert.diagnostics import Diagnostic, Dropped
@@ -15,12 +14,13 @@ from convert.layer.verify import compression_of
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Child, Image, Index, Manifest
+from convert.model.image import Child, Image, Index, Manifest
 from convert.model.image_set import Entry, Name
 from convert.model.walk import node_digest
 from convert.plan.changes import Change
 from convert.plan.forms import real_manifest
-from convert.plan.labels import counted, entry_label
+from convert.plan.labels import counted
+from convert.plan.referrers import drop_referrers
 from convert.writer.naming import describe
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from convert.model.image_set import ImageSet
     from convert.plan.changes import Changes
     from convert.plan.forms import Recipe
-
-# cosign's tag scheme: sha256-<hex of the manifest it refers to>.<kind>
-_REFERRER_TAG: Final = re.compile(r"(?:.*:)?sha256-([0-9a-f]{64})(?:\.[a-z]+)?\Z")
 
 
 def finish_manifests(images: ImageSet, done: Mapping[Layer, Layer], recipe: Recipe, changes: Changes) -> ImageSet:
@@ -61,7 +58,7 @@ class _Finisher:
             if node is not entry.node and node is not None and node_digest(node) != (descriptor and descriptor.digest):
                 descriptor = None
             entries.append(Entry(node, entry.name, descriptor))
-        entries = [entry for entry in entries if not self._refers_to_replaced(entry)]
+        entries = drop_referrers(entries, self._replaced, self._changes)
         if self._recipe.recompress:
             # Rule 5: images and normalised names alone decide, not what the source wrote around them.
             found = {_identity(entry): entry for entry in reversed([_normalised(entry) for entry in entries])}
@@ -208,20 +205,6 @@ class _Finisher:
             text = f"dropped {digest}: {describe(child.node, child)} in an index that was re-created"
         what = "attestation" if about else "artifact"
         self._changes.dropped.append(Dropped(text, what=what, of=about or str(digest)))
-
-    def _refers_to_replaced(self, entry: Entry) -> bool:
-        """Return whether an artifact refers to a manifest that was re-created; the artifact is dropped."""
-        node = entry.node
-        about: Digest | None = None
-        if isinstance(node, Artifact) and node.manifest.subject is not None:
-            about = node.manifest.subject.digest
-        elif entry.name and (match := _REFERRER_TAG.match(entry.name.ref_name or "")):
-            about = Digest.from_hex(match.group(1))
-        if about is None or about not in self._replaced:
-            return False
-        text = f"dropped {entry_label(entry)}: it refers to {about}, which was re-created"
-        self._changes.dropped.append(Dropped(text, what="artifact", of=str(about)))
-        return True
 
 
 def _bare(child: Child) -> Descriptor:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
     from convert.model.image_set import ImageSet
+    from convert.plan.edit.edits import Edits
 
 
 def read_selection(
@@ -35,11 +36,12 @@ def read_selection(
     *,
     tags: Sequence[str] = (),
     pusher: Pusher | None = None,
+    edits: Edits | None = None,
     warn: Callable[[Diagnostic], None],
 ) -> ImageSet:
     """Read a source, as `pusher` does if there is one, and keep what `--image` and `--platform` ask for.
 
-    `tags` replace the names of the one image that is selected.
+    `edits` change what was selected. `tags` replace the names of the one image that is left.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
@@ -50,7 +52,8 @@ def read_selection(
     names = [parse_tag(text) for text in tags]
     with naming_source(opened.path):
         # With a selection, only faults of what is selected count.
-        sink = CollectingSink() if images or wanted or opened.reference_text else Sink()
+        collects = images or wanted or opened.reference_text or (edits and (edits.drop or edits.prune))
+        sink = CollectingSink() if collects else Sink()
         found = read(opened.tree, sink=sink) if pusher is None else push.read_as(pusher, opened, warn, sink=sink)
         for warning in found.warnings:
             warn(warning)
@@ -60,13 +63,18 @@ def read_selection(
             reference=opened.reference_text,
             selectors=images,
             platforms=wanted,
-            faults=sink.faults,
+            faults=edits.counting(sink.faults) if edits is not None else sink.faults,
             warn=warn,
+            damaged=bool(edits and edits.drop),
         )
         for line in dropped.find_dropped(found, selected, is_selection=True):
             warn(line)
         for line in dropped.find_dropped_attestations(found, selected):
             warn(line)
+        if edits:
+            from convert.plan.edit.edits import apply_edits  # noqa: PLC0415 - start-up time
+
+            selected = apply_edits(selected, edits, sink.faults)
         if not holds_something(selected):
             raise SelectionError("no manifest of what is selected is in the source", code="no-such-image")
         return replace_names(selected, names)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from convert.errors import ImgconvError
     from convert.model.image import Node
     from convert.model.image_set import ImageSet, Name
-    from convert.reader.sink import Fault
+    from convert.reader.sink import Fault, Part
 
-_PREFIX: Final = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})\Z")
+HEX_PREFIX: Final = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})\Z")
 
 #: Labels that one message lists.
 _MOST: Final = 8
@@ -70,10 +70,10 @@ def _matches(images: ImageSet, selector: str, faults: Sequence[Fault]) -> list[_
     error = _error_hiding(images, selector, faults)
     if error is not None:
         raise error
-    raise SelectionError(f"no image {selector!r} in the source", code="no-such-image", hint=_inventory(images))
+    raise SelectionError(f"no image {selector!r} in the source", code="no-such-image", hint=inventory(images))
 
 
-def _inventory(images: ImageSet, most: int = _MOST) -> str:
+def inventory(images: ImageSet, most: int = _MOST) -> str:
     """Return the names to choose from, in one line."""
     labels: dict[str, None] = {}
     for entry in images.entries:
@@ -149,7 +149,7 @@ def _by_digest(images: ImageSet, text: str) -> Iterator[_Hit]:
 
 
 def _by_prefix(images: ImageSet, text: str) -> Iterator[_Hit]:
-    match = _PREFIX.match(text)
+    match = HEX_PREFIX.match(text)
     if match is None:
         return
     for entry in images.entries:
@@ -166,17 +166,19 @@ def _error_hiding(images: ImageSet, selector: str, faults: Sequence[Fault]) -> I
     for entry in images.entries:
         if entry.node is None and entry.descriptor is not None and entry.name is not None:
             names.setdefault(entry.descriptor.digest, []).append(entry.name)
-    prefix = _PREFIX.match(selector)
     for fault in faults:
-        if fault.part is None:
-            return fault.error
-        digest = fault.part.digest
-        listed = [*fault.part.names, *(names.get(digest, ()) if digest is not None else ())]
-        if any(_fits(name, selector) for name in listed):
-            return fault.error
-        if prefix is not None and digest is not None and digest.hex.startswith(prefix.group(1)):
+        digest = fault.part.digest if fault.part is not None else None
+        if fault.part is None or hides(fault.part, selector, names.get(digest, ()) if digest is not None else ()):
             return fault.error
     return None
+
+
+def hides(part: Part, selector: str, more_names: Sequence[Name] = ()) -> bool:
+    """Return whether a selector names a part of a source that has a fault; `more_names` are names of it too."""
+    if any(_fits(name, selector) for name in (*part.names, *more_names)):
+        return True
+    prefix = HEX_PREFIX.match(selector)
+    return prefix is not None and part.digest is not None and part.digest.hex.startswith(prefix[1])
 
 
 def _fits(name: Name, selector: str) -> bool:

@@ -72,7 +72,7 @@ def select_by_platform(
                 text = f"dropped {entry_label(entry)}: it is not an image for a platform"
                 warn(Dropped(text, what="artifact", of=entry_label(entry)))
             continue
-        offer = offers.setdefault(_image_key(entry), _Offer(entry_label(entry)))
+        offer = offers.setdefault(image_key(entry), _Offer(entry_label(entry)))
         kept: list[Child] = []
         for child, platform in listed:
             fits = platform is None or _wanted(platform, platforms)
@@ -104,7 +104,7 @@ def _listed_platforms(entry: Entry) -> list[tuple[Child, Platform | None]]:
     return []
 
 
-def _image_key(entry: Entry) -> object:
+def image_key(entry: Entry) -> object:
     """Return what the entries of one image share."""
     if entry.descriptor is not None and entry.descriptor.platform is not None and not isinstance(entry.node, Index):
         return entry.name

@@ -192,7 +192,8 @@ def named_descriptors(images: ImageSet, existing: Sequence[Entry] = ()) -> list[
     entry that is there already has the descriptors that it has there.
     """
     check_entry_count(len(images.entries))
-    labels = [_label(entry.name, keep_ref_name=images.format in _CHOSEN_REF_NAMES) for entry in images.entries]
+    keep = images.ref_names_final or images.format in _CHOSEN_REF_NAMES
+    labels = [_label(entry.name, keep_ref_name=keep) for entry in images.entries]
     plain = [node_descriptor(entry) for entry in images.entries]
     holders: dict[str, set[Digest]] = {}
     for descriptor, label in zip(plain, labels, strict=True):
