@@ -59,7 +59,7 @@ _EXAMPLES: Final = (
     "pusher",
     type=PUSHER,
     metavar="PUSHER",
-    help="Write what this tool would push: crane, crane@go1.27, docker, docker@go1.27 or imgconv.",
+    help="Write what this tool would push: crane, docker, docker-containerd, … (imgconv digest lists them).",
 )
 @groups.compression(
     "--compress",

@@ -40,7 +40,7 @@ _EXAMPLES: Final = (
     type=PUSHER,
     metavar="PUSHER",
     show_default="all",
-    help="crane, crane@go1.27, docker, docker@go1.27 or imgconv.",
+    help="crane, docker, docker-containerd, …; the table without --as lists them.",
 )
 @groups.output("--manifest", type=FILE, metavar="FILE|-", help="Write the exact bytes of the manifest; needs --as.")
 @options.selection
@@ -58,9 +58,10 @@ def command(
 ) -> None:
     """Print the manifest digest that a push of SOURCE would give, offline.
 
-    It depends on the tool, on the generation of Go that built it and on how the
+    It depends on the tool, on its release or the Go that built it, and on how the
     tool reads SOURCE: crane reads manifest.json and compresses uncompressed layers
-    at level 1; docker loads and unpacks all layers and compresses them at level 6;
+    at level 1; docker, with a graph driver, unpacks all layers and compresses them
+    at level 6; docker-containerd, the default of Docker 29, uploads them as they are;
     imgconv stands for the layout that imgconv --to oci writes. crane means
     crane@go1.26, docker means docker@go1.26.
 
@@ -101,15 +102,16 @@ def command(
 
 
 def _asked(tool: str | None) -> list[PusherName]:
-    """Return the requested pusher; report the Go release that is assumed for a tool without one."""
+    """Return the requested pusher; report the releases that are assumed for a tool without a version."""
     from convert.identity.push import pushers
 
     if tool is None:
         return []
     pusher = pushers.get(tool)
-    if tool != pusher.name:
-        others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
-        note(f"assuming {tool} built with {pusher.go_releases} (else --as {' or '.join(others)})")
+    others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
+    if others and "@" not in tool:
+        built = "" if pusher.versions else "built with "
+        note(f"assuming {tool} {built}{pusher.releases} (else --as {' or '.join(others)})")
     return [cast("PusherName", pusher.name)]
 
 
@@ -149,11 +151,17 @@ def _show(report: DigestReport) -> None:
             _table("" if several else title, rows)
         else:
             crowded = _of_several(rows)
+            widths = [max(len(text) for text in column) for column in zip(*map(_about, rows), strict=True)]
             for row in rows:
-                about = (f"{row.pusher.name:<14}", f"{row.pusher.go_releases:<13}", str(row.digest))
+                name, releases = (text.ljust(width) for text, width in zip(_about(row), widths, strict=True))
+                about = (name, releases, str(row.digest))
                 out("  " + "  ".join((*about, *_which(row, crowded))))
     for refused in report.refused:
         note(f"{refused.pusher.name}: {refused.reason}")
+
+
+def _about(row: PushedManifest) -> tuple[str, str]:
+    return row.pusher.name, row.pusher.releases
 
 
 def _untagged(pushed: PushedManifest) -> str:
@@ -189,17 +197,15 @@ def _table(title: str, rows: Sequence[PushedManifest]) -> None:
         if title:
             console.print(Text(title, "bold"))
         for row in rows:
-            about = "  ".join((row.pusher.go_releases, *_which(row, crowded)))
+            about = "  ".join((row.pusher.releases, *_which(row, crowded)))
             console.print(Text.assemble("  ", (row.pusher.name, "bold"), f"  {about}"), soft_wrap=True)
             console.print(Text.assemble("    ", (str(row.digest), "green")), soft_wrap=True)
         return
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("Pushed by", "built with", *(("platform",) if platforms else ())):
+    for heading in ("Pushed by", "releases", *(("platform",) if platforms else ())):
         table.add_column(heading, no_wrap=True)
     table.add_column("manifest digest", overflow="fold")
     for row in rows:
         which = (Text("".join(_which(row, crowded))),) if platforms else ()
-        table.add_row(
-            Text(row.pusher.name, "bold"), Text(row.pusher.go_releases), *which, Text(str(row.digest), "green")
-        )
+        table.add_row(Text(row.pusher.name, "bold"), Text(row.pusher.releases), *which, Text(str(row.digest), "green"))
     console.print(table)

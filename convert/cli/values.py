@@ -121,7 +121,7 @@ def _profiles() -> Iterable[tuple[str, str]]:
 def _pushers() -> Iterable[tuple[str, str]]:
     from convert.identity.push.pushers import PUSHERS
 
-    return [(name, pusher.go_releases) for pusher in PUSHERS for name in dict.fromkeys((*pusher.aliases, pusher.name))]
+    return [(name, pusher.releases) for pusher in PUSHERS for name in dict.fromkeys((*pusher.aliases, pusher.name))]
 
 
 def _platforms() -> Iterable[tuple[str, str]]:

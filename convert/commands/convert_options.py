@@ -26,7 +26,18 @@ Format = Literal[
     "docker-save", "docker-save@25", "docker-save@29", "docker-oci", "docker-archive", "crane", "oci", "oci-archive"
 ]
 #: The tools whose pushes imgconv computes (docs/contract.md#the-digest-that-a-push-gives).
-PusherName = Literal["crane", "crane@go1.26", "crane@go1.27", "docker", "docker@go1.26", "docker@go1.27", "imgconv"]
+PusherName = Literal[
+    "crane",
+    "crane@go1.26",
+    "crane@go1.27",
+    "docker",
+    "docker@go1.26",
+    "docker@go1.27",
+    "docker-containerd",
+    "nerdctl",
+    "ctr",
+    "imgconv",
+]
 #: How much is verified: the digests of what is read, or every DiffID too.
 Verify = Literal["digests", "full"]
 

@@ -50,6 +50,15 @@ MANIFEST_ITEM: Final = Struct(
     )
 )
 
+#: The same as containerd reads it (core/images/archive/importer.go).
+CONTAINERD_ITEM: Final = Struct(
+    (
+        Field("Config", go_struct.string),
+        Field("RepoTags", go_struct.strings),
+        Field("Layers", go_struct.strings),
+    )
+)
+
 _HISTORY: Final = Struct(
     (
         Field("created", go_struct.time),

@@ -15,8 +15,9 @@ from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import InputError, NoImageError, SelectionError, UsageError
 from convert.identity import docker_structs, ggcr_structs
 from convert.identity.push import pushers
-from convert.identity.push.tool import DICTATED, View, taken_image
+from convert.identity.push.tool import DICTATED, Contents, View, taken_image
 from convert.layer.verify import compression_of, present
+from convert.model import mediatype
 from convert.model.form import Form
 from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import Entry
@@ -26,7 +27,9 @@ from convert.reader.detect import holds_something, read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import ManifestJsonRules, read_docker, shared_names
 from convert.reader.document import Reading
+from convert.reader.manifest import index_fields
 from convert.reader.oci_layout import read_layout
+from convert.reader.sink import CollectingSink
 from convert.writer.naming import describe, is_attestation
 
 if TYPE_CHECKING:
@@ -42,25 +45,47 @@ if TYPE_CHECKING:
 
 
 #: How each tool that reads manifest.json reads it.
-_MANIFEST_JSON_RULES: Final = {
+_MANIFEST_JSON_RULES: Final[dict[PushTool, ManifestJsonRules]] = {
     pushers.CRANE: ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True),
     pushers.DOCKER: ManifestJsonRules("docker", docker_structs.MANIFEST_ITEM, reads_whole_archive=True),
+    pushers.CONTAINERD: ManifestJsonRules("containerd", docker_structs.CONTAINERD_ITEM, reads_whole_archive=True),
 }
 
 
-def view_of(pusher: Pusher, tree: Tree) -> View:
+def _contents(opened: Source) -> Contents:
+    """Return what decides which part of a source a pusher reads."""
+    tree = opened.tree
+    return Contents(
+        listed=tree.find("manifest.json") is not None,
+        layout=tree.find("index.json") is not None,
+        layout_file=tree.find("oci-layout") is not None,
+        folder=tree.is_folder,
+        transport=opened.spelling,
+        count_indexed=lambda: _count_indexed(tree),
+    )
+
+
+def _count_indexed(tree: Tree) -> int:
+    """Return the number of descriptors in index.json; 0 if it is damaged, which its reader reports."""
+    reading = Reading(tree, tree.where, CollectingSink())
+    try:
+        fields = index_fields(reading, reading.read("index.json"), mediatype.OCI_INDEX, "index.json")
+        return len(fields.array("manifests") or ())
+    except InputError:
+        return 0
+
+
+def _view(pusher: Pusher, tree: Tree, contents: Contents) -> View:
     """Return what a pusher looks at in a source.
 
     Raises:
         UsageError: the tool cannot read such a source.
     """
     refuse_dir_transport(tree)
-    listed = tree.find("manifest.json") is not None
-    layout = tree.find("index.json") is not None
-    if not listed and not layout:
+    if not contents.listed and not contents.layout:
         read(tree)  # reports a source that is not an image archive
     try:
-        return pusher.tool.view(listed=listed, layout=layout, folder=tree.is_folder)
+        return pusher.tool.view(contents)
     except UsageError as error:
         error.file = tree.where
         try:
@@ -86,13 +111,14 @@ def read_as(
         InputError: damaged, hostile or unsupported.
     """
     tree = opened.tree
-    view = view_of(pusher, tree)
+    contents = _contents(opened)
+    view = _view(pusher, tree, contents)
     tool = pusher.tool
     if opened.compression and not tool.unpacks_archives:
         text = f"{tool.name} itself does not unpack {opened.compression}; this is about the tar inside"
         warn(Diagnostic(text, code="pusher-needs-tar", compression=opened.compression))
-    if condition := tool.condition(view):
-        warn(Diagnostic(condition, code="pusher-condition", pusher=tool.name))
+    for condition in tool.conditions(contents, view):
+        warn(condition)
     if view is View.ALL:
         return read(tree, sink=sink)
     reading = Reading(tree, tree.where, sink) if sink is not None else Reading(tree, tree.where)
@@ -141,7 +167,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
     if tool.sha256_only:
         _check_digests(tool, images)
     if tool.pushes_as_stored(images.format):
-        return Load(pusher, images)
+        return Load(pusher, tool.stored_images(images, warn))
     entries: list[Entry] = []
     forms: dict[Layer, Form] = {}
     made: dict[Image, Image] = {}
@@ -157,7 +183,7 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
                 found = tool.layer_forms(taken, kinds, as_compressed=as_compressed)
                 forms.update(zip(taken.layers, found, strict=True))
                 called = sum(
-                    form is Form.STORED and kind != Compression.GZIP for form, kind in zip(found, kinds, strict=True)
+                    form is Form.STORED and tool.mislabels(kind) for form, kind in zip(found, kinds, strict=True)
                 )
                 if called:
                     text = (
@@ -226,7 +252,8 @@ def _check_config(tool: PushTool, image: Image) -> None:
     Raises:
         UsageError: it cannot.
     """
-    error = image.config.decode_error(tool.config_struct) if tool.config_struct is not None else ""
+    struct = tool.config_struct(image)
+    error = image.config.decode_error(struct) if struct is not None else ""
     if error:
         raise UsageError(f"{tool.name} cannot read the config {image.image_id}: {error}", code="pusher-cannot-read")
 

@@ -21,7 +21,7 @@ PUSHES = json.loads((MATCH / "pushes.json").read_text())
 KNOWN = [(name, pusher, digest) for name, row in PUSHES.items() for pusher, digest in row.items() if "@" in pusher]
 REFUSED = [name for name, row in PUSHES.items() if row.get("crane_error", "").endswith("not found in tar")]
 MADE = json.loads((MATCH / "manifests.json").read_text())["made"]
-PUSHERS = ["crane@go1.26", "crane@go1.27", "docker@go1.26", "docker@go1.27", "imgconv"]
+PUSHERS = ["crane@go1.26", "crane@go1.27", "docker@go1.26", "docker@go1.27", "docker-containerd", "imgconv"]
 
 
 def findings(document, name):
@@ -44,11 +44,14 @@ def test_what_crane_cannot_read_is_refused(imgconv, archive, name):
     assert "imgconv: crane@go1.26: crane reads only tars that contain manifest.json\n" in every.err
 
 
-@pytest.mark.parametrize(
-    "made", [one for one in MADE if one["form"] != "containerd_import_manifest"], ids=lambda one: one["by"]
-)
+def pusher_of(made):
+    tools = {"docker push": "docker", "ctr": "ctr", "1.27": "crane@go1.27", "crane": "crane"}
+    return next(pusher for mark, pusher in tools.items() if mark in made["by"])
+
+
+@pytest.mark.parametrize("made", MADE, ids=lambda one: f"{one['by']}-{one['archive']}")
 def test_manifest_writes_the_very_bytes(imgconv, archive, tmp_path, made):
-    pusher = "docker" if "docker push" in made["by"] else "crane@go1.27" if "1.27" in made["by"] else "crane"
+    pusher = pusher_of(made)
     done = imgconv("digest", archive(made["archive"]), "--as", pusher, "--manifest", tmp_path / "manifest.json")
     assert done.status == 0
     raw = (tmp_path / "manifest.json").read_bytes()
@@ -95,8 +98,11 @@ def test_a_blob_of_unknown_type_at_the_top_has_the_digest_of_its_descriptor(imgc
     source = tmp_path / "in.tar"
     source.write_bytes(Layout(entry={"mediaType": "application/x-unknown"}).build())
     done = imgconv("digest", source, "--json")
-    ((row, document),) = [(row, done.json) for row in done.json["pushes"]]
-    assert findings(document, "report-digest") == []
+    assert findings(done.json, "report-digest") == []
+    rows = {row["pusher"]: row for row in done.json["pushes"]}
+    assert {"docker-containerd", "imgconv"} <= set(rows)
+    row = rows["imgconv"]
+    assert row["digest"] == rows["docker-containerd"]["digest"]
     ((name, data),) = [each for each in Layout().parts().items() if b'"layers":' in each[1]]
     assert (row["digest"], row["size"]) == (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
     assert name.endswith(row["digest"][7:])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from convert.errors import UsageError
 from convert.identity import ggcr_structs
 from convert.identity.manifest import crane_manifest
-from convert.identity.push.tool import PushTool, View
+from convert.identity.push.tool import Contents, PushTool, View, schema2
 from convert.model import mediatype
 from convert.model.form import Form
 from convert.model.image_set import SourceFormat
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.codec.compression import Compression
-    from convert.model.config import Config
+    from convert.jsonio.go_struct import Struct
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
-    from convert.model.image import Image, Layer
+    from convert.model.image import Image, Layer, Manifest
 
 #: Types of layers that go-containerregistry treats as distributable (pkg/v1/tarball/image.go).
 _UNCOMPRESSED: Final = frozenset({mediatype.DOCKER_LAYER, mediatype.OCI_LAYER})
@@ -29,28 +29,32 @@ class Crane(PushTool):
     """`crane push`."""
 
     name = "crane"
-    config_struct = ggcr_structs.CONFIG
     sha256_only = True  # pkg/v1/hash.go
     finds_by_name = True
     unpacks_archives = False
 
-    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+    def view(self, contents: Contents) -> View:
         """Read manifest.json of a tar, or index.json of a folder."""
-        if folder and layout:
+        if contents.folder and contents.layout:
             return View.LAYOUT
-        if folder:
+        if contents.folder:
             raise UsageError(
                 "crane pushes a tar or an OCI layout folder, and this folder has no index.json",
                 code="pusher-cannot-read",
                 hint="convert it to a layout with --to oci",
             )
-        if not listed:
+        if not contents.listed:
             raise UsageError(
                 "crane reads only tars that contain manifest.json",
                 code="pusher-cannot-read",
                 hint="unpack the layout to a folder, or convert it with --to docker-oci",
             )
         return View.LISTED
+
+    def config_struct(self, image: Image) -> Struct:
+        """Decode every config."""
+        del image
+        return ggcr_structs.CONFIG
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
         """Push a layout unchanged."""
@@ -95,6 +99,6 @@ class Crane(PushTool):
             return Form.STORED
         return Form.COMPRESSED_TWICE if compression else Form.ENCODED
 
-    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+    def manifest(self, image: Image, layers: Sequence[Descriptor]) -> Manifest:
         """Return a schema 2 manifest as go-containerregistry encodes it."""
-        return crane_manifest(config, layers)
+        return schema2(crane_manifest(image.config, layers), image, layers)

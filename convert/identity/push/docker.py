@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convert.diagnostics import Diagnostic
 from convert.identity import docker_structs
 from convert.identity.manifest import docker_push_manifest
-from convert.identity.push.tool import PushTool, View
+from convert.identity.push.tool import Contents, PushTool, View, schema2
 from convert.model import mediatype
 from convert.model.form import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from convert.codec.compression import Compression
-    from convert.model.config import Config
+    from convert.jsonio.go_struct import Struct
     from convert.model.descriptor import Descriptor
-    from convert.model.image import Image
+    from convert.model.image import Image, Manifest
     from convert.model.image_set import SourceFormat
 
 
@@ -24,18 +25,22 @@ class Docker(PushTool):
     """`docker load`, then `docker push`."""
 
     name = "docker"
-    config_struct = docker_structs.CONFIG
 
-    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+    def view(self, contents: Contents) -> View:
         """Read manifest.json; of a source without one, what it would list."""
-        del layout, folder
-        return View.LISTED if listed else View.ALL
+        return View.LISTED if contents.listed else View.ALL
 
-    def condition(self, view: View) -> str:
-        """Return the condition for a source without manifest.json, which `docker load` refuses."""
+    def conditions(self, contents: Contents, view: View) -> Iterator[Diagnostic]:
+        """Yield the condition for a source without manifest.json, which `docker load` refuses."""
+        del contents
         if view is View.ALL:
-            return "docker load refuses a source without manifest.json; the result is what it would push with one"
-        return ""
+            text = "docker load refuses a source without manifest.json; the result is what it would push with one"
+            yield Diagnostic(text, code="pusher-condition", pusher=self.name)
+
+    def config_struct(self, image: Image) -> Struct:
+        """Decode every config."""
+        del image
+        return docker_structs.CONFIG
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
         """Push nothing unchanged: `docker load` keeps no manifests."""
@@ -53,6 +58,6 @@ class Docker(PushTool):
         del compressions, as_compressed
         return (Form.ENCODED,) * len(image.layers)
 
-    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+    def manifest(self, image: Image, layers: Sequence[Descriptor]) -> Manifest:
         """Return a schema 2 manifest as docker push encodes it."""
-        return docker_push_manifest(config, layers)
+        return schema2(docker_push_manifest(image.config, layers), image, layers)

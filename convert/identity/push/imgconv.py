@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from convert.identity.push.tool import PushTool, View
+from convert.identity.push.tool import Contents, PushTool, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.codec.compression import Compression
-    from convert.model.config import Config
     from convert.model.descriptor import Descriptor
     from convert.model.form import Form
     from convert.model.image import Image
@@ -24,9 +23,9 @@ class Imgconv(PushTool):
 
     name = "imgconv"
 
-    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+    def view(self, contents: Contents) -> View:
         """Read the complete source."""
-        del listed, layout, folder
+        del contents
         return View.ALL
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
@@ -44,6 +43,6 @@ class Imgconv(PushTool):
         """Never called."""
         raise NotImplementedError(_UNCHANGED)
 
-    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
+    def manifest(self, image: Image, layers: Sequence[Descriptor]) -> NoReturn:
         """Never called."""
         raise NotImplementedError(_UNCHANGED)

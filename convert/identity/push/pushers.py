@@ -1,4 +1,4 @@
-"""The tools whose push is computed, each built with one generation of Go.
+"""The tools whose push is computed, each with one generation of its encoder.
 
 Each tool reads and compresses in its own way, so one archive has one digest for each of them
 (docs/contract.md#the-digest-that-a-push-gives).
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.errors import UsageError, shortened, suggestion
+from convert.identity.push.containerd import Containerd
 from convert.identity.push.crane import Crane
 from convert.identity.push.docker import Docker
 from convert.identity.push.imgconv import Imgconv
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CRANE: Final = Crane()
 DOCKER: Final = Docker()
+CONTAINERD: Final = Containerd()
 IMGCONV: Final = Imgconv()
 
 _GO_RELEASES: Final = {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}
@@ -26,10 +28,11 @@ _GO_RELEASES: Final = {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}
 
 @dataclass(frozen=True, slots=True)
 class Pusher:
-    """A tool built with one generation of Go.
+    """A tool, as far as its releases write the same bytes.
 
-    `go` is the generation of its encoder ("" for imgconv itself), `profile` the profile
-    that compresses uncompressed layers.
+    `go` is the generation of Go that built it, "" if the bytes do not depend on that; `profile` the
+    profile that compresses uncompressed layers. `versions` are the releases of the tool, in words;
+    if they do not matter, the Go releases are shown.
     """
 
     name: str
@@ -37,19 +40,22 @@ class Pusher:
     go: str
     profile: str
     aliases: tuple[str, ...] = ()
+    versions: str = ""
 
     @property
-    def go_releases(self) -> str:
-        """The Go releases of the generation, in words; for imgconv the option that writes its layout."""
-        return _GO_RELEASES.get(self.go, "--to oci")
+    def releases(self) -> str:
+        """The releases that push so, in words: of the tool, or of the Go that built it."""
+        return self.versions or _GO_RELEASES[self.go]
 
 
+#: imgconv comes last: it can read every source.
 PUSHERS: Final = (
     Pusher("crane@go1.26", CRANE, "go1.26", "go1.26-1", ("crane",)),
     Pusher("crane@go1.27", CRANE, "go1.27", "go1.27-1"),
     Pusher("docker@go1.26", DOCKER, "go1.26", "go1.26-6", ("docker",)),
     Pusher("docker@go1.27", DOCKER, "go1.27", "go1.27-6"),
-    Pusher("imgconv", IMGCONV, "", "go1.26-1"),
+    Pusher("docker-containerd", CONTAINERD, "", "none", ("nerdctl", "ctr"), "29 (default)"),
+    Pusher("imgconv", IMGCONV, "", "go1.26-1", versions="--to oci"),
 )
 
 

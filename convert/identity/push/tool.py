@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from convert.codec.compression import Compression
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
@@ -17,11 +19,10 @@ from convert.model.form import Form
 from convert.model.image import Image, Layer, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from convert.codec.compression import Compression
+    from convert.diagnostics import Diagnostic
     from convert.jsonio.go_struct import Struct
-    from convert.model.config import Config
     from convert.model.image_set import ImageSet, SourceFormat
 
 #: Forms of layers whose descriptors the source dictates.
@@ -36,13 +37,28 @@ class View(Enum):
     LAYOUT = "index.json alone"
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What decides which part of a source a tool reads.
+
+    `listed`, `layout` and `layout_file` state whether the source holds manifest.json, index.json and
+    oci-layout, `folder` whether it is a folder. `transport` is the one that SOURCE is spelled with,
+    "" for none. `count_indexed` returns the number of descriptors in index.json.
+    """
+
+    listed: bool
+    layout: bool
+    layout_file: bool
+    folder: bool
+    transport: str
+    count_indexed: Callable[[], int]
+
+
 class PushTool(ABC):
     """A tool that pushes images to a registry."""
 
     #: The tool's name in messages.
     name: str
-    #: The struct into which the tool decodes a config, or None.
-    config_struct: Struct | None = None
     #: Whether the tool reads sha256 digests only.
     sha256_only = False
     #: Whether the tool finds images by name, so that a name must be unique.
@@ -51,24 +67,34 @@ class PushTool(ABC):
     unpacks_archives = True
 
     @abstractmethod
-    def view(self, *, listed: bool, layout: bool, folder: bool) -> View:
+    def view(self, contents: Contents) -> View:
         """Return the part of a source that the tool reads.
-
-        `listed` and `layout` state whether the source holds manifest.json and
-        index.json, `folder` whether it is a folder.
 
         Raises:
             UsageError: the tool cannot read such a source.
         """
 
-    def condition(self, view: View) -> str:
-        """Return the condition under which a result for this view is valid; "" for none."""
-        del view
-        return ""
+    def conditions(self, contents: Contents, view: View) -> Iterator[Diagnostic]:
+        """Yield the conditions under which a result for this view is valid.
+
+        Tools that share one yield equal diagnostics, so that it is stated once.
+        """
+        del contents, view
+        yield from ()
+
+    def config_struct(self, image: Image) -> Struct | None:
+        """Return the struct into which the tool decodes the config of an image, None if it decodes none."""
+        del image
+        return None
 
     @abstractmethod
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
         """Return whether the tool pushes everything that has a manifest unchanged."""
+
+    def stored_images(self, images: ImageSet, warn: Callable[[Diagnostic], None]) -> ImageSet:
+        """Return what a tool that pushes everything unchanged pushes of a source."""
+        del warn
+        return images
 
     def treats_as_compressed(self, head: bytes) -> bool:
         """Return whether the tool treats all layers as compressed, by the first bytes of the first layer."""
@@ -104,9 +130,51 @@ class PushTool(ABC):
         `compressions` are those of the layers' bytes.
         """
 
+    def mislabels(self, compression: Compression) -> bool:
+        """Return whether the tool calls a layer gzip that is uploaded as stored, with this compression."""
+        return compression != Compression.GZIP
+
+    def describe(self, source: Layer, uploaded: Layer) -> Descriptor:
+        """Return the descriptor that the tool writes for a layer.
+
+        Docker and crane give every layer the gzip type, except for descriptors that the
+        source dictates.
+
+        Args:
+            source: the layer as `takes_layers` returned it.
+            uploaded: the layer as it is uploaded, with a descriptor of its bytes.
+        """
+        stored = descriptor_of(uploaded)
+        if same_blob(source.stored, stored) and source.stored is not None:
+            return source.stored
+        return Descriptor(mediatype.DOCKER_LAYER_GZIP, stored.digest, stored.size)
+
     @abstractmethod
-    def manifest(self, config: Config, layers: Sequence[Descriptor]) -> bytes:
-        """Return the bytes of the manifest that the tool uploads."""
+    def manifest(self, image: Image, layers: Sequence[Descriptor]) -> Manifest:
+        """Return the manifest that the tool uploads for an image of the source, with the descriptors of its layers."""
+
+
+def schema2(raw: bytes, image: Image, layers: Sequence[Descriptor]) -> Manifest:
+    """Return a manifest of Docker's schema 2 with these bytes."""
+    return Manifest(
+        raw=raw,
+        media_type=mediatype.DOCKER_MANIFEST,
+        digest=Digest.of(raw),
+        config=Descriptor(mediatype.DOCKER_CONFIG, image.image_id, len(image.config.raw)),
+        layers=tuple(layers),
+    )
+
+
+def descriptor_of(layer: Layer) -> Descriptor:
+    """Return the descriptor of a layer as it is uploaded."""
+    if layer.stored is None:
+        raise ValueError(f"layer {layer.diff_id} has no descriptor")
+    return layer.stored
+
+
+def same_blob(one: Descriptor | None, other: Descriptor) -> bool:
+    """Return whether two descriptors name the same bytes."""
+    return one is not None and (one.digest, one.size) == (other.digest, other.size)
 
 
 def taken_image(tool: PushTool, image: Image, *, as_compressed: bool) -> Image:
@@ -118,36 +186,16 @@ def taken_image(tool: PushTool, image: Image, *, as_compressed: bool) -> Image:
 def pushed_images(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Layer]) -> ImageSet:
     """Return the images with the manifests that the tool uploads for them.
 
-    `uploaded` maps each layer to the layer as it is uploaded. Docker and crane give every layer
-    the gzip type, except for descriptors that the source dictates.
+    `uploaded` maps each layer to the layer as it is uploaded.
     """
     made: dict[Image, Image] = {}
     for image in images.images():
-        made[image] = _pushed_image(tool, image, tuple(uploaded[layer] for layer in image.layers))
+        layers = tuple(uploaded[layer] for layer in image.layers)
+        described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
+        made[image] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
     entries = tuple(
         dataclasses.replace(entry, node=made[entry.node], descriptor=None)
         for entry in images.entries
         if isinstance(entry.node, Image)
     )
     return dataclasses.replace(images, entries=entries)
-
-
-def _pushed_image(tool: PushTool, image: Image, layers: tuple[Layer, ...]) -> Image:
-    described = tuple(_descriptor(source, layer) for source, layer in zip(image.layers, layers, strict=True))
-    raw = tool.manifest(image.config, described)
-    manifest = Manifest(
-        raw=raw,
-        media_type=mediatype.DOCKER_MANIFEST,
-        digest=Digest.of(raw),
-        config=Descriptor(mediatype.DOCKER_CONFIG, image.image_id, len(image.config.raw)),
-        layers=described,
-    )
-    return dataclasses.replace(image, layers=layers, manifest=manifest)
-
-
-def _descriptor(source: Layer, layer: Layer) -> Descriptor:
-    if layer.stored is None:
-        raise ValueError(f"layer {layer.diff_id} has no descriptor")
-    if layer.stored is source.stored:
-        return layer.stored
-    return Descriptor(mediatype.DOCKER_LAYER_GZIP, layer.stored.digest, layer.stored.size)
