@@ -6,6 +6,7 @@ from typing import Final
 
 #: Command -> its module under `convert.cli`, imported when the command is run.
 COMMANDS: Final = {
+    "completion": "completion",
     "convert": "convert",
     "diff": "diff",
     "digest": "digest",

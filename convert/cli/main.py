@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Objects that may be created before the first garbage collection.
 _COLLECT_AFTER: Final = 50_000
-_GLOBAL: Final = frozenset({"--help", "-h", "--version"})
+GLOBAL: Final = frozenset({"--help", "-h", "--version"})
 _BROKEN_PIPE: Final = signals.SIGNALLED + signal.SIGPIPE
 #: After a signal, output that is still buffered is not written: its reader may be stopped.
 _SIGNAL_STATUSES: Final = frozenset(
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status (docs/contract.md#exit-status)."""
     given = arguments
-    if arguments and arguments[0] not in COMMANDS and arguments[0] not in _GLOBAL:
+    if arguments and arguments[0] not in COMMANDS and arguments[0] not in GLOBAL:
         arguments = ["convert", *arguments]
     if meant := _misplaced_options(given):
         _say(f"options come after the command: {meant}")
@@ -224,7 +224,7 @@ def _misplaced_options(given: list[str]) -> str | None:
     """
     if not given or not given[0].startswith("-") or given[0] in {"-", "--"}:
         return None
-    if any(word.partition("=")[0] in {*_GLOBAL, "--to", "--add-repositories"} for word in given):
+    if any(word.partition("=")[0] in {*GLOBAL, "--to", "--add-repositories"} for word in given):
         return None
     place = next((place for place, word in enumerate(given) if word in COMMANDS), None)
     if place is None or any(os.path.lexists(word) for word in given[: place + 1]):

@@ -71,7 +71,7 @@ def test_every_command_has_status_2_for_an_option_it_does_not_know(imgconv, name
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"convert", "profiles"}])
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"completion", "convert", "profiles"}])
 def test_every_command_has_status_4_for_a_source_that_is_not_there(imgconv, name, tmp_path):
     (tmp_path / "m").write_text("{}")
     arguments = {"diff": ["no.tar", "no.tar"], "match": ["no.tar", tmp_path / "m"]}.get(name, ["no.tar"])
@@ -81,7 +81,7 @@ def test_every_command_has_status_4_for_a_source_that_is_not_there(imgconv, name
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"convert", "profiles"}])
+@pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"completion", "convert", "profiles"}])
 def test_every_command_has_status_3_for_what_is_no_image(imgconv, name, tmp_path):
     (tmp_path / "text").write_text("hello\n" * 500)
     (tmp_path / "m").write_text("{}")
