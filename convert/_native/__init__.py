@@ -1,4 +1,4 @@
-"""The C core: encoders with the bytes of Go's compress/flate, GNU gzip and zlib.
+"""The C core: encoders with the bytes of Go's compress/flate, pgzip, GNU gzip and zlib.
 
 `encoder.h` defines what an encoder is, `docs/encoders.md` describes how one stream is encoded
 on many cores.
@@ -8,13 +8,16 @@ from convert._native._binding import (
     FAMILY_GNU_GZIP,
     FAMILY_GO126,
     FAMILY_GO127,
+    FAMILY_PGZIP_1_18_2,
     FAMILY_ZLIB,
     LEVEL_HUFFMAN,
     LEVEL_STORE,
     Batch,
     Encoder,
     ParallelEncoder,
+    PieceEncoder,
     Segment,
+    piece_geometry,
     segment_geometry,
 )
 
@@ -22,12 +25,15 @@ __all__ = [
     "FAMILY_GNU_GZIP",
     "FAMILY_GO126",
     "FAMILY_GO127",
+    "FAMILY_PGZIP_1_18_2",
     "FAMILY_ZLIB",
     "LEVEL_HUFFMAN",
     "LEVEL_STORE",
     "Batch",
     "Encoder",
     "ParallelEncoder",
+    "PieceEncoder",
     "Segment",
+    "piece_geometry",
     "segment_geometry",
 ]

@@ -8,6 +8,7 @@ FAMILY_GNU_GZIP: int
 FAMILY_ZLIB: int
 FAMILY_GO126: int
 FAMILY_GO127: int
+FAMILY_PGZIP_1_18_2: int
 LEVEL_HUFFMAN: int
 LEVEL_STORE: int
 
@@ -18,6 +19,14 @@ def segment_geometry(family: int, level: int, /) -> tuple[int, int, int, int] | 
     `after` bytes of input behind it, except for the last one; `history` bytes before it to be
     joined, and `before` to be run, or as many as the stream has.
     Raises ValueError for an unknown encoder.
+    """
+
+def piece_geometry(family: int, level: int, /) -> tuple[int, int, bool] | None:
+    """Return (size, before, empty_last), or None if the encoder does not write pieces.
+
+    Every piece but the last one has `size` bytes and refers to the `before` bytes of input in
+    front of it. Input of whole pieces ends with an empty piece if `empty_last`, else with a whole
+    one. Raises ValueError for an unknown encoder.
     """
 
 @final
@@ -116,3 +125,18 @@ class ParallelEncoder:
     @property
     def repaired(self) -> int:
         """Bytes of input that were parsed again because a guess was wrong."""
+
+@final
+class PieceEncoder:
+    """Encodes pieces of a stream, each on its own, with the bytes of `Encoder`.
+
+    A call while another thread is in one raises RuntimeError.
+    """
+
+    def __new__(cls, family: int, level: int) -> PieceEncoder: ...
+    def encode(self, data: Buffer, before: int, size: int, last: bool) -> bytes:
+        """Return the bytes of one or several pieces.
+
+        `data` contains `before` bytes of earlier input, as piece_geometry() says, and then `size`
+        bytes: whole pieces or, if `last`, all that is left of the stream.
+        """

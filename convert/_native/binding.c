@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "encoder.h"
+#include "parallel/pieces.h"
 
 /*
  * Clear the upper halves of x86's vector registers; a few cycles.
@@ -38,6 +39,7 @@ typedef struct {
     PyObject *segment_type;
     PyObject *batch_type;
     PyObject *parallel_type;
+    PyObject *piece_type;
 } module_state;
 
 static struct PyModuleDef module_definition;
@@ -999,6 +1001,127 @@ static PyType_Spec parallel_spec = {
     .slots = parallel_slots,
 };
 
+/* ---- PieceEncoder: pieces of a stream, each on its own ------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD busy_flag busy;
+    encoder_profile profile;
+    const piece_encoder *pieces;
+    void *state;
+    uint8_t *out;
+    size_t out_size;
+} piece_object;
+
+static PyObject *piece_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"family", "level", NULL};
+    int family, level;
+    encoder_profile profile;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ii:PieceEncoder", names, &family, &level) ||
+        check_profile(family, level, &profile) < 0)
+        return NULL;
+    if (registry_pieces(profile) == NULL) {
+        PyErr_SetString(PyExc_ValueError, "this encoder does not write pieces");
+        return NULL;
+    }
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    piece_object *self = (piece_object *)allocate(type, 0);
+    if (self == NULL)
+        return NULL;
+    atomic_flag_clear(&self->busy);
+    self->profile = profile;
+    self->pieces = registry_pieces(profile);
+    self->state = malloc(self->pieces->state_size(profile));
+    if (self->state == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static void piece_dealloc(PyObject *object) {
+    free(((piece_object *)object)->state);
+    free(((piece_object *)object)->out);
+    free_object(object);
+}
+
+/* The pieces that the arguments describe; or -1 with an exception. */
+static int pieces_in(const piece_object *self, const Py_buffer *view, Py_ssize_t before,
+                     Py_ssize_t size, bool last, piece_input *input) {
+    piece_geometry geometry = self->pieces->geometry(self->profile);
+    if (before < 0 || size < 0 || before > view->len || size > view->len - before ||
+        (size_t)before > geometry.before) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the data do not contain the pieces and the input before them");
+        return -1;
+    }
+    if (!last && (size_t)size % geometry.size != 0) {
+        PyErr_SetString(PyExc_ValueError, "only the last piece may have another size");
+        return -1;
+    }
+    *input = (piece_input){(const uint8_t *)view->buf + before, (size_t)before, (size_t)size, last};
+    return 0;
+}
+
+/* The output of pieces. Called with the flag set. */
+static PyObject *piece_output(piece_object *self, const piece_input *input) {
+    size_t bound = parallel_pieces_bound(self->profile, input->size, input->last);
+    if (self->out_size < bound) {
+        free(self->out);
+        self->out = malloc(bound);
+        self->out_size = self->out != NULL ? bound : 0;
+        if (self->out == NULL)
+            return PyErr_NoMemory();
+    }
+    size_t size;
+    BEGIN_WORK
+    size = parallel_encode_pieces(self->state, self->profile, input, self->out);
+    END_WORK
+    return bytes_of(self->out, size);
+}
+
+static PyObject *piece_encode(PyObject *object, PyObject *args, PyObject *keywords) {
+    static char *names[] = {"data", "before", "size", "last", NULL};
+    piece_object *self = (piece_object *)object;
+    Py_buffer view;
+    Py_ssize_t before, size;
+    int last;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "y*nnp:encode", names, &view, &before, &size,
+                                     &last))
+        return NULL;
+    PyObject *result = NULL;
+    piece_input input;
+    if (pieces_in(self, &view, before, size, last != 0, &input) == 0 && acquire(&self->busy) == 0) {
+        result = piece_output(self, &input);
+        release(&self->busy);
+    }
+    PyBuffer_Release(&view);
+    return result;
+}
+
+static PyMethodDef piece_methods[] = {
+    {"encode", (PyCFunction)(void (*)(void))piece_encode, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("encode($self, data, before, size, last)\n--\n\n"
+               "Return the bytes of one or several pieces.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot piece_slots[] = {
+    {Py_tp_doc,
+     PyDoc_STR("PieceEncoder(family, level)\n--\n\n"
+               "Encodes pieces of a stream, each on its own, with the bytes of Encoder.")},
+    {Py_tp_new, piece_new},
+    {Py_tp_dealloc, piece_dealloc},
+    {Py_tp_methods, piece_methods},
+    {0, NULL},
+};
+
+static PyType_Spec piece_spec = {
+    .name = "convert._native._binding.PieceEncoder",
+    .basicsize = sizeof(piece_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = piece_slots,
+};
+
 /* ---- The module ---------------------------------------------------------------------------- */
 
 static PyObject *segment_geometry(PyObject *module, PyObject *args) {
@@ -1016,12 +1139,30 @@ static PyObject *segment_geometry(PyObject *module, PyObject *args) {
                          (Py_ssize_t)geometry.after, (Py_ssize_t)geometry.history);
 }
 
+static PyObject *piece_geometry_of(PyObject *module, PyObject *args) {
+    int family, level;
+    encoder_profile profile;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "ii:piece_geometry", &family, &level) ||
+        check_profile(family, level, &profile) < 0)
+        return NULL;
+    const piece_encoder *pieces = registry_pieces(profile);
+    if (pieces == NULL)
+        Py_RETURN_NONE;
+    piece_geometry geometry = pieces->geometry(profile);
+    return Py_BuildValue("(nnO)", (Py_ssize_t)geometry.size, (Py_ssize_t)geometry.before,
+                         geometry.empty_last ? Py_True : Py_False);
+}
+
 static PyMethodDef module_methods[] = {
     {"segment_geometry", segment_geometry, METH_VARARGS,
      PyDoc_STR(
          "segment_geometry(family, level, /)\n--\n\n"
          "Return (unit, before, after, history) in bytes, or None if the encoder is not parallel:\n"
          "segments are multiples of unit and need that much input around them.")},
+    {"piece_geometry", piece_geometry_of, METH_VARARGS,
+     PyDoc_STR("piece_geometry(family, level, /)\n--\n\n"
+               "Return (size, before, empty_last), or None if the encoder does not write pieces.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1036,10 +1177,12 @@ static int module_exec(PyObject *module) {
         add_type(module, &segment_spec, &state->segment_type) < 0 ||
         add_type(module, &batch_spec, &state->batch_type) < 0 ||
         add_type(module, &parallel_spec, &state->parallel_type) < 0 ||
+        add_type(module, &piece_spec, &state->piece_type) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GNU_GZIP", FAMILY_GNU_GZIP) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_ZLIB", FAMILY_ZLIB) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_18_2", FAMILY_PGZIP_1_18_2) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_HUFFMAN", LEVEL_HUFFMAN) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_STORE", LEVEL_STORE) < 0)
         return -1;
@@ -1052,6 +1195,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->segment_type);
     Py_VISIT(state->batch_type);
     Py_VISIT(state->parallel_type);
+    Py_VISIT(state->piece_type);
     return 0;
 }
 
@@ -1061,6 +1205,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->segment_type);
     Py_CLEAR(state->batch_type);
     Py_CLEAR(state->parallel_type);
+    Py_CLEAR(state->piece_type);
     return 0;
 }
 
@@ -1076,7 +1221,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "convert._native._binding",
-    .m_doc = PyDoc_STR("Encoders with the bytes of Go's compress/flate, GNU gzip and zlib."),
+    .m_doc = PyDoc_STR("Encoders with the bytes of Go's compress/flate, pgzip, GNU gzip and zlib."),
     .m_size = sizeof(module_state),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -7,14 +7,15 @@
  *   deflate/   what every family uses: bits, tokens, matches, Huffman codes, tables
  *   go126/     compress/flate of Go up to 1.26
  *   go127/     compress/flate of Go 1.27
+ *   pgzip/     klauspost's pgzip, in several generations
  *   zlib/      GNU gzip and zlib
- *   parallel/  running a stream of blocks: in order, or in segments on several threads
+ *   parallel/  running a stream of blocks: in order, or in segments on several threads; pieces
  *   registry.c which encoder serves a profile
  *   binding.c  the Python module, the only file that includes Python.h
  *
- * Two tables of functions describe an encoder. Every profile has a serial encoder, which takes
- * the input from the first byte to the last. Most have a parallel encoder too, with the same
- * bytes.
+ * Tables of functions describe an encoder. Every profile has a serial encoder, which takes the
+ * input from the first byte to the last. Most have a parallel encoder too, or a piece encoder, with
+ * the same bytes.
  *
  * Memory: nothing here allocates or keeps global state. Callers provide memory that is aligned
  * for any type.
@@ -52,6 +53,8 @@ enum family {
     FAMILY_ZLIB = 2,
     FAMILY_GO126 = 126, /* Go up to 1.26 */
     FAMILY_GO127 = 127,
+    /* pgzip with the release of klauspost/compress with which a generation begins. */
+    FAMILY_PGZIP_1_18_2 = 21802,
 };
 
 enum {
@@ -170,10 +173,43 @@ typedef struct {
     uint64_t (*repaired)(const void *stream);
 } parallel_encoder;
 
+/* ---- Pieces ------------------------------------------------------------------------------ */
+
+/*
+ * Some programs cut the input into pieces themselves and compress each on its own, with the input
+ * in front of it as a dictionary. The output of a piece ends on a byte boundary and depends on no
+ * other output, so pieces are encoded on any thread, and their bytes are put one behind the other.
+ */
+
+typedef struct {
+    size_t size;     /* of every piece but the last one */
+    size_t before;   /* input in front of a piece that it refers to */
+    bool empty_last; /* input of whole pieces ends with an empty one; if not, with a whole one */
+} piece_geometry;
+
+/* One or several pieces in a row. */
+typedef struct {
+    const uint8_t *data;
+    size_t before; /* bytes in front of it: geometry's, or all that the stream has */
+    size_t size;   /* whole pieces; of the stream's last ones, any number of bytes */
+    bool last;     /* the stream ends with it */
+} piece_input;
+
+typedef struct {
+    piece_geometry (*geometry)(encoder_profile profile);
+    size_t (*state_size)(encoder_profile profile);
+    /* The most bytes that encode() returns for so many bytes of input. */
+    size_t (*bound)(encoder_profile profile, size_t n);
+    /* Encode one piece; return the number of bytes written. What the state holds before does not
+     * matter. */
+    size_t (*encode)(void *state, encoder_profile profile, const piece_input *piece, uint8_t *out);
+} piece_encoder;
+
 /* ---- The registry ------------------------------------------------------------------------ */
 
 /* The encoders of a profile, NULL if there is none. */
 const serial_encoder *registry_serial(encoder_profile profile);
 const parallel_encoder *registry_parallel(encoder_profile profile);
+const piece_encoder *registry_pieces(encoder_profile profile);
 
 #endif

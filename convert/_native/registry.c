@@ -3,6 +3,7 @@
 #include "go126/go126.h"
 #include "go127/go127.h"
 #include "parallel/block_encoder.h"
+#include "pgzip/pgzip.h"
 #include "zlib/zlib_encoder.h"
 
 static const block_encoder *go126_blocks(int level) {
@@ -47,6 +48,7 @@ const block_encoder *registry_blocks(encoder_profile profile) {
         return go126_blocks(profile.level);
     case FAMILY_GO127:
         return go127_blocks(profile.level);
+    case FAMILY_PGZIP_1_18_2:
     case FAMILY_GNU_GZIP:
     case FAMILY_ZLIB:
         break;
@@ -54,9 +56,15 @@ const block_encoder *registry_blocks(encoder_profile profile) {
     return NULL;
 }
 
+const piece_encoder *registry_pieces(encoder_profile profile) {
+    return pgzip_has(profile) ? &pgzip_pieces : NULL;
+}
+
 const serial_encoder *registry_serial(encoder_profile profile) {
     if (registry_blocks(profile) != NULL)
         return &parallel_block_serial;
+    if (pgzip_has(profile))
+        return &pgzip_serial;
     if (profile.level < LEVEL_MIN || profile.level > LEVEL_MAX)
         return NULL;
     switch (profile.family) {
@@ -67,6 +75,8 @@ const serial_encoder *registry_serial(encoder_profile profile) {
         return &go126_chain_serial;
     case FAMILY_GO127:
         return &go127_chain_serial;
+    case FAMILY_PGZIP_1_18_2:
+        break;
     }
     return NULL;
 }
@@ -81,6 +91,7 @@ const parallel_encoder *registry_parallel(encoder_profile profile) {
         return &go126_chain_parallel;
     case FAMILY_GO127:
         return &go127_chain_parallel;
+    case FAMILY_PGZIP_1_18_2:
     case FAMILY_GNU_GZIP:
     case FAMILY_ZLIB:
         break;

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from convert.codec import gzip_header
 from convert.codec import profile as profiles
 from convert.codec.compression import Compression, Encoder
 
@@ -125,15 +126,17 @@ def _zlib(level: int) -> EncoderSpec:
 
 
 def _profile(profile: profiles.Profile) -> EncoderSpec:
-    level = profile.name.rpartition("-")[2]
-    flags = _extra_flags(int(level)) if level.isdigit() else 0
-    headers = (_header(flags, _UNKNOWN, profile.made_by),) if profile.compression == Compression.GZIP else ()
+    headers: tuple[Header, ...] = ()
+    if profile.compression == Compression.GZIP:
+        family, level, *_ = profile.name.split("-")
+        writer = gzip_header.klauspost if family.startswith("pgzip") else gzip_header.go
+        headers = (Header(writer(int(level) if level.isdigit() else 0).to_bytes(), profile.made_by),)
     return EncoderSpec(profile.name, profile.compression, profile.made_by, headers)
 
 
 #: The most common first.
 _COMMON: Final = (
-    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1"),
+    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.18.2-5"),
     *("gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 

@@ -1,6 +1,6 @@
-"""gzip as Go writes it: the C core's DEFLATE between Go's header and trailer.
+"""gzip as Go and pgzip write it: the C core's DEFLATE between header and trailer.
 
-One stream can be compressed on many cores with the bytes of Go's serial encoder: see
+One stream can be compressed on many cores with the bytes of the serial encoder: see
 `docs/encoders.md`.
 """
 
@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from isal import isal_zlib
 
-from convert._native import FAMILY_GO126, FAMILY_GO127, LEVEL_HUFFMAN, LEVEL_STORE, segment_geometry
+from convert._native import (
+    FAMILY_GO126,
+    FAMILY_GO127,
+    FAMILY_PGZIP_1_18_2,
+    LEVEL_HUFFMAN,
+    LEVEL_STORE,
+    piece_geometry,
+    segment_geometry,
+)
 from convert._native import Encoder as NativeEncoder
 from convert.codec.compression import Encoder
 from convert.codec.decompress import read_into
+from convert.codec.gzip_header import GzipHeader, go, klauspost
 from convert.codec.parallel import Parallel
+from convert.codec.pieces import Pieces
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
@@ -26,47 +36,41 @@ if TYPE_CHECKING:
 
 _FAMILIES: Final = {"go1.26": FAMILY_GO126, "go1.27": FAMILY_GO127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
+#: Generations of pgzip, by the release of klauspost/compress with which one begins.
+PGZIP_FAMILIES: Final = {"pgzip1.18.2": FAMILY_PGZIP_1_18_2}
 
 
-class GoGzipEncoder(Encoder):
-    """One gzip stream with the bytes of Go's compress/gzip.
+class GzipEncoder(Encoder):
+    """One gzip stream of the C core.
 
-    The bytes depend only on generation, level and input, not on how the input is cut, on
+    The bytes depend only on the encoder and the input, not on how the input is cut, on
     `executor` or on `workers`. The calling thread is one of the workers. At most `workers` calls
     are in the executor at a time, each for up to four tasks of at most 3 MiB of input; no task
     waits for another. Memory stays below 50 MB. An encoder must not be used by two threads at
     once.
 
     Args:
-        generation: "go1.26" (Go up to 1.26) or "go1.27".
-        level: 1 to 9, "huffman" or "store".
+        family, level: the encoder's, as `convert._native` has them.
+        header: the bytes before the stream.
         executor: runs parts of the work, or None. Its threads may all be busy, or even wait for
             this encoder: the caller does what has not started when it is needed.
         workers: number of threads to keep busy, the calling thread included. From four on the
             caller has little to do and is not counted.
-
-    Raises:
-        ValueError: unknown generation or level.
     """
 
     def __init__(
-        self,
-        generation: str,
-        level: int | str,
-        executor: Executor | None = None,
-        workers: int = 1,
+        self, family: int, level: int, header: GzipHeader, executor: Executor | None = None, workers: int = 1
     ) -> None:
-        family = _FAMILIES.get(generation)
-        native = _NAMED_LEVELS.get(level) if isinstance(level, str) else level if 1 <= level <= 9 else None
-        if family is None or native is None:
-            raise ValueError(f"no encoder {generation}-{level}")
-        geometry = segment_geometry(family, native)
-        self._stream: _Serial | Parallel
-        if executor is None or workers < 2 or geometry is None:
-            self._stream = _Serial(family, native)
+        self._stream: _Serial | Parallel | Pieces
+        if executor is None or workers < 2:
+            self._stream = _Serial(family, level)
+        elif (segments := segment_geometry(family, level)) is not None:
+            self._stream = Parallel(family, level, segments, executor, workers)
+        elif (pieces := piece_geometry(family, level)) is not None:
+            self._stream = Pieces(family, level, pieces, executor, workers)
         else:
-            self._stream = Parallel(family, native, geometry, executor, workers)
-        self._header = _header(native)
+            self._stream = _Serial(family, level)
+        self._header = header.to_bytes()
         self._in_call = False
         self._crc = 0
         self._size = 0
@@ -89,7 +93,7 @@ class GoGzipEncoder(Encoder):
 
         The input is read directly into the encoder's memory.
         """
-        if isinstance(self._stream, Parallel) and (room := self._stream.room()) is not None:
+        if not isinstance(self._stream, _Serial) and (room := self._stream.room()) is not None:
             with self._uninterrupted():
                 count = read_into(stream, room)
                 if not count:
@@ -131,10 +135,41 @@ class GoGzipEncoder(Encoder):
         return self._stream.repaired
 
 
-def _header(level: int) -> bytes:
-    """Return the ten bytes Go writes (compress/gzip/gzip.go): no name, no time, OS 255."""
-    extra_flags = {1: 4, 9: 2}.get(level, 0)
-    return bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, extra_flags, 255))
+class GoGzipEncoder(GzipEncoder):
+    """One gzip stream with the bytes of Go's compress/gzip; see `GzipEncoder`.
+
+    Args:
+        generation: "go1.26" (Go up to 1.26) or "go1.27".
+        level: 1 to 9, "huffman" or "store".
+
+    Raises:
+        ValueError: unknown generation or level.
+    """
+
+    def __init__(self, generation: str, level: int | str, executor: Executor | None = None, workers: int = 1) -> None:
+        family = _FAMILIES.get(generation)
+        native = _NAMED_LEVELS.get(level) if isinstance(level, str) else level if 1 <= level <= 9 else None
+        if family is None or native is None:
+            raise ValueError(f"no encoder {generation}-{level}")
+        super().__init__(family, native, go(native), executor, workers)
+
+
+class PgzipEncoder(GzipEncoder):
+    """One gzip stream with the bytes of klauspost's pgzip; see `GzipEncoder`.
+
+    Args:
+        generation: "pgzip" and the release of klauspost/compress with which it begins.
+        level: 1 to 6.
+
+    Raises:
+        ValueError: unknown generation or level.
+    """
+
+    def __init__(self, generation: str, level: int, executor: Executor | None = None, workers: int = 1) -> None:
+        family = PGZIP_FAMILIES.get(generation)
+        if family is None or not 1 <= level <= 6:
+            raise ValueError(f"no encoder {generation}-{level}")
+        super().__init__(family, level, klauspost(level), executor, workers)
 
 
 class _Serial:

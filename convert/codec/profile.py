@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _ZSTD_LEVELS: Final = range(1, 20)
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
 _GENERATIONS: Final = ("go1.26", "go1.27")
+#: Generations of pgzip, and the releases of klauspost/compress that write the same.
+_PGZIP: Final = {"pgzip1.18.2": "1.18.2 to 1.19.1"}
+_PGZIP_LEVELS: Final = range(1, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Profile:
 
     @property
     def splits(self) -> bool:
-        """Whether one stream can use several cores: the numbered levels of Go's encoders can."""
-        return self.compression == Compression.GZIP and self.name.rpartition("-")[2].isdigit()
+        """Whether one stream can use several cores: the numbered levels of Go's encoders and of pgzip can."""
+        return self.compression == Compression.GZIP and not self.name.endswith(("-huffman", "-store"))
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream; with `executor` it uses up to `workers` cores."""
@@ -51,9 +54,11 @@ class Profile:
             return _Plain()
         if self.compression == Compression.ZSTD:
             return _Zstd(int(self.name.removeprefix("zstd-")))
-        from convert.codec.gzip import GoGzipEncoder  # noqa: PLC0415
+        from convert.codec.gzip import GoGzipEncoder, PgzipEncoder  # noqa: PLC0415
 
-        generation, _, level = self.name.partition("-")
+        generation, level, *pieces = self.name.split("-")
+        if generation.startswith("pgzip"):
+            return PgzipEncoder("-".join((generation, *pieces)), int(level), executor, workers)
         return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
 
 
@@ -88,6 +93,7 @@ _MADE_BY: Final = {
     "go1.26-6": "docker push, buildkit and containerd, built with Go up to 1.26",
     "go1.27-1": "crane, ko, kaniko and all of go-containerregistry, built with Go 1.27",
     "go1.27-6": "docker push, buildkit and containerd, built with Go 1.27",
+    "pgzip1.18.2-5": "podman from 6.0, buildah from 1.44 and skopeo built with klauspost/compress 1.18.2 to 1.19.1",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
     "none": "docker save, and layouts with uncompressed layers",
 }
@@ -96,6 +102,7 @@ _ALIASES: Final = {
     "go1.26-6": ("docker", "docker@go1.26"),
     "go1.27-1": ("crane@go1.27",),
     "go1.27-6": ("docker@go1.27",),
+    "pgzip1.18.2-5": ("pgzip", "podman@6", "buildah@1.44"),
     "zstd-3": ("zstd",),
 }
 
@@ -107,6 +114,12 @@ def _profile(name: str, compression: Compression, otherwise: str) -> Profile:
     return Profile(name, compression, _ALIASES.get(name, ()), _MADE_BY.get(name, otherwise))
 
 
+def pgzip_name(generation: str, level: int) -> str:
+    """Return the profile's name; the size of its pieces, if the generation has one, is at the end."""
+    release, _, pieces = generation.partition("-")
+    return f"{release}-{level}" + (f"-{pieces}" if pieces else "")
+
+
 def all_profiles() -> Iterator[Profile]:
     """Yield every profile, beginning with the default's family."""
     for generation in _GENERATIONS:
@@ -115,6 +128,10 @@ def all_profiles() -> Iterator[Profile]:
             what = {"huffman": "HuffmanOnly", "store": "NoCompression"}.get(level, f"level {level}")
             otherwise = f"Go programs that ask compress/gzip for {what}, Go {release}"
             yield _profile(f"{generation}-{level}", Compression.GZIP, otherwise)
+    for generation, releases in _PGZIP.items():
+        for number in _PGZIP_LEVELS:
+            otherwise = f"pgzip at level {number}, klauspost/compress {releases}"
+            yield _profile(pgzip_name(generation, number), Compression.GZIP, otherwise)
     for number in _ZSTD_LEVELS:
         yield _profile(
             f"zstd-{number}", Compression.ZSTD, f"the zstandard release that imgconv pins, at level {number}"

@@ -7,6 +7,7 @@ from convert.jsonio import schema
 
 NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),
+    *(f"pgzip1.18.2-{level}" for level in range(1, 7)),
     *(f"zstd-{level}" for level in range(1, 20)),
     "none",
 ]
@@ -31,6 +32,9 @@ def test_all_profiles_are_listed_in_text_and_json(imgconv):
         ("docker", "go1.26-6"),
         ("crane@go1.27", "go1.27-1"),
         ("docker@go1.27", "go1.27-6"),
+        ("pgzip", "pgzip1.18.2-5"),
+        ("podman@6", "pgzip1.18.2-5"),
+        ("buildah@1.44", "pgzip1.18.2-5"),
         ("zstd", "zstd-3"),
     ],
 )

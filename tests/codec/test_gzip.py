@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert.codec.gzip import GoGzipEncoder
+from convert.codec.gzip import GoGzipEncoder, PgzipEncoder
 
 LEVELS = ["huffman", "store", *range(1, 10)]
 
@@ -54,6 +54,19 @@ def test_the_trailer_counts_all_input() -> None:
 def test_unknown_profiles_are_refused(generation: str, level: int | str) -> None:
     with pytest.raises(ValueError, match="no encoder"):
         GoGzipEncoder(generation, level)
+
+
+@pytest.mark.parametrize(("level", "flags"), [(1, 4), (2, 0), (5, 0), (6, 0)])
+def test_the_header_of_pgzip_has_the_zero_time_of_go(level: int, flags: int) -> None:
+    encoder = PgzipEncoder("pgzip1.18.2", level)
+    expected = f"1f8b0800 00096e88 0{flags}ff 000000ffff 0300 00000000 00000000"
+    assert encoder.finish() == bytes.fromhex(expected)
+
+
+@pytest.mark.parametrize(("generation", "level"), [("pgzip", 5), ("pgzip1.18.2", 0), ("pgzip1.18.2", 7), ("go1.27", 5)])
+def test_unknown_profiles_of_pgzip_are_refused(generation: str, level: int) -> None:
+    with pytest.raises(ValueError, match="no encoder"):
+        PgzipEncoder(generation, level)
 
 
 def shared_input(name: str) -> bytes | None:

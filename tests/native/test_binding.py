@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from convert._native import Batch, Encoder, ParallelEncoder, Segment, segment_geometry
+from convert._native import (
+    FAMILY_PGZIP_1_18_2,
+    Batch,
+    Encoder,
+    ParallelEncoder,
+    PieceEncoder,
+    Segment,
+    piece_geometry,
+    segment_geometry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +27,7 @@ BLOCK = 65535
 
 @pytest.mark.parametrize(("family", "level"), [(126, 10), (126, -1), (125, 1), (0, 0), (127, -3), (128, 6)])
 def test_unknown_encoders_are_refused(family: int, level: int) -> None:
-    for make in (Encoder, ParallelEncoder, segment_geometry):
+    for make in (Encoder, ParallelEncoder, PieceEncoder, piece_geometry, segment_geometry):
         with pytest.raises(ValueError, match="no encoder"):
             make(family, level)
 
@@ -360,3 +369,47 @@ def test_the_last_batch_is_not_appended_twice_when_its_output_was_lost() -> None
         without_memory(lambda: stream.append(batch))
     with pytest.raises(ValueError, match="lost"):
         stream.append(batch)
+
+
+PIECE = 1 << 20
+DICTIONARY = 1 << 14
+
+
+def test_pieces_are_the_bytes_of_the_stream_however_they_are_grouped() -> None:
+    data = random.Random(1).randbytes(1000) * (4 * PIECE // 1000)
+    serial = Encoder(FAMILY_PGZIP_1_18_2, 5)
+    expected = serial.write(data) + serial.finish()
+    encoder = PieceEncoder(FAMILY_PGZIP_1_18_2, 5)
+    assert piece_geometry(FAMILY_PGZIP_1_18_2, 5) == (PIECE, DICTIONARY, True)
+    for step in (1, 2, 4):
+        out = b""
+        for begin in range(0, len(data), step * PIECE):
+            before = min(begin, DICTIONARY)
+            held = data[begin - before : begin + step * PIECE]
+            out += encoder.encode(held, before, len(held) - before, last=begin + step * PIECE >= len(data))
+        assert out == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "size", "last"),
+    [
+        (-1, 10, True),
+        (0, -1, True),
+        (0, PIECE + 1, False),
+        (DICTIONARY + 1, 10, True),  # more than a piece refers to
+        (10, 2 * PIECE, True),  # more than there is
+        (1 << 62, 1 << 62, True),
+    ],
+)
+def test_pieces_that_do_not_fit_their_data_are_refused(before: int, size: int, last: bool) -> None:
+    with pytest.raises(ValueError, match="piece"):
+        PieceEncoder(FAMILY_PGZIP_1_18_2, 1).encode(bytes(2 * PIECE), before, size, last=last)
+
+
+def test_encoders_are_either_parallel_or_write_pieces() -> None:
+    assert piece_geometry(127, 5) is None
+    assert segment_geometry(FAMILY_PGZIP_1_18_2, 5) is None
+    with pytest.raises(ValueError, match="does not write pieces"):
+        PieceEncoder(127, 5)
+    with pytest.raises(ValueError, match="not parallel"):
+        ParallelEncoder(FAMILY_PGZIP_1_18_2, 5)

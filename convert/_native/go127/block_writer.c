@@ -344,6 +344,11 @@ void go127_write(go127_writer *writer, block_plan *plan, const parsed_block *tok
     }
 }
 
+void go127_write_flush(go127_writer *writer, bit_writer *out) {
+    close_block(writer, out);
+    bits_stored(out, NULL, 0, false);
+}
+
 void go127_write_end(go127_writer *writer, bit_writer *out) {
     close_block(writer, out);
     bits_put(out, 3, 3 + 7); /* a final block of the fixed code with its end alone */

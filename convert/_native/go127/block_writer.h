@@ -73,6 +73,9 @@ void go127_writer_init(go127_writer *writer, unsigned penalty);
 void go127_write(go127_writer *writer, block_plan *plan, const parsed_block *tokens,
                  plain_block plain, bit_writer *out);
 
+/* Fill the last byte with an empty stored block, as Go's Flush does. */
+void go127_write_flush(go127_writer *writer, bit_writer *out);
+
 /* End the stream: an empty final block. */
 void go127_write_end(go127_writer *writer, bit_writer *out);
 

@@ -17,11 +17,6 @@
 #include "go127/block_writer.h"
 #include "go127/go127.h"
 
-enum {
-    SHORT_BLOCK = 128, /* a shorter last block is written as literals ... */
-    STORED_BLOCK = 32, /* ... and up to this length stored */
-};
-
 /* The numbers of single entries and of pairs in the tables of a level. */
 typedef struct {
     size_t singles;
@@ -48,11 +43,19 @@ static size_t table_entries(int level) {
     return sizes.singles + 2 * sizes.pairs;
 }
 
-static void parser_init(void *memory, int level) {
-    fast_parser *parser = memory;
+size_t go127_fast_size(int level) {
+    return sizeof(fast_parser) + table_entries(level) * sizeof(uint32_t);
+}
+
+void go127_fast_init(fast_parser *parser, int level) {
     parser->level = level;
     parser->origin = FAST_FIRST_ORIGIN;
+    parser->history = 0;
     memset(parser->tables, 0, table_entries(level) * sizeof(uint32_t));
+}
+
+static void parser_init(void *parser, int level) {
+    go127_fast_init(parser, level);
 }
 
 static entry_pair *pairs_of(fast_parser *parser) {
@@ -80,11 +83,10 @@ static fast_parse find_matches(fast_parser *parser, const block_input *block) {
 
 static void renumber(fast_parser *parser, uint32_t to_origin);
 
-static void parse(void *memory, const block_input *block, block_buffer buffer,
-                  parsed_block *parsed) {
-    fast_parser *parser = memory;
-    if (block->length < SHORT_BLOCK) { /* only ever the last block */
-        parsed->kind = block->length <= STORED_BLOCK ? BLOCK_STORED : BLOCK_LITERALS;
+void go127_fast_parse(fast_parser *parser, const block_input *block, block_buffer buffer,
+                      parsed_block *parsed) {
+    if (block->length < FAST_SHORT_BLOCK) {
+        parsed->kind = block->length <= FAST_STORED_BLOCK ? BLOCK_STORED : BLOCK_LITERALS;
         return;
     }
     if (parser->origin >= FAST_LAST_ORIGIN)
@@ -109,6 +111,22 @@ static void parse(void *memory, const block_input *block, block_buffer buffer,
         parsed->kind = BLOCK_LITERALS;
     else
         parsed->kind = BLOCK_TOKENS;
+}
+
+void go127_fast_enter(fast_parser *parser, const uint8_t *data, size_t n, block_buffer buffer) {
+    block_input block = {.data = data, .length = n};
+    parser->buffer = buffer;
+    if (n >= FAST_SHORTEST_ENTERED)
+        find_matches(parser, &block);
+    parser->origin += (uint32_t)n;
+}
+
+static void parse(void *memory, const block_input *block, block_buffer buffer,
+                  parsed_block *parsed) {
+    fast_parser *parser = memory;
+    if (parser->level == 4)
+        parser->history = go127_history_before(block);
+    go127_fast_parse(parser, block, buffer, parsed);
 }
 
 /* ---- Tables -------------------------------------------------------------------------- */

@@ -47,6 +47,7 @@ typedef struct {
     int level;
     uint32_t origin;     /* of the next block */
     block_buffer buffer; /* for the next block */
+    size_t history;      /* what Go's buffer holds before the next block; only level 4 reads it */
     uint32_t tables[];
 } fast_parser;
 
@@ -194,15 +195,36 @@ static inline fast_parse begin_parse(const fast_parser *parser, const block_inpu
     };
 }
 
-/* ---- The parsers --------------------------------------------------------------- */
+/* ---- Parsing blocks ------------------------------------------------------------ */
 
-/* Parse a block of at least 128 bytes. */
+enum {
+    FAST_SHORT_BLOCK = 128,     /* a shorter last block is written as literals ... */
+    FAST_STORED_BLOCK = 32,     /* ... and up to this length stored */
+    FAST_SHORTEST_ENTERED = 13, /* shorter input is not searched, and not entered into tables */
+};
+
+size_t go127_fast_size(int level);
+void go127_fast_init(fast_parser *parser, int level);
+
+/* Parse a block into the buffer. A block of less than FAST_SHORT_BLOCK bytes must be the last. */
+void go127_fast_parse(fast_parser *parser, const block_input *block, block_buffer buffer,
+                      parsed_block *parsed);
+
+/* Enter a dictionary into the tables, as if it had been a block. The buffer holds nothing after. */
+void go127_fast_enter(fast_parser *parser, const uint8_t *data, size_t n, block_buffer buffer);
+
+/* ---- The searches -------------------------------------------------------------- */
+
+/* Parse a block of at least FAST_SHORTEST_ENTERED bytes. */
 fast_parse go127_parse1(fast_parser *parser, const block_input *block);
 fast_parse go127_parse2(fast_parser *parser, const block_input *block);
 fast_parse go127_parse3(fast_parser *parser, const block_input *block);
 fast_parse go127_parse4(fast_parser *parser, const block_input *block);
 fast_parse go127_parse5(fast_parser *parser, const block_input *block);
 fast_parse go127_parse6(fast_parser *parser, const block_input *block);
+
+/* What Go's history buffer holds before a block of a stream without dictionary: see level4.c. */
+size_t go127_history_before(const block_input *block);
 
 enum {
     TABLE_BITS_1 = 15,

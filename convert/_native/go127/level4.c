@@ -37,7 +37,7 @@ static inline uint32_t hash_long(uint64_t v) {
  * does not fit is put behind the last 32 KiB instead, so later fillings have 4 full blocks, and
  * also the stream's last block if the remaining space is enough for it.
  */
-static size_t history_before(const block_input *block) {
+size_t go127_history_before(const block_input *block) {
     uint64_t index = block->position / FAST_BLOCK;
     if (index < HISTORY_BLOCKS)
         return (size_t)block->position;
@@ -60,7 +60,7 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
     fast_parse p = begin_parse(parser, block);
     const size_t limit = p.end - FAST_MARGIN;
     size_t s = p.emitted;
-    const size_t history = s - history_before(block);
+    const size_t history = s - parser->history;
     uint64_t v = load_at(&p, s);
 
     for (;;) {

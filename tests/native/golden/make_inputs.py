@@ -1,4 +1,4 @@
-"""Writes inputs.json: the recipes (../recipes.py) of the golden vectors, by name."""
+"""Writes inputs.json and inputs-pgzip.json: the recipes (../recipes.py) of the golden vectors, by name."""
 
 import json
 from pathlib import Path
@@ -126,5 +126,47 @@ recipes["rest-of-33"] = [["fill", 169, 2805], ["fill", 246, 62763]]
 recipes["matchless"] = [["text", 714, 1957], ["noise", 832, 65535, 252], ["noise", 221, 156360, 256]]
 recipes["guessed-header"] = [["noise", 852, 105, 8]]
 
-lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(recipe)}" for name, recipe in recipes.items())
-Path(__file__).with_name("inputs.json").write_text("{\n" + lines + "\n}\n")
+# pgzip: the sizes of blocks, of pieces, of what a whole piece leaves for its last block (4 and 16 bytes), and the rests
+# that are stored or coded without matches, at the end of a block and of a piece.
+PIECES = (1 << 18, 1 << 20)
+pieces: dict[str, list[list[str | int]]] = {"empty": []}
+for n in (1, 2, 12, 13, 15, 16, 17, 31, 32, 33, 34, 126, 127, 128, 129, 250, 1024, 1025):
+    pieces[f"text-{n}"] = [["text", n, n]]
+    pieces[f"noise-{n}"] = [["noise", n, n, 256]]
+    pieces[f"few-{n}"] = [["noise", n, n, 3]]
+for n in (BLOCK - 16, BLOCK - 1, BLOCK, *(BLOCK + rest for rest in (1, 16, 32, 33, 127, 128)), 2 * BLOCK, 5 * BLOCK):
+    pieces[f"text-{n}"] = [["text", n, n]]
+    pieces[f"code-{n}"] = [["code", n, n]]
+    pieces[f"noise-{n}"] = [["noise", 1, 9000, 256], ["cycle", n]]
+for edge in PIECES:
+    for rest in (-17, -16, -15, -1, 0, 1, 4, 15, 16, 17, 32, 33, 127, 128, BLOCK, BLOCK + 16):
+        n = edge + rest
+        pieces[f"edited-{n}"] = [["text", 1, 20000], ["code", 2, 12000], ["edit", 31000, n - 32000, 61]]
+    for rest in (-1, 0, 1, 16, 128):
+        n = edge + rest
+        pieces[f"noise-{n}"] = [["noise", 2, 32000, 256], ["cycle", n]]
+        pieces[f"zeros-{n}"] = [["fill", 0, n]]
+# Across the end of a piece: matches as far as its dictionary reaches, and further.
+for distance in (1, 16383, 16384, 16385, 32767, 32768):
+    pieces[f"reach-{distance}"] = [
+        ["packed", 3, 30000],
+        ["text", 4, 10000],
+        ["edit", 39000, (1 << 20) - 40000 - 50, 3001],
+        ["copy", distance, 300],
+        ["noise", 5, 100, 256],
+        ["copy", distance, 40000],
+    ]
+pieces["tar"] = [["tar", 3, 500]]
+pieces["code"] = [["code", 2, 1200000]]
+pieces["packed"] = [["packed", 4, 300000]]
+pieces["repeats-far"] = [["code", 8, 30000], ["text", 9, 2500], ["copy", 32500, 200000], ["edit", 32700, 1500000, 97]]
+pieces["repeats-near"] = [["text", 10, 5000], ["edit", 4000, 150000, 31], ["edit", 700, 1200000, 11]]
+pieces["zeros-3m"] = [["fill", 0, 3 << 20]]
+for name in ("mixed-2m", "zeros-and-noise", "packed-in-tar", "cycle-65536", "nearly-flat", "flat-1026", "rest-of-33"):
+    pieces[name] = recipes[name]
+for name in ("matchless", "guessed-header", "entered-at-the-end", "reach-of-the-older", "history-left-32767"):
+    pieces[name] = recipes[name]
+
+for file, some in (("inputs.json", recipes), ("inputs-pgzip.json", pieces)):
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(recipe)}" for name, recipe in some.items())
+    Path(__file__).with_name(file).write_text("{\n" + lines + "\n}\n")
