@@ -28,15 +28,8 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import ConvertOptions
     from convert.commands.diff.archives import DiffOptions, DiffReport, diff
     from convert.commands.digest import DigestOptions, digest
-    from convert.commands.inspect import (
-        IdentifyOptions,
-        IdentifyReport,
-        ImageIdentity,
-        InspectOptions,
-        InspectReport,
-        identify,
-        inspect,
-    )
+    from convert.commands.identify import IdentifyOptions, IdentifyReport, ImageIdentity, identify
+    from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.commands.open import Archive, LayerReader, OpenOptions, UnverifiedWarning, open  # noqa: A004 - the name of the API
     from convert.commands.validate.archive import ValidateOptions, validate
@@ -145,10 +138,10 @@ _MODULES = {
     "DigestReport": "convert.report.digest",
     "Engine": "convert.identity.engine_id",
     "Finding": "convert.reader.findings",
-    "IdentifyOptions": "convert.commands.inspect",
-    "IdentifyReport": "convert.commands.inspect",
+    "IdentifyOptions": "convert.commands.identify",
+    "IdentifyReport": "convert.commands.identify",
     "Image": "convert.model.image",
-    "ImageIdentity": "convert.commands.inspect",
+    "ImageIdentity": "convert.commands.identify",
     "InspectOptions": "convert.commands.inspect",
     "InspectReport": "convert.commands.inspect",
     "Layer": "convert.model.image",
@@ -171,7 +164,7 @@ _MODULES = {
     "convert": "convert.commands.convert",
     "diff": "convert.commands.diff.archives",
     "digest": "convert.commands.digest",
-    "identify": "convert.commands.inspect",
+    "identify": "convert.commands.identify",
     "inspect": "convert.commands.inspect",
     "match": "convert.commands.match.rebuild",
     "open": "convert.commands.open",

@@ -1,6 +1,7 @@
 """Open what the user named: a file, folder, pipe or `-`, compressed or not.
 
-The content decides what it is, never the file name.
+The content decides what it is, never the file name. Modules are imported where the kind of source needs
+them: `imgconv id` starts without the others.
 """
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from convert.archive import transport
-from convert.archive.folder_tree import FolderTree
-from convert.archive.spool import SpooledTree, unnamed_file, write_all
-from convert.archive.streams import FileStream, Unclosed, decompress_archive, widen_pipe
 from convert.archive.tar_tree import TarTree
 from convert.archive.transport import STDIN
-from convert.codec import decompress
+from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK
 
@@ -127,6 +125,10 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
         )
     if found == "":
         return TarTree(fd, path), ""
+    from convert.archive.spool import unnamed_file, write_all  # noqa: PLC0415
+    from convert.archive.streams import FileStream, decompress_archive  # noqa: PLC0415
+    from convert.codec.decompress import read_into  # noqa: PLC0415
+
     spool = -1
     try:
         plain, compression = decompress_archive(cast("BinaryIO", FileStream(fd, path)), path)
@@ -134,7 +136,7 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
             spool = unnamed_file(spool_folder)
             buffer = memoryview(bytearray(CHUNK))
             size = 0
-            while count := decompress.read_into(plain, buffer):
+            while count := read_into(plain, buffer):
                 write_all(spool, buffer[:count], size)
                 size += count
     except BaseException as error:
@@ -178,6 +180,8 @@ def _open_stdin(stdin: BinaryIO | None, keeper: Keeper | None, folder: str | Non
         try:
             fd = os.dup(stdin.fileno())
         except (OSError, AttributeError):  # a stream without a descriptor
+            from convert.archive.streams import Unclosed  # noqa: PLC0415
+
             return _stream_tree(cast("BinaryIO", Unclosed(stdin)), STDIN, keeper, folder)
     else:
         fd = _open_stdin_fd()
@@ -195,9 +199,13 @@ def _open_fd(fd: int, path: str, keeper: Keeper | None, folder: str | None) -> t
     """Return the tree behind an open descriptor, which now belongs to it, and the compression."""
     mode, compression = _inspect(fd, path)
     if stat.S_ISDIR(mode):
+        from convert.archive.folder_tree import FolderTree  # noqa: PLC0415
+
         return FolderTree(fd, path), ""
     if compression == "":
         return TarTree(fd, path), ""
+    from convert.archive.streams import FileStream, widen_pipe  # noqa: PLC0415
+
     if stat.S_ISFIFO(mode):
         widen_pipe(fd)
     return _stream_tree(cast("BinaryIO", FileStream(fd, path)), path, keeper, folder)
@@ -220,7 +228,7 @@ def _inspect(fd: int, path: str) -> tuple[int, str | None]:
                 msg, code="terminal-input", hint="pipe an archive into it: docker save NAME | imgconv - ..."
             )
         if stat.S_ISREG(mode) and os.lseek(fd, 0, os.SEEK_CUR) == 0:
-            return mode, decompress.sniff(os.pread(fd, decompress.SNIFF_SIZE, 0))
+            return mode, sniff(os.pread(fd, SNIFF_SIZE, 0))
     except OSError as error:
         os.close(fd)
         raise StorageError.from_os(error, file=path, doing="reading") from error
@@ -232,5 +240,8 @@ def _inspect(fd: int, path: str) -> tuple[int, str | None]:
 
 def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
     """Decompress a stream and read the tar inside."""
+    from convert.archive.spool import SpooledTree  # noqa: PLC0415
+    from convert.archive.streams import decompress_archive  # noqa: PLC0415
+
     plain, compression = decompress_archive(stream, where)
     return SpooledTree(plain, where, keeper, folder), compression

@@ -13,6 +13,7 @@ from convert import cancel
 from convert.archive.cursor import StreamCursor
 from convert.archive.tar_header import BLOCK
 from convert.codec import decompress
+from convert.codec.sniff import sniff
 from convert.errors import StorageError, UnsafeInputError
 from convert.limits import (
     ARCHIVE_RATIO_FREE_SIZE,
@@ -43,7 +44,7 @@ def decompress_archive(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
         while True:
             head = StreamCursor(stream).read(BLOCK)
             stream = cast("BinaryIO", Prefixed(head, stream))
-            compression = decompress.sniff(head)
+            compression = sniff(head)
             if not compression:
                 return stream, "+".join(found)
             found.append(compression)

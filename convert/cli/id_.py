@@ -12,7 +12,7 @@ from convert.errors import NoImageError, SelectionError, names_text, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convert.commands.inspect import IdentifyReport
+    from convert.commands.identify import IdentifyReport
     from convert.errors import ImgconvError
 
 # The values of `Engine`, which is imported only when the command runs.
@@ -47,7 +47,7 @@ def command(source: str, refs: tuple[str, ...], engine: str, as_json: bool) -> i
     archives from before Docker 1.10, and with --engine containerd for compressed
     layers without manifest.
     """
-    from convert.commands.inspect import IdentifyOptions, identify
+    from convert.commands.identify import IdentifyOptions, identify
     from convert.identity.engine_id import Engine
 
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""Recognise compressed streams by their content, and decompress them.
+"""Decompress streams.
 
 Decompression runs in this process, because external programs were the cause of CVE-2014-9357,
 and in constant memory at any ratio. Libraries are imported where they are used, because
@@ -17,7 +17,7 @@ from convert.codec.compression import Compression
 from convert.codec.feed import FEED_SIZE, Feed, truncated
 from convert.codec.memory import DECODERS
 from convert.codec.xz_header import HEAD_SIZE, xz_memory
-from convert.codec.zstd_frames import HEADER_MAX, ZSTD_MAGIC, ZstdSource, content_size, is_skippable
+from convert.codec.zstd_frames import HEADER_MAX, ZstdSource, content_size
 from convert.errors import FormatError, UnsupportedError
 from convert.limits import CHUNK, MAX_DECODER_MEMORY, MIB
 
@@ -26,30 +26,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: Number of bytes that `sniff` needs.
-SNIFF_SIZE: Final = 8
-
-_MAGICS: Final = (
-    (b"\x1f\x8b\x08", Compression.GZIP),
-    (b"BZh", Compression.BZIP2),
-    (b"\xfd7zXZ\x00", Compression.XZ),
-    (ZSTD_MAGIC, Compression.ZSTD),
-)
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-
-
-def sniff(head: bytes) -> Compression:
-    """Return the compression of a stream, from its first bytes.
-
-    Docker detects compressed layers by the same magics. A zstd stream may begin with a skippable
-    frame (RFC 8878, 3.1.2).
-    """
-    for magic, name in _MAGICS:
-        if head.startswith(magic):
-            return name
-    if len(head) >= SNIFF_SIZE and is_skippable(head):
-        return Compression.ZSTD
-    return Compression.NONE
 
 
 class Openable(Protocol):

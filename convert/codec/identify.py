@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from convert.codec import decompress
 from convert.codec.compression import Compression
 from convert.codec.encoders import encoder_specs
+from convert.codec.sniff import sniff
 from convert.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
     """
     with open_blob() as stream:
         head = stream.read(_LONGEST_HEADER)
-    compression = decompress.sniff(head)
+    compression = sniff(head)
     if compression == Compression.ZSTD:
         left = []
         for spec in encoder_specs(Compression.ZSTD):
@@ -87,7 +88,7 @@ def _origin(left: Sequence[EncoderSpec], header: bytes) -> Origin | None:
 
 def header_size(head: bytes) -> int | None:
     """Return the size of a gzip header (RFC 1952, 2.3), None if it is incomplete."""
-    if len(head) < _HEADER_SIZE or decompress.sniff(head) != Compression.GZIP:
+    if len(head) < _HEADER_SIZE or sniff(head) != Compression.GZIP:
         return None
     flags, end = head[3], _HEADER_SIZE
     if flags & _FEXTRA:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from convert.codec.feed import too_many
+from convert.codec.sniff import ZSTD_MAGIC, is_skippable
 from convert.errors import FormatError
 from convert.limits import FREE_MEMORY, MAX_SMALL_MEMBERS, SMALL_MEMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 #: Maximum size of a frame header: magic, descriptor, window, dictionary ID and content size.
 HEADER_MAX: Final = 18
-_SKIPPABLE: Final = 0x184D2A50
 _BLOCK_HEADER: Final = 3
 #: Offset of the Window_Descriptor, if a frame header has one.
 _WINDOW_AT: Final = 5
@@ -151,11 +150,6 @@ def _window(head: bytes) -> int:
         exponent, mantissa = head[_WINDOW_AT] >> 3, head[_WINDOW_AT] & 7
         window = (1 << 10 + exponent) * (8 + mantissa) // 8
     return max(FREE_MEMORY, 1 << (window - 1).bit_length())
-
-
-def is_skippable(head: bytes) -> bool:
-    """Return whether a skippable frame begins with these bytes."""
-    return int.from_bytes(head[:4], "little") & ~0xF == _SKIPPABLE
 
 
 def _header_rest(descriptor: int) -> int:

@@ -1,4 +1,4 @@
-"""Show the identifiers of the images in a source: `inspect` and `identify` (`imgconv id`)."""
+"""Show what identifies the images in a source: `inspect`."""
 
 from __future__ import annotations
 
@@ -9,199 +9,24 @@ from typing import TYPE_CHECKING, Any
 from convert.archive.open import open_source
 from convert.commands.common import Options, ignore, options_of
 from convert.errors import InputError, SelectionError
-from convert.identity.engine_id import Engine, engine_id, image_id, list_images
 from convert.layer.stored_digests import StoredDigests
-from convert.plan.find_errors import find_errors
-from convert.plan.select_image import select_by_image
+from convert.model.platform import Platform
 from convert.reader.detect import read
+from convert.reader.producer import producer
 from convert.reader.sink import CollectingSink
-from convert.report.inspect import id_document, is_image, platform_text
+from convert.report.inspect import inspect_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
-    from convert.archive.open import Source
     from convert.commands.common import Path, Warn
-    from convert.commands.keywords import IdentifyFields, InspectFields
+    from convert.commands.keywords import InspectFields
     from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
-    from convert.identity.engine_id import NamedImage
     from convert.layer.examine import LayerFacts
-    from convert.model.digest import Digest
     from convert.model.image import Layer
-    from convert.model.image_set import ImageSet, SourceFormat
-    from convert.reader.sink import Fault
-
-# -- identify ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentifyOptions(Options):
-    """The options of `identify` (docs/contract.md#commands).
-
-    Attributes:
-        refs: names, IDs, manifest digests, or hex prefixes with at least 4 digits; all
-            images without one (#selecting).
-        engine: the engine whose ID is computed.
-        details: also compute `IdentifyReport.document`, with the IDs of all engines.
-    """
-
-    refs: Sequence[str] = ()
-    engine: Engine = Engine.DOCKER
-    details: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ImageIdentity:
-    """The ID of one image.
-
-    `id` is None for an image that is damaged. `platform` is set where the names stand
-    for images of several platforms, else "".
-    """
-
-    id: Digest | None
-    names: tuple[str, ...]
-    platform: str
-
-
-@dataclass(frozen=True, slots=True)
-class IdentifyReport:
-    """The IDs of the images in a source.
-
-    `problems` are faults of what was asked for; with one, IDs may be missing. `failure`
-    states why an ID is missing: the engine shows none, or the image is absent.
-    `warnings` are lines about what was accepted, `bytes_read` the bytes of compressed
-    layers that had to be read. `asked` is what was asked for: the REFs, and the one in
-    skopeo's spelling of the source. `document` is what `--json` prints
-    (schemas/report-id.json), None without `details`.
-    """
-
-    source: str
-    format: str
-    asked: tuple[str, ...]
-    images: tuple[ImageIdentity, ...]
-    problems: tuple[ImgconvError, ...]
-    failure: ImgconvError | None
-    warnings: tuple[Diagnostic, ...]
-    bytes_read: int
-    document: dict[str, Any] | None
-
-    @property
-    def status(self) -> int:
-        """The exit status of the command (docs/contract.md#exit-status)."""
-        if self.problems:
-            return InputError.exit_status
-        return self.failure.exit_status if self.failure is not None else 0
-
-
-def identify(
-    source: Path,
-    options: IdentifyOptions | None = None,
-    *,
-    warn: Warn = ignore,
-    **fields: Unpack[IdentifyFields],
-) -> IdentifyReport:
-    """Return the ID that an engine shows for each image in a source.
-
-    Layers are read only where an ID needs them: in an archive from before Docker 1.10,
-    and for `Engine.CONTAINERD` where no manifest names compressed layers.
-
-    Args:
-        source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
-        options: which images, and whose IDs; see `IdentifyOptions`.
-        warn: called with one line for each thing that was accepted.
-        fields: the fields of `IdentifyOptions`, instead of `options`.
-
-    Raises:
-        SelectionError: a REF fits nothing, or more than one thing.
-        InputError: the source is damaged, hostile, unsupported or not an image archive;
-            damage to single images is in `problems` of the report.
-        StorageError: the source cannot be read.
-    """
-    given = options_of(IdentifyOptions, options, dict(fields))
-    engine = Engine(given.engine)
-    sink = CollectingSink()
-    with open_source(os.fspath(source)) as opened:
-        images = read(opened.tree, sink=sink)
-        for warning in images.warnings:
-            warn(warning.within(opened.path))
-        layers = StoredDigests(may_read=not engine.shows_config)
-        try:
-            picked = _pick(images, opened, given.refs, sink.faults)
-        except SelectionError as error:
-            error.file = error.file or opened.path
-            raise
-        asked = (opened.reference_text, *given.refs) if opened.reference_text else tuple(given.refs)
-        problems = [fault.error for fault in sink.faults]
-        if asked:
-            problems = list(dict.fromkeys(error for one in picked for error in find_errors(one, sink.faults)))
-        items = [item for one in picked for item in list_images(one)]
-        document = id_document(opened, images, items, layers, problems) if given.details else None
-        identities, reasons = _identities(items, engine, images.format, layers, damaged=bool(problems))
-        failure = _failure(items, identities, reasons)
-        if failure is not None:
-            failure.file = opened.path
-        return IdentifyReport(
-            opened.path,
-            images.format,
-            asked,
-            identities,
-            tuple(problems),
-            failure,
-            images.warnings,
-            layers.bytes_read,
-            document,
-        )
-
-
-def _pick(images: ImageSet, opened: Source, refs: Sequence[str], faults: Sequence[Fault]) -> list[ImageSet]:
-    """Return what the spelling of SOURCE and the REFs ask for, in their order; everything without one."""
-    picked = []
-    if opened.reference_text:
-        from convert.plan.select_spelling import select_by_spelling  # noqa: PLC0415 - start-up time
-
-        picked.append(select_by_spelling(images, opened.spelling, opened.reference_text, faults))
-    picked.extend(select_by_image(images, [ref], faults) for ref in refs)
-    return picked or [images]
-
-
-def _identities(
-    items: Sequence[NamedImage], engine: Engine, archive_format: SourceFormat, layers: StoredDigests, *, damaged: bool
-) -> tuple[tuple[ImageIdentity, ...], list[str]]:
-    """Return the IDs, each once, and the reasons for those that the engine does not have."""
-    found: dict[ImageIdentity, None] = {}
-    reasons: list[str] = []
-    for item in items:
-        if not is_image(item):
-            continue
-        digest, why = engine_id(item, engine, archive_format, layers)
-        if why:
-            label = " ".join(item.texts) or str(image_id(item.node) or "an image without a name")
-            reasons.append(f"{engine.value} has no ID for {label}: {why}")
-        elif digest is not None or damaged:
-            several = item.index is not None and engine.shows_config
-            platform = platform_text(item) if several else None
-            found[ImageIdentity(digest, item.texts, platform or "")] = None
-    return tuple(found), reasons
-
-
-def _failure(
-    items: Sequence[NamedImage], identities: Sequence[ImageIdentity], reasons: Sequence[str]
-) -> ImgconvError | None:
-    """Return why an ID is missing, other than by damage."""
-    if reasons:
-        return SelectionError("; ".join(reasons), code="engine-has-no-id")
-    if identities:
-        return None
-    if not items:
-        return SelectionError("no image in the source", code="no-image-selected")
-    absent = any(item.node is None for item in items)
-    what = "its images are not in the source" if absent else "no image in the source, only other things"
-    return SelectionError(what, code="no-image-selected")
-
-
-# -- inspect -------------------------------------------------------------------------
+    from convert.model.image_set import ImageSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,12 +96,6 @@ def inspect(
             damage to single images is in `problems` of the report.
         StorageError: the source cannot be read.
     """
-    # identify does without these: start-up time.
-    from convert.model.platform import Platform  # noqa: PLC0415
-    from convert.plan.select import select_images  # noqa: PLC0415
-    from convert.reader.producer import producer  # noqa: PLC0415
-    from convert.report.inspect import inspect_document  # noqa: PLC0415
-
     given = options_of(InspectOptions, options, dict(fields))
     wanted = [Platform.parse(text) for text in given.platforms]
     sink = CollectingSink()
@@ -284,6 +103,9 @@ def inspect(
         images = read(opened.tree, sink=sink)
         problems = [fault.error for fault in sink.faults]
         if given.images or wanted or opened.reference_text:
+            from convert.plan.find_errors import find_errors  # noqa: PLC0415 - start-up time
+            from convert.plan.select import select_images  # noqa: PLC0415
+
             try:
                 images = select_images(
                     images,

@@ -10,42 +10,42 @@ from __future__ import annotations
 from typing import Any, Final
 
 from convert.identity.docker_v1_struct import V1_IMAGE, Engine
-from convert.jsonio import go_struct
+from convert.jsonio import go_struct, go_values
 from convert.jsonio.go_struct import Field, Struct
 
 #: `Platform` of image-spec.
 PLATFORM: Final = Struct(
     (
-        *(Field(name, go_struct.string) for name in ("architecture", "os", "os.version", "variant")),
-        Field("os.features", go_struct.strings),
+        *(Field(name, go_values.string) for name in ("architecture", "os", "os.version", "variant")),
+        Field("os.features", go_values.strings),
     )
 )
 
 #: `distribution.Descriptor`, whose digest is any text.
 DESCRIPTOR: Final = Struct(
     (
-        Field("mediaType", go_struct.string),
-        Field("size", go_struct.integer),
-        Field("digest", go_struct.string),
-        Field("urls", go_struct.strings),
-        Field("annotations", go_struct.string_map),
+        Field("mediaType", go_values.string),
+        Field("size", go_values.integer),
+        Field("digest", go_values.string),
+        Field("urls", go_values.strings),
+        Field("annotations", go_values.string_map),
         Field("platform", PLATFORM.check),
     )
 )
 
 
 def _layer_sources(value: Any, at: str) -> None:
-    for key, item in go_struct.mapping(value, at).items():
+    for key, item in go_values.mapping(value, at).items():
         DESCRIPTOR.check(item, f"{at}[{key!r}]")
 
 
 #: An element of `manifest.json`; only types are checked.
 MANIFEST_ITEM: Final = Struct(
     (
-        Field("Config", go_struct.string),
-        Field("RepoTags", go_struct.strings),
-        Field("Layers", go_struct.strings),
-        Field("Parent", go_struct.string),
+        Field("Config", go_values.string),
+        Field("RepoTags", go_values.strings),
+        Field("Layers", go_values.strings),
+        Field("Parent", go_values.string),
         Field("LayerSources", _layer_sources),
     )
 )
@@ -53,17 +53,17 @@ MANIFEST_ITEM: Final = Struct(
 #: The same as containerd reads it (core/images/archive/importer.go).
 CONTAINERD_ITEM: Final = Struct(
     (
-        Field("Config", go_struct.string),
-        Field("RepoTags", go_struct.strings),
-        Field("Layers", go_struct.strings),
+        Field("Config", go_values.string),
+        Field("RepoTags", go_values.strings),
+        Field("Layers", go_values.strings),
     )
 )
 
 _HISTORY: Final = Struct(
     (
-        Field("created", go_struct.time),
-        *(Field(name, go_struct.string) for name in ("author", "created_by", "comment")),
-        Field("empty_layer", go_struct.boolean),
+        Field("created", go_values.time),
+        *(Field(name, go_values.string) for name in ("author", "created_by", "comment")),
+        Field("empty_layer", go_values.boolean),
     )
 )
 
@@ -71,9 +71,9 @@ _HISTORY: Final = Struct(
 CONFIG: Final = Struct(
     (
         *V1_IMAGE[Engine.DOCKER_20].fields,
-        Field("rootfs", Struct((Field("type", go_struct.string), Field("diff_ids", go_struct.strings))).read),
+        Field("rootfs", Struct((Field("type", go_values.string), Field("diff_ids", go_values.strings))).read),
         Field("history", go_struct.structs(_HISTORY)),
-        Field("os.version", go_struct.string),
-        Field("os.features", go_struct.strings),
+        Field("os.version", go_values.string),
+        Field("os.features", go_values.strings),
     )
 )

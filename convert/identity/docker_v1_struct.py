@@ -11,11 +11,8 @@ from typing import Any, Final
 
 from convert.errors import FormatError
 from convert.jsonio.go_encode import sorted_map
-from convert.jsonio.go_struct import (
-    Field,
-    Omit,
-    Reader,
-    Struct,
+from convert.jsonio.go_struct import Field, Omit, Reader, Struct
+from convert.jsonio.go_values import (
     boolean,
     integer,
     integer_pointer,

@@ -14,13 +14,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from convert.codec.compression import Compression
-from convert.identity import manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.image import Artifact, Image, Index
+from convert.model.image import Artifact, Image, Index, config_of
 from convert.model.image_set import SourceFormat
-from convert.model.walk import leaves, node_digest
+from convert.model.walk import child_kind, child_platform, leaves, node_digest
 
 if TYPE_CHECKING:
     from convert.model.blob import Blob
@@ -77,6 +76,29 @@ class NamedImage:
     def texts(self) -> tuple[str, ...]:
         """The names in familiar form; a ref.name that is not a valid reference is unchanged."""
         return tuple(dict.fromkeys(text for entry in self.entries if (text := entry_name(entry))))
+
+    @property
+    def platform_text(self) -> str | None:
+        """The platform of the image, from its config or else from the index."""
+        config = config_of(self.node)
+        if config is not None:
+            return str(config.platform)
+        platform = child_platform(self.child) if self.child is not None else None
+        return str(platform) if platform is not None else None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image, or something damaged or absent that may be one."""
+        if isinstance(self.node, Image):
+            return True
+        if isinstance(self.node, Artifact):
+            return image_id(self.node) is not None
+        described = self.claimed
+        if self.node is not None or described is None:
+            return False
+        return described.media_type in mediatype.MANIFESTS | mediatype.INDEXES and not (
+            self.child is not None and child_kind(self.child) == "attestation"
+        )
 
 
 def entry_name(entry: Entry) -> str | None:
@@ -158,7 +180,10 @@ def import_manifest(image: Image, layers: LayerDigests) -> bytes | None:
         compressed = layers.compression(layer.blob) in {Compression.GZIP, Compression.ZSTD}
         media_type = mediatype.DOCKER_LAYER_GZIP if compressed else mediatype.DOCKER_LAYER
         described.append(Descriptor(media_type, digest, layer.blob.size))
-    return manifest.containerd_import_manifest(image.config, described)
+    # Only an archive without manifests needs it: start-up time of `id`.
+    from convert.identity.manifest import containerd_import_manifest  # noqa: PLC0415
+
+    return containerd_import_manifest(image.config, described)
 
 
 def containerd_id(item: NamedImage, archive_format: SourceFormat, layers: LayerDigests) -> tuple[Digest | None, str]:

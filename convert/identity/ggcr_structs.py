@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from convert.errors import FormatError
-from convert.jsonio import go_struct
+from convert.jsonio import go_struct, go_values
 from convert.jsonio.go_struct import Field, Omit, Struct
 from convert.model.digest import Digest
 
-_strings, _string, _boolean, _integer = go_struct.strings, go_struct.string, go_struct.boolean, go_struct.integer
+_strings, _string, _boolean, _integer = go_values.strings, go_values.string, go_values.boolean, go_values.integer
 
 
 def _hashes(value: Any, at: str) -> list[str] | None:
     """Read a slice of `Hash`, which supports only sha256 (pkg/v1/hash.go); the spelling was checked before."""
-    texts = go_struct.strings(value, at)
+    texts = go_values.strings(value, at)
     for index, text in enumerate(texts or ()):
         if not text.startswith("sha256:"):
             raise FormatError(f"{at}[{index}]: only sha256 is supported", code="digest-not-sha256")
@@ -32,7 +32,7 @@ def _hash(value: Any, at: str) -> None:
     Raises:
         FormatError: not a digest, or one of an algorithm that go-containerregistry does not support.
     """
-    text = go_struct.string(value, at)
+    text = go_values.string(value, at)
     try:
         digest = Digest.parse(text)
     except FormatError as error:
@@ -60,9 +60,9 @@ DESCRIPTOR: Final = Struct(
         Field("mediaType", _string),
         Field("size", _integer),
         Field("digest", _hash),
-        Field("data", go_struct.byte_slice),
+        Field("data", go_values.byte_slice),
         Field("urls", _strings),
-        Field("annotations", go_struct.string_map),
+        Field("annotations", go_values.string_map),
         Field("platform", PLATFORM.check),
         Field("artifactType", _string),
     )
@@ -71,7 +71,7 @@ DESCRIPTOR: Final = Struct(
 
 def _layer_sources(value: Any, at: str) -> None:
     """Check a map of `Descriptor` by `Hash`."""
-    for key, item in go_struct.mapping(value, at).items():
+    for key, item in go_values.mapping(value, at).items():
         _hash(key, f"{at}[{key!r}]")
         DESCRIPTOR.check(item, f"{at}[{key!r}]")
 
@@ -111,16 +111,16 @@ _SETTINGS: Final = Struct(
             for name in ("Domainname", "Hostname", "Image", "User", "WorkingDir", "MacAddress", "StopSignal")
         ),
         Field("Healthcheck", _HEALTHCHECK.pointer),
-        Field("Labels", go_struct.string_map),
-        Field("Volumes", go_struct.string_set),
-        Field("ExposedPorts", go_struct.string_set),
+        Field("Labels", go_values.string_map),
+        Field("Volumes", go_values.string_set),
+        Field("ExposedPorts", go_values.string_set),
     )
 )  # fmt: skip
 
 _HISTORY: Final = Struct(
     (
         Field("author", _string),
-        Field("created", go_struct.time),
+        Field("created", go_values.time),
         Field("created_by", _string),
         Field("comment", _string),
         Field("empty_layer", _boolean),
@@ -134,7 +134,7 @@ CONFIG: Final = Struct(
             Field(name, _string)
             for name in ("architecture", "author", "container", "docker_version", "os", "os.version", "variant")
         ),
-        Field("created", go_struct.time),
+        Field("created", go_values.time),
         Field("history", go_struct.structs(_HISTORY)),
         Field("rootfs", Struct((Field("type", _string), Field("diff_ids", _hashes))).read),
         Field("config", _SETTINGS.read),

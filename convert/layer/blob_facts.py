@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from convert.codec import decompress
 from convert.codec.compression import Compression
+from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError, UnsafeInputError
 from convert.layer.tar_check import LayerFaults, scan
 from convert.limits import MAX_LAYER_SIZE
@@ -91,9 +92,9 @@ def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str
         with blob.open() as stream:
             chunks = decompress.read_chunks(stream)
             first = next(chunks, b"")
-            while len(first) < decompress.SNIFF_SIZE and (more := next(chunks, b"")):
+            while len(first) < SNIFF_SIZE and (more := next(chunks, b"")):
                 first += more
-            facts.compression = decompress.sniff(first[: decompress.SNIFF_SIZE])
+            facts.compression = sniff(first[:SNIFF_SIZE])
             raw = stored.pass_through(itertools.chain([first], chunks))
             if unpack and facts.compression:
                 _unpack(facts, raw, algorithms, where)

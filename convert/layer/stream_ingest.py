@@ -17,6 +17,7 @@ from convert.archive.blob import PrivateBlob
 from convert.archive.spool import SpoolKeeper
 from convert.archive.streams import Prefixed
 from convert.codec import decompress
+from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.layer.streams import CountingStream, HashingStream
 from convert.limits import MIB
 
@@ -79,8 +80,8 @@ class IngestedBlob(PrivateBlob):
         """Start reading the uncompressed bytes."""
         kept = self._wait().blob
         with kept.open() as stream:
-            head = stream.read(decompress.SNIFF_SIZE)
-        return decompress.decompress(kept.open(), decompress.sniff(head), where=self.where)
+            head = stream.read(SNIFF_SIZE)
+        return decompress.decompress(kept.open(), sniff(head), where=self.where)
 
     def extent(self) -> Extent | None:
         """Return None: the uncompressed bytes are not stored."""
@@ -156,7 +157,7 @@ class EncodingKeeper:
         """
         if member.size < _HEAD or member.size > self._limit:
             return False
-        return head[_MAGIC_OFFSET:].startswith(_MAGIC) and not decompress.sniff(head)
+        return head[_MAGIC_OFFSET:].startswith(_MAGIC) and not sniff(head)
 
     def _transcode(self, member: Member, plain: BinaryIO) -> Transcoded:
         learnt: list[Digest] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from convert.codec import decompress
 from convert.codec.compression import LOW_WORKER_COUNT, Compression
 from convert.codec.readahead import read_ahead
+from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
 from convert.layer.layer_pass import EncodeSink, LayerPass
@@ -209,7 +210,7 @@ class LayerTranscoder:
             return
         blob = present(layer, self._context.file)
         with decompress.decompress(blob.open(), content.compression, where=blob.where) as plain:
-            inner = decompress.sniff(plain.read(decompress.SNIFF_SIZE))
+            inner = sniff(plain.read(SNIFF_SIZE))
         if inner:
             read_to_end(content)
             msg = f"unpacks to {inner} bytes, which an engine would unpack once more"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.blob import PrivateBlob
 from convert.codec import decompress
+from convert.codec.sniff import sniff
 from convert.errors import DigestMismatchError, NotRepresentableError
 from convert.layer.streams import HashingStream, drain
 from convert.limits import CHUNK
@@ -52,7 +53,7 @@ def mismatch(
 def compression_of(blob: Blob) -> Compression:
     """Return the compression of a blob, by its magic."""
     with blob.open() as stream:
-        return decompress.sniff(stream.read(32))
+        return sniff(stream.read(32))
 
 
 def present(layer: Layer, file: str | None = None) -> Blob:

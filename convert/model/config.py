@@ -12,14 +12,14 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import FormatError, UnsafeInputError
-from convert.jsonio import go_struct, strict
-from convert.jsonio.go_time import Time
+from convert.jsonio import go_values, strict
 from convert.limits import MAX_LAYERS
 from convert.model.digest import Digest
 from convert.model.platform import Platform
 
 if TYPE_CHECKING:
     from convert.diagnostics import Diagnostic
+    from convert.jsonio.go_struct import Struct
 
 # Builders write a few steps for each layer.
 _MAX_HISTORY: Final = 10 * MAX_LAYERS
@@ -109,7 +109,7 @@ class Config:
         """
         return _view(self)
 
-    def decode_error(self, struct: go_struct.Struct) -> str:
+    def decode_error(self, struct: Struct) -> str:
         """Return why a Go program does not decode the config into `struct`, "" if it does.
 
         Many images may share a config, and two versions of a tool a struct, so the answer is cached.
@@ -124,7 +124,7 @@ class Config:
         return self._decode_errors[struct]
 
     @cached_property
-    def _decode_errors(self) -> dict[go_struct.Struct, str]:
+    def _decode_errors(self) -> dict[Struct, str]:
         return {}
 
     @cached_property
@@ -144,6 +144,8 @@ class Config:
         """
         if self.created is None:
             return 0
+        from convert.jsonio.go_time import Time  # noqa: PLC0415 - only docker save's members show it: start-up time
+
         try:
             return Time.parse(self.created).file_seconds
         except FormatError as error:
@@ -221,11 +223,11 @@ class _Fields:
         return self.keys.get(name, self.warnings)
 
     def text(self, name: str) -> str:
-        return go_struct.string(self.get(name), self.at + name)
+        return go_values.string(self.get(name), self.at + name)
 
     def text_or_none(self, name: str) -> str | None:
         value = self.get(name)
-        return None if value is None else go_struct.string(value, self.at + name)
+        return None if value is None else go_values.string(value, self.at + name)
 
     def inside(self, name: str) -> _Fields:
         return _as_fields(self.get(name), self.at + name, self.warnings)
@@ -255,7 +257,7 @@ def _as_fields(value: Any, at: str, warnings: list[Diagnostic]) -> _Fields:
 
 
 def _diff_ids(rootfs: _Fields) -> tuple[Digest, ...]:
-    texts = go_struct.strings(rootfs.get("diff_ids"), "rootfs.diff_ids") or []
+    texts = go_values.strings(rootfs.get("diff_ids"), "rootfs.diff_ids") or []
     if len(texts) > MAX_LAYERS:
         msg = f"rootfs.diff_ids: {len(texts)} layers, more than the {MAX_LAYERS} allowed"
         raise UnsafeInputError(msg, code="too-many-layers")
@@ -289,9 +291,9 @@ def _step(value: Any, at: str, warnings: list[Diagnostic]) -> HistoryEntry:
         step = _Fields({name: step.get(name) for name in _HISTORY_KEYS}, warnings, step.at)
     created, empty_layer = step.values.get("created"), step.values.get("empty_layer")
     return HistoryEntry(
-        created=None if created is None else go_struct.string(created, step.at + "created"),
-        created_by=go_struct.string(step.values.get("created_by"), step.at + "created_by"),
-        author=go_struct.string(step.values.get("author"), step.at + "author"),
-        comment=go_struct.string(step.values.get("comment"), step.at + "comment"),
-        empty_layer=go_struct.boolean(empty_layer, step.at + "empty_layer"),
+        created=None if created is None else go_values.string(created, step.at + "created"),
+        created_by=go_values.string(step.values.get("created_by"), step.at + "created_by"),
+        author=go_values.string(step.values.get("author"), step.at + "author"),
+        comment=go_values.string(step.values.get("comment"), step.at + "comment"),
+        empty_layer=go_values.boolean(empty_layer, step.at + "empty_layer"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index, config_of
 from convert.model.platform import Platform
 
@@ -82,3 +83,16 @@ def platform_of(given: object) -> Platform:
         return value if isinstance(value, str) else ""
 
     return Platform(text("os"), text("architecture"), text("variant"), text("os.version"))
+
+
+def child_kind(child: Child) -> str:
+    """Name what a child of an index is, by itself or, where absent, by its descriptor."""
+    if child.descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest":
+        return "attestation"
+    if isinstance(child.node, Image):
+        return "image"
+    if isinstance(child.node, Artifact):
+        return "artifact"
+    if child.descriptor.media_type in mediatype.INDEXES:
+        return "index"
+    return "image" if child.descriptor.media_type in mediatype.MANIFESTS else "other"

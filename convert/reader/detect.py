@@ -10,11 +10,9 @@ from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import ImageSet, SourceFormat
 from convert.model.walk import descend
-from convert.reader.archive_names import entries_of_docker_25, entries_of_docker_oci
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import read_docker, read_items
 from convert.reader.document import Reading
-from convert.reader.oci_layout import read_layout
 from convert.reader.sink import Sink
 
 if TYPE_CHECKING:
@@ -72,6 +70,8 @@ def _read(reading: Reading) -> ImageSet:
         refuse_dir_transport(tree)
         return read_docker(reading)
     if has_index:
+        from convert.reader.oci_layout import read_layout  # noqa: PLC0415 - start-up time: many archives have no layout
+
         return read_layout(reading)
     if tree.find("oci-layout") is not None:
         raise UnknownFormatError("an OCI layout without index.json", code="missing-index", file=reading.file)
@@ -92,6 +92,9 @@ def _read_both(reading: Reading) -> ImageSet:
     (moby/moby#51389): there `manifest.json` lists every image. With the containerd
     store the layout does, and `manifest.json` repeats it.
     """
+    from convert.reader.archive_names import entries_of_docker_25, entries_of_docker_oci  # noqa: PLC0415
+    from convert.reader.oci_layout import read_layout  # noqa: PLC0415
+
     items = read_items(reading)
     layout = read_layout(reading, listed={item.image.image_id: item for item in items})
     nodes = [entry.node for entry in layout.entries]

@@ -21,7 +21,6 @@ from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 from convert.reader.document import absent_layers, check
 from convert.reader.fields import Fields
-from convert.reader.manifest import check_data, read_descriptor
 from convert.reader.sink import Part
 from convert.reader.v1_directories import V1Folders
 
@@ -315,6 +314,8 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
     sources = fields.object("LayerSources")
     if sources is None:
         return {}
+    from convert.reader.manifest import check_data, read_descriptor  # noqa: PLC0415 - only Docker 25 and later
+
     found = {}
     for key, entry in sources.all_objects():
         if not all_sources and not mediatype.is_nondistributable(entry.text("mediaType") or ""):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import decompress
+from convert.codec.sniff import sniff
 from convert.diagnostics import Dropped
 from convert.errors import FormatError, UnsafeInputError
 from convert.identity import legacy_config
@@ -183,7 +184,7 @@ class _V1Reader:
             head = raw.read(16)
         hasher = hashlib.sha256()
         size = 0
-        with blob.open() as raw, decompress.decompress(raw, decompress.sniff(head), where=blob.where) as plain:
+        with blob.open() as raw, decompress.decompress(raw, sniff(head), where=blob.where) as plain:
             while chunk := plain.read(CHUNK):
                 size += len(chunk)
                 if size > MAX_LAYER_SIZE:

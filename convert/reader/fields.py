@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from convert.errors import FormatError
 from convert.jsonio import strict
-from convert.jsonio.go_struct import INT64
+from convert.jsonio.go_values import INT64
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:

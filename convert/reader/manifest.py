@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.diagnostics import Diagnostic
 from convert.errors import FormatError, UnsafeInputError
-from convert.jsonio.go_struct import decode_base64
+from convert.jsonio.go_values import decode_base64
 from convert.jsonio.strict import fold
 from convert.limits import MAX_LAYERS
 from convert.model import mediatype

@@ -1,8 +1,7 @@
-"""The `--json` documents of `id` and `inspect`, as plain dicts.
+"""The `--json` document of `inspect`, as a plain dict.
 
-Each has a schema in `convert.schemas` (`report-id`, `report-inspect`). Keys are always
-there; null means that the source lacks the value, or that the bytes were not read. The
-text output of both commands is made from these documents.
+Keys are always there; null means that the source lacks the value, or that the bytes were
+not read. The text output of the command is made from this document.
 """
 
 from __future__ import annotations
@@ -12,25 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError
 from convert.identity.engine_id import (
-    UNREAD,
-    Engine,
-    engine_id,
     entry_name,
     image_id,
     list_images,
     manifest_digest,
 )
-from convert.layer.examine import LayerFacts
 from convert.limits import MAX_HISTORIES_SIZE
-from convert.model import mediatype
-from convert.model.image import Artifact, Image, Index, config_of
-from convert.model.walk import child_platform
+from convert.model.image import Image, Index
+from convert.report.identify import VERSION, engines_part, identity_part, problem_part, source_part
 from convert.report.manifests import (
     Document,
     artifact_document,
     digest_text,
     index_document,
-    kind_of,
     list_artifacts,
     manifest_document,
     names_by_node,
@@ -41,37 +34,14 @@ if TYPE_CHECKING:
 
     from convert.archive.open import Source
     from convert.identity.engine_id import LayerDigests, NamedImage
+    from convert.layer.examine import LayerFacts
     from convert.model.config import Config, HistoryEntry
     from convert.model.image import Layer, Node
     from convert.model.image_set import ImageSet
     from convert.reader.producer import Producer
 
-#: Raised when a key of a document changes its meaning or goes away.
-VERSION: Final = 2
 #: Bytes of a step of a history in the document besides its texts.
 _STEP_SIZE: Final = 150
-
-
-def id_document(
-    source: Source,
-    images: ImageSet,
-    items: Sequence[NamedImage],
-    layers: LayerDigests,
-    problems: Sequence[ImgconvError],
-) -> Document:
-    """Return what `imgconv id --json` prints about `items`, the things asked for."""
-    notes = Diagnostics()
-    return {
-        "report": "id",
-        "version": VERSION,
-        "source": _source(source, images),
-        "images": [
-            _identity(item) | {"engines": _engines(item, images, layers, notes)} for item in items if is_image(item)
-        ],
-        "notes": [note.entry() for note in notes],
-        "warnings": [warning.entry() for warning in images.warnings],
-        "problems": [_problem(error) for error in problems],
-    }
 
 
 def inspect_document(
@@ -105,12 +75,12 @@ def inspect_document(
     document = {
         "report": "inspect",
         "version": VERSION,
-        "source": _source(source, images)
+        "source": source_part(source, images)
         | {"producer": {"name": producer.name, "evidence": list(producer.evidence)} if producer else None},
         "names": [_name(entry) for entry in images.entries],
         "images": [
-            _identity(item)
-            | {"engines": _engines(item, images, layers, notes)}
+            identity_part(item)
+            | {"engines": engines_part(item, images, layers, notes)}
             | {"indexes": list(listed_by.get(item.node, ()))}
             | _image(item.node, layers, facts, encoders or {}, shared)
             for item in found.values()
@@ -120,7 +90,7 @@ def inspect_document(
         "artifacts": [artifact_document(node, names) for node in list_artifacts(images, indexes)],
         "notes": [],
         "warnings": [warning.entry() for warning in images.warnings],
-        "problems": [_problem(error) for error in problems],
+        "problems": [problem_part(error) for error in problems],
     }
     if shared.omitted:
         text = (
@@ -200,14 +170,6 @@ def layers_of(images: ImageSet) -> list[Layer]:
 # -- parts -----------------------------------------------------------------------
 
 
-def _source(source: Source, images: ImageSet) -> Document:
-    return {"path": source.path, "format": images.format, "wrapper": source.compression or None}
-
-
-def _problem(error: ImgconvError) -> Document:
-    return {"code": error.code, "member": error.member, "message": error.message, "hint": error.hint}
-
-
 def _name(entry: Any) -> Document:
     """Return one name of the archive and the digest of what it stands for."""
     digest = manifest_digest(entry.node) or image_id(entry.node)
@@ -221,60 +183,6 @@ def _name(entry: Any) -> Document:
         "digest": digest_text(digest),
         "present": entry.node is not None,
     }
-
-
-def is_image(item: NamedImage) -> bool:
-    """Return whether an element is an image, or something damaged or absent that may be one."""
-    if isinstance(item.node, Image):
-        return True
-    if isinstance(item.node, Artifact):
-        return image_id(item.node) is not None
-    described = item.claimed
-    if item.node is not None or described is None:
-        return False
-    return described.media_type in mediatype.MANIFESTS | mediatype.INDEXES and not (
-        item.child is not None and kind_of(item.child) == "attestation"
-    )
-
-
-def _identity(item: NamedImage) -> Document:
-    """Return what names one image."""
-    described = item.claimed
-    index = item.index
-    return {
-        "names": list(item.texts),
-        "image_id": digest_text(image_id(item.node)),
-        "manifest_digest": digest_text(
-            manifest_digest(item.node)
-            if item.node is not None
-            else (described.digest if described is not None else None)
-        ),
-        "index_digest": digest_text(index.digest if index is not None else None),
-        "platform": platform_text(item),
-        "present": config_of(item.node) is not None,
-    }
-
-
-def platform_text(item: NamedImage) -> str | None:
-    """Return the platform of an image, from its config or else from the index."""
-    config = config_of(item.node)
-    if config is not None:
-        return str(config.platform)
-    platform = child_platform(item.child) if item.child is not None else None
-    return str(platform) if platform is not None else None
-
-
-def _engines(item: NamedImage, images: ImageSet, layers: LayerDigests, notes: Diagnostics) -> Document:
-    shown: Document = {}
-    for engine in Engine:
-        digest, why = engine_id(item, engine, images.format, layers)
-        shown[engine.value] = digest_text(digest)
-        if why:
-            text = f"no ID for containerd: {why}"
-            if why == UNREAD:
-                text += " (id --engine containerd and inspect --verify do)"
-            notes.append(Diagnostic(text, code="no-containerd-id"))
-    return shown
 
 
 def _image(
@@ -321,21 +229,23 @@ def _v1_ids(image: Image, shared: _Shared) -> tuple[list[str] | None, str | None
 
 def _layer(layer: Layer, layers: LayerDigests, facts: Mapping[Layer, LayerFacts] | None) -> Document:
     stored, blob = layer.stored, layer.blob
-    found = facts.get(layer, LayerFacts()) if facts is not None else LayerFacts()
+    found = facts.get(layer) if facts is not None else None
+    plain_size = found.plain_size if found is not None else None
+    problem = found.problem if found is not None else None
     compression = layers.compression(blob) if blob is not None else None
     size = blob.size if blob is not None else None
-    digest = stored.digest if stored is not None else found.digest if compression else None
+    digest = stored.digest if stored is not None else found.digest if found is not None and compression else None
     return {
         "digest": digest_text(digest),
         "media_type": stored.media_type if stored is not None else None,
         "compression": compression if compression != "" else "none",
         "size": size if size is not None else stored.size if stored is not None else None,
-        "plain_size": found.plain_size if found.plain_size is not None else size if compression == "" else None,
+        "plain_size": plain_size if plain_size is not None else size if compression == "" else None,
         "member": blob.where if blob is not None else None,
         "urls": list(stored.urls) if stored is not None else [],
         "present": blob is not None,
-        "verified": facts is not None and blob is not None and found.problem is None,
-        "problem": {"code": found.problem.code, "message": found.problem.message} if found.problem else None,
+        "verified": facts is not None and blob is not None and problem is None,
+        "problem": {"code": problem.code, "message": problem.message} if problem else None,
     }
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convert.identity.engine_id import entry_name, image_id
-from convert.model import mediatype
 from convert.model.image import Artifact, Image
-from convert.model.walk import child_platform, leaves
+from convert.model.walk import child_kind, child_platform, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,24 +73,11 @@ def index_document(index: Index, names: Mapping[Node, list[str]]) -> Document:
 def _child(child: Child) -> Document:
     platform = child_platform(child)
     return _descriptor(child.descriptor) | {
-        "kind": kind_of(child),
+        "kind": child_kind(child),
         "platform": str(platform) if platform is not None else None,
         "image_id": digest_text(image_id(child.node)),
         "present": child.node is not None,
     }
-
-
-def kind_of(child: Child) -> str:
-    """Name what a child of an index is, by itself or, where absent, by its descriptor."""
-    if child.descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest":
-        return "attestation"
-    if isinstance(child.node, Image):
-        return "image"
-    if isinstance(child.node, Artifact):
-        return "artifact"
-    if child.descriptor.media_type in mediatype.INDEXES:
-        return "index"
-    return "image" if child.descriptor.media_type in mediatype.MANIFESTS else "other"
 
 
 def _descriptor(descriptor: Descriptor) -> Document:

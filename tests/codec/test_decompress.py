@@ -21,8 +21,8 @@ from convert.codec.decompress import (
     read_chunks,
     read_into,
     size_hint,
-    sniff,
 )
+from convert.codec.sniff import sniff
 from convert.errors import FormatError, InputError, TruncatedError, UnsupportedError
 from convert.limits import CHUNK
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from convert.errors import FormatError
-from convert.jsonio import go_struct
+from convert.jsonio import go_values
 from convert.jsonio.go_struct import Field, Omit, Struct
 
-INNER = Struct((Field("Test", go_struct.strings, Omit.EMPTY),))
+INNER = Struct((Field("Test", go_values.strings, Omit.EMPTY),))
 STRUCT = Struct(
     (
-        Field("Name", go_struct.string),
-        Field("Note", go_struct.string, Omit.EMPTY),
-        Field("Count", go_struct.integer_pointer, Omit.NIL),
+        Field("Name", go_values.string),
+        Field("Note", go_values.string, Omit.EMPTY),
+        Field("Count", go_values.integer_pointer, Omit.NIL),
         Field("Inner", INNER.pointer, Omit.NIL),
-        Field("Set", go_struct.string_set),
+        Field("Set", go_values.string_set),
     )
 )
 
@@ -57,21 +57,21 @@ def test_sets_are_sorted_and_their_values_emptied():
 @pytest.mark.parametrize(
     ("read", "value", "message"),
     [
-        (go_struct.string, 1, "at: expected a string, found a number"),
-        (go_struct.string, ["x"], "at: expected a string, found an array"),
-        (go_struct.boolean, 1, "at: expected true or false, found a number"),
-        (go_struct.integer, 1.0, "at: expected a 64-bit integer, found a number"),
-        (go_struct.integer, True, "at: expected a 64-bit integer, found a boolean"),
-        (go_struct.integer, 1 << 63, "at: expected a 64-bit integer, found a number"),
-        (go_struct.strings, "x", "at: expected an array of strings, found a string"),
-        (go_struct.strings, ["x", 1], r"at\[1\]: expected a string, found a number"),
-        (go_struct.string_or_strings, {}, "at: expected an array of strings, found an object"),
-        (go_struct.string_map, [], "at: expected an object of strings, found an array"),
-        (go_struct.string_map, {"k": 1}, r"at\['k'\]: expected a string, found a number"),
-        (go_struct.string_set, "x", "at: expected an object of empty objects, found a string"),
-        (go_struct.string_set, {"k": True}, r"at\['k'\]: expected an empty object, found a boolean"),
-        (go_struct.time, 0, "at: expected a string, found a number"),
-        (go_struct.time, "x", "at: 'x' is not a valid RFC 3339 time"),
+        (go_values.string, 1, "at: expected a string, found a number"),
+        (go_values.string, ["x"], "at: expected a string, found an array"),
+        (go_values.boolean, 1, "at: expected true or false, found a number"),
+        (go_values.integer, 1.0, "at: expected a 64-bit integer, found a number"),
+        (go_values.integer, True, "at: expected a 64-bit integer, found a boolean"),
+        (go_values.integer, 1 << 63, "at: expected a 64-bit integer, found a number"),
+        (go_values.strings, "x", "at: expected an array of strings, found a string"),
+        (go_values.strings, ["x", 1], r"at\[1\]: expected a string, found a number"),
+        (go_values.string_or_strings, {}, "at: expected an array of strings, found an object"),
+        (go_values.string_map, [], "at: expected an object of strings, found an array"),
+        (go_values.string_map, {"k": 1}, r"at\['k'\]: expected a string, found a number"),
+        (go_values.string_set, "x", "at: expected an object of empty objects, found a string"),
+        (go_values.string_set, {"k": True}, r"at\['k'\]: expected an empty object, found a boolean"),
+        (go_values.time, 0, "at: expected a string, found a number"),
+        (go_values.time, "x", "at: 'x' is not a valid RFC 3339 time"),
         (INNER.read, [], "at: expected an object, found an array"),
         (INNER.read, {"Test": False}, "at.Test: expected an array of strings, found a boolean"),
     ],
@@ -84,14 +84,14 @@ def test_what_does_not_fit_is_refused_with_its_place(read, value, message):
 @pytest.mark.parametrize(
     ("read", "value", "result"),
     [
-        (go_struct.integer, -(1 << 63), -(1 << 63)),
-        (go_struct.strings, [], []),
-        (go_struct.strings, ["x", None], ["x", ""]),
-        (go_struct.string_or_strings, "", [""]),
-        (go_struct.string_map, {"b": "2", "a": None}, {"a": "", "b": "2"}),
-        (go_struct.time, None, "0001-01-01T00:00:00Z"),
-        (go_struct.time_pointer, None, None),
-        (go_struct.time_pointer, "2020-02-02T02:02:02.120+00:00", "2020-02-02T02:02:02.12Z"),
+        (go_values.integer, -(1 << 63), -(1 << 63)),
+        (go_values.strings, [], []),
+        (go_values.strings, ["x", None], ["x", ""]),
+        (go_values.string_or_strings, "", [""]),
+        (go_values.string_map, {"b": "2", "a": None}, {"a": "", "b": "2"}),
+        (go_values.time, None, "0001-01-01T00:00:00Z"),
+        (go_values.time_pointer, None, None),
+        (go_values.time_pointer, "2020-02-02T02:02:02.120+00:00", "2020-02-02T02:02:02.12Z"),
     ],
 )
 def test_what_fits_is_read_as_go_reads_it(read, value, result):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert.errors import FormatError, InputError, UnsafeInputError
-from convert.jsonio import go_struct
+from convert.jsonio import go_values
 from convert.jsonio.go_struct import Field, Struct
 from convert.limits import MAX_LAYERS
 from convert.model.config import Config, HistoryEntry
@@ -216,7 +216,7 @@ def test_a_config_is_decoded_once_for_each_struct():
 
     def read(value, at):
         values.append(value)
-        return go_struct.string(value, at)
+        return go_values.string(value, at)
 
     config = Config.parse(b'{"author": 1, "os": "linux"}', where="x.tar", member="c")
     author, system = (Struct((Field(name, read),)) for name in ("author", "os"))

@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING, Any
 from convert.errors import FormatError, NotRepresentableError
 from convert.identity.chain_id import V1Entry
 from convert.jsonio.go_encode import dumps
-from convert.jsonio.go_struct import (
-    Field,
-    Omit,
-    Struct,
-    boolean,
-    integer,
-    string,
-    string_map,
-    string_set,
-    strings,
-    time,
-)
+from convert.jsonio.go_struct import Field, Omit, Struct
+from convert.jsonio.go_values import boolean, integer, string, string_map, string_set, strings, time
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
