@@ -20,7 +20,7 @@ from convert import limits
 from convert.cli.commands import COMMANDS
 from convert.cli.main import run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 #: Files that may cite a page; this one only holds the pattern.
 SOURCES = sorted(
