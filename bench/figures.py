@@ -5,7 +5,8 @@
     python bench/figures.py --show FILE  print a record as its table
 
 A table stands between `<!-- figures: NAME -->` and `<!-- end figures -->`. NAME is a kind of record, which
-stands for the newest of that kind, or `all campaigns`, which stands for all of them.
+stands for the newest of that kind; `first screen` for a few rows of the newest conversions; or `all campaigns`
+for all of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import tables
 BEGIN = re.compile(r"<!-- figures: (.*?) -->")
 END = "<!-- end figures -->"
 ALL_CAMPAIGNS = "all campaigns"
+FIRST_SCREEN = "first screen"
 
 
 class PageError(Exception):
@@ -29,7 +31,7 @@ class PageError(Exception):
 
 def pages(root: Path = record.ROOT) -> list[Path]:
     """Return the pages that may hold tables."""
-    return [root / "README.md", *sorted((root / "docs").glob("*.md")), root / "bench" / "records" / "README.md"]
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md")), root / "bench" / "records" / "README.md"]
 
 
 def figures(name: str, folder: Path = record.FOLDER) -> str:
@@ -41,9 +43,12 @@ def figures(name: str, folder: Path = record.FOLDER) -> str:
     if name == ALL_CAMPAIGNS:
         newest_first = reversed(record.paths("campaigns", folder))
         return tables.all_campaigns(map(record.read, newest_first))
-    if name not in tables.RENDERERS:
-        raise PageError(f"no table is named {name!r}; there are: {', '.join([*tables.RENDERERS, ALL_CAMPAIGNS])}")
     try:
+        if name == FIRST_SCREEN:
+            return tables.first_screen(record.newest("conversions", folder))
+        if name not in tables.RENDERERS:
+            known = ", ".join([*tables.RENDERERS, FIRST_SCREEN, ALL_CAMPAIGNS])
+            raise PageError(f"no table is named {name!r}; there are: {known}")
         return tables.render(record.newest(name, folder))
     except LookupError as error:
         raise PageError(str(error)) from error

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 MB = 10**6
 #: Length of a line on the pages.
 WIDTH = 118
+#: The rows of `first_screen`: case and other tool.
+FIRST_SCREEN = (
+    ("docker-save → oci", "skopeo"),
+    ("oci → docker-save", "skopeo"),
+    ("digest of a push", "crane"),
+    ("oci → docker-save; docker save", "docker"),
+)
 
 
 def render(record: Record) -> str:
@@ -68,6 +75,16 @@ def conversions(record: Record) -> str:
         costs = [cost(row["imgconv_cost"]), cost(row["other_cost"])]
         rows.append([row["case"], row["other"], *costs, *(times(ratio) for ratio in row["ratio"].values()), goal])
     return setting(record) + "\n\n" + table([*headings, "speed", "CPU", "memory", "goal"], rows)
+
+
+def first_screen(record: Record) -> str:
+    """Render the few conversions that README.md shows; wall clock only."""
+    chosen = [row for row in record.rows if (row["case"], row["other"]) in FIRST_SCREEN] or record.rows
+    rows = []
+    for row in chosen[: len(FIRST_SCREEN)]:
+        costs = [f"{row[side]['wall']:.2f} s" for side in ("imgconv_cost", "other_cost")]
+        rows.append([row["case"].partition(";")[0], row["other"], *costs, times(row["ratio"]["wall"])])
+    return setting(record) + "\n\n" + table(["conversion", "against", "imgconv", "other", "speed"], rows)
 
 
 def comparison(record: Record) -> str:

@@ -1,27 +1,20 @@
-"""What the pages show is what happens; what they link to, and what the code cites of them, exists."""
+"""What pages link to, and what the code cites of them, exists; what they list is complete."""
 
-import contextlib
 import dataclasses
 import functools
-import gzip
 import importlib
 import inspect
-import io
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from blocks import PAGES, ROOT
 
 import convert
 from convert import limits
 from convert.cli.commands import COMMANDS
 from convert.cli.main import run
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 #: Files that may cite a page; this one only holds the pattern.
 SOURCES = sorted(
     path
@@ -29,9 +22,6 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".py", ".pyi", ".c", ".h", ".json", ".go"} and path != Path(__file__)
 )
-CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
-#: Python code, and behind it what it prints if the page shows that.
-PYTHON = re.compile(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", re.DOTALL)
 FENCED = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#{1,6} (.+?)\s*$", re.MULTILINE)
@@ -41,14 +31,6 @@ PATH = re.compile(r"`((?:convert|tests|docs|schemas|bench|testdata|\.ci)/[\w./@-
 FOLDER = re.compile(r"`((?:\w+/)+)`")
 #: Pages of which a clone holds no copy.
 ELSEWHERE = re.compile(r"\b(?:CONTRACT|FORMATS|ENCODERS|NEXT|HOUSE|STYLE|TEXT)(?:\.md\b|,? (?:rule|section)\b|, \")")
-
-
-def examples():
-    for page in PAGES:
-        for block in CONSOLE.findall(page.read_text()):
-            command, _, output = block.partition("\n")
-            if command.startswith("$ imgconv ") and "testdata/" in command:
-                yield pytest.param(command.removeprefix("$ "), output, id=f"{page.name}: {command}")
 
 
 @functools.cache
@@ -67,30 +49,6 @@ def anchors(page):
 
 def name_of(path):
     return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize(("command", "output"), list(examples()))
-def test_an_example_prints_what_the_page_shows(command, output):
-    words = [sys.executable, "-P", "-c", "from convert.cli import main; main()", *shlex.split(command)[1:]]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout == output
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
-def test_python_examples_print_what_the_page_shows(page, tmp_path, monkeypatch):
-    """The blocks of a page run in order, each with the names of those before it."""
-    packed = ROOT / "testdata" / "match" / "archives" / "docker20-html.tar.gz"
-    (tmp_path / "image.tar").write_bytes(gzip.decompress(packed.read_bytes()))
-    monkeypatch.chdir(tmp_path)
-    blocks = PYTHON.findall((ROOT / page).read_text())
-    assert blocks
-    names = {}
-    for code, output in blocks:
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, page, "exec"), names)
-        if output:
-            assert printed.getvalue() == output, code
 
 
 def signature(function):
@@ -157,7 +115,8 @@ def test_the_code_cites_only_pages_that_a_clone_holds():
 
 def test_every_page_is_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    folder = ROOT / "docs"
+    pages = {page.relative_to(folder).as_posix() for page in folder.rglob("*.md")} - {"README.md"}
     assert not {page for page in pages if f"({page})" not in index}
 
 
