@@ -1,19 +1,31 @@
-"""The C extension and the tag of its wheel; everything else about the package is in pyproject.toml.
+"""The C extension, the tag of its wheel and the man pages; everything else is in pyproject.toml.
 
 Sources and headers are found by name, so that none can be missing from the build or the sdist.
 """
 
 from __future__ import annotations
 
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
 
+sys.path.insert(0, str(Path(__file__).parent))
+from convert.cli.man import write_pages
+
 CORE = Path("convert/_native")
+VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+#: The day of the last release; the man pages must not depend on the day on which they are made.
+RELEASED = re.search(r"^## .*\((\d{4}-\d{2}-\d{2})\)", Path("CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 setup(
     # The stable ABI: one wheel for a platform serves this Python and all later ones.
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    data_files=[
+        ("share/man/man1", write_pages("build/man", VERSION, RELEASED[1] if RELEASED else "2026-11-30")),
+    ],
     ext_modules=[
         Extension(
             "convert._native._binding",

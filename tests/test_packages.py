@@ -20,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from convert.cli.man import pages
+
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -27,6 +29,8 @@ PROJECT = PYPROJECT["project"]
 GENERATED = re.compile(r"PKG-INFO|setup\.cfg|imgconv\.egg-info/.*")
 #: What the wheel has besides the package.
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
+#: Where the wheel has the man pages.
+MAN = f"imgconv-{PROJECT['version']}.data/data/share/man/man1/"
 BINDING = "convert/_native/_binding.abi3.so"
 
 
@@ -61,13 +65,13 @@ def test_the_addresses_of_the_project_are_below_one():
 
 def setuptools_that_fits():
     """Skip where the build back end is not installed: the tests use no network, so none is fetched."""
-    asked = Requirement(PYPROJECT["build-system"]["requires"][0])
-    try:
-        found = Version(importlib.metadata.version("setuptools"))
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("setuptools is not installed")
-    if not asked.specifier.contains(found):
-        pytest.skip(f"{asked} is needed, {found} is installed")
+    for asked in map(Requirement, PYPROJECT["build-system"]["requires"]):
+        try:
+            found = Version(importlib.metadata.version(asked.name))
+        except importlib.metadata.PackageNotFoundError:
+            pytest.skip(f"{asked.name} is not installed")
+        if not asked.specifier.contains(found):
+            pytest.skip(f"{asked} is needed, {found} is installed")
     if importlib.util.find_spec("build") is None:
         pytest.skip("build is not installed")
 
@@ -101,10 +105,13 @@ def check_wheel(wheel, files):
         names = set(archive.namelist())
         (metadata,) = (name for name in names if name.endswith("/METADATA"))
         tags = archive.read(metadata.replace("METADATA", "WHEEL")).decode()
+        manual = {name.removeprefix(MAN): archive.read(name).decode() for name in names if name.startswith(MAN)}
     code = {name for name in files if re.fullmatch(r"convert/(?:.*\.pyi?|py\.typed)", name)}
     schemas = {f"convert/{name}" for name in files if re.fullmatch(r"schemas/.*\.(?:py|json)", name)}
     info = {metadata.replace("METADATA", name) for name in METADATA}
-    assert names == code | schemas | info | {BINDING}
+    assert names == code | schemas | info | {BINDING} | {MAN + name for name in manual}
+    date = manual["imgconv.1"].split()[3]
+    assert manual == pages(PROJECT["version"], date)
     assert "Root-Is-Purelib: false" in tags
     assert {"convert/py.typed", "convert/_native/_binding.pyi", "convert/schemas/defs.json"} <= names
 
@@ -160,4 +167,5 @@ def test_packages_are_complete_and_run_without_a_compiler(tmp_path):
     assert where[0].startswith(str(tmp_path / "environment"))
     assert where[1] == PROJECT["version"]
     assert run(tmp_path / "environment" / "bin" / "imgconv", "--version") == f"imgconv {PROJECT['version']}\n"
+    assert (tmp_path / "environment" / "share" / "man" / "man1" / "imgconv-convert.1").is_file()
     assert f"imgconv {PROJECT['version']} works" in run(python, ROOT / ".ci" / "smoke.py")

@@ -117,6 +117,20 @@ other: Final = Group("Other")
 GROUPS: Final = (select, edit, compare, output, compression, verify, run, display, other)
 
 
+#: The exit statuses of every command (docs/contract.md#exit-status).
+STATUSES: Final = {
+    0: "done",
+    2: "the request cannot be met: usage, selection, existing destination, a target that cannot hold it",
+    3: "the input is damaged, hostile, unsupported or not an image",
+    4: "reading or writing failed: no such file, permission, disk full, out of memory",
+    70: "a bug in imgconv",
+    129: "ended by SIGHUP",
+    130: "ended by SIGINT",
+    141: "standard output was closed",
+    143: "ended by SIGTERM",
+}
+
+
 def argument(name: str, *, about: str, **attributes: Any) -> Callable[[F], F]:
     """Return a decorator that adds a positional argument with its description."""
     return click.argument(name, cls=Argument, about=about, **attributes)
