@@ -262,7 +262,7 @@ class _Column:
                 return _text("ok", "green") if value else _text("BAD", "bold red")
             case "encoder":
                 packed = layer["compression"] not in {None, "none"}
-                return _text(value or ("unknown" if packed else _NONE))
+                return _text(_encoder(layer) if packed else _NONE)
             case "compression":
                 return _text(value or _NONE)
             case _:
@@ -283,6 +283,14 @@ _SIZES: Final = (
 _ENCODER: Final = _Column("encoder", "encoder")
 _CHECKED: Final = _Column("checked", "verified")
 _MADE_BY: Final = _Column("made by", "history", last=True)
+
+
+def _encoder(layer: Document) -> str:
+    """Return the encoder of a compressed layer, or what its header tells."""
+    if layer["encoder"] is None:
+        return "unknown" + (f": {layer['encoder_hint']}" if layer["encoder_hint"] else "")
+    members = layer["encoder_members"]
+    return str(layer["encoder"]) + (f", {members} members" if members > 1 else "")
 
 
 def _text(value: str, style: str = "") -> Text:

@@ -32,7 +32,7 @@ _UNKNOWN: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The ten bytes before a gzip body, without name or comment, and who writes them so."""
+    """The bytes before a gzip body, and who writes them so."""
 
     raw: bytes
     by: str

@@ -52,6 +52,11 @@ class Feed:
         self._position = 0
         self._small = 0
 
+    @property
+    def left(self) -> int:
+        """The number of bytes that were taken from the input and used by no decoder."""
+        return len(self._chunk) - self._position
+
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes without consuming them; fewer only at the end."""
         while len(self._chunk) - self._position < size:

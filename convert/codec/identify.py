@@ -1,204 +1,239 @@
 """Identify the encoder of a compressed stream by re-creating the complete stream.
 
-The header hints where to begin. All encoders that it allows are fed what the
-stream unpacks to, chunk by chunk, and each is dropped at the first byte where it
-differs: the wrong ones within their first block, so that nearly all the work is
-that of the right one. Whoever is left at the end made these very bytes.
+A gzip stream is identified member by member. The header of a member hints where to begin: the
+encoders that write such a header are compared first. Each of them compresses the member's first
+mebibyte, chunk by chunk, and is dropped at the first byte where its output differs; what is left
+goes on to the end of the member. Whoever is left there made these very bytes.
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from convert.codec import decompress
+from convert.codec.comparison import ZSTD_AT_ONCE, Body, Comparison, Window
 from convert.codec.compression import Compression
 from convert.codec.encoders import encoder_specs
-from convert.codec.sniff import sniff
+from convert.codec.feed import FEED_SIZE, Feed
+from convert.codec.gzip_header import KLAUSPOST_TIME, OS_FAT, OS_UNIX, OS_UNKNOWN, GzipHeader
+from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError
+from convert.limits import MAX_GZIP_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Executor
 
-    from convert.codec.compression import Encoder
     from convert.codec.encoders import EncoderSpec
-
-#: Plain bytes fed at a time: a block of most encoders, so that wrong ones go early.
-_CHUNK: Final = 64 << 10
-_HEADER_SIZE: Final = 10
-#: Longest gzip header that is looked through for name and comment.
-_LONGEST_HEADER: Final = 64 << 10
-_FHCRC, _FEXTRA, _FNAME, _FCOMMENT = 2, 4, 8, 16
-_UNIX: Final = 3
-#: A stream of zstd's highest level takes 90 MB, however short it is: so many at a time.
-_ZSTD_AT_ONCE: Final = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a stream came from.
 
-    `spec` gives its body; `also` give the same one (short streams fit
-    several). `header` are a gzip stream's bytes before the body, `by` the tools that write
-    them so, "" if that is unknown.
+    `spec` gives its body, or that of most of its `members`; None if it is not recognised. `also` give
+    the same one (short streams fit several), `others` made the other members. `header` are the bytes
+    before the body of the first member; `by` are the tools that write them so, "" if that is unknown.
+    `hint` is what the header of a stream that is not recognised tells.
     """
 
-    spec: EncoderSpec
+    spec: EncoderSpec | None = None
     header: bytes = b""
     by: str = ""
     also: tuple[str, ...] = ()
+    members: int = 1
+    others: tuple[str, ...] = ()
+    hint: str = ""
 
     @property
-    def name(self) -> str:
-        """A profile's name, `gzip-N` (GNU gzip) or `zlib-N`."""
-        return self.spec.name
+    def name(self) -> str | None:
+        """The name of the encoder (`EncoderSpec.name`), None if it is not recognised."""
+        return self.spec.name if self.spec is not None else None
 
 
-def recognise(open_blob: Callable[[], BinaryIO]) -> Origin | None:
-    """Return the encoder that wrote a gzip or zstd stream, None if it is not recognised.
+def recognise(open_blob: Callable[[], BinaryIO], executor: Executor | None = None, workers: int = 1) -> Origin:
+    """Return where a gzip or zstd stream came from.
 
-    `open_blob` starts reading at the first byte each time it is called. A stream of
-    several members, or with bytes behind it, is None; so is a damaged one.
+    A stream with bytes behind it, or a damaged one, is not recognised.
+
+    Args:
+        open_blob: starts reading at the first byte each time it is called.
+        executor: compares candidates on `workers` threads; its tasks never wait for each other.
+        workers: the number of cores to use.
     """
     with open_blob() as stream:
-        head = stream.read(_LONGEST_HEADER)
+        head = stream.read(SNIFF_SIZE)
     compression = sniff(head)
+    comparison = Comparison(executor, workers)
     if compression == Compression.ZSTD:
-        left = []
-        for spec in encoder_specs(Compression.ZSTD):
-            with _ZSTD_AT_ONCE:
-                left += _Comparison(open_blob, compression, 0, [spec]).run()
-        return _origin(left, b"")
-    length = header_size(head) if compression == Compression.GZIP else None
-    if length is None:
-        return None
-    header = head[:length]
-    return _origin(_Comparison(open_blob, compression, length, _likely(header)).run(), header)
+        return _recognise_zstd(open_blob, comparison)
+    return _GzipStream(open_blob, comparison).recognise() if compression == Compression.GZIP else Origin()
 
 
-def _origin(left: Sequence[EncoderSpec], header: bytes) -> Origin | None:
-    if not left:
-        return None
-    best, *others = left
-    fixed = header[:_HEADER_SIZE]
-    by = next((usual.by for usual in best.headers if usual.raw == fixed and fixed == header), "")
-    return Origin(best, header, by, tuple(spec.name for spec in others))
+def hint_of(header: GzipHeader) -> str:
+    """Return what a gzip header tells of the program that wrote it."""
+    if header.mtime == KLAUSPOST_TIME and header.system == OS_UNKNOWN:
+        about = "pgzip, unknown generation"
+    elif header.system == OS_UNKNOWN:
+        about = "Python or Java" if header.mtime or header.name is not None else "Go, Python or Java"
+    elif header.system == OS_UNIX:
+        about = "gzip or pigz of a file" if header.name is not None else "gzip, pigz or zlib"
+    elif header.system == OS_FAT:
+        about = "Java before 16"
+    else:
+        about = "unknown program"
+    return f"{about} ({header.describe()})"
 
 
-def header_size(head: bytes) -> int | None:
-    """Return the size of a gzip header (RFC 1952, 2.3), None if it is incomplete."""
-    if len(head) < _HEADER_SIZE or sniff(head) != Compression.GZIP:
-        return None
-    flags, end = head[3], _HEADER_SIZE
-    if flags & _FEXTRA:
-        end += 2 + int.from_bytes(head[end : end + 2], "little")
-    for flag in (_FNAME, _FCOMMENT):
-        if flags & flag:
-            end = head.find(b"\0", end) + 1
-            if end == 0:
-                return None
-    end += 2 if flags & _FHCRC else 0
-    return end if end <= len(head) else None
+# -- streams -----------------------------------------------------------------------
 
 
-def _likely(header: bytes) -> list[EncoderSpec]:
-    """Return the gzip encoders, those that write such a header first.
-
-    Go's and Python's headers have OS 255, those of GNU gzip and zlib Unix, and XFL hints
-    at the level; but any program may put any header before any body.
-    """
-    fixed = header[:4] + bytes(4) + header[8:_HEADER_SIZE]
-    plain = bytes((*header[:3], 0)) + fixed[4:]
-
-    def rank(spec: EncoderSpec) -> tuple[bool, bool]:
-        system = header[9]
-        raws = [usual.raw for usual in spec.headers]
-        return plain not in raws, system == _UNIX and spec.name.startswith("go")
-
-    return sorted(encoder_specs(Compression.GZIP), key=rank)
-
-
-class _Candidate:
-    """A candidate: its encoder, and how much of its output was compared."""
-
-    def __init__(self, spec: EncoderSpec, offset: int, skip: int) -> None:
-        self.spec = spec
-        self.offset = offset
-        self.encoder: Encoder = spec.encoder()
-        self._skip = skip
-
-    def new(self, made: bytes) -> bytes:
-        """Return output without the encoder's own header."""
-        part = made[self._skip :]
-        self._skip -= len(made) - len(part)
-        return part
-
-
-class _Comparison:
-    def __init__(
-        self, open_blob: Callable[[], BinaryIO], compression: Compression, begin: int, candidates: Sequence[EncoderSpec]
-    ) -> None:
-        """`begin` is where the body begins in the stream."""
-        self._open = open_blob
-        self._compression = compression
-        skip = _HEADER_SIZE if compression == Compression.GZIP else 0
-        self._candidates = [_Candidate(spec, begin, skip) for spec in candidates]
-
-    def run(self) -> list[EncoderSpec]:
-        """Return the encoders that give these bytes; none if the stream is damaged."""
-        with self._open() as raw:
-            window = _Window(raw)
+def _recognise_zstd(open_blob: Callable[[], BinaryIO], comparison: Comparison) -> Origin:
+    left: list[EncoderSpec] = []
+    for spec in encoder_specs(Compression.ZSTD):
+        with ZSTD_AT_ONCE, open_blob() as stream:
+            window = Window(stream)
+            plain = decompress.plain_chunks(window.chunks(), Compression.ZSTD, where="layer")
             try:
-                with decompress.decompress(self._open(), self._compression, where="layer") as plain:
-                    buffer = memoryview(bytearray(_CHUNK))
-                    while self._candidates and (count := decompress.read_into(plain, buffer)):
-                        self._advance(window, buffer[:count])
+                left += comparison.run([spec], Body(window, 0, plain, window.where))
             except InputError:
-                return []
-            self._advance(window, None)
-            return [candidate.spec for candidate in self._candidates if window.ends_at(candidate.offset)]
-
-    def _advance(self, window: _Window, plain: memoryview | None) -> None:
-        """Feed plain bytes, or the end of them, to all, and keep those whose output fits."""
-        kept = []
-        for candidate in self._candidates:
-            part = candidate.new(candidate.encoder.write(plain) if plain is not None else candidate.encoder.finish())
-            if window.holds(candidate.offset, part):
-                candidate.offset += len(part)
-                kept.append(candidate)
-        self._candidates = kept
-        if kept:
-            window.forget(min(candidate.offset for candidate in kept))
+                return Origin(hint="damaged zstd stream")
+    return Origin(left[0], also=tuple(spec.name for spec in left[1:])) if left else Origin(hint="zstd")
 
 
-class _Window:
-    """The part of a stream that some candidate has not reached yet."""
+@dataclass(slots=True)
+class _Group:
+    """Members that the same encoders give; `size` counts their plain bytes."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._held = bytearray()
-        self._begin = 0
+    specs: list[EncoderSpec]
+    members: int = 0
+    size: int = 0
 
-    def holds(self, offset: int, part: bytes) -> bool:
-        """Return whether the stream has these bytes there."""
-        begin = offset - self._begin
-        self._fill(begin + len(part))
-        return self._held[begin : begin + len(part)] == part
 
-    def ends_at(self, offset: int) -> bool:
-        """Return whether the stream ends there."""
-        self._fill(offset - self._begin + 1)
-        return len(self._held) == offset - self._begin
+class _GzipStream:
+    """A gzip stream that is recognised member by member."""
 
-    def forget(self, before: int) -> None:
-        """Drop what no candidate needs any more."""
-        del self._held[: before - self._begin]
-        self._begin = before
+    def __init__(self, open_blob: Callable[[], BinaryIO], comparison: Comparison) -> None:
+        self._open = open_blob
+        self._comparison = comparison
+        self._groups: list[_Group] = []
 
-    def _fill(self, size: int) -> None:
-        while len(self._held) < size:
-            data = self._stream.read(max(_CHUNK, size - len(self._held)))
-            if not data:
-                return
-            self._held += data
+    def recognise(self) -> Origin:
+        """Return where the stream came from."""
+        from isal import igzip_lib  # noqa: PLC0415 - only where used
+
+        damage = (cast("type[Exception]", igzip_lib.IsalError), InputError)
+        first: GzipHeader | None = None
+        count = 0
+        with self._open() as stream:
+            members = _Members(stream)
+            while (header := members.header()) is not None:
+                first = first or header
+                count += 1
+                try:
+                    found = self._member(header, members)
+                except damage:
+                    return Origin(header=first.to_bytes(), hint="damaged gzip stream")
+                if not found:
+                    where = "" if count == 1 else f", member {count}"
+                    return Origin(header=first.to_bytes(), hint=hint_of(header) + where)
+            if first is None or members.rest():
+                return Origin(header=first.to_bytes() if first else b"", hint="bytes that are no gzip member")
+        return self._origin(first)
+
+    def _member(self, header: GzipHeader, members: _Members) -> bool:
+        """Find the encoders of the next member and count it in a group."""
+        offset = members.where()
+        body = members.body(header)
+        for group, specs in self._orders(header):
+            if not body.spent:
+                found = self._comparison.run(specs, body)
+            else:
+                found = self._again(header, offset, specs)
+                if found:
+                    body.drain()
+            if found:
+                group.specs = found
+                group.members += 1
+                group.size += body.size
+                if group not in self._groups:
+                    self._groups.append(group)
+                return True
+        return False
+
+    def _again(self, header: GzipHeader, offset: int, specs: Sequence[EncoderSpec]) -> list[EncoderSpec]:
+        """Compare the member at `offset` with other encoders: a rare second reading."""
+        with self._open() as stream:
+            left = offset
+            while left and (skipped := len(stream.read(min(left, FEED_SIZE)))):
+                left -= skipped
+            return self._comparison.run(specs, _Members(stream, offset).body(header))
+
+    def _orders(self, header: GzipHeader) -> Iterator[tuple[_Group, list[EncoderSpec]]]:
+        """Yield the encoders to try together: those of members before, those that write such a header, the rest."""
+        tried: set[str] = set()
+        for group in self._groups:
+            yield group, group.specs
+            tried.update(spec.name for spec in group.specs)
+        specs = [spec for spec in encoder_specs(Compression.GZIP) if spec.name not in tried]
+        likely = [spec for spec in specs if _writes(spec, header)]
+        for some in (likely, [spec for spec in specs if spec not in likely]):
+            if some:
+                yield _Group(some), some
+
+    def _origin(self, first: GzipHeader) -> Origin:
+        raw = first.to_bytes()
+        group, *others = sorted(self._groups, key=lambda group: -group.size)
+
+        def by(spec: EncoderSpec) -> str:
+            return next((header.by for header in spec.headers if header.raw == raw), "")
+
+        # Of encoders that give the same bytes, those that write this very header come first.
+        best, *also = sorted(group.specs, key=lambda spec: not by(spec))
+        return Origin(
+            best,
+            raw,
+            by(best),
+            tuple(spec.name for spec in also),
+            sum(each.members for each in self._groups),
+            tuple(each.specs[0].name for each in others),
+        )
+
+
+def _writes(spec: EncoderSpec, header: GzipHeader) -> bool:
+    """Return whether an encoder is found behind such a header, whatever the name and the time."""
+    return any(_kind(usual) == _kind(header) for each in spec.headers if (usual := GzipHeader.parse(each.raw)))
+
+
+def _kind(header: GzipHeader) -> tuple[bool, int, int]:
+    return header.mtime == KLAUSPOST_TIME, header.extra_flags, header.system
+
+
+class _Members:
+    """The members of a gzip stream, one after the other."""
+
+    def __init__(self, stream: BinaryIO, offset: int = 0) -> None:
+        """Read `stream`, which stands at `offset`."""
+        self._window = Window(stream, offset)
+        self._feed = Feed(self._window.chunks(), "gzip", "layer")
+
+    def where(self) -> int:
+        """Return the offset of the next byte that no member has used."""
+        return self._window.where() - self._feed.left
+
+    def header(self) -> GzipHeader | None:
+        """Return the header of the next member, None if there is none."""
+        return GzipHeader.parse(self._feed.peek(MAX_GZIP_HEADER))
+
+    def rest(self) -> bool:
+        """Return whether bytes are left."""
+        return bool(self._feed.peek(1))
+
+    def body(self, header: GzipHeader) -> Body:
+        """Return the body of the member whose header this is."""
+        from isal import igzip_lib  # noqa: PLC0415 - only where used
+
+        begin = self.where() + header.size
+        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        return Body(self._window, begin, self._feed.one(member), self.where)

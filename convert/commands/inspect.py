@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
+    from convert.codec.identify import Origin
     from convert.commands.common import Path, Warn
     from convert.commands.keywords import InspectFields
     from convert.diagnostics import Diagnostic
@@ -131,12 +132,13 @@ def inspect(
         document = inspect_document(
             opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=encoders
         )
-        return InspectReport(opened.path, images, facts, encoders, tuple(problems), images.warnings, document)
+        names = {layer: origin.name for layer, origin in encoders.items()} if encoders is not None else None
+        return InspectReport(opened.path, images, facts, names, tuple(problems), images.warnings, document)
 
 
 def _examine(
     images: ImageSet, layers: StoredDigests, options: InspectOptions, path: str
-) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, str | None] | None]:
+) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, Origin] | None]:
     """Read the layers as `options` ask for; return what was found, None for what was not asked for."""
     if not options.verify and not options.encoders:
         return None, None

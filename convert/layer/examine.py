@@ -13,6 +13,7 @@ from convert.layer.verify import compression_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.codec.identify import Origin
     from convert.layer.pool import Pool
     from convert.layer.stored_digests import StoredDigests
     from convert.model.digest import Digest
@@ -71,17 +72,13 @@ def examine_layers(
     return facts
 
 
-def identify_encoders(layers: Sequence[Layer], pool: Pool) -> dict[Layer, str | None]:
-    """Return the encoder of each layer, by layer; None if it is not recognised.
-
-    Every compressed layer is read. The result is a profile's name, `gzip-N` (GNU gzip) or `zlib-N`.
-    """
+def identify_encoders(layers: Sequence[Layer], pool: Pool) -> dict[Layer, Origin]:
+    """Return where the bytes of each compressed layer came from, by layer; every one of them is read."""
     from convert.codec.identify import recognise  # noqa: PLC0415 - imports encoders
 
     blobs = list(dict.fromkeys(layer.blob for layer in layers if layer.blob is not None and compression_of(layer.blob)))
-    origins = dict(zip(blobs, pool.map(lambda blob: recognise(blob.open), blobs), strict=True))
-    return {
-        layer: origin.name if (origin := origins[layer.blob]) is not None else None
-        for layer in layers
-        if layer.blob is not None and layer.blob in origins
-    }
+    # The largest first, so that none runs alone at the end.
+    blobs.sort(key=lambda blob: -(blob.size or 0))
+    found = pool.map(lambda blob: recognise(blob.open, pool.codec, pool.jobs), blobs)
+    origins = dict(zip(blobs, found, strict=True))
+    return {layer: origins[layer.blob] for layer in layers if layer.blob is not None and layer.blob in origins}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from convert.archive.open import Source
+    from convert.codec.identify import Origin
     from convert.identity.engine_id import LayerDigests, NamedImage
     from convert.layer.examine import LayerFacts
     from convert.model.config import Config, HistoryEntry
@@ -52,7 +53,7 @@ def inspect_document(
     *,
     producer: Producer | None = None,
     facts: Mapping[Layer, LayerFacts] | None = None,
-    encoders: Mapping[Layer, str | None] | None = None,
+    encoders: Mapping[Layer, Origin] | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
@@ -189,7 +190,7 @@ def _image(
     image: Image,
     layers: LayerDigests,
     facts: Mapping[Layer, LayerFacts] | None,
-    encoders: Mapping[Layer, str | None],
+    encoders: Mapping[Layer, Origin],
     shared: _Shared,
 ) -> Document:
     # Only inspect shows what follows from DiffIDs: start-up time of id.
@@ -208,7 +209,7 @@ def _image(
         "layers": [
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
             | _layer(layer, layers, facts)
-            | {"encoder": encoders.get(layer)}
+            | _encoder(encoders.get(layer))
             | {"history": made[number] if made else None}
             for number, layer in enumerate(image.layers)
         ],
@@ -246,6 +247,16 @@ def _layer(layer: Layer, layers: LayerDigests, facts: Mapping[Layer, LayerFacts]
         "present": blob is not None,
         "verified": facts is not None and blob is not None and problem is None,
         "problem": {"code": problem.code, "message": problem.message} if problem else None,
+    }
+
+
+def _encoder(origin: Origin | None) -> Document:
+    """Return what is known of the encoder of a layer; nulls if it was not looked for."""
+    recognised = origin is not None and origin.spec is not None
+    return {
+        "encoder": origin.name if origin is not None else None,
+        "encoder_members": origin.members if origin is not None and recognised else None,
+        "encoder_hint": (origin.hint or None) if origin is not None else None,
     }
 
 

@@ -1,6 +1,11 @@
 """`inspect --encoders`: the encoder of each layer, verified over its bytes."""
 
+import zlib
+
 import pytest
+from hostile.building import Docker, config, sha256, tar
+
+from convert.codec.gzip_header import klauspost
 
 
 def encoders(done):
@@ -15,11 +20,29 @@ def test_layers_of_a_profile_are_told(imgconv, archive, profile):
     assert encoders(imgconv("inspect", "layout", "--encoders", "--json")) == {profile}
 
 
-@pytest.mark.parametrize("name", ["podman-oci-archive", "docker20-html"])
-def test_pgzip_and_uncompressed_layers_have_no_encoder(imgconv, archive, name):
-    assert encoders(imgconv("inspect", archive(name), "--encoders", "--json")) == {None}
+def test_layers_that_podman_compressed_are_told(imgconv, archive):
+    assert {
+        name.partition("1.")[0]
+        for name in encoders(imgconv("inspect", archive("podman-oci-archive"), "--encoders", "--json"))
+    } == {"pgzip"}
 
 
-def test_an_unrecognised_encoder_is_reported_as_unknown(imgconv, archive):
-    assert "unknown" in imgconv("inspect", archive("podman-oci-archive"), "--encoders").out
-    assert "unknown" not in imgconv("inspect", archive("docker20-html"), "--encoders").out
+def test_uncompressed_layers_have_no_encoder(imgconv, archive):
+    assert encoders(imgconv("inspect", archive("docker20-html"), "--encoders", "--json")) == {None}
+
+
+def test_an_unrecognised_encoder_is_named_by_its_header(imgconv, tmp_path):
+    """Zlib with another memLevel, behind the header that pgzip writes."""
+    packed = zlib.compressobj(6, zlib.DEFLATED, -15, 1)
+    plain = tar(("words", b" ".join(b"%x" % (number * number) for number in range(20_000))))
+    body = packed.compress(plain) + packed.flush()
+    trailer = zlib.crc32(plain).to_bytes(4, "little") + len(plain).to_bytes(4, "little")
+    layer = klauspost(5).to_bytes() + body + trailer
+    source = Docker(config=config(sha256(plain)), layers={"layer.tar": layer})
+    (tmp_path / "in.tar").write_bytes(source.build())
+    done = imgconv("inspect", tmp_path / "in.tar", "--encoders", "--json")
+    assert encoders(done) == {None}
+    (layer,) = done.json["images"][0]["layers"]
+    assert layer["encoder_hint"].startswith("pgzip, unknown generation")
+    assert layer["encoder_members"] is None
+    assert "pgzip, unknown generation" in imgconv("inspect", tmp_path / "in.tar", "--encoders").out

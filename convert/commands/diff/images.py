@@ -28,8 +28,7 @@ def encoder_of(blob: Blob) -> str | None:
     """
     from convert.codec.identify import recognise  # noqa: PLC0415 - only where used
 
-    origin = recognise(blob.open)
-    return origin.name if origin is not None else None
+    return recognise(blob.open).name
 
 
 def compare(a: ImageSet, b: ImageSet, *, encoder: Callable[[Blob], str | None] = encoder_of) -> Difference:
