@@ -1183,6 +1183,9 @@ static int module_exec(PyObject *module) {
         PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_18_2", FAMILY_PGZIP_1_18_2) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_10", FAMILY_PGZIP_1_15_10) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_0", FAMILY_PGZIP_1_15_0) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_14_0", FAMILY_PGZIP_1_14_0) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_HUFFMAN", LEVEL_HUFFMAN) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_STORE", LEVEL_STORE) < 0)
         return -1;

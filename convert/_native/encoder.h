@@ -55,6 +55,9 @@ enum family {
     FAMILY_GO127 = 127,
     /* pgzip with the release of klauspost/compress with which a generation begins. */
     FAMILY_PGZIP_1_18_2 = 21802,
+    FAMILY_PGZIP_1_15_10 = 21510,
+    FAMILY_PGZIP_1_15_0 = 21500,
+    FAMILY_PGZIP_1_14_0 = 21400,
 };
 
 enum {

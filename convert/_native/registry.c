@@ -48,12 +48,9 @@ const block_encoder *registry_blocks(encoder_profile profile) {
         return go126_blocks(profile.level);
     case FAMILY_GO127:
         return go127_blocks(profile.level);
-    case FAMILY_PGZIP_1_18_2:
-    case FAMILY_GNU_GZIP:
-    case FAMILY_ZLIB:
-        break;
+    default:
+        return NULL;
     }
-    return NULL;
 }
 
 const piece_encoder *registry_pieces(encoder_profile profile) {
@@ -75,10 +72,9 @@ const serial_encoder *registry_serial(encoder_profile profile) {
         return &go126_chain_serial;
     case FAMILY_GO127:
         return &go127_chain_serial;
-    case FAMILY_PGZIP_1_18_2:
-        break;
+    default:
+        return NULL;
     }
-    return NULL;
 }
 
 const parallel_encoder *registry_parallel(encoder_profile profile) {
@@ -91,10 +87,7 @@ const parallel_encoder *registry_parallel(encoder_profile profile) {
         return &go126_chain_parallel;
     case FAMILY_GO127:
         return &go127_chain_parallel;
-    case FAMILY_PGZIP_1_18_2:
-    case FAMILY_GNU_GZIP:
-    case FAMILY_ZLIB:
-        break;
+    default:
+        return NULL;
     }
-    return NULL;
 }

@@ -136,7 +136,7 @@ def _profile(profile: profiles.Profile) -> EncoderSpec:
 
 #: The most common first.
 _COMMON: Final = (
-    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.18.2-5"),
+    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.15.10-5", "pgzip1.18.2-5"),
     *("gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 

@@ -14,6 +14,9 @@ from isal import isal_zlib
 from convert._native import (
     FAMILY_GO126,
     FAMILY_GO127,
+    FAMILY_PGZIP_1_14_0,
+    FAMILY_PGZIP_1_15_0,
+    FAMILY_PGZIP_1_15_10,
     FAMILY_PGZIP_1_18_2,
     LEVEL_HUFFMAN,
     LEVEL_STORE,
@@ -37,7 +40,12 @@ if TYPE_CHECKING:
 _FAMILIES: Final = {"go1.26": FAMILY_GO126, "go1.27": FAMILY_GO127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 #: Generations of pgzip, by the release of klauspost/compress with which one begins.
-PGZIP_FAMILIES: Final = {"pgzip1.18.2": FAMILY_PGZIP_1_18_2}
+PGZIP_FAMILIES: Final = {
+    "pgzip1.18.2": FAMILY_PGZIP_1_18_2,
+    "pgzip1.15.10": FAMILY_PGZIP_1_15_10,
+    "pgzip1.15.0": FAMILY_PGZIP_1_15_0,
+    "pgzip1.14.0": FAMILY_PGZIP_1_14_0,
+}
 
 
 class GzipEncoder(Encoder):

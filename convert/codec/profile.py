@@ -25,7 +25,12 @@ _ZSTD_LEVELS: Final = range(1, 20)
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
 _GENERATIONS: Final = ("go1.26", "go1.27")
 #: Generations of pgzip, and the releases of klauspost/compress that write the same.
-_PGZIP: Final = {"pgzip1.18.2": "1.18.2 to 1.19.1"}
+_PGZIP: Final = {
+    "pgzip1.18.2": "1.18.2 to 1.19.1",
+    "pgzip1.15.10": "1.15.10 to 1.18.0",
+    "pgzip1.15.0": "1.15.0 to 1.15.9",
+    "pgzip1.14.0": "1.14.0 to 1.14.4",
+}
 _PGZIP_LEVELS: Final = range(1, 7)
 
 
@@ -94,6 +99,9 @@ _MADE_BY: Final = {
     "go1.27-1": "crane, ko, kaniko and all of go-containerregistry, built with Go 1.27",
     "go1.27-6": "docker push, buildkit and containerd, built with Go 1.27",
     "pgzip1.18.2-5": "podman from 6.0, buildah from 1.44 and skopeo built with klauspost/compress 1.18.2 to 1.19.1",
+    "pgzip1.15.10-5": "podman 4.3 to 5, buildah 1.28 to 1.43 and skopeo 1.10 to 1.22; Debian 12, RHEL 8.8 and later",
+    "pgzip1.15.0-5": "podman 4.1 and 4.2, buildah 1.25 to 1.27 and skopeo 1.7 to 1.9, by their own releases",
+    "pgzip1.14.0-5": "podman 4.0, buildah 1.24 and skopeo 1.6, by their own releases",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
     "none": "docker save, and layouts with uncompressed layers",
 }
@@ -103,6 +111,7 @@ _ALIASES: Final = {
     "go1.27-1": ("crane@go1.27",),
     "go1.27-6": ("docker@go1.27",),
     "pgzip1.18.2-5": ("pgzip", "podman@6", "buildah@1.44"),
+    "pgzip1.15.10-5": ("podman", "skopeo", "buildah"),
     "zstd-3": ("zstd",),
 }
 

@@ -7,7 +7,7 @@ from convert.jsonio import schema
 
 NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),
-    *(f"pgzip1.18.2-{level}" for level in range(1, 7)),
+    *(f"pgzip{release}-{level}" for release in ("1.18.2", "1.15.10", "1.15.0", "1.14.0") for level in range(1, 7)),
     *(f"zstd-{level}" for level in range(1, 20)),
     "none",
 ]
@@ -35,6 +35,9 @@ def test_all_profiles_are_listed_in_text_and_json(imgconv):
         ("pgzip", "pgzip1.18.2-5"),
         ("podman@6", "pgzip1.18.2-5"),
         ("buildah@1.44", "pgzip1.18.2-5"),
+        ("podman", "pgzip1.15.10-5"),
+        ("skopeo", "pgzip1.15.10-5"),
+        ("buildah", "pgzip1.15.10-5"),
         ("zstd", "zstd-3"),
     ],
 )

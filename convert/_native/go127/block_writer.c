@@ -25,6 +25,9 @@ enum {
     FLAT_TEST_LENGTH = 1024,
 };
 
+const writer_rules go127_writer_now = {.long_headers = false, .end_uncounted = false};
+const writer_rules go127_writer_1_14_0 = {.long_headers = true, .end_uncounted = true};
+
 /* ---- Sizes, in bits ------------------------------------------------------------------ */
 
 static uint64_t extra_bits(const block_plan *plan) {
@@ -153,7 +156,9 @@ void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
     plan->has_estimate = true;
 }
 
-void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing) {
+void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing,
+                       const writer_rules *rules) {
+    plan->rules = rules;
     plan->kind = BLOCK_TOKENS;
     plan->closing = closing;
     plan->has_estimate = plan->has_tables = false;
@@ -166,6 +171,21 @@ void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing
     if (plan->matchless)
         plan->offset_frequency[0] = 1;
     plan->extra = extra_bits(plan);
+}
+
+void go127_plan_block(block_plan *plan, const block_input *block, const parsed_block *parsed,
+                      const writer_rules *rules) {
+    switch (parsed->kind) {
+    case BLOCK_STORED:
+        go127_plan_stored(plan);
+        break;
+    case BLOCK_LITERALS:
+        go127_plan_literals(plan, (plain_block){block->data, block->length}, block->last);
+        break;
+    case BLOCK_TOKENS:
+        go127_plan_tokens(plan, parsed, block->last, rules);
+        break;
+    }
 }
 
 static void add_estimate(block_plan *plan) {
@@ -190,9 +210,12 @@ static void add_tables(block_plan *plan) {
     }
     deflate_huffman_build(plan->literal, plan->literal_frequency, LITERAL_CODES, 15);
     deflate_huffman_build(plan->offset, plan->offset_frequency, OFFSET_CODES, 15);
-    deflate_header_make(&plan->header, plan->literal,
-                        used_symbols(plan->literal_frequency, LITERAL_CODES), plan->offset,
-                        used_symbols(plan->offset_frequency, OFFSET_CODES));
+    unsigned literals = LITERAL_CODES, offsets = OFFSET_CODES;
+    if (plan->closing || !plan->rules->long_headers) {
+        literals = used_symbols(plan->literal_frequency, LITERAL_CODES);
+        offsets = used_symbols(plan->offset_frequency, OFFSET_CODES);
+    }
+    deflate_header_make(&plan->header, plan->literal, literals, plan->offset, offsets);
     plan->size = coded_size(plan->literal, plan->offset, plan) + plan->extra;
 }
 
@@ -245,6 +268,11 @@ static void open_tables(go127_writer *writer, block_plan *plan, bit_writer *out)
     writer->literals_only = plan->kind == BLOCK_LITERALS;
 }
 
+/* The size of the end of the block, if it does not count. */
+static unsigned uncounted_end(const huffman_code *literal, const block_plan *plan) {
+    return plan->rules->end_uncounted && !plan->closing ? literal[END_OF_BLOCK].length : 0;
+}
+
 static bool can_reuse(const go127_writer *writer, const block_plan *plan) {
     return !writer->literals_only &&
            has_codes(writer->literal, plan->literal_frequency, LITERAL_CODES) &&
@@ -260,7 +288,8 @@ static uint64_t keep_or_close(go127_writer *writer, block_plan *plan, bit_writer
     add_estimate(plan);
     uint64_t fresh = writer->header_size + plan->estimate;
     fresh += writer->literal[END_OF_BLOCK].length + (fresh >> writer->penalty);
-    uint64_t reused = coded_size(writer->literal, writer->offset, plan) + plan->extra;
+    uint64_t reused = coded_size(writer->literal, writer->offset, plan) + plan->extra -
+                      uncounted_end(writer->literal, plan);
     if (fresh >= reused)
         return reused;
     close_block(writer, out);
@@ -275,7 +304,8 @@ static void write_token_block(go127_writer *writer, block_plan *plan, const pars
         close_block(writer, out);
     if (writer->header_size != 0) {
         uint64_t size = keep_or_close(writer, plan, out);
-        bool fixed = try_fixed && fixed_size(plan) + 7 < size;
+        uint64_t as_fixed = fixed_size(plan) - uncounted_end(deflate_fixed_literals, plan) + 7;
+        bool fixed = try_fixed && as_fixed < size;
         if (stored_wins(plain, size)) {
             write_stored(writer, plain, out);
             return;
@@ -358,17 +388,7 @@ void go127_write_end(go127_writer *writer, bit_writer *out) {
 /* ---- For block encoders -------------------------------------------------------------- */
 
 void go127_block_plan(const block_input *block, const parsed_block *parsed, void *plan) {
-    switch (parsed->kind) {
-    case BLOCK_STORED:
-        go127_plan_stored(plan);
-        break;
-    case BLOCK_LITERALS:
-        go127_plan_literals(plan, (plain_block){block->data, block->length}, block->last);
-        break;
-    case BLOCK_TOKENS:
-        go127_plan_tokens(plan, parsed, block->last);
-        break;
-    }
+    go127_plan_block(plan, block, parsed, &go127_writer_now);
 }
 
 void go127_block_complete(void *plan) {

@@ -26,9 +26,22 @@ typedef struct {
     size_t length;
 } plain_block;
 
+/*
+ * How releases of klauspost/compress write blocks that leave their table open. From 1.18.2 on, and
+ * in Go 1.27, none of this holds.
+ */
+typedef struct {
+    bool long_headers;  /* the header names the codes of all symbols, also of those without one */
+    bool end_uncounted; /* the end of the block does not count where a table might be reused */
+} writer_rules;
+
+extern const writer_rules go127_writer_now;
+extern const writer_rules go127_writer_1_14_0;
+
 /* What of a block's writing does not depend on the blocks before. Computing it is most of the work
  * of a decision, and may be done at any time before. */
 typedef struct {
+    const writer_rules *rules;
     block_kind kind;
     bool closing;   /* Go is in Close, and leaves no table open */
     bool matchless; /* tokens without a match */
@@ -47,10 +60,14 @@ typedef struct {
 } block_plan;
 
 /* Plan to store a block, to write it as literals (unless storing turns out to be better), or to
- * write tokens. */
+ * write tokens. A block that is closing leaves no table open. */
 void go127_plan_stored(block_plan *plan);
 void go127_plan_literals(block_plan *plan, plain_block plain, bool closing);
-void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing);
+void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing,
+                       const writer_rules *rules);
+/* Plan a parsed block, whatever it is; the last one is closing. */
+void go127_plan_block(block_plan *plan, const block_input *block, const parsed_block *parsed,
+                      const writer_rules *rules);
 /* Compute now what would otherwise be computed when it is needed. */
 void go127_plan_complete(block_plan *plan);
 

@@ -399,7 +399,7 @@ static void cut(chain_stream *stream, go127_chain_tokens *list, token_place *at,
         block->plain =
             (plain_block){data_at(input, stream->block_start), (size_t)(bytes + literals)};
     stream->block_start += bytes + literals;
-    go127_plan_tokens(&block->plan, &block->parsed, step->closing);
+    go127_plan_tokens(&block->plan, &block->parsed, step->closing, &go127_writer_now);
 }
 
 /* The number of tokens in the next block: a whole block's or, at the end of the stream, the

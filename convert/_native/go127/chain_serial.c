@@ -37,7 +37,7 @@ static void write_block(void *memory, bool closing) {
     if (state->block_start >= 0)
         plain = (plain_block){state->window + state->block_start,
                               (size_t)(state->parser.index - state->block_start)};
-    go127_plan_tokens(&state->plan, &block, closing);
+    go127_plan_tokens(&state->plan, &block, closing, &go127_writer_now);
     go127_write(&state->writer, &state->plan, &block, plain, &state->out);
     state->block_start = state->parser.index;
     tokens->count = tokens->literal_count = tokens->run = 0;

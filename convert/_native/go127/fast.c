@@ -47,15 +47,18 @@ size_t go127_fast_size(int level) {
     return sizeof(fast_parser) + table_entries(level) * sizeof(uint32_t);
 }
 
-void go127_fast_init(fast_parser *parser, int level) {
+void go127_fast_init(fast_parser *parser, int level, fast_search *search) {
     parser->level = level;
+    parser->search = search;
     parser->origin = FAST_FIRST_ORIGIN;
     parser->history = 0;
     memset(parser->tables, 0, table_entries(level) * sizeof(uint32_t));
 }
 
 static void parser_init(void *parser, int level) {
-    go127_fast_init(parser, level);
+    static fast_search *const searches[] = {NULL,         go127_parse1, go127_parse2, go127_parse3,
+                                            go127_parse4, go127_parse5, go127_parse6};
+    go127_fast_init(parser, level, searches[level]);
 }
 
 static entry_pair *pairs_of(fast_parser *parser) {
@@ -63,23 +66,6 @@ static entry_pair *pairs_of(fast_parser *parser) {
 }
 
 /* ---- Parsing ------------------------------------------------------------------------- */
-
-static fast_parse find_matches(fast_parser *parser, const block_input *block) {
-    switch (parser->level) {
-    case 1:
-        return go127_parse1(parser, block);
-    case 2:
-        return go127_parse2(parser, block);
-    case 3:
-        return go127_parse3(parser, block);
-    case 4:
-        return go127_parse4(parser, block);
-    case 5:
-        return go127_parse5(parser, block);
-    default:
-        return go127_parse6(parser, block);
-    }
-}
 
 static void renumber(fast_parser *parser, uint32_t to_origin);
 
@@ -92,7 +78,7 @@ void go127_fast_parse(fast_parser *parser, const block_input *block, block_buffe
     if (parser->origin >= FAST_LAST_ORIGIN)
         renumber(parser, FAST_FIRST_ORIGIN);
     parser->buffer = buffer;
-    fast_parse p = find_matches(parser, block);
+    fast_parse p = parser->search(parser, block);
     parser->origin += (uint32_t)block->length;
 
     size_t tail = p.end - p.emitted;
@@ -117,7 +103,7 @@ void go127_fast_enter(fast_parser *parser, const uint8_t *data, size_t n, block_
     block_input block = {.data = data, .length = n};
     parser->buffer = buffer;
     if (n >= FAST_SHORTEST_ENTERED)
-        find_matches(parser, &block);
+        parser->search(parser, &block);
     parser->origin += (uint32_t)n;
 }
 

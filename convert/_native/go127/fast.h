@@ -42,17 +42,24 @@ typedef struct {
     uint32_t previous;
 } entry_pair;
 
+typedef struct fast_parse fast_parse;
+typedef struct fast_parser fast_parser;
+
+/* Parse a block of at least FAST_SHORTEST_ENTERED bytes. */
+typedef fast_parse fast_search(fast_parser *parser, const block_input *block);
+
 /* A level's parser. Its tables are at the end, single entries before pairs. */
-typedef struct {
+struct fast_parser {
     int level;
+    fast_search *search;
     uint32_t origin;     /* of the next block */
     block_buffer buffer; /* for the next block */
     size_t history;      /* what Go's buffer holds before the next block; only level 4 reads it */
     uint32_t tables[];
-} fast_parser;
+};
 
 /* The parse of a block. */
-typedef struct {
+struct fast_parse {
     uintptr_t base; /* the address of position 0, which may not exist */
     size_t end;
     size_t lowest;  /* the lowest position that is readable */
@@ -61,7 +68,7 @@ typedef struct {
     size_t count;
     uint8_t *literal_bytes;
     size_t literals;
-} fast_parse;
+};
 
 static inline const uint8_t *bytes_at(const fast_parse *p, size_t position) {
     return (const uint8_t *)(p->base + position);
@@ -74,6 +81,11 @@ static inline uint64_t load_at(const fast_parse *p, size_t position) {
 /* Multiplicative hashes of the first 4, 5 or 7 bytes; the factors fix the bytes. */
 static inline uint32_t hash4(uint64_t v, unsigned bits) {
     return (uint32_t)v * UINT32_C(2654435761) >> (32 - bits);
+}
+
+/* The one of levels 1 and 3 before they hashed 5 bytes. */
+static inline uint32_t old_hash4(uint64_t v, unsigned bits) {
+    return (uint32_t)v * UINT32_C(0x1e35a7bd) >> (32 - bits);
 }
 
 static inline uint32_t hash5(uint64_t v, unsigned bits) {
@@ -163,16 +175,54 @@ static inline void copy_literals(fast_parse *p, size_t n) {
     p->literals += n;
 }
 
+/* ---- Releases ------------------------------------------------------------------ */
+
+/*
+ * The searches of Go 1.27 are those of klauspost/compress from 1.18.0 on. Earlier releases differ
+ * in these rules; each is a constant in the functions that the compiler makes of a search.
+ */
+typedef struct {
+    bool hashes_four;  /* levels 1 to 3 hash 4 bytes, not 5; level 3 also enters other positions */
+    bool sparse3;      /* level 3 as it was before 1.14.3 */
+    bool true_length;  /* level 4 compares the lengths of both candidates, without Go's error */
+    bool tries_end;    /* levels 5 and 6 try a match from its end ... */
+    unsigned end_skip; /* ... where so many bytes at its beginning need not be equal */
+    bool cuts_at_255;  /* a match longer than 258 is cut into parts of 255 only */
+} search_rules;
+
+static const search_rules search_now = {.tries_end = true, .end_skip = 2};
+static const search_rules search_1_15_0 = {
+    .hashes_four = true, .true_length = true, .tries_end = true};
+static const search_rules search_1_14_0 = {
+    .hashes_four = true, .true_length = true, .tries_end = true, .cuts_at_255 = true};
+static const search_rules search_1_10_2 = {
+    .hashes_four = true, .sparse3 = true, .true_length = true, .cuts_at_255 = true};
+
+/* The functions for all releases, made of `search`, the search of a level. */
+#define SEARCH_IN_RELEASES(level, search)                                                          \
+    fast_parse go127_parse##level(fast_parser *parser, const block_input *block) {                 \
+        return search(parser, block, search_now);                                                  \
+    }                                                                                              \
+    fast_parse go127_parse##level##_1_15_0(fast_parser *parser, const block_input *block) {        \
+        return search(parser, block, search_1_15_0);                                               \
+    }                                                                                              \
+    fast_parse go127_parse##level##_1_14_0(fast_parser *parser, const block_input *block) {        \
+        return search(parser, block, search_1_14_0);                                               \
+    }                                                                                              \
+    fast_parse go127_parse##level##_1_10_2(fast_parser *parser, const block_input *block) {        \
+        return search(parser, block, search_1_10_2);                                               \
+    }
+
 /* Add the literals up to the match, and the match, split into lengths that DEFLATE supports. The
  * last part must not be shorter than 3, so the one before it may be shorter than 258. */
-static inline void emit(fast_parse *p, const fast_match *m) {
+static inline void emit(fast_parse *p, const fast_match *m, search_rules rules) {
     uint32_t literals = (uint32_t)(m->at - p->emitted);
     uint16_t offset = (uint16_t)(m->at - m->from - 1);
     size_t left = m->length;
 
     copy_literals(p, literals);
     while (left > 258) {
-        size_t part = left > 258 + 3 ? 258 : 258 - 3;
+        size_t part = left > 258 + 3 && !rules.cuts_at_255 ? 258 : 258 - 3;
         p->sequences[p->count++] = (sequence){literals, (uint16_t)(part - 3), offset};
         literals = 0;
         left -= part;
@@ -204,7 +254,7 @@ enum {
 };
 
 size_t go127_fast_size(int level);
-void go127_fast_init(fast_parser *parser, int level);
+void go127_fast_init(fast_parser *parser, int level, fast_search *search);
 
 /* Parse a block into the buffer. A block of less than FAST_SHORT_BLOCK bytes must be the last. */
 void go127_fast_parse(fast_parser *parser, const block_input *block, block_buffer buffer,
@@ -215,13 +265,14 @@ void go127_fast_enter(fast_parser *parser, const uint8_t *data, size_t n, block_
 
 /* ---- The searches -------------------------------------------------------------- */
 
-/* Parse a block of at least FAST_SHORTEST_ENTERED bytes. */
-fast_parse go127_parse1(fast_parser *parser, const block_input *block);
-fast_parse go127_parse2(fast_parser *parser, const block_input *block);
-fast_parse go127_parse3(fast_parser *parser, const block_input *block);
-fast_parse go127_parse4(fast_parser *parser, const block_input *block);
-fast_parse go127_parse5(fast_parser *parser, const block_input *block);
-fast_parse go127_parse6(fast_parser *parser, const block_input *block);
+fast_search go127_parse1, go127_parse2, go127_parse3, go127_parse4, go127_parse5, go127_parse6;
+/* As in earlier releases, by the first one of each. */
+fast_search go127_parse1_1_15_0, go127_parse1_1_14_0, go127_parse1_1_10_2;
+fast_search go127_parse2_1_15_0, go127_parse2_1_14_0, go127_parse2_1_10_2;
+fast_search go127_parse3_1_15_0, go127_parse3_1_14_0, go127_parse3_1_10_2;
+fast_search go127_parse4_1_15_0, go127_parse4_1_14_0, go127_parse4_1_10_2;
+fast_search go127_parse5_1_15_0, go127_parse5_1_14_0, go127_parse5_1_10_2;
+fast_search go127_parse6_1_15_0, go127_parse6_1_14_0, go127_parse6_1_10_2;
 
 /* What Go's history buffer holds before a block of a stream without dictionary: see level4.c. */
 size_t go127_history_before(const block_input *block);

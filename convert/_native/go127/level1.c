@@ -17,11 +17,12 @@
 
 enum { SKIP_SHIFT = 5 };
 
-static inline uint32_t hash(uint64_t v) {
-    return hash5(v, TABLE_BITS_1);
+static inline uint32_t hash(uint64_t v, search_rules rules) {
+    return rules.hashes_four ? old_hash4(v, TABLE_BITS_1) : hash5(v, TABLE_BITS_1);
 }
 
-fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
+static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,
+                                       const search_rules rules) {
     uint32_t *const table = parser->tables;
     fast_parse p = begin_parse(parser, block);
     const size_t limit = p.end - FAST_MARGIN;
@@ -32,14 +33,14 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
         size_t next;
         uint32_t distance;
         for (;;) {
-            uint32_t h = hash(v);
+            uint32_t h = hash(v, rules);
             next = s + 2 + ((s - p.emitted) >> SKIP_SHIFT);
             if (next > limit)
                 return p;
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
             uint64_t next_bytes = load_at(&p, next);
-            h = hash(next_bytes);
+            h = hash(next_bytes, rules);
             if (repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE - 1)) {
                 table[h] = (uint32_t)next;
                 break;
@@ -62,19 +63,19 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
             fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
             extend_back(&p, &m);
-            emit(&p, &m);
+            emit(&p, &m, rules);
             s = p.emitted;
             if (next >= s)
                 s = next + 1;
             if (s >= limit) {
-                if (s + m.length + 8 < p.end)
-                    table[hash(load_at(&p, s))] = (uint32_t)s;
+                if (s + m.length + (rules.hashes_four ? 4 : 8) < p.end)
+                    table[hash(load_at(&p, s), rules)] = (uint32_t)s;
                 return p;
             }
             v = load_at(&p, s - 2);
-            table[hash(v)] = (uint32_t)s - 2;
+            table[hash(v, rules)] = (uint32_t)s - 2;
             v >>= 16;
-            uint32_t h = hash(v);
+            uint32_t h = hash(v, rules);
             distance = distance_to(s, table[h]);
             table[h] = (uint32_t)s;
             if (!repeats_at(&p, s, v, distance, FAST_MAX_DISTANCE))
@@ -84,3 +85,5 @@ fast_parse go127_parse1(fast_parser *parser, const block_input *block) {
         s++;
     }
 }
+
+SEARCH_IN_RELEASES(1, search)

@@ -16,30 +16,59 @@ enum {
     ENTER_STEP = 6,
     /* The largest distance, a little smaller than at other levels. */
     MAX_DISTANCE = FAST_MAX_DISTANCE - 4,
+    /* Where 4 bytes are hashed. */
+    SKIP_SHIFT_OF_FOUR = 6,
+    ENTER_STEP_OF_FOUR = 5,
+    MARGIN_OF_FOUR = 7,
+    SPARSE_BITS = 15,
 };
 
-static inline uint32_t hash(uint64_t v) {
-    return hash5(v, PAIRS_BITS_3);
+static inline uint32_t hash(uint64_t v, search_rules rules) {
+    if (rules.sparse3)
+        return old_hash4(v, SPARSE_BITS);
+    return rules.hashes_four ? hash4(v, PAIRS_BITS_3) : hash5(v, PAIRS_BITS_3);
 }
 
-fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
+/* What is hashed at s. Behind the margin of 7 bytes not all of 8 exist. */
+static inline uint64_t load_hashed(const fast_parse *p, size_t s, search_rules rules) {
+    return rules.hashes_four ? load32(bytes_at(p, s)) : load_at(p, s);
+}
+
+/* Enter positions inside a match of this length that ends at s, and the two before s. */
+static inline void enter_match(const fast_parse *p, entry_pair *pairs, size_t s, size_t length,
+                               search_rules rules) {
+    if (rules.sparse3) {
+        push(&pairs[hash(load_at(p, s - 3), rules)], s - 3);
+    } else {
+        size_t step = rules.hashes_four ? ENTER_STEP_OF_FOUR : ENTER_STEP;
+        for (size_t i = s - length + 2; i < s - 5; i += step)
+            push(&pairs[hash(load_at(p, i), rules)], i);
+    }
+    uint64_t v = load_at(p, s - 2);
+    push(&pairs[hash(v, rules)], s - 2);
+    push(&pairs[hash(v >> 8, rules)], s - 1);
+}
+
+static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,
+                                       const search_rules rules) {
+    const unsigned skip_shift = rules.hashes_four ? SKIP_SHIFT_OF_FOUR : SKIP_SHIFT;
     entry_pair *const pairs = (entry_pair *)parser->tables;
     fast_parse p = begin_parse(parser, block);
-    const size_t limit = p.end - FAST_MARGIN;
+    const size_t limit = p.end - (rules.hashes_four ? MARGIN_OF_FOUR : FAST_MARGIN);
     size_t s = p.emitted;
-    uint64_t v = load_at(&p, s);
+    uint64_t v = load_hashed(&p, s, rules);
 
     for (;;) {
         size_t next = s;
         uint32_t distance;
         for (;;) {
-            entry_pair *slot = &pairs[hash(v)];
+            entry_pair *slot = &pairs[hash(v, rules)];
             s = next;
-            next = s + 1 + ((s - p.emitted) >> SKIP_SHIFT);
+            next = s + 1 + ((s - p.emitted) >> skip_shift);
             if (next > limit)
                 return p;
             entry_pair found = *slot;
-            uint64_t next_bytes = load_at(&p, next);
+            uint64_t next_bytes = load_hashed(&p, next, rules);
             push(slot, s);
             distance = distance_to(s, found.current);
             if (distance <= MAX_DISTANCE) {
@@ -64,30 +93,29 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
             fast_match m = {s, s - distance, 4};
             m.length += run(&p, m.at + 4, m.from + 4);
             extend_back(&p, &m);
-            emit(&p, &m);
+            emit(&p, &m, rules);
             s = p.emitted;
             if (next >= s)
                 s = next + 1;
             if (s >= limit) {
                 /* Go enters the position behind the earlier bytes, not behind the match. */
                 size_t t = m.from + m.length;
-                if (t + 8 < p.end)
-                    push(&pairs[hash(load_at(&p, t))], t);
+                if (t + (rules.hashes_four ? 4 : 8) < p.end)
+                    push(&pairs[hash(load_hashed(&p, t, rules), rules)], t);
                 return p;
             }
-            for (size_t i = s - m.length + 2; i < s - 5; i += ENTER_STEP)
-                push(&pairs[hash(load_at(&p, i))], i);
-            v = load_at(&p, s - 2);
-            push(&pairs[hash(v)], s - 2);
-            push(&pairs[hash(v >> 8)], s - 1);
-            v >>= 16;
-            entry_pair *slot = &pairs[hash(v)];
+            enter_match(&p, pairs, s, m.length, rules);
+            v = load_at(&p, s - 2) >> 16;
+            entry_pair *slot = &pairs[hash(v, rules)];
             entry_pair found = *slot;
             push(slot, s);
             distance = distance_to(s, found.current);
             if (distance >= MAX_DISTANCE)
                 break;
-            if (!repeats_at(&p, s, v, distance, MAX_DISTANCE - 1)) {
+            bool repeated = repeats_at(&p, s, v, distance, MAX_DISTANCE - 1);
+            if (repeated && rules.sparse3)
+                break; /* only the older one counts */
+            if (!repeated) {
                 distance = distance_to(s, found.previous);
                 if (!repeats_at(&p, s, v, distance, MAX_DISTANCE - 1))
                     break;
@@ -97,3 +125,5 @@ fast_parse go127_parse3(fast_parser *parser, const block_input *block) {
         s++;
     }
 }
+
+SEARCH_IN_RELEASES(3, search)

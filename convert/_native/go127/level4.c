@@ -54,7 +54,8 @@ static inline size_t wrong_length(const fast_parse *p, size_t history, size_t s,
     return run(p, s + 4, history + distance + 4);
 }
 
-fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
+static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,
+                                       const search_rules rules) {
     uint32_t *const shorts = parser->tables;
     uint32_t *const longs = parser->tables + ((size_t)1 << TABLE_BITS_4);
     fast_parse p = begin_parse(parser, block);
@@ -82,10 +83,13 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
             if (repeats_at(&p, s, v, short_distance, FAST_MAX_DISTANCE - 1)) {
                 distance = short_distance;
                 uint32_t other = distance_to(next, longs[hash_long(next_bytes)]);
-                if (repeats_at(&p, next, next_bytes, other, FAST_MAX_DISTANCE - 1) &&
-                    wrong_length(&p, history, next, other) > run(&p, s + 4, s + 4 - distance)) {
-                    s = next;
-                    distance = other;
+                if (repeats_at(&p, next, next_bytes, other, FAST_MAX_DISTANCE - 1)) {
+                    size_t length = rules.true_length ? run(&p, next + 4, next + 4 - other)
+                                                      : wrong_length(&p, history, next, other);
+                    if (length > run(&p, s + 4, s + 4 - distance)) {
+                        s = next;
+                        distance = other;
+                    }
                 }
                 break;
             }
@@ -95,7 +99,7 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
         fast_match m = {s, s - distance, 4};
         m.length += run(&p, m.at + 4, m.from + 4);
         extend_back(&p, &m);
-        emit(&p, &m);
+        emit(&p, &m, rules);
         s = p.emitted;
         if (next >= s)
             s = next + 1;
@@ -117,3 +121,5 @@ fast_parse go127_parse4(fast_parser *parser, const block_input *block) {
         v >>= 8;
     }
 }
+
+SEARCH_IN_RELEASES(4, search)

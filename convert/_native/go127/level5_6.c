@@ -9,7 +9,7 @@
  *
  * Why the bytes are Go's: hashes, steps, comparisons and entered positions are those of
  * compress/flate. Where the two levels differ, `level6` decides; it is a constant in each of
- * the two functions that the compiler makes of search().
+ * the functions that the compiler makes of search().
  *
  * In parallel: as level 1, but tables are nearly always equal after three blocks. Level 6 forgets
  * the last offset at each block.
@@ -22,7 +22,6 @@ enum {
     ENTER_STEP_5 = 3,
     ENTER_STEP_6 = 2,
     LONG_ENOUGH = 30, /* level 5 does not try a match of this length from its end */
-    END_SKIP = 2,     /* there, the first bytes of a match need not be equal */
     NEAR = FAST_MAX_DISTANCE - 1,
 };
 
@@ -50,7 +49,7 @@ static inline void take_if_longer(const fast_parse *p, size_t at, uint32_t dista
 
 /* Search for a longer match by the entries for the bytes behind its end. */
 static inline void try_from_end(const fast_parse *p, const entry_pair *longs, size_t limit,
-                                bool level6, fast_match *m) {
+                                bool level6, search_rules rules, fast_match *m) {
     size_t start = m->at;
     size_t end = start + m->length;
     if ((!level6 && m->length >= LONG_ENOUGH) || end >= limit)
@@ -60,11 +59,12 @@ static inline void try_from_end(const fast_parse *p, const entry_pair *longs, si
     uint32_t distance = distance_to(end, found.current);
     if (level6 && distance >= FAST_MAX_DISTANCE && found.current < end)
         return;
-    take_if_longer(p, start + END_SKIP, distance, m);
+    take_if_longer(p, start + rules.end_skip, distance, m);
     /* The length may have grown, while the entry is still that of the earlier end: Go compares at
      * the offset that follows from the new length. */
     if (level6)
-        take_if_longer(p, start + END_SKIP, distance_to(start + m->length, found.previous), m);
+        take_if_longer(p, start + rules.end_skip, distance_to(start + m->length, found.previous),
+                       m);
 }
 
 /* Enter positions inside a match that begins before `next` and ends at s. */
@@ -97,7 +97,7 @@ static inline void enter_match_6(const fast_parse *p, uint32_t *shorts, entry_pa
 }
 
 static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,
-                                       const bool level6) {
+                                       const bool level6, const search_rules rules) {
     const unsigned skip_shift = level6 ? SKIP_SHIFT_6 : SKIP_SHIFT_5;
     uint32_t *const shorts = parser->tables;
     entry_pair *const longs = (entry_pair *)(parser->tables + ((size_t)1 << TABLE_BITS_56));
@@ -201,9 +201,10 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
             m.length = 4 + run(&p, m.at + 4, m.from + 4);
         else if (length == 4 + FAST_SHORT_RUN)
             m.length += run(&p, m.at + length, m.from + length);
-        try_from_end(&p, longs, limit, level6, &m);
+        if (rules.tries_end)
+            try_from_end(&p, longs, limit, level6, rules, &m);
         extend_back(&p, &m);
-        emit(&p, &m);
+        emit(&p, &m, rules);
         repeat = (uint32_t)(m.at - m.from);
         s = p.emitted;
         if (next >= s)
@@ -229,10 +230,16 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
     }
 }
 
-fast_parse go127_parse5(fast_parser *parser, const block_input *block) {
-    return search(parser, block, false);
+static ALWAYS_INLINE fast_parse search5(fast_parser *parser, const block_input *block,
+                                        const search_rules rules) {
+    return search(parser, block, false, rules);
 }
 
-fast_parse go127_parse6(fast_parser *parser, const block_input *block) {
-    return search(parser, block, true);
+static ALWAYS_INLINE fast_parse search6(fast_parser *parser, const block_input *block,
+                                        const search_rules rules) {
+    return search(parser, block, true, rules);
 }
+
+SEARCH_IN_RELEASES(5, search5)
+
+SEARCH_IN_RELEASES(6, search6)

@@ -4,7 +4,7 @@
  * Algorithm: the input is cut into pieces of 1 MiB (256 KiB before pgzip 1.2.2). Each is encoded by
  * a new encoder whose dictionary is the last 16 KiB of the piece before, and is flushed. So each
  * begins and ends on a byte boundary and refers to no output before it. The encoder is that of Go
- * 1.27, which took it from klauspost/compress.
+ * 1.27, which took it from klauspost/compress, or one of its predecessors (generations.c).
  *
  * Why the bytes are pgzip's: sizes, dictionary and the order of write, flush and close are those of
  * pgzip/gzip.go (v1.2.2 to v1.2.6). A dictionary is parsed like a block whose tokens are dropped,
@@ -14,33 +14,30 @@
 
 #include <string.h>
 
-#include "go127/block_writer.h"
-#include "go127/fast.h"
 #include "parallel/memory.h"
+#include "pgzip/generations.h"
 
 enum {
-    PIECE_SIZE = 1 << 20,
     DICTIONARY_SIZE = 1 << 14,
-    LAST_LEVEL = 6,
     /* The blocks that the history buffer of the encoder has room for. */
     HISTORY_BLOCKS = 5,
     SEQUENCES = FAST_BLOCK / BLOCK_MIN_MATCH + 1,
 };
 
 bool pgzip_has(encoder_profile profile) {
-    return profile.family == FAMILY_PGZIP_1_18_2 && profile.level >= LEVEL_MIN &&
-           profile.level <= LAST_LEVEL;
+    return pgzip_generation_of(profile) != NULL;
 }
 
 static piece_geometry geometry(encoder_profile profile) {
-    (void)profile;
-    return (piece_geometry){.size = PIECE_SIZE, .before = DICTIONARY_SIZE, .empty_last = true};
+    return (piece_geometry){
+        .size = pgzip_generation_of(profile)->piece, .before = DICTIONARY_SIZE, .empty_last = true};
 }
 
 /* ---- A piece, block by block ------------------------------------------------------------- */
 
 typedef struct {
-    encoder_profile profile;
+    int level;
+    const pgzip_generation *generation;
     size_t position; /* of the next block, in dictionary and piece */
     size_t history;  /* of it, what the encoder has in its history buffer */
     fast_parser *parser;
@@ -51,7 +48,8 @@ typedef struct {
 
 static size_t take_piece(piece_state *s, uint8_t **p, encoder_profile profile) {
     size_t total = aligned(sizeof *s);
-    s->profile = profile;
+    s->level = profile.level;
+    s->generation = pgzip_generation_of(profile);
     s->parser = take(p, &total, go127_fast_size(profile.level));
     s->buffer.sequences = take(p, &total, SEQUENCES * sizeof(sequence));
     s->buffer.literals = take(p, &total, FAST_BLOCK + BLOCK_COPY);
@@ -75,7 +73,7 @@ static piece_state *piece_init(void *memory, encoder_profile profile) {
 
 /* Begin a piece behind a dictionary. */
 static void begin(piece_state *s, const uint8_t *dictionary, size_t n) {
-    go127_fast_init(s->parser, s->profile.level);
+    go127_fast_init(s->parser, s->level, s->generation->search[s->level]);
     go127_writer_init(s->writer, FAST_PENALTY);
     go127_fast_enter(s->parser, dictionary, n, s->buffer);
     s->position = s->history = n;
@@ -90,7 +88,7 @@ static void encode_block(piece_state *s, const uint8_t *data, size_t n, bool las
         s->history = FAST_MAX_DISTANCE; /* the rest makes room for the block */
     s->parser->history = s->history;
     go127_fast_parse(s->parser, &block, s->buffer, &parsed);
-    go127_block_plan(&block, &parsed, s->plan);
+    go127_plan_block(s->plan, &block, &parsed, s->generation->writer);
     go127_block_write(s->writer, s->plan, &block, &parsed, out);
     s->position += n;
     s->history += n;
@@ -149,13 +147,15 @@ typedef struct {
     size_t before;   /* the size of the dictionary */
     size_t begin;    /* of the next block in the buffer */
     size_t end;      /* of the input in the buffer */
+    size_t size;     /* of a piece */
     uint8_t *buffer; /* dictionary and piece */
 } stream_state;
 
 static size_t take_stream(stream_state *s, uint8_t **p, encoder_profile profile) {
     size_t total = aligned(sizeof *s);
     s->piece = take(p, &total, piece_size(profile));
-    s->buffer = take(p, &total, DICTIONARY_SIZE + PIECE_SIZE);
+    s->size = geometry(profile).size;
+    s->buffer = take(p, &total, DICTIONARY_SIZE + s->size);
     return total;
 }
 
@@ -176,7 +176,7 @@ static void stream_init(void *memory, encoder_profile profile) {
 
 static size_t stream_bound(const void *state, size_t n) {
     const stream_state *s = state;
-    size_t pieces = (s->end - s->before + n) / PIECE_SIZE + 1;
+    size_t pieces = (s->end - s->before + n) / s->size + 1;
     return bound_of((s->end - s->begin + n) / FAST_BLOCK + pieces, pieces);
 }
 
@@ -200,7 +200,7 @@ static size_t write(void *state, const uint8_t *data, size_t n, bit_tail *tail, 
     stream_state *s = state;
     bit_writer w = bits_from_tail(tail, out);
     while (n > 0) {
-        size_t space = s->before + PIECE_SIZE - s->end;
+        size_t space = s->before + s->size - s->end;
         size_t part = n < space ? n : space;
         memcpy(s->buffer + s->end, data, part);
         s->end += part;

@@ -1,0 +1,40 @@
+/*
+ * The generations of pgzip, as a table.
+ *
+ * Algorithm: each release of klauspost/compress is one of Go 1.27's encoder with other rules, for
+ * the search of a level (go127/fast.h) and for writing blocks (go127/block_writer.h).
+ *
+ * Why the bytes are pgzip's: the rules were read in the releases, and golden vectors of each
+ * generation were made by pgzip itself. A generation is named by the first release of klauspost/
+ * compress that writes it at level 5; other levels are those of the last such release.
+ */
+#include "pgzip/generations.h"
+
+enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
+
+#define SEARCH_NOW                                                                                 \
+    {NULL, go127_parse1, go127_parse2, go127_parse3, go127_parse4, go127_parse5, go127_parse6}
+#define SEARCH_OF(release)                                                                         \
+    {NULL,                                                                                         \
+     go127_parse1_##release,                                                                       \
+     go127_parse2_##release,                                                                       \
+     go127_parse3_##release,                                                                       \
+     go127_parse4_##release,                                                                       \
+     go127_parse5_##release,                                                                       \
+     go127_parse6_##release}
+
+static const pgzip_generation generations[] = {
+    {FAMILY_PGZIP_1_18_2, PIECE, &go127_writer_now, SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_10, PIECE, &go127_writer_1_14_0, SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_0, PIECE, &go127_writer_1_14_0, SEARCH_OF(1_15_0)},
+    {FAMILY_PGZIP_1_14_0, PIECE, &go127_writer_1_14_0, SEARCH_OF(1_14_0)},
+};
+
+const pgzip_generation *pgzip_generation_of(encoder_profile profile) {
+    if (profile.level < LEVEL_MIN || profile.level > PGZIP_LAST_LEVEL)
+        return NULL;
+    for (size_t i = 0; i < sizeof generations / sizeof generations[0]; i++)
+        if (generations[i].family == profile.family)
+            return &generations[i];
+    return NULL;
+}
