@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-ASKED = [Requirement(text) for text in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"])]
+EXTRAS = PROJECT["optional-dependencies"]
+ASKED = [Requirement(text) for text in (*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["docs"])]
 LOCK = (ROOT / ".ci" / "requirements.lock").read_text()
 PINNED = dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s\\;]+)", LOCK, re.MULTILINE))
 
