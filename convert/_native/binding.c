@@ -1186,6 +1186,8 @@ static int module_exec(PyObject *module) {
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_10", FAMILY_PGZIP_1_15_10) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_0", FAMILY_PGZIP_1_15_0) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_14_0", FAMILY_PGZIP_1_14_0) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_10_2", FAMILY_PGZIP_1_10_2) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_10_2_256K", FAMILY_PGZIP_1_10_2_256K) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_HUFFMAN", LEVEL_HUFFMAN) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_STORE", LEVEL_STORE) < 0)
         return -1;

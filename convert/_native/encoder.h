@@ -58,6 +58,8 @@ enum family {
     FAMILY_PGZIP_1_15_10 = 21510,
     FAMILY_PGZIP_1_15_0 = 21500,
     FAMILY_PGZIP_1_14_0 = 21400,
+    FAMILY_PGZIP_1_10_2 = 21002,
+    FAMILY_PGZIP_1_10_2_256K = 2100256, /* in smaller pieces */
 };
 
 enum {

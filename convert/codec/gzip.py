@@ -14,6 +14,8 @@ from isal import isal_zlib
 from convert._native import (
     FAMILY_GO126,
     FAMILY_GO127,
+    FAMILY_PGZIP_1_10_2,
+    FAMILY_PGZIP_1_10_2_256K,
     FAMILY_PGZIP_1_14_0,
     FAMILY_PGZIP_1_15_0,
     FAMILY_PGZIP_1_15_10,
@@ -39,12 +41,14 @@ if TYPE_CHECKING:
 
 _FAMILIES: Final = {"go1.26": FAMILY_GO126, "go1.27": FAMILY_GO127}
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
-#: Generations of pgzip, by the release of klauspost/compress with which one begins.
+#: Generations of pgzip, by the release of klauspost/compress with which one begins; "-256k": in smaller pieces.
 PGZIP_FAMILIES: Final = {
     "pgzip1.18.2": FAMILY_PGZIP_1_18_2,
     "pgzip1.15.10": FAMILY_PGZIP_1_15_10,
     "pgzip1.15.0": FAMILY_PGZIP_1_15_0,
     "pgzip1.14.0": FAMILY_PGZIP_1_14_0,
+    "pgzip1.10.2": FAMILY_PGZIP_1_10_2,
+    "pgzip1.10.2-256k": FAMILY_PGZIP_1_10_2_256K,
 }
 
 

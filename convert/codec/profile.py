@@ -30,6 +30,8 @@ _PGZIP: Final = {
     "pgzip1.15.10": "1.15.10 to 1.18.0",
     "pgzip1.15.0": "1.15.0 to 1.15.9",
     "pgzip1.14.0": "1.14.0 to 1.14.4",
+    "pgzip1.10.2": "1.10.2 to 1.11.12",
+    "pgzip1.10.2-256k": "1.10.2 to 1.11.12, pieces of 256 KiB",
 }
 _PGZIP_LEVELS: Final = range(1, 7)
 
@@ -102,6 +104,8 @@ _MADE_BY: Final = {
     "pgzip1.15.10-5": "podman 4.3 to 5, buildah 1.28 to 1.43 and skopeo 1.10 to 1.22; Debian 12, RHEL 8.8 and later",
     "pgzip1.15.0-5": "podman 4.1 and 4.2, buildah 1.25 to 1.27 and skopeo 1.7 to 1.9, by their own releases",
     "pgzip1.14.0-5": "podman 4.0, buildah 1.24 and skopeo 1.6, by their own releases",
+    "pgzip1.10.2-5": "umoci 0.5 and 0.6, skopeo 0.2 to 1.2.2, podman 1.8.2 to 3.1.0, buildah 1.14.3 to 1.20.0",
+    "pgzip1.10.2-5-256k": "umoci 0.4.6 and 0.4.7, podman 1.8.1, buildah 1.14.2",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
     "none": "docker save, and layouts with uncompressed layers",
 }

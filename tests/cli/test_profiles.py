@@ -5,9 +5,11 @@ import pytest
 
 from convert.jsonio import schema
 
+PGZIP = ("1.18.2", "1.15.10", "1.15.0", "1.14.0", "1.10.2")
 NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),
-    *(f"pgzip{release}-{level}" for release in ("1.18.2", "1.15.10", "1.15.0", "1.14.0") for level in range(1, 7)),
+    *(f"pgzip{release}-{level}" for release in PGZIP for level in range(1, 7)),
+    *(f"pgzip1.10.2-{level}-256k" for level in range(1, 7)),
     *(f"zstd-{level}" for level in range(1, 20)),
     "none",
 ]

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "deflate/token_writer.h"
+#include "go127/entropy.h"
 
 enum {
     /* For blocks with fewer tokens than this, the fixed code is considered too. */
@@ -30,7 +31,7 @@ const writer_rules go127_writer_1_14_0 = {.long_headers = true, .end_uncounted =
 
 /* ---- Sizes, in bits ------------------------------------------------------------------ */
 
-static uint64_t extra_bits(const block_plan *plan) {
+uint64_t go127_extra_bits(const block_plan *plan) {
     uint64_t bits = 0;
     for (int i = 0; i < LENGTH_CODES; i++)
         bits += (uint64_t)plan->literal_frequency[LENGTH_CODE_0 + i] * deflate_length_extra_bits[i];
@@ -39,14 +40,14 @@ static uint64_t extra_bits(const block_plan *plan) {
     return bits;
 }
 
-static uint64_t coded_size(const huffman_code *literal, const huffman_code *offset,
-                           const block_plan *plan) {
+uint64_t go127_coded_size(const huffman_code *literal, const huffman_code *offset,
+                          const block_plan *plan) {
     return deflate_huffman_cost(literal, plan->literal_frequency, LITERAL_CODES) +
            deflate_huffman_cost(offset, plan->offset_frequency, OFFSET_CODES);
 }
 
 static uint64_t fixed_size(const block_plan *plan) {
-    return 3 + coded_size(deflate_fixed_literals, deflate_fixed_offsets, plan) + plan->extra;
+    return 3 + go127_coded_size(deflate_fixed_literals, deflate_fixed_offsets, plan) + plan->extra;
 }
 
 static bool has_codes(const huffman_code *codes, const uint32_t *frequency, size_t n) {
@@ -59,28 +60,6 @@ static bool has_codes(const huffman_code *codes, const uint32_t *frequency, size
 /* Whether the block can be stored, in no more than `size` bits. */
 static bool stored_wins(plain_block plain, uint64_t size) {
     return plain.data != NULL && plain.length <= STORED_MAX && (plain.length + 5) * 8 <= size;
-}
-
-/*
- * An approximation of log2 of a positive number: the exponent, and a parabola of the mantissa.
- *
- * The result is rounded to single precision after every operation. A compiler that fused a
- * multiplication with an addition would get different last digits, sometimes a different
- * estimate, and so different bytes. This file has to be compiled with -ffp-contract=off where the
- * base instruction set has a fused operation (arm64).
- */
-static float approximate_log2(float x) {
-    uint32_t pattern;
-    memcpy(&pattern, &x, sizeof pattern);
-    float exponent = (float)((int32_t)(pattern >> 23 & 255) - 128);
-    pattern = (pattern & 0x807fffff) + ((uint32_t)127 << 23);
-    float mantissa; /* in [1, 2) */
-    memcpy(&mantissa, &pattern, sizeof mantissa);
-    float bend = -0.34484843f * mantissa;
-    bend = bend + 2.02466578f;
-    bend = bend * mantissa;
-    bend = bend - 0.67487759f;
-    return exponent + bend;
 }
 
 /* Add the estimated size of symbols with these frequencies: -log2 of their share, 1 to 15 bits. */
@@ -170,7 +149,7 @@ void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing
      * it as used, and so it adds to every size. */
     if (plan->matchless)
         plan->offset_frequency[0] = 1;
-    plan->extra = extra_bits(plan);
+    plan->extra = go127_extra_bits(plan);
 }
 
 void go127_plan_block(block_plan *plan, const block_input *block, const parsed_block *parsed,
@@ -216,7 +195,7 @@ static void add_tables(block_plan *plan) {
         offsets = used_symbols(plan->offset_frequency, OFFSET_CODES);
     }
     deflate_header_make(&plan->header, plan->literal, literals, plan->offset, offsets);
-    plan->size = coded_size(plan->literal, plan->offset, plan) + plan->extra;
+    plan->size = go127_coded_size(plan->literal, plan->offset, plan) + plan->extra;
 }
 
 void go127_plan_complete(block_plan *plan) {
@@ -228,7 +207,7 @@ void go127_plan_complete(block_plan *plan) {
 
 /* ---- Writing; with `out` NULL only the state advances --------------------------------- */
 
-static void close_block(go127_writer *writer, bit_writer *out) {
+void go127_close_table(go127_writer *writer, bit_writer *out) {
     if (writer->header_size == 0)
         return;
     if (out != NULL)
@@ -237,7 +216,7 @@ static void close_block(go127_writer *writer, bit_writer *out) {
 }
 
 static void write_fixed(go127_writer *writer, const parsed_block *block, bit_writer *out) {
-    close_block(writer, out);
+    go127_close_table(writer, out);
     if (out == NULL)
         return;
     bits_put(out, 2, 3);
@@ -252,20 +231,19 @@ void go127_writer_init(go127_writer *writer, unsigned penalty) {
 }
 
 static void write_stored(go127_writer *writer, plain_block plain, bit_writer *out) {
-    close_block(writer, out);
+    go127_close_table(writer, out);
     if (out != NULL)
         bits_stored(out, plain.data, plain.length, false);
 }
 
-/* Open the plan's own tables. */
-static void open_tables(go127_writer *writer, block_plan *plan, bit_writer *out) {
-    add_tables(plan);
+void go127_open_table(go127_writer *writer, const block_plan *plan, bool literals_only,
+                      bit_writer *out) {
     if (out != NULL)
         deflate_header_write(&plan->header, out);
     memcpy(writer->literal, plan->literal, sizeof writer->literal);
     memcpy(writer->offset, plan->offset, sizeof writer->offset);
     writer->header_size = (uint32_t)plan->header.size;
-    writer->literals_only = plan->kind == BLOCK_LITERALS;
+    writer->literals_only = literals_only;
 }
 
 /* The size of the end of the block, if it does not count. */
@@ -288,11 +266,11 @@ static uint64_t keep_or_close(go127_writer *writer, block_plan *plan, bit_writer
     add_estimate(plan);
     uint64_t fresh = writer->header_size + plan->estimate;
     fresh += writer->literal[END_OF_BLOCK].length + (fresh >> writer->penalty);
-    uint64_t reused = coded_size(writer->literal, writer->offset, plan) + plan->extra -
+    uint64_t reused = go127_coded_size(writer->literal, writer->offset, plan) + plan->extra -
                       uncounted_end(writer->literal, plan);
     if (fresh >= reused)
         return reused;
-    close_block(writer, out);
+    go127_close_table(writer, out);
     return fresh;
 }
 
@@ -301,7 +279,7 @@ static void write_token_block(go127_writer *writer, block_plan *plan, const pars
     bool try_fixed = plan->tokens < FIXED_CODE_TOKENS;
 
     if (writer->header_size != 0 && !can_reuse(writer, plan))
-        close_block(writer, out);
+        go127_close_table(writer, out);
     if (writer->header_size != 0) {
         uint64_t size = keep_or_close(writer, plan, out);
         uint64_t as_fixed = fixed_size(plan) - uncounted_end(deflate_fixed_literals, plan) + 7;
@@ -327,7 +305,7 @@ static void write_token_block(go127_writer *writer, block_plan *plan, const pars
             write_fixed(writer, tokens, out);
             return;
         }
-        open_tables(writer, plan, out);
+        go127_open_table(writer, plan, false, out);
     }
     if (out != NULL)
         deflate_write_tokens(tokens, writer->literal, writer->offset, plan->closing, out);
@@ -347,9 +325,11 @@ static void write_literal_block(go127_writer *writer, block_plan *plan, plain_bl
     if (writer->header_size != 0 &&
         (!has_codes(writer->literal, plan->literal_frequency, 256) ||
          fresh < deflate_huffman_cost(writer->literal, plan->literal_frequency, 256)))
-        close_block(writer, out);
-    if (writer->header_size == 0)
-        open_tables(writer, plan, out);
+        go127_close_table(writer, out);
+    if (writer->header_size == 0) {
+        add_tables(plan);
+        go127_open_table(writer, plan, true, out);
+    }
     if (out != NULL) {
         parsed_block block = {
             .literals = plain.data, .literal_count = plain.length, .tail = plain.length};
@@ -375,12 +355,12 @@ void go127_write(go127_writer *writer, block_plan *plan, const parsed_block *tok
 }
 
 void go127_write_flush(go127_writer *writer, bit_writer *out) {
-    close_block(writer, out);
+    go127_close_table(writer, out);
     bits_stored(out, NULL, 0, false);
 }
 
 void go127_write_end(go127_writer *writer, bit_writer *out) {
-    close_block(writer, out);
+    go127_close_table(writer, out);
     bits_put(out, 3, 3 + 7); /* a final block of the fixed code with its end alone */
     bits_align(out);
 }

@@ -90,6 +90,16 @@ void go127_writer_init(go127_writer *writer, unsigned penalty);
 void go127_write(go127_writer *writer, block_plan *plan, const parsed_block *tokens,
                  plain_block plain, bit_writer *out);
 
+/* Write the end of a block that was left open; and a header, whose tables are open then. */
+void go127_close_table(go127_writer *writer, bit_writer *out);
+void go127_open_table(go127_writer *writer, const block_plan *plan, bool literals_only,
+                      bit_writer *out);
+
+/* Sizes of the tokens in bits: behind the codes, and of the codes. */
+uint64_t go127_extra_bits(const block_plan *plan);
+uint64_t go127_coded_size(const huffman_code *literal, const huffman_code *offset,
+                          const block_plan *plan);
+
 /* Fill the last byte with an empty stored block, as Go's Flush does. */
 void go127_write_flush(go127_writer *writer, bit_writer *out);
 

@@ -10,6 +10,8 @@
  */
 #include "pgzip/generations.h"
 
+#include "pgzip/old_writer.h"
+
 enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
 
 #define SEARCH_NOW                                                                                 \
@@ -24,10 +26,12 @@ enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
      go127_parse6_##release}
 
 static const pgzip_generation generations[] = {
-    {FAMILY_PGZIP_1_18_2, PIECE, &go127_writer_now, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_10, PIECE, &go127_writer_1_14_0, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_0, PIECE, &go127_writer_1_14_0, SEARCH_OF(1_15_0)},
-    {FAMILY_PGZIP_1_14_0, PIECE, &go127_writer_1_14_0, SEARCH_OF(1_14_0)},
+    {FAMILY_PGZIP_1_18_2, PIECE, FAST_PENALTY, &go127_writer_now, SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_10, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_0, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_OF(1_15_0)},
+    {FAMILY_PGZIP_1_14_0, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_OF(1_14_0)},
+    {FAMILY_PGZIP_1_10_2, PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
+    {FAMILY_PGZIP_1_10_2_256K, SMALL_PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
 };
 
 const pgzip_generation *pgzip_generation_of(encoder_profile profile) {

@@ -10,8 +10,9 @@ enum { PGZIP_LAST_LEVEL = 6 };
 
 typedef struct {
     enum family family;
-    size_t piece; /* the size of a piece */
-    const writer_rules *writer;
+    size_t piece;                              /* the size of a piece */
+    unsigned penalty;                          /* of a new table: see go127_writer */
+    const writer_rules *writer;                /* NULL: old_writer.h */
     fast_search *search[PGZIP_LAST_LEVEL + 1]; /* by level */
 } pgzip_generation;
 

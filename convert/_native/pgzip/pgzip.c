@@ -16,6 +16,7 @@
 
 #include "parallel/memory.h"
 #include "pgzip/generations.h"
+#include "pgzip/old_writer.h"
 
 enum {
     DICTIONARY_SIZE = 1 << 14,
@@ -74,7 +75,7 @@ static piece_state *piece_init(void *memory, encoder_profile profile) {
 /* Begin a piece behind a dictionary. */
 static void begin(piece_state *s, const uint8_t *dictionary, size_t n) {
     go127_fast_init(s->parser, s->level, s->generation->search[s->level]);
-    go127_writer_init(s->writer, FAST_PENALTY);
+    go127_writer_init(s->writer, s->generation->penalty);
     go127_fast_enter(s->parser, dictionary, n, s->buffer);
     s->position = s->history = n;
 }
@@ -88,8 +89,12 @@ static void encode_block(piece_state *s, const uint8_t *data, size_t n, bool las
         s->history = FAST_MAX_DISTANCE; /* the rest makes room for the block */
     s->parser->history = s->history;
     go127_fast_parse(s->parser, &block, s->buffer, &parsed);
-    go127_plan_block(s->plan, &block, &parsed, s->generation->writer);
-    go127_block_write(s->writer, s->plan, &block, &parsed, out);
+    if (s->generation->writer == NULL) {
+        pgzip_old_write(s->writer, s->plan, &block, &parsed, out);
+    } else {
+        go127_plan_block(s->plan, &block, &parsed, s->generation->writer);
+        go127_block_write(s->writer, s->plan, &block, &parsed, out);
+    }
     s->position += n;
     s->history += n;
 }
