@@ -94,14 +94,9 @@ _EXAMPLES: Final = (
 )
 @options.jobs
 @options.force
-@groups.display(
-    "--progress",
-    type=OneOf("kind of progress", ["auto", "plain", "none"]),
-    default="auto",
-    help="How progress is shown: auto is a table on a terminal and lines elsewhere.",
-)
+@options.logged_progress
 @groups.display("--json", "as_json", is_flag=True, help="Print a JSON report of what was kept, created and changed.")
-@groups.display("-q", "--quiet", is_flag=True, help="Print neither notes nor result lines.")
+@options.quiet
 @groups.display("-v", "--verbose", is_flag=True, help="Also list what was kept.")
 @options.debug
 def command(source: str, dest: str | None, to: Format | None, add_repositories: bool, **given: Any) -> None:
@@ -127,7 +122,7 @@ def command(source: str, dest: str | None, to: Format | None, add_repositories: 
             hint = ("" if is_command else suggestion(source, COMMANDS)) + "imgconv --help lists the commands"
             raise UsageError(f"{shortened(source)!r} is not {what}", hint=hint)
         raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
-    warn = (lambda _: None) if quiet else options.note
+    warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
     try:
         if to is None:
             result = _add_only(source, dest, given, warn)

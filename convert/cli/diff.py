@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+import itertools
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +15,7 @@ from convert.cli.values import FILE, OneOf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.cli.progress import Counted, Nothing
     from convert.commands.diff.archives import OpenDiff
     from convert.report.comparison import Comparison, FileDifference
 
@@ -39,9 +42,20 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 @groups.compare("--files", is_flag=True, help="Also list the files that differ between layers.")
 @options.selection
 @options.json
+@options.progress
+@options.quiet
 @options.debug
 def command(
-    a: str, b: str, *, by_: str, files: bool, images: tuple[str, ...], platforms: tuple[str, ...], as_json: bool
+    a: str,
+    b: str,
+    *,
+    by_: str,
+    files: bool,
+    images: tuple[str, ...],
+    platforms: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Compare the images in A with those in B, in any format.
 
@@ -54,19 +68,26 @@ def command(
     image ID, which covers config and layer contents, but not compression and names;
     layers: only the DiffIDs; digest: the manifest digest, and artifacts.
     """
+    from convert.cli import progress
     from convert.commands.diff.archives import DiffOptions, open_diff
     from convert.errors import quoted
     from convert.report.comparison import By
 
     wanted = DiffOptions(by=By(by_), files=files, images=images, platforms=platforms)
-    with open_diff(a, b, wanted, warn=options.note) as opened:
-        if as_json:
-            options.out_json(opened.document())
-        else:
-            _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
-            _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
-            _show(opened)
-        same = opened.difference.same(wanted.by)
+    with contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False)) as shown:
+        warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
+        with open_diff(a, b, wanted, warn=warn, progress=shown) as opened:
+            if as_json:
+                document = opened.document()
+                shown.close()
+                options.out_json(document)
+            elif quiet:
+                _read_files(opened)
+            else:
+                _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
+                _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
+                _show(opened, shown)
+            same = opened.difference.same(wanted.by)
     return 0 if same else 1
 
 
@@ -82,14 +103,14 @@ def _line(text: str, style: str = "") -> None:
     options.out(text)
 
 
-def _show(opened: OpenDiff) -> None:
+def _show(opened: OpenDiff, shown: Counted | Nothing) -> None:
     found, by = opened.difference, opened.options.by
     for one in found.images:
         _line(f"{_label(one)}: {one.words.partition(': ')[0]}", "green" if one.same(by) else "red")
         for line in _details(one):
             _line(f"  {line}")
         if opened.options.files:
-            _show_files(one, opened)
+            _show_files(one, opened, shown)
     for where, digests in (("A", found.only_a), ("B", found.only_b)):
         for digest in digests:
             _line(f"{digest}: only in {where}, an artifact, or an image that is not in the source")
@@ -157,18 +178,31 @@ def _each(a: object, b: object) -> str:
 # -- files -----------------------------------------------------------------------------
 
 
-def _show_files(one: Comparison, opened: OpenDiff) -> None:
+def _read_files(opened: OpenDiff) -> None:
+    """Compare files without printing, so that --quiet does not change the exit status of damage."""
+    from convert.report.comparison import other_layers
+
+    if opened.options.files:
+        for one in opened.difference.images:
+            for mine, its in other_layers(one):
+                for _ in opened.files(mine, its):
+                    pass
+
+
+def _show_files(one: Comparison, opened: OpenDiff, shown: Counted | Nothing) -> None:
     from convert.report.comparison import other_layers
 
     for mine, its in other_layers(one):
-        names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
-        _line(f"  files of layer {names[0]} in A, {names[1]} in B:")
-        alike = True
-        for found in opened.files(mine, its):
-            alike = False
-            _line(f"    {_file(found)}", _COLOURS[found.change])
-        if alike:
-            _line("    the same; the tars differ in order, padding or form of their headers")
+        differences = iter(opened.files(mine, its))
+        first = next(differences, None)  # reads both layers
+        with shown.paused():
+            names = [str(layer.diff_id) if layer is not None else "none" for layer in (mine, its)]
+            _line(f"  files of layer {names[0]} in A, {names[1]} in B:")
+            if first is None:
+                _line("    the same; the tars differ in order, padding or form of their headers")
+                continue
+            for found in itertools.chain([first], differences):
+                _line(f"    {_file(found)}", _COLOURS[found.change])
 
 
 def _value(name: str, text: str | None) -> str:

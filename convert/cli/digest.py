@@ -15,7 +15,7 @@ from convert.cli.values import FILE, PUSHER
 from convert.errors import SelectionError, UsageError, names_text, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convert.commands.convert_options import PusherName
     from convert.report.digest import DigestReport, PushedManifest
@@ -46,6 +46,8 @@ _EXAMPLES: Final = (
 @options.selection
 @groups.display("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
 @options.jobs
+@options.logged_progress
+@groups.display("-q", "--quiet", is_flag=True, help="Print neither notes nor progress.")
 @options.debug
 def command(
     source: str,
@@ -82,12 +84,14 @@ def command(
         )
     if manifest == _STDOUT and as_json:
         raise UsageError("--manifest - and --json cannot share standard output", code="incompatible-options")
-    asked = _asked(tool)
+    quiet = given["quiet"]
+    say = (lambda _: None) if quiet else note
+    asked = _asked(tool, say)
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
-        shown = stack.enter_context(contextlib.closing(progress.choose("auto")))
+        shown = stack.enter_context(contextlib.closing(progress.choose("none" if quiet else given["progress"])))
         wanted = DigestOptions(pushers=asked, images=images, platforms=platforms, jobs=given["jobs"])
-        report = digest(source, wanted, warn=note, progress=shown)
+        report = digest(source, wanted, warn=progress.beside(shown, say), progress=shown)
         shown.close()
         if output is not None:
             stdout = sys.stdout.buffer if manifest == _STDOUT else None
@@ -98,10 +102,10 @@ def command(
         for line in _lines(report.pushed):
             click.echo(line, err=manifest == _STDOUT)
     else:
-        _show(report)
+        _show(report, say)
 
 
-def _asked(tool: str | None) -> list[PusherName]:
+def _asked(tool: str | None, say: Callable[[str], None]) -> list[PusherName]:
     """Return the requested pusher; report the releases that are assumed for a tool without a version."""
     from convert.identity.push import pushers
 
@@ -111,7 +115,7 @@ def _asked(tool: str | None) -> list[PusherName]:
     others = [other.name for other in pushers.PUSHERS if other.tool == pusher.tool and other is not pusher]
     if others and "@" not in tool:
         built = "" if pusher.versions else "built with "
-        note(f"assuming {tool} {built}{pusher.releases} (else --as {' or '.join(others)})")
+        say(f"assuming {tool} {built}{pusher.releases} (else --as {' or '.join(others)})")
     return [cast("PusherName", pusher.name)]
 
 
@@ -136,7 +140,7 @@ def _lines(pushed: Sequence[PushedManifest]) -> list[str]:
 # -- the table ---------------------------------------------------------------------
 
 
-def _show(report: DigestReport) -> None:
+def _show(report: DigestReport, say: Callable[[str], None]) -> None:
     """Print all digests: a table on a terminal, aligned lines elsewhere."""
     groups: dict[str, list[PushedManifest]] = {}
     for pushed in report.pushed:
@@ -157,7 +161,7 @@ def _show(report: DigestReport) -> None:
                 about = (name, releases, str(row.digest))
                 out("  " + "  ".join((*about, *_which(row, crowded))))
     for refused in report.refused:
-        note(f"{refused.pusher.name}: {refused.reason}")
+        say(f"{refused.pusher.name}: {refused.reason}")
 
 
 def _about(row: PushedManifest) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Final
+from typing import Any, Final
 
 from convert.cli import groups, options
 from convert.cli.options import note, out_json
@@ -31,6 +31,8 @@ _EXAMPLES: Final = (
 @groups.display("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
 @options.selection
 @options.jobs
+@options.progress
+@options.quiet
 @options.debug
 def command(
     source: str,
@@ -41,7 +43,8 @@ def command(
     as_json: bool,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
-    **given: int | None,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Show every identifier of the images in SOURCE: names, IDs, platforms and layers.
 
@@ -50,6 +53,7 @@ def command(
     Layers are not read unless --verify or --encoders is given.
     """
     from convert.archive.atomic import OutputPath, write_file
+    from convert.cli import progress
     from convert.commands.inspect import InspectOptions, inspect
 
     draw = None
@@ -61,16 +65,21 @@ def command(
     wanted = InspectOptions(verify=verify, encoders=encoders, images=images, platforms=platforms, jobs=given["jobs"])
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(graph)) if graph is not None else None
-        report = inspect(source, wanted, warn=note)
+        shown = stack.enter_context(
+            contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
+        )
+        warn = (lambda _: None) if quiet else progress.beside(shown, note)
+        report = inspect(source, wanted, warn=warn, progress=shown)
+        shown.close()
         if output is not None and draw is not None:
             write_file(output, draw(report.document).encode(), source=report.source)
     if as_json:
         out_json(report.document)
-    else:
+    elif not quiet:
         from convert.cli.tables import show
 
         show(report.document, verified=verify, encoders=encoders)
-    for warning in report.warnings:
+    for warning in report.warnings if not quiet else ():
         note(f"{report.source}: {warning}")
     for problem in report.problems:
         note(str(problem))

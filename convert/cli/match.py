@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -42,6 +42,8 @@ _EXAMPLES: Final = (
 @options.force
 @options.json
 @options.jobs
+@options.logged_progress
+@options.quiet
 @options.debug
 def command(
     source: str,
@@ -52,7 +54,8 @@ def command(
     platforms: tuple[str, ...],
     force: bool,
     as_json: bool,
-    **given: int | None,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Find the encoder that gives each layer digest in a registry's MANIFEST.
 
@@ -69,20 +72,21 @@ def command(
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.report.match import document
 
-    shown = progress.choose("auto")
+    shown = progress.choose("none" if quiet else given["progress"])
+    warn = (lambda _: None) if quiet else progress.beside(shown, note)
     try:
         asked = MatchOptions(
             to=to, destination=dest, images=images, platforms=platforms, force=force, jobs=given["jobs"]
         )
-        report = match(source, manifest, asked, warn=note, progress=shown)
+        report = match(source, manifest, asked, warn=warn, progress=shown)
     finally:
         shown.close()
     to_error = dest == "-"
     if as_json:
         out_json(document(report), to_error=to_error)
-    else:
+    elif not quiet:
         _show(report, to_error=to_error)
-    if not report.complete:
+    if not report.complete and not quiet:
         _explain(report, asked=to is not None)
     return report.status
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from convert.cli import groups
-from convert.cli.values import FILE, PLATFORM
+from convert.cli.values import FILE, PLATFORM, OneOf
 from convert.errors import printable
 
 if TYPE_CHECKING:
@@ -107,6 +107,32 @@ def json(command: F) -> F:
 def force(command: F) -> F:
     """Add `--force`."""
     return groups.output("--force", is_flag=True, help="Replace what is at DEST.")(command)
+
+
+def progress(command: F) -> F:
+    """Add `--progress` to a command that shows it on terminals only."""
+    return _progress("auto is a table, on a terminal only")(command)
+
+
+def logged_progress(command: F) -> F:
+    """Add `--progress` to a command that shows it in logs, too."""
+    return _progress("auto is a table on a terminal, and lines elsewhere")(command)
+
+
+def _progress(auto: str) -> Callable[[F], F]:
+    return groups.display(
+        "--progress",
+        type=OneOf("kind of progress", ["auto", "plain", "none"]),
+        default="auto",
+        help=f"How progress is shown on standard error: {auto}.",
+    )
+
+
+def quiet(command: F) -> F:
+    """Add `--quiet`."""
+    return groups.display(
+        "-q", "--quiet", is_flag=True, help="Print neither notes nor result lines; --json still prints its document."
+    )(command)
 
 
 def note(text: str) -> None:

@@ -20,17 +20,19 @@ from convert.errors import printable
 from convert.progress import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rich.progress import TaskID
-
-    from convert.progress import Progress
 
 _MB: Final = 10**6
 #: Seconds before the first update, and between two updates.
 _LIVE_FIRST: Final = 1.5
 _LIVE_INTERVAL: Final = 0.3
 _PLAIN_INTERVAL: Final = 10.0
+#: Columns of a bar: with all others, a line fits into 80 columns.
+_BAR: Final = 20
+#: Seconds before a time that is left is estimated.
+_FIRST_ESTIMATE: Final = 1.0
 #: Layers that are shown at the same time.
 _MOST_ROWS: Final = 8
 
@@ -61,7 +63,7 @@ class Snapshot:
 
 
 class Display(Protocol):
-    """An output that draws snapshots; called from one thread."""
+    """An output that draws snapshots; called by one thread at a time."""
 
     first: float
     interval: float
@@ -70,7 +72,15 @@ class Display(Protocol):
         """Show the state of the work."""
 
     def close(self) -> None:
-        """Restore the screen."""
+        """Restore the screen; drawing again begins a new display."""
+
+
+class Nothing(Silent):
+    """A display that shows nothing."""
+
+    def paused(self) -> contextlib.AbstractContextManager[None]:
+        """Do nothing."""
+        return contextlib.nullcontext()
 
 
 class Counted:
@@ -83,6 +93,7 @@ class Counted:
         self._done = 0
         self._parts: list[Part] = []
         self._lock = threading.Lock()
+        self._drawing = threading.Lock()
         self._stop = threading.Event()
         self._begin = time.monotonic()
         self._thread: threading.Thread | None = None
@@ -123,6 +134,18 @@ class Counted:
             if cancel.TOKEN.number is not None:
                 return  # the terminal may be stopped, and the process ends anyway
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Remove the display while something else is printed on the same terminal."""
+        # The terminal may be stopped while the display draws on it.
+        while not self._drawing.acquire(timeout=cancel.INTERVAL):
+            cancel.TOKEN.check()
+        try:
+            self._display.close()
+            yield
+        finally:
+            self._drawing.release()
+
     def snapshot(self) -> Snapshot:
         """Return the present state of the work."""
         with self._lock:
@@ -140,10 +163,12 @@ class Counted:
         with contextlib.suppress(cancel.Cancelled):  # writing to the terminal checks for it
             try:
                 while not self._stop.wait(wait):
-                    self._display.draw(self.snapshot())
+                    with self._drawing:
+                        self._display.draw(self.snapshot())
                     wait = self._display.interval
             finally:
-                self._display.close()
+                with self._drawing:
+                    self._display.close()
 
 
 class Lines:
@@ -183,36 +208,49 @@ class Table:
         """Remove the table."""
         if self._bars is not None:
             self._bars.close()
+            self._bars = None
 
 
 class _Bars:
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TransferSpeedColumn,
+        )
 
         self._shown = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=_BAR),
+            TaskProgressColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=Console(stderr=True),
             auto_refresh=False,
             transient=True,
         )
-        self._whole = self._shown.add_task("total", total=None)
+        self._whole = self._shown.add_task("total", total=None, left="")
         self._rows: dict[tuple[str, float], TaskID] = {}
         self._shown.start()
 
     def draw(self, now: Snapshot) -> None:
         # A full bar looks like a run that hangs.
         total = None if now.read else now.total
-        self._shown.update(self._whole, description="writing" if now.read else "total", completed=now.done, total=total)
+        left = "" if now.read else time_left(now.done, now.total, now.seconds)
+        self._shown.update(
+            self._whole, description="writing" if now.read else "total", completed=now.done, total=total, left=left
+        )
         parts = {(part.name, part.begin): part for part in now.parts[:_MOST_ROWS]}
         for key in [key for key in self._rows if key not in parts]:
             self._shown.remove_task(self._rows.pop(key))
         for key, part in parts.items():
             if key not in self._rows:
-                self._rows[key] = self._shown.add_task(printable(part.name), total=part.size)
+                self._rows[key] = self._shown.add_task(printable(part.name), total=part.size, left="")
             self._shown.update(self._rows[key], completed=part.done)
         self._shown.refresh()
 
@@ -221,14 +259,44 @@ class _Bars:
 
 
 def _text(name: str, done: int, total: int | None, seconds: float) -> str:
-    of_total = f" of {total / _MB:,.0f}" if total is not None else ""
-    return f"{name}{done / _MB:,.0f}{of_total} MB, {done / _MB / max(seconds, 1e-3):,.0f} MB/s"
+    text = f"{name}{done / _MB:,.0f}"
+    if total is not None:
+        text += f" of {total / _MB:,.0f}"
+    text += " MB"
+    if total:
+        text += f" ({done * 100 // total} %)"
+    text += f", {done / _MB / max(seconds, 1e-3):,.0f} MB/s"
+    left = time_left(done, total, seconds)
+    return f"{text}, {left}" if left else text
 
 
-def choose(kind: str) -> Progress:
-    """Return the display for `--progress`: `auto` is a table on a terminal, and lines elsewhere."""
-    if kind == "none":
-        return Silent()
+def time_left(done: int, total: int | None, seconds: float) -> str:
+    """Return how long the rest will take at the present rate, such as `1:05 left`; "" while that is not known."""
+    if not total or done <= 0 or done >= total or seconds < _FIRST_ESTIMATE:
+        return ""
+    rest = round(seconds * (total - done) / done)
+    hours, minutes = divmod(rest // 60, 60)
+    return f"{hours}:{minutes:02}:{rest % 60:02} left" if hours else f"{minutes}:{rest % 60:02} left"
+
+
+def choose(kind: str, *, logs: bool = True) -> Counted | Nothing:
+    """Return the display for `--progress`.
+
+    `auto` is a table on a terminal. Elsewhere it is lines with `logs`, else nothing: what CI prints
+    besides the findings should be few lines.
+    """
     if kind == "auto" and sys.stderr.isatty():
         return Counted(Table())
+    if kind == "none" or (kind == "auto" and not logs):
+        return Nothing()
     return Counted(Lines())
+
+
+def beside(shown: Counted | Nothing, say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `say`, with the display removed while it prints."""
+
+    def note(text: str) -> None:
+        with shown.paused():
+            say(text)
+
+    return note

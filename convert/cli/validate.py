@@ -43,8 +43,12 @@ _EXAMPLES: Final = (
     "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json and sarif have them anyway."
 )
 @options.jobs
+@options.progress
+@groups.display("-q", "--quiet", is_flag=True, help="Print neither findings as text nor progress.")
 @options.debug
-def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, jobs: int | None) -> int:
+def command(
+    sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, quiet: bool, jobs: int | None, **given: Any
+) -> int:
     """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
 
     Prints nothing for a valid source. Exit status 0: no errors or warnings;
@@ -52,6 +56,7 @@ def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, 
     be read. Of several sources the highest counts. docs/validate.md lists the
     rules.
     """
+    from convert.cli import progress
     from convert.commands.validate import ValidateOptions, Verdict, validate
     from convert.errors import StorageError, UsageError
 
@@ -60,14 +65,18 @@ def command(sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, 
     form = "json" if as_json else form
     verdicts = []
     for source in sources:
+        shown = progress.choose("none" if quiet else given["progress"], logs=False)
         try:
-            verdict = validate(source, ValidateOptions(jobs=jobs))
+            verdict = validate(source, ValidateOptions(jobs=jobs), progress=shown)
         except StorageError as error:
             # The other sources are looked at all the same.
+            shown.close()
             note(str(error))
             verdict = Verdict(source, None, (), StorageError.exit_status, str(error))
+        finally:
+            shown.close()
         verdicts.append(verdict)
-        if form in {"text", "github"}:
+        if form == "github" or (form == "text" and not quiet):
             for found in _shown(verdict, verbose=verbose):
                 out(str(found) if form == "text" else annotation(found))
     if form in {"json", "sarif"}:

@@ -11,6 +11,7 @@ from convert.commands.common import Options, ignore, options_of
 from convert.errors import InputError, SelectionError
 from convert.layer.stored_digests import StoredDigests
 from convert.model.platform import Platform
+from convert.progress import Silent
 from convert.reader.detect import read
 from convert.reader.producer import producer
 from convert.reader.sink import CollectingSink
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from convert.layer.examine import LayerFacts
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
+    from convert.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def inspect(
     options: InspectOptions | None = None,
     *,
     warn: Warn = ignore,
+    progress: Progress | None = None,
     **fields: Unpack[InspectFields],
 ) -> InspectReport:
     """Return names, IDs, platforms and layers of the images in a source.
@@ -89,6 +92,7 @@ def inspect(
         source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
         options: what to select and what to read; see `InspectOptions`.
         warn: called with one line for each thing that the selection drops.
+        progress: takes counts of the bytes of layers as they are stored; called from any thread.
         fields: the fields of `InspectOptions`, instead of `options`.
 
     Raises:
@@ -123,7 +127,7 @@ def inspect(
                 raise
             problems = find_errors(images, sink.faults)
         layers = StoredDigests(may_read=False)
-        facts, encoders = _examine(images, layers, given, opened.path)
+        facts, encoders = _examine(images, layers, given, opened.path, progress or Silent())
         shown: set[str] = set()
         for found in facts.values() if facts else ():
             if found.problem is not None and str(found.problem) not in shown:
@@ -137,7 +141,7 @@ def inspect(
 
 
 def _examine(
-    images: ImageSet, layers: StoredDigests, options: InspectOptions, path: str
+    images: ImageSet, layers: StoredDigests, options: InspectOptions, path: str, progress: Progress
 ) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, Origin] | None]:
     """Read the layers as `options` ask for; return what was found, None for what was not asked for."""
     if not options.verify and not options.encoders:
@@ -150,7 +154,7 @@ def _examine(
     facts = encoders = None
     with Pool(options.jobs or usable_cores()) as pool:
         if options.verify:
-            facts = examine_layers(layers_of(images), layers, pool, file=path)
+            facts = examine_layers(layers_of(images), layers, pool, file=path, progress=progress)
         if options.encoders:
-            encoders = identify_encoders(layers_of(images), pool)
+            encoders = identify_encoders(layers_of(images), pool, progress)
     return facts, encoders

@@ -16,7 +16,7 @@ from convert.limits import MAX_LAYER_SIZE
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from convert.layer.pool import Pool
     from convert.model.blob import Blob
@@ -78,16 +78,19 @@ def read_blobs(jobs: Iterable[_Job], pool: Pool) -> Iterator[tuple[_Job, BlobFac
             yield job, results[job]
 
 
-def read_blob(blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str) -> BlobFacts:
+def read_blob(
+    blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str, count: Callable[[int], None]
+) -> BlobFacts:
     """Read a blob to its end, hashing it, and with `unpack` what it unpacks to, in one pass.
 
-    Faults of the blob are facts, never raised; `where` names it in them.
+    Faults of the blob are facts, never raised; `where` names it in them. `count` is called with the
+    number of bytes of each chunk that was read.
 
     Raises:
         StorageError: reading failed.
     """
     facts = BlobFacts()
-    stored = _Hashers(algorithms)
+    stored = _Hashers(algorithms, count)
     try:
         with blob.open() as stream:
             chunks = decompress.read_chunks(stream)
@@ -119,7 +122,7 @@ def _unpack(facts: BlobFacts, raw: Iterator[bytes], algorithms: Sequence[str], w
     def count_trailing(size: int) -> None:
         facts.trailing = size
 
-    plain = _Hashers(algorithms)
+    plain = _Hashers(algorithms, lambda _: None)
     unpacked = decompress.plain_chunks(raw, facts.compression, where=where, behind=count_trailing)
     chunks = plain.pass_through(unpacked)
     try:
@@ -147,14 +150,16 @@ def _bounded(chunks: Iterator[bytes], size: int = 0) -> Iterator[bytes]:
 class _Hashers:
     """Digests of one stream under several algorithms, and its size."""
 
-    def __init__(self, algorithms: Sequence[str]) -> None:
+    def __init__(self, algorithms: Sequence[str], count: Callable[[int], None]) -> None:
         self.size = 0
+        self._count = count
         self._hashers = {name: hashlib.new(name) for name in algorithms}
 
     def pass_through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the chunks, hashed."""
         for chunk in chunks:
             self.size += len(chunk)
+            self._count(len(chunk))
             for hasher in self._hashers.values():
                 hasher.update(chunk)
             yield chunk

@@ -13,9 +13,9 @@ from convert.commands.common import Options, ignore, options_of
 from convert.commands.diff.images import compare
 from convert.commands.diff.layer_files import layer_files
 from convert.errors import SelectionError, UsageError
-from convert.layer.context import ReadContext, ReadOptions
+from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.plan.read_selection import read_selection
-from convert.report.comparison import By
+from convert.report.comparison import By, other_layers
 from convert.report.diff import document
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convert.commands.keywords import DiffFields
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
+    from convert.progress import Progress
     from convert.report.comparison import Difference, FileDifference
 
 
@@ -100,7 +101,9 @@ class OpenDiff:
 
 
 @contextlib.contextmanager
-def open_diff(a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore) -> Iterator[OpenDiff]:
+def open_diff(
+    a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore, progress: Progress | None = None
+) -> Iterator[OpenDiff]:
     """Compare two archives and keep them open; errors as `diff`.
 
     For callers that show the files of layers one by one, instead of keeping all of them.
@@ -118,10 +121,22 @@ def open_diff(a: Path, b: Path, options: DiffOptions, *, warn: Warn = ignore) ->
             raise SelectionError(
                 "neither has an image to compare", code="nothing-to-compare", hint="--by digest compares artifacts"
             )
-        contexts = ReadContext(ReadOptions(file=left.path)), ReadContext(ReadOptions(file=right.path))
+        shown = BlobProgress(progress)
+        if options.files:
+            shown.progress.expect(_compared_bytes(found))
+        contexts = (
+            ReadContext(ReadOptions(file=left.path), progress=shown),
+            ReadContext(ReadOptions(file=right.path), progress=shown),
+        )
         yield OpenDiff(left, right, (sets[0], sets[1]), options, found, contexts)
         for opened in (left, right):
             opened.tree.check_unchanged()
+
+
+def _compared_bytes(difference: Difference) -> int:
+    """Return the size of all layers whose files are compared, as they are stored."""
+    layers = (layer for one in difference.images for pair in other_layers(one) for layer in pair if layer is not None)
+    return sum(blob.size or 0 for blob in {layer.blob for layer in layers} if blob is not None)
 
 
 def _prefixed(path: str, warn: Warn) -> Warn:
@@ -135,6 +150,7 @@ def diff(
     options: DiffOptions | None = None,
     *,
     warn: Warn = ignore,
+    progress: Progress | None = None,
     **fields: Unpack[DiffFields],
 ) -> DiffReport:
     """Compare the images of two archives or layouts, whatever their formats.
@@ -148,6 +164,7 @@ def diff(
         options: what to select and what to compare; see `DiffOptions`.
         warn: called with one line, which begins with the path, for each thing that was
             accepted or dropped.
+        progress: takes counts of the bytes of compared layers as they are stored; called from any thread.
         fields: the fields of `DiffOptions`, instead of `options`.
 
     Raises:
@@ -156,5 +173,5 @@ def diff(
         StorageError: an archive cannot be read.
     """
     given = options_of(DiffOptions, options, dict(fields))
-    with open_diff(a, b, given, warn=warn) as opened:
+    with open_diff(a, b, given, warn=warn, progress=progress) as opened:
         return DiffReport(opened.a.path, opened.b.path, given.by, opened.difference, opened.document())

@@ -16,6 +16,7 @@ from convert.commands.validate.layout import check_layout
 from convert.commands.validate.v1 import check_legacy, check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.limits import usable_cores
+from convert.progress import Silent
 from convert.reader.checked_documents import Checked
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from convert.commands.common import Path
     from convert.commands.keywords import ValidateFields
     from convert.model.image_set import SourceFormat
+    from convert.progress import Progress
 
 _YES: Final = 0
 _NO: Final = 1
@@ -45,7 +47,13 @@ class ValidateOptions(Options):
     jobs: int | None = None
 
 
-def validate(source: Path, options: ValidateOptions | None = None, **fields: Unpack[ValidateFields]) -> Verdict:
+def validate(
+    source: Path,
+    options: ValidateOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    **fields: Unpack[ValidateFields],
+) -> Verdict:
     """Check one source: every document, every digest, and how its parts agree (docs/validate.md).
 
     Faults of the source are findings, never raised.
@@ -53,6 +61,7 @@ def validate(source: Path, options: ValidateOptions | None = None, **fields: Unp
     Args:
         source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
         options: how to check it; see `ValidateOptions`.
+        progress: takes counts of the bytes of blobs as they are stored; called from any thread.
         fields: the fields of `ValidateOptions`, instead of `options`.
 
     Raises:
@@ -60,15 +69,15 @@ def validate(source: Path, options: ValidateOptions | None = None, **fields: Unp
         StorageError: the source cannot be read.
     """
     given = options_of(ValidateOptions, options, dict(fields))
-    return _validate(os.fspath(source), given.jobs or usable_cores())
+    return _validate(os.fspath(source), given.jobs or usable_cores(), progress or Silent())
 
 
-def _validate(source: str, jobs: int) -> Verdict:
+def _validate(source: str, jobs: int, progress: Progress) -> Verdict:
     findings = Findings(source)
     try:
         with open_source(source) as opened:
             findings.file = opened.path
-            form, holds_image = _check(opened.tree, findings, jobs)
+            form, holds_image = _check(opened.tree, findings, jobs, progress)
             opened.tree.check_unchanged()
     except UnknownFormatError as error:
         findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
@@ -86,7 +95,7 @@ def _validate(source: str, jobs: int) -> Verdict:
     return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
 
 
-def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[SourceFormat | None, bool]:
+def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> tuple[SourceFormat | None, bool]:
     """Check an opened source; return its format, and whether it holds an image at all.
 
     Raises:
@@ -97,7 +106,7 @@ def _check(tree: Tree, findings: Findings, jobs: int) -> tuple[SourceFormat | No
     has_manifest = checked.exists("manifest.json")
     has_index = checked.exists("index.json")
     _check_members(tree, findings)
-    contents = Contents(checked)
+    contents = Contents(checked, progress)
     if has_manifest or has_index:
         layout = check_layout(checked, contents) if has_index else None
         tops = layout.tops if layout is not None else None

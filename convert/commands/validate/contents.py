@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from convert.model.blob import Blob
+    from convert.progress import Progress
     from convert.reader.checked_documents import Checked
 
 
@@ -58,20 +59,24 @@ class _Job:
 
     blob: Blob
     member: str
+    progress: Progress
     claims: dict[Claim, None] = field(default_factory=dict)
 
     def read(self) -> BlobFacts:
         digests = [digest for claim in self.claims for digest in (*claim.diff_ids, claim.digest) if digest is not None]
         algorithms = sorted({"sha256", *(digest.algorithm for digest in digests)})
         unpack = any(claim.diff_ids or claim.layer for claim in self.claims)
-        return read_blob(self.blob, algorithms, unpack=unpack, where=self.member)
+        name = digests[0].hex[:12] if digests else self.member
+        count = self.progress.begin(name, self.blob.size or 0)
+        return read_blob(self.blob, algorithms, unpack=unpack, where=self.member, count=count)
 
 
 class Contents:
     """Collects claims about blobs, then reads them all."""
 
-    def __init__(self, checked: Checked) -> None:
-        """Nothing is read before `check`."""
+    def __init__(self, checked: Checked, progress: Progress) -> None:
+        """Nothing is read before `check`, which counts the bytes of the blobs."""
+        self._progress = progress
         self._checked = checked
         self._findings = checked.findings
         self._jobs: dict[Blob, _Job] = {}
@@ -79,7 +84,7 @@ class Contents:
 
     def claim(self, blob: Blob, member: str, claim: Claim) -> None:
         """Add what a document states about a blob."""
-        self._jobs.setdefault(blob, _Job(blob, member)).claims.setdefault(claim)
+        self._jobs.setdefault(blob, _Job(blob, member, self._progress)).claims.setdefault(claim)
 
     def claim_own_names(self) -> None:
         """Claim the digests in the names of blobs whose digest no document gives; report unnamed blobs.
@@ -103,6 +108,7 @@ class Contents:
         Raises:
             StorageError: reading failed.
         """
+        self._progress.expect(sum(blob.size or 0 for blob in self._jobs))
         with Pool(jobs) as pool:
             work = itertools.chain(self._jobs.values(), self._unnamed_jobs())
             for job, facts in read_blobs(work, pool):
@@ -113,7 +119,8 @@ class Contents:
         for name in self._unnamed:
             blob, claim = self._checked.find(name), _own_name(name)
             if blob is not None and claim is not None:
-                yield _Job(blob, name, {claim: None})
+                self._progress.expect(blob.size or 0)
+                yield _Job(blob, name, self._progress, {claim: None})
 
     def _report(self, job: _Job, read: BlobFacts) -> None:
         add = self._findings.add
