@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from convert.progress import Progress
     from convert.reader.findings import Finding, Severity, Verdict
     from convert.report.comparison import By
-    from convert.report.convert import ConversionReport, ConvertedImage
+    from convert.report.convert import ConversionReport, ConvertedImage, ConvertedResult, ConvertedSource
     from convert.report.digest import DigestReport, PushedManifest, RefusedPusher
     from convert.report.match import LayerMatch, MatchReport
 
@@ -69,6 +69,8 @@ __all__ = [
     "ConversionReport",
     "ConvertOptions",
     "ConvertedImage",
+    "ConvertedResult",
+    "ConvertedSource",
     "DestinationExistsError",
     "DiffOptions",
     "DiffReport",
@@ -131,6 +133,8 @@ _MODULES = {
     "ConversionReport": "convert.report.convert",
     "ConvertOptions": "convert.commands.convert_options",
     "ConvertedImage": "convert.report.convert",
+    "ConvertedResult": "convert.report.convert",
+    "ConvertedSource": "convert.report.convert",
     "DiffOptions": "convert.commands.diff.archives",
     "DiffReport": "convert.commands.diff.archives",
     "Digest": "convert.model.digest",

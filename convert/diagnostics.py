@@ -47,6 +47,9 @@ _REQUEST: Final = {
     "ambiguous-platform": "Several images of an index are for one platform.",
     "edit-without-match": "`--drop`, `--untag` or `--rename` matches nothing in the source.",
     "invalid-rename": "`--rename` is not OLD=NEW, or gives a name that is not valid.",
+    "invalid-template": "DEST is a template with an unknown field, a single brace, or a result that is too long.",
+    "template-collision": "Two results of a template would be one file.",
+    "destination-is-archive": "`--force` does not replace an archive with the result of several SOURCEs.",
     "tag-for-several-images": "`--tag` names one image, and several are selected.",
     "several-manifests": "One manifest is asked for, and several are selected.",
     "several-platforms": "A name stands for an index of several platforms, and the format holds one image for it.",
@@ -310,6 +313,10 @@ class Dropped(Diagnostic):
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
         """Return the arguments from which `copy` and `pickle` create it again."""
         return (str(self),), {"what": self.what, "of": self.of, "number": self.number, "code": self.code}
+
+    def within(self, member: str) -> Dropped:
+        """Return this line as one about a member or source, which it then names first."""
+        return Dropped(f"{member}: {self}", what=self.what, of=self.of, number=self.number, code=self.code)
 
     def facts(self) -> dict[str, Any]:
         """Return the entry of `--json` (schemas/report-convert.json, "dropped")."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,21 +22,30 @@ if TYPE_CHECKING:
 #: Options whose values have another name in Python.
 _OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as"}
 
+#: The limit of open files that systems begin with.
+_USUAL_LIMIT: Final = 256
+#: Files that a run opens besides its sources.
+_OTHER_FILES: Final = 128
+
 _EXAMPLES: Final = (
     "imgconv image.tar --to oci layout",
     "imgconv layout --to docker-save - | docker load",
+    "imgconv a.tar b.tar c.tar --to docker-oci all.tar",
+    "imgconv amd64.tar arm64.tar --join app:1.0 --to oci layout",
+    "imgconv all.tar --to docker-save 'out/{name}_{tag}.tar'",
     "imgconv --add-repositories image.tar",
 )
 
 
 @groups.command("convert", summary="Convert an archive or layout into another format.", examples=_EXAMPLES)
-@options.source
+@groups.argument("sources", type=FILE, nargs=-1, metavar="SOURCE...", about=options.SOURCE_ABOUT)
 @groups.argument(
     "dest",
     type=FILE,
     metavar="[DEST]",
     required=False,
-    about="The result: a new file or folder, or - for standard output.",
+    about="The result: a new file or folder, - for standard output, or a template such as out/{name}_{tag}.tar "
+    "for one result an image.",
 )
 @groups.output(
     "--to",
@@ -99,8 +109,12 @@ _EXAMPLES: Final = (
 @options.quiet
 @groups.display("-v", "--verbose", is_flag=True, help="Also list what was kept.")
 @options.debug
-def command(source: str, dest: str | None, to: Format | None, add_repositories: bool, **given: Any) -> None:
+def command(
+    sources: tuple[str, ...], dest: str | None, to: Format | None, add_repositories: bool, **given: Any
+) -> None:
     """Convert the images in SOURCE into another format, or add `repositories` in place.
+
+    Several SOURCEs are put together in one result.
 
     Image IDs never change, and digests that exist are kept where FORMAT can hold
     them. The word `convert` may be left out.
@@ -114,6 +128,12 @@ def command(source: str, dest: str | None, to: Format | None, add_repositories: 
     quiet, verbose, as_json = given.pop("quiet"), given.pop("verbose"), given.pop("as_json")
     shown = progress.choose("none" if quiet else given.pop("progress"))
     given.pop("progress", None)
+    if not sources:
+        if dest is None:
+            raise UsageError("missing SOURCE", code="missing-argument", hint="imgconv --help lists the commands")
+        # click gives a single argument to DEST.
+        sources, dest = (dest,), None
+    source = sources[0]
     if to is None and not add_repositories:
         if source != "-" and not os.path.lexists(path_of(source)):
             # A command is not found here if `convert` or `--` comes before it.
@@ -125,19 +145,39 @@ def command(source: str, dest: str | None, to: Format | None, add_repositories: 
     warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
     try:
         if to is None:
+            if len(sources) > 1:
+                raise UsageError(
+                    "--add-repositories takes one SOURCE", code="incompatible-options", hint="with --to it takes more"
+                )
             result = _add_only(source, dest, given, warn)
         elif dest is None:
             raise UsageError("missing DEST", code="missing-argument", hint="imgconv SOURCE --to FORMAT DEST")
         else:
+            _allow_open_files(len(sources))
             asked = ConvertOptions(to=to, add_repositories=add_repositories, **given)
-            result = convert(source, dest, asked, warn=warn, progress=shown)
+            result = convert(sources, dest, asked, warn=warn, progress=shown)
     except DestinationExistsError as error:
-        if source != "-" and not os.path.lexists(path_of(source)):
-            error.hint = f"SOURCE comes before DEST, and {quoted(source)} does not exist"
+        absent = next((each for each in sources if each != "-" and not os.path.lexists(path_of(each))), None)
+        if absent is not None:
+            error.hint = f"SOURCE comes before DEST, and {quoted(absent)} does not exist"
         raise
     finally:
         shown.close()
     _report(result, result.destination, quiet=quiet, verbose=verbose, as_json=as_json)
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's limit of open files where that many SOURCEs need it."""
+    needed = 2 * count + _OTHER_FILES
+    if needed <= _USUAL_LIMIT:
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callable[[str], None]) -> ConversionReport:

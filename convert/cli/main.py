@@ -247,8 +247,6 @@ def _one_line(error: click.ClickException, given: list[str]) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return text
-    if text.startswith("Got unexpected extra argument") and context.info_name == "convert":
-        return f"{text}; convert takes one SOURCE (--append adds one layout to another)"
     here = f"; the file of that name is ./{word}" if word in COMMANDS and os.path.lexists(word) else ""
     return f"{text} ({context.command_path} --help lists the options{here})"
 

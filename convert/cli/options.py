@@ -58,6 +58,7 @@ def edits(command: F) -> F:
     for option in (
         groups.edit("--flatten", is_flag=True, help="Replace nested indexes by one list."),
         groups.edit("--no-attestations", is_flag=True, help="Rewrite indexes without their attestations."),
+        groups.edit("--join", metavar="NAME", help="Make one multi-platform index of all images, under this name."),
         groups.edit(
             "--prune",
             is_flag=True,

@@ -37,7 +37,7 @@ from convert.model.digest import Digest
 from convert.plan.changes import Changes
 from convert.plan.forms import decide_registry_forms
 from convert.reader.detect import read
-from convert.report.convert import ConversionReport, converted_images
+from convert.report.convert import ConversionReport, ConvertedResult, ConvertedSource, converted_images
 from convert.writer.destination import check_folder, check_spelling
 from convert.writer.options import V1Scheme, WriteOptions
 from convert.writer.repositories import MEMBER, additions_to
@@ -117,13 +117,12 @@ def add_repositories(
 
     images = _add(source, destination, given, report)
     path = os.fspath(source)
+    target = os.fspath(destination) if destination is not None else path
     return ConversionReport(
-        path,
+        (ConvertedSource(path, images.format, ""),),
+        target,
         images.format,
-        "",
-        os.fspath(destination) if destination is not None else path,
-        images.format,
-        converted_images(images, manifests=True),
+        (ConvertedResult(target, converted_images(images, manifests=True)),),
         Changes(),
         tuple(warnings),
     )

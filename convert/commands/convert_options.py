@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from convert.archive.transport import STDIN
 from convert.codec import profile as profiles
 from convert.commands.common import Options
 from convert.errors import UsageError
@@ -56,6 +57,7 @@ class ConvertOptions(Options):
         rename: give other names, each `OLD=NEW`; two prefixes that end in `/` change all names
             below them (#editing).
         tags: the new names of the image; only one image may be selected (#names).
+        join: make one index of all images under this name (#several-sources).
         prune: remove absent children from indexes and leave out images that lack a blob
             (#editing).
         no_attestations: rewrite indexes without their attestations (#editing).
@@ -92,6 +94,7 @@ class ConvertOptions(Options):
     untag: Sequence[str] = ()
     rename: Sequence[str] = ()
     tags: Sequence[str] = ()
+    join: str | None = None
     prune: bool = False
     no_attestations: bool = False
     flatten: bool = False
@@ -124,9 +127,29 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
             code="no-manifest-json",
             hint="--to docker-oci does",
         )
+    if options.join is not None and not wanted.manifests:
+        raise UsageError(
+            f"{wanted.name} carries no index, so --join can make none",
+            code="target-without-manifests",
+            hint=f"targets for it: {targets_with_manifests()}",
+        )
     if pusher is not None:
         _check_pusher(options, wanted)
     return pusher, profile
+
+
+def check_sources(paths: Sequence[str], options: ConvertOptions) -> None:
+    """Refuse several sources where one is needed.
+
+    Raises:
+        UsageError: the options or the sources do not allow it.
+    """
+    if not paths:
+        raise UsageError("missing SOURCE", code="missing-argument")
+    if paths.count(STDIN) > 1:
+        raise UsageError("only one SOURCE can be standard input", code="incompatible-options")
+    if options.pusher is not None and len(paths) > 1:
+        raise UsageError("--as takes one SOURCE", code="incompatible-options", hint="convert them one by one")
 
 
 def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
@@ -135,6 +158,7 @@ def _check_pusher(options: ConvertOptions, wanted: Target) -> None:
         "--compress": options.compress,
         "--recompress": options.recompress,
         "--manifest-type": options.manifest_type != "keep",
+        "--join": options.join,
         "--prune": options.prune,
         "--no-attestations": options.no_attestations,
         "--flatten": options.flatten,

@@ -2,119 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convert.archive import stream_sink
 from convert.archive.open import open_source
-from convert.archive.transport import path_of
+from convert.archive.transport import STDIN
 from convert.commands import verify_output
-from convert.commands.common import UniqueWarnings
-from convert.commands.convert_options import check_request
-from convert.diagnostics import Diagnostic
+from convert.errors import DestinationExistsError, InputError, StorageError
 from convert.identity.push.tool import pushed_images
-from convert.layer.context import LIMIT_HINT, BlobProgress, ReadContext, ReadOptions
-from convert.layer.pool import Pool
-from convert.layer.stream_ingest import EncodingKeeper, was_ingested
+from convert.layer.stream_ingest import was_ingested
 from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
-from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.form import Form
 from convert.plan import notices, push
-from convert.plan.changes import Changes
-from convert.plan.forms import Recipe, decide_forms, decide_registry_forms
+from convert.plan.forms import decide_forms, decide_registry_forms
 from convert.plan.manifests import finish_manifests
-from convert.plan.read_selection import read_selection
+from convert.plan.read_selection import read_sources
 from convert.plan.target import fit_images, record_changes
-from convert.progress import Silent
+from convert.reader.detect import read
 from convert.writer import destination as destinations
 from convert.writer.options import WriteOptions, no_layer_digest
-from convert.writer.registry import target
 
 if TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
-    from convert.commands.common import Warn
-    from convert.commands.convert_options import ConvertOptions
+    from convert.commands.convert_run import ConversionRun
     from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
-    from convert.plan.edit.edits import Edits
-    from convert.progress import Progress
     from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.destination import Destination
-
-
-class ConversionRun:
-    """What the steps of one conversion share."""
-
-    def __init__(self, source: str, path: str, options: ConvertOptions, warn: Warn, progress: Progress | None) -> None:
-        """Check the request; nothing is opened.
-
-        Raises:
-            UsageError: it cannot be met.
-        """
-        self.source = source
-        self.source_path = path_of(source)
-        self.path = path
-        self.options = options
-        self.warn = UniqueWarnings(warn)
-        self.target = target(options.to)
-        self.pusher, self.profile = check_request(options, self.target, path)
-        self.recipe = Recipe(
-            self.target.uncompressed,
-            self.target.manifests,
-            recompress=options.recompress,
-            manifest_type=options.manifest_type,
-        )
-        self.progress = progress or Silent()
-        workers = options.jobs or usable_cores()
-        self.pool = Pool(workers)
-        self.context = ReadContext(
-            ReadOptions(
-                options.max_layer_size or MAX_LAYER_SIZE,
-                file=self.source_path,
-                overlap=workers > 1,
-                limit_hint=LIMIT_HINT,
-            ),
-            progress=BlobProgress(self.progress),
-            cancel=self.pool.cancel,
-        )
-        self.changes = Changes()
-        self.edits = _edits(options, self.changes)
-        #: What the writer warns of; reported when the result is in place.
-        self.written: list[Diagnostic] = []
-
-    def open_source(self, transcoder: LayerTranscoder, out: Destination, stack: contextlib.ExitStack) -> Source:
-        """Open the source; it is closed with `stack`.
-
-        Raises:
-            InputError: it is not an archive or layout.
-            StorageError: it cannot be read.
-        """
-        keeper = None
-        if not self.recipe.uncompressed and self.profile.compression:
-            keeper = EncodingKeeper(
-                lambda plain, size: transcoder.encode(plain, out.staging, size),
-                self.pool,
-                self.profile.name,
-                limit=self.context.options.max_layer_size,
-                where=self.source_path or "-",
-                progress=self.progress,
-            )
-        return stack.enter_context(open_source(self.source, keeper=keeper))
-
-    def report_changes(self) -> None:
-        """Warn of what was dropped and changed; the result is in place."""
-        for line in (*self.written, *self.changes.dropped, *self.changes.hints):
-            self.warn(line)
-        for change in self.changes.changed:
-            text = f"{change.subject} {change.before} became {change.after}: {change.why}"
-            self.warn(Diagnostic(text, code="digest-changed", before=change.before, after=change.after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +58,40 @@ class FinishedImages:
     layers: FinishedLayers
 
 
-def open_destination(run: ConversionRun, stack: contextlib.ExitStack) -> Destination:
-    """Start the output; what is not committed is removed when `stack` is closed.
+def open_destination(run: ConversionRun) -> Destination:
+    """Start the output, a context manager: what is not committed is removed with it.
 
     Raises:
         UsageError: the destination may not be written to.
         StorageError: it cannot be.
     """
     options = run.options
-    out = destinations.open_destination(
-        run.target, run.path, run.source_path, force=options.force, append=options.append
+    if len(run.sources) > 1 and options.force and not options.append:
+        _refuse_archive(run.path)
+    return destinations.open_destination(
+        run.target, run.path, run.source_paths, force=options.force, append=options.append
     )
-    return stack.enter_context(out)
+
+
+def _refuse_archive(path: str) -> None:
+    """Refuse to replace an archive by the result of several sources: it may be one of them, without a DEST.
+
+    Raises:
+        DestinationExistsError: `path` is an archive that can be read.
+    """
+    if path == STDIN or not os.path.lexists(path) or stream_sink.names_descriptor(path):
+        return
+    try:
+        with open_source(path) as opened:
+            read(opened.tree)
+    except (InputError, StorageError):
+        return
+    raise DestinationExistsError(
+        "--force does not replace an archive with the result of several SOURCEs",
+        code="destination-is-archive",
+        file=path,
+        hint="remove it first, or name DEST last",
+    )
 
 
 def open_transcoder(run: ConversionRun, existing: ExistingLayout | None) -> LayerTranscoder:
@@ -161,25 +105,40 @@ def open_transcoder(run: ConversionRun, existing: ExistingLayout | None) -> Laye
     )
 
 
-def select_images(run: ConversionRun, opened: Source) -> Selection:
-    """Read the source, keep what the options ask for and the target can hold, and decide the forms of layers.
+def select_images(run: ConversionRun, opened: Sequence[Source]) -> ImageSet:
+    """Read the sources, put them together, and keep and edit what the options ask for.
 
     Raises:
         SelectionError: nothing fits, or more than may.
-        NotRepresentableError: the target cannot hold what was selected.
-        InputError: the source is damaged, hostile, unsupported or not an image archive.
+        InputError: a source is damaged, hostile, unsupported or not an image archive.
     """
     options = run.options
-    selected = images = read_selection(
+    selected = read_sources(
         opened,
         options.images,
         options.platforms,
         edits=run.edits,
-        tags=options.tags,
+        tags=() if run.joined else options.tags,
         pusher=run.pusher,
+        manifests=run.target.manifests,
+        is_join=bool(run.joined),
+        origins=run.context.origins,
         warn=run.warn,
     )
-    pushed_forms = None
+    if run.joined:
+        from convert.plan.join import check_join  # noqa: PLC0415 - start-up time
+
+        check_join(selected, run.changes)
+    return selected
+
+
+def plan_result(run: ConversionRun, selected: ImageSet) -> Selection:
+    """Keep what the target can hold of the selected images, and decide the forms of their layers.
+
+    Raises:
+        NotRepresentableError: the target cannot hold what was selected.
+    """
+    images, pushed_forms = selected, None
     if run.pusher is not None:
         loaded = push.load(run.pusher, images, run.warn)
         images, pushed_forms = loaded.images, loaded.forms
@@ -207,6 +166,10 @@ def finish_layers(
         result = pushed_images(run.pusher.tool, images, layers.layers)
     else:
         result = finish_manifests(images, layers.layers, run.recipe, run.changes)
+    if run.joined:
+        from convert.plan.join import join  # noqa: PLC0415 - start-up time
+
+        result = join(result, run.joined, docker=run.options.manifest_type == "docker")
     record_changes(selection.selected, result, layers, run.target, run.changes)
     compress, v1_ids = run.options.compress, run.options.v1_ids
     if compress is not None:
@@ -216,17 +179,17 @@ def finish_layers(
 
 def write_result(
     run: ConversionRun,
-    opened: Source,
+    opened: Sequence[Source],
     out: Destination,
     existing: ExistingLayout | None,
     transcoder: LayerTranscoder,
     finished: FinishedImages,
-) -> None:
-    """Write the result and put it in place.
+) -> Callable[[], None]:
+    """Write the result; return what verifies it if that is asked for, and puts it in place.
 
     Raises:
-        InputError: the source changed while it was read.
-        StorageError: writing failed, or the result does not read back.
+        InputError: a source changed while it was read.
+        StorageError: writing failed, or, from what is returned, the result does not read back.
     """
     images, layers = finished.images, finished.layers
     digest_of = _layer_digests(transcoder, finished) if run.options.v1_ids == "chain-free" else no_layer_digest
@@ -242,12 +205,17 @@ def write_result(
         transport=run.target.transport,
         existing=existing.images() if existing is not None else None,
     )
-    out.write(run.target.writer().items(images, options), run.pool, before_end=opened.tree.check_unchanged)
+
+    def check_unchanged() -> None:
+        for source in opened:
+            source.tree.check_unchanged()
+
+    out.write(run.target.writer().items(images, options), run.pool, before_end=check_unchanged)
     if existing is not None:
         existing.check_absent(images)
     encoded = (layer for _, layer in images.layers() if layers.forms.get(layer) is Form.ENCODED)
     out.record_layers(run.profile.name, encoded)
-    out.commit(_output_check(run, existing, images) if run.options.verify_output else None)
+    return lambda: out.commit(_output_check(run, existing, images) if run.options.verify_output else None)
 
 
 def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: ImageSet) -> Callable[[int], None]:
@@ -262,19 +230,6 @@ def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: I
         manifests=run.target.manifests,
         max_layer_size=run.context.options.max_layer_size,
     )
-
-
-def _edits(options: ConvertOptions, changes: Changes) -> Edits | None:
-    """Return the edits that the options ask for; the module is imported only for them."""
-    names = ("drop", "untag", "rename", "prune", "no_attestations", "flatten")
-    given = {name: getattr(options, name) for name in names}
-    if not any(given.values()):
-        return None
-    from convert.plan.edit.edits import Edits  # noqa: PLC0415 - start-up time
-
-    edits = Edits(changes=changes, **given)
-    edits.check()
-    return edits
 
 
 def _unread_sizes(images: ImageSet) -> Iterator[int]:

@@ -28,6 +28,7 @@ class ConvertFields(TypedDict, total=False):
     untag: Sequence[str]
     rename: Sequence[str]
     tags: Sequence[str]
+    join: str | None
     prune: bool
     no_attestations: bool
     flatten: bool

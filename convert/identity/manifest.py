@@ -144,7 +144,7 @@ def is_generated(manifest: bytes, config: Config) -> bool:
     """
     sizes = _layer_sizes(manifest)
     descriptor = _config(config, mediatype.OCI_CONFIG)
-    with_platform = dataclasses.replace(descriptor, platform=_image_platform(config))
+    with_platform = dataclasses.replace(descriptor, platform=image_platform(config))
     if not sizes and manifest == dumps(_save_25(with_platform, ())):
         return True
     if len(sizes) != len(config.diff_ids):
@@ -259,7 +259,7 @@ def _layer_sizes(manifest: bytes) -> list[int]:
     return [size for size in sizes if isinstance(size, int) and size >= 0]
 
 
-def _image_platform(config: Config) -> dict[str, Any]:
+def image_platform(config: Config) -> dict[str, Any]:
     """Return the platform that moby 25's `Image.Platform` reads from the config."""
     platform: dict[str, Any] = {key: config.field(key) or "" for key in ("architecture", "os")}
     for key in ("os.version", "os.features", "variant"):

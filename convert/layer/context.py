@@ -114,11 +114,17 @@ class ReadContext:
     verified: VerifiedMemo = field(default_factory=VerifiedMemo)
     progress: BlobProgress = field(default_factory=BlobProgress)
     cancel: Cancel = field(default_factory=Cancel)
+    #: The source that each blob is from, where there are several.
+    origins: dict[Blob, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str | None:
-        """The name of the source in errors."""
+        """The name of the source in errors; None where there are several."""
         return self.options.file
+
+    def file_of(self, blob: Blob) -> str | None:
+        """Return the name of a blob's source in errors."""
+        return self.origins.get(blob, self.options.file)
 
     def open(self, blob: Blob, name: Digest) -> BinaryIO:
         """Start reading a blob as stored; the first reading of each is counted under `name`."""

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from convert.codec import decompress
-from convert.errors import UnsafeInputError
+from convert.errors import InputError, UnsafeInputError
 from convert.limits import CHUNK
 from convert.model.digest import Digest
 
@@ -79,11 +79,13 @@ class HashingStream(io.RawIOBase):
         cancel: Cancel | None = None,
         too_long: Callable[[], ImgconvError] | None = None,
         limit_hint: str | None = None,
+        file: str | None = None,
     ) -> None:
         """Read from `inner`, which is closed with this stream.
 
         `limit` bounds the bytes, and `too_long` gives the error for more, by default that
-        of a layer over the limit, with `limit_hint`; `cancel` ends the reading.
+        of a layer over the limit, with `limit_hint`; `cancel` ends the reading. `file` names the
+        source in errors about the bytes.
         """
         self._inner = inner
         self._cancel = cancel
@@ -94,6 +96,7 @@ class HashingStream(io.RawIOBase):
         self._where = where
         self._too_long = too_long
         self._limit_hint = limit_hint
+        self._file = file
         self._size = 0
 
     def readable(self) -> bool:
@@ -108,16 +111,24 @@ class HashingStream(io.RawIOBase):
             Exception: what `done` raises.
         """
         view = memoryview(buffer).cast("B")
-        count = decompress.read_into(self._inner, view)
-        self._passed(view[:count], asked=len(view))
+        try:
+            count = decompress.read_into(self._inner, view)
+            self._passed(view[:count], asked=len(view))
+        except InputError as error:
+            error.file = error.file or self._file
+            raise
         return count
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes, without a copy where the stream below makes none; as `readinto`."""
         if size is None or size < 0:
             return self.readall()
-        data = self._inner.read(size)
-        self._passed(data, asked=size)
+        try:
+            data = self._inner.read(size)
+            self._passed(data, asked=size)
+        except InputError as error:
+            error.file = error.file or self._file
+            raise
         return data
 
     def _passed(self, data: bytes | memoryview, *, asked: int) -> None:

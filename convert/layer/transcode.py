@@ -114,10 +114,14 @@ class LayerTranscoder:
             StorageError: the staging area cannot be written.
         """
         wanted: list[tuple[int, _Key, Layer]] = []
+        sources: dict[Layer, _Key] = {}
+        shared: dict[object, Layer] = {}
         for layer, form in forms.items():
-            stored = layer.stored
+            source = self._shared(layer, form, shared)
+            stored = source.stored
             named = (stored.digest, stored.size) if stored is not None else (None, None)
-            wanted.append((_size(layer), (layer.blob, layer.diff_id, *named, form), layer))
+            sources[layer] = (source.blob, source.diff_id, *named, form)
+            wanted.append((_size(source), sources[layer], source))
         # The largest first, so that none runs alone at the end.
         wanted.sort(key=lambda item: -item[0])
 
@@ -133,7 +137,7 @@ class LayerTranscoder:
         self._side_by_side = len(encoded) > 1 and fill_cores(encoded, self._jobs)
         done = self._pool.gather((key, partial(begin, *work[key])) for key in reversed(work))
         finished = FinishedLayers()
-        for _, key, layer in wanted:
+        for layer, key in sources.items():
             result, content, form = done[key]
             finished.layers[layer] = result
             finished.forms[result] = form
@@ -141,6 +145,20 @@ class LayerTranscoder:
                 finished.contents[result] = content
         self._verify_duplicates(finished)
         return finished
+
+    def _shared(self, layer: Layer, form: Form, shared: dict[object, Layer]) -> Layer:
+        """Return the layer to read for `layer`: one of another source that gives the same result, else itself.
+
+        Layers of one source are never shared: each of its members must be what the source says.
+        """
+        origin = self._context.origins.get(layer.blob) if layer.blob is not None else None
+        if origin is None:
+            return layer
+        stored = layer.stored if form not in {Form.PLAIN, Form.ENCODED} else None
+        key = (form, layer.diff_id, stored and (stored.media_type, stored.digest, stored.size, stored.urls))
+        first = shared.setdefault(key, layer)
+        is_own = first.blob is not None and self._context.origins.get(first.blob) == origin
+        return layer if is_own else first
 
     def _verify_duplicates(self, finished: FinishedLayers) -> None:
         """Verify duplicate layers: writers copy one blob per digest and never read the others."""
@@ -214,7 +232,9 @@ class LayerTranscoder:
         if inner:
             read_to_end(content)
             msg = f"unpacks to {inner} bytes, which an engine would unpack once more"
-            raise UnsupportedError(msg, code="layer-compressed-twice", file=self._context.file, member=blob.where)
+            raise UnsupportedError(
+                msg, code="layer-compressed-twice", file=self._context.file_of(blob), member=blob.where
+            )
 
     def _dictated(self, layer: Layer, form: Form, staging: Staging) -> _Result:
         """Return a layer whose descriptor the source dictates, with the bytes that a push uploads for it.
@@ -246,7 +266,7 @@ class LayerTranscoder:
                 f"LayerSources describe layer {layer.diff_id} as {wanted.digest} with {wanted.size} bytes, but a push "
                 f"uploads {uploaded.digest} with {uploaded.size}; a registry refuses that",
                 code="layer-sources-mismatch",
-                file=self._context.file,
+                file=self._context.file_of(blob),
             )
         return Layer(layer.diff_id, blob, wanted), StoredContent(blob, wanted, self._context), form
 
@@ -305,7 +325,7 @@ class LayerTranscoder:
                 # It was hashed before the config, which has the algorithm of the DiffID, was read.
                 LayerPass(layer, self._context).run()
             elif arrived.diff_id != layer.diff_id:
-                raise mismatch(blob.where, self._context.file, layer.diff_id, arrived.diff_id, _size(layer))
+                raise mismatch(blob.where, self._context.file_of(blob), layer.diff_id, arrived.diff_id, _size(layer))
             self._context.verified.layers.add(blob, layer.diff_id)
         held = self._existing.find(profile.name, layer.diff_id) if self._existing else None
         if held is not None:

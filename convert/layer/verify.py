@@ -126,6 +126,7 @@ class StoredContent:
                 where=self._blob.where,
                 cancel=self._context.cancel,
                 too_long=self._longer_error,
+                file=self._context.file_of(self._blob),
             ),
         )
 
@@ -136,7 +137,7 @@ class StoredContent:
             code="blob-digest-mismatch",
             wanted=str(self._stored.digest),
             size=self._stored.size + 1,
-            file=self._context.file,
+            file=self._context.file_of(self._blob),
             member=self._blob.where,
         )
 
@@ -144,7 +145,7 @@ class StoredContent:
         if got != self._stored.digest or size != self._stored.size:
             raise mismatch(
                 self._blob.where,
-                self._context.file,
+                self._context.file_of(self._blob),
                 self._stored.digest,
                 got,
                 size,
@@ -246,6 +247,7 @@ class PlainContent:
                 where=self._blob.where,
                 cancel=self._context.cancel,
                 limit_hint=self._context.options.limit_hint,
+                file=self._context.file_of(self._blob),
             ),
         )
 
@@ -262,7 +264,7 @@ class PlainContent:
 
     def _check_plain(self, got: Digest, size: int) -> None:
         if got != self._layer.diff_id:
-            raise mismatch(self._blob.where, self._context.file, self._layer.diff_id, got, size)
+            raise mismatch(self._blob.where, self._context.file_of(self._blob), self._layer.diff_id, got, size)
         stored, memo = self._layer.stored, self._context.verified
         if not self.compression:
             # Uncompressed bytes have two names, DiffID and descriptor; one hash serves for both.
@@ -275,7 +277,13 @@ class PlainContent:
         stored = self._layer.stored
         if stored is not None and (got != stored.digest or size != stored.size):
             raise mismatch(
-                self._blob.where, self._context.file, stored.digest, got, size, "layer", code="blob-digest-mismatch"
+                self._blob.where,
+                self._context.file_of(self._blob),
+                stored.digest,
+                got,
+                size,
+                "layer",
+                code="blob-digest-mismatch",
             )
         self._context.verified.blobs.add(self._blob, got, size)
 

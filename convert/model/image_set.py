@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from convert.model.image import Artifact, Image
+from convert.model.image import Artifact, Image, Other
 from convert.model.walk import descend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from convert.diagnostics import Diagnostic
+    from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.image import Layer, Node
@@ -67,7 +68,8 @@ class ImageSet:
     those of a layout's `index.json`. For skopeo's `@N`, `indexed` are the digests of the
     descriptors in `index.json` and `listed` the image IDs of `manifest.json`, in order; None for
     an entry that could not be read. `ref_names_final`: a layout gets exactly the ref.names of
-    the entries, whatever the format they come from.
+    the entries, whatever the format they come from. `formats` are those of the sources where
+    several were put together; `format` is then that of the first.
     """
 
     entries: tuple[Entry, ...]
@@ -80,6 +82,7 @@ class ImageSet:
     indexed: tuple[Digest, ...] = ()
     listed: tuple[Digest | None, ...] = ()
     ref_names_final: bool = False
+    formats: tuple[SourceFormat, ...] = ()
 
     def opaque_images(self) -> Iterator[Artifact]:
         """Yield each image whose layers cannot be unpacked once, including those inside indexes."""
@@ -96,6 +99,17 @@ class ImageSet:
     def layers(self) -> Iterator[tuple[Image, Layer]]:
         """Yield every layer of every image with its image."""
         return ((image, layer) for image in self.images() for layer in image.layers)
+
+    def blobs(self) -> Iterator[Blob]:
+        """Yield every blob that is present, besides manifests and configs; those that nodes share more than once."""
+        for node in self.nodes():
+            if isinstance(node, Image):
+                yield from (layer.blob for layer in node.layers if layer.blob is not None)
+            elif isinstance(node, Artifact):
+                yield from node.blobs.values()
+            elif isinstance(node, Other):
+                yield node.blob
+                yield from (blob for blob, _ in node.named.values())
 
     def nodes(self) -> Iterator[Node]:
         """Yield each node once, indexes before their children, in source order."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convert.diagnostics import Diagnostic, Dropped
 
 
@@ -44,3 +46,13 @@ class Changes:
     changed_layers: list[Change] = field(default_factory=list)
     hints: list[Diagnostic] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+
+    @classmethod
+    def together(cls, several: Iterable[Changes]) -> Changes:
+        """Return the changes of several results, each once."""
+        total = cls()
+        for one in several:
+            for each in fields(cls):
+                known = getattr(total, each.name)
+                known += [item for item in getattr(one, each.name) if item not in known]
+        return total

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
+    from convert.model.blob import Blob
     from convert.model.image_set import ImageSet
     from convert.plan.edit.edits import Edits
+    from convert.reader.sink import Fault
 
 
 def read_selection(
@@ -34,36 +36,71 @@ def read_selection(
     images: Sequence[str] = (),
     platforms: Sequence[str] = (),
     *,
-    tags: Sequence[str] = (),
     pusher: Pusher | None = None,
-    edits: Edits | None = None,
     warn: Callable[[Diagnostic], None],
 ) -> ImageSet:
     """Read a source, as `pusher` does if there is one, and keep what `--image` and `--platform` ask for.
 
+    Raises:
+        SelectionError: the options fit nothing, or more than they may.
+        UsageError: a platform is malformed, or the pusher cannot read the source.
+        InputError: the source is damaged, hostile, unsupported or not an image archive.
+    """
+    return read_sources([opened], images, platforms, pusher=pusher, warn=warn)
+
+
+def read_sources(
+    opened: Sequence[Source],
+    images: Sequence[str] = (),
+    platforms: Sequence[str] = (),
+    *,
+    tags: Sequence[str] = (),
+    pusher: Pusher | None = None,
+    edits: Edits | None = None,
+    manifests: bool = True,
+    is_join: bool = False,
+    origins: dict[Blob, str] | None = None,
+    warn: Callable[[Diagnostic], None],
+) -> ImageSet:
+    """Read one or more sources, put them together, and keep what the options ask for.
+
     `edits` change what was selected. `tags` replace the names of the one image that is left.
+    `manifests` is whether the result will hold manifests, which decides what is one image in two
+    sources. With `is_join`, names do not count, because all images become one. With a `pusher`
+    there is one source. `origins` takes the source of each blob where there
+    are several.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
-        UsageError: a platform or a tag is malformed, or the pusher cannot read the source.
-        InputError: the source is damaged, hostile, unsupported or not an image archive.
+        UsageError: a platform or a tag is malformed, the pusher cannot read the source, or two
+            sources have two images of one name.
+        InputError: a source is damaged, hostile, unsupported or not an image archive.
     """
     wanted = [Platform.parse(text) for text in platforms]
     names = [parse_tag(text) for text in tags]
-    with naming_source(opened.path):
-        # With a selection, only faults of what is selected count.
-        collects = images or wanted or opened.reference_text or (edits and (edits.drop or edits.prune))
-        sink = CollectingSink() if collects else Sink()
-        found = read(opened.tree, sink=sink) if pusher is None else push.read_as(pusher, opened, warn, sink=sink)
-        for warning in found.warnings:
-            warn(warning)
+    asks = bool(images or wanted or (edits and (edits.drop or edits.prune)))
+    with naming_source(opened[0].path if len(opened) == 1 else None):
+        if len(opened) == 1:
+            (source,) = opened
+            found, faults = _read(source, pusher, warn, asks=asks)
+            spelling, reference, merger = source.spelling, source.reference_text, None
+        else:
+            from convert.plan.merge import Merger  # noqa: PLC0415 - start-up time
+
+            faults = []
+            sets = [_read_one_of(source, faults, edits, warn, asks=asks) for source in opened]
+            merger = Merger(sets, manifests=manifests, warn=warn)
+            if origins is not None:
+                for source, one in zip(opened, sets, strict=True):
+                    origins.update((blob, source.path) for blob in one.blobs())
+            spelling, reference, found = "", "", merger.run()
         selected = select_images(
             found,
-            spelling=opened.spelling,
-            reference=opened.reference_text,
+            spelling=spelling,
+            reference=reference,
             selectors=images,
             platforms=wanted,
-            faults=edits.counting(sink.faults) if edits is not None else sink.faults,
+            faults=edits.counting(faults) if edits is not None else faults,
             warn=warn,
             damaged=bool(edits and edits.drop),
         )
@@ -74,14 +111,49 @@ def read_selection(
         if edits:
             from convert.plan.edit.edits import apply_edits  # noqa: PLC0415 - start-up time
 
-            selected = apply_edits(selected, edits, sink.faults)
+            selected = apply_edits(selected, edits, faults)
         if not holds_something(selected):
             raise SelectionError("no manifest of what is selected is in the source", code="no-such-image")
+        if merger is not None and not names and not is_join:
+            merger.check_names(selected)
         return replace_names(selected, names)
 
 
-def parse_tag(text: str) -> Reference:
-    """Return the name that a `--tag` gives.
+def _read(
+    source: Source, pusher: Pusher | None, warn: Callable[[Diagnostic], None], *, asks: bool
+) -> tuple[ImageSet, list[Fault]]:
+    """Return what a source holds, and its faults; if nothing is selected or edited, its first fault is raised."""
+    sink = CollectingSink() if asks or source.reference_text else Sink()
+    found = read(source.tree, sink=sink) if pusher is None else push.read_as(pusher, source, warn, sink=sink)
+    for warning in found.warnings:
+        warn(warning)
+    return found, sink.faults
+
+
+def _read_one_of(
+    source: Source, faults: list[Fault], edits: Edits | None, warn: Callable[[Diagnostic], None], *, asks: bool
+) -> ImageSet:
+    """Return what one of several sources holds, or what its spelling names; its faults are added to `faults`."""
+
+    def warn_of_source(line: Diagnostic) -> None:
+        warn(line.within(source.path))
+
+    with naming_source(source.path):
+        found, own = _read(source, None, warn_of_source, asks=asks)
+        if not source.reference_text:
+            faults += own
+            return found
+        return select_images(
+            found,
+            spelling=source.spelling,
+            reference=source.reference_text,
+            faults=edits.counting(own) if edits is not None else own,
+            warn=warn_of_source,
+        )
+
+
+def parse_tag(text: str, option: str = "--tag") -> Reference:
+    """Return the name that a `--tag`, or another option, gives.
 
     Raises:
         UsageError: malformed, without a tag, or with a digest.
@@ -89,17 +161,19 @@ def parse_tag(text: str) -> Reference:
     try:
         reference = Reference.parse(text).with_default_tag()
     except FormatError as error:
-        raise UsageError(f"--tag {text!r}: {error.message}", code="invalid-tag") from None
+        raise UsageError(f"{option} {text!r}: {error.message}", code="invalid-tag") from None
     if reference.tag is None or reference.digest is not None:
         raise UsageError(
-            f"--tag {text!r} needs a tag and no digest", code="invalid-tag", hint="as in --tag example.com/app:1.0"
+            f"{option} {text!r} needs a tag and no digest",
+            code="invalid-tag",
+            hint=f"as in {option} example.com/app:1.0",
         )
     return reference
 
 
 @contextlib.contextmanager
-def naming_source(path: str) -> Iterator[None]:
-    """Name the source in errors about it that come from code without its name."""
+def naming_source(path: str | None) -> Iterator[None]:
+    """Name the source in errors about it that come from code without its name; None names none."""
     try:
         yield
     except (InputError, SelectionError, NotRepresentableError) as error:

@@ -34,24 +34,59 @@ class ConvertedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvertedSource:
+    """A source: its path as given, its format, and the compression of the archive itself ("" for none)."""
+
+    path: str
+    format: SourceFormat
+    compression: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedResult:
+    """A result that was written: its path, and its images."""
+
+    path: str
+    images: tuple[ConvertedImage, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConversionReport:
     """What a conversion did.
 
-    `source` and `destination` are the paths as given; `source_format` and `target` the
-    formats, `source_compression` that of the source as a whole ("" for none). `changes`
-    lists what was kept, created, changed and dropped; `warnings` are all lines that went
-    to `warn`, and `dropped` those of them that report a loss, with its data.
+    `sources` are as given; `destination` is the path or template as given, and `results` what
+    was written there: one, or one for each image. `target` is their format. `changes` lists what
+    was kept, created, changed and dropped; `warnings` are all lines that went to `warn`, and
+    `dropped` those of them that report a loss, with its data.
     """
 
-    source: str
-    source_format: SourceFormat
-    source_compression: str
+    sources: tuple[ConvertedSource, ...]
     destination: str
     target: str
-    images: tuple[ConvertedImage, ...]
+    results: tuple[ConvertedResult, ...]
     changes: Changes
     warnings: tuple[Diagnostic, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The path of the first source."""
+        return self.sources[0].path
+
+    @property
+    def source_format(self) -> SourceFormat:
+        """The format of the first source."""
+        return self.sources[0].format
+
+    @property
+    def source_compression(self) -> str:
+        """The compression of the first source itself, "" for none."""
+        return self.sources[0].compression
+
+    @property
+    def images(self) -> tuple[ConvertedImage, ...]:
+        """The images of all results."""
+        return tuple(image for result in self.results for image in result.images)
 
 
 def converted_images(images: ImageSet, *, manifests: bool) -> tuple[ConvertedImage, ...]:
@@ -87,20 +122,13 @@ def document(report: ConversionReport) -> dict[str, Any]:
     return {
         "report": "convert",
         "version": VERSION,
-        "source": {
-            "path": report.source,
-            "format": report.source_format,
-            "wrapper": report.source_compression or None,
-        },
+        "source": _source(report.sources[0]),
+        "sources": [_source(source) for source in report.sources],
         "destination": {"path": report.destination, "format": report.target},
-        "images": [
-            {
-                "names": list(image.names),
-                "image_id": str(image.image_id) if image.image_id else None,
-                "manifest_digest": str(image.manifest_digest) if image.manifest_digest else None,
-            }
-            for image in report.images
+        "results": [
+            {"path": result.path, "images": [_image(image) for image in result.images]} for result in report.results
         ],
+        "images": [_image(image) for image in report.images],
         "kept": changes.kept,
         "made": [{"what": blob.subject, "digest": blob.digest, "of": blob.of} for blob in changes.created],
         "changed": [
@@ -110,4 +138,16 @@ def document(report: ConversionReport) -> dict[str, Any]:
         "left_out": changes.dropped,
         "dropped": [line.facts() for line in report.dropped],
         "remarks": [line.entry() for line in report.warnings],
+    }
+
+
+def _source(source: ConvertedSource) -> dict[str, Any]:
+    return {"path": source.path, "format": source.format, "wrapper": source.compression or None}
+
+
+def _image(image: ConvertedImage) -> dict[str, Any]:
+    return {
+        "names": list(image.names),
+        "image_id": str(image.image_id) if image.image_id else None,
+        "manifest_digest": str(image.manifest_digest) if image.manifest_digest else None,
     }

@@ -17,7 +17,7 @@ from convert.writer.dest.tar_stream import TarStream
 from convert.writer.registry import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from convert.archive.tar_writer import Item
     from convert.layer.context import ReadContext
@@ -168,38 +168,42 @@ def check_folder(path: str) -> None:
         )
 
 
-def open_destination(wanted: Target, path: str, source: str, *, force: bool, append: bool = False) -> Destination:
-    """Start an output; nothing is at `path` before its `commit`.
+def open_destination(
+    wanted: Target, path: str, sources: Sequence[str], *, force: bool, append: bool = False
+) -> Destination:
+    """Start an output; nothing is at `path` before its `commit`. `sources` must not be overwritten.
 
     Raises:
         UsageError: the destination may not be written to.
         StorageError: it cannot be.
     """
     check_folder(path)
+    files = [source for source in sources if source != STDOUT]
     if wanted.is_folder:
-        return LayoutDir(path, force=force, append=append, source=source)
-    return open_tar(path, force=force, source=source)
+        return LayoutDir(path, force=force, append=append, sources=files)
+    return open_tar(path, force=force, sources=files)
 
 
 def open_tar(
     path: str,
     *,
     force: bool = False,
-    source: str | None = None,
+    sources: Sequence[str] = (),
     stdout: BinaryIO | None = None,
     spool_folder: str | None = None,
 ) -> TarFile | TarStream:
     """Start an archive at `path`: a file, `-`, a FIFO or a device such as /dev/stdout.
 
-    `force` allows to replace a regular file or a symbolic link, `source` is what must
+    `force` allows to replace a regular file or a symbolic link, `sources` are what must
     not be overwritten. Blobs for a stream are built in `spool_folder`.
 
     Raises:
         UsageError: the destination exists, or is the source or inside it.
         StorageError: it cannot be written to.
     """
-    if not names_descriptor(path) and source is not None and source != "-":
-        refuse_overlap(path, source)
+    if not names_descriptor(path):
+        for source in sources:
+            refuse_overlap(path, source)
     stream = stream_sink.open_stream(path, stdout)
     if stream is not None:
         return TarStream(stream, path, spool_folder)

@@ -141,6 +141,11 @@ def _key(entry: Entry) -> object:
     return entry.name.ref_name if entry.name is not None else node_descriptor(entry).digest
 
 
+def keeps_ref_names(images: ImageSet) -> bool:
+    """Return whether a layout gets the ref.names of the entries, because somebody chose them."""
+    return images.ref_names_final or images.format in _CHOSEN_REF_NAMES
+
+
 def blob_name(digest: Digest) -> str:
     """Return the member that holds a blob."""
     return f"blobs/{digest.algorithm}/{digest.hex}"
@@ -192,7 +197,7 @@ def named_descriptors(images: ImageSet, existing: Sequence[Entry] = ()) -> list[
     entry that is there already has the descriptors that it has there.
     """
     check_entry_count(len(images.entries))
-    keep = images.ref_names_final or images.format in _CHOSEN_REF_NAMES
+    keep = keeps_ref_names(images)
     labels = [_label(entry.name, keep_ref_name=keep) for entry in images.entries]
     plain = [node_descriptor(entry) for entry in images.entries]
     holders: dict[str, set[Digest]] = {}

@@ -59,7 +59,7 @@ def test_capabilities_agree_with_each_other_and_with_the_destination(tmp_path, n
     assert not (wanted.manifests and wanted.uncompressed)  # a registry's manifest names compressed layers
     assert wanted.manifest_json or wanted.manifests
     assert (name in targets_with_manifests().split(", ")) == wanted.manifests
-    with open_destination(wanted, str(tmp_path / "out"), "-", force=False) as out:
+    with open_destination(wanted, str(tmp_path / "out"), ["-"], force=False) as out:
         assert type(out) is (LayoutDir if wanted.is_folder else TarFile)
         assert out.open_existing(ReadContext()) is None
     assert list(tmp_path.iterdir()) == []

@@ -135,7 +135,7 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
     with contextlib.ExitStack() as stack:
         out: Destination | None = None
         if to is not None and path is not None:
-            out = destinations.open_destination(target(to), path, path_of(source), force=options.force)
+            out = destinations.open_destination(target(to), path, [path_of(source)], force=options.force)
             stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)

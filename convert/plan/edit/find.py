@@ -25,7 +25,17 @@ def find_named(images: ImageSet, text: str) -> list[Entry]:
     Without a tag `latest` is meant, or the only tag of the repository. `NAME@DIGEST` is the
     name of the image with this manifest digest or image ID, for a name that two images have.
     """
-    exact = [entry for entry in images.entries if entry.name is not None and entry.name.ref_name == text]
+    word, _, behind = text.rpartition("@")
+    digest_of_tag = _digest(behind) if word else None
+    exact = [
+        entry
+        for entry in images.entries
+        if entry.name is not None
+        and (
+            entry.name.ref_name == text
+            or (digest_of_tag is not None and entry.name.ref_name == word and digest_of_tag in entry_digests(entry))
+        )
+    ]
     if exact:
         return exact
     try:
@@ -131,14 +141,18 @@ def _ambiguous(text: str, option: str, labels: list[str], hint: str) -> Selectio
 def _digest_tests(text: str) -> list[Callable[[Digest], bool]]:
     """Return the tests for a full digest and for a hex prefix, in this order."""
     tests: list[Callable[[Digest], bool]] = []
-    try:
-        wanted = Digest.parse(text)
-    except FormatError:
-        pass
-    else:
+    wanted = _digest(text)
+    if wanted is not None:
         tests.append(lambda digest: digest == wanted)
     match = HEX_PREFIX.match(text)
     if match is not None:
         prefix = match[1]
         tests.append(lambda digest: digest.hex.startswith(prefix))
     return tests
+
+
+def _digest(text: str) -> Digest | None:
+    try:
+        return Digest.parse(text)
+    except FormatError:
+        return None

@@ -24,7 +24,7 @@ from convert.writer.dest.replaceable import INDEX, LAYOUT
 from convert.writer.dest.staging import Staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from convert.archive.tar_writer import Item
     from convert.layer.context import ReadContext
@@ -43,7 +43,7 @@ class LayoutDir:
         *,
         force: bool = False,
         append: bool = False,
-        source: str | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
         """Look at the destination and begin.
 
@@ -61,14 +61,14 @@ class LayoutDir:
         self._documents: dict[str, bytes] = {}
         self._attributes: dict[str, tuple[str, bytes]] = {}
         self._existing: ExistingLayout | None = None
-        if source is not None and source != "-":
+        for source in sources:
             atomic.refuse_overlap(destination, source)
         try:
             self._folder = DestinationFolder(destination)
         except OSError as error:
             raise self._failed(error) from error
         try:
-            self._mode = self._choose_mode(source, force=force, append=append)
+            self._mode = self._choose_mode(sources, force=force, append=append)
             self._mode.begin()
         except OSError as error:
             self._folder.close()
@@ -78,7 +78,7 @@ class LayoutDir:
             raise
         self.staging = Staging(self._mode.parent, destination, final=self._mode.final)
 
-    def _choose_mode(self, source: str | None, *, force: bool, append: bool) -> Mode:
+    def _choose_mode(self, sources: Sequence[str], *, force: bool, append: bool) -> Mode:
         """Open what is at the destination, and return how to proceed."""
         folder = self._folder
         status = folder.look()
@@ -115,15 +115,14 @@ class LayoutDir:
             return AppendLayout(folder)
         if not force:
             raise folder.exists_error()
-        self._refuse_source_inside(source)
+        self._refuse_source_inside(sources)
         temporary.remove_stale(folder.fd)
         folder.check_layout()
         return ReplaceLayout(folder)
 
-    def _refuse_source_inside(self, source: str | None) -> None:
-        if source is None or source == "-":
-            return
-        if os.path.realpath(source).startswith(os.path.join(os.path.realpath(self.destination), "")):
+    def _refuse_source_inside(self, sources: Sequence[str]) -> None:
+        inside = os.path.join(os.path.realpath(self.destination), "")
+        if any(os.path.realpath(source).startswith(inside) for source in sources):
             msg = "the source is inside the destination, which would be replaced"
             raise UsageError(msg, code="destination-overlaps-source", file=self.destination)
 

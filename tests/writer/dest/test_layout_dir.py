@@ -288,10 +288,10 @@ def test_source_and_destination_are_apart(tmp_path, path):
     make(path, b"old")
     (path / "x.tar").touch()
     with pytest.raises(UsageError, match="is the source, or is inside it"):
-        LayoutDir(str(path / "new"), source=str(path))
+        LayoutDir(str(path / "new"), sources=[str(path)])
     with pytest.raises(UsageError, match="source is inside the destination"):
-        LayoutDir(str(path), source=str(path / "x.tar"), force=True)
-    with LayoutDir(str(path) + "-2", source=str(path)):
+        LayoutDir(str(path), sources=[str(path / "x.tar")], force=True)
+    with LayoutDir(str(path) + "-2", sources=[str(path)]):
         pass
 
 

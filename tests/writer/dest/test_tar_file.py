@@ -281,13 +281,13 @@ class TestDestination:
         (tmp_path / "src").mkdir()
         (tmp_path / "link").symlink_to("src")
         with pytest.raises(UsageError, match="is the source, or is inside it"):
-            open_tar(str(tmp_path / where), source=str(tmp_path / "src"), force=True)
+            open_tar(str(tmp_path / where), sources=[str(tmp_path / "src")], force=True)
 
     def test_a_hard_link_to_the_source_is_the_source(self, tmp_path):
         (tmp_path / "a").write_bytes(b"x")
         (tmp_path / "b").hardlink_to(tmp_path / "a")
         with pytest.raises(UsageError, match="is the source"):
-            open_tar(str(tmp_path / "b"), source=str(tmp_path / "a"), force=True)
+            open_tar(str(tmp_path / "b"), sources=[str(tmp_path / "a")], force=True)
 
     def test_a_missing_folder_is_said(self, tmp_path):
         with pytest.raises(StorageError, match="No such file"):

@@ -1,0 +1,145 @@
+"""Write one result for each image: DEST is a template (docs/contract.md#templates)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Self
+
+from convert.commands.convert_run import report_of
+from convert.commands.convert_steps import (
+    finish_layers,
+    open_destination,
+    open_transcoder,
+    plan_result,
+    select_images,
+    write_result,
+)
+from convert.diagnostics import Dropped
+from convert.errors import StorageError
+from convert.model.image import Image, Index, config_of
+from convert.model.image_set import Entry
+from convert.model.walk import child_platform, descend, leaves, node_digest
+from convert.plan.labels import entry_label
+from convert.plan.template import refuse_collisions, values_of
+from convert.writer.naming import describe, nothing_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convert.commands.convert_run import ConversionRun
+    from convert.model.image import Node
+    from convert.model.image_set import ImageSet
+    from convert.model.platform import Platform
+    from convert.plan.template import Template
+    from convert.report.convert import ConversionReport
+
+
+def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
+    """Convert each image into a result of its own; all of them appear, or none.
+
+    Raises:
+        UsageError: two results would be one file, or a destination may not be written to.
+        InputError: a source is damaged, hostile, unsupported or not an image archive.
+        StorageError: reading or writing failed.
+    """
+    template = run.template
+    if template is None:
+        raise ValueError("DEST is no template")
+    stack.enter_context(run.pool)
+    opened = run.open_sources(stack)
+    parts = list(_parts(run, select_images(run, opened), template))
+    refuse_collisions([(label, path) for label, path, _ in parts])
+    folders = stack.enter_context(_Folders(template, [path for _, path, _ in parts]))
+    runs = [run.for_result(path) for _, path, _ in parts]
+    # Every destination is opened before the first is written, so that one that cannot be fails at once.
+    outs = [stack.enter_context(open_destination(one)) for one in runs]
+    done = []
+    commits = []
+    for one, out, (_, path, images) in zip(runs, outs, parts, strict=True):
+        existing = out.open_existing(one.context)
+        transcoder = open_transcoder(one, existing)
+        finished = finish_layers(one, plan_result(one, images), transcoder, out)
+        commits.append(write_result(one, opened, out, existing, transcoder, finished))
+        done.append((path, finished.images))
+    for commit in commits:
+        commit()
+    folders.keep = True
+    for one in (run, *runs):
+        one.report_changes()
+    return report_of(run, opened, done, [run.changes, *(one.changes for one in runs)])
+
+
+def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator[tuple[str, str, ImageSet]]:
+    """Yield what messages call each image, its path, and a set that holds only it with all its names.
+
+    An index is one image unless the template has a field of platforms. What is no image is left
+    out where the target holds only images.
+
+    Raises:
+        NotRepresentableError: no image is left.
+    """
+    by_node: dict[object, list[Entry]] = {}
+    for entry in images.entries:
+        if entry.node is not None:
+            by_node.setdefault(entry.node, []).append(entry)
+    found = False
+    for entries in by_node.values():
+        first = entries[0]
+        if run.target.single_platform and not any(config_of(node) is not None for node in descend(first.node)):
+            text = f"dropped {describe(first.node)}, named {entry_label(first)}: {run.target.name} holds only images"
+            run.warn(Dropped(text, what="artifact", of=entry_label(first)))
+            continue
+        found = True
+        for node, platform in _nodes(first.node, template):
+            own = [entry if node is entry.node else Entry(node, entry.name) for entry in entries]
+            label = entry_label(first) if node is first.node else f"{entry_label(first)} ({platform})"
+            digest = node.image_id if isinstance(node, Image) else node_digest(node)
+            values, untagged = values_of(first.name, digest.hex if digest is not None else "", platform)
+            yield label, template.path(values, untagged), dataclasses.replace(images, entries=tuple(own))
+    if not found:
+        raise nothing_left(images, run.target.name)
+
+
+def _nodes(node: Node | None, template: Template) -> Iterator[tuple[Node, Platform | None]]:
+    """Yield the nodes that get a result each, with their platform."""
+    if not isinstance(node, Index) or not template.fields & {"os", "arch"}:
+        if node is not None:
+            config = config_of(node)
+            yield node, config.platform if config is not None else None
+        return
+    for child in leaves(node):
+        platform = child_platform(child)
+        if child.node is not None and platform is not None:
+            yield child.node, platform
+
+
+class _Folders:
+    """Creates the folders that fields name; they go again unless `keep` is set."""
+
+    def __init__(self, template: Template, paths: list[str]) -> None:
+        self.keep = False
+        self._wanted = list(dict.fromkeys(folder for path in paths for folder in template.folders(path)))
+        self._created: list[str] = []
+
+    def __enter__(self) -> Self:
+        for folder in self._wanted:
+            try:
+                os.mkdir(folder)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                self._remove()
+                raise StorageError.from_os(error, file=folder, doing="creating the folder") from error
+            self._created.append(folder)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.keep:
+            self._remove()
+
+    def _remove(self) -> None:
+        for folder in reversed(self._created):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)

@@ -1,0 +1,180 @@
+"""DEST as a template: one result for each image (docs/contract.md#templates). Pure.
+
+Names and platforms come from an archive, so that every field is reduced to characters that no
+file system treats specially.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import SelectionError, UsageError, suggestion
+from convert.model.reference import is_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+
+    from convert.model.image_set import Name
+    from convert.model.platform import Platform
+
+#: The fields of an image.
+FIELDS: Final = ("name", "domain", "tag", "digest12", "os", "arch")
+#: Those that an untagged image does not have.
+_OF_NAMES: Final = frozenset({"name", "domain", "tag"})
+_TOKEN: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z0-9_]*)\}|\{|\}")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]")
+#: Bytes of one component of a path, on all usual file systems.
+_MAX_COMPONENT: Final = 255
+
+
+def is_template(text: str, fields: Container[str] = FIELDS) -> bool:
+    """Return whether a DEST contains one of the fields, and so is a template."""
+    return any(match[1] in fields for match in _TOKEN.finditer(text) if match[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A path with fields in braces; `{{` and `}}` are braces."""
+
+    text: str
+    #: Components of literal text and field names, in turn: text, field, text, …
+    components: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def parse(cls, text: str, fields: Iterable[str] = FIELDS) -> Template:
+        """Read a template.
+
+        Raises:
+            UsageError: an unknown field, or a brace without its other half.
+        """
+        known = tuple(fields)
+        components = []
+        for component in text.split("/"):
+            parts: list[str] = [""]
+            place = 0
+            for match in _TOKEN.finditer(component):
+                parts[-1] += component[place : match.start()]
+                place = match.end()
+                if match[0] in {"{{", "}}"}:
+                    parts[-1] += match[0][0]
+                elif match[1] in known:
+                    parts += [match[1], ""]
+                else:
+                    raise _malformed(text, match, known)
+            parts[-1] += component[place:]
+            components.append(tuple(parts))
+        return cls(text, tuple(components))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that occur."""
+        return frozenset(field for component in self.components for field in component[1::2])
+
+    def path(self, values: Mapping[str, str | None], untagged: str) -> str:
+        """Return the path for one image.
+
+        A component with a field never is `.` or `..`, nor starts with `-` or `.`. A field
+        without a value becomes `untagged`, a run of them in one component a single one.
+
+        Raises:
+            UsageError: a component is too long.
+        """
+        return "/".join(_filled(component, values, untagged) for component in self.components)
+
+    def folders(self, path: str) -> list[str]:
+        """Return the folders of a filled path that a field names, and those inside them, the outermost first."""
+        parts = path.split("/")
+        first = next(number for number, component in enumerate(self.components) if len(component) > 1)
+        return ["/".join(parts[: count + 1]) for count in range(first, len(parts) - 1)]
+
+
+def values_of(name: Name | None, digest: str, platform: Platform | None) -> tuple[dict[str, str | None], str]:
+    """Return the fields of an image and what stands for a name that it has not.
+
+    Args:
+        name: its first name.
+        digest: its image ID or the digest of its index, in hex.
+        platform: its platform, None for an index.
+    """
+    short = digest[:12]
+    reference = name.reference if name is not None else None
+    tag = reference.tag if reference is not None else None
+    if reference is None and name is not None and is_tag(name.ref_name or ""):
+        tag = name.ref_name
+    values = {
+        "name": reference.path if reference is not None else None,
+        "domain": reference.domain or "unknown" if reference is not None else None,
+        "tag": tag,
+        "digest12": short,
+        "os": (platform.os if platform is not None else "") or "unknown",
+        "arch": _architecture(platform) if platform is not None else "unknown",
+    }
+    return values, f"untagged-{short}"
+
+
+def refuse_collisions(paths: Iterable[tuple[str, str]]) -> None:
+    """Refuse results that are one file, also where a file system ignores letter case.
+
+    `paths` are what each result is called in messages, with its path.
+
+    Raises:
+        SelectionError: two results have one path.
+    """
+    owners: dict[str, str] = {}
+    for label, path in paths:
+        if path.casefold() in owners:
+            raise SelectionError(
+                f"{owners[path.casefold()]} and {label} would both be written to {path}",
+                code="template-collision",
+                hint="add {tag}, {domain}, {arch} or {digest12} to the template",
+            )
+        owners[path.casefold()] = label
+
+
+def safe_value(text: str) -> str:
+    """Return a value as part of a file name: other characters than letters, digits and `_.-` are `_`."""
+    return _UNSAFE.sub("_", text)
+
+
+def _architecture(platform: Platform) -> str:
+    """Return the architecture, with a variant that is not the default one."""
+    os, architecture, variant = platform.normalised
+    del os
+    default = type(platform)("", architecture).normalised[2]
+    base = architecture or "unknown"
+    return base if not variant or variant == default else f"{base}_{variant}"
+
+
+def _filled(component: tuple[str, ...], values: Mapping[str, str | None], untagged: str) -> str:
+    if len(component) == 1:
+        return component[0]
+    text, absent_end = component[0], None
+    for field, literal in zip(component[1::2], component[2::2], strict=True):
+        value = values[field]
+        if value is None and field in _OF_NAMES:
+            # What lies between two fields without a value joins nothing.
+            text = text[:absent_end] if absent_end is not None else text + untagged
+            absent_end = len(text)
+        else:
+            text += safe_value(value or "")
+            absent_end = None
+        text += literal
+    count = len(text) - len(text.lstrip("-."))
+    text = "_" * count + text[count:]
+    if len(text.encode()) > _MAX_COMPONENT:
+        raise UsageError(
+            f"the template makes a name of more than {_MAX_COMPONENT} bytes: {text[:40]}…", code="invalid-template"
+        )
+    return text
+
+
+def _malformed(text: str, match: re.Match[str], known: tuple[str, ...]) -> UsageError:
+    listed = "fields: " + ", ".join(f"{{{field}}}" for field in known)
+    if match[1] is None:
+        what = f"has a single {match[0]!r} (write {match[0] * 2} for a brace)"
+    else:
+        what = f"has an unknown field {match[0]!r}"
+    hint = (suggestion(match[1], known) if match[1] else "") + listed
+    return UsageError(f"the template {text!r} {what}", code="invalid-template", hint=hint)
