@@ -104,7 +104,11 @@ def test_an_index_is_one_result_without_a_field_of_platforms(imgconv, tmp_path, 
 
 @pytest.mark.parametrize(
     ("one", "two", "template"),
-    [("app:1", "app:2", "{name}.tar"), ("x/app:A", "x/app:a", "{name}_{tag}.tar"), ("a/b:1", "a_b:1", "{name}")],
+    [
+        ("app:1", "app:2", "{name}.tar"),
+        ("x/app:A", "x/app:a", "{name}_{tag}.tar"),
+        ("x.io/a/b:1", "x.io/a_b:1", "{name}"),
+    ],
 )
 def test_results_may_not_collide(imgconv, source, out, one, two, template):
     path = source((Made("a"), [one]), (Made("b"), [two]))
