@@ -244,7 +244,7 @@ def test_a_value_that_a_field_does_not_take_is_a_usage_error(sources, name, fiel
     for value in INVALID[kind]:
         if (name, field, value) == ("AddRepositories", "compress", "gzipp"):
             continue  # only chain-free IDs need a profile
-        if field == "join" and value in MISSPELLED and value.islower():
+        if field == "join" and isinstance(value, str) and value.islower():
             continue  # a name
         with pytest.raises(convert.UsageError) as caught:
             with_field(name, field, value)
