@@ -70,7 +70,7 @@ def write_pages(folder: Path) -> dict[str, list[tuple[str, str]]]:
     generated = {
         **{f"commands/{name}": page for name, page in page_commands.pages(ROOT).items()},
         **{f"documents/{name}": page for name, page in page_documents.pages(ROOT).items()},
-        "python/index.md": page_python.page(),
+        "python-reference.md": page_python.page(),
     }
     placed |= {f"schemas/{Path(name).stem}.json": name for name in generated if name.startswith("documents/")}
     placed["schemas"] = "documents/index.md"
@@ -84,7 +84,7 @@ def write_pages(folder: Path) -> dict[str, list[tuple[str, str]]]:
     found[REFERENCE] = [
         ("Commands", "commands/index.md"),
         ("JSON documents", "documents/index.md"),
-        ("Python reference", "python/index.md"),
+        ("Python reference", "python-reference.md"),
         *found[REFERENCE],
     ]
     return found
@@ -92,7 +92,7 @@ def write_pages(folder: Path) -> dict[str, list[tuple[str, str]]]:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(page_links.without_escaped_bars(text))
 
 
 def config(sections: dict[str, list[tuple[str, str]]], folder: Path) -> str:
@@ -111,7 +111,8 @@ def _entry(name: str, path: str, folder: Path) -> str:
     if "/" not in path or not path.endswith("index.md") or not below:
         return f"{{ {json.dumps(name)} = {json.dumps(path)} }}"
     pages = [f'{{ {json.dumps(one.stem)} = "{one.parent.name}/{one.name}" }}' for one in below]
-    return f"{{ {json.dumps(name)} = [{', '.join([json.dumps(path), *pages])}] }}"
+    first = f'{{ "All of them" = {json.dumps(path)} }}'
+    return f"{{ {json.dumps(name)} = [{', '.join([first, *pages])}] }}"
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
 #: A link or picture: what is in front of the address, the address, its section.
 LINK = re.compile(r"(\]\()([^)\s#]*)(#[^)\s]*)?(\))")
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.MULTILINE | re.DOTALL)
+
+
+#: Code with an escaped bar in a row of a table: GitHub removes the backslash, the generator shows it.
+BARRED = re.compile(r"`([^`\n]*\\\|[^`\n]*)`")
+
+
+def without_escaped_bars(text: str) -> str:
+    """Return a page whose tables have code with bars as HTML."""
+
+    def one(found: re.Match[str]) -> str:
+        return f"<code>{html.escape(found[1].replace(chr(92) + '|', '|'), quote=False).replace('|', '&#124;')}</code>"
+
+    lines = text.splitlines(keepends=True)
+    return "".join(BARRED.sub(one, line) if line.startswith("|") else line for line in lines)
 
 
 def relinked(text: str, change: Callable[[str], str]) -> str:

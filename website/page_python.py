@@ -12,6 +12,8 @@ import convert
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Longest signature on one line.
+WIDTH = 70
 HEADING = re.compile(r"^(Args|Attributes|Raises|Returns|Yields|Warns):$")
 ITEM = re.compile(r"^(\w[\w, ]*): (.*)$")
 CITED = re.compile(r"(?:\bdocs/(?P<page>[\w/-]+\.md))?#(?P<section>[\w-]*\w)|\bdocs/(?P<whole>[\w/-]+\.md)")
@@ -23,7 +25,7 @@ def page() -> str:
     functions = {name: value for name, value in values.items() if not isinstance(value, type)}
     errors = {name: value for name, value in values.items() if isinstance(value, type) and issubclass(value, Exception)}
     types = {name: value for name, value in values.items() if name not in functions and name not in errors}
-    lines = ["# Python reference", "", "From the docstrings. The [guide](../api.md) has examples.", ""]
+    lines = ["# Python reference", "", "From the docstrings. The [guide](api.md) has examples.", ""]
     for title, group in (("Functions", functions), ("Classes", types), ("Errors and warnings", errors)):
         lines += [f"## {title}", ""]
         for name, value in sorted(group.items(), key=lambda item: item[0].lower()):
@@ -65,7 +67,12 @@ def _signature(function: Any) -> str:
     """Return a signature without the quotes of annotations that were not evaluated, and without `self`."""
     words = re.sub(r"'([^']*)'", r"\1", str(inspect.signature(function)))
     words = re.sub(r"<[^>]* at 0x[0-9a-f]+>", "...", words)
-    return re.sub(r"\((?:self|cls)(?:, )?", "(", words)
+    words = re.sub(r"\((?:self|cls)(?:, )?", "(", words)
+    if len(words) <= WIDTH:
+        return words
+    parameters, _, result = words[1:].rpartition(") ->")
+    lines = ",\n".join(f"    {one}" for one in re.split(r", (?![^\[(]*[\])])", parameters))
+    return f"(\n{lines},\n) ->{result}"
 
 
 def rendered(docstring: str) -> Iterator[str]:
@@ -91,6 +98,6 @@ def cited(line: str) -> str:
     def link(found: re.Match[str]) -> str:
         name = found["page"] or found["whole"] or "contract.md"
         words = (found["section"] or name.removesuffix(".md")).replace("-", " ").strip()
-        return f"[{words}](../{name}{'#' + found['section'] if found['section'] else ''})"
+        return f"[{words}]({name}{'#' + found['section'] if found['section'] else ''})"
 
     return CITED.sub(link, line)

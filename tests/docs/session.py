@@ -62,6 +62,12 @@ log: {{level: error, accesslog: {{disabled: true}}}}
 """
 
 
+def tracked() -> list[str]:
+    """Return the files that Git tracks, none in an unpacked sdist."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
 class Session:
     """One folder with its files, programs and registry."""
 

@@ -77,7 +77,7 @@ def test_every_document_and_every_name_of_the_api_is_described(pages):
     assert documents == {path.stem for path in (pages / "documents").glob("*.md")} - {"index"}
     for name in documents:
         assert (pages / "documents" / f"{name}.md").read_text().count("\n| `") > 0, name
-    page = (pages / "python" / "index.md").read_text()
+    page = (pages / "python-reference.md").read_text()
     assert set(re.findall(r"^### (\w+)$", page, re.MULTILINE)) == set(convert.__all__)
     assert " at 0x" not in page
 
