@@ -14,7 +14,7 @@ from session import Session
 
 #: Languages of blocks that are not run; `text` is output, drawings and syntax.
 DATA = {"text", "json"}
-#: Pages with blocks of `yaml`, which configure CI.
+#: Pages with blocks of `yaml`, which configure CI: `tests/docs/test_set_up.py`.
 YAML = {"docs/ci.md"}
 SHELL = {"sh", "console"}
 #: What installs imgconv and runs the tests: `tests/docs/test_set_up.py`.
