@@ -6,6 +6,9 @@
 #include "pgzip/pgzip.h"
 #include "zlib/zlib_encoder.h"
 
+/* busybox has no other level, unless it is built with CONFIG_FEATURE_GZIP_LEVELS. */
+enum { BUSYBOX_LEVEL = 6 };
+
 static const block_encoder *go126_blocks(int level) {
     switch (level) {
     case LEVEL_HUFFMAN:
@@ -66,8 +69,11 @@ const serial_encoder *registry_serial(encoder_profile profile) {
         return NULL;
     switch (profile.family) {
     case FAMILY_GNU_GZIP:
+    case FAMILY_GNU_RSYNCABLE:
     case FAMILY_ZLIB:
         return &zlib_serial;
+    case FAMILY_BUSYBOX:
+        return profile.level == BUSYBOX_LEVEL ? &zlib_serial : NULL;
     case FAMILY_GO126:
         return &go126_chain_serial;
     case FAMILY_GO127:

@@ -45,6 +45,19 @@ INPUTS = {
 }
 
 
+def edge(size):
+    """Return noise with a string at 65,274 that was 32,506 bytes before: the largest distance of a match.
+
+    There it matters whether the window has moved already: no match begins at its first byte. Noise
+    of even bytes has other hashes than the string.
+    """
+    data = bytes(byte & 0xFE for byte in noise(size))
+    string = b"13579bdfhjln"
+    for at in (32_768, 65_274):
+        data = data[:at] + string + data[at + len(string) :]
+    return data
+
+
 def body(family, level, data, sizes=(1 << 20,)):
     """Return a stream without header and trailer, written in pieces of these sizes in turn."""
     encoder = ClassicGzipEncoder(family, level, HEADER)
@@ -75,6 +88,13 @@ def test_however_the_input_is_cut_the_bytes_are_the_same(family, level, sizes):
     assert body(family, level, data, sizes) == body(family, level, data)
 
 
+@pytest.mark.parametrize("family", ["gzip", "zlib"])
+@pytest.mark.parametrize("sizes", [(65_535,), (65_274,), (65_400, 1), (1000,)])
+def test_the_window_moves_at_the_same_byte_however_the_input_is_cut(family, sizes):
+    data = edge(80_000)
+    assert body(family, 9, data, sizes) == body(family, 9, data)
+
+
 @given(data=st.binary(max_size=3000), level=st.sampled_from(LEVELS), repeat=st.integers(1, 60))
 @settings(max_examples=150, deadline=None)
 def test_every_stream_unpacks_to_its_input(data, level, repeat):
@@ -82,9 +102,19 @@ def test_every_stream_unpacks_to_its_input(data, level, repeat):
         assert zlib.decompress(body(family, level, data * repeat), -15) == data * repeat
 
 
-@pytest.mark.skipif(
+CLASSIC_ZLIB = pytest.mark.skipif(
     zlib.ZLIB_RUNTIME_VERSION not in {"1.2.11", "1.2.12", "1.2.13", "1.3", "1.3.1"}, reason="no such zlib"
 )
+
+
+@CLASSIC_ZLIB
+@pytest.mark.parametrize("size", [65_300, 65_400, 65_535, 65_536, 65_537, 80_000])
+def test_the_window_moves_where_that_of_zlib_does(size):
+    encoder = zlib.compressobj(9, zlib.DEFLATED, -15, 8)
+    assert body("zlib", 9, edge(size)) == encoder.compress(edge(size)) + encoder.flush()
+
+
+@CLASSIC_ZLIB
 @given(data=st.binary(max_size=2000), level=st.sampled_from(LEVELS), repeat=st.integers(1, 90))
 @settings(max_examples=150, deadline=None)
 def test_zlib_itself_writes_the_same(data, level, repeat):
@@ -92,12 +122,27 @@ def test_zlib_itself_writes_the_same(data, level, repeat):
     assert body("zlib", level, data * repeat) == encoder.compress(data * repeat) + encoder.flush()
 
 
-@pytest.mark.skipif(shutil.which("gzip") is None, reason="gzip is not installed")
+def gzip_is_gnu():
+    if shutil.which("gzip") is None:
+        return False
+    said = subprocess.run(["gzip", "--version"], capture_output=True, text=True, check=False).stdout
+    return said.startswith("gzip 1.")
+
+
+GNU_GZIP = pytest.mark.skipif(not gzip_is_gnu(), reason="GNU gzip is not installed")
+
+
+@GNU_GZIP
+@pytest.mark.parametrize("size", [65_300, 65_400, 65_535, 65_536, 65_537, 80_000])
+def test_the_window_moves_where_that_of_gzip_does(size, tmp_path):
+    (tmp_path / "file").write_bytes(edge(size))
+    made = subprocess.run(["gzip", "-9nc", tmp_path / "file"], capture_output=True, check=True).stdout
+    assert body("gzip", 9, edge(size)) == made[10:-8]
+
+
+@GNU_GZIP
 @given(data=st.binary(max_size=2000), level=st.sampled_from(LEVELS), repeat=st.integers(1, 90))
 @settings(max_examples=60, deadline=None)
 def test_gzip_itself_writes_the_same(data, level, repeat):
-    said = subprocess.run(["gzip", "--version"], capture_output=True, text=True, check=False).stdout
-    if not said.startswith("gzip 1."):
-        pytest.skip("gzip here is not GNU's")
     done = subprocess.run(["gzip", f"-{level}nc"], input=data * repeat, capture_output=True, check=True).stdout
     assert body("gzip", level, data * repeat) == done[10:-8]

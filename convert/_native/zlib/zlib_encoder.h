@@ -1,4 +1,4 @@
-/* GNU gzip and zlib, levels 1 to 9; in order only. */
+/* zlib, GNU gzip and busybox; in order only. */
 #ifndef IMGCONV_ZLIB_ENCODER_H
 #define IMGCONV_ZLIB_ENCODER_H
 
