@@ -1,4 +1,4 @@
-"""The C core: encoders with the bytes of Go's compress/flate, pgzip, GNU gzip and zlib.
+"""The C core: encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip and zlib.
 
 `encoder.h` defines what an encoder is, `docs/encoders.md` describes how one stream is encoded
 on many cores.
@@ -14,6 +14,7 @@ from convert._native._binding import (
     FAMILY_PGZIP_1_15_0,
     FAMILY_PGZIP_1_15_10,
     FAMILY_PGZIP_1_18_2,
+    FAMILY_PIGZ,
     FAMILY_ZLIB,
     LEVEL_HUFFMAN,
     LEVEL_STORE,
@@ -36,6 +37,7 @@ __all__ = [
     "FAMILY_PGZIP_1_15_0",
     "FAMILY_PGZIP_1_15_10",
     "FAMILY_PGZIP_1_18_2",
+    "FAMILY_PIGZ",
     "FAMILY_ZLIB",
     "LEVEL_HUFFMAN",
     "LEVEL_STORE",

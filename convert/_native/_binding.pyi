@@ -6,6 +6,7 @@ from typing_extensions import Buffer
 
 FAMILY_GNU_GZIP: int
 FAMILY_ZLIB: int
+FAMILY_PIGZ: int
 FAMILY_GO126: int
 FAMILY_GO127: int
 FAMILY_PGZIP_1_18_2: int

@@ -1180,6 +1180,7 @@ static int module_exec(PyObject *module) {
         add_type(module, &piece_spec, &state->piece_type) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GNU_GZIP", FAMILY_GNU_GZIP) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_ZLIB", FAMILY_ZLIB) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PIGZ", FAMILY_PIGZ) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_18_2", FAMILY_PGZIP_1_18_2) < 0 ||
@@ -1226,7 +1227,8 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "convert._native._binding",
-    .m_doc = PyDoc_STR("Encoders with the bytes of Go's compress/flate, pgzip, GNU gzip and zlib."),
+    .m_doc = PyDoc_STR(
+        "Encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip and zlib."),
     .m_size = sizeof(module_state),
     .m_methods = module_methods,
     .m_slots = module_slots,

@@ -8,7 +8,8 @@
  *   go126/     compress/flate of Go up to 1.26
  *   go127/     compress/flate of Go 1.27
  *   pgzip/     klauspost's pgzip, in several generations
- *   zlib/      GNU gzip and zlib
+ *   pigz/      pigz, on the encoder of zlib/
+ *   zlib/      zlib, GNU gzip and busybox
  *   parallel/  running a stream of blocks: in order, or in segments on several threads; pieces
  *   registry.c which encoder serves a profile
  *   binding.c  the Python module, the only file that includes Python.h

@@ -4,6 +4,7 @@
 #include "go127/go127.h"
 #include "parallel/block_encoder.h"
 #include "pgzip/pgzip.h"
+#include "pigz/pigz.h"
 #include "zlib/zlib_encoder.h"
 
 /* busybox has no other level, unless it is built with CONFIG_FEATURE_GZIP_LEVELS. */
@@ -57,6 +58,8 @@ const block_encoder *registry_blocks(encoder_profile profile) {
 }
 
 const piece_encoder *registry_pieces(encoder_profile profile) {
+    if (profile.family == FAMILY_PIGZ && profile.level >= LEVEL_MIN && profile.level <= LEVEL_MAX)
+        return &pigz_pieces;
     return pgzip_has(profile) ? &pgzip_pieces : NULL;
 }
 
@@ -72,6 +75,8 @@ const serial_encoder *registry_serial(encoder_profile profile) {
     case FAMILY_GNU_RSYNCABLE:
     case FAMILY_ZLIB:
         return &zlib_serial;
+    case FAMILY_PIGZ:
+        return &pigz_serial;
     case FAMILY_BUSYBOX:
         return profile.level == BUSYBOX_LEVEL ? &zlib_serial : NULL;
     case FAMILY_GO126:

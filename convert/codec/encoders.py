@@ -125,11 +125,15 @@ def _zlib(level: int) -> EncoderSpec:
     )
 
 
+#: Of families that do not write Go's or klauspost's.
+_HEADERS: Final = {"pigz": gzip_header.gnu}
+
+
 def _profile(profile: profiles.Profile) -> EncoderSpec:
     headers: tuple[Header, ...] = ()
     if profile.compression == Compression.GZIP:
         family, level, *_ = profile.name.split("-")
-        writer = gzip_header.klauspost if family.startswith("pgzip") else gzip_header.go
+        writer = _HEADERS.get(family) or (gzip_header.klauspost if family.startswith("pgzip") else gzip_header.go)
         headers = (Header(writer(int(level) if level.isdigit() else 0).to_bytes(), profile.made_by),)
     return EncoderSpec(profile.name, profile.compression, profile.made_by, headers)
 
@@ -137,7 +141,7 @@ def _profile(profile: profiles.Profile) -> EncoderSpec:
 #: The most common first.
 _COMMON: Final = (
     *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.15.10-5", "pgzip1.18.2-5"),
-    *("gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
+    *("pigz-9", "gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 
 

@@ -1,4 +1,4 @@
-"""gzip as Go and pgzip write it: the C core's DEFLATE between header and trailer.
+"""gzip as Go, pgzip and pigz write it: the C core's DEFLATE between header and trailer.
 
 One stream can be compressed on many cores with the bytes of the serial encoder: see
 `docs/encoders.md`.
@@ -20,6 +20,7 @@ from convert._native import (
     FAMILY_PGZIP_1_15_0,
     FAMILY_PGZIP_1_15_10,
     FAMILY_PGZIP_1_18_2,
+    FAMILY_PIGZ,
     LEVEL_HUFFMAN,
     LEVEL_STORE,
     piece_geometry,
@@ -28,7 +29,7 @@ from convert._native import (
 from convert._native import Encoder as NativeEncoder
 from convert.codec.compression import Encoder
 from convert.codec.decompress import read_into
-from convert.codec.gzip_header import GzipHeader, go, klauspost
+from convert.codec.gzip_header import GzipHeader, gnu, go, klauspost
 from convert.codec.parallel import Parallel
 from convert.codec.pieces import Pieces
 from convert.limits import CHUNK
@@ -182,6 +183,20 @@ class PgzipEncoder(GzipEncoder):
         if family is None or not 1 <= level <= 6:
             raise ValueError(f"no encoder {generation}-{level}")
         super().__init__(family, level, klauspost(level), executor, workers)
+
+
+class PigzEncoder(GzipEncoder):
+    """One gzip stream with the bytes of `pigz -n` from a pipe, with more than one thread; see `GzipEncoder`.
+
+    Args:
+        level: 1 to 9.
+
+    Raises:
+        ValueError: unknown level.
+    """
+
+    def __init__(self, level: int, executor: Executor | None = None, workers: int = 1) -> None:
+        super().__init__(FAMILY_PIGZ, level, gnu(level), executor, workers)
 
 
 class _Serial:

@@ -34,6 +34,7 @@ _PGZIP: Final = {
     "pgzip1.10.2-256k": "1.10.2 to 1.11.12, pieces of 256 KiB",
 }
 _PGZIP_LEVELS: Final = range(1, 7)
+_PIGZ_LEVELS: Final = range(1, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Profile:
 
     @property
     def splits(self) -> bool:
-        """Whether one stream can use several cores: the numbered levels of Go's encoders and of pgzip can."""
+        """Whether one stream can use several cores: the numbered levels of Go's encoders, pgzip and pigz can."""
         return self.compression == Compression.GZIP and not self.name.endswith(("-huffman", "-store"))
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
@@ -61,9 +62,11 @@ class Profile:
             return _Plain()
         if self.compression == Compression.ZSTD:
             return _Zstd(int(self.name.removeprefix("zstd-")))
-        from convert.codec.gzip import GoGzipEncoder, PgzipEncoder  # noqa: PLC0415
+        from convert.codec.gzip import GoGzipEncoder, PgzipEncoder, PigzEncoder  # noqa: PLC0415
 
         generation, level, *pieces = self.name.split("-")
+        if generation == "pigz":
+            return PigzEncoder(int(level), executor, workers)
         if generation.startswith("pgzip"):
             return PgzipEncoder("-".join((generation, *pieces)), int(level), executor, workers)
         return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
@@ -106,6 +109,7 @@ _MADE_BY: Final = {
     "pgzip1.14.0-5": "podman 4.0, buildah 1.24 and skopeo 1.6, by their own releases",
     "pgzip1.10.2-5": "umoci 0.5 and 0.6, skopeo 0.2 to 1.2.2, podman 1.8.2 to 3.1.0, buildah 1.14.3 to 1.20.0",
     "pgzip1.10.2-5-256k": "umoci 0.4.6 and 0.4.7, podman 1.8.1, buildah 1.14.2",
+    "pigz-9": "pigz -9n from a pipe, on more than one processor; the body of Debian's base layers since December 2024",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
     "none": "docker save, and layouts with uncompressed layers",
 }
@@ -145,6 +149,8 @@ def all_profiles() -> Iterator[Profile]:
         for number in _PGZIP_LEVELS:
             otherwise = f"pgzip at level {number}, klauspost/compress {releases}"
             yield _profile(pgzip_name(generation, number), Compression.GZIP, otherwise)
+    for number in _PIGZ_LEVELS:
+        yield _profile(f"pigz-{number}", Compression.GZIP, f"pigz -{number}n from a pipe, on more than one processor")
     for number in _ZSTD_LEVELS:
         yield _profile(
             f"zstd-{number}", Compression.ZSTD, f"the zstandard release that imgconv pins, at level {number}"

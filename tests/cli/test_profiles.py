@@ -10,6 +10,7 @@ NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),
     *(f"pgzip{release}-{level}" for release in PGZIP for level in range(1, 7)),
     *(f"pgzip1.10.2-{level}-256k" for level in range(1, 7)),
+    *(f"pigz-{level}" for level in range(1, 10)),
     *(f"zstd-{level}" for level in range(1, 20)),
     "none",
 ]

@@ -1,4 +1,4 @@
-"""Writes inputs.json and inputs-pgzip.json: the recipes (../recipes.py) of the golden vectors, by name."""
+"""Writes inputs*.json: the recipes (../recipes.py) of the golden vectors, by name."""
 
 import json
 from pathlib import Path
@@ -167,6 +167,52 @@ for name in ("mixed-2m", "zeros-and-noise", "packed-in-tar", "cycle-65536", "nea
 for name in ("matchless", "guessed-header", "entered-at-the-end", "reach-of-the-older", "history-left-32767"):
     pieces[name] = recipes[name]
 
-for file, some in (("inputs.json", recipes), ("inputs-pgzip.json", pieces)):
+# zlib, GNU gzip, busybox and pigz: where the window moves (65,274 and every 32 KiB from there), the last matches of an
+# input, blocks by tokens (8,191, 16,383 and 32,767), and pigz's blocks of 128 KiB.
+classic: dict[str, list[list[str | int]]] = {"empty": []}
+for n in (1, 2, 3, 4, 5, 258, 259, 262, 263, 4095, 4096, 4097):
+    classic[f"text-{n}"] = [["text", n, n]]
+    classic[f"noise-{n}"] = [["noise", n, n, 256]]
+    classic[f"few-{n}"] = [["noise", n, n, 3]]
+for edge in (32768, 65274, 65536, 98304, 131072, 163840, 262144, 393216, 1 << 20):
+    for n in (edge - 16, edge - 1, edge, edge + 1, edge + 2, edge + 16):
+        classic[f"edited-{n}"] = [["text", 1, 9000], ["code", 2, 8000], ["edit", 15000, n - 17000, 61]]
+    for n in (edge - 1, edge, edge + 1):
+        classic[f"noise-{n}"] = [["noise", 2, 30000, 256], ["cycle", n]]
+        classic[f"zeros-{n}"] = [["fill", 0, n]]
+# A string at 65,274 that was 32,506 bytes before, the largest distance; its hash occurs nowhere else.
+for n in (65300, 65400, 65535, 65536, 65537, 80000):
+    classic[f"window-{n}"] = [
+        ["noise", 1, 32768, 16],
+        ["fill", 16, 12],
+        ["noise", 2, 32494, 16],
+        ["copy", 32506, 12],
+        ["noise", 3, n - 65286, 16],
+    ]
+# A match across the end of what is known, by which the longest of several is chosen.
+for n in (65100, 65400, 98000, 130900, 131000):
+    classic[f"end-{n}"] = [["text", 4, 3000], ["edit", 2900, n - 3300, 40], ["copy", 2000, 150], ["copy", 151, 150]]
+for values in (2, 4, 16, 64, 200, 256):
+    classic[f"noise-of-{values}"] = [["noise", values, 200000, values]]
+for distance in (1, 2, 3, 4095, 4096, 4097, 32505, 32506, 32507, 32768):
+    classic[f"reach-{distance}"] = [
+        *recipes["reach-4"][:-1],
+        ["edit", max(300, distance), 60000, 997],
+        ["copy", distance, 3],
+        ["noise", 9, 40, 256],
+        ["copy", distance, 9000],
+    ]
+# Sums of 4096 bytes that are a multiple of 4096 always, often, or never.
+for value in (1, 16, 255):
+    classic[f"fill-{value}"] = [["fill", value, 150001]]
+classic["sums-often"] = [["noise", 3, 2048, 2], ["cycle", 9000], ["edit", 4096, 90000, 17], ["edit", 2048, 60000, 5]]
+classic["sums-of-few"] = [["noise", 4, 4096, 2], ["cycle", 120000], ["noise", 5, 90000, 2]]
+for name in ("text", "code", "tar", "packed", "packed-in-tar", "repeats-far", "repeats-near", "repeats-just-too-far"):
+    classic[name] = recipes[name]
+for name in ("zeros-and-noise", "mixed-2m", "cycle-65536", "cycle-9001", "nearly-flat", "matchless"):
+    classic[name] = recipes[name]
+
+files = {"inputs.json": recipes, "inputs-pgzip.json": pieces, "inputs-zlib.json": classic}
+for file, some in files.items():
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(recipe)}" for name, recipe in some.items())
     Path(__file__).with_name(file).write_text("{\n" + lines + "\n}\n")
