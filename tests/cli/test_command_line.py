@@ -273,7 +273,7 @@ def test_a_hint_names_only_options_that_the_command_has(imgconv, tmp_path, monke
     convert.convert(HTML, "SOURCE.tar", to="docker-oci")
     convert.convert(MATCH / "docker20-multi.tar.gz", "other", to="oci", images=["fmt-imp:1"])
     assert imgconv("digest", "SOURCE", "--as", "crane", "--manifest", "manifest").status == 0
-    for module in ("digest", "match.rebuild", "convert_steps", "add_repositories"):
+    for module in ("digest", "match.rebuild", "convert_run", "add_repositories"):
         monkeypatch.setattr(f"convert.commands.{module}.MAX_LAYER_SIZE", 100)
     monkeypatch.setattr("convert.layer.blob_facts.MAX_LAYER_SIZE", 100)
     monkeypatch.setattr(ReadOptions.__init__, "__defaults__", (100, *ReadOptions.__init__.__defaults__[1:]))
