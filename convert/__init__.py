@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import ConvertOptions
     from convert.commands.diff.archives import DiffOptions, DiffReport, diff
     from convert.commands.digest import DigestOptions, digest
+    from convert.commands.doctor import DoctorOptions, doctor
     from convert.commands.identify import IdentifyOptions, IdentifyReport, ImageIdentity, identify
     from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from convert.report.comparison import By
     from convert.report.convert import ConversionReport, ConvertedImage, ConvertedResult, ConvertedSource
     from convert.report.digest import DigestReport, PushedManifest, RefusedPusher
+    from convert.report.doctor import DoctorReport
     from convert.report.match import LayerMatch, MatchReport
 
 __all__ = [
@@ -78,6 +80,8 @@ __all__ = [
     "DigestMismatchError",
     "DigestOptions",
     "DigestReport",
+    "DoctorOptions",
+    "DoctorReport",
     "Engine",
     "Finding",
     "FormatError",
@@ -118,6 +122,7 @@ __all__ = [
     "convert",
     "diff",
     "digest",
+    "doctor",
     "identify",
     "inspect",
     "match",
@@ -140,6 +145,8 @@ _MODULES = {
     "Digest": "convert.model.digest",
     "DigestOptions": "convert.commands.digest",
     "DigestReport": "convert.report.digest",
+    "DoctorOptions": "convert.commands.doctor",
+    "DoctorReport": "convert.report.doctor",
     "Engine": "convert.identity.engine_id",
     "Finding": "convert.reader.findings",
     "IdentifyOptions": "convert.commands.identify",
@@ -168,6 +175,7 @@ _MODULES = {
     "convert": "convert.commands.convert",
     "diff": "convert.commands.diff.archives",
     "digest": "convert.commands.digest",
+    "doctor": "convert.commands.doctor",
     "identify": "convert.commands.identify",
     "inspect": "convert.commands.inspect",
     "match": "convert.commands.match.rebuild",

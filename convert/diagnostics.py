@@ -35,6 +35,7 @@ _REQUEST: Final = {
     "unknown-format": "`--to` names no format that imgconv writes.",
     "unknown-profile": "The compression profile does not exist.",
     "unknown-pusher": "`--as` names no pusher.",
+    "unknown-consumer": "`--for` names no consumer for which there are rules.",
     "unknown-graph-format": "The name of a graph's file has an unsupported ending.",
     "invalid-platform": "A platform is not OS/ARCHITECTURE[/VARIANT].",
     "invalid-tag": "`--tag` is not an image name with a tag and without a digest.",

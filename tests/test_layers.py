@@ -20,7 +20,7 @@ LEVELS = (
     ("convert.layer",),
     ("convert.reader",),
     ("convert.writer",),
-    ("convert.plan",),
+    ("convert.plan", "convert.consumers"),
     ("convert.report",),
     ("convert.commands",),
     ("convert.cli",),

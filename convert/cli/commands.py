@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "convert": "convert",
     "diff": "diff",
     "digest": "digest",
+    "doctor": "doctor",
     "id": "id_",
     "inspect": "inspect",
     "match": "match",

@@ -57,6 +57,13 @@ class AddRepositoriesFields(TypedDict, total=False):
     force: bool
 
 
+class DoctorFields(TypedDict, total=False):
+    """The fields of `DoctorOptions`."""
+
+    consumers: Sequence[str]
+    platform: str
+
+
 class OpenFields(TypedDict, total=False):
     """The fields of `OpenOptions`."""
 

@@ -1,0 +1,81 @@
+"""`imgconv doctor`: say where an archive loads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert.cli import groups, options
+from convert.cli.options import note, out, out_json
+from convert.cli.values import FILE, OneOf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FORMATS: Final = ("text", "json", "markdown")
+
+_EXAMPLES: Final = (
+    "imgconv doctor image.tar",
+    "imgconv doctor image.tar --for kind,docker@20.10",
+    "imgconv doctor --format markdown build/*.tar",
+)
+
+
+@groups.command(
+    "doctor",
+    summary="Say where an archive loads, under which name, and what helps.",
+    examples=_EXAMPLES,
+    statuses={1: "a source does not load in a consumer that was asked for"},
+)
+@groups.argument("sources", type=FILE, metavar="SOURCE...", nargs=-1, required=True, about=options.SOURCE_ABOUT)
+@groups.select(
+    "--for",
+    "consumers",
+    multiple=True,
+    metavar="CONSUMER[,…]",
+    help="docker, docker-containerd, containerd, nerdctl, kind, k3s, podman, skopeo, crane or umoci, each also "
+    "@VERSION; all of them without it.",
+)
+@groups.select(
+    "--platform",
+    default="linux/amd64",
+    metavar="OS/ARCH[/VARIANT]",
+    help="The platform of the machine on which they run.",
+)
+@groups.display("--format", "form", type=OneOf("format", _FORMATS), default="text", help="text, json or markdown.")
+@groups.display("--json", "as_json", is_flag=True, help="The same as --format json.")
+@options.debug
+def command(sources: Sequence[str], *, consumers: tuple[str, ...], platform: str, form: str, as_json: bool) -> int:
+    """Say for each SOURCE where it loads: in which programs, under which name, and if not, why and what helps.
+
+    Exit status 0: it loads in all of them; 1: it does not; 3: it is not an image;
+    4: it cannot be read. Of several sources the highest counts. What no rule
+    says is called unknown, and does not count as loading.
+    """
+    from convert.commands.doctor import DoctorOptions, doctor
+    from convert.errors import StorageError, UsageError
+    from convert.model.platform import Platform
+    from convert.report.doctor import DoctorReport, document, markdown
+
+    if as_json and form not in {"text", "json"}:
+        raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
+    form = "json" if as_json else form
+    asked = DoctorOptions(consumers=consumers, platform=platform)
+    reports = []
+    for source in sources:
+        try:
+            report = doctor(source, asked)
+        except StorageError as error:
+            # The other sources are looked at all the same.
+            report = DoctorReport(source, None, Platform.parse(platform), (), error)
+        if report.problem is not None:
+            note(str(report.problem))
+        reports.append(report)
+        if form == "text" and report.problem is None:
+            from convert.cli.doctor_table import show
+
+            show(report, several=len(sources) > 1)
+    if form == "json":
+        out_json(document(reports))
+    elif form == "markdown":
+        out(markdown(reports))
+    return max(report.status for report in reports)

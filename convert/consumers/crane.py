@@ -1,0 +1,119 @@
+"""Properties of archives that decide whether `crane push` uploads them (google/go-containerregistry).
+
+A file is a tarball with the only image of `manifest.json` (pkg/v1/tarball/image.go), a folder a layout with one
+entry (pkg/v1/layout), which is uploaded with everything that it names. Each function returns what it found, "" for
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from convert.consumers.contents import UnknownError
+from convert.errors import ImgconvError
+from convert.identity import ggcr_structs
+from convert.model import mediatype
+from convert.reader.docker_archive import ManifestJsonRules, read_items
+from convert.reader.document import Reading
+from convert.reader.sink import CollectingSink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convert.consumers.contents import Contents, Node, Part
+
+_RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True)
+
+
+def tarball(contents: Contents) -> str:
+    """A tarball needs a manifest.json with exactly one image, whose config and layers are found."""
+    if contents.tree.is_folder:
+        return ""
+    if not contents.has("manifest.json"):
+        return "there is no manifest.json"
+    value, fault = contents.document("manifest.json")
+    if fault:
+        raise UnknownError(f"manifest.json: {fault}")
+    if not isinstance(value, list) or len(value) != 1:
+        return f"manifest.json lists {len(value) if isinstance(value, list) else 'no'} images, not one"
+    sink = CollectingSink()
+    try:
+        read_items(Reading(contents.tree, contents.path, sink), _RULES, needs_layers=True)
+    except ImgconvError as error:
+        return error.message
+    return f"{sink.faults[0].error.member or ''}: {sink.faults[0].error.message}" if sink.faults else ""
+
+
+def config(contents: Contents) -> str:
+    """The config of a tarball must decode into crane's struct."""
+    if contents.tree.is_folder:
+        return ""
+    for item in contents.items:
+        if item.config is None:
+            return f"{item.config_name}: {item.config_fault}"
+        try:
+            ggcr_structs.CONFIG.read(item.config.value, "")
+        except ImgconvError as error:
+            return f"{item.config_name}: {error.message}"
+    return ""
+
+
+def layout(contents: Contents) -> str:
+    """A layout must have one entry, a manifest or an index."""
+    if not contents.tree.is_folder:
+        return ""
+    if not contents.has("index.json"):
+        return "there is no index.json"
+    _, fault = contents.document("index.json")
+    if fault:
+        return f"index.json: {fault}"
+    if len(contents.tops) != 1:
+        return f"index.json lists {len(contents.tops)} entries, not one"
+    top = contents.tops[0]
+    if not top.is_index and not top.is_manifest:
+        return f"index.json lists {top.part.media_type or 'something without a media type'}"
+    return ""
+
+
+def layout_documents(contents: Contents) -> str:
+    """Everything that the entry lists must be there."""
+    for node in _nodes(contents):
+        if (node.is_index or node.is_manifest) and node.value is None:
+            return f"{node.part.digest}: {node.fault}"
+        if not node.is_index and not node.is_manifest and node.part.blob is None:
+            return f"{node.part.digest} is not in the layout"
+    return ""
+
+
+def layout_blobs(contents: Contents) -> str:
+    """Configs and layers must be there with their digests and sizes; foreign layers are not uploaded."""
+    for part, is_layer in _parts(contents):
+        if part.blob is None:
+            return f"{part.digest} is not in the layout"
+        facts = contents.facts(part.blob)
+        if is_layer and facts.size != part.size:
+            return f"{part.digest} holds {facts.size} bytes, its descriptor states {part.size}"
+        if facts.stored.get(part.digest.algorithm, part.digest) != part.digest:
+            return f"{part.digest} is not what its digest identifies"
+    return ""
+
+
+def foreign_layer(contents: Contents) -> str:
+    """A non-distributable layer is not uploaded; a registry may refuse the manifest then."""
+    for node in _nodes(contents):
+        for layer in node.layers:
+            if mediatype.is_nondistributable(layer.media_type):
+                raise UnknownError(f"layer {layer.digest} is not uploaded; it depends on the registry")
+    return ""
+
+
+def _nodes(contents: Contents) -> Iterator[Node]:
+    return (node for node, _ in contents.walk()) if contents.tree.is_folder else iter(())
+
+
+def _parts(contents: Contents) -> Iterator[tuple[Part, bool]]:
+    """Yield what is uploaded, and whether it is a layer; the size of a config is not compared."""
+    for node in _nodes(contents):
+        if node.config is not None:
+            yield node.config, False
+        yield from ((layer, True) for layer in node.layers if not mediatype.is_nondistributable(layer.media_type))
