@@ -64,8 +64,9 @@ def command(
     tool reads SOURCE: crane reads manifest.json and compresses uncompressed layers
     at level 1; docker, with a graph driver, unpacks all layers and compresses them
     at level 6; docker-containerd, the default of Docker 29, uploads them as they are;
-    imgconv stands for the layout that imgconv --to oci writes. crane means
-    crane@go1.26, docker means docker@go1.26.
+    podman, skopeo and buildah compress with pgzip at level 5; imgconv stands for the
+    layout that imgconv --to oci writes. crane means crane@go1.26, docker means
+    docker@go1.26.
 
     With --as and one image in SOURCE, only the digest is printed; without --as,
     the digests of all pushers, in a table. Each layer is read once and verified;

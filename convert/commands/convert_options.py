@@ -37,6 +37,11 @@ PusherName = Literal[
     "docker-containerd",
     "nerdctl",
     "ctr",
+    "podman",
+    "podman@6",
+    "skopeo",
+    "buildah",
+    "buildah@1.44",
     "imgconv",
 ]
 #: How much is verified: the digests of what is read, or every DiffID too.

@@ -106,6 +106,31 @@ def containerd_import_manifest(config: bytes | Config, layers: Sequence[Descript
     )
 
 
+def containers_image_manifest(old: Manifest, layers: Sequence[Descriptor]) -> bytes:
+    """Return the manifest that containers/image writes for an image whose layers changed: compact, no newline.
+
+    It decodes the manifest into a Go struct, replaces the layers and encodes it again: fields that the struct
+    does not have are dropped, and `mediaType` is written if it was there (manifest/oci.go,
+    manifest/docker_schema2.go). Docker's struct has no annotations.
+    """
+    given = json.loads(old.raw)
+    config = dataclasses.replace(old.config, extra={})
+    document: dict[str, Any] = {"schemaVersion": given.get("schemaVersion", 0)}
+    if old.media_type == mediatype.DOCKER_MANIFEST:
+        document |= {"mediaType": given.get("mediaType", ""), "config": docker_fields(config)}
+        return dumps(document | {"layers": [docker_fields(layer) for layer in layers]})
+    if given.get("mediaType"):
+        document["mediaType"] = given["mediaType"]
+    if old.artifact_type:
+        document["artifactType"] = old.artifact_type
+    document |= {"config": oci_fields(config), "layers": [oci_fields(layer) for layer in layers]}
+    if old.subject is not None:
+        document["subject"] = oci_fields(dataclasses.replace(old.subject, extra={}))
+    if old.annotations:
+        document["annotations"] = sorted_map(old.annotations)
+    return dumps(document)
+
+
 def others(config: bytes | Config, layers: Sequence[Descriptor]) -> Iterator[bytes]:
     """Yield the manifests of tools that imgconv imitates nowhere else, to recognise them by digest.
 

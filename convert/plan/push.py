@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from convert.codec.compression import Compression
 from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import InputError, NoImageError, SelectionError, UsageError
-from convert.identity import docker_structs, ggcr_structs
+from convert.identity import containers_image_structs, docker_structs, ggcr_structs
 from convert.identity.push import pushers
 from convert.identity.push.tool import DICTATED, Contents, View, taken_image
 from convert.layer.verify import compression_of, present
@@ -49,6 +49,10 @@ _MANIFEST_JSON_RULES: Final[dict[PushTool, ManifestJsonRules]] = {
     pushers.CRANE: ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True),
     pushers.DOCKER: ManifestJsonRules("docker", docker_structs.MANIFEST_ITEM, reads_whole_archive=True),
     pushers.CONTAINERD: ManifestJsonRules("containerd", docker_structs.CONTAINERD_ITEM, reads_whole_archive=True),
+    **{
+        tool: ManifestJsonRules(tool.name, containers_image_structs.MANIFEST_ITEM, reads_whole_archive=True)
+        for tool in (pushers.PODMAN, pushers.SKOPEO, pushers.BUILDAH)
+    },
 }
 
 
@@ -178,8 +182,9 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
                 _check_present(tool, image)
                 _check_config(tool, image)
                 as_compressed = _treats_as_compressed(tool, image)
-                taken = made[image] = taken_image(tool, image, as_compressed=as_compressed)
+                taken = taken_image(tool, image, as_compressed=as_compressed)
                 kinds = _compressions(taken)
+                taken = made[image] = tool.with_types(taken, kinds)
                 found = tool.layer_forms(taken, kinds, as_compressed=as_compressed)
                 forms.update(zip(taken.layers, found, strict=True))
                 called = sum(

@@ -21,7 +21,10 @@ PUSHES = json.loads((MATCH / "pushes.json").read_text())
 KNOWN = [(name, pusher, digest) for name, row in PUSHES.items() for pusher, digest in row.items() if "@" in pusher]
 REFUSED = [name for name, row in PUSHES.items() if row.get("crane_error", "").endswith("not found in tar")]
 MADE = json.loads((MATCH / "manifests.json").read_text())["made"]
-PUSHERS = ["crane@go1.26", "crane@go1.27", "docker@go1.26", "docker@go1.27", "docker-containerd", "imgconv"]
+PUSHERS = [
+    *("crane@go1.26", "crane@go1.27", "docker@go1.26", "docker@go1.27", "docker-containerd"),
+    *("podman", "podman@6", "skopeo", "buildah", "buildah@1.44", "imgconv"),
+]
 
 
 def findings(document, name):
@@ -157,7 +160,7 @@ def test_as_wants_a_target_with_manifests(imgconv, archive, target):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--as", "podman"), ("--manifest", "-"), ("--as", "crane", "--manifest", "-", "--json"), ("--image", "nope")],
+    [("--as", "regctl"), ("--manifest", "-"), ("--as", "crane", "--manifest", "-", "--json"), ("--image", "nope")],
 )
 def test_requests_that_cannot_be_met_have_status_2(imgconv, archive, arguments):
     done = imgconv("digest", archive("docker20-html"), *arguments)

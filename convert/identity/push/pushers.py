@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.errors import UsageError, shortened, suggestion
 from convert.identity.push.containerd import Containerd
+from convert.identity.push.containers_image import Buildah, Podman, Skopeo
 from convert.identity.push.crane import Crane
 from convert.identity.push.docker import Docker
 from convert.identity.push.imgconv import Imgconv
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 CRANE: Final = Crane()
 DOCKER: Final = Docker()
 CONTAINERD: Final = Containerd()
+PODMAN: Final = Podman()
+SKOPEO: Final = Skopeo()
+BUILDAH: Final = Buildah()
 IMGCONV: Final = Imgconv()
 
 _GO_RELEASES: Final = {"go1.26": "Go up to 1.26", "go1.27": "Go 1.27"}
@@ -48,6 +52,10 @@ class Pusher:
         return self.versions or _GO_RELEASES[self.go]
 
 
+#: Debian's and Ubuntu's builds use their own klauspost/compress, so theirs belong to the older releases too.
+_PGZIP_OLD: Final = "pgzip1.15.10-5"
+_PGZIP_NEW: Final = "pgzip1.18.2-5"
+
 #: imgconv comes last: it can read every source.
 PUSHERS: Final = (
     Pusher("crane@go1.26", CRANE, "go1.26", "go1.26-1", ("crane",)),
@@ -55,6 +63,11 @@ PUSHERS: Final = (
     Pusher("docker@go1.26", DOCKER, "go1.26", "go1.26-6", ("docker",)),
     Pusher("docker@go1.27", DOCKER, "go1.27", "go1.27-6"),
     Pusher("docker-containerd", CONTAINERD, "", "none", ("nerdctl", "ctr"), "29 (default)"),
+    Pusher("podman", PODMAN, "", _PGZIP_OLD, versions="4.3 to 5"),
+    Pusher("podman@6", PODMAN, "", _PGZIP_NEW, versions="6"),
+    Pusher("skopeo", SKOPEO, "", _PGZIP_OLD, versions="1.10 to 1.22"),
+    Pusher("buildah", BUILDAH, "", _PGZIP_OLD, versions="1.28 to 1.43"),
+    Pusher("buildah@1.44", BUILDAH, "", _PGZIP_NEW, versions="1.44"),
     Pusher("imgconv", IMGCONV, "", "go1.26-1", versions="--to oci"),
 )
 

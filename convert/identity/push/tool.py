@@ -130,6 +130,16 @@ class PushTool(ABC):
         `compressions` are those of the layers' bytes.
         """
 
+    def with_types(self, image: Image, compressions: Sequence[Compression]) -> Image:
+        """Return an image whose kept layers have the media types that the tool gives them.
+
+        Args:
+            image: an image with the layers of `takes_layers`.
+            compressions: those of the layers' bytes.
+        """
+        del compressions
+        return image
+
     def mislabels(self, compression: Compression) -> bool:
         """Return whether the tool calls a layer gzip that is uploaded as stored, with this compression."""
         return compression != Compression.GZIP
