@@ -1,24 +1,18 @@
 /*
- * The core as a filter, without Python: encode LEVEL RELEASE [PART] < input > raw-deflate
+ * The core as a filter, without Python: encode LEVEL FAMILY [PART] < input > raw-deflate
  *
- * LEVEL is 1 to 9, "huffman" or "store", RELEASE 1.26 or 1.27, PART the size of the parts in
- * which the input is passed. Used by the tests on other processors.
+ * LEVEL and FAMILY are the numbers of encoder.h, PART the size of the parts in which the input is
+ * passed. Used by the tests on other processors.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "encoder.h"
 
 int main(int argc, char **argv) {
     if (argc < 3)
         return 2;
-    encoder_profile profile = {
-        .family = strcmp(argv[2], "1.27") == 0 ? FAMILY_GO127 : FAMILY_GO126,
-        .level = strcmp(argv[1], "huffman") == 0 ? LEVEL_HUFFMAN
-                 : strcmp(argv[1], "store") == 0 ? LEVEL_STORE
-                                                 : atoi(argv[1]),
-    };
+    encoder_profile profile = {(enum family)atoi(argv[2]), atoi(argv[1])};
     size_t part = argc > 3 ? strtoul(argv[3], NULL, 10) : 1 << 20;
     const serial_encoder *encoder = registry_serial(profile);
     if (encoder == NULL || part == 0)

@@ -15,26 +15,13 @@ from convert._native import Encoder
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
+from vectors import read_vectors
 
 from convert.codec.gzip import GoGzipEncoder
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = json.loads((GOLDEN / "inputs.json").read_bytes())
 LEVELS = (-2, 0, *range(1, 10))
-
-
-def read_vectors(name: str) -> dict[str, tuple[str, dict[int, tuple[int, str]]]]:
-    vectors: dict[str, tuple[str, dict[int, tuple[int, str]]]] = {}
-    for line in (GOLDEN / name).read_text().splitlines():
-        words = line.split()
-        if words[0] == "#":
-            continue
-        if len(words) == 2:
-            levels: dict[int, tuple[int, str]] = {}
-            vectors[words[0]] = (words[1], levels)
-        else:
-            levels[int(words[0])] = (int(words[1]), words[2])
-    return vectors
 
 
 VECTORS = {126: read_vectors("go1.26.txt"), 127: read_vectors("go1.27.txt")}

@@ -19,6 +19,7 @@ from convert.codec.gzip import PGZIP_FAMILIES, PgzipEncoder
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
+from vectors import read_vectors
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = json.loads((GOLDEN / "inputs-pgzip.json").read_bytes())
@@ -32,19 +33,7 @@ def made(name: str) -> bytes:
     return recipes.make(RECIPES[name])
 
 
-def read_vectors(generation: str) -> dict[str, tuple[str, dict[int, tuple[int, str]]]]:
-    vectors: dict[str, tuple[str, dict[int, tuple[int, str]]]] = {}
-    for line in (GOLDEN / f"{generation}.txt").read_text().splitlines()[1:]:
-        first, *rest = line.split()
-        if len(rest) == 1:
-            levels: dict[int, tuple[int, str]] = {}
-            vectors[first] = (rest[0], levels)
-        else:
-            levels[int(first)] = (int(rest[0]), rest[1])
-    return vectors
-
-
-VECTORS = {generation: read_vectors(generation) for generation in PGZIP_FAMILIES}
+VECTORS = {generation: read_vectors(f"{generation}.txt") for generation in PGZIP_FAMILIES}
 
 
 def digest(data: bytes) -> str:

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from convert._native import FAMILY_GO126, FAMILY_GO127
+from convert.codec.gzip import PGZIP_FAMILIES
+
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
+from vectors import read_vectors
 
 HERE = Path(__file__).parent
 CORE = HERE.parents[1] / "convert/_native"
@@ -25,6 +29,18 @@ RECIPES = json.loads((HERE / "golden/inputs.json").read_bytes())
 NAMES = [name for name in RECIPES if not name[-1].isdigit() or name.startswith(("reach", "literals", "cycle"))]
 NAMES += ["text-16", "text-33", "noise-127", "few-128", "noise-263", "text-65275", "text-65536", "noise-131071"]
 HERE_TOO = NAMES[::8]
+PGZIP_RECIPES = json.loads((HERE / "golden/inputs-pgzip.json").read_bytes())
+PGZIP_NAMES = [name for name in PGZIP_RECIPES if not name[-1].isdigit() or name.startswith("reach")]
+PGZIP_NAMES += [
+    "few-16",
+    "text-33",
+    "noise-127",
+    "few-128",
+    "text-250",
+    "edited-262160",
+    "edited-1048593",
+    "zeros-262144",
+]
 PROCESSORS = {
     "here": ("cc", []),
     "musl": ("musl-gcc", []),
@@ -56,18 +72,26 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return [*emulator, str(program)]
 
 
+def run(command: list[str], family: int, level: int, data: bytes) -> tuple[int, str]:
+    """Return size and sha256 of what the program writes."""
+    out = subprocess.run([*command, str(level), str(family)], input=data, capture_output=True, check=True).stdout
+    return len(out), hashlib.sha256(out).hexdigest()
+
+
 @pytest.mark.parametrize("generation", ["1.26", "1.27"])
 def test_output_is_that_of_go_on_every_processor(command: list[str], generation: str) -> None:
-    expected: dict[str, dict[str, list[str]]] = {}
-    for line in (HERE / f"golden/go{generation}.txt").read_text().splitlines()[1:]:
-        first, *rest = line.split()
-        if len(rest) == 1:
-            levels = expected.setdefault(first, {})
-        else:
-            levels[first] = rest
+    expected = read_vectors(f"go{generation}.txt")
+    family = {"1.26": FAMILY_GO126, "1.27": FAMILY_GO127}[generation]
     for name in NAMES if len(command) > 1 else HERE_TOO:
         data = recipes.make(RECIPES[name])
-        for level, (size, digest) in expected[name].items():
-            spelling = {"-2": "huffman", "0": "store"}.get(level, level)
-            out = subprocess.run([*command, spelling, generation], input=data, capture_output=True, check=True).stdout
-            assert (str(len(out)), hashlib.sha256(out).hexdigest()) == (size, digest), (name, level)
+        for level, sums in expected[name][1].items():
+            assert run(command, family, level, data) == sums, (name, level)
+
+
+@pytest.mark.parametrize("generation", PGZIP_FAMILIES)
+def test_output_is_that_of_pgzip_on_every_processor(command: list[str], generation: str) -> None:
+    expected = read_vectors(f"{generation}.txt")
+    for name in PGZIP_NAMES if len(command) > 1 else PGZIP_NAMES[::8]:
+        data = recipes.make(PGZIP_RECIPES[name])
+        for level, sums in expected[name][1].items():
+            assert run(command, PGZIP_FAMILIES[generation], level, data) == sums, (name, level)

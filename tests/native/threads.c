@@ -3,8 +3,9 @@
  *
  * threads FILE: for every profile with a parallel encoder, encode FILE in segments and compare the
  * bytes with the serial encoder's. The main thread joins, decides and appends; the others run
- * segments (behind the one before, if that has run), plan batches and write them. Prints the
- * number of profiles.
+ * segments (behind the one before, if that has run), plan batches and write them. For every profile
+ * with a piece encoder, encode FILE twice over in pieces, each on any thread. Prints the number of
+ * profiles.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "encoder.h"
+#include "parallel/pieces.h"
 
 enum { THREADS = 3, AHEAD = 4, MAX_SEGMENTS = 64, MAX_TASKS = 4 * MAX_SEGMENTS };
 
@@ -223,11 +225,59 @@ static size_t encode_parallel(encoder_profile profile, const uint8_t *data, size
     return size;
 }
 
+/* ---- Pieces ------------------------------------------------------------------------------ */
+
+typedef struct {
+    encoder_profile profile;
+    piece_input input;
+    uint8_t *out;
+    size_t size;
+    task run;
+} piece;
+
+static void run_piece(void *argument) {
+    piece *p = argument;
+    void *state = allocate(registry_pieces(p->profile)->state_size(p->profile));
+    p->out = allocate(parallel_pieces_bound(p->profile, p->input.size, p->input.last));
+    p->size = parallel_encode_pieces(state, p->profile, &p->input, p->out);
+    free(state);
+}
+
+static size_t encode_in_pieces(encoder_profile profile, const uint8_t *data, size_t n,
+                               uint8_t *out) {
+    static piece pieces[MAX_SEGMENTS];
+    piece_geometry geometry = registry_pieces(profile)->geometry(profile);
+    size_t count = n / geometry.size + 1, made = 0;
+    CHECK(count < MAX_SEGMENTS);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i * geometry.size;
+        bool last = i + 1 == count;
+        pieces[i] = (piece){
+            .profile = profile,
+            .input = {.data = data + at,
+                      .before = at < geometry.before ? at : geometry.before,
+                      .size = last ? n - at : geometry.size,
+                      .last = last},
+        };
+        submit(&pieces[i].run, run_piece, &pieces[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        wait_for(&pieces[i].run);
+        memcpy(out + made, pieces[i].out, pieces[i].size);
+        made += pieces[i].size;
+        free(pieces[i].out);
+    }
+    return made;
+}
+
 static void compare(encoder_profile profile, const uint8_t *data, size_t n) {
     uint8_t *expected;
     size_t size = encode_in_order(profile, data, n, &expected);
     uint8_t *out = allocate(size + STREAM_END_BOUND);
-    CHECK(encode_parallel(profile, data, n, out) == size);
+    if (registry_pieces(profile) != NULL)
+        CHECK(encode_in_pieces(profile, data, n, out) == size);
+    else
+        CHECK(encode_parallel(profile, data, n, out) == size);
     CHECK(memcmp(out, expected, size) == 0);
     free(out);
     free(expected);
@@ -237,20 +287,25 @@ int main(int argc, char **argv) {
     FILE *file = argc == 2 ? fopen(argv[1], "rb") : NULL;
     if (file == NULL)
         return 2;
-    uint8_t *data = allocate(1 << 24);
+    uint8_t *data = allocate(1 << 25);
     size_t n = fread(data, 1, 1 << 24, file);
     fclose(file);
+    memcpy(data + n, data, n);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, worker, NULL) == 0);
-    const enum family families[] = {FAMILY_GO126, FAMILY_GO127};
+    const enum family families[] = {
+        FAMILY_GO126,        FAMILY_GO127,        FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10,
+        FAMILY_PGZIP_1_15_0, FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2, FAMILY_PGZIP_1_10_2_256K,
+    };
     int profiles = 0;
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         for (int level = LEVEL_HUFFMAN; level <= LEVEL_MAX; level++) {
             encoder_profile profile = {families[i], level};
-            if (registry_parallel(profile) == NULL)
+            bool pieces = registry_pieces(profile) != NULL;
+            if (!pieces && registry_parallel(profile) == NULL)
                 continue;
-            compare(profile, data, n);
+            compare(profile, data, pieces ? 2 * n : n);
             profiles++;
         }
     pthread_mutex_lock(&lock);

@@ -6,6 +6,7 @@
  * For every input, without a report from the sanitizers:
  *   - the output inflates (zlib) to the data;
  *   - however the data are split into parts, the output is the same;
+ *   - pieces that are encoded on their own, one or several at a time, give that output;
  *   - segments that are run alone, run behind each other, or not run before they are joined, with
  *     parts written in order between them, give the output of the serial encoder.
  */
@@ -16,10 +17,16 @@
 #include <zlib.h>
 
 #include "encoder.h"
+#include "parallel/pieces.h"
 
 /* Ten blocks, so that a segment can have several; less for encoders that do not cut their input,
  * which are slower and are tested with the smallest segments possible. */
-enum { MAX_DATA = 700000, MAX_DATA_TOKENS = 150000 };
+enum { MAX_DATA = 700000, MAX_DATA_TOKENS = 150000, MAX_DATA_PIECES = 1200000 };
+
+static const enum family pgzip[] = {
+    FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10, FAMILY_PGZIP_1_15_0,
+    FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2,  FAMILY_PGZIP_1_10_2_256K,
+};
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -293,6 +300,36 @@ static buffer in_parallel(const parallel_encoder *e, encoder_profile profile, co
     return s.result;
 }
 
+/* Pieces, `step` at a time. */
+static buffer in_pieces(encoder_profile profile, const uint8_t *data, size_t n, size_t step) {
+    buffer result = {NULL, 0};
+    const piece_encoder *e = registry_pieces(profile);
+    piece_geometry geometry = e->geometry(profile);
+    void *state = allocate(e->state_size(profile));
+    size_t at = 0;
+    bool last = false;
+    while (!last) {
+        size_t size = n - at, before = at < geometry.before ? at : geometry.before;
+        last =
+            size < step * geometry.size || (size == step * geometry.size && !geometry.empty_last);
+        if (!last)
+            size = step * geometry.size;
+        uint8_t *in = allocate(before + size);
+        memcpy(in, data + at - before, before + size);
+        piece_input input = {in + before, before, size, last};
+        size_t bound = parallel_pieces_bound(profile, size, last);
+        uint8_t *out = allocate(bound);
+        size_t made = parallel_encode_pieces(state, profile, &input, out);
+        CHECK(made <= bound);
+        grow(&result, out, made);
+        free(out);
+        free(in);
+        at += size;
+    }
+    free(state);
+    return result;
+}
+
 static void check_inflates(const buffer *deflated, const uint8_t *data, size_t n) {
     uint8_t *back = allocate(n + 1);
     z_stream z;
@@ -321,23 +358,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (size < 4)
         return 0;
-    static uint8_t data[MAX_DATA];
+    static uint8_t data[MAX_DATA_PIECES];
     encoder_profile profile = {input[0] & 1 ? FAMILY_GO127 : FAMILY_GO126, (input[0] >> 1) % 11};
     if (profile.level == 10)
         profile.level = LEVEL_HUFFMAN;
     else if ((input[0] >> 1) >= 99 && profile.level >= LEVEL_MIN)
         profile.family = input[0] & 1 ? FAMILY_GNU_GZIP : FAMILY_ZLIB;
+    else if ((input[0] >> 1) >= 88)
+        profile = (encoder_profile){pgzip[input[0] % 6], 1 + input[3] % 6};
     /* For a quarter of the inputs every segment is run. */
     unsigned turns = input[2] < 64 ? 255 : input[2];
     size_t part = 1 + (size_t)input[1] * (1 + input[2]);
     const parallel_encoder *parallel = registry_parallel(profile);
     bool cuts_input = parallel != NULL && parallel->serial_state != NULL;
-    size_t n = build_data(input + 4, size - 4, data, cuts_input ? MAX_DATA : MAX_DATA_TOKENS);
+    bool pieces = registry_pieces(profile) != NULL;
+    size_t most = pieces ? MAX_DATA_PIECES : cuts_input ? MAX_DATA : MAX_DATA_TOKENS;
+    size_t n = build_data(input + 4, size - 4, data, most);
 
-    buffer whole = in_order(profile, data, n, MAX_DATA);
+    buffer whole = in_order(profile, data, n, most);
     check_inflates(&whole, data, n);
     if (part < n && n / part < 5000)
         check_same(&whole, in_order(profile, data, n, part));
+    if (pieces)
+        check_same(&whole, in_pieces(profile, data, n, 1 + input[2] % 3));
     if (parallel != NULL && n > 1024) {
         /* Small segments where any size is possible; otherwise rounded up to whole blocks. */
         size_t step = parallel->geometry(profile).unit == 1 ? 512 + 128 * (size_t)input[3]

@@ -40,6 +40,11 @@ def classic(number: int) -> bytes:
     return bytes([number & 1 | (99 + number // 2 % 9 + 1) << 1]) + seed(number)[1:]
 
 
+def pgzip(number: int) -> bytes:
+    """A seed for pgzip, which the first byte selects from 2 * 88 on."""
+    return bytes([2 * 88 + number % 6]) + seed(number)[1:3] + bytes([number // 6]) + seed(number)[4:]
+
+
 def broken_guess(number: int) -> bytes:
     """An input on which parsers reach the same state after some blocks: noise with changes."""
     chance = random.Random(number)
@@ -65,8 +70,9 @@ def test_seeds_leave_the_sanitizers_silent(tmp_path: Path) -> None:
         pytest.skip("needs zlib's header and the sanitizers' libraries")
     assert built.returncode == 0, built.stderr
     inputs = []
-    for number, data in enumerate([*map(seed, range(110)), *map(classic, range(18)), *map(broken_guess, range(28))]):
+    kinds = ((seed, 110), (classic, 18), (broken_guess, 28), (pgzip, 36))
+    for number, data in enumerate(data for kind, count in kinds for data in map(kind, range(count))):
         inputs.append(tmp_path / f"seed-{number}")
         inputs[-1].write_bytes(data)
     ran = subprocess.run([program, *inputs], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stdout) == (0, "156 inputs\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "192 inputs\n"), ran.stderr
