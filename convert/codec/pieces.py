@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _TASK: Final = 512 << 10
 # Every worker holds an encoder, with tables and the output of a task, and the input of a task is up to 1 MiB.
 _MOST_WORKERS: Final = 8
-# Tasks in flight beside those that workers run.
-_WAITING: Final = 2
+# Tasks in flight beside those that workers run. Few workers wait for each other sooner.
+_WAITING: Final = 1
+_WAITING_FEW: Final = 2
 
 
 class _Piece:
@@ -58,7 +59,7 @@ class Pieces:
         self._after = 0 if empty_last else 1
         workers = min(workers, _MOST_WORKERS)
         few = workers <= LOW_WORKER_COUNT
-        self._most = workers + _WAITING
+        self._most = workers + (_WAITING_FEW if few else _WAITING)
         self._family, self._level = family, level
         self._encoders: list[PieceEncoder] = []
         self._workers = Workers(executor, workers - 1 if few else workers, few=few)
