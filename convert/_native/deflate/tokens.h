@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Some literals and the match behind them: `literals + 1` tokens, as Go counts. The values of
  * the literals of all sequences are kept in one separate array, which is fast to count. */
@@ -15,6 +16,39 @@ typedef struct {
 
 /* Bytes that must be readable behind the array of literals. */
 enum { LITERAL_SLACK = 3 };
+
+/* A growing list of tokens. */
+typedef struct {
+    sequence *sequences;
+    size_t count;
+    uint8_t *literals;
+    size_t literal_count;
+    uint32_t tail; /* literals behind the last sequence */
+} token_list;
+
+/* A place in a list: a sequence (or the tail), the literals in front of the place, and how many of
+ * those belong to that sequence. */
+typedef struct {
+    size_t sequence;
+    size_t literals;
+    uint32_t skip;
+} token_place;
+
+/* Append the tokens of another list from a place on. */
+static inline void append_tokens(token_list *to, const token_list *from, token_place at) {
+    size_t n = from->count - at.sequence;
+    size_t literals = from->literal_count - at.literals;
+    if (n > 0) {
+        memcpy(to->sequences + to->count, from->sequences + at.sequence, n * sizeof(sequence));
+        to->sequences[to->count].literals += to->tail - at.skip;
+        to->count += n;
+        to->tail = from->tail;
+    } else {
+        to->tail += from->tail - at.skip;
+    }
+    memcpy(to->literals + to->literal_count, from->literals + at.literals, literals);
+    to->literal_count += literals;
+}
 
 /* How a block is to be written, as far as the parser knows. */
 typedef enum {

@@ -237,12 +237,12 @@ typedef struct {
     uint32_t tail;
 } token_end;
 
-static token_end end_of(const go126_tokens *list) {
+static token_end end_of(const token_list *list) {
     return (token_end){list->sequences + list->count, list->literals + list->literal_count,
                        list->tail};
 }
 
-static void set_end(go126_tokens *list, token_end end) {
+static void set_end(token_list *list, token_end end) {
     list->count = (size_t)(end.sequence - list->sequences);
     list->literal_count = (size_t)(end.literal - list->literals);
     list->tail = end.tail;
@@ -259,7 +259,7 @@ static inline void add_match(token_end *out, uint32_t length, uint32_t distance)
 }
 
 static void parse_lazy(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                       go126_tokens *list) {
+                       token_list *list) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
     const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
@@ -330,7 +330,7 @@ static void parse_lazy(go126_chain_parser *p, const go126_chain_input *in, size_
 }
 
 static void parse_greedy(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                         go126_tokens *list) {
+                         token_list *list) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
     const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
@@ -373,7 +373,7 @@ static void parse_greedy(go126_chain_parser *p, const go126_chain_input *in, siz
 }
 
 void go126_chain_parse(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                       go126_tokens *out) {
+                       token_list *out) {
     if (p->rules.lazy != 0)
         parse_lazy(p, in, stop, out);
     else
@@ -382,7 +382,7 @@ void go126_chain_parse(go126_chain_parser *p, const go126_chain_input *in, size_
 
 /* ---- Cutting into blocks --------------------------------------------------------------- */
 
-bool go126_chain_cut(go126_chain_cutter *c, const go126_tokens *list, size_t first, uint32_t skip,
+bool go126_chain_cut(go126_chain_cutter *c, const token_list *list, size_t first, uint32_t skip,
                      bool rest, uint64_t end, go126_chain_block *block) {
     size_t tokens = 0, size = 0, literals = 0;
     size_t i = first;

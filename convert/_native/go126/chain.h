@@ -21,15 +21,6 @@ enum {
     GO126_CHAIN_HISTORY = 2 * WINDOW_SIZE,
 };
 
-/* A growing list of tokens; see tokens.h. */
-typedef struct {
-    sequence *sequences;
-    size_t count;
-    uint8_t *literals;
-    size_t literal_count;
-    uint32_t tail; /* literals behind the last sequence */
-} go126_tokens;
-
 /* How thoroughly a level searches. */
 typedef struct {
     uint32_t lazy;  /* 0: greedy. Else: a match this long is taken without looking further */
@@ -80,7 +71,7 @@ void go126_chain_start(go126_chain_parser *p, int level, const go126_chain_input
 /* Parse until a token ends at or behind index `stop` (or the input ends), adding to `out`, which
  * must have space for as many tokens as there are bytes from `next` to the end. */
 void go126_chain_parse(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                       go126_tokens *out);
+                       token_list *out);
 
 /* The buffer was moved: what was at index n is at 0 now. */
 void go126_chain_slide(go126_chain_parser *p, size_t n);
@@ -108,7 +99,7 @@ typedef struct {
 /* Cut the next block from the list, starting at sequence `first`, of which `skip` literals belong
  * to the block before. Return false if there are too few tokens; with `rest`, any number of
  * remaining tokens is a block. `end` as in go126_chain_window_start(). */
-bool go126_chain_cut(go126_chain_cutter *c, const go126_tokens *list, size_t first, uint32_t skip,
+bool go126_chain_cut(go126_chain_cutter *c, const token_list *list, size_t first, uint32_t skip,
                      bool rest, uint64_t end, go126_chain_block *block);
 
 #endif

@@ -37,7 +37,7 @@ typedef struct {
     segment_input input;
     uint64_t first; /* stream position of the first token: at or behind the segment's start */
     uint64_t end;   /* behind the last token: at or behind the segment's end */
-    go126_tokens tokens;
+    token_list tokens;
     go126_entered_set entered; /* greedy: at `first` */
     go126_chain_parser parser;
 } chain_segment;
@@ -46,15 +46,15 @@ typedef struct {
     batch_output output; /* first: every batch begins with it */
     segment_input input;
     go126_chain_cutter cutter; /* before the first block */
-    go126_tokens tokens;
+    token_list tokens;
     uint8_t *bits;
 } chain_batch;
 
 typedef struct {
     int level;
     go126_chain_cutter cutter;
-    uint64_t position;   /* tokens are known up to here */
-    go126_tokens tokens; /* the last ones, which are in no block yet */
+    uint64_t position; /* tokens are known up to here */
+    token_list tokens; /* the last ones, which are in no block yet */
     sequence sequences[GO126_CHAIN_BLOCK_TOKENS];
     uint8_t literals[GO126_CHAIN_BLOCK_TOKENS];
     uint64_t repaired;
@@ -83,12 +83,16 @@ static void enter_match(go126_entered_set *set, uint64_t position, uint32_t leng
 
 /* A walk over tokens, one literal run or match at a time. */
 typedef struct {
-    const go126_tokens *list;
+    const token_list *list;
     size_t index;
     uint32_t skip; /* literals of the sequence at index that were passed */
     size_t literals;
     uint64_t position;
 } token_walk;
+
+static token_place place_of(const token_walk *w) {
+    return (token_place){w->index, w->literals, w->skip};
+}
 
 static uint32_t run_left(const token_walk *w) {
     uint32_t run =
@@ -120,7 +124,7 @@ static void walk_step(token_walk *w, uint64_t limit, go126_entered_set *set, uin
     }
 }
 
-static void clear_tokens(go126_tokens *list) {
+static void clear_tokens(token_list *list) {
     list->count = 0;
     list->literal_count = 0;
     list->tail = 0;
@@ -148,7 +152,7 @@ static void *segment_init(void *memory, encoder_profile profile, const segment_i
     s->level = profile.level;
     s->input = *input;
     p += aligned(sizeof *s);
-    s->tokens = (go126_tokens){.sequences = (sequence *)(void *)p};
+    s->tokens = (token_list){.sequences = (sequence *)(void *)p};
     p += aligned(max_sequences(input->size) * sizeof(sequence));
     s->tokens.literals = p;
     return s;
@@ -262,30 +266,13 @@ static chain_batch *batch_init(void *memory, const segment_input *input) {
     return batch;
 }
 
-/* Append the tokens behind a walk's position. */
-static void append_tokens(go126_tokens *to, const token_walk *from) {
-    const go126_tokens *list = from->list;
-    size_t n = list->count - from->index;
-    if (n > 0) {
-        memcpy(to->sequences + to->count, list->sequences + from->index, n * sizeof(sequence));
-        to->sequences[to->count].literals += to->tail - from->skip;
-        to->count += n;
-        to->tail = list->tail;
-    } else {
-        to->tail += list->tail - from->skip;
-    }
-    size_t literals = list->literal_count - from->literals;
-    memcpy(to->literals + to->literal_count, list->literals + from->literals, literals);
-    to->literal_count += literals;
-}
-
 static bool same_set(const go126_entered_set *a, const go126_entered_set *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* Parse until a token ends at or behind index `stop`, and track which positions are entered. */
 static void parse_on(chain_stream *stream, const go126_chain_input *in, size_t stop,
-                     go126_tokens *tokens) {
+                     token_list *tokens) {
     token_walk walk = {
         .list = tokens, .index = tokens->count, .skip = tokens->tail, .position = stream->position};
     go126_chain_parse(&stream->parser, in, stop, tokens);
@@ -338,7 +325,7 @@ static void meet(chain_stream *stream, const chain_segment *s, token_walk *walk,
  * Cut off all whole blocks, at the end of the stream also the remaining tokens, and write them
  * unless `out` is NULL. Return a walk behind them.
  */
-static token_walk take_blocks(go126_chain_cutter *cutter, const go126_tokens *list,
+static token_walk take_blocks(go126_chain_cutter *cutter, const token_list *list,
                               const segment_input *input, bit_writer *out) {
     uint64_t origin = input->position - input->before;
     uint64_t end = input->position + input->size + input->after;
@@ -385,7 +372,7 @@ static void take_tokens(chain_stream *stream, const chain_segment *s, chain_batc
     meet(stream, s, &walk, batch);
     if (walk.position != stream->position)
         return;
-    append_tokens(&batch->tokens, &walk);
+    append_tokens(&batch->tokens, walk.list, place_of(&walk));
     /* Only the last window matters later, but all of it is cheap. */
     while (!stream->cutter.lazy && !walk_done(&walk))
         walk_step(&walk, UINT64_MAX, &stream->entered, stream->parser.rules.skip);
@@ -396,7 +383,7 @@ static bool join(void *state, const segment_input *input, const void *segment, v
     chain_stream *stream = state;
     chain_batch *batch = batch_init(memory, input);
     batch->cutter = stream->cutter;
-    append_tokens(&batch->tokens, &(token_walk){.list = &stream->tokens});
+    append_tokens(&batch->tokens, &stream->tokens, (token_place){0});
     if (segment != NULL)
         take_tokens(stream, segment, batch);
     else
@@ -404,7 +391,7 @@ static bool join(void *state, const segment_input *input, const void *segment, v
 
     token_walk left = take_blocks(&stream->cutter, &batch->tokens, input, NULL);
     clear_tokens(&stream->tokens);
-    append_tokens(&stream->tokens, &left);
+    append_tokens(&stream->tokens, left.list, place_of(&left));
     return false;
 }
 

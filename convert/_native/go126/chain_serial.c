@@ -27,9 +27,9 @@ enum {
 typedef struct {
     go126_chain_parser parser;
     go126_chain_cutter cutter;
-    go126_tokens list; /* not yet in a block, but for */
-    uint32_t skip;     /* literals of its first sequence */
-    uint64_t origin;   /* stream position of buffer[0] */
+    token_list list; /* not yet in a block, but for */
+    uint32_t skip;   /* literals of its first sequence */
+    uint64_t origin; /* stream position of buffer[0] */
     size_t size;
     uint8_t buffer[CAPACITY];
     sequence sequences[MAX_SEQUENCES];
@@ -45,7 +45,7 @@ static void init(void *state, encoder_profile profile) {
     serial_state *s = state;
     go126_chain_init(&s->parser, profile.level);
     s->cutter = (go126_chain_cutter){.lazy = s->parser.rules.lazy != 0};
-    s->list = (go126_tokens){.sequences = s->sequences, .literals = s->literals};
+    s->list = (token_list){.sequences = s->sequences, .literals = s->literals};
     s->skip = 0;
     s->origin = 0;
     s->size = 0;

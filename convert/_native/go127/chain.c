@@ -42,13 +42,13 @@ static inline void end_token(go127_chain_parser *s, bool closing) {
 
 static inline void add_literal(go127_chain_parser *s, uint8_t byte) {
     s->tokens.literals[s->tokens.literal_count++] = byte;
-    s->tokens.run++;
+    s->tokens.tail++;
 }
 
 static inline void add_match(go127_chain_parser *s, int32_t length, int32_t offset) {
     s->tokens.sequences[s->tokens.count++] =
-        (sequence){s->tokens.run, (uint16_t)(length - 3), (uint16_t)(offset - 1)};
-    s->tokens.run = 0;
+        (sequence){s->tokens.tail, (uint16_t)(length - 3), (uint16_t)(offset - 1)};
+    s->tokens.tail = 0;
 }
 
 /* ---- Chains -------------------------------------------------------------------------- */

@@ -31,15 +31,6 @@ enum {
     GO127_CHAIN_LOOKAHEAD = GO127_CHAIN_MIN_MATCH + GO127_CHAIN_MAX_MATCH,
 };
 
-/* A growing list of tokens; see tokens.h. */
-typedef struct {
-    sequence *sequences;
-    size_t count;
-    uint8_t *literals;
-    size_t literal_count;
-    uint32_t run; /* literals behind the last sequence */
-} go127_chain_tokens;
-
 typedef struct {
     int32_t lazy;  /* with a match this long, do not search for a better one */
     int32_t nice;  /* a match this long ends the search */
@@ -66,7 +57,7 @@ typedef struct {
 
     /* The tokens. Whenever there are `full` of them on_full() is called, with `index` behind the
      * last one; it may empty the list. */
-    go127_chain_tokens tokens;
+    token_list tokens;
     size_t full;
     void (*on_full)(void *owner, bool closing);
     void *owner;

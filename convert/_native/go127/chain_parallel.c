@@ -44,7 +44,7 @@ typedef struct {
     segment_input input;
     size_t steps;
     step_mark *marks; /* behind step i */
-    go127_chain_tokens tokens;
+    token_list tokens;
     go127_chain_snapshot *snapshots; /* at has_snapshot() steps */
     go127_chain_parser *parser;
 } chain_segment;
@@ -57,9 +57,9 @@ typedef struct {
 } cut_block;
 
 typedef struct {
-    batch_output output;       /* first: every batch begins with it */
-    go127_chain_tokens tokens; /* those that remained before, then the segment's */
-    step_mark *marks;          /* of each step of the segment */
+    batch_output output; /* first: every batch begins with it */
+    token_list tokens;   /* those that remained before, then the segment's */
+    step_mark *marks;    /* of each step of the segment */
     cut_block *blocks;
     size_t block_count;
     go127_writer writer; /* before the first block */
@@ -68,9 +68,9 @@ typedef struct {
 
 typedef struct {
     int level;
-    go127_writer writer;       /* behind the last block cut */
-    uint64_t block_start;      /* stream position of the next block */
-    go127_chain_tokens tokens; /* the last ones, which are in no block yet */
+    go127_writer writer;  /* behind the last block cut */
+    uint64_t block_start; /* stream position of the next block */
+    token_list tokens;    /* the last ones, which are in no block yet */
     uint64_t repaired;
     /* The actual state behind everything joined: a parser, a snapshot, or both. */
     go127_chain_parser *parser;
@@ -82,7 +82,7 @@ typedef struct {
 
 /* ---- Memory -------------------------------------------------------------------------- */
 
-static size_t take_tokens(go127_chain_tokens *tokens, uint8_t **p, size_t bytes, size_t more) {
+static size_t take_tokens(token_list *tokens, uint8_t **p, size_t bytes, size_t more) {
     size_t total = 0;
     memset(tokens, 0, sizeof *tokens);
     tokens->sequences =
@@ -147,7 +147,7 @@ static step_mark take_step(go127_chain_parser *parser, const segment_input *inpu
     go127_chain_step(parser, closing);
     if (!closing)
         go127_chain_move(parser);
-    return (step_mark){parser->tokens.count, parser->tokens.literal_count, parser->tokens.run,
+    return (step_mark){parser->tokens.count, parser->tokens.literal_count, parser->tokens.tail,
                        window, closing};
 }
 
@@ -295,25 +295,6 @@ static size_t batch_size(encoder_profile profile, size_t input_size) {
     return aligned(sizeof batch) + take_batch(&batch, &nowhere, input_size);
 }
 
-/* Append the tokens of another list from the given place on. `run` literals of the sequence there,
- * or of the list's end, are before it. */
-static void append_tokens(go127_chain_tokens *to, const go127_chain_tokens *from,
-                          size_t sequence_index, size_t literal_index, uint32_t run) {
-    size_t n = from->count - sequence_index;
-    size_t literals = from->literal_count - literal_index;
-    if (n > 0) {
-        memcpy(to->sequences + to->count, from->sequences + sequence_index,
-               n * sizeof *to->sequences);
-        to->sequences[to->count].literals += to->run - run;
-        to->count += n;
-        to->run = from->run;
-    } else {
-        to->run += from->run - run;
-    }
-    memcpy(to->literals + to->literal_count, from->literals + literal_index, literals);
-    to->literal_count += literals;
-}
-
 /* Take steps from the actual state until the parser's state is the one that the segment's had
  * there; add tokens and marks to the batch. Return the number of steps. */
 static size_t repair(chain_stream *stream, const segment_input *input, const chain_segment *s,
@@ -343,7 +324,7 @@ static size_t repair(chain_stream *stream, const segment_input *input, const cha
 /* Collect the actual tokens, and the marks of the steps in them. */
 static void gather(chain_stream *stream, const segment_input *input, const chain_segment *s,
                    chain_batch *batch) {
-    append_tokens(&batch->tokens, &stream->tokens, 0, 0, 0);
+    append_tokens(&batch->tokens, &stream->tokens, (token_place){0});
     size_t again = repair(stream, input, s, batch);
     if (s == NULL)
         return;
@@ -353,7 +334,8 @@ static void gather(chain_stream *stream, const segment_input *input, const chain
     if (again > 0)
         from = s->marks[again - 1];
     size_t sequences = batch->tokens.count, literals = batch->tokens.literal_count;
-    append_tokens(&batch->tokens, &s->tokens, from.count, from.literal_count, from.run);
+    append_tokens(&batch->tokens, &s->tokens,
+                  (token_place){from.count, from.literal_count, from.run});
     for (size_t i = again; i < s->steps; i++) {
         batch->marks[i] = s->marks[i];
         batch->marks[i].count += sequences - from.count;
@@ -361,17 +343,11 @@ static void gather(chain_stream *stream, const segment_input *input, const chain
     }
 }
 
-/* A place in a list of tokens. */
-typedef struct {
-    size_t sequences;
-    size_t literals;
-} token_place;
-
 /* Cut a block with this number of tokens from the list at a place, and move the place behind it.
  * Go writes the block in the step of the mark. */
-static void cut(chain_stream *stream, go127_chain_tokens *list, token_place *at, size_t tokens,
+static void cut(chain_stream *stream, token_list *list, token_place *at, size_t tokens,
                 const segment_input *input, const step_mark *step, cut_block *block) {
-    size_t i = at->sequences;
+    size_t i = at->sequence;
     size_t left = tokens, literals = 0;
     uint64_t bytes = 0;
     while (i < list->count && left > list->sequences[i].literals) {
@@ -384,16 +360,16 @@ static void cut(chain_stream *stream, go127_chain_tokens *list, token_place *at,
     if (i < list->count)
         list->sequences[i].literals -= (uint32_t)left;
     else
-        list->run -= (uint32_t)left;
+        list->tail -= (uint32_t)left;
     literals += left;
     block->parsed = (parsed_block){
-        .sequences = list->sequences + at->sequences,
-        .count = i - at->sequences,
+        .sequences = list->sequences + at->sequence,
+        .count = i - at->sequence,
         .literals = list->literals + at->literals,
         .literal_count = literals,
         .tail = left,
     };
-    *at = (token_place){i, at->literals + literals};
+    *at = (token_place){i, at->literals + literals, 0};
     block->plain = (plain_block){NULL, 0};
     if (stream->block_start >= step->window)
         block->plain =
@@ -404,8 +380,8 @@ static void cut(chain_stream *stream, go127_chain_tokens *list, token_place *at,
 
 /* The number of tokens in the next block: a whole block's or, at the end of the stream, the
  * remaining ones; 0 if there is no block. */
-static size_t next_tokens(const go127_chain_tokens *list, const token_place *at, bool rest) {
-    size_t tokens = list->count - at->sequences + list->literal_count - at->literals;
+static size_t next_tokens(const token_list *list, const token_place *at, bool rest) {
+    size_t tokens = list->count - at->sequence + list->literal_count - at->literals;
     if (tokens >= GO127_CHAIN_BLOCK_TOKENS)
         return GO127_CHAIN_BLOCK_TOKENS;
     return rest ? tokens : 0;
@@ -420,7 +396,7 @@ static bool join(void *state, const segment_input *input, const void *segment, v
 
     gather(stream, input, segment, batch);
     batch->writer = stream->writer;
-    token_place at = {0, 0};
+    token_place at = {0};
     size_t tokens, done = 0, step = 0, steps = step_count(input);
     while ((tokens = next_tokens(&batch->tokens, &at, input->last)) != 0) {
         cut_block *block = &batch->blocks[batch->block_count++];
@@ -432,8 +408,8 @@ static bool join(void *state, const segment_input *input, const void *segment, v
         cut(stream, &batch->tokens, &at, tokens, input, &batch->marks[step], block);
         go127_write(&stream->writer, &block->plan, NULL, block->plain, NULL);
     }
-    stream->tokens.count = stream->tokens.literal_count = stream->tokens.run = 0;
-    append_tokens(&stream->tokens, &batch->tokens, at.sequences, at.literals, 0);
+    stream->tokens.count = stream->tokens.literal_count = stream->tokens.tail = 0;
+    append_tokens(&stream->tokens, &batch->tokens, at);
     return false;
 }
 

@@ -25,13 +25,13 @@ typedef struct {
 
 static void write_block(void *memory, bool closing) {
     serial_state *state = memory;
-    go127_chain_tokens *tokens = &state->parser.tokens;
+    token_list *tokens = &state->parser.tokens;
     parsed_block block = {
         .sequences = tokens->sequences,
         .count = tokens->count,
         .literals = tokens->literals,
         .literal_count = tokens->literal_count,
-        .tail = tokens->run,
+        .tail = tokens->tail,
     };
     plain_block plain = {NULL, 0};
     if (state->block_start >= 0)
@@ -40,7 +40,7 @@ static void write_block(void *memory, bool closing) {
     go127_plan_tokens(&state->plan, &block, closing, &go127_writer_now);
     go127_write(&state->writer, &state->plan, &block, plain, &state->out);
     state->block_start = state->parser.index;
-    tokens->count = tokens->literal_count = tokens->run = 0;
+    tokens->count = tokens->literal_count = tokens->tail = 0;
 }
 
 static size_t state_size(encoder_profile profile) {
