@@ -7,9 +7,8 @@ The config is built from the v1 `json` files as Docker's own legacy load does
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from convert.codec import decompress
 from convert.codec.sniff import sniff
@@ -24,13 +23,12 @@ from convert.model.image import Image, Layer
 from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 from convert.reader.sink import Part
+from convert.reader.v1_directories import V1_ID
 
 if TYPE_CHECKING:
     from convert.model.blob import Blob
     from convert.reader.document import Reading
     from convert.reader.fields import Fields
-
-_V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class _V1Reader:
         named: list[tuple[Name | None, str]] = []
         for repository, tags in fields.string_maps():
             for tag, top in tags.items():
-                if not _V1_ID.match(top):
+                if not V1_ID.match(top):
                     raise UnsafeInputError(
                         f"{repository}:{tag} names '{top}', which is not a v1 ID (64 hex digits)",
                         code="invalid-v1-id",
@@ -103,7 +101,7 @@ class _V1Reader:
     def _heads(self) -> list[str]:
         suffix = "/json"
         ids = [name.removesuffix(suffix) for name in self._reading.tree.names() if name.endswith(suffix)]
-        ids = [v1_id for v1_id in ids if _V1_ID.match(v1_id)]
+        ids = [v1_id for v1_id in ids if V1_ID.match(v1_id)]
         if not ids:
             from convert.reader.not_images import not_an_image  # noqa: PLC0415 - only for the error
 
@@ -115,7 +113,7 @@ class _V1Reader:
         if v1_id in self._images:
             return self._images[v1_id]
         reading = self._reading
-        if not _V1_ID.match(v1_id):
+        if not V1_ID.match(v1_id):
             raise UnsafeInputError(f"'{v1_id}' is not a v1 ID (64 hex digits)", code="invalid-v1-id", file=reading.file)
         member = f"{v1_id}/json"
         if reading.tree.find(member) is None:

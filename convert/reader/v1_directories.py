@@ -15,16 +15,30 @@ from convert.errors import InputError
 from convert.jsonio import strict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convert.model.blob import Blob
     from convert.model.image import Layer
     from convert.reader.document import Reading
 
 _LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
-_V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
+#: A v1 ID.
+V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 #: Directories that are searched for one untagged image; empty layers are shared by many.
 _MOST_TOPS: Final = 100
+
+
+def follow_parents(top: str, count: int, parent: Callable[[str], str | None]) -> list[str]:
+    """Follow `parent` from a top v1 ID; lowest first, nothing unless the chain has `count` IDs.
+
+    `parent` returns the ID of the layer below, None for the lowest.
+    """
+    chain: list[str] = []
+    v1_id: str | None = top
+    while v1_id and V1_ID.match(v1_id) and len(chain) < count:
+        chain.append(v1_id)
+        v1_id = parent(v1_id)
+    return chain[::-1] if len(chain) == count and not v1_id else []
 
 
 class V1Folders:
@@ -76,7 +90,7 @@ class V1Folders:
             repository, _, tag = text.rpartition(":")
             named = table.get(repository)
             top = named.get(tag) if isinstance(named, dict) else None
-            if isinstance(top, str) and _V1_ID.match(top):
+            if isinstance(top, str) and V1_ID.match(top):
                 tops.append(top)
         return tops
 
@@ -92,7 +106,7 @@ class V1Folders:
         found: dict[Blob, list[str]] = {}
         for name in self._reading.tree.names():
             v1_id, _, rest = name.partition("/")
-            if rest != "json" or not _V1_ID.match(v1_id):
+            if rest != "json" or not V1_ID.match(v1_id):
                 continue
             try:
                 blob = self._layer(v1_id)
@@ -103,18 +117,17 @@ class V1Folders:
                 held.append(v1_id)
         return found
 
-    def _chain(self, top: str, count: int) -> list[str] | None:
-        """Follow `parent` from a top v1 ID; lowest first, None unless `count` long."""
-        chain: list[str] = []
-        v1_id: str | None = top
-        while v1_id is not None:
-            if len(chain) == count or not _V1_ID.match(v1_id) or self._reading.tree.find(f"{v1_id}/json") is None:
-                return None
-            chain.append(v1_id)
-            v1_id = self._parent(v1_id)
-        return chain[::-1] if len(chain) == count else None
+    def _chain(self, top: str, count: int) -> list[str]:
+        """Return the directories under a top v1 ID, lowest first; nothing unless there are `count` with a `json`."""
+        chain = follow_parents(top, count, self._parent)
+        return chain if all(self._exists(v1_id) for v1_id in chain) else []
+
+    def _exists(self, v1_id: str) -> bool:
+        return self._reading.tree.find(f"{v1_id}/json") is not None
 
     def _parent(self, v1_id: str) -> str | None:
+        if not self._exists(v1_id):
+            return None
         if v1_id not in self._parents:
             member = f"{v1_id}/json"
             value = self._reading.parse(self._reading.read(member), member)

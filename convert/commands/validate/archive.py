@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Final
 from convert.archive.open import open_source
 from convert.archive.transport import path_of
 from convert.commands.common import Options, options_of
-from convert.commands.validate.contents import Contents
-from convert.commands.validate.docker import check_docker
+from convert.commands.validate.contents import check_contents
 from convert.commands.validate.index_manifest import check_index_and_manifest
-from convert.commands.validate.layout import check_layout
-from convert.commands.validate.v1 import check_legacy, check_v1
+from convert.commands.validate.v1 import check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.limits import usable_cores
 from convert.progress import Silent
-from convert.reader.checked_documents import Checked
+from convert.reader.checks.claims import Claims
+from convert.reader.checks.documents import Checked
+from convert.reader.checks.layout import check_layout
+from convert.reader.checks.manifest_json import check_docker
+from convert.reader.checks.v1_directories import check_legacy
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.findings import Findings, Severity, Verdict
@@ -106,20 +108,20 @@ def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> tup
     has_manifest = checked.exists("manifest.json")
     has_index = checked.exists("index.json")
     _check_members(tree, findings)
-    contents = Contents(checked, progress)
+    claims = Claims(checked)
     if has_manifest or has_index:
-        layout = check_layout(checked, contents) if has_index else None
+        layout = check_layout(checked, claims) if has_index else None
         tops = layout.tops if layout is not None else None
-        items = check_docker(checked, contents, layout) if has_manifest else None
+        items = check_docker(checked, claims, layout) if has_manifest else None
         if items is not None:
-            check_v1(checked, contents, items)
+            check_v1(checked, claims, items)
         if items is not None and tops is not None:
             check_index_and_manifest(checked, items, tops)
         if layout is not None:
-            contents.claim_own_names()
+            claims.add_own_names()
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
-        check_legacy(checked, contents)
-    contents.check(jobs)
+        check_legacy(checked, claims)
+    check_contents(claims, findings, jobs, progress)
     return _read(tree, findings)
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.commands.validate.docker import Item
-    from convert.commands.validate.layout import LayoutImage, Top
     from convert.model.digest import Digest
     from convert.model.reference import Reference
-    from convert.reader.checked_documents import Checked
+    from convert.reader.checks.documents import Checked
+    from convert.reader.checks.layout import LayoutImage, Top
+    from convert.reader.checks.manifest_json import Item
 
 
 def check_index_and_manifest(checked: Checked, items: Sequence[Item], tops: Sequence[Top]) -> None:

@@ -1,4 +1,4 @@
-"""Check `repositories` and the v1 folders, which are all that engines before 1.10 read."""
+"""Compare the v1 directories and `repositories` with the `manifest.json` of the same archive."""
 
 from __future__ import annotations
 
@@ -6,107 +6,39 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from convert.commands.validate.contents import Claim
-from convert.errors import FormatError, ImgconvError
+from convert.errors import ImgconvError
 from convert.identity import v1_id as v1_ids
-from convert.jsonio import schema
 from convert.model.reference import Reference
+from convert.reader.checks.claims import Claim
+from convert.reader.checks.v1_directories import REPOSITORIES, CheckedDirectories, read_repositories
 from convert.reader.findings import shown
+from convert.reader.v1_directories import V1_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from convert.commands.validate.contents import Contents
-    from convert.commands.validate.docker import Item
-    from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.digest import Digest
-    from convert.reader.checked_documents import Checked, View
-    from convert.reader.findings import Findings
+    from convert.reader.checks.claims import Claims
+    from convert.reader.checks.documents import Checked
+    from convert.reader.checks.manifest_json import Item
 
-REPOSITORIES: Final = "repositories"
-VERSION: Final = b"1.0"
-_V1_ID: Final = re.compile(r"[0-9a-f]{64}\Z")
 _LAYER: Final = re.compile(r"(?:\./)?([^/]+)/layer\.tar\Z")
 _BLOB: Final = re.compile(r"(?:\./)?blobs/")
 
 
-class V1Folders:
-    """The v1 folders of one archive, each read once."""
-
-    def __init__(self, checked: Checked) -> None:
-        """Nothing is read yet."""
-        self._checked = checked
-        self._views: dict[str, View | None] = {}
-        self._versions: set[str] = set()
-
-    def view(self, v1_id: str) -> View | None:
-        """Return a folder's `json`, None if it has none to be read."""
-        if v1_id not in self._views:
-            member = f"{v1_id}/json"
-            raw = self._checked.raw(member)
-            self._views[v1_id] = self._checked.view(raw, member, schema.V1_LAYER) if raw is not None else None
-        return self._views[v1_id]
-
-    def parent(self, v1_id: str) -> str | None:
-        """Return the ID of the layer below, None for the lowest."""
-        view = self.view(v1_id)
-        return (view.text("parent") or None) if view is not None else None
-
-    def layer(self, v1_id: str) -> Blob | None:
-        """Return the bytes of a folder's layer."""
-        return self._checked.find(f"{v1_id}/layer.tar")
-
-    def check_chain(self, chain: Sequence[str]) -> None:
-        """Check that these folders, lowest first, are one chain of parents."""
-        below: str | None = None
-        for v1_id in chain:
-            self.check_folder(v1_id, below)
-            below = v1_id
-
-    def check_folder(self, v1_id: str, below: str | None) -> None:
-        """Check that a folder names itself, and this as the layer below."""
-        self._check_version(v1_id)
-        member = f"{v1_id}/json"
-        view = self.view(v1_id)
-        add = self._checked.findings.add
-        if view is None:
-            if not self._checked.exists(member):
-                add("v1-chain", "is not there, so engines before 1.10 cannot follow the layers", member=member)
-            return
-        named, parent = view.text("id"), view.text("parent") or None
-        if named != v1_id:
-            add("v1-chain", f"is {shown(named)}, the folder is {shown(v1_id)}", member=member, place="id")
-        if parent != below:
-            add("v1-chain", f"is {shown(parent)}, the layer below is {shown(below)}", member=member, place="parent")
-
-    def _check_version(self, v1_id: str) -> None:
-        if v1_id in self._versions:
-            return
-        self._versions.add(v1_id)
-        member = f"{v1_id}/VERSION"
-        raw = self._checked.raw(member)
-        if raw is None:
-            if not self._checked.exists(member):
-                self._checked.findings.add("v1-version", "is not there", member=member)
-        elif raw.strip() != VERSION:
-            self._checked.findings.add(
-                "v1-version", f"is {shown(raw[:20].decode('utf-8', 'backslashreplace'))}, not 1.0", member=member
-            )
-
-
-def check_v1(checked: Checked, contents: Contents, items: Sequence[Item]) -> None:
+def check_v1(checked: Checked, claims: Claims, items: Sequence[Item]) -> None:
     """Check the v1 side of an archive that has a `manifest.json`.
 
     What `repositories` leads to must be the image that `manifest.json` gives the name.
     """
-    folders = V1Folders(checked)
-    table = _table(checked)
+    folders = CheckedDirectories(checked)
+    table = read_repositories(checked)
     tops: dict[str, str | None] = {}
     # One image may be listed any number of times.
     done: set[tuple[tuple[str, ...], Digest | None]] = set()
     for item in items:
-        chain = _chain(item, folders, table) or _named_chain(checked, contents, item, folders, table)
+        chain = _chain(item, folders, table) or _named_chain(checked, claims, item, folders, table)
         key = tuple(chain), item.config.digest if item.config is not None else None
         # Tools that follow manifest.json alone write folders without v1 metadata.
         if key not in done and chain and (table is not None or any(checked.exists(f"{one}/json") for one in chain)):
@@ -125,29 +57,7 @@ def check_v1(checked: Checked, contents: Contents, items: Sequence[Item]) -> Non
         checked.findings.add("no-repositories", message, member=REPOSITORIES)
 
 
-def _table(checked: Checked) -> dict[str, tuple[str, str]] | None:
-    """Return `repositories` as full name -> (place, top), None where there is none to be read."""
-    raw = checked.raw(REPOSITORIES)
-    if raw is None:
-        return None
-    view = checked.view(raw, REPOSITORIES, schema.REPOSITORIES)
-    return dict(_rows(view, checked.findings)) if view is not None else None
-
-
-def _rows(view: View, findings: Findings) -> Iterator[tuple[str, tuple[str, str]]]:
-    for repository, tags in view.items():
-        for tag, top in tags.items() if isinstance(tags, dict) else ():
-            text = f"{repository}:{tag}"
-            try:
-                name = Reference.parse(text).full
-            except FormatError as error:
-                findings.add("repositories", error.message, member=REPOSITORIES, place=text)
-                continue
-            if isinstance(top, str):
-                yield name, (text, top)
-
-
-def _chain(item: Item, folders: V1Folders, table: dict[str, tuple[str, str]] | None) -> list[str]:
+def _chain(item: Item, folders: CheckedDirectories, table: dict[str, tuple[str, str]] | None) -> list[str]:
     """Return the v1 folders of an image's layers, lowest first; nothing where it has none.
 
     podman and skopeo store layers outside the folders and link to them, so only
@@ -158,7 +68,7 @@ def _chain(item: Item, folders: V1Folders, table: dict[str, tuple[str, str]] | N
         return [match[1] for match in matches if match]
     for reference in item.references:
         _, top = (table or {}).get(reference.full, ("", ""))
-        chain = _descend(folders, top, len(item.layers))
+        chain = folders.chain(top, len(item.layers))
         if chain and all(folders.layer(v1_id) is blob for v1_id, blob in zip(chain, item.blobs, strict=True)):
             return chain
     return []
@@ -166,9 +76,9 @@ def _chain(item: Item, folders: V1Folders, table: dict[str, tuple[str, str]] | N
 
 def _named_chain(
     checked: Checked,
-    contents: Contents,
+    claims: Claims,
     item: Item,
-    folders: V1Folders,
+    folders: CheckedDirectories,
     table: dict[str, tuple[str, str]] | None,
 ) -> list[str]:
     """Return the v1 folders to which `repositories` leads for an image; they must hold the image's layers.
@@ -180,9 +90,9 @@ def _named_chain(
         return []
     for reference in item.references:
         place, top = (table or {}).get(reference.full, ("", ""))
-        if not _V1_ID.match(top) or not checked.exists(f"{top}/json"):
+        if not V1_ID.match(top) or not checked.exists(f"{top}/json"):
             continue
-        chain = _descend(folders, top, len(item.layers))
+        chain = folders.chain(top, len(item.layers))
         if not chain:
             message = f"{shown(top)} does not lead to as many v1 folders as the image has layers ({len(item.layers)})"
             checked.findings.add("v1-chain", message, member=REPOSITORIES, place=place)
@@ -194,18 +104,9 @@ def _named_chain(
                     checked.findings.add("missing", f"is not there, {REPOSITORIES} leads to it", member=member)
             elif blob is not own:
                 by = f"{config.member}, to which {REPOSITORIES} leads for {place},"
-                contents.claim(blob, member, Claim(by, diff_ids=(config.diff_ids[number],), layer=True))
+                claims.add(blob, member, Claim(by, diff_ids=(config.diff_ids[number],), layer=True))
         return chain
     return []
-
-
-def _descend(folders: V1Folders, top: str, count: int) -> list[str]:
-    chain: list[str] = []
-    v1_id: str | None = top
-    while v1_id and _V1_ID.match(v1_id) and len(chain) < count:
-        chain.append(v1_id)
-        v1_id = folders.parent(v1_id)
-    return chain[::-1] if len(chain) == count and not v1_id else []
 
 
 def _top(item: Item, chain: Sequence[str]) -> str | None:
@@ -279,36 +180,3 @@ def _ids(scheme: Callable[[Config], list[v1_ids.V1Entry]], config: Config) -> li
         return [entry.v1_id for entry in scheme(config)]
     except ImgconvError:
         return []
-
-
-# -- before Docker 1.10 ------------------------------------------------------------
-
-
-def check_legacy(checked: Checked, contents: Contents) -> None:
-    """Check an archive that has only `repositories` and v1 folders.
-
-    As Docker's legacy load reads it (moby image/tarexport/load.go, up to 28).
-    """
-    add = checked.findings.add
-    folders = V1Folders(checked)
-    raw = checked.raw(REPOSITORIES)
-    view = checked.view(raw, REPOSITORIES, schema.REPOSITORIES) if raw is not None else None
-    tops = dict(_rows(view, checked.findings)) if view is not None else {}
-    for place, top in tops.values():
-        if not _V1_ID.match(top):
-            add("v1-id", f"{shown(top)} is not a v1 ID (64 hex digits)", member=REPOSITORIES, place=place)
-        elif not checked.exists(f"{top}/json"):
-            add("missing", f"is not there, {REPOSITORIES} names it at {place}", member=f"{top}/json")
-    names = [name for name in checked.tree.names() if name.endswith("/json")]
-    ids = [v1_id for name in names if _V1_ID.match(v1_id := name.removesuffix("/json"))]
-    for v1_id in ids:
-        parent = folders.parent(v1_id)
-        folders.check_folder(v1_id, parent)
-        if parent is not None and parent not in ids:
-            add("missing", f"is not there, {v1_id}/json names it as parent", member=f"{parent}/json")
-        member = f"{v1_id}/layer.tar"
-        layer = folders.layer(v1_id)
-        if layer is not None:
-            contents.claim(layer, member, Claim(f"{v1_id}/json", layer=True))
-        elif not checked.exists(member):
-            add("missing", "is not there, though a v1 image needs it", member=member)

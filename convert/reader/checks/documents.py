@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.jsonio import schema, strict
-from convert.limits import MAX_ALL_LAYERS, MAX_DOCUMENT_VALUES
+from convert.limits import MAX_ALL_LAYERS
 from convert.reader.document import Reading
 from convert.reader.fields import Document, Fields
 from convert.reader.findings import split_place
@@ -97,7 +96,7 @@ class Checked:
                 value = self._reading.parse(raw, member)
             except FormatError as error:
                 self._reading.count_values(raw)
-                rule = "duplicate-key" if _repeats_a_key(raw) else "json"
+                rule = "duplicate-key" if error.code == "duplicate-json-key" else "json"
                 self.findings.add(rule, error.message, member=member)
             self._parsed = raw, value
         return self._parsed[1]
@@ -119,23 +118,6 @@ class Checked:
     def fields(self, value: dict[str, Any], member: str, path: str = "") -> View:
         """Return an object that stands at `path` in a document that was checked against its schema."""
         return View(value, _CheckedDocument(self.findings.file, member, value, "", [], findings=self.findings), path)
-
-
-def _repeats_a_key(raw: bytes) -> bool:
-    """Return whether a refused document is valid JSON except for repeated keys."""
-    if raw.count(b",") > MAX_DOCUMENT_VALUES or raw.startswith(b"\xef\xbb\xbf"):
-        return False
-    repeated = False
-
-    def pairs(items: list[tuple[str, Any]]) -> None:
-        nonlocal repeated
-        repeated = repeated or len({key for key, _ in items}) != len(items)
-
-    try:
-        json.loads(raw.decode(), object_pairs_hook=pairs)
-    except (ValueError, RecursionError):
-        return False
-    return repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from convert.reader.findings import Severity, refused, shown
 from convert.reader.oci_layout import IMAGE_NAME, REF_NAME
 
 if TYPE_CHECKING:
-    from convert.reader.checked_documents import View
+    from convert.reader.checks.documents import View
     from convert.reader.findings import Findings
 
 _COMPONENT: Final = "[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.tree import names_nothing
-from convert.commands.validate.configs import read_config
-from convert.commands.validate.contents import Claim
-from convert.commands.validate.layout import Layout
 from convert.errors import FormatError
 from convert.jsonio import schema
 from convert.model import mediatype
 from convert.model.digest import Digest
 from convert.model.reference import Reference
+from convert.reader.checks.claims import Claim
+from convert.reader.checks.config import read_config
+from convert.reader.checks.layout import Layout
 from convert.reader.findings import Severity, shown
 
 if TYPE_CHECKING:
-    from convert.commands.validate.contents import Contents
     from convert.model.blob import Blob
     from convert.model.config import Config
-    from convert.reader.checked_documents import Checked, View
+    from convert.reader.checks.claims import Claims
+    from convert.reader.checks.documents import Checked, View
 
 MEMBER: Final = "manifest.json"
 _NAMED_BY_DIGEST: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?\Z")
@@ -42,7 +42,7 @@ class Item:
     references: tuple[Reference, ...]
 
 
-def check_docker(checked: Checked, contents: Contents, layout: Layout | None = None) -> list[Item] | None:
+def check_docker(checked: Checked, claims: Claims, layout: Layout | None = None) -> list[Item] | None:
     """Check `manifest.json`, the configs and layers it names; return its images, None if it names none.
 
     `layout` is what was found in the layout beside it.
@@ -62,7 +62,7 @@ def check_docker(checked: Checked, contents: Contents, layout: Layout | None = N
         checked.findings.add("no-images", "is an empty list", member=MEMBER)
     elements = value if isinstance(value, list) else []
     items = [
-        _item(checked, contents, checked.fields(element, MEMBER, f"[{number}]"), layout)
+        _item(checked, claims, checked.fields(element, MEMBER, f"[{number}]"), layout)
         for number, element in enumerate(elements)
         if isinstance(element, dict)
     ]
@@ -71,8 +71,8 @@ def check_docker(checked: Checked, contents: Contents, layout: Layout | None = N
     return items
 
 
-def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> Item:
-    config = _config(checked, contents, view)
+def _item(checked: Checked, claims: Claims, view: View, layout: Layout) -> Item:
+    config = _config(checked, claims, view)
     names = tuple(view.strings("Layers") or ())
     checked.count_layers(len(names))
     sources = _layer_sources(checked, view, config)
@@ -92,20 +92,20 @@ def _item(checked: Checked, contents: Contents, view: View, layout: Layout) -> I
         elif blob is None:
             _missing_layer(checked, name, place, sources.get(diff_id) if diff_id else None)
         elif opaque:
-            contents.claim(blob, name, Claim(MEMBER, place))
+            claims.add(blob, name, Claim(MEMBER, place))
         elif diff_id is not None and config is not None:
             at = f"rootfs.diff_ids[{number}]"
-            contents.claim(blob, name, Claim(config.member, at, diff_ids=(diff_id,), layer=True))
+            claims.add(blob, name, Claim(config.member, at, diff_ids=(diff_id,), layer=True))
         else:
             # Its own DiffID is unknown, but it has to be one of them.
             by = config.member if config is not None else MEMBER
-            contents.claim(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else (), layer=True))
+            claims.add(blob, name, Claim(by, diff_ids=config.diff_ids if config is not None else (), layer=True))
         blobs.append(blob)
-        _check_source(contents, name, blob, sources.get(diff_id) if diff_id else None)
+        _check_source(claims, name, blob, sources.get(diff_id) if diff_id else None)
     return Item(view.path, config, names, tuple(blobs), tuple(_references(checked, view)))
 
 
-def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
+def _config(checked: Checked, claims: Claims, view: View) -> Config | None:
     name = view.text("Config")
     if not name or names_nothing(name):
         return None
@@ -113,7 +113,7 @@ def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
     if blob is None:
         _missing(checked, name, view.place("Config"))
         return None
-    contents.claim(blob, name, Claim(MEMBER, view.place("Config")))
+    claims.add(blob, name, Claim(MEMBER, view.place("Config")))
     raw = checked.raw(name)
     if raw is None:
         return None
@@ -121,7 +121,7 @@ def _config(checked: Checked, contents: Contents, view: View) -> Config | None:
     if name.startswith("sha256:"):
         # crane and kaniko name it by its digest, and read it by that name.
         try:
-            contents.claim(blob, name, Claim(MEMBER, view.place("Config"), digest=Digest.parse(name)))
+            claims.add(blob, name, Claim(MEMBER, view.place("Config"), digest=Digest.parse(name)))
         except FormatError as error:
             checked.findings.add("schema", error.message, member=MEMBER, place=view.place("Config"))
     elif (match := _NAMED_BY_DIGEST.match(name)) and match[1] != got.hex and not name.startswith("blobs/"):
@@ -162,7 +162,7 @@ def _layer_sources(checked: Checked, view: View, config: Config | None) -> dict[
     return {Digest.parse(key): source for key, source in sources.all_objects() if key in named}
 
 
-def _check_source(contents: Contents, name: str, blob: Blob | None, source: View | None) -> None:
+def _check_source(claims: Claims, name: str, blob: Blob | None, source: View | None) -> None:
     """Compare a LayerSources descriptor with the bytes, where it can describe those.
 
     Engines on Linux ignore it; go-containerregistry copies it into manifests. imgconv
@@ -178,7 +178,7 @@ def _check_source(contents: Contents, name: str, blob: Blob | None, source: View
         return
     size, foreign = source.integer("size"), mediatype.is_nondistributable(media_type)
     claim = Claim(MEMBER, source.path, digest, size, media_type=media_type, rule="layer-sources", foreign=foreign)
-    contents.claim(blob, name, claim)
+    claims.add(blob, name, claim)
 
 
 # -- names -------------------------------------------------------------------------

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from convert.commands.validate.configs import read_config
-from convert.commands.validate.contents import Claim
-from convert.commands.validate.descriptors import Described, Descriptors, check_folder, check_zstd
-from convert.commands.validate.layout_names import LayoutNames
 from convert.errors import InputError
 from convert.identity.manifest import is_generated
 from convert.jsonio import schema
@@ -16,17 +12,21 @@ from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.walk import platform_of
+from convert.reader.checks.claims import Claim
+from convert.reader.checks.config import read_config
+from convert.reader.checks.descriptors import Described, Descriptors, check_folder, check_zstd
+from convert.reader.checks.layout_names import LayoutNames
 from convert.reader.findings import Severity, shown
 from convert.reader.manifest import NOT_IN_INDEX, NOT_IN_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convert.commands.validate.contents import Contents
     from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.reference import Reference
-    from convert.reader.checked_documents import Checked, View
+    from convert.reader.checks.claims import Claims
+    from convert.reader.checks.documents import Checked, View
 
 MEMBER: Final = "index.json"
 #: Media type -> schema of such a manifest or index.
@@ -71,20 +71,20 @@ class Layout:
     opaque: frozenset[Digest] = frozenset()
 
 
-def check_layout(checked: Checked, contents: Contents) -> Layout:
+def check_layout(checked: Checked, claims: Claims) -> Layout:
     """Check a layout; return what `index.json` names."""
-    layout = _Layout(checked, contents)
+    layout = _Layout(checked, claims)
     tops = layout.check()
     return Layout(tops, layout.descriptors.absent_layers, frozenset(layout.opaque))
 
 
 class _Layout:
-    def __init__(self, checked: Checked, contents: Contents) -> None:
+    def __init__(self, checked: Checked, claims: Claims) -> None:
         self._checked = checked
-        self._contents = contents
+        self._claims = claims
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
         self._configs: dict[tuple[Digest, str, bool, bool], Config | None] = {}
-        self.descriptors = Descriptors(checked, contents)
+        self.descriptors = Descriptors(checked, claims)
         self._present = False
         self.opaque: set[Digest] = set()
 
@@ -284,16 +284,14 @@ class _Layout:
             for number, (diff_id, layer, blob) in enumerate(zip(config.diff_ids, layers, blobs, strict=True)):
                 if layer is not None and blob is not None:
                     place = f"rootfs.diff_ids[{number}]"
-                    self._contents.claim(
-                        blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,), layer=True)
-                    )
+                    self._claims.add(blob, layer.member, Claim(config.member, place, diff_ids=(diff_id,), layer=True))
         elif not (generated and not layers):
             # Docker 25.0.0 made manifests without layers (moby/moby#47065).
             message = f"{len(layers)} layers here, {len(config.diff_ids)} DiffIDs in {config.member}"
             self._checked.findings.add("layer-count", message, member=described.member, place="layers")
             for layer, blob in zip(layers, blobs, strict=True):
                 if layer is not None and blob is not None:
-                    self._contents.claim(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids, layer=True))
+                    self._claims.add(blob, layer.member, Claim(config.member, diff_ids=config.diff_ids, layer=True))
         return [image]
 
     def _config(self, described: Described, *, needs_diff_ids: bool, artifact: bool) -> Config | None:

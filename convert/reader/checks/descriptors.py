@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tree import LINKS
 from convert.codec.compression import Compression
-from convert.commands.validate.contents import Claim
 from convert.errors import FormatError, InputError
 from convert.model import mediatype
 from convert.model.digest import Digest
+from convert.reader.checks.claims import Claim
 from convert.reader.findings import refused
 from convert.reader.layout_blobs import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from convert.commands.validate.contents import Contents
     from convert.model.blob import Blob
-    from convert.reader.checked_documents import Checked, View
+    from convert.reader.checks.claims import Claims
+    from convert.reader.checks.documents import Checked, View
 
 BLOBS: Final = "blobs"
 #: image-spec manifest.md, "Guidance for an Empty Descriptor".
@@ -56,10 +56,10 @@ class Descriptors:
     of its note.
     """
 
-    def __init__(self, checked: Checked, contents: Contents) -> None:
+    def __init__(self, checked: Checked, claims: Claims) -> None:
         """Nothing is read yet."""
         self._checked = checked
-        self._contents = contents
+        self._claims = claims
         self.absent_layers: dict[str, str] = {}
 
     def read(self, view: View) -> Described | None:
@@ -97,7 +97,7 @@ class Descriptors:
         if blob is not None:
             view, media_type = described.view, described.media_type
             claim = Claim(view.member, view.path, digest=described.digest, size=described.size, media_type=media_type)
-            self._contents.claim(blob, described.member, claim)
+            self._claims.add(blob, described.member, claim)
         return blob
 
     def absent(self, described: Described) -> bool:

@@ -15,7 +15,7 @@ from convert.model.digest import Digest
 from convert.reader.findings import refused, shown
 
 if TYPE_CHECKING:
-    from convert.reader.checked_documents import Checked
+    from convert.reader.checks.documents import Checked
 
 
 def read_config(checked: Checked, raw: bytes, member: str, media_type: str | None = None) -> Config | None:
