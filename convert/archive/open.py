@@ -19,6 +19,8 @@ from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convert.archive.spool import Keeper
     from convert.archive.tree import Tree
 
@@ -65,14 +67,14 @@ class Source:
 def open_source(
     text: str,
     *,
-    keeper: Keeper | None = None,
+    new_keeper: Callable[[], Keeper] | None = None,
     stdin: BinaryIO | None = None,
     spool_folder: str | None = None,
 ) -> Source:
     """Open SOURCE as the command line spells it.
 
     What cannot be read in any order (a pipe, a compressed archive) is read once,
-    now: `keeper` takes its members as they arrive, else they are spooled to an
+    now: what `new_keeper` returns takes its members as they arrive, else they are spooled to an
     unnamed file in `spool_folder` (the system's temporary folder if None).
 
     Raises:
@@ -83,9 +85,9 @@ def open_source(
     """
     spelling, path, reference_text = transport.parse(text)
     if path == STDIN and not spelling:
-        tree, compression = _open_stdin(stdin, keeper, spool_folder)
+        tree, compression = _open_stdin(stdin, new_keeper, spool_folder)
     else:
-        tree, compression = _open_fd(_open_path(path, text), path, keeper, spool_folder)
+        tree, compression = _open_fd(_open_path(path, text), path, new_keeper, spool_folder)
     return Source(tree, path, spelling, reference_text, compression)
 
 
@@ -175,17 +177,19 @@ def _open_path(path: str, text: str) -> int:
     return fd
 
 
-def _open_stdin(stdin: BinaryIO | None, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+def _open_stdin(
+    stdin: BinaryIO | None, new_keeper: Callable[[], Keeper] | None, folder: str | None
+) -> tuple[Tree, str]:
     if stdin is not None:
         try:
             fd = os.dup(stdin.fileno())
         except (OSError, AttributeError):  # a stream without a descriptor
             from convert.archive.streams import Unclosed  # noqa: PLC0415
 
-            return _stream_tree(cast("BinaryIO", Unclosed(stdin)), STDIN, keeper, folder)
+            return _stream_tree(cast("BinaryIO", Unclosed(stdin)), STDIN, new_keeper, folder)
     else:
         fd = _open_stdin_fd()
-    return _open_fd(fd, STDIN, keeper, folder)
+    return _open_fd(fd, STDIN, new_keeper, folder)
 
 
 def _open_stdin_fd() -> int:
@@ -195,7 +199,7 @@ def _open_stdin_fd() -> int:
         raise StorageError.from_os(error, file=STDIN, doing="opening standard input") from error
 
 
-def _open_fd(fd: int, path: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+def _open_fd(fd: int, path: str, new_keeper: Callable[[], Keeper] | None, folder: str | None) -> tuple[Tree, str]:
     """Return the tree behind an open descriptor, which now belongs to it, and the compression."""
     mode, compression = _inspect(fd, path)
     if stat.S_ISDIR(mode):
@@ -208,7 +212,7 @@ def _open_fd(fd: int, path: str, keeper: Keeper | None, folder: str | None) -> t
 
     if stat.S_ISFIFO(mode):
         widen_pipe(fd)
-    return _stream_tree(cast("BinaryIO", FileStream(fd, path)), path, keeper, folder)
+    return _stream_tree(cast("BinaryIO", FileStream(fd, path)), path, new_keeper, folder)
 
 
 def _inspect(fd: int, path: str) -> tuple[int, str | None]:
@@ -238,10 +242,13 @@ def _inspect(fd: int, path: str) -> tuple[int, str | None]:
     return mode, None
 
 
-def _stream_tree(stream: BinaryIO, where: str, keeper: Keeper | None, folder: str | None) -> tuple[Tree, str]:
+def _stream_tree(
+    stream: BinaryIO, where: str, new_keeper: Callable[[], Keeper] | None, folder: str | None
+) -> tuple[Tree, str]:
     """Decompress a stream and read the tar inside."""
     from convert.archive.spool import SpooledTree  # noqa: PLC0415
     from convert.archive.streams import decompress_archive  # noqa: PLC0415
 
     plain, compression = decompress_archive(stream, where)
+    keeper = new_keeper() if new_keeper is not None else None
     return SpooledTree(plain, where, keeper, folder), compression

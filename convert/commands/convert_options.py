@@ -9,7 +9,6 @@ from convert.archive.transport import STDIN
 from convert.codec import profile as profiles
 from convert.commands.common import Options
 from convert.errors import UsageError
-from convert.identity.push import pushers
 from convert.plan.forms import ManifestType
 from convert.writer.destination import check_options
 from convert.writer.options import V1Scheme
@@ -123,7 +122,11 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
     Raises:
         UsageError: the request cannot be met.
     """
-    pusher = pushers.get(options.pusher) if options.pusher is not None else None
+    pusher = None
+    if options.pusher is not None:
+        from convert.identity.push import pushers  # noqa: PLC0415 - start-up time
+
+        pusher = pushers.get(options.pusher)
     profile = profiles.get(pusher.profile if pusher is not None else options.compress or profiles.DEFAULT)
     check_options(wanted, destination, append=options.append, verify_output=options.verify_output)
     if options.add_repositories and not wanted.manifest_json:

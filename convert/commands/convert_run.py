@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 from convert.archive.open import open_source
@@ -13,7 +14,6 @@ from convert.diagnostics import Diagnostic
 from convert.errors import UsageError
 from convert.layer.context import LIMIT_HINT, BlobProgress, ReadContext, ReadOptions
 from convert.layer.pool import Pool
-from convert.layer.stream_ingest import EncodingKeeper
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.plan.changes import Changes
 from convert.plan.forms import Recipe
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.commands.common import Warn
     from convert.commands.convert_options import ConvertOptions
+    from convert.layer.stream_ingest import EncodingKeeper
     from convert.layer.transcode import LayerTranscoder
     from convert.model.image_set import ImageSet
     from convert.model.reference import Reference
@@ -97,17 +98,23 @@ class ConversionRun:
             InputError: one is not an archive or layout.
             StorageError: one cannot be read.
         """
-        keeper = None
+        new_keeper = None
         if transcoder is not None and out is not None and not self.recipe.uncompressed and self.profile.compression:
-            keeper = EncodingKeeper(
-                lambda plain, size: transcoder.encode(plain, out.staging, size),
-                self.pool,
-                self.profile.name,
-                limit=self.context.options.max_layer_size,
-                where=self.source_path or "-",
-                progress=self.progress,
-            )
-        return [stack.enter_context(open_source(source, keeper=keeper)) for source in self.sources]
+            new_keeper = partial(self._new_keeper, transcoder, out)
+        return [stack.enter_context(open_source(source, new_keeper=new_keeper)) for source in self.sources]
+
+    def _new_keeper(self, transcoder: LayerTranscoder, out: Destination) -> EncodingKeeper:
+        """Return what compresses the layers of one pipe as they arrive."""
+        from convert.layer.stream_ingest import EncodingKeeper  # noqa: PLC0415 - start-up time
+
+        return EncodingKeeper(
+            lambda plain, size: transcoder.encode(plain, out.staging, size),
+            self.pool,
+            self.profile.name,
+            limit=self.context.options.max_layer_size,
+            where=self.source_path or "-",
+            progress=self.progress,
+        )
 
     def report_changes(self) -> None:
         """Warn of what was dropped and changed; the result is in place."""

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from convert.archive import stream_sink
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN
-from convert.commands import verify_output
 from convert.errors import DestinationExistsError, InputError, StorageError
-from convert.identity.push.tool import pushed_images
-from convert.layer.stream_ingest import was_ingested
+from convert.layer.ingested import was_ingested
 from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
 from convert.model.form import Form
-from convert.plan import notices, push
+from convert.plan import notices
 from convert.plan.forms import decide_forms, decide_registry_forms
 from convert.plan.manifests import finish_manifests
 from convert.plan.read_selection import read_sources
@@ -140,6 +138,8 @@ def plan_result(run: ConversionRun, selected: ImageSet) -> Selection:
     """
     images, pushed_forms = selected, None
     if run.pusher is not None:
+        from convert.plan import push  # noqa: PLC0415 - start-up time
+
         loaded = push.load(run.pusher, images, run.warn)
         images, pushed_forms = loaded.images, loaded.forms
     images = fit_images(images, run.target, run.warn)
@@ -163,6 +163,8 @@ def finish_layers(
         selection.forms, out.staging, sized=run.target.layer_sizes_first, may_be_absent=run.target.manifests
     )
     if run.pusher is not None and selection.is_push:
+        from convert.identity.push.tool import pushed_images  # noqa: PLC0415 - start-up time
+
         result = pushed_images(run.pusher.tool, images, layers.layers)
     else:
         result = finish_manifests(images, layers.layers, run.recipe, run.changes)
@@ -220,6 +222,8 @@ def write_result(
 
 def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: ImageSet) -> Callable[[int], None]:
     """Return what reads a result back before it appears."""
+    from convert.commands import verify_output  # noqa: PLC0415 - start-up time
+
     if existing is not None:
         return lambda fd: verify_output.verify_blobs(fd, run.path)
     return lambda fd: verify_output.verify_archive(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.identity import ggcr_structs
 from convert.jsonio.go_encode import sorted_map
 
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ def ggcr_fields(descriptor: Descriptor) -> dict[str, Any]:
     if descriptor.annotations:
         fields["annotations"] = sorted_map(descriptor.annotations)
     if descriptor.platform is not None:
-        fields["platform"] = ggcr_structs.PLATFORM.read(descriptor.platform, "platform")
+        from convert.identity.ggcr_structs import PLATFORM  # noqa: PLC0415 - start-up time
+
+        fields["platform"] = PLATFORM.read(descriptor.platform, "platform")
     if descriptor.artifact_type:
         fields["artifactType"] = descriptor.artifact_type
     return fields

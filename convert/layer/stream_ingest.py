@@ -10,14 +10,12 @@ from __future__ import annotations
 import io
 from collections import deque
 from concurrent.futures import wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from convert.archive.blob import PrivateBlob
 from convert.archive.spool import SpoolKeeper
 from convert.archive.streams import Prefixed
-from convert.codec import decompress
-from convert.codec.sniff import SNIFF_SIZE, sniff
+from convert.codec.sniff import sniff
+from convert.layer.ingested import IngestedBlob, Transcoded
 from convert.layer.streams import CountingStream, HashingStream
 from convert.limits import MIB
 
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from convert.archive.member import Member
     from convert.layer.pool import Pool
-    from convert.model.blob import Blob, Extent
+    from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.progress import Progress
@@ -42,60 +40,6 @@ _HEAD: Final = 512
 #: next one arrives; the second limit is for all of them together.
 _SMALL: Final = 4 * MIB
 _MAX_HELD: Final = 16 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class Transcoded:
-    """A layer after transcoding: the sha256 of its uncompressed bytes, and the compressed ones."""
-
-    diff_id: Digest
-    encoded: Descriptor
-    blob: Blob
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IngestedBlob(PrivateBlob):
-    """An uncompressed layer that is kept compressed: reading unpacks it again.
-
-    `result` is, once done, what `profile` gave.
-    """
-
-    where: str
-    size: int
-    profile: str
-    result: Transcoded | Future[Transcoded]
-
-    def transcoded(self, profile: str) -> Transcoded | None:
-        """Return the layer as `profile` compresses it, None if another profile was used; waits until it is done.
-
-        Raises:
-            StorageError: the disk was full.
-        """
-        return self._wait() if profile == self.profile else None
-
-    def _wait(self) -> Transcoded:
-        return self.result if isinstance(self.result, Transcoded) else self.result.result()
-
-    def open(self) -> BinaryIO:
-        """Start reading the uncompressed bytes."""
-        kept = self._wait().blob
-        with kept.open() as stream:
-            head = stream.read(SNIFF_SIZE)
-        return decompress.decompress(kept.open(), sniff(head), where=self.where)
-
-    def extent(self) -> Extent | None:
-        """Return None: the uncompressed bytes are not stored."""
-        return None
-
-
-def was_ingested(blob: Blob | None) -> bool:
-    """Return whether a blob was read, and its bytes counted, while it arrived."""
-    return isinstance(blob, IngestedBlob)
-
-
-def transcoded(blob: Blob | None, profile: str) -> Transcoded | None:
-    """Return what `profile` made of a blob while it arrived, None if that did not happen; errors as `IngestedBlob`."""
-    return blob.transcoded(profile) if isinstance(blob, IngestedBlob) else None
 
 
 class EncodingKeeper:

@@ -17,9 +17,9 @@ from convert.codec.readahead import read_ahead
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
+from convert.layer.ingested import transcoded, was_ingested
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.staging import NoStaging, staged_blob
-from convert.layer.stream_ingest import transcoded, was_ingested
 from convert.layer.streams import CopyingStream
 from convert.layer.verify import PlainContent, StoredContent, compression_of, mismatch, present, read_to_end
 from convert.limits import MIB

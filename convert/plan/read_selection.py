@@ -14,8 +14,7 @@ from convert.errors import (
 )
 from convert.model.platform import Platform
 from convert.model.reference import Reference
-from convert.plan import dropped, push
-from convert.plan.select import replace_names, select_images
+from convert.plan import dropped
 from convert.reader.detect import holds_something, read
 from convert.reader.sink import CollectingSink, Sink
 
@@ -94,16 +93,20 @@ def read_sources(
                 for source, one in zip(opened, sets, strict=True):
                     origins.update((blob, source.path) for blob in one.blobs())
             spelling, reference, found = "", "", merger.run()
-        selected = select_images(
-            found,
-            spelling=spelling,
-            reference=reference,
-            selectors=images,
-            platforms=wanted,
-            faults=edits.counting(faults) if edits is not None else faults,
-            warn=warn,
-            damaged=bool(edits and edits.drop),
-        )
+        selected = found
+        if asks or reference or faults:
+            from convert.plan.select import select_images  # noqa: PLC0415 - start-up time
+
+            selected = select_images(
+                found,
+                spelling=spelling,
+                reference=reference,
+                selectors=images,
+                platforms=wanted,
+                faults=edits.counting(faults) if edits is not None else faults,
+                warn=warn,
+                damaged=bool(edits and edits.drop),
+            )
         for line in dropped.find_dropped(found, selected, is_selection=True):
             warn(line)
         for line in dropped.find_dropped_attestations(found, selected):
@@ -116,6 +119,10 @@ def read_sources(
             raise SelectionError("no manifest of what is selected is in the source", code="no-such-image")
         if merger is not None and not names and not is_join:
             merger.check_names(selected)
+        if not names:
+            return selected
+        from convert.plan.select import replace_names  # noqa: PLC0415 - start-up time
+
         return replace_names(selected, names)
 
 
@@ -124,7 +131,12 @@ def _read(
 ) -> tuple[ImageSet, list[Fault]]:
     """Return what a source holds, and its faults; if nothing is selected or edited, its first fault is raised."""
     sink = CollectingSink() if asks or source.reference_text else Sink()
-    found = read(source.tree, sink=sink) if pusher is None else push.read_as(pusher, source, warn, sink=sink)
+    if pusher is None:
+        found = read(source.tree, sink=sink)
+    else:
+        from convert.plan.push import read_as  # noqa: PLC0415 - start-up time
+
+        found = read_as(pusher, source, warn, sink=sink)
     for warning in found.warnings:
         warn(warning)
     return found, sink.faults
@@ -143,6 +155,8 @@ def _read_one_of(
         if not source.reference_text:
             faults += own
             return found
+        from convert.plan.select import select_images  # noqa: PLC0415 - start-up time
+
         return select_images(
             found,
             spelling=source.spelling,

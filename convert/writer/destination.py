@@ -11,9 +11,6 @@ from convert.archive.atomic import refuse_overlap
 from convert.archive.stream_sink import STDOUT, names_descriptor
 from convert.codec.compression import Compression
 from convert.errors import StorageError, UsageError, shortened
-from convert.writer.dest.layout_dir import LayoutDir
-from convert.writer.dest.tar_file import TarFile
-from convert.writer.dest.tar_stream import TarStream
 from convert.writer.registry import TARGETS
 
 if TYPE_CHECKING:
@@ -25,6 +22,8 @@ if TYPE_CHECKING:
     from convert.model.image import Layer
     from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.dest.staging import Staging
+    from convert.writer.dest.tar_file import TarFile
+    from convert.writer.dest.tar_stream import TarStream
     from convert.writer.registry import Target
 
 #: Transports of skopeo, podman and buildah, and those of crane and syft that people type.
@@ -180,6 +179,8 @@ def open_destination(
     check_folder(path)
     files = [source for source in sources if source != STDOUT]
     if wanted.is_folder:
+        from convert.writer.dest.layout_dir import LayoutDir  # noqa: PLC0415 - start-up time
+
         return LayoutDir(path, force=force, append=append, sources=files)
     return open_tar(path, force=force, sources=files)
 
@@ -206,5 +207,9 @@ def open_tar(
             refuse_overlap(path, source)
     stream = stream_sink.open_stream(path, stdout)
     if stream is not None:
+        from convert.writer.dest.tar_stream import TarStream  # noqa: PLC0415 - start-up time
+
         return TarStream(stream, path, spool_folder)
+    from convert.writer.dest.tar_file import TarFile  # noqa: PLC0415 - start-up time
+
     return TarFile(path, replace=force)

@@ -30,7 +30,9 @@ def v1_layers(image: Image, options: WriteOptions, engine: Engine = Engine.DOCKE
     """
     match options.v1_ids:
         case "chain-free":
-            return v1_ids.chain_free(image.config, [options.layer_digest(layer) for layer in image.layers])
+            from convert.identity.v1_id.ggcr import chain_free  # noqa: PLC0415 - start-up time
+
+            return chain_free(image.config, [options.layer_digest(layer) for layer in image.layers])
         case "skopeo":
             return v1_ids.skopeo(image.config)
         case "keep" if image.v1_ids is not None and len(set(image.v1_ids)) == len(image.layers):

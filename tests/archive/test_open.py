@@ -255,7 +255,7 @@ class Hoard:
 def test_a_keeper_sees_regular_members_and_may_leave_them_unread():
     keeper = Hoard()
     data = member(b"d", flag=b"5") + member(b"../x", b"no") + member(b"l", flag=b"2", link=b"a") + TAR
-    with open_source("-", stdin=io.BytesIO(data), keeper=keeper) as source:
+    with open_source("-", stdin=io.BytesIO(data), new_keeper=lambda: keeper) as source:
         assert keeper.kept == [("a", 5, b"sm"), ("b", len(BIG), b"\0\1")]
         assert source.tree.read("l") == b"sm"
         assert keeper.settled == len(keeper.kept)
@@ -266,7 +266,7 @@ def test_a_keeper_sees_regular_members_and_may_leave_them_unread():
 def test_a_keeper_is_closed_when_the_stream_is_bad():
     keeper = Hoard()
     with pytest.raises(FormatError):
-        open_source("-", stdin=io.BytesIO(TAR[:-1024] + b"x" * 512), keeper=keeper)
+        open_source("-", stdin=io.BytesIO(TAR[:-1024] + b"x" * 512), new_keeper=lambda: keeper)
     assert keeper.closed
 
 

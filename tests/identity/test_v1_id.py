@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from convert.errors import FormatError, NotRepresentableError
 from convert.identity import v1_id
 from convert.identity.v1_id import Engine, V1Entry
+from convert.identity.v1_id.ggcr import chain_free
 from convert.model.config import Config
 from convert.model.digest import Digest
 
@@ -54,7 +55,7 @@ def test_skopeo_gives_what_containers_image_wrote(case):
 @cases("chain_free")
 def test_chain_free_gives_what_go_containerregistry_wrote(case):
     digests = [Digest.parse(text) for text in case["layer_digests"]]
-    assert v1_id.chain_free(parse(case["config"]), digests) == wanted(case)
+    assert chain_free(parse(case["config"]), digests) == wanted(case)
 
 
 @cases("docker")
@@ -154,39 +155,39 @@ def test_a_config_that_no_engine_loads_is_refused_with_its_name(fields, message)
 class TestChainFree:
     def test_an_id_is_made_of_digest_parent_and_at_the_top_the_config(self):
         config = with_layers(A, A)
-        lower, top = v1_id.chain_free(config, [A, B])
+        lower, top = chain_free(config, [A, B])
         assert lower.v1_id == hashlib.sha256(f"{A.hex} ".encode()).hexdigest()
         assert top.v1_id == hashlib.sha256(f"{B.hex} {lower.v1_id} ".encode() + config.raw).hexdigest()
 
     def test_a_history_of_empty_layers_alone_is_as_none(self):
-        (entry,) = v1_id.chain_free(with_layers(A, history=[{"created_by": "ENV", "empty_layer": True}]), [A])
+        (entry,) = chain_free(with_layers(A, history=[{"created_by": "ENV", "empty_layer": True}]), [A])
         assert json.loads(entry.json)["container_config"] == {"Cmd": [""]}
 
     def test_a_history_for_another_number_of_layers_is_refused(self):
         with pytest.raises(NotRepresentableError, match="history: its entries do not match the 1 layers"):
-            v1_id.chain_free(with_layers(A, history=[{}, {}]), [A])
+            chain_free(with_layers(A, history=[{}, {}]), [A])
 
     def test_a_creation_time_that_is_none_is_refused(self):
         with pytest.raises(
             FormatError, match=r"^x\.tar: config\.json: history\[0\]\.created: 'x' is not a valid RFC 3339 time"
         ):
-            v1_id.chain_free(with_layers(A, B, history=[{"created": "x"}, {}]), [A, B])
+            chain_free(with_layers(A, B, history=[{"created": "x"}, {}]), [A, B])
 
     def test_every_layer_needs_its_digest(self):
         with pytest.raises(ValueError, match="1 digests for 2 layers"):
-            v1_id.chain_free(with_layers(A, B), [A])
+            chain_free(with_layers(A, B), [A])
 
 
 def test_an_image_without_layers_has_no_v1_ids():
     empty = parse({})
-    assert v1_id.docker(empty) == v1_id.skopeo(empty) == v1_id.chain_free(empty, []) == []
+    assert v1_id.docker(empty) == v1_id.skopeo(empty) == chain_free(empty, []) == []
 
 
 @given(st.lists(st.sampled_from([A, B]), min_size=1, max_size=5), st.text(max_size=3))
 def test_no_two_layers_of_an_image_share_an_id(diff_ids, author):
     """Even if their content is the same: each stands on another parent."""
     config = with_layers(*diff_ids, author=author)
-    for entries in (v1_id.docker(config), v1_id.skopeo(config), v1_id.chain_free(config, diff_ids)):
+    for entries in (v1_id.docker(config), v1_id.skopeo(config), chain_free(config, diff_ids)):
         assert len({entry.v1_id for entry in entries}) == len(diff_ids)
         parents = [json.loads(entry.json).get("parent") for entry in entries]
         assert parents == [None, *(entry.v1_id for entry in entries[:-1])]
@@ -294,7 +295,7 @@ def test_go_containerregistry_archives_hold_these_ids_and_files():
     ((item, config),) = images(members)
     # The compressed layers are not in the archive; the golden case has their digests.
     (case,) = (case for case in GOLDEN["chain_free"] if case["config"].encode() == config.raw)
-    entries = v1_id.chain_free(config, [Digest.parse(text) for text in case["layer_digests"]])
+    entries = chain_free(config, [Digest.parse(text) for text in case["layer_digests"]])
     assert item["Layers"] == [f"{entry.v1_id}/layer.tar" for entry in entries]
     assert [members[f"{entry.v1_id}/json"] for entry in entries] == [entry.json for entry in entries]
 

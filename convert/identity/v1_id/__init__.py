@@ -1,6 +1,7 @@
 """v1 IDs: the directory names and `json` files of docker-save archives.
 
-Three tools compute them in incompatible ways, one module each. The config does not store them
+Three tools compute them in incompatible ways, one module each; the rarely used `ggcr.py` is not imported here.
+The config does not store them
 (docs/formats-docker.md#v1-ids).
 """
 
@@ -11,6 +12,5 @@ from convert.identity.docker_v1_struct import Engine
 from convert.identity.v1_id.check import config_fault, json_fault
 from convert.identity.v1_id.containers_image import skopeo
 from convert.identity.v1_id.docker import docker
-from convert.identity.v1_id.ggcr import chain_free
 
-__all__ = ["Engine", "V1Entry", "chain_free", "chain_ids", "config_fault", "docker", "json_fault", "skopeo"]
+__all__ = ["Engine", "V1Entry", "chain_ids", "config_fault", "docker", "json_fault", "skopeo"]

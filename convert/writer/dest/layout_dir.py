@@ -18,7 +18,6 @@ from convert.model.digest import Digest
 from convert.writer import layer_cache
 from convert.writer.dest import fill_journal
 from convert.writer.dest.destination_folder import DestinationFolder
-from convert.writer.dest.existing_layout import ExistingLayout
 from convert.writer.dest.layout_modes import AppendLayout, FillFolder, NewFolder, ReplaceLayout, ReplaceLink
 from convert.writer.dest.replaceable import INDEX, LAYOUT
 from convert.writer.dest.staging import Staging
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from convert.layer.pool import Pool
     from convert.model.blob import Content
     from convert.model.image import Layer
+    from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.dest.layout_modes import Mode
 
 
@@ -138,6 +138,8 @@ class LayoutDir:
             StorageError: it cannot be read.
         """
         if self._mode.appends:
+            from convert.writer.dest.existing_layout import ExistingLayout  # noqa: PLC0415 - start-up time
+
             self._existing = ExistingLayout(self._folder.fd, self.destination, context)
         return self._existing
 
