@@ -184,8 +184,11 @@ def _prepare_standard_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             setattr(sys, name, _cancellable(stream))
+        elif stream is None and name == "stdout":
+            # What is printed there is lost: an error of writing, as on a full disk.
+            sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         elif stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
 
 
 class _Output(io.FileIO):

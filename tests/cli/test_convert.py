@@ -467,7 +467,7 @@ def test_standard_streams_that_are_closed_from_the_start_are_no_traceback(tmp_pa
     closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND]
     arguments = [str(MATCH / "docker20-html.tar.gz"), "--to", "oci", str(tmp_path / "out")]
     done = subprocess.run([*closed, *arguments], check=False)
-    assert done.returncode in {0, 4, 141}
+    assert done.returncode == 4
     done = subprocess.run([*closed, "-", "--to", "oci", str(tmp_path / "other")], check=False)
     assert done.returncode in {3, 4}
 

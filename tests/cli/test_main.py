@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support import MATCH, ROOT, run
+from support import COMMAND, MATCH, ROOT, run
 
 import convert
 from convert.cli.main import COMMANDS
@@ -138,6 +138,17 @@ def test_what_the_system_does_to_it_has_a_status(imgconv, monkeypatch, error, st
 
     monkeypatch.setattr(main_module, "_command", ended)
     assert imgconv("id", "x").status == status
+
+
+@pytest.mark.parametrize("command", ["--version", "--help", "id", "inspect", "digest", "profiles"])
+def test_printing_to_a_standard_output_that_is_closed_is_an_error(plain_tar, command):
+    """The system gives the number 1 to the first file that is opened; what is printed must not get there."""
+    arguments = [command, *([str(plain_tar)] if command in {"id", "inspect", "digest"} else [])]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND]
+    done = subprocess.run([*closed, *arguments], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].startswith("imgconv: ")
+    assert "Traceback" not in done.stderr
 
 
 #: What the command line itself needs, below `convert`.

@@ -1,8 +1,7 @@
 """v1 IDs: the directory names and `json` files of docker-save archives.
 
 Three tools compute them in incompatible ways, one module each; the rarely used `ggcr.py` is not imported here.
-The config does not store them
-(docs/formats-docker.md#v1-ids).
+The config does not store the IDs (docs/formats-docker.md#v1-ids).
 """
 
 from __future__ import annotations
