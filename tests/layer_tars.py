@@ -48,9 +48,9 @@ BROKEN = {
     "part of a second block of zeros": ONE + bytes(700),
     "data where a header should be": ONE + b"junk" * 512,
     "a header with another checksum": ONE + header(lambda _: None)[:-1] + b"x",
-    "a size that is no number": ONE + header(at(124, b"abcdefghijkl")),
+    "a size that is not a number": ONE + header(at(124, b"abcdefghijkl")),
     "a negative size": ONE + header(at(124, b"\xff" * 12)),
-    "a mode that is no number": ONE + header(at(100, b"rwxr-xr-")),
+    "a mode that is not a number": ONE + header(at(100, b"rwxr-xr-")),
     "a damaged PAX header": ONE + member("x", b"99 path=a\n", b"x") + member("b"),
     "a huge PAX header": ONE
     + header(lambda raw: (at(124, b"00100000000\0")(raw), at(156, b"x")(raw)))

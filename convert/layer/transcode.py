@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from convert.codec import decompress
 from convert.codec.compression import LOW_WORKER_COUNT, Compression
@@ -66,17 +66,23 @@ class FinishedLayers:
 
 #: A finished layer, the bytes to write for it, and what became of it.
 _Result = tuple["Layer", "Content | None", Form]
-#: A layer's bytes, their identifiers with the size, and the form; layers with equal keys are processed once.
-_Key = tuple["Blob | None", "Digest", "Digest | None", "int | None", Form]
+
+
+class _Key(NamedTuple):
+    """What decides what becomes of a layer: layers with equal keys are processed once."""
+
+    blob: Blob | None
+    diff_id: Digest
+    described: tuple[Digest, int] | None
+    form: Form
 
 
 class LayerTranscoder:
     """Turns layers into the form that a target needs, on the threads of a pool.
 
-    Small layers run side by side, each in one thread, and so do large ones that are even
-    enough. Else a large one that is to be compressed is split over all cores, one such
-    layer at a time; where there are more cores than that keeps busy, other large layers
-    run beside it in order.
+    Small layers run side by side, each in one thread, and so do large ones that are even enough. Else a large
+    one that is to be compressed is split over all cores, one such layer at a time; where there are more cores
+    than that keeps busy, other large layers run beside it in order.
     """
 
     def __init__(
@@ -96,8 +102,7 @@ class LayerTranscoder:
         self._context = context
         self._verify_full = verify_full
         self._side_by_side = False  # the large layers are so even that none need be split
-        # An encoder that splits its layer over the cores takes up to 64 MB (codec/parallel.py), so only one
-        # does at a time; an encoder that works in order takes little.
+        # One layer at a time is split, because that takes up to 64 MB (codec/parallel.py); in order, it takes little.
         self._may_split = threading.Lock()
 
     def finish(
@@ -118,21 +123,19 @@ class LayerTranscoder:
         shared: dict[object, Layer] = {}
         for layer, form in forms.items():
             source = self._shared(layer, form, shared)
-            stored = source.stored
-            named = (stored.digest, stored.size) if stored is not None else (None, None)
-            sources[layer] = (source.blob, source.diff_id, *named, form)
+            described = (stored.digest, stored.size) if (stored := source.stored) is not None else None
+            sources[layer] = _Key(source.blob, source.diff_id, described, form)
             wanted.append((_size(source), sources[layer], source))
         # The largest first, so that none runs alone at the end.
         wanted.sort(key=lambda item: -item[0])
 
         def begin(size: int, key: _Key, layer: Layer) -> Future[_Result]:
-            form = key[-1]
-            submit = self._pool.submit_large if self._waits(layer, form, size) else self._pool.submit
-            return submit(self._one, layer, form, staging, sized, may_be_absent)
+            submit = self._pool.submit_large if self._waits(layer, key.form, size) else self._pool.submit
+            return submit(self._one, layer, key.form, staging, sized, may_be_absent)
 
         work = {item[1]: item for item in reversed(wanted)}
         encoded = [
-            size for size, key, layer in work.values() if size >= SPLIT_SIZE and self._is_encoded(layer, key[-1])
+            size for size, key, layer in work.values() if size >= SPLIT_SIZE and self._is_encoded(layer, key.form)
         ]
         self._side_by_side = len(encoded) > 1 and fill_cores(encoded, self._jobs)
         done = self._pool.gather((key, partial(begin, *work[key])) for key in reversed(work))

@@ -33,7 +33,7 @@ from convert.reader.sink import CollectingSink
 from convert.writer.naming import describe, is_attestation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
     from convert.archive.tree import Tree
@@ -187,38 +187,48 @@ def load(pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None]) -
                 taken = made[image] = tool.with_types(taken, kinds)
                 found = tool.layer_forms(taken, kinds, as_compressed=as_compressed)
                 forms.update(zip(taken.layers, found, strict=True))
-                called = sum(
-                    form is Form.STORED and tool.mislabels(kind) for form, kind in zip(found, kinds, strict=True)
-                )
-                if called:
-                    text = (
-                        f"{tool.name} calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not"
-                    )
-                    warn(Diagnostic(text, code="layer-called-gzip", image_id=str(image.image_id), layers=called))
-                dictated = sum(form in DICTATED for form in found)
-                if dictated:
-                    text = (
-                        f"{tool.name} pushes {counted(dictated, 'descriptor')} of LayerSources in "
-                        f"{image.image_id} as given; a registry refuses one that does not fit what {tool.name} uploads"
-                    )
-                    warn(Diagnostic(text, code="layer-sources-as-given", image_id=str(image.image_id)))
+                for warning in _descriptor_warnings(tool, image, found, kinds):
+                    warn(warning)
             entries.append(Entry(made[image], entry.name))
-        if next(_images_of(entry), None) is None:
-            why = "pushes only images that are there"
-            if isinstance(entry.node, Artifact) and entry.node.config is not None:
-                why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
-            text = f"dropped {entry_label(entry)}: {tool.name} {why}"
-            warn(Dropped(text, what="artifact", of=entry_label(entry)))
-        elif isinstance(entry.node, Index) and entry.node not in opened:
-            opened.add(entry.node)
-            for child in leaves(entry.node):
-                if child.node is not None and not isinstance(child.node, Image):
-                    what = "attestation" if is_attestation(child) else "artifact"
-                    text = f"dropped {describe(child.node, child)}: {tool.name} pushes only images"
-                    warn(Dropped(text, what=what, of=str(child.descriptor.digest)))
+        for line in _not_pushed(tool, entry, opened):
+            warn(line)
     if images.entries and not entries:
         raise SelectionError(f"no image is in the source, so {tool.name} has nothing to push", code="nothing-to-push")
     return Load(pusher, dataclasses.replace(images, entries=tuple(entries)), forms)
+
+
+def _descriptor_warnings(
+    tool: PushTool, image: Image, forms: Sequence[Form], kinds: Sequence[Compression]
+) -> Iterator[Diagnostic]:
+    """Yield a warning for descriptors of layers that do not describe what the tool uploads."""
+    called = sum(form is Form.STORED and tool.mislabels(kind) for form, kind in zip(forms, kinds, strict=True))
+    if called:
+        text = f"{tool.name} calls {counted(called, 'layer')} of {image.image_id} gzip, and the bytes are not"
+        yield Diagnostic(text, code="layer-called-gzip", image_id=str(image.image_id), layers=called)
+    dictated = sum(form in DICTATED for form in forms)
+    if dictated:
+        text = (
+            f"{tool.name} pushes {counted(dictated, 'descriptor')} of LayerSources in "
+            f"{image.image_id} as given; a registry refuses one that does not fit what {tool.name} uploads"
+        )
+        yield Diagnostic(text, code="layer-sources-as-given", image_id=str(image.image_id))
+
+
+def _not_pushed(tool: PushTool, entry: Entry, opened: set[Index]) -> Iterator[Dropped]:
+    """Yield what of an entry the tool does not push; the children of an index once, which `opened` remembers."""
+    if next(_images_of(entry), None) is None:
+        why = "pushes only images that are there"
+        if isinstance(entry.node, Artifact) and entry.node.config is not None:
+            why = f"cannot unpack its layers ({', '.join(entry.node.opaque_types)})"
+        text = f"dropped {entry_label(entry)}: {tool.name} {why}"
+        yield Dropped(text, what="artifact", of=entry_label(entry))
+    elif isinstance(entry.node, Index) and entry.node not in opened:
+        opened.add(entry.node)
+        for child in leaves(entry.node):
+            if child.node is not None and not isinstance(child.node, Image):
+                what = "attestation" if is_attestation(child) else "artifact"
+                text = f"dropped {describe(child.node, child)}: {tool.name} pushes only images"
+                yield Dropped(text, what=what, of=str(child.descriptor.digest))
 
 
 def _check_present(tool: PushTool, image: Image) -> None:

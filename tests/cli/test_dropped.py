@@ -39,7 +39,7 @@ def convert(imgconv, tmp_path):
             assert lines.count(entry["message"]) == 1
             assert CODES[entry["code"]].kind == "dropped"
             assert {"code": entry["code"], "message": entry["message"]} in done.json["remarks"]
-        # The other way: no line tells of a loss that has no entry.
+        # The other way: every line about a loss has an entry.
         assert [line for line in lines if line.startswith("dropped ")] == [
             entry["message"] for entry in entries if entry["message"].startswith("dropped ")
         ]

@@ -17,7 +17,7 @@ BASE, TOP = tar_of("base"), tar_of("top")
 DIFF_IDS = [digest_of(BASE), digest_of(TOP)]
 #: Targets that hold a layer's descriptor without its bytes.
 DESCRIBING = ["docker-oci", "oci", "oci-archive"]
-HOLDING = [form for form in FORMATS if form not in DESCRIBING]
+KEEPING = [form for form in FORMATS if form not in DESCRIBING]
 
 
 def foreign(folder, *, present, kind="docker", urls=(URL,), media_type=None):
@@ -29,7 +29,7 @@ def foreign(folder, *, present, kind="docker", urls=(URL,), media_type=None):
     return layout.write(named(manifest, "example.com/win:1809")), base
 
 
-@pytest.mark.parametrize("form", HOLDING)
+@pytest.mark.parametrize("form", KEEPING)
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_an_absent_layer_is_2_for_a_target_that_holds_its_bytes(imgconv, tmp_path, form, kind):
     source, _ = foreign(tmp_path / "in", present=False, kind=kind)
@@ -102,7 +102,7 @@ def test_a_docker_archive_that_describes_an_absent_layer_reaches_crane_as_2(imgc
     for name, data in files.items():
         if not name.startswith(base["digest"].removeprefix("sha256:")):
             (folder / name).write_bytes(data)
-    for form in HOLDING:
+    for form in KEEPING:
         with pytest.raises(NotRepresentableError, match="not distributable"):
             convert.convert(folder, tmp_path / "out", to=form)
     convert.convert(folder, tmp_path / "layout", to="oci")

@@ -67,7 +67,7 @@ def test_a_layer_is_shown_until_its_last_byte(counted):
     assert [(part.name, part.done, part.size) for part in now.parts] == [("one", 50, 60), ("two", 10, 40)]
     first(10)
     assert [part.name for part in counted.snapshot().parts] == ["two"]
-    first(0)  # a stream tells its end, too
+    first(0)  # a stream reports its end, too
     second(30)
     now = counted.snapshot()
     assert (now.done, now.total, now.parts) == (100, 100, ())

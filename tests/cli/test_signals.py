@@ -170,7 +170,7 @@ def test_a_slow_reader_gets_every_byte(pipe, again, monkeypatch):
 
 
 def test_a_run_that_fails_after_a_signal_has_ended_by_it(imgconv, monkeypatch):
-    """`docker save | imgconv`: both get Ctrl-C, and the pipe that ends then is no damaged archive."""
+    """`docker save | imgconv`: both get Ctrl-C, and the pipe that ends then is not a damaged archive."""
 
     def ended(_):
         signal.raise_signal(signal.SIGINT)

@@ -99,9 +99,9 @@ def test_the_shared_reference_streams_are_made() -> None:
         data = shared_input(case["name"])
         if data is None or hashlib.sha256(data).hexdigest() != case["input_sha256"]:
             continue
-        for maker, expected in case["out"].items():
-            release, _, level = maker.split()
+        for encoder, expected in case["out"].items():
+            release, _, level = encoder.split()
             out = encode(release[:6], 6 if level == "-1" else int(level), data)
-            assert (len(out), hashlib.sha256(out).hexdigest()) == (expected["len"], expected["sha256"]), maker
+            assert (len(out), hashlib.sha256(out).hexdigest()) == (expected["len"], expected["sha256"]), encoder
             checked += 1
     assert checked >= 42

@@ -265,9 +265,9 @@ def test_verify_output_notices_bytes_that_turned_on_the_way_to_the_disk(tmp_path
         file.write_bytes(data)
 
     for name in ("verify_archive", "verify_blobs"):
-        prove = getattr(verify_output, name)
+        verify = getattr(verify_output, name)
         monkeypatch.setattr(
-            verify_output, name, lambda fd, *rest, prove=prove, **more: (rot(fd), prove(fd, *rest, **more))
+            verify_output, name, lambda fd, *rest, verify=verify, **more: (rot(fd), verify(fd, *rest, **more))
         )
     with pytest.raises(StorageError, match="does not read back"):
         convert_to(MATCH / "docker20-import.tar.gz", tmp_path / "out", form, verify_output=True)

@@ -136,7 +136,7 @@ def test_each_fault_of_another_image_counts_only_if_it_is_selected(convert, kind
         assert convert.status == 0, convert.err
         assert image_ids(files) == {good.image_id}
         assert convert.to(form, raw, *reject) is None
-        # An index may name absent manifests: that is no fault, but nothing can be selected.
+        # An index may name absent manifests: that is not a fault, but nothing can be selected.
         assert convert.status == (2 if damage == "its manifest is absent" and kind.startswith("index") else 3)
     assert convert(raw, *select[-1:], before=("id",)) == 0 or kind.startswith("index")
     assert convert(raw, *select, before=("inspect",)) == 0, convert.err

@@ -93,7 +93,7 @@ def main():
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     archives = all_sources()
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-    # Of a processor's time: a machine that does other work, or stops us, is no finding.
+    # Of a processor's time: a machine that does other work, or stops us, is not a finding.
     signal.signal(signal.SIGPROF, signal.default_int_handler)
     found, begin, slowest, run = 0, time.monotonic(), 0.0, 0
     statuses: dict[int, int] = {}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "testdata" / "fuzz"
-#: Seconds of a processor for one input. Not of a clock: a machine that does other work is no finding.
+#: Seconds of a processor for one input. Not of a clock: a machine that does other work is not a finding.
 MOST_TIME = 5.0
 
 

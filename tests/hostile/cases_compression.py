@@ -176,7 +176,7 @@ CASES = [
         code="diff-id-mismatch",
     ),
     refused(
-        "a gzip layer that is no gzip inside",
+        "a layer with the gzip magic and other data",
         lambda: Layout(config=config(), layer=b"\x1f\x8b\x08" + bytes(50), layer_type=LAYER_GZIP).build(),
         "damaged gzip stream",
         "--verify",

@@ -171,7 +171,7 @@ CASES = [
     ),
     accepted("a config with another's name", lambda: Docker(config_name="0" * 64 + ".json").build(), ""),
     refused(
-        "a Parent that is no digest", lambda: Docker(item={"Parent": "../x"}).build(), "../x", code="invalid-digest"
+        "a Parent that is not a digest", lambda: Docker(item={"Parent": "../x"}).build(), "../x", code="invalid-digest"
     ),
     # -- sources of layers --------------------------------------------------------------------
     accepted(

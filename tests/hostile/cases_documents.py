@@ -168,9 +168,9 @@ CASES = [
         "config.json: an image config must be a JSON object",
         code="wrong-json-type",
     ),
-    refused("a config that is no JSON", _config(b"\x7fELF"), "config.json: not valid JSON", code="invalid-json"),
+    refused("a config that is not JSON", _config(b"\x7fELF"), "config.json: not valid JSON", code="invalid-json"),
     refused(
-        "a config that is no UTF-8",
+        "a config that is not UTF-8",
         _config(b'{"a":"\xc3("}'),
         "config.json: not UTF-8 at byte 6",
         code="json-not-utf-8",
@@ -301,7 +301,7 @@ CASES = [
         code="index-without-manifests",
     ),
     refused(
-        "an oci-layout that is no JSON",
+        "an oci-layout that is not JSON",
         lambda: Layout(oci_layout=b"1.0.0!").build(),
         "oci-layout: not valid JSON",
         code="invalid-json",

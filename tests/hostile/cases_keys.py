@@ -1,6 +1,6 @@
 """Keys in other spellings: Go folds letter case, the long s (U+017F) to s, the Kelvin sign (U+212A) to k.
 
-One rule for every document: a key in another spelling is read with a remark, two keys
+One rule for every document: a key in another spelling is read with a warning, two keys
 for one field are refused. The keys of maps (labels, annotations, tags) never fold.
 """
 

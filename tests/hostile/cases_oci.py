@@ -359,7 +359,7 @@ CASES = [
     refused("no size", _with(entry={"size": None}), "size", code="invalid-document"),
     refused("a size of 10^60", _with(layer_changes={"size": 10**60}), "expected a size", code="invalid-document"),
     # -- embedded data ----------------------------------------------------------------------------
-    refused("data that is no base64", _with(entry={"data": "%%%"}), "expected base64", code="invalid-document"),
+    refused("data that is not base64", _with(entry={"data": "%%%"}), "expected base64", code="invalid-document"),
     refused("data that is not the digest's", _with(entry={"data": "aGVsbG8="}), "(data): ", code="size-mismatch"),
     # -- parts ---------------------------------------------------------------------------------------
     refused("a missing layer", _with(leave_out=("layer",)), "is missing, though blobs/sha256/", code="missing-blob"),

@@ -61,7 +61,7 @@ CASES = [
         code="ignored-member",
     ),
     accepted("a name with a newline", _with(member(b"../a\nb", b"1")), r"'../a\nb' is ignored", code="ignored-member"),
-    accepted("a name that is no UTF-8", _with(member(b"../\xff", b"1")), r"\udcff", code="ignored-member"),
+    accepted("a name that is not UTF-8", _with(member(b"../\xff", b"1")), r"\udcff", code="ignored-member"),
     accepted(
         "a device beside",
         _with(member(b"null", flag=b"3")),
@@ -424,7 +424,7 @@ CASES = [
         code="tar-checksum-mismatch",
     ),
     refused(
-        "a checksum that is no number",
+        "a checksum that is not a number",
         lambda: member(b"a", b"1") + header(b"x", checksum=b"zzzzzz\0 ") + _GOOD.build(),
         "bad tar header checksum at byte 1024",
         code="tar-checksum-mismatch",
@@ -489,6 +489,6 @@ CASES = [
         ).build(),
         "",
     ),
-    accepted("a PAX time that is no number", _with(pax((b"mtime", b"yesterday")) + member(b"z", b"1")), ""),
+    accepted("a PAX time that is not a number", _with(pax((b"mtime", b"yesterday")) + member(b"z", b"1")), ""),
     accepted("an unknown PAX key", _with(pax((b"SCHILY.xattr.user.x", b"\0\xff")) + member(b"z", b"1")), ""),
 ]

@@ -17,7 +17,7 @@ MOST_MEMORY = 300 * MIB
 _SHOWN = 64 << 10
 
 # A process of its own sets the bounds and looks at the memory: the peak that the
-# kernel tells of a child counts what its parent held when it was made, and a
+# kernel reports for a child counts what its parent held when it was made, and a
 # worker of the suite holds more than a run of imgconv may.
 _LAUNCH = f"""
 import os, resource, subprocess, sys

@@ -127,7 +127,7 @@ def test_neither_digest_passes_for_the_other(
 
 def test_reports_do_not_pass_it_either(attack: Path, tmp_path: Path) -> None:
     assert run("inspect", "--verify", attack).returncode == 3
-    # Docker reads `manifest.json`, which names no layer digest: there the second attack is no lie.
+    # Docker reads `manifest.json`, which names no layer digest: there the second attack changes nothing.
     pushed = 0 if attack.with_suffix(".under").exists() else 3
     for jobs in ("1", "2"):
         assert run("digest", attack, "--as", "docker", "-j", jobs).returncode == pushed

@@ -31,10 +31,10 @@ def test_convert_says_what_is_wrong_and_writes_nothing(case, tmp_path, capsys):
     assert (status, printed.err) == (case.status, _Saying(case.says))
     assert all(char.isprintable() for char in printed.err.replace("\n", ""))
     if status:
-        *remarks, line = printed.err.splitlines()
+        *warnings, line = printed.err.splitlines()
         assert str(source) in line
         assert case.says in line
-        assert all(remark.startswith("imgconv: ") for remark in remarks)
+        assert all(warning.startswith("imgconv: ") for warning in warnings)
         assert printed.out == ""
         assert [path.name for path in tmp_path.iterdir()] == ["in.tar"]
     else:

@@ -48,7 +48,7 @@ def test_files_since_1_8_3_keep_unknown_keys_and_their_spelling(version):
     "version", [None, "", "0.6.3", "1.8.2", "1.8", "1.8.3-rc1", "1.8.4-rc", "1.10-dev", "v2", "-1", "1.8.3.-1", "1_9"]
 )
 def test_older_files_go_through_dockers_struct(version):
-    """Versions compare number by number; what is no number is 0."""
+    """Versions compare number by number; a part that is not a number counts as 0."""
     config = load({"docker_version": version, "Zed": 1, "container_config": {"Zed": 1}, "config": None})
     assert "Zed" not in config
     assert "config" not in config

@@ -163,7 +163,7 @@ def with_value(name: str, path: str, value: Any) -> Any:
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Give every schema inside a schema file: each object that is no map of names."""
+    """Give every schema inside a schema file: each object except maps of names."""
     for key, inner in value.items():
         if key in {"$defs", "properties"}:
             for part in inner.values():

@@ -146,9 +146,9 @@ def printable(*texts):
 
 def refusal(status, out, err, here):
     """One line, and nothing beside it."""
-    *remarks, line = err.splitlines()
+    *warnings, line = err.splitlines()
     assert status in {2, 3}, (status, err)
-    assert all(text.startswith("imgconv: ") for text in (*remarks, line)), err
+    assert all(text.startswith("imgconv: ") for text in (*warnings, line)), err
     assert "internal error" not in line
     assert out == ""
     assert here.left() == []
@@ -167,7 +167,7 @@ def right(data, form, result, document, *, verified):
         assert truth.is_v1 or image.image_id in truth.digests, "an image ID that no member has"
         if form not in {"oci", "oci-archive"} and not kept:
             assert all(truth.unpacked(diff_id) for diff_id in image.diff_ids), "a DiffID that no member has"
-    # An image of no layers whose config says nothing of them is no image to oracle.reading.
+    # oracle.reading does not count an image without layers and without a list of them in its config.
     ids = {image.image_id for image in images} | (set() if truth.is_v1 else truth.digests)
     assert {image["image_id"] for image in document["images"]} - {None} <= ids
     if truth.is_v1:

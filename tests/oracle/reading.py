@@ -159,7 +159,7 @@ def docker_images(files, kept=(), absent=()):
             assert sha256(files[name]) in kept or sha256(unpacked(files[name])) == diff_id
         for name in {item["Config"], *layers} - set(absent):
             hexes = [part for part in name.replace(":", "/").replace(".", "/").split("/") if len(part) == 64]
-            # A name that is a digest tells the truth; v1 IDs are no digests of these bytes.
+            # A name that is a digest is the digest of the bytes; v1 IDs are not digests of these bytes.
             if name.startswith(("blobs/", "sha256:")) or ".tar." in name or name.endswith(".json"):
                 assert hashlib.sha256(files[name]).hexdigest() == hexes[-1], name
         image = Image(
@@ -281,7 +281,7 @@ def layout(files, kept=()):
 
 
 def check(path, form, kept=()):
-    """Prove a result whole and sound; return its images. `kept` is as for `docker_images`."""
+    """Check that a result is complete and valid; return its images. `kept` is as for `docker_images`."""
     files = files_of(path)
     if form in {"docker-save", "crane"}:
         return docker_images(files, kept)

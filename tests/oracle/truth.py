@@ -1,6 +1,6 @@
 """The contents of an archive, read without imgconv's code: the bytes of its members, and what its documents name.
 
-It is no judge of archives: it reads a damaged or hostile one as far as that goes,
+It does not judge archives: it reads a damaged or hostile one as far as that goes,
 by the plainest rules. What imgconv makes of one must be among this.
 """
 

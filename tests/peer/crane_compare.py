@@ -214,7 +214,7 @@ class Comparison:
     # -- layout folders ------------------------------------------------------------
 
     def _folder_source(self, one, path, pusher, crane):
-        """A layout folder has no `crane digest`: only the push tells."""
+        """A layout folder has no `crane digest`: only a push shows it."""
         if self._registry is None:
             return
         repository = f"d{one.seed}-{pusher[-4:].replace('.', '')}"

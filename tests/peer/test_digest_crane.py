@@ -2,7 +2,7 @@
 
 Runs where `IMGCONV_CRANE_GO126` or `IMGCONV_CRANE_GO127` names a crane built with that
 Go. What crane cannot read imgconv refuses; a DiffID that crane does not check and that
-is wrong, imgconv tells.
+is wrong, imgconv reports it.
 """
 
 import os

@@ -211,7 +211,7 @@ def bench():
 
 @pytest.fixture(scope="session")
 def tools():
-    """The functions above, for tests: this folder is no package."""
+    """The functions above, for tests: this folder is not a package."""
 
     class Tools:
         content = staticmethod(content)

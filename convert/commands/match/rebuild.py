@@ -237,8 +237,10 @@ def _bytes(path: str) -> bytes:
             os.set_blocking(fd, True)
         with FileStream(fd, path) as stream:
             raw = StreamCursor(cast("BinaryIO", stream)).read(MAX_DOCUMENT_SIZE + 1)
+    except FileNotFoundError as error:
+        raise StorageError("no such file or folder", code="not-found", file=path) from error
     except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="reading the manifest") from error
+        raise StorageError.from_os(error, file=path, doing="reading") from error
     if len(raw) > MAX_DOCUMENT_SIZE:
         raise UnsafeInputError(
             f"is larger than {MAX_DOCUMENT_SIZE} bytes, so it is not a manifest", code="document-too-large", file=path
