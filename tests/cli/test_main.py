@@ -61,7 +61,7 @@ def test_every_command_needs_a_source_in_one_line(imgconv, name, tmp_path, monke
         return
     done = imgconv(name)
     assert (done.status, done.out) == (2, "")
-    assert re.fullmatch(r"imgconv: Missing argument '.*' \(imgconv [a-z]+ --help lists the options\)\n", done.err)
+    assert re.fullmatch(r"imgconv: [Mm]issing [^\n]+ --help [^\n]+\n", done.err)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
