@@ -1,11 +1,13 @@
-"""The C core: encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip and zlib.
+"""The C core: encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip, busybox and zlib.
 
 `encoder.h` defines what an encoder is, `docs/encoders.md` describes how one stream is encoded
 on many cores.
 """
 
 from convert._native._binding import (
+    FAMILY_BUSYBOX,
     FAMILY_GNU_GZIP,
+    FAMILY_GNU_RSYNCABLE,
     FAMILY_GO126,
     FAMILY_GO127,
     FAMILY_PGZIP_1_10_2,
@@ -28,7 +30,9 @@ from convert._native._binding import (
 )
 
 __all__ = [
+    "FAMILY_BUSYBOX",
     "FAMILY_GNU_GZIP",
+    "FAMILY_GNU_RSYNCABLE",
     "FAMILY_GO126",
     "FAMILY_GO127",
     "FAMILY_PGZIP_1_10_2",

@@ -5,8 +5,10 @@ from typing import final
 from typing_extensions import Buffer
 
 FAMILY_GNU_GZIP: int
+FAMILY_GNU_RSYNCABLE: int
 FAMILY_ZLIB: int
 FAMILY_PIGZ: int
+FAMILY_BUSYBOX: int
 FAMILY_GO126: int
 FAMILY_GO127: int
 FAMILY_PGZIP_1_18_2: int

@@ -1179,8 +1179,10 @@ static int module_exec(PyObject *module) {
         add_type(module, &parallel_spec, &state->parallel_type) < 0 ||
         add_type(module, &piece_spec, &state->piece_type) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GNU_GZIP", FAMILY_GNU_GZIP) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_GNU_RSYNCABLE", FAMILY_GNU_RSYNCABLE) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_ZLIB", FAMILY_ZLIB) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PIGZ", FAMILY_PIGZ) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_BUSYBOX", FAMILY_BUSYBOX) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_18_2", FAMILY_PGZIP_1_18_2) < 0 ||
@@ -1228,7 +1230,7 @@ static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "convert._native._binding",
     .m_doc = PyDoc_STR(
-        "Encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip and zlib."),
+        "Encoders with the bytes of Go's compress/flate, pgzip, pigz, GNU gzip, busybox and zlib."),
     .m_size = sizeof(module_state),
     .m_methods = module_methods,
     .m_slots = module_slots,

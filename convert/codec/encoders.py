@@ -57,7 +57,7 @@ class EncoderSpec:
         `executor` lets a stream of a profile use `workers` cores.
         """
         family, _, level = self.name.partition("-")
-        if family in _CLASSIC:
+        if family in _CLASSIC and level.isdigit():
             return ClassicGzipEncoder(family, int(level), self.headers[0].raw)
         return profiles.get(self.name).encoder(executor, workers)
 
@@ -126,13 +126,13 @@ def _zlib(level: int) -> EncoderSpec:
 
 
 #: Of families that do not write Go's or klauspost's.
-_HEADERS: Final = {"pigz": gzip_header.gnu}
+_HEADERS: Final = {"pigz": gzip_header.gnu, "gzip": gzip_header.gnu, "busybox": gzip_header.gnu}
 
 
 def _profile(profile: profiles.Profile) -> EncoderSpec:
     headers: tuple[Header, ...] = ()
     if profile.compression == Compression.GZIP:
-        family, level, *_ = profile.name.split("-")
+        family, level, *_ = *profile.name.split("-"), ""
         writer = _HEADERS.get(family) or (gzip_header.klauspost if family.startswith("pgzip") else gzip_header.go)
         headers = (Header(writer(int(level) if level.isdigit() else 0).to_bytes(), profile.made_by),)
     return EncoderSpec(profile.name, profile.compression, profile.made_by, headers)
@@ -141,13 +141,17 @@ def _profile(profile: profiles.Profile) -> EncoderSpec:
 #: The most common first.
 _COMMON: Final = (
     *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.15.10-5", "pgzip1.18.2-5"),
-    *("pigz-9", "gzip-6", "gzip-9", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
+    *("pigz-9", "gzip-6", "gzip-9", "gzip-9-rsyncable", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 
 
 def encoder_specs(compression: Compression) -> list[EncoderSpec]:
-    """Return the encoders of gzip or zstd streams, the most common first."""
-    found = {spec.name: spec for spec in _all() if spec.compression == compression}
+    """Return the encoders of gzip or zstd streams, the most common first.
+
+    Where no sum of `gzip --rsyncable` ends a block, its bytes are those of gzip, which is more likely.
+    """
+    specs = sorted(_all(), key=lambda spec: spec.name.endswith("-rsyncable"))
+    found = {spec.name: spec for spec in specs if spec.compression == compression}
     return [
         *(found[name] for name in _COMMON if name in found),
         *(found[name] for name in found if name not in _COMMON),

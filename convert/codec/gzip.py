@@ -1,4 +1,4 @@
-"""gzip as Go, pgzip and pigz write it: the C core's DEFLATE between header and trailer.
+"""gzip as Go, pgzip, pigz, GNU gzip and busybox write it: the C core's DEFLATE between header and trailer.
 
 One stream can be compressed on many cores with the bytes of the serial encoder: see
 `docs/encoders.md`.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 from isal import isal_zlib
 
 from convert._native import (
+    FAMILY_BUSYBOX,
+    FAMILY_GNU_RSYNCABLE,
     FAMILY_GO126,
     FAMILY_GO127,
     FAMILY_PGZIP_1_10_2,
@@ -197,6 +199,27 @@ class PigzEncoder(GzipEncoder):
 
     def __init__(self, level: int, executor: Executor | None = None, workers: int = 1) -> None:
         super().__init__(FAMILY_PIGZ, level, gnu(level), executor, workers)
+
+
+class RsyncableEncoder(GzipEncoder):
+    """One gzip stream with the bytes of GNU gzip's `gzip -n --rsyncable`, in order only; see `GzipEncoder`.
+
+    Args:
+        level: 1 to 9.
+
+    Raises:
+        ValueError: unknown level.
+    """
+
+    def __init__(self, level: int) -> None:
+        super().__init__(FAMILY_GNU_RSYNCABLE, level, gnu(level))
+
+
+class BusyboxEncoder(GzipEncoder):
+    """One gzip stream with the bytes of busybox's gzip as Docker's image has it, in order only; see `GzipEncoder`."""
+
+    def __init__(self) -> None:
+        super().__init__(FAMILY_BUSYBOX, 6, gnu(6))
 
 
 class _Serial:

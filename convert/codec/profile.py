@@ -35,6 +35,7 @@ _PGZIP: Final = {
 }
 _PGZIP_LEVELS: Final = range(1, 7)
 _PIGZ_LEVELS: Final = range(1, 10)
+_RSYNCABLE_LEVELS: Final = range(1, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Profile:
     @property
     def splits(self) -> bool:
         """Whether one stream can use several cores: the numbered levels of Go's encoders, pgzip and pigz can."""
-        return self.compression == Compression.GZIP and not self.name.endswith(("-huffman", "-store"))
+        in_order = ("-huffman", "-store", "-rsyncable", "busybox")
+        return self.compression == Compression.GZIP and not self.name.endswith(in_order)
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream; with `executor` it uses up to `workers` cores."""
@@ -62,14 +64,20 @@ class Profile:
             return _Plain()
         if self.compression == Compression.ZSTD:
             return _Zstd(int(self.name.removeprefix("zstd-")))
-        from convert.codec.gzip import GoGzipEncoder, PgzipEncoder, PigzEncoder  # noqa: PLC0415
+        from convert.codec import gzip  # noqa: PLC0415
 
-        generation, level, *pieces = self.name.split("-")
-        if generation == "pigz":
-            return PigzEncoder(int(level), executor, workers)
-        if generation.startswith("pgzip"):
-            return PgzipEncoder("-".join((generation, *pieces)), int(level), executor, workers)
-        return GoGzipEncoder(generation, int(level) if level.isdigit() else level, executor, workers)
+        program, _, rest = self.name.partition("-")
+        level, _, variant = rest.partition("-")
+        if program == "busybox":
+            return gzip.BusyboxEncoder()
+        if variant == "rsyncable":
+            return gzip.RsyncableEncoder(int(level))
+        if program == "pigz":
+            return gzip.PigzEncoder(int(level), executor, workers)
+        if program.startswith("pgzip"):
+            generation = f"{program}-{variant}" if variant else program
+            return gzip.PgzipEncoder(generation, int(level), executor, workers)
+        return gzip.GoGzipEncoder(program, int(level) if level.isdigit() else level, executor, workers)
 
 
 class _Plain(Encoder):
@@ -110,6 +118,8 @@ _MADE_BY: Final = {
     "pgzip1.10.2-5": "umoci 0.5 and 0.6, skopeo 0.2 to 1.2.2, podman 1.8.2 to 3.1.0, buildah 1.14.3 to 1.20.0",
     "pgzip1.10.2-5-256k": "umoci 0.4.6 and 0.4.7, podman 1.8.1, buildah 1.14.2",
     "pigz-9": "pigz -9n from a pipe, on more than one processor; the body of Debian's base layers since December 2024",
+    "gzip-9-rsyncable": "gzip -9n --rsyncable, GNU gzip from 1.7 on; the base layers of Ubuntu up to 25.10",
+    "busybox": "gzip of busybox 1.37 as Docker's busybox images have it; the layer of these images",
     "zstd-3": "the zstandard release that imgconv pins, at its default level",
     "none": "docker save, and layouts with uncompressed layers",
 }
@@ -151,6 +161,11 @@ def all_profiles() -> Iterator[Profile]:
             yield _profile(pgzip_name(generation, number), Compression.GZIP, otherwise)
     for number in _PIGZ_LEVELS:
         yield _profile(f"pigz-{number}", Compression.GZIP, f"pigz -{number}n from a pipe, on more than one processor")
+    for number in _RSYNCABLE_LEVELS:
+        yield _profile(
+            f"gzip-{number}-rsyncable", Compression.GZIP, f"gzip -{number}n --rsyncable, GNU gzip from 1.7 on"
+        )
+    yield _profile("busybox", Compression.GZIP, "")
     for number in _ZSTD_LEVELS:
         yield _profile(
             f"zstd-{number}", Compression.ZSTD, f"the zstandard release that imgconv pins, at level {number}"

@@ -11,6 +11,8 @@ NAMES = [
     *(f"pgzip{release}-{level}" for release in PGZIP for level in range(1, 7)),
     *(f"pgzip1.10.2-{level}-256k" for level in range(1, 7)),
     *(f"pigz-{level}" for level in range(1, 10)),
+    *(f"gzip-{level}-rsyncable" for level in range(1, 10)),
+    "busybox",
     *(f"zstd-{level}" for level in range(1, 20)),
     "none",
 ]
