@@ -80,6 +80,7 @@ class Session:
             path.mkdir(parents=True)
         self._registry: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self._engine = False
         self._programs()
         (self.folder / "build").mkdir()  # as pip leaves it
         (self.folder / ".venv").mkdir()
@@ -136,10 +137,22 @@ class Session:
         for name in PROGRAM.findall(text):
             if name in PROGRAMS and shutil.which(name, path=path) is None:
                 return f"{name} is not installed"
-            if name == "docker" and not os.environ.get("IMGCONV_DOCKER_HOST"):
-                return "IMGCONV_DOCKER_HOST names no Docker engine"
+            if name == "docker" and (reason := self._fill_engine()):
+                return reason
         if REGISTRY in text and not self.port and not self._start_registry():
             return "docker-registry is not installed"
+        return ""
+
+    def _fill_engine(self) -> str:
+        """Load `app.tar` into the Docker engine; return why there is none, "" if there is one."""
+        if self._engine:
+            return ""
+        if not os.environ.get("IMGCONV_DOCKER_HOST"):
+            return "IMGCONV_DOCKER_HOST names no Docker engine"
+        if self.shell("docker image ls --quiet"):
+            return "the Docker engine of IMGCONV_DOCKER_HOST is not empty"
+        self.shell("docker load --quiet --input app.tar")
+        self._engine = True
         return ""
 
     def run(self, commands: list[Command]) -> list[tuple[int, str]]:
@@ -210,7 +223,9 @@ class Session:
         return True
 
     def close(self) -> None:
-        """End the registry."""
+        """End the registry, and empty the engine."""
+        if self._engine:
+            self.shell("docker image rm --force $(docker image ls --quiet)")
         if self._registry is not None:
             self._registry.kill()
             self._registry.wait()
