@@ -217,6 +217,8 @@ _WARNINGS: Final = {
     "name-only-in-index": "A name without a tag stays in `index.json` and cannot be a RepoTag.",
     "name-moved": "A name of the layout now refers to another image.",
     "result-address": "How skopeo and podman address the result.",
+    "result-commands": "How crane and Docker take the result.",
+    "docker-manifests": "The layout holds Docker manifests, which some tools do not read.",
     "zstd-layers": "The result has zstd layers, which older tools do not read.",
     "absent-platforms": "An index names platforms that are not in the source.",
     "too-many-layers-for-docker": "An image has more layers than Docker's graph drivers load.",

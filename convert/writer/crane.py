@@ -13,6 +13,7 @@ from convert.codec.compression import Compression
 from convert.diagnostics import Diagnostic
 from convert.identity.descriptor_json import docker_fields
 from convert.model import mediatype
+from convert.writer.address import report_archive
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import single_images
 from convert.writer.repositories import additions
@@ -47,6 +48,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
         UsageError: `repositories` is requested and no image has a name.
     """
     named = single_images(images, NAME, options.warn)
+    report_archive(named, options)
     if any(_is_zstd(layer) for one in named for layer in one.image.layers):
         text = "the result has zstd layers, which crane pushes as gzip and Docker reads since 23 (--recompress)"
         options.warn(Diagnostic(text, code="zstd-layers"))

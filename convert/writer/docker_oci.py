@@ -16,7 +16,7 @@ from convert.model import mediatype
 from convert.model.image import Index, Other
 from convert.model.walk import child_platform, leaves
 from convert.writer import oci
-from convert.writer.address import report_address
+from convert.writer.address import report_archive
 from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import describe, name_label, representatives
@@ -50,8 +50,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     entries = [entry for entry in images.entries if _can_stay(entry, options.warn)]
     check_entry_count(len(entries))
     named = representatives(images, NAME, options.warn)
-    familiar = [reference.familiar for one in named for reference in one.references]
-    report_address(familiar, options)
+    report_archive(named, options)
     _warn_of_zstd(images, options.warn)
     _warn_of_absent(entries, options.warn)
     blobs = oci.all_blobs((entry.node for entry in entries), options)

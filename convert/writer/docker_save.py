@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from convert.archive.tar_writer import Item
 from convert.errors import NotRepresentableError
+from convert.writer.address import report_archive
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
 from convert.writer.repositories import Tops, repositories_json
@@ -43,6 +44,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     archive = _Archive(options)
     named = single_images(images, NAME, options.warn)
+    report_archive(named, options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]
     for name in sorted(archive.members):

@@ -21,7 +21,7 @@ from convert.identity.manifest import docker_save_25_manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.writer.address import report_address
+from convert.writer.address import report_archive
 from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
@@ -54,7 +54,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """
     named = single_images(images, NAME, options.warn)
     familiar = [reference.familiar for one in named for reference in one.references]
-    report_address(familiar, options)
+    report_archive(named, options)
     check_entry_count(len(familiar))
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}

@@ -20,7 +20,7 @@ from convert.identity.manifest import oci_index
 from convert.model.descriptor import Descriptor
 from convert.model.image import Artifact, Image, Index, Other
 from convert.model.image_set import SourceFormat
-from convert.writer.address import report_address
+from convert.writer.address import report_address, report_layout
 from convert.writer.document_size import check_entry_count, check_size
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
     there = {_identity(descriptor) for descriptor in kept}
     added = [descriptor for descriptor in descriptors if _identity(descriptor) not in there]
     _warn_of_shared_ref_names(kept, added, options)
-    report_address(ref_names(descriptors), options, others=len(kept) + len(added) - len(descriptors))
+    count = len(kept) + len(added)
+    report_address(ref_names(descriptors), options, others=count - len(descriptors))
+    report_layout([entry.node for entry in images.entries], options, count=count)
     like = images
     if existing is not None:
         like = dataclasses.replace(

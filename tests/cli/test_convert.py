@@ -27,6 +27,10 @@ NAMES = "fmt-html:1 example.com:5000/ns/html:v1 fmt-html:zz"
 MANIFEST = "sha256:a023c66dcc22bf1fa9e2f40ce6aca21780fbc09bd00b70ad848ff61f0cd021a4"
 LINE = f"{NAMES}  {ID}  {MANIFEST}\n"
 THREE = "imgconv: wrote 3 names; in skopeo and podman use oci:out:1, oci:out:v1, oci:out:zz\n"
+COMMANDS = (
+    "imgconv: in crane: select one image, as crane push takes (imgconv out --image NAME --to oci DEST); "
+    "in docker: imgconv out --to docker-save - | docker load\n"
+)
 HERE = ["docker20-html.tar"]
 
 
@@ -39,7 +43,7 @@ def names_in(folder="."):
 
 def test_one_line_an_image_and_how_to_address_one_of_several_names(imgconv, archive):
     done = imgconv(archive("docker20-html"), "--to", "oci", "out")
-    assert (done.status, done.out, done.err) == (0, LINE, THREE)
+    assert (done.status, done.out, done.err) == (0, LINE, THREE + COMMANDS)
     (image,) = check("out", "oci")
     assert (image.image_id, image.manifest) == (ID, MANIFEST)
 

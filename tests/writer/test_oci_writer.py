@@ -201,12 +201,49 @@ def test_an_entry_of_nothing_is_the_callers_mistake(bench):
         oci.layout_content(bench.named((None, None)), bench.options())
 
 
+def addresses(bench):
+    return [line for line in bench.warnings if line.code == "result-address"]
+
+
+def commands(bench):
+    """Return the commands for crane and Docker."""
+    (line,) = [line for line in bench.warnings if line.code == "result-commands"]
+    return re.fullmatch(r"in crane: (.*); in docker: (.*)", line).groups()
+
+
+def test_one_image_is_pushed_by_crane_and_piped_to_docker(bench):
+    oci.layout_content(bench.named((bench.image(LAYER), "a:1")), bench.options("oci", place="a b"))
+    assert commands(bench) == (
+        "crane push 'a b' REPOSITORY:TAG",
+        "imgconv 'a b' --to docker-save - | docker load",
+    )
+
+
+def test_of_several_entries_crane_needs_one(bench):
+    one = bench.image(LAYER)
+    oci.layout_content(bench.named((one, "a:1"), (one, "a:2")), bench.options("oci", place="all"))
+    assert "imgconv all --image NAME --to oci DEST" in commands(bench)[0]
+
+
+def test_an_entry_that_is_there_already_counts_for_crane(bench):
+    there = bench.named((bench.image(LAYER), "a:1"))
+    oci.layout_content(bench.named((bench.image(OTHER), "b:2")), bench.options("oci", existing=there))
+    assert "crane push LAYOUT " not in commands(bench)[0]
+
+
+def test_a_tar_has_no_commands(bench):
+    bench.items(bench.named((bench.image(LAYER), "a:1")), "oci-archive")
+    assert not [line for line in bench.warnings if line.code == "result-commands"]
+
+
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
         ("oci-archive", "oci-archive:ARCHIVE:docker.io/library/a:1"),
         ("docker-oci", "docker-archive:ARCHIVE:a:1"),
+        ("docker-save", "docker-archive:ARCHIVE:a:1"),
         ("docker-save@25", "docker-archive:ARCHIVE:a:1"),
+        ("crane", "docker-archive:ARCHIVE:a:1"),
     ],
 )
 def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
@@ -221,7 +258,7 @@ def test_several_names_are_told_how_to_be_addressed(bench, target, expected):
 def test_a_layout_folder_is_addressed_as_one(bench):
     images = bench.named((bench.image(LAYER), "a:1"), (bench.image(OTHER), "b:2"))
     oci.layout_content(images, bench.options("oci"))
-    assert bench.warnings == ["wrote 2 names; in skopeo and podman use oci:LAYOUT:1, oci:LAYOUT:2"]
+    assert addresses(bench) == ["wrote 2 names; in skopeo and podman use oci:LAYOUT:1, oci:LAYOUT:2"]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +281,7 @@ def test_only_names_that_containers_image_takes_are_addresses(bench, names, plac
         for layer, name in zip(layers, names, strict=False)
     ]
     oci.layout_content(bench.named(*named), bench.options("oci", place=place))
-    said = " ".join(map(str, bench.warnings))
+    said = " ".join(addresses(bench))
     assert re.findall(r"oci:[^ ,;]*", said) == expected
     assert bool(said) == any(names)
 
@@ -252,7 +289,7 @@ def test_only_names_that_containers_image_takes_are_addresses(bench, names, plac
 def test_an_unnamed_image_that_is_added_beside_another_has_no_address(bench):
     there = bench.named((bench.image(LAYER), "a:1"))
     oci.layout_content(bench.named((bench.image(OTHER), None)), bench.options("oci", existing=there))
-    assert bench.warnings == []
+    assert addresses(bench) == []
 
 
 def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_there(bench):
@@ -267,5 +304,5 @@ def test_names_that_are_added_are_addressed_as_they_stand_beside_those_that_are_
         "docker.io/library/b:1",
         "docker.io/library/b:2",
     ]
-    (warning,) = bench.warnings
+    (warning,) = addresses(bench)
     assert "use oci:LAYOUT:docker.io/library/b:1, oci:LAYOUT:docker.io/library/b:2" in warning
