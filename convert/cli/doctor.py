@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.cli import groups, options
 from convert.cli.options import note, out, out_json
-from convert.cli.values import FILE, OneOf
+from convert.cli.values import CONSUMERS, FILE, PLATFORM, OneOf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +31,14 @@ _EXAMPLES: Final = (
     "--for",
     "consumers",
     multiple=True,
+    type=CONSUMERS,
     metavar="CONSUMER[,…]",
     help="docker, docker-containerd, containerd, nerdctl, kind, k3s, podman, skopeo, crane or umoci, each also "
     "@VERSION; all of them without it.",
 )
 @groups.select(
     "--platform",
+    type=PLATFORM,
     default="linux/amd64",
     metavar="OS/ARCH[/VARIANT]",
     help="The platform of the machine on which they run.",

@@ -85,6 +85,18 @@ class Known(Type):
         return _items(self._words(), incomplete)
 
 
+class KnownList(Known):
+    """Several known words with commas between them."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the known words for the last of `incomplete`, with what is before it."""
+        before, comma, last = incomplete.rpartition(",")
+        found = super().shell_complete(ctx, param, last)
+        for item in found:
+            item.value = f"{before}{comma}{item.value}"
+        return found
+
+
 class File(Type):
     """A path, taken as it is."""
 
@@ -124,6 +136,12 @@ def _pushers() -> Iterable[tuple[str, str]]:
     return [(name, pusher.releases) for pusher in PUSHERS for name in dict.fromkeys((*pusher.aliases, pusher.name))]
 
 
+def _consumers() -> Iterable[tuple[str, str]]:
+    from convert.consumers.consumer import PROGRAMS
+
+    return [(program.name, program.call) for program in PROGRAMS.values()]
+
+
 def _platforms() -> Iterable[tuple[str, str]]:
     common = ("amd64", "arm64", "arm/v7", "arm/v6", "386", "ppc64le", "s390x", "riscv64", "loong64")
     return [*((f"linux/{name}", "") for name in common), ("windows/amd64", "")]
@@ -139,4 +157,6 @@ PROFILE: Final = Known("PROFILE", _profiles)
 PUSHER: Final = Known("PUSHER", _pushers)
 #: A value of `--platform`; any other is accepted too.
 PLATFORM: Final = Known("OS/ARCH[/VARIANT]", _platforms)
+#: A value of `--for`; each of its words may also have a version.
+CONSUMERS: Final = KnownList("CONSUMER", _consumers)
 SIZE: Final = Size()
