@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from convert.commands.diff.archives import DiffOptions, DiffReport, diff
     from convert.commands.digest import DigestOptions, digest
     from convert.commands.doctor import DoctorOptions, doctor
+    from convert.commands.document import Document, DocumentOptions, config, manifest
+    from convert.commands.export import ExportOptions, export
     from convert.commands.identify import IdentifyOptions, IdentifyReport, ImageIdentity, identify
     from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from convert.report.convert import ConversionReport, ConvertedImage, ConvertedResult, ConvertedSource
     from convert.report.digest import DigestReport, PushedManifest, RefusedPusher
     from convert.report.doctor import DoctorReport
+    from convert.report.export import ExportReport
     from convert.report.match import LayerMatch, MatchReport
 
 __all__ = [
@@ -82,7 +85,11 @@ __all__ = [
     "DigestReport",
     "DoctorOptions",
     "DoctorReport",
+    "Document",
+    "DocumentOptions",
     "Engine",
+    "ExportOptions",
+    "ExportReport",
     "Finding",
     "FormatError",
     "IdentifyOptions",
@@ -119,12 +126,15 @@ __all__ = [
     "ValidateOptions",
     "Verdict",
     "add_repositories",
+    "config",
     "convert",
     "diff",
     "digest",
     "doctor",
+    "export",
     "identify",
     "inspect",
+    "manifest",
     "match",
     "open",
     "validate",
@@ -147,7 +157,11 @@ _MODULES = {
     "DigestReport": "convert.report.digest",
     "DoctorOptions": "convert.commands.doctor",
     "DoctorReport": "convert.report.doctor",
+    "Document": "convert.commands.document",
+    "DocumentOptions": "convert.commands.document",
     "Engine": "convert.identity.engine_id",
+    "ExportOptions": "convert.commands.export",
+    "ExportReport": "convert.report.export",
     "Finding": "convert.reader.findings",
     "IdentifyOptions": "convert.commands.identify",
     "IdentifyReport": "convert.commands.identify",
@@ -172,12 +186,15 @@ _MODULES = {
     "ValidateOptions": "convert.commands.validate.archive",
     "Verdict": "convert.reader.findings",
     "add_repositories": "convert.commands.add_repositories",
+    "config": "convert.commands.document",
     "convert": "convert.commands.convert",
     "diff": "convert.commands.diff.archives",
     "digest": "convert.commands.digest",
     "doctor": "convert.commands.doctor",
+    "export": "convert.commands.export",
     "identify": "convert.commands.identify",
     "inspect": "convert.commands.inspect",
+    "manifest": "convert.commands.document",
     "match": "convert.commands.match.rebuild",
     "open": "convert.commands.open",
     "validate": "convert.commands.validate.archive",

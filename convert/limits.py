@@ -48,6 +48,8 @@ MAX_NAME_PARTS: Final = 256
 MAX_LAYER_NAMES: Final = 690_000
 #: Links followed from a name to a regular member.
 MAX_LINK_HOPS: Final = 8
+#: Symbolic links that the folders of one path in a layer may lead through: as Linux follows (path_resolution(7)).
+MAX_FOLDER_LINKS: Final = 40
 
 #: Maximum nesting of indexes.
 MAX_INDEX_DEPTH: Final = 8

@@ -40,10 +40,16 @@ MEANINGFUL: Final = (b"path", b"linkpath", b"size")
 class Extensions:
     """The PAX and GNU headers in front of one member."""
 
-    def __init__(self, where: str) -> None:
-        """Begin without any; `where` names the archive in errors."""
+    def __init__(self, where: str, *, lenient: bool = False) -> None:
+        """Begin without any; `where` names the archive in errors.
+
+        `lenient`: where tools disagree, the headers mean what Go's archive/tar takes them for.
+        """
         self._where = where
+        self._lenient = lenient
         self._pax: dict[bytes, bytes] | None = None
+        #: The bytes of the PAX header: an old form of sparse members repeats keys.
+        self.pax_body = b""
         self._long: dict[bytes, bytes] = {}
         self.sparse = False
 
@@ -68,7 +74,8 @@ class Extensions:
             msg = "an extended header of Solaris (type X), which readers disagree about"
             raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
         if flag == b"x":
-            if self._pax is not None:
+            self.pax_body = body
+            if self._pax is not None and not self._lenient:
                 msg = "two PAX headers for one member"
                 raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
             self._pax = pax_records(body, self._where)
@@ -78,11 +85,11 @@ class Extensions:
                     raise UnsafeInputError(msg, code="nul-in-tar-header", file=self._where)
             self.sparse = _is_sparse(self._pax)
             return
-        if flag in self._long:
+        if flag in self._long and not self._lenient:
             msg = "two GNU long names for one member"
             raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
         name, _, rest = body.partition(b"\0")
-        if rest.strip(b"\0"):
+        if rest.strip(b"\0") and not self._lenient:
             msg = "NUL in a GNU long name"
             raise UnsafeInputError(msg, code="nul-in-tar-header", file=self._where)
         self._long[flag] = name
@@ -104,6 +111,8 @@ class Extensions:
         # An empty value leaves the header's own.
         pax = self.pax.get(key) or None
         gnu = self._long.get(flag) or None
+        if self._lenient and gnu is not None:
+            return gnu
         if pax is not None and gnu is not None and pax != gnu:
             msg = "a PAX header and a GNU long name that disagree"
             raise FormatError(msg, code="ambiguous-tar-header", file=self._where, member=text_of(pax))

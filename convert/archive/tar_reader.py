@@ -96,11 +96,19 @@ class TarReader:
     end-of-archive blocks begin, once iteration is over.
     """
 
-    def __init__(self, cursor: Cursor, *, where: str, attributes: bool = False) -> None:
+    def __init__(self, cursor: Cursor, *, where: str, attributes: bool = False, lenient: bool = False) -> None:
         """Read from `cursor`; `where` names the archive in errors.
 
-        `attributes` asks for the attributes of each member.
+        `attributes` asks for the attributes of each member. `lenient`: headers about which tools
+        disagree are not refused, but mean what Go's archive/tar takes them for, and as it does, the
+        number of members and the length of all names together are not limited.
         """
+        self._lenient = lenient
+        #: The header block and the extended headers of the last member.
+        self.block = b""
+        self.extensions = Extensions(where)
+        #: The blocks that continue the map of the last member, if it is an old GNU sparse one.
+        self.sparse_blocks: list[bytes] = []
         self.warnings = Diagnostics()
         self.end = 0
         self._attributes = attributes
@@ -119,7 +127,7 @@ class TarReader:
         while (member := self._next()) is not None:
             cancel.check()
             self._count += 1
-            if self._count > MAX_MEMBERS:
+            if self._count > MAX_MEMBERS and not self._lenient:
                 msg = f"more than {MAX_MEMBERS} members"
                 raise UnsafeInputError(msg, code="too-many-members", file=self._where)
             yield member
@@ -138,7 +146,7 @@ class TarReader:
     def _next(self) -> Member | None:
         """Read one member's headers; None at the end of the archive."""
         start = self._cursor.position
-        extensions = Extensions(self._where)
+        extensions = Extensions(self._where, lenient=self._lenient)
         while True:
             here = self._cursor.position
             block = self._cursor.read(BLOCK)
@@ -193,6 +201,8 @@ class TarReader:
         """Count an extended header against the limits of the archive."""
         self._extensions_size += size
         self._records += records
+        if self._lenient:
+            return
         if self._extensions_size > MAX_ALL_EXTENSIONS or self._records > MAX_PAX_RECORDS:
             msg = (
                 f"its extended headers have more than {MAX_ALL_EXTENSIONS} bytes or {MAX_PAX_RECORDS} records together"
@@ -208,7 +218,7 @@ class TarReader:
         records = pax_records(body, self._where)
         if self.refusal is None:
             self._refuse(start, body_fault(body) or pax_fault(records))
-        for key in records:
+        for key in records if not self._lenient else ():
             if key in MEANINGFUL or key.startswith(b"GNU.sparse."):
                 msg = f"a global PAX header sets '{text_of(key)}', which readers disagree about"
                 raise FormatError(msg, code="ambiguous-tar-header", file=self._where)
@@ -245,7 +255,7 @@ class TarReader:
             msg = f"a member name of more than {MAX_MEMBER_NAME} bytes"
             raise UnsafeInputError(msg, code="member-name-too-long", file=self._where, member=name[:80])
         self._names_size += len(raw_name) + len(raw_link)
-        if self._names_size > MAX_ALL_MEMBER_NAMES:
+        if self._names_size > MAX_ALL_MEMBER_NAMES and not self._lenient:
             msg = f"names and links of its members have more than {MAX_ALL_MEMBER_NAMES} bytes together"
             raise UnsafeInputError(msg, code="member-names-too-large", file=self._where)
         kind = _KINDS.get(flag, "other")
@@ -255,7 +265,7 @@ class TarReader:
         stated = extensions.size()
         if stated is not None:
             # A writer leaves 0 (or what fits) in the header where only PAX can hold the size.
-            if size not in (0, stated) and stated < _OCTAL_END:
+            if size not in (0, stated) and stated < _OCTAL_END and not self._lenient:
                 msg = f"its PAX header has a size of {stated} bytes, its tar header one of {size}"
                 raise FormatError(msg, code="ambiguous-tar-header", file=self._where, member=name)
             size = self._sane(stated, name)
@@ -268,6 +278,7 @@ class TarReader:
         sparse = flag == b"S" or extensions.sparse
         if self.refusal is None and (sparse or extensions.pax):
             self._refuse(start, member_fault(block, extensions.pax, size))
+        self.block, self.extensions, self.sparse_blocks = block, extensions, []
         if flag == b"S":
             self._pass_sparse_map(block, name)
         offset = self._cursor.position
@@ -295,6 +306,8 @@ class TarReader:
                 msg = "the map of a sparse member does not end"
                 raise TruncatedError(msg, file=self._where, member=name)
             self._count_extension(BLOCK)
+            if self._attributes:
+                self.sparse_blocks.append(block)
             more = block[504]
 
     def _end_of_archive(self, block: bytes, start: int) -> None:

@@ -64,10 +64,10 @@ def header(item: Item, size: int) -> bytes:
     if len(raw_link) > _NAME_SIZE or not raw_link.isascii():
         pax["linkpath"] = raw_link
         ustar = False
-    if not _fits(size, 12):
+    if not fits(size, 12):
         pax["size"] = b"%d" % size
         ustar = False
-    if not _fits(item.mtime, 12):
+    if not fits(item.mtime, 12):
         pax["mtime"] = b"%d" % item.mtime
         ustar = False
     if ustar:
@@ -82,13 +82,14 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK)
 
 
-def _fits(value: int, width: int) -> bool:
+def fits(value: int, width: int) -> bool:
+    """Return whether an octal field of `width` bytes can hold a number."""
     return 0 <= value < 1 << 3 * (width - 1)
 
 
-def _octal(value: int, width: int) -> bytes:
+def octal(value: int, width: int) -> bytes:
     """Return an octal field; what does not fit is written as 0 (its PAX record counts)."""
-    return b"%0*o\0" % (width - 1, value if _fits(value, width) else 0)
+    return b"%0*o\0" % (width - 1, value if fits(value, width) else 0)
 
 
 def _ascii(raw: bytes) -> bytes:
@@ -109,25 +110,25 @@ def _string(raw: bytes, width: int) -> bytes:
 
 def _block(item: Item, name: bytes, link: bytes, size: int, prefix: bytes) -> bytes:
     uname, gname = item.uname.encode("ascii"), item.gname.encode("ascii")
-    return _sealed(
+    return sealed(
         _string(name, _NAME_SIZE)
-        + _octal(item.mode, 8)
-        + _octal(0, 8)
-        + _octal(0, 8)
-        + _octal(size, 12)
-        + _octal(item.mtime, 12),
+        + octal(item.mode, 8)
+        + octal(0, 8)
+        + octal(0, 8)
+        + octal(size, 12)
+        + octal(item.mtime, 12),
         _FLAGS[item.kind]
         + _string(link, _NAME_SIZE)
         + b"ustar\x0000"
         + _string(uname, 32)
         + _string(gname, 32)
-        + _octal(0, 8)
-        + _octal(0, 8)
+        + octal(0, 8)
+        + octal(0, 8)
         + _string(prefix, _PREFIX_SIZE),
     )
 
 
-def _sealed(before: bytes, after: bytes) -> bytes:
+def sealed(before: bytes, after: bytes) -> bytes:
     """Return the block with its checksum, which counts its own field as spaces."""
     after = after.ljust(BLOCK - 156, b"\0")
     checksum = sum(before) + 8 * 0x20 + sum(after)
@@ -138,12 +139,12 @@ def _pax_header(name: bytes, records: dict[str, bytes]) -> bytes:
     folder, _, base = name.rpartition(b"/")
     parts = [part for part in (*folder.split(b"/"), b"PaxHeaders.0", base) if part]
     own = _ascii(b"/".join(parts))[:_NAME_SIZE].rstrip(b"/")
-    body = b"".join(_record(key.encode(), records[key]) for key in sorted(records))
-    before = own.ljust(_NAME_SIZE, b"\0") + _octal(0, 8) * 3 + _octal(len(body), 12) + _octal(0, 12)
-    return _sealed(before, b"x" + bytes(_NAME_SIZE) + b"ustar\x0000") + body + padding(len(body))
+    body = b"".join(pax_record(key.encode(), records[key]) for key in sorted(records))
+    before = own.ljust(_NAME_SIZE, b"\0") + octal(0, 8) * 3 + octal(len(body), 12) + octal(0, 12)
+    return sealed(before, b"x" + bytes(_NAME_SIZE) + b"ustar\x0000") + body + padding(len(body))
 
 
-def _record(key: bytes, value: bytes) -> bytes:
+def pax_record(key: bytes, value: bytes) -> bytes:
     r"""Return `<length> <key>=<value>\n`, where the length counts its own digits."""
     rest = len(key) + len(value) + 3
     size = rest + len(str(rest))

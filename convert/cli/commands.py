@@ -7,12 +7,15 @@ from typing import Final
 #: Command -> its module under `convert.cli`, imported when the command is run.
 COMMANDS: Final = {
     "completion": "completion",
+    "config": "config",
     "convert": "convert",
     "diff": "diff",
     "digest": "digest",
     "doctor": "doctor",
+    "export": "export",
     "id": "id_",
     "inspect": "inspect",
+    "manifest": "manifest",
     "match": "match",
     "profiles": "profiles",
     "validate": "validate",

@@ -195,19 +195,9 @@ def _add_only(source: str, dest: str | None, given: dict[str, Any], warn: Callab
     return add_repositories(source, dest, asked, warn=warn)
 
 
-def _is_standard_output(dest: str) -> bool:
-    """Return whether the archive was written to standard output, under any name."""
-    if dest == "-":
-        return True
-    try:
-        return os.path.samestat(os.stat(dest), os.fstat(1))
-    except (OSError, ValueError):
-        return False
-
-
 def _report(result: ConversionReport, dest: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
     """Print one line per image, or the document; on standard error if standard output got the archive."""
-    to_error = _is_standard_output(dest)
+    to_error = options.is_standard_output(dest)
     if as_json:
         from convert.report.convert import document
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -42,15 +43,26 @@ def selection(command: F) -> F:
         metavar="REF|ID",
         help="Only this image: name, image ID, manifest digest or unique hex prefix (4+ digits). Repeatable.",
     )
-    platform = groups.select(
+    return image(platform(command))
+
+
+def platform(command: F) -> F:
+    """Add `--platform` (docs/contract.md#selecting)."""
+    return groups.select(
         "--platform",
         "platforms",
         multiple=True,
         type=PLATFORM,
         metavar="OS/ARCH[/VARIANT]",
         help="Only this platform of an index. Repeatable.",
-    )
-    return image(platform(command))
+    )(command)
+
+
+def ref(command: F) -> F:
+    """Add REF, which names the one image of a command."""
+    return groups.argument(
+        "ref", metavar="[REF]", required=False, about="A name, an ID, a manifest digest, or a hex prefix of one."
+    )(command)
 
 
 def edits(command: F) -> F:
@@ -144,6 +156,21 @@ def note(text: str) -> None:
 def out(text: str) -> None:
     """Print a line of the result on standard output."""
     click.echo(text)
+
+
+def out_bytes(data: bytes) -> None:
+    """Print bytes as they are, without a newline."""
+    click.echo(data, nl=False)
+
+
+def is_standard_output(dest: str) -> bool:
+    """Return whether a result was written to standard output, under any name."""
+    if dest == "-":
+        return True
+    try:
+        return os.path.samestat(os.stat(dest), os.fstat(1))
+    except (OSError, ValueError):
+        return False
 
 
 def out_json(document: object, *, to_error: bool = False, bounded: bool = True) -> None:

@@ -125,3 +125,19 @@ class ValidateFields(TypedDict, total=False):
     """The fields of `ValidateOptions`."""
 
     jobs: int | None
+
+
+class DocumentFields(TypedDict, total=False):
+    """The fields of `DocumentOptions`."""
+
+    ref: str | None
+    platforms: Sequence[str]
+
+
+class ExportFields(TypedDict, total=False):
+    """The fields of `ExportOptions`."""
+
+    ref: str | None
+    platforms: Sequence[str]
+    max_layer_size: int | None
+    force: bool
