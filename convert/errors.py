@@ -173,6 +173,12 @@ class FormatError(InputError):
     default_code = "invalid-document"
 
 
+class AbsentBlobError(FormatError):
+    """A blob or layer that a document names is not in the source."""
+
+    default_code = "missing-blob"
+
+
 class TruncatedError(FormatError):
     """The source ends before its structure is complete."""
 

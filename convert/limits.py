@@ -90,6 +90,9 @@ MAX_UNKNOWN_LAYERS: Final = 200
 MAX_DIFFERENCES: Final = 1000
 MAX_BOXES: Final = 10_000
 
+#: Bytes of an inventory, which lists what the receiver of a thin archive has.
+MAX_INVENTORY_SIZE: Final = 16 * MIB
+
 #: Warnings about one source that are kept.
 MAX_WARNINGS: Final = 1000
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convert.report.convert import ConversionReport
 
 #: Options whose values have another name in Python.
-_OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as"}
+_OPTIONS: Final = {"images": "image", "platforms": "platform", "tags": "tag", "pusher": "as", "with_": "with"}
 
 #: The limit of open files that systems begin with.
 _USUAL_LIMIT: Final = 256
@@ -102,6 +102,14 @@ _EXAMPLES: Final = (
 @groups.run(
     "--max-layer-size", type=SIZE, metavar="SIZE", show_default="64G", help="Refuse layers that unpack to more."
 )
+@groups.output(
+    "--without",
+    type=FILE,
+    multiple=True,
+    metavar="OLD",
+    help="Leave out the layers that OLD has, an archive or an inventory: a thin archive. Repeatable.",
+)
+@options.with_
 @options.jobs
 @options.force
 @options.logged_progress
@@ -208,6 +216,11 @@ def _report(result: ConversionReport, dest: str, *, quiet: bool, verbose: bool, 
             options.note(f"kept {line}")
     if quiet:
         return
+    for need in result.needs:
+        layers = f"{len(need.layers)} of {len(need.image.layers)} layers"
+        key = f" (ChainID {need.chain_id})" if need.chain_id is not None else ""
+        of = f" of {names_text(need.of)}" if need.of else ""
+        options.note(f"left out {layers} of image {need.image.image_id}: the receiver must have those{of}{key}")
     for image in result.images:
         parts = [names_text(image.names), str(image.image_id or "-"), str(image.manifest_digest or "-")]
         click.echo(printable("  ".join(parts)), err=to_error)

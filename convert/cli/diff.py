@@ -41,6 +41,7 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 )
 @groups.compare("--files", is_flag=True, help="Also list the files that differ between layers.")
 @options.selection
+@options.with_
 @options.json
 @options.progress
 @options.quiet
@@ -53,6 +54,7 @@ def command(
     files: bool,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
+    with_: tuple[str, ...],
     as_json: bool,
     quiet: bool,
     **given: Any,
@@ -73,7 +75,7 @@ def command(
     from convert.errors import quoted
     from convert.report.comparison import By
 
-    wanted = DiffOptions(by=By(by_), files=files, images=images, platforms=platforms)
+    wanted = DiffOptions(by=By(by_), files=files, images=images, platforms=platforms, with_=with_)
     with contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False)) as shown:
         warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
         with open_diff(a, b, wanted, warn=warn, progress=shown) as opened:

@@ -44,6 +44,7 @@ _EXAMPLES: Final = (
 )
 @groups.output("--manifest", type=FILE, metavar="FILE|-", help="Write the exact bytes of the manifest; needs --as.")
 @options.selection
+@options.with_
 @groups.display("--json", "as_json", is_flag=True, help="Print a JSON document, with the layers of each manifest.")
 @options.jobs
 @options.logged_progress
@@ -91,7 +92,9 @@ def command(
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
         shown = stack.enter_context(contextlib.closing(progress.choose("none" if quiet else given["progress"])))
-        wanted = DigestOptions(pushers=asked, images=images, platforms=platforms, jobs=given["jobs"])
+        wanted = DigestOptions(
+            pushers=asked, images=images, platforms=platforms, jobs=given["jobs"], with_=given["with_"]
+        )
         report = digest(source, wanted, warn=progress.beside(shown, say), progress=shown)
         shown.close()
         if output is not None:

@@ -39,6 +39,7 @@ _EXAMPLES: Final = (
     "--to", type=FORMAT, metavar="FORMAT", help="Write the registry's image: oci, oci-archive or docker-oci."
 )
 @options.selection
+@options.with_
 @options.force
 @options.json
 @options.jobs
@@ -76,7 +77,13 @@ def command(
     warn = (lambda _: None) if quiet else progress.beside(shown, note)
     try:
         asked = MatchOptions(
-            to=to, destination=dest, images=images, platforms=platforms, force=force, jobs=given["jobs"]
+            to=to,
+            destination=dest,
+            images=images,
+            platforms=platforms,
+            force=force,
+            jobs=given["jobs"],
+            with_=given["with_"],
         )
         report = match(source, manifest, asked, warn=warn, progress=shown)
     finally:

@@ -117,6 +117,18 @@ def json(command: F) -> F:
     return groups.display("--json", "as_json", is_flag=True, help="Print a JSON document.")(command)
 
 
+def with_(command: F) -> F:
+    """Add `--with` (docs/thin.md)."""
+    return groups.select(
+        "--with",
+        "with_",
+        type=FILE,
+        multiple=True,
+        metavar="OLD",
+        help="Take the layers that a thin archive lacks from the archive OLD. Repeatable.",
+    )(command)
+
+
 def force(command: F) -> F:
     """Add `--force`."""
     return groups.output("--force", is_flag=True, help="Replace what is at DEST.")(command)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from convert.commands.bases import open_bases
 from convert.commands.common import ignore, options_of
 from convert.commands.convert_options import ConvertOptions
 from convert.commands.convert_run import ConversionRun, report_of
@@ -74,10 +75,11 @@ def convert(
         transcoder = open_transcoder(run, existing)
         # 2. Open the sources; layers that come through a pipe are transcoded from now on.
         opened = run.open_sources(stack, transcoder, out)
-        # 3. Select images, and fit them to the target.
-        selection = plan_result(run, select_images(run, opened))
+        bases = open_bases(run, stack)
+        # 3. Select images, complete those of a thin source, and fit them to the target.
+        selection = plan_result(run, bases.fill(run, select_images(run, opened), out))
         # 4. Bring every layer into its form, and create the manifests that follow from them.
-        finished = finish_layers(run, selection, transcoder, out)
+        finished = finish_layers(run, selection, transcoder, out, bases)
         # 5. Write the documents and layers, verify the result if asked to, and put it in place.
         write_result(run, opened, out, existing, transcoder, finished)()
     run.report_changes()

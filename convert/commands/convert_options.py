@@ -12,7 +12,7 @@ from convert.errors import UsageError
 from convert.plan.forms import ManifestType
 from convert.writer.destination import check_options
 from convert.writer.options import V1Scheme
-from convert.writer.registry import targets_with_manifests
+from convert.writer.registry import TARGETS, targets_with_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,9 @@ class ConvertOptions(Options):
         jobs: the number of CPU cores to use, all if None; the output never depends on it.
         force: replace what is at the destination (#destinations).
         add_repositories: add the legacy `repositories` file (#--add-repositories).
+        without: archives and inventories of what the receiver has; the result leaves that
+            out (docs/thin.md).
+        with_: archives that hold the layers which a thin source lacks (docs/thin.md).
     """
 
     choices: ClassVar = {
@@ -114,6 +117,8 @@ class ConvertOptions(Options):
     jobs: int | None = None
     force: bool = False
     add_repositories: bool = False
+    without: Sequence[str] = ()
+    with_: Sequence[str] = ()
 
 
 def check_request(options: ConvertOptions, wanted: Target, destination: str) -> tuple[Pusher | None, Profile]:
@@ -143,7 +148,22 @@ def check_request(options: ConvertOptions, wanted: Target, destination: str) -> 
         )
     if pusher is not None:
         _check_pusher(options, wanted)
+    if options.without:
+        _check_without(options, wanted)
     return pusher, profile
+
+
+def _check_without(options: ConvertOptions, wanted: Target) -> None:
+    """Refuse what cannot be thin: a format whose readers need every layer, and a layout that grows."""
+    if not wanted.can_be_thin:
+        fitting = ", ".join(name for name, each in TARGETS.items() if each.can_be_thin)
+        raise UsageError(
+            f"{wanted.name} cannot leave out layers: its readers need all of them",
+            code="target-cannot-be-thin",
+            hint=f"--without works with {fitting}",
+        )
+    if options.append:
+        raise UsageError("--without and --append exclude each other", code="incompatible-options")
 
 
 def check_sources(paths: Sequence[str], options: ConvertOptions) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Self
 
+from convert.commands.bases import open_bases
 from convert.commands.convert_run import report_of
 from convert.commands.convert_steps import (
     finish_layers,
@@ -49,6 +50,7 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
         raise ValueError("DEST is no template")
     stack.enter_context(run.pool)
     opened = run.open_sources(stack)
+    bases = open_bases(run, stack)
     parts = list(_parts(run, select_images(run, opened), template))
     refuse_collisions([(label, path) for label, path, _ in parts])
     folders = stack.enter_context(_Folders(template, [path for _, path, _ in parts]))
@@ -60,7 +62,7 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     for one, out, (_, path, images) in zip(runs, outs, parts, strict=True):
         existing = out.open_existing(one.context)
         transcoder = open_transcoder(one, existing)
-        finished = finish_layers(one, plan_result(one, images), transcoder, out)
+        finished = finish_layers(one, plan_result(one, bases.fill(one, images, out)), transcoder, out, bases)
         commits.append(write_result(one, opened, out, existing, transcoder, finished))
         done.append((path, finished.images))
     for commit in commits:

@@ -21,12 +21,13 @@ from convert.plan.read_selection import read_sources
 from convert.plan.target import fit_images, record_changes
 from convert.reader.detect import read
 from convert.writer import destination as destinations
-from convert.writer.options import WriteOptions, no_layer_digest
+from convert.writer.options import LeftOut, WriteOptions, no_layer_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
+    from convert.commands.bases import Bases
     from convert.commands.convert_run import ConversionRun
     from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Blob
@@ -49,11 +50,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class FinishedImages:
-    """The images of the result, those of the source that they come from, and their layers."""
+    """The images of the result, those of the source that they come from, their layers, and what is left out."""
 
     images: ImageSet
     source: ImageSet
     layers: FinishedLayers
+    left_out: LeftOut
 
 
 def open_destination(run: ConversionRun) -> Destination:
@@ -122,6 +124,7 @@ def select_images(run: ConversionRun, opened: Sequence[Source]) -> ImageSet:
         is_join=bool(run.joined),
         origins=run.context.origins,
         warn=run.warn,
+        accepts_absent=bool(options.with_),
     )
     if run.joined:
         from convert.plan.join import check_join  # noqa: PLC0415 - start-up time
@@ -150,7 +153,7 @@ def plan_result(run: ConversionRun, selected: ImageSet) -> Selection:
 
 
 def finish_layers(
-    run: ConversionRun, selection: Selection, transcoder: LayerTranscoder, out: Destination
+    run: ConversionRun, selection: Selection, transcoder: LayerTranscoder, out: Destination, bases: Bases
 ) -> FinishedImages:
     """Bring every layer into its form, create the manifests that follow, and record what changes.
 
@@ -176,7 +179,8 @@ def finish_layers(
     compress, v1_ids = run.options.compress, run.options.v1_ids
     if compress is not None:
         run.changes.dropped += notices.without_effect(compress, layers.forms.values(), run.target, v1_ids)
-    return FinishedImages(result, images, layers)
+    left_out = bases.leave_out(run, result, layers) if bases.receiver is not None else LeftOut()
+    return FinishedImages(result, images, layers, left_out)
 
 
 def write_result(
@@ -206,6 +210,7 @@ def write_result(
         layer_mode=run.target.layer_mode,
         transport=run.target.transport,
         existing=existing.images() if existing is not None else None,
+        left_out=finished.left_out,
     )
 
     def check_unchanged() -> None:
@@ -215,7 +220,12 @@ def write_result(
     out.write(run.target.writer().items(images, options), run.pool, before_end=check_unchanged)
     if existing is not None:
         existing.check_absent(images)
-    encoded = (layer for _, layer in images.layers() if layers.forms.get(layer) is Form.ENCODED)
+    absent = finished.left_out.blobs
+    encoded = (
+        layer
+        for _, layer in images.layers()
+        if layers.forms.get(layer) is Form.ENCODED and layer.stored is not None and layer.stored.digest not in absent
+    )
     out.record_layers(run.profile.name, encoded)
     return lambda: out.commit(_output_check(run, existing, images) if run.options.verify_output else None)
 
@@ -233,6 +243,7 @@ def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: I
         run.pool,
         manifests=run.target.manifests,
         max_layer_size=run.context.options.max_layer_size,
+        thin=bool(run.options.without),
     )
 
 

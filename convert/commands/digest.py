@@ -72,6 +72,7 @@ class DigestOptions(Options):
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
         max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
         jobs: the number of CPU cores to use, all if None; the digests never depend on it.
+        with_: archives that hold the layers which a thin source lacks (docs/thin.md).
     """
 
     pushers: Sequence[PusherName] = ()
@@ -79,6 +80,7 @@ class DigestOptions(Options):
     platforms: Sequence[str] = ()
     max_layer_size: int | None = None
     jobs: int | None = None
+    with_: Sequence[str] = ()
 
 
 def digest(
@@ -119,6 +121,7 @@ def digest(
                 report.warnings.append(text)
                 warn(text)
 
+        fill = _filler(given, os.fspath(source), stack, warn_once)
         loads: list[Load] = []
         selections: dict[PushTool, ImageSet] = {}
         refusals: dict[PushTool, UsageError] = {}
@@ -128,8 +131,15 @@ def digest(
                     raise refusal
                 # Generations of one tool read the source alike.
                 if pusher.tool not in selections:
-                    selections[pusher.tool] = read_selection(
-                        opened, given.images, given.platforms, pusher=pusher, warn=warn_once
+                    selections[pusher.tool] = fill(
+                        read_selection(
+                            opened,
+                            given.images,
+                            given.platforms,
+                            pusher=pusher,
+                            warn=warn_once,
+                            accepts_absent=bool(given.with_),
+                        )
                     )
                 loads.append(push.load(pusher, selections[pusher.tool], warn_once))
             except UsageError as error:
@@ -147,6 +157,17 @@ def digest(
             report.pushed.extend(made)
         opened.tree.check_unchanged()
     return report
+
+
+def _filler(
+    given: DigestOptions, source: str, stack: contextlib.ExitStack, warn: Warn
+) -> Callable[[ImageSet], ImageSet]:
+    """Return what gives the images of a thin source the layers that it lacks."""
+    if not given.with_:
+        return lambda images: images
+    from convert.commands.thin import open_absent  # noqa: PLC0415 - start-up time: thin archives are rare
+
+    return open_absent(given.with_, source, stack, warn)
 
 
 # -- layers ------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -116,9 +117,11 @@ def identify(
     """
     given = options_of(IdentifyOptions, options, dict(fields))
     engine = Engine(given.engine)
-    sink = CollectingSink()
+    sink = CollectingSink(accepts_absent=True)
     with open_source(os.fspath(source)) as opened:
         images = read(opened.tree, sink=sink)
+        if sink.absent:
+            images = dataclasses.replace(images, warnings=(*images.warnings, *sink.absence()))
         for warning in images.warnings:
             warn(warning.within(opened.path))
         layers = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -103,9 +104,11 @@ def inspect(
     """
     given = options_of(InspectOptions, options, dict(fields))
     wanted = [Platform.parse(text) for text in given.platforms]
-    sink = CollectingSink()
+    sink = CollectingSink(accepts_absent=True)
     with open_source(os.fspath(source)) as opened:
         images = read(opened.tree, sink=sink)
+        if sink.absent:
+            images = dataclasses.replace(images, warnings=(*images.warnings, *sink.absence()))
         problems = [fault.error for fault in sink.faults]
         if given.images or wanted or opened.reference_text:
             from convert.plan.find_errors import find_errors  # noqa: PLC0415 - start-up time

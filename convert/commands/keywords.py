@@ -44,6 +44,8 @@ class ConvertFields(TypedDict, total=False):
     jobs: int | None
     force: bool
     add_repositories: bool
+    without: Sequence[str]
+    with_: Sequence[str]
 
 
 class AddRepositoriesFields(TypedDict, total=False):
@@ -80,6 +82,7 @@ class DigestFields(TypedDict, total=False):
     platforms: Sequence[str]
     max_layer_size: int | None
     jobs: int | None
+    with_: Sequence[str]
 
 
 class MatchFields(TypedDict, total=False):
@@ -92,6 +95,7 @@ class MatchFields(TypedDict, total=False):
     force: bool
     max_layer_size: int | None
     jobs: int | None
+    with_: Sequence[str]
 
 
 class DiffFields(TypedDict, total=False):
@@ -101,6 +105,7 @@ class DiffFields(TypedDict, total=False):
     files: bool
     images: Sequence[str]
     platforms: Sequence[str]
+    with_: Sequence[str]
 
 
 class InspectFields(TypedDict, total=False):

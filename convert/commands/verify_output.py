@@ -13,6 +13,7 @@ from convert.layer.layer_pass import LayerPass
 from convert.layer.streams import drain
 from convert.layer.verify import StoredContent
 from convert.reader.detect import read
+from convert.reader.sink import Sink
 
 if TYPE_CHECKING:
     from convert.layer.pool import Pool
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 _Identity = tuple["Digest", "Digest | None"]
 
 
-def verify_archive(fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int) -> None:
+def verify_archive(
+    fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int, thin: bool = False
+) -> None:
     """Verify that the file or folder that `fd` has open holds exactly the images that were to be written.
 
-    Every document, every layer's digest and every DiffID is checked. `path` names it in errors.
+    Every document, every layer's digest and every DiffID is checked. `path` names it in errors. The layers
+    of a `thin` one may be absent.
 
     Raises:
         StorageError: it does not; the result must not appear.
     """
     try:
         with open_descriptor(fd, path) as opened:
-            found = read(opened.tree)
+            found = read(opened.tree, sink=Sink(accepts_absent=thin))
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
                 raise StorageError("what was written holds other images than it should", code="output-mismatch")
             verify_layers(

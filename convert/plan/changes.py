@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from convert.diagnostics import Diagnostic, Dropped
+    from convert.model.digest import Digest
+    from convert.model.image import Image, Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,20 @@ class CreatedBlob:
     of: str
 
 
+@dataclass(frozen=True, slots=True)
+class ImageNeeds:
+    """What the receiver of one image of a thin archive must have.
+
+    `layers` are the finished layers that are left out, `chain_id` the ChainID that Docker must
+    hold, None for a target whose readers look up blobs. `of` are names of images that have them.
+    """
+
+    image: Image
+    layers: tuple[Layer, ...]
+    chain_id: Digest | None = None
+    of: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Changes:
     """Collects what a conversion keeps, creates, changes and drops.
@@ -37,7 +53,8 @@ class Changes:
     `kept` are digests of manifests and layers, `created` new manifests and layers,
     `changed` the manifests and indexes that others replace, and `changed_layers` the
     layers that follow from them. `dropped` are lines about what the result does not
-    hold, `hints` lines about what the user may want to do next.
+    hold, `hints` lines about what the user may want to do next. `needs` are the layers that
+    a thin result leaves out, for each image.
     """
 
     kept: list[str] = field(default_factory=list)
@@ -46,6 +63,7 @@ class Changes:
     changed_layers: list[Change] = field(default_factory=list)
     hints: list[Diagnostic] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    needs: list[ImageNeeds] = field(default_factory=list)
 
     @classmethod
     def together(cls, several: Iterable[Changes]) -> Changes:

@@ -16,6 +16,7 @@ from convert.model.image import Image, Index, Other
 from convert.model.walk import descend
 from convert.plan.labels import entry_label
 from convert.writer.oci import IMAGE_NAME, REF_NAME
+from convert.writer.options import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -207,7 +208,7 @@ def find_unread_artifacts(images: ImageSet) -> Iterator[Dropped]:
 
 def _annotations(place: str, annotations: Mapping[str, str]) -> Iterator[_Fact]:
     for key, value in annotations.items():
-        if key not in {IMAGE_NAME, REF_NAME}:
+        if key not in {IMAGE_NAME, REF_NAME, NEEDS}:
             yield _ANNOTATIONS, place, key, value
 
 

@@ -37,15 +37,18 @@ def read_selection(
     *,
     pusher: Pusher | None = None,
     warn: Callable[[Diagnostic], None],
+    accepts_absent: bool = False,
 ) -> ImageSet:
     """Read a source, as `pusher` does if there is one, and keep what `--image` and `--platform` ask for.
+
+    With `accepts_absent`, layers that are not in the source are not an error: they have no blob.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
         UsageError: a platform is malformed, or the pusher cannot read the source.
         InputError: the source is damaged, hostile, unsupported or not an image archive.
     """
-    return read_sources([opened], images, platforms, pusher=pusher, warn=warn)
+    return read_sources([opened], images, platforms, pusher=pusher, warn=warn, accepts_absent=accepts_absent)
 
 
 def read_sources(
@@ -60,6 +63,7 @@ def read_sources(
     is_join: bool = False,
     origins: dict[Blob, str] | None = None,
     warn: Callable[[Diagnostic], None],
+    accepts_absent: bool = False,
 ) -> ImageSet:
     """Read one or more sources, put them together, and keep what the options ask for.
 
@@ -67,7 +71,7 @@ def read_sources(
     `manifests` is whether the result will hold manifests, which decides what is one image in two
     sources. With `is_join`, names do not count, because all images become one. With a `pusher`
     there is one source. `origins` takes the source of each blob where there
-    are several.
+    are several. `accepts_absent` is as for `read_selection`.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
@@ -81,13 +85,15 @@ def read_sources(
     with naming_source(opened[0].path if len(opened) == 1 else None):
         if len(opened) == 1:
             (source,) = opened
-            found, faults = _read(source, pusher, warn, asks=asks)
+            found, faults = _read(source, pusher, warn, asks=asks, accepts_absent=accepts_absent)
             spelling, reference, merger = source.spelling, source.reference_text, None
         else:
             from convert.plan.merge import Merger  # noqa: PLC0415 - start-up time
 
             faults = []
-            sets = [_read_one_of(source, faults, edits, warn, asks=asks) for source in opened]
+            sets = [
+                _read_one_of(source, faults, edits, warn, asks=asks, accepts_absent=accepts_absent) for source in opened
+            ]
             merger = Merger(sets, manifests=manifests, warn=warn)
             if origins is not None:
                 for source, one in zip(opened, sets, strict=True):
@@ -127,10 +133,16 @@ def read_sources(
 
 
 def _read(
-    source: Source, pusher: Pusher | None, warn: Callable[[Diagnostic], None], *, asks: bool
+    source: Source,
+    pusher: Pusher | None,
+    warn: Callable[[Diagnostic], None],
+    *,
+    asks: bool,
+    accepts_absent: bool,
 ) -> tuple[ImageSet, list[Fault]]:
     """Return what a source holds, and its faults; if nothing is selected or edited, its first fault is raised."""
-    sink = CollectingSink() if asks or source.reference_text else Sink()
+    kind = CollectingSink if asks or source.reference_text else Sink
+    sink = kind(accepts_absent=accepts_absent)
     if pusher is None:
         found = read(source.tree, sink=sink)
     else:
@@ -143,7 +155,13 @@ def _read(
 
 
 def _read_one_of(
-    source: Source, faults: list[Fault], edits: Edits | None, warn: Callable[[Diagnostic], None], *, asks: bool
+    source: Source,
+    faults: list[Fault],
+    edits: Edits | None,
+    warn: Callable[[Diagnostic], None],
+    *,
+    asks: bool,
+    accepts_absent: bool,
 ) -> ImageSet:
     """Return what one of several sources holds, or what its spelling names; its faults are added to `faults`."""
 
@@ -151,7 +169,7 @@ def _read_one_of(
         warn(line.within(source.path))
 
     with naming_source(source.path):
-        found, own = _read(source, None, warn_of_source, asks=asks)
+        found, own = _read(source, None, warn_of_source, asks=asks, accepts_absent=accepts_absent)
         if not source.reference_text:
             faults += own
             return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.tree import names_nothing
 from convert.diagnostics import Diagnostic, Dropped
-from convert.errors import FormatError, InputError, NoImageError, UnsafeInputError, UsageError
+from convert.errors import AbsentBlobError, FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
 from convert.model.digest import Digest
@@ -273,28 +273,24 @@ def _layer(
 ) -> Layer:
     """Return a layer; with `members`, as for crane, its descriptor stays, whatever bytes are stored."""
     dictated = members is not None
+    if names_nothing(path):
+        # Tools that send a layer only to a daemon without it (buildpacks) leave its name empty.
+        text = f"{fields.place('Layers')}{number} has no name, so layer {diff_id} is not in the archive"
+        reading.absent(AbsentBlobError(text, code="missing-layer", member="manifest.json"))
+        return Layer(diff_id, None)
     blob = None
     try:
-        if names_nothing(path):
-            # Tools that send a layer only to a daemon without it (buildpacks) leave its name empty.
-            raise FormatError(
-                f"{fields.place('Layers')}{number} has no name, so layer {diff_id} is not in the archive",
-                code="missing-layer",
-                member="manifest.json",
-            )
         blob = reading.tree.find(path)
         if blob is None and not (source and (dictated or source.urls)):
             source = beside.foreign(path, diff_id)
-        if blob is None and source is None:
-            raise FormatError(
-                f"is missing, though manifest.json names it as {fields.place('Layers')}{number}",
-                code="missing-layer",
-                member=path,
-            )
         if blob is not None:
             _check_found(reading, members, path)
     except InputError as error:
         reading.fault(error)
+        return Layer(diff_id, None, source)
+    if blob is None and source is None:
+        text = f"is missing, though manifest.json names it as {fields.place('Layers')}{number}"
+        reading.absent(AbsentBlobError(text, code="missing-layer", member=path))
     if source is not None and blob is not None and not dictated and _is_unpacked(blob, source):
         # Windows engines save a foreign layer unpacked beside its registry descriptor:
         # that describes other bytes, and the DiffID describes these.

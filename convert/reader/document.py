@@ -77,6 +77,13 @@ class Reading:
             error.file = self.file
         self.sink.report(Fault(error, self._part))
 
+    def absent(self, error: ImgconvError) -> None:
+        """Report a layer that a document names and that is not in the source."""
+        if error.file is None:
+            error.file = self.file
+        error.hint = error.hint or "if this is a thin archive, give the archive that holds it with --with"
+        self.sink.report_absent(Fault(error, self._part))
+
     def read(self, member: str) -> bytes:
         """Return a document's bytes.
 

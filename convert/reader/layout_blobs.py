@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, BinaryIO
 
-from convert.errors import FormatError, InputError
+from convert.errors import AbsentBlobError, FormatError, InputError
 from convert.model import mediatype
 from convert.reader.manifest import check_data
 
@@ -102,9 +102,11 @@ class LayoutBlobs:
         """Return the blob of a layer; report why it cannot be used and return None."""
         try:
             return self.required(described, named_by)
+        except AbsentBlobError as error:
+            self._reading.absent(error)
         except InputError as error:
             self._reading.fault(error)
-            return None
+        return None
 
     def required(self, described: Descriptor, named_by: str) -> Blob | None:
         """Return the blob; None only for one that may be elsewhere.
@@ -117,9 +119,8 @@ class LayoutBlobs:
         if blob is None:
             if mediatype.may_be_absent(described.media_type, described.urls):
                 return None
-            raise FormatError(
+            raise AbsentBlobError(
                 f"is missing, though {named_by} names it ({described.media_type})",
-                code="missing-blob",
                 file=self._reading.file,
                 member=blob_name(described.digest),
             )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convert.diagnostics import Diagnostics
+from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError, UnsafeInputError
 from convert.limits import MAX_PROBLEMS
 
 if TYPE_CHECKING:
-    from convert.diagnostics import Diagnostic
     from convert.model.digest import Digest
     from convert.model.image_set import Name
 
@@ -41,13 +40,16 @@ class Sink:
     """Takes warnings and faults of one source; this one raises the first fault.
 
     `warnings` lists, each once, what was accepted with a warning. `faults` is
-    what was collected.
+    what was collected. With `accepts_absent`, a layer that is not in the source is not a
+    fault but is added to `absent`: the reader of a thin archive (docs/thin.md).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, accepts_absent: bool = False) -> None:
         """Start without warnings and faults."""
         self.warnings = Diagnostics()
         self.faults: list[Fault] = []
+        self.absent: list[Fault] = []
+        self._accepts_absent = accepts_absent
 
     def warn(self, warning: Diagnostic) -> None:
         """Take something that is accepted with a warning."""
@@ -60,6 +62,26 @@ class Sink:
             ImgconvError: the fault, where the first one ends the reading.
         """
         raise fault.error
+
+    def report_absent(self, fault: Fault) -> None:
+        """Take a layer that a document names and that is not in the source.
+
+        Raises:
+            ImgconvError: the fault, where absent layers are not accepted and the first fault ends the reading.
+        """
+        if self._accepts_absent:
+            self.absent.append(Fault(_bare(fault.error), fault.part))
+        else:
+            self.report(fault)
+
+    def absence(self) -> tuple[Diagnostic, ...]:
+        """Return a warning of the layers that are not in the source, none if all are."""
+        if not self.absent:
+            return ()
+        count = len(self.absent)
+        what = "1 layer is" if count == 1 else f"{count} layers are"
+        text = f"{what} not in the source: it is thin or incomplete"
+        return (Diagnostic(text, code="absent-layers", layers=count),)
 
 
 class CollectingSink(Sink):

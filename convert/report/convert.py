@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Node
     from convert.model.image_set import Entry, ImageSet, SourceFormat
-    from convert.plan.changes import Changes
+    from convert.plan.changes import Changes, ImageNeeds
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 2
@@ -84,6 +84,11 @@ class ConversionReport:
         return self.sources[0].compression
 
     @property
+    def needs(self) -> tuple[ImageNeeds, ...]:
+        """What the receiver of each image must have: the layers that a thin result leaves out."""
+        return tuple(self.changes.needs)
+
+    @property
     def images(self) -> tuple[ConvertedImage, ...]:
         """The images of all results."""
         return tuple(image for result in self.results for image in result.images)
@@ -138,6 +143,7 @@ def document(report: ConversionReport) -> dict[str, Any]:
         "left_out": changes.dropped,
         "dropped": [line.facts() for line in report.dropped],
         "remarks": [line.entry() for line in report.warnings],
+        "needs": [_needs(one) for one in changes.needs],
     }
 
 
@@ -150,4 +156,20 @@ def _image(image: ConvertedImage) -> dict[str, Any]:
         "names": list(image.names),
         "image_id": str(image.image_id) if image.image_id else None,
         "manifest_digest": str(image.manifest_digest) if image.manifest_digest else None,
+    }
+
+
+def _needs(one: ImageNeeds) -> dict[str, Any]:
+    return {
+        "image_id": str(one.image.image_id),
+        "chain_id": str(one.chain_id) if one.chain_id is not None else None,
+        "of": list(one.of),
+        "layers": [
+            {
+                "diff_id": str(layer.diff_id),
+                "digest": str(layer.stored.digest) if one.chain_id is None and layer.stored is not None else None,
+                "size": layer.stored.size if one.chain_id is None and layer.stored is not None else None,
+            }
+            for layer in one.layers
+        ],
     }

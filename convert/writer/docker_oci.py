@@ -61,7 +61,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
         "index.json",
         "file",
         _FILE,
-        content=oci.index_json(oci.distinct(map(_descriptor, entries))),
+        content=oci.index_json(oci.marked(oci.distinct(map(_descriptor, entries)), options)),
     )
     yield Item("manifest.json", "file", _FILE, content=manifest_json([_listed(one) for one in named]))
     yield Item("oci-layout", "file", _READ_ONLY, content=oci.OCI_LAYOUT)

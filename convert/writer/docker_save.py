@@ -15,11 +15,12 @@ from convert.errors import NotRepresentableError
 from convert.writer.address import report_archive
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
+from convert.writer.options import NEEDS_MEMBER
 from convert.writer.repositories import Tops, repositories_json
 from convert.writer.v1_directories import V1_VERSION, v1_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convert.identity.v1_id import V1Entry
     from convert.model.blob import Content
@@ -46,12 +47,15 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     named = single_images(images, NAME, options.warn)
     report_archive(named, options)
     ids = {one.image.image_id for one in named}
+    archive.leave_out(named)
     listed = [archive.add(one, ids) for one in named]
     for name in sorted(archive.members):
         yield from archive.members[name]
     yield archive.item("manifest.json", "file", 0, content=manifest_json(listed) + b"\n")
     if archive.tops:
         yield archive.item("repositories", "file", 0, content=repositories_json(archive.tops) + b"\n")
+    if options.left_out.document:
+        yield archive.item(NEEDS_MEMBER, "file", 0, content=options.left_out.document)
 
 
 class _Archive:
@@ -63,6 +67,18 @@ class _Archive:
         self._options = options
         self._folders: dict[Digest, str] = {}
         self._diff_ids: dict[str, Digest] = {}
+        self._left_out: set[str] = set()
+
+    def leave_out(self, named: Sequence[NamedImage]) -> None:
+        """Leave out the layer files that a thin archive need not hold; a v1 directory stays with its documents."""
+        runs = self._options.left_out.runs
+        needed: set[str] = set()
+        for one in named if runs else ():
+            entries = v1_layers(one.image, self._options)
+            length = runs.get(one.image.image_id, 0)
+            self._left_out.update(entry.v1_id for entry in entries[:length])
+            needed.update(entry.v1_id for entry in entries[length:])
+        self._left_out -= needed
 
     def add(self, named: NamedImage, ids: set[Digest]) -> ManifestItem:
         """Add the members of one image; those that another image added are shared."""
@@ -91,16 +107,20 @@ class _Archive:
             raise NotRepresentableError(msg, code="v1-id-on-two-layers", hint="choose --v1-ids docker")
         if v1_id in self.members:
             return
-        first = self._folders.setdefault(layer.diff_id, v1_id)
-        tar = f"{v1_id}/layer.tar"
         self.members[v1_id] = [
             self.item(v1_id, "dir", created),
             self.item(f"{v1_id}/VERSION", "file", created, content=V1_VERSION),
             self.item(f"{v1_id}/json", "file", created, content=entry.json),
+        ]
+        if v1_id in self._left_out:
+            return
+        first = self._folders.setdefault(layer.diff_id, v1_id)
+        tar = f"{v1_id}/layer.tar"
+        self.members[v1_id].append(
             self.item(tar, "file", created, content=self._options.content(layer))
             if first == v1_id
-            else self.item(tar, "symlink", created, link=f"../{first}/layer.tar"),
-        ]
+            else self.item(tar, "symlink", created, link=f"../{first}/layer.tar")
+        )
 
     def item(self, name: str, kind: _Kind, mtime: int, *, content: bytes | Content = b"", link: str = "") -> Item:
         """Return a member with the headers of this archive."""

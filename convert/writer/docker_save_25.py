@@ -26,6 +26,7 @@ from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
 from convert.writer.oci import IMAGE_NAME, REF_NAME, blob_name, index_json
+from convert.writer.options import NEEDS_MEMBER
 from convert.writer.repositories import blob_tops, repositories_json
 from convert.writer.v1_directories import v1_layers
 
@@ -69,6 +70,8 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     tops = blob_tops(named)
     if tops:
         yield Item("repositories", "file", _FILE, content=repositories_json(tops) + b"\n")
+    if options.left_out.document:
+        yield Item(NEEDS_MEMBER, "file", _FILE, content=options.left_out.document)
 
 
 class _Archive:
@@ -92,7 +95,8 @@ class _Archive:
             if content.size is None:
                 msg = f"layer {layer.diff_id}: its size must be known before {NAME} is written"
                 raise ValueError(msg)
-            self._blob(layer.diff_id, content, created, self._options.layer_mode)
+            if layer.diff_id not in self._options.left_out.blobs:
+                self._blob(layer.diff_id, content, created, self._options.layer_mode)
             layers.append(Descriptor(mediatype.OCI_LAYER, layer.diff_id, content.size))
         manifest = docker_save_25_manifest(image.config, [(layer.digest, layer.size) for layer in layers])
         digest = Digest.of(manifest)

@@ -22,6 +22,7 @@ from convert.model.image import Artifact, Image, Index, Other
 from convert.model.image_set import SourceFormat
 from convert.writer.address import report_address, report_layout
 from convert.writer.document_size import check_entry_count, check_size
+from convert.writer.options import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -93,8 +94,20 @@ def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
             index_artifact_type=existing.index_artifact_type or images.index_artifact_type,
             index_subject=existing.index_subject or images.index_subject,
         )
-    index = index_json([*kept, *added], like)
-    return LayoutContent(index, OCI_LAYOUT, all_blobs((entry.node for entry in images.entries), options))
+    index = index_json([*kept, *marked(added, options)], like)
+    blobs = all_blobs((entry.node for entry in images.entries), options)
+    return LayoutContent(index, OCI_LAYOUT, blobs)
+
+
+def marked(descriptors: Iterable[Descriptor], options: WriteOptions) -> list[Descriptor]:
+    """Return top-level descriptors with the mark of a thin archive, if something under them is left out."""
+    marks = options.left_out.marks
+    return [
+        dataclasses.replace(one, annotations={**one.annotations, NEEDS: marks[one.digest]})
+        if one.digest in marks
+        else one
+        for one in descriptors
+    ]
 
 
 def _staying_entries(images: ImageSet, existing: ImageSet, options: WriteOptions) -> list[Entry]:
@@ -284,11 +297,19 @@ def node_descriptor(entry: Entry) -> Descriptor:
     """
     fresh = _new_descriptor(entry.node)
     if entry.descriptor is not None and (fresh is None or fresh.digest == entry.descriptor.digest):
-        return entry.descriptor
+        return _without_mark(entry.descriptor)
     if fresh is None:
         msg = "an entry has neither a manifest nor a descriptor"
         raise ValueError(msg)
     return fresh
+
+
+def _without_mark(descriptor: Descriptor) -> Descriptor:
+    """Return a descriptor without the mark of a thin archive, which holds for one archive only."""
+    if NEEDS not in descriptor.annotations:
+        return descriptor
+    annotations = {key: value for key, value in descriptor.annotations.items() if key != NEEDS}
+    return dataclasses.replace(descriptor, annotations=annotations)
 
 
 def with_names(descriptor: Descriptor, image_name: str | None, ref_name: str | None) -> Descriptor:
@@ -338,7 +359,7 @@ def _node_blobs(node: Node | None, options: WriteOptions, seen: set[Node]) -> It
             yield manifest.digest, manifest.raw
             yield manifest.config.digest, node.config.raw
             for descriptor, layer in zip(manifest.layers, node.layers, strict=True):
-                if layer.blob is not None:
+                if layer.blob is not None and descriptor.digest not in options.left_out.blobs:
                     yield descriptor.digest, options.content(layer)
         case Artifact():
             yield node.manifest.digest, node.manifest.raw

@@ -8,11 +8,11 @@ belongs to the caller, who passes it in here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from convert.diagnostics import Diagnostic
     from convert.model.blob import Blob, Content
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
+
+#: Annotation of a descriptor in `index.json` under which a thin archive leaves blobs out, and the member of the
+#: docker-save formats for the same. They are hints: what is absent is computed from the manifests.
+NEEDS: Final = "dev.imgconv.needs"
+NEEDS_MEMBER: Final = ".imgconv-needs.json"
 
 #: How v1 layer IDs are computed; `keep` uses those of the source where every layer has one.
 V1Scheme = Literal["docker", "chain-free", "skopeo", "keep"]
@@ -50,6 +55,22 @@ OCI_ARCHIVE: Final = Transport("oci-archive", _OCI_IMAGE)
 OCI_LAYOUT: Final = Transport("oci", _OCI_IMAGE, is_folder=True)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a thin archive leaves out (docs/thin.md).
+
+    `blobs` are the layers that a layout leaves out, by digest; those of docker-save@25 by DiffID.
+    `runs` is the number of layers from the bottom that docker-save leaves out, by image ID. `marks`
+    are the values of the annotation `NEEDS` by the digest of a top-level manifest or index, and
+    `document` is the last member of the docker-save formats, b"" for none.
+    """
+
+    blobs: frozenset[Digest] = frozenset()
+    runs: Mapping[Digest, int] = field(default_factory=dict)
+    marks: Mapping[Digest, str] = field(default_factory=dict)
+    document: bytes = b""
+
+
 def no_layer_digest(layer: Layer) -> Digest:
     """Refuse to return a digest, for `WriteOptions.layer_digest` where no v1 ID needs one.
 
@@ -73,6 +94,7 @@ class WriteOptions:
     file mode of layer blobs in docker-save@25 and docker-save@29. `transport` and
     `place`, the path of the destination (empty if it has none), are for messages that
     show how to address the result. `existing` are the images of the layout that the result is added to.
+    `left_out` is what a thin archive leaves out.
     """
 
     content: Callable[[Layer], Content]
@@ -86,3 +108,4 @@ class WriteOptions:
     layer_mode: int = 0o644
     transport: Transport = DOCKER_ARCHIVE
     existing: ImageSet | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)

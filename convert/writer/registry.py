@@ -33,7 +33,8 @@ class Target:
     `single_platform`: holds images for one platform each, and nothing else.
     `index_fields`: its `index.json` keeps annotations, artifactType and subject.
     `manifest_json`: it has a `manifest.json`, and can have `repositories`.
-    `layer_mode`: file mode of layers in the docker-save@ formats.
+    `layer_mode`: file mode of layers in the docker-save@ formats. `can_be_thin`: some
+    reader of it looks layers up where it keeps them, so that they can be left out.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Target:
     index_fields: bool = False
     manifest_json: bool = True
     layer_mode: int = 0o644
+    can_be_thin: bool = True
 
     @property
     def is_folder(self) -> bool:
@@ -82,7 +84,7 @@ TARGETS: Final = {
         # From 29.6.0 on dockerd sets its umask to 0 (moby daemon/command/daemon_unix.go).
         _docker_save("docker-save@29", "docker_save_25", layer_sizes_first=True, layer_mode=0o666),
         Target("docker-oci", "docker_oci", DOCKER_ARCHIVE, manifests=True),
-        Target("crane", "crane", DOCKER_ARCHIVE, single_platform=True),
+        Target("crane", "crane", DOCKER_ARCHIVE, single_platform=True, can_be_thin=False),
         Target("oci", "oci", OCI_LAYOUT, manifests=True, index_fields=True, manifest_json=False),
         Target("oci-archive", "oci", OCI_ARCHIVE, manifests=True, index_fields=True, manifest_json=False),
     )

@@ -8,7 +8,8 @@ The second kills each run at a random moment instead.
 BEFORE is what lies at the destination: `new` (nothing), `force` (an older
 result), `fill` (an empty folder) or `append` (a layout). FORM may also be `manifest`
 (`digest --manifest`) or `graph` (`inspect --graph`), which write a document, or
-`add-repositories`, which changes an archive in place. Prints one JSON document:
+`add-repositories`, which changes an archive in place. `thin:FORM` writes a thin archive
+without the layers of one image, and `filled:FORM` fills such an archive again. Prints one JSON document:
 how many faults there were and what was wrong after them.
 """
 
@@ -40,6 +41,7 @@ import convert.codec.gzip
 import convert.commands.add_repositories
 import convert.commands.convert
 import convert.commands.digest
+import convert.commands.thin
 import convert.commands.verify_output
 import convert.identity.legacy_config
 import convert.report.graph.svg
@@ -94,10 +96,24 @@ class Sweep:
     def __init__(self, mode, form, before, source, folder):
         self.mode, self.form, self.before = mode, form, before
         self.source, self.folder = source, Path(folder)
+        self.kind, _, self.target = form.rpartition(":")
+        self.base = []
+        if self.kind:
+            self.make_base()
         self.out = self.folder / ("out.svg" if form == "graph" else "out")
         self.wrong = []
         self.faults = 0
         self.random = mode == "random"
+
+    def make_base(self):
+        """Write what the receiver has, and for `filled` the thin archive that is the source."""
+        base = self.folder.parent / "base"
+        convert.convert(str(self.source), str(base), to="oci", images=[OLD[1]], jobs=1)
+        if self.kind == "filled":
+            thin = self.folder.parent / "thin"
+            convert.convert(str(self.source), str(thin), to="docker-save", without=[str(base)], jobs=1)
+            self.source = thin
+        self.base = ["--without" if self.kind == "thin" else "--with", str(base)]
 
     def run(self, arguments=None):
         """Run the command; what it prints on standard output without errors is ignored."""
@@ -111,7 +127,7 @@ class Sweep:
             names = {"SOURCE": str(self.source), "OUT": str(self.out)}
             return [names.get(word, word) for word in OTHERS[self.form]]
         extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
-        return [str(self.source), "--to", self.form, str(self.out), "--jobs", "1", "-q", *extra]
+        return [str(self.source), "--to", self.target, str(self.out), "--jobs", "1", "-q", *self.base, *extra]
 
     def prepare(self):
         if self.folder.exists():
@@ -124,7 +140,8 @@ class Sweep:
         elif self.form in OTHERS and self.before == "force":
             self.out.write_bytes(b"older")
         elif self.before != "new":
-            convert.convert(str(self.source), str(self.out), to=self.form, images=[OLD[1]], jobs=1)
+            with_ = self.base[1:] if self.kind == "filled" else ()
+            convert.convert(str(self.source), str(self.out), to=self.target, images=[OLD[1]], jobs=1, with_=with_)
 
     def state(self):
         """Return what lies at the destination, None if nothing does."""

@@ -17,6 +17,7 @@ from support import without_repositories
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
 OTHERS = ["manifest", "graph", "add-repositories"]
+THIN = ["thin:docker-save", "thin:docker-save@25", "thin:docker-oci", "thin:oci", "filled:oci", "filled:docker-save"]
 FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
 MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
 #: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
@@ -37,6 +38,10 @@ QUICK = [
     ("enospc", "manifest", "force", 3),
     ("kill", "graph", "force", 3),
     ("short", "graph", "force", 3),
+    ("kill", "thin:oci", "force", 13),
+    ("enospc", "thin:docker-oci", "new", 13),
+    ("eio", "filled:oci", "new", 17),
+    ("kill", "filled:docker-save@25", "force", 13),
     ("eio", "add-repositories", "force", 9),
     ("kill", "add-repositories", "force", 9),
 ]
@@ -65,6 +70,16 @@ def test_faults_here_and_there_leave_the_old_or_the_whole_new(tmp_path, mode, fo
 def test_a_fault_at_every_call_leaves_the_old_or_the_whole_new(tmp_path, mode, form, before):
     if before in {"fill", "append"} and form != "oci":
         pytest.skip("only a layout is a folder")
+    result = swept(tmp_path, mode, form, before)
+    assert result["wrong"] == []
+    assert result["faults"] > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", THIN)
+@pytest.mark.parametrize("before", ["new", "force"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_every_call_of_a_thin_archive_leaves_the_old_or_the_whole_new(tmp_path, mode, form, before):
     result = swept(tmp_path, mode, form, before)
     assert result["wrong"] == []
     assert result["faults"] > 20

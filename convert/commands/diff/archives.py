@@ -41,12 +41,14 @@ class DiffOptions(Options):
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits, in both archives; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
+        with_: archives that hold the layers which a thin A or B lacks (docs/thin.md).
     """
 
     by: By = By.ID
     files: bool = False
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
+    with_: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,24 @@ def open_diff(
     paths = os.fspath(a), os.fspath(b)
     if paths == (STDIN, STDIN):
         raise UsageError("A and B cannot both be standard input", code="incompatible-options")
-    with open_source(paths[0]) as left, open_source(paths[1]) as right:
+    with contextlib.ExitStack() as stack:
+        left, right = (stack.enter_context(open_source(path)) for path in paths)
         sets = [
-            read_selection(opened, options.images, options.platforms, warn=_prefixed(opened.path, warn))
+            read_selection(
+                opened,
+                options.images,
+                options.platforms,
+                warn=_prefixed(opened.path, warn),
+                accepts_absent=bool(options.with_),
+            )
             for opened in (left, right)
         ]
+        if options.with_:
+            from convert.commands.thin import open_absent  # noqa: PLC0415 - start-up time: thin archives are rare
+
+            sets = [
+                open_absent(options.with_, path, stack, warn)(images) for path, images in zip(paths, sets, strict=True)
+            ]
         found = compare(sets[0], sets[1])
         if not found.images and options.by is not By.DIGEST:
             raise SelectionError(

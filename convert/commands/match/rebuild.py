@@ -21,6 +21,7 @@ from convert.codec import encoders
 from convert.codec.compression import Compression
 from convert.commands.common import Options, ignore, options_of
 from convert.commands.match.search import Matcher
+from convert.commands.thin import open_absent
 from convert.diagnostics import Diagnostic
 from convert.errors import FormatError, StorageError, UnsafeInputError, UsageError
 from convert.identity import manifest
@@ -82,6 +83,7 @@ class MatchOptions(Options):
         force: replace what is at the destination (#destinations).
         max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
         jobs: the number of CPU cores to use, all if None; the result never depends on it.
+        with_: archives that hold the layers which a thin source lacks (docs/thin.md).
     """
 
     to: Format | None = None
@@ -91,6 +93,7 @@ class MatchOptions(Options):
     force: bool = False
     max_layer_size: int | None = None
     jobs: int | None = None
+    with_: Sequence[str] = ()
 
 
 def match(
@@ -142,7 +145,9 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
         asked = _read(reading, manifest)
         for warning in reading.sink.warnings:
             warn(warning.within(manifest))
-        found = read_selection(opened, options.images, options.platforms, warn=warn)
+        found = read_selection(opened, options.images, options.platforms, warn=warn, accepts_absent=bool(options.with_))
+        if options.with_:
+            found = open_absent(options.with_, source, stack, warn, any_form=True)(found)
         stack.enter_context(pool)
         matcher = Matcher(pool, context, progress.advance)
         report = _find(reading, matcher, found, asked, MatchReport(opened.path, found.format, index=asked.index))

@@ -1,0 +1,170 @@
+"""The base of a thin archive: what its receiver has, from archives and inventories (docs/thin.md)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from convert.archive.open import open_source
+from convert.archive.transport import STDIN, path_of
+from convert.errors import UsageError
+from convert.identity.chain_id import chain_ids
+from convert.identity.engine_id import entry_name
+from convert.limits import MAX_INVENTORY_SIZE
+from convert.model.image import Image
+from convert.model.walk import descend
+from convert.plan.inventory import Inventory, is_inventory, parse_inventory
+from convert.plan.read_selection import read_selection
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable, Sequence
+
+    from convert.diagnostics import Diagnostic
+    from convert.model.digest import Digest
+    from convert.model.image import Layer
+    from convert.model.image_set import ImageSet
+
+#: Bytes that tell an inventory from an archive.
+_HEAD: Final = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BaseLayer:
+    """A layer in an archive of the base, the image that it belongs to, and the archive's path."""
+
+    image: Image
+    layer: Layer
+    file: str
+
+
+@dataclass(slots=True)
+class Base:
+    """What the receiver has.
+
+    `by_digest` are the layers of archives by the digest of their stored bytes, where a descriptor
+    names it, and `by_diff_id` by DiffID. `chain_ids` are the ChainIDs whose layers are all there,
+    with a name of an image that has them or "". `listed_blobs` are digests of blobs from
+    inventories, with such a name. `has_blob_lists` states whether some part of the base knows
+    digests of blobs.
+    """
+
+    by_digest: dict[Digest, BaseLayer] = field(default_factory=dict)
+    by_diff_id: dict[Digest, BaseLayer] = field(default_factory=dict)
+    chain_ids: dict[Digest, str] = field(default_factory=dict)
+    listed_blobs: dict[Digest, str] = field(default_factory=dict)
+    names: dict[Image, str] = field(default_factory=dict)
+    has_blob_lists: bool = False
+    _chains: list[tuple[tuple[Digest, ...], str]] = field(default_factory=list)
+
+    def add_images(self, images: ImageSet, file: str) -> None:
+        """Add the images of an archive."""
+        self.has_blob_lists = True
+        for entry in images.entries:
+            name = entry_name(entry) or ""
+            for node in descend(entry.node):
+                if isinstance(node, Image):
+                    self.names.setdefault(node, name)
+        for image in images.images():
+            for layer in image.layers:
+                if layer.blob is None:
+                    continue
+                found = BaseLayer(image, layer, file)
+                self.by_diff_id.setdefault(layer.diff_id, found)
+                if layer.stored is not None:
+                    self.by_digest.setdefault(layer.stored.digest, found)
+            self._chains.append((image.config.diff_ids, self.names.get(image, "")))
+
+    def add_inventory(self, inventory: Inventory) -> None:
+        """Add what an inventory lists."""
+        if inventory.blobs or inventory.unspecified:
+            self.has_blob_lists = True
+        for chain, name in inventory.chains:
+            for chain_id in chain_ids(chain):
+                self.chain_ids.setdefault(chain_id, name)
+        self.chain_ids.update(dict.fromkeys(inventory.unspecified.keys() - self.chain_ids.keys(), ""))
+        for digest, name in inventory.blobs.items():
+            self.listed_blobs.setdefault(digest, name)
+        for digest in inventory.unspecified:
+            self.listed_blobs.setdefault(digest, "")
+
+    def settle(self) -> None:
+        """Compute the ChainIDs of archives; call it when all parts were added.
+
+        A thin archive in the base counts where other parts hold what it lacks.
+        """
+        for chain, name in self._chains:
+            for chain_id, diff_id in zip(chain_ids(chain), chain, strict=True):
+                if diff_id not in self.by_diff_id and chain_id not in self.chain_ids:
+                    break
+                self.chain_ids.setdefault(chain_id, name)
+
+
+def open_base(
+    texts: Sequence[str],
+    sources: Sequence[str],
+    stack: contextlib.ExitStack,
+    warn: Callable[[Diagnostic], None],
+    *,
+    needs_layers: bool = False,
+) -> Base:
+    """Open each archive and inventory of a base; archives are closed with `stack`.
+
+    `sources` are those of the command; standard input can be read once. With
+    `needs_layers`, inventories are refused.
+
+    Raises:
+        UsageError: two arguments read standard input, or an inventory is refused.
+        InputError: an archive is damaged, or an inventory is not one.
+        StorageError: it cannot be read.
+    """
+    if [*sources, *texts].count(STDIN) > 1:
+        raise UsageError("only one argument can be - for standard input", code="incompatible-options")
+    base = Base()
+    for text in texts:
+        raw = _read_text(text)
+        if raw is not None and needs_layers:
+            raise UsageError(
+                "an inventory holds no layers", code="incompatible-options", file=text, hint="give an archive"
+            )
+        if raw is not None:
+            base.add_inventory(parse_inventory(raw, text))
+            continue
+        opened = stack.enter_context(open_source(text))
+        base.add_images(read_selection(opened, warn=warn, accepts_absent=True), opened.path)
+    base.settle()
+    return base
+
+
+def _read_text(text: str) -> bytes | None:
+    """Return the bytes of an inventory, None if this is no regular file or pipe of text.
+
+    A pipe other than standard input holds an inventory: `--without <(docker image inspect …)`.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    path = path_of(text)
+    if path == STDIN:
+        return None
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+            return None
+        with open(path, "rb") as file:
+            if stat.S_ISREG(mode):
+                head = file.read(_HEAD)
+                return head + file.read(MAX_INVENTORY_SIZE + 1 - len(head)) if is_inventory(head) else None
+            raw = file.read(MAX_INVENTORY_SIZE + 1)
+    except (OSError, ValueError):
+        return None  # opening it as an archive reports the reason
+    if not is_inventory(raw[:_HEAD]):
+        raise UsageError(
+            "a pipe can only give an inventory here",
+            code="incompatible-options",
+            file=text,
+            hint="write the archive to a file first",
+        )
+    return raw

@@ -1,0 +1,341 @@
+"""Thin archives: what is left out is what the base has, and filling gives the full conversion again."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import run
+
+import convert
+from convert.errors import ImgconvError, InputError, UsageError
+
+TARGETS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "oci", "oci-archive"]
+
+
+def layer(seed: int, size: int = 3000) -> bytes:
+    """Return a small tar with one file of noise."""
+    noise = b"".join(hashlib.sha256(b"%d %d" % (seed, n)).digest() for n in range(size // 32))
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo(f"file{seed}")
+        member.size = len(noise)
+        tar.addfile(member, io.BytesIO(noise))
+    return out.getvalue()
+
+
+def diff_id(tar: bytes) -> str:
+    return f"sha256:{hashlib.sha256(tar).hexdigest()}"
+
+
+def chain_id(tars) -> str:
+    """Return the ChainID by image-spec config.md, computed here alone."""
+    chain = ""
+    for tar in tars:
+        chain = f"sha256:{hashlib.sha256(f'{chain} {diff_id(tar)}'.encode()).hexdigest()}" if chain else diff_id(tar)
+    return chain
+
+
+def archive(path, images, *, compress: bool = False):
+    """Write a docker archive of images, each a name and its layers; return the path."""
+    members: dict[str, bytes] = {}
+    listed = []
+    for name, tars in images:
+        config = {"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z", "config": {}}
+        config["rootfs"] = {"type": "layers", "diff_ids": [diff_id(tar) for tar in tars]}
+        config["history"] = [{"created": "2024-01-01T00:00:00Z", "created_by": f"step {n}"} for n in range(len(tars))]
+        raw = json.dumps(config).encode()
+        key = f"{hashlib.sha256(raw).hexdigest()}.json"
+        members[key] = raw
+        names = [f"{diff_id(tar)[7:]}.tar" for tar in tars]
+        members.update(zip(names, [gzip.compress(tar, 3, mtime=0) if compress else tar for tar in tars], strict=True))
+        listed.append({"Config": key, "RepoTags": [name], "Layers": names})
+    members["manifest.json"] = json.dumps(listed).encode()
+    with tarfile.open(path, "w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def content(path) -> dict[str, bytes]:
+    """Return the files of a tar or a folder."""
+    if path.is_dir():
+        return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    with tarfile.open(path) as tar:
+        return {m.name: tar.extractfile(m).read() if m.isreg() else m.linkname.encode() for m in tar if not m.isdir()}
+
+
+#: What the fixtures `old` and `new` share, from the bottom up.
+LEFT_OUT = {diff_id(layer(1)), diff_id(layer(2))}
+
+
+@pytest.fixture
+def old(tmp_path):
+    return archive(tmp_path / "old.tar", [("app:1", [layer(1), layer(2), layer(3)])])
+
+
+@pytest.fixture
+def new(tmp_path):
+    return archive(
+        tmp_path / "new.tar",
+        [("app:2", [layer(1), layer(2), layer(9)]), ("tool:1", [layer(7), layer(1)]), ("app:1b", [layer(1)])],
+    )
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_only_layers_of_the_base_are_left_out(tmp_path, old, new, to):
+    convert.convert(new, tmp_path / "full", to=to)
+    report = convert.convert(new, tmp_path / "thin", to=to, without=[str(old)])
+    full, thin = content(tmp_path / "full"), content(tmp_path / "thin")
+    # Docker looks layers up by ChainID, so layer 1 on top of layer 7 has to be there; in blobs it is there once.
+    wanted = {diff_id(layer(2))} if to in {"docker-save@25", "docker-save@29", "docker-oci"} else LEFT_OUT
+    assert {str(one.diff_id) for need in report.needs for one in need.layers} == wanted
+    assert full.keys() - thin.keys()
+    links = {name for name, data in full.items() if data.startswith(b"../")}
+    same = full.keys() & thin.keys() - {"index.json", ".imgconv-layers.json"} - links
+    assert all(full[name] == thin[name] for name in same)
+    # The mark and nothing else is new.
+    assert thin.keys() - full.keys() == ({".imgconv-needs.json"} if "save" in to else set())
+
+
+@pytest.mark.parametrize("thin_form", TARGETS)
+@pytest.mark.parametrize("to", [*TARGETS, "crane"])
+def test_filling_gives_the_full_conversion(tmp_path, old, new, thin_form, to):
+    convert.convert(new, tmp_path / "full", to=thin_form)
+    convert.convert(new, tmp_path / "thin", to=thin_form, without=[str(old)])
+    convert.convert(tmp_path / "full", tmp_path / "direct", to=to)
+    convert.convert(tmp_path / "thin", tmp_path / "filled", to=to, with_=[str(old)])
+    if (tmp_path / "direct").is_dir():
+        assert content(tmp_path / "direct") == content(tmp_path / "filled")
+    else:
+        assert (tmp_path / "direct").read_bytes() == (tmp_path / "filled").read_bytes()
+
+
+@pytest.mark.parametrize("base_form", ["oci", "crane", "docker-save", "zstd"])
+@pytest.mark.parametrize("thin_form", ["docker-save", "docker-oci", "oci"])
+def test_the_base_may_hold_layers_in_any_form(tmp_path, old, new, base_form, thin_form):
+    base = tmp_path / "base"
+    if base_form == "zstd":
+        convert.convert(old, base, to="oci", compress="zstd")
+    else:
+        convert.convert(old, base, to=base_form)
+    convert.convert(new, tmp_path / "full", to=thin_form)
+    convert.convert(new, tmp_path / "thin", to=thin_form, without=[str(old)])
+    convert.convert(tmp_path / "full", tmp_path / "direct", to="oci")
+    convert.convert(tmp_path / "thin", tmp_path / "filled", to="oci", with_=[str(base)])
+    assert content(tmp_path / "direct") == content(tmp_path / "filled")
+
+
+def test_a_base_in_other_bytes_leaves_nothing_out_of_a_layout(tmp_path, old, new):
+    convert.convert(old, tmp_path / "base", to="oci", compress="go1.26-9")
+    report = convert.convert(new, tmp_path / "thin", to="oci", without=[str(tmp_path / "base")])
+    assert report.needs == ()
+    convert.convert(new, tmp_path / "full", to="oci")
+    assert content(tmp_path / "thin") == content(tmp_path / "full")
+
+
+# -- inventories -------------------------------------------------------------------
+
+
+def inspected(tars, tag="app:1"):
+    return {
+        "Id": "sha256:" + "1" * 64,
+        "RepoTags": [tag],
+        "RootFS": {"Type": "layers", "Layers": [*map(diff_id, tars)]},
+    }
+
+
+def crictl(tars):
+    rootfs = {"type": "layers", "diff_ids": [diff_id(tar) for tar in tars]}
+    return {"status": {"repoTags": ["app:1"]}, "info": {"imageSpec": {"rootfs": rootfs}}}
+
+
+@pytest.mark.parametrize("form", ["docker", "one", "crictl", "chain", "chain list"])
+@pytest.mark.parametrize("to", ["docker-save", "docker-save@25"])
+def test_an_inventory_of_diff_ids_is_enough_for_docker_save(tmp_path, new, to, form):
+    base = [layer(1), layer(2), layer(3)]
+    documents = {
+        "docker": json.dumps([inspected(base)]),
+        "one": json.dumps(inspected(base)),
+        "crictl": json.dumps(crictl(base)),
+        "chain": "\n".join(chain_id(base[:n]) for n in range(1, 4)),
+        "chain list": json.dumps([chain_id(base[:n]) for n in range(1, 4)]),
+    }
+    have = tmp_path / "have"
+    have.write_text(documents[form])
+    report = convert.convert(new, tmp_path / "thin", to=to, without=[str(have)])
+    assert str(report.needs[0].chain_id) == chain_id(base[:2])
+
+
+def test_an_inventory_of_diff_ids_is_refused_where_blobs_count(tmp_path, new):
+    have = tmp_path / "have.json"
+    have.write_text(json.dumps([inspected([layer(1)])]))
+    for to in ("docker-oci", "oci", "oci-archive"):
+        with pytest.raises(UsageError) as caught:
+            convert.convert(new, tmp_path / "thin", to=to, without=[str(have)])
+        assert caught.value.code == "inventory-without-blobs"
+        assert not (tmp_path / "thin").exists()
+
+
+@pytest.mark.parametrize("form", ["inspect", "manifest", "list", "lines", "skopeo"])
+def test_an_inventory_of_blobs_fits_every_layout(tmp_path, old, new, form):
+    convert.convert(old, tmp_path / "layout", to="oci")
+    document = convert.inspect(tmp_path / "layout").document
+    blobs = [one["digest"] for one in document["images"][0]["layers"]]
+    manifest = document["images"][0]["manifest_digest"].partition(":")[2]
+    texts = {
+        "inspect": json.dumps(document),
+        "manifest": (tmp_path / "layout/blobs/sha256" / manifest).read_text(),
+        "list": json.dumps(blobs),
+        "lines": "\n".join(blobs) + "\n",
+        "skopeo": json.dumps({"Name": "example.com/app", "Digest": "sha256:" + "2" * 64, "Layers": blobs}),
+    }
+    have = tmp_path / "have"
+    have.write_text(texts[form])
+    for to in ("docker-oci", "oci", "oci-archive"):
+        convert.convert(new, tmp_path / f"a-{to}", to=to, without=[str(have)])
+        convert.convert(new, tmp_path / f"b-{to}", to=to, without=[str(old)])
+        ours, wanted = content(tmp_path / f"a-{to}"), content(tmp_path / f"b-{to}")
+        # Only an archive or a report with names gives the names of the mark.
+        assert ours.keys() == wanted.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '["sha256:12"]',
+        '{"a": 1}',
+        "sha256:12",
+        "hello",
+        '[{"RootFS": {"Layers": [7]}}]',
+        "[[]]",
+        '{"layers": 1}',
+    ],
+)
+def test_an_inventory_of_an_unknown_form_is_refused(tmp_path, new, text):
+    have = tmp_path / "have"
+    have.write_text(text)
+    with pytest.raises(InputError):
+        convert.convert(new, tmp_path / "thin", to="docker-save", without=[str(have)])
+    assert not (tmp_path / "thin").exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)))
+def test_any_bytes_as_an_inventory_end_in_a_clean_error_or_leave_nothing_out(tmp_path_factory, data):
+    tmp_path = tmp_path_factory.mktemp("x")
+    have = tmp_path / "have"
+    have.write_bytes(data)
+    source = archive(tmp_path / "new.tar", [("app:2", [layer(1)])])
+    try:
+        report = convert.convert(source, tmp_path / "thin", to="docker-save", without=[str(have)])
+    except ImgconvError:
+        assert not (tmp_path / "thin").exists()
+    else:
+        assert report.needs == ()
+
+
+# -- lies ----------------------------------------------------------------------------
+
+
+def rotten(path, old, *, place: int):
+    """Copy an archive with one byte of a layer changed."""
+    raw = bytearray(old.read_bytes())
+    at = raw.index(layer(place)[600:700])
+    raw[at] ^= 1
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_base_that_does_not_hold_what_it_says_is_refused(tmp_path, old, new, to):
+    lie = rotten(tmp_path / "lie.tar", old, place=2)
+    with pytest.raises(InputError):
+        convert.convert(new, tmp_path / "thin", to=to, without=[str(lie)])
+    assert not (tmp_path / "thin").exists()
+
+
+@pytest.mark.parametrize("to", [*TARGETS, "crane"])
+@pytest.mark.parametrize("thin_form", ["docker-save", "docker-oci"])
+def test_filling_from_a_lying_base_is_refused(tmp_path, old, new, to, thin_form):
+    lie = rotten(tmp_path / "lie.tar", old, place=2)
+    convert.convert(new, tmp_path / "thin", to=thin_form, without=[str(old)])
+    with pytest.raises(InputError):
+        convert.convert(tmp_path / "thin", tmp_path / "filled", to=to, with_=[str(lie)])
+    assert not (tmp_path / "filled").exists()
+
+
+@pytest.mark.parametrize("thin_form", TARGETS)
+def test_a_thin_archive_never_passes_for_a_full_one(tmp_path, old, new, thin_form):
+    thin = tmp_path / "thin"
+    convert.convert(new, thin, to=thin_form, without=[str(old)])
+    runs = [
+        [str(thin), "--to", "oci", str(tmp_path / "a")],
+        [str(thin), "--to", "docker-save", str(tmp_path / "a"), "--force"],
+        ["digest", str(thin)],
+        ["diff", str(thin), str(new)],
+    ]
+    convert.convert(old, tmp_path / "layout", to="oci")
+    runs.append([str(thin), "--to", "oci", str(tmp_path / "layout"), "--append"])
+    for arguments in runs:
+        assert run(*arguments).returncode == 3, arguments
+    assert not (tmp_path / "a").exists()
+    assert run("id", str(thin)).returncode == 0
+    document = convert.inspect(thin).document
+    layers = [one for image in document["images"] for one in image["layers"]]
+    assert any(not one["present"] for one in layers)
+    assert any(one["code"] == "absent-layers" for one in document["warnings"])
+
+
+def test_commands_that_read_layers_take_the_base(tmp_path, old, new):
+    thin = tmp_path / "thin"
+    convert.convert(new, thin, to="docker-save", without=[str(old)])
+    with_ = [str(old)]
+    full = convert.digest(new)
+    assert [str(one.node.manifest.digest) for one in convert.digest(thin, with_=with_).pushed] == [
+        str(one.node.manifest.digest) for one in full.pushed
+    ]
+    assert convert.diff(thin, new, with_=with_).same
+    assert convert.diff(thin, new, with_=with_, files=True).same
+
+
+def test_a_mark_is_not_kept_in_a_full_archive(tmp_path, old, new):
+    convert.convert(new, tmp_path / "thin", to="oci", without=[str(old)])
+    assert b"dev.imgconv.needs" in (tmp_path / "thin/index.json").read_bytes()
+    convert.convert(tmp_path / "thin", tmp_path / "full", to="oci", with_=[str(old)])
+    assert b"dev.imgconv.needs" not in (tmp_path / "full/index.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"to": "crane"}, "target-cannot-be-thin"),
+        ({"to": "oci", "append": True}, "incompatible-options"),
+    ],
+)
+def test_what_cannot_be_thin_is_refused(tmp_path, old, new, given, code):
+    with pytest.raises(UsageError) as caught:
+        convert.convert(new, tmp_path / "thin", without=[str(old)], **given)
+    assert caught.value.code == code
+
+
+def test_the_result_can_be_verified(tmp_path, old, new):
+    for to in TARGETS:
+        convert.convert(new, tmp_path / to, to=to, without=[str(old)], verify_output=True, verify="full")
+
+
+def test_no_list_of_layers_names_what_is_absent(tmp_path, old, new):
+    convert.convert(new, tmp_path / "thin", to="oci", without=[str(old)])
+    listed = (tmp_path / "thin/.imgconv-layers.json").read_text()
+    assert hashlib.sha256(layer(9)).hexdigest() in listed
+    assert hashlib.sha256(layer(2)).hexdigest() not in listed
