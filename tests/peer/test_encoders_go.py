@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from convert._native import Encoder
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "native"))
-import recipes
+sys.path.insert(0, str(Path(__file__).parent))
+import input_mutation as mutation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,38 +103,13 @@ def test_invented_inputs_give_the_bytes_of_go(peer: tuple[int, Peer], data: byte
     assert ours(generation, level, data * repeats) == go.encode(level, data * repeats)
 
 
-def mutated(base: list[bytes], chance: random.Random) -> bytes:
-    """Cut, join, repeat and change pieces of the base inputs; mostly small, at times large."""
-    out = bytearray()
-    goal = int(2 ** chance.uniform(0, 11 if chance.random() < 0.9 else 18))
-    while len(out) < goal:
-        kind = chance.randrange(6)
-        n = int(2 ** chance.uniform(0, 10 if goal < 5000 else 15))
-        if kind < 2:
-            source = chance.choice(base)
-            at = chance.randrange(len(source))
-            out += source[at : at + n]
-        elif kind == 2 and out:
-            distance = min(len(out), int(2 ** chance.uniform(0, 15.3)))
-            recipes._copy(out, distance, n)
-        elif kind == 3:
-            out += bytes([chance.randrange(256)]) * n
-        elif kind == 4:
-            out += chance.randbytes(n)
-        elif out:
-            for _ in range(chance.randrange(1, 8)):
-                out[chance.randrange(len(out))] ^= 1 << chance.randrange(8)
-    return bytes(out[:goal])
-
-
 def test_mutated_inputs_give_the_bytes_of_go(peer: tuple[int, Peer]) -> None:
     generation, go = peer
     seed = int(os.environ.get("IMGCONV_ENCODER_SEED", "1"))
     chance = random.Random(seed)
-    base = [recipes.make([step]) for step in (("text", 1, 60000), ("code", 2, 60000), ("tar", 3, 20))]
-    base.append(Path(sys.executable).read_bytes()[:200000])
+    base = mutation.base()
     for number in range(CASES):
-        data = mutated(base, chance)
+        data = mutation.mutated(base, chance)
         level = chance.choice(LEVELS)
         assert ours(generation, level, data) == go.encode(level, data), (seed, number, level)
 
