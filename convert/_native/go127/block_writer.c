@@ -26,8 +26,10 @@ enum {
     FLAT_TEST_LENGTH = 1024,
 };
 
-const writer_rules go127_writer_now = {.long_headers = false, .end_uncounted = false};
-const writer_rules go127_writer_1_14_0 = {.long_headers = true, .end_uncounted = true};
+const writer_rules go127_writer_now = {.long_headers = false};
+const writer_rules go127_writer_1_15_0 = {.long_headers = true, .end_uncounted = true};
+const writer_rules go127_writer_1_14_0 = {
+    .long_headers = true, .end_uncounted = true, .tries_fixed = true, .no_flat_test = true};
 
 /* ---- Sizes, in bits ------------------------------------------------------------------ */
 
@@ -117,9 +119,11 @@ void go127_plan_stored(block_plan *plan) {
     plan->kind = BLOCK_STORED;
 }
 
-void go127_plan_literals(block_plan *plan, plain_block plain, bool closing) {
+void go127_plan_literals(block_plan *plan, plain_block plain, bool closing,
+                         const writer_rules *rules) {
     deflate_count_bytes(plain.data, plain.length, plan->literal_frequency);
-    if (plain.length > FLAT_TEST_LENGTH && is_flat(plan->literal_frequency, plain.length)) {
+    if (!rules->no_flat_test && plain.length > FLAT_TEST_LENGTH &&
+        is_flat(plan->literal_frequency, plain.length)) {
         plan->kind = BLOCK_STORED;
         return;
     }
@@ -159,7 +163,7 @@ void go127_plan_block(block_plan *plan, const block_input *block, const parsed_b
         go127_plan_stored(plan);
         break;
     case BLOCK_LITERALS:
-        go127_plan_literals(plan, (plain_block){block->data, block->length}, block->last);
+        go127_plan_literals(plan, (plain_block){block->data, block->length}, block->last, rules);
         break;
     case BLOCK_TOKENS:
         go127_plan_tokens(plan, parsed, block->last, rules);
@@ -276,7 +280,7 @@ static uint64_t keep_or_close(go127_writer *writer, block_plan *plan, bit_writer
 
 static void write_token_block(go127_writer *writer, block_plan *plan, const parsed_block *tokens,
                               plain_block plain, bit_writer *out) {
-    bool try_fixed = plan->tokens < FIXED_CODE_TOKENS;
+    bool try_fixed = plan->tokens < FIXED_CODE_TOKENS || plan->rules->tries_fixed;
 
     if (writer->header_size != 0 && !can_reuse(writer, plan))
         go127_close_table(writer, out);

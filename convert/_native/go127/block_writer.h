@@ -26,16 +26,19 @@ typedef struct {
     size_t length;
 } plain_block;
 
-/*
- * How releases of klauspost/compress write blocks that leave their table open. From 1.18.2 on, and
- * in Go 1.27, none of this holds.
- */
+/* How earlier releases of klauspost/compress write blocks. From 1.18.2 on, and in Go 1.27, none of
+ * this holds. */
 typedef struct {
-    bool long_headers;  /* the header names the codes of all symbols, also of those without one */
-    bool end_uncounted; /* the end of the block does not count where a table might be reused */
+    /* Of blocks that leave their table open: the header names the codes of all symbols, also of
+     * those without one, and the end does not count where a table might be reused. */
+    bool long_headers;
+    bool end_uncounted;
+    bool tries_fixed;  /* the fixed code is considered for blocks of any number of tokens */
+    bool no_flat_test; /* a flat histogram does not decide */
 } writer_rules;
 
 extern const writer_rules go127_writer_now;
+extern const writer_rules go127_writer_1_15_0;
 extern const writer_rules go127_writer_1_14_0;
 
 /* What of a block's writing does not depend on the blocks before. Computing it is most of the work
@@ -62,7 +65,8 @@ typedef struct {
 /* Plan to store a block, to write it as literals (unless storing turns out to be better), or to
  * write tokens. A block that is closing leaves no table open. */
 void go127_plan_stored(block_plan *plan);
-void go127_plan_literals(block_plan *plan, plain_block plain, bool closing);
+void go127_plan_literals(block_plan *plan, plain_block plain, bool closing,
+                         const writer_rules *rules);
 void go127_plan_tokens(block_plan *plan, const parsed_block *block, bool closing,
                        const writer_rules *rules);
 /* Plan a parsed block, whatever it is; the last one is closing. */

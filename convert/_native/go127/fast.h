@@ -193,8 +193,11 @@ typedef struct {
 static const search_rules search_now = {.tries_end = true, .end_skip = 2};
 static const search_rules search_1_15_0 = {
     .hashes_four = true, .true_length = true, .tries_end = true};
-static const search_rules search_1_14_0 = {
-    .hashes_four = true, .true_length = true, .tries_end = true, .cuts_at_255 = true};
+static const search_rules search_1_14_0 = {.hashes_four = true,
+                                           .sparse3 = true,
+                                           .true_length = true,
+                                           .tries_end = true,
+                                           .cuts_at_255 = true};
 static const search_rules search_1_10_2 = {
     .hashes_four = true, .sparse3 = true, .true_length = true, .cuts_at_255 = true};
 

@@ -6,7 +6,8 @@
  *
  * Why the bytes are pgzip's: the rules were read in the releases, and golden vectors of each
  * generation were made by pgzip itself. A generation is named by the first release of klauspost/
- * compress that writes it at level 5; other levels are those of the last such release.
+ * compress that writes it at level 5; other levels are those of the last such release. Of 1.14, the
+ * rules are those up to 1.14.2, which the tools of that time contain.
  */
 #include "pgzip/generations.h"
 
@@ -27,8 +28,8 @@ enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
 
 static const pgzip_generation generations[] = {
     {FAMILY_PGZIP_1_18_2, PIECE, FAST_PENALTY, &go127_writer_now, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_10, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_0, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_OF(1_15_0)},
+    {FAMILY_PGZIP_1_15_10, PIECE, FAST_PENALTY, &go127_writer_1_15_0, SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_0, PIECE, FAST_PENALTY, &go127_writer_1_15_0, SEARCH_OF(1_15_0)},
     {FAMILY_PGZIP_1_14_0, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_OF(1_14_0)},
     {FAMILY_PGZIP_1_10_2, PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
     {FAMILY_PGZIP_1_10_2_256K, SMALL_PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
