@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from convert.commands.diff.archives import DiffOptions, DiffReport, diff
     from convert.commands.digest import DigestOptions, digest
     from convert.commands.doctor import DoctorOptions, doctor
-    from convert.commands.document import Document, DocumentOptions, config, manifest
+    from convert.commands.document import ConfigOptions, Document, ManifestOptions, config, manifest
     from convert.commands.export import ExportOptions, export
     from convert.commands.identify import IdentifyOptions, IdentifyReport, ImageIdentity, identify
     from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.commands.open import Archive, LayerReader, OpenOptions, UnverifiedWarning, open  # noqa: A004 - the name of the API
+    from convert.commands.tag import TagOptions, tag, untag
     from convert.commands.validate.archive import ValidateOptions, validate
     from convert.errors import (
         DestinationExistsError,
@@ -66,11 +67,13 @@ if TYPE_CHECKING:
     from convert.report.doctor import DoctorReport
     from convert.report.export import ExportReport
     from convert.report.match import LayerMatch, MatchReport
+    from convert.report.tag import NamesReport
 
 __all__ = [
     "AddRepositoriesOptions",
     "Archive",
     "By",
+    "ConfigOptions",
     "ConversionReport",
     "ConvertOptions",
     "ConvertedImage",
@@ -86,7 +89,6 @@ __all__ = [
     "DoctorOptions",
     "DoctorReport",
     "Document",
-    "DocumentOptions",
     "Engine",
     "ExportOptions",
     "ExportReport",
@@ -103,8 +105,10 @@ __all__ = [
     "Layer",
     "LayerMatch",
     "LayerReader",
+    "ManifestOptions",
     "MatchOptions",
     "MatchReport",
+    "NamesReport",
     "NoImageError",
     "NotRepresentableError",
     "OpenOptions",
@@ -117,6 +121,7 @@ __all__ = [
     "Severity",
     "SourceFormat",
     "StorageError",
+    "TagOptions",
     "TruncatedError",
     "UnknownFormatError",
     "UnsafeInputError",
@@ -137,6 +142,8 @@ __all__ = [
     "manifest",
     "match",
     "open",
+    "tag",
+    "untag",
     "validate",
 ]
 
@@ -145,6 +152,7 @@ _MODULES = {
     "AddRepositoriesOptions": "convert.commands.add_repositories",
     "Archive": "convert.commands.open",
     "By": "convert.report.comparison",
+    "ConfigOptions": "convert.commands.document",
     "ConversionReport": "convert.report.convert",
     "ConvertOptions": "convert.commands.convert_options",
     "ConvertedImage": "convert.report.convert",
@@ -158,7 +166,6 @@ _MODULES = {
     "DoctorOptions": "convert.commands.doctor",
     "DoctorReport": "convert.report.doctor",
     "Document": "convert.commands.document",
-    "DocumentOptions": "convert.commands.document",
     "Engine": "convert.identity.engine_id",
     "ExportOptions": "convert.commands.export",
     "ExportReport": "convert.report.export",
@@ -172,8 +179,10 @@ _MODULES = {
     "Layer": "convert.model.image",
     "LayerMatch": "convert.report.match",
     "LayerReader": "convert.commands.open",
+    "ManifestOptions": "convert.commands.document",
     "MatchOptions": "convert.commands.match.rebuild",
     "MatchReport": "convert.report.match",
+    "NamesReport": "convert.report.tag",
     "OpenOptions": "convert.commands.open",
     "Platform": "convert.model.platform",
     "Progress": "convert.progress",
@@ -182,6 +191,7 @@ _MODULES = {
     "RefusedPusher": "convert.report.digest",
     "Severity": "convert.reader.findings",
     "SourceFormat": "convert.model.image_set",
+    "TagOptions": "convert.commands.tag",
     "UnverifiedWarning": "convert.commands.open",
     "ValidateOptions": "convert.commands.validate.archive",
     "Verdict": "convert.reader.findings",
@@ -197,6 +207,8 @@ _MODULES = {
     "manifest": "convert.commands.document",
     "match": "convert.commands.match.rebuild",
     "open": "convert.commands.open",
+    "tag": "convert.commands.tag",
+    "untag": "convert.commands.tag",
     "validate": "convert.commands.validate.archive",
 }
 

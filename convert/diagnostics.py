@@ -51,6 +51,7 @@ _REQUEST: Final = {
     "invalid-template": "DEST is a template with an unknown field, a single brace, or a result that is too long.",
     "template-collision": "Two results of a template would be one file.",
     "destination-is-archive": "`--force` does not replace an archive with the result of several SOURCEs.",
+    "last-name": "`untag` would take the last name of an image that only its names lead to.",
     "several-images": "A command is about one image, and the source holds several.",
     "no-manifest": "The source has no manifest of the image.",
     "tag-for-several-images": "`--tag` names one image, and several are selected.",

@@ -228,8 +228,10 @@ def with_field(name, field, value):
         return convert.match("html.tar", "manifest.json", **{"destination": "out", **options})
     if name in {"Convert", "AddRepositories"}:
         return getattr(convert, {"Convert": "convert"}.get(name, "add_repositories"))("html.tar", "out", **options)
-    if name == "Document":
-        return convert.config("html.tar", **options)
+    if name == "Tag":
+        return convert.tag("html.tar", "x:1", **options)
+    if name in {"Config", "Manifest"}:
+        return getattr(convert, name.lower())("html.tar", **options)
     if name == "Export":
         return convert.export("html.tar", "out", **options)
     return COMMANDS[name.lower()](*(["html.tar"] * (2 if name == "Diff" else 1)), **options)
@@ -250,7 +252,7 @@ def test_a_value_that_a_field_does_not_take_is_a_usage_error(sources, name, fiel
     for value in INVALID[kind]:
         if (name, field, value) == ("AddRepositories", "compress", "gzipp"):
             continue  # only chain-free IDs need a profile
-        if field in {"join", "ref"} and isinstance(value, str) and value.islower():
+        if field in {"join", "ref", "old"} and isinstance(value, str) and value.islower():
             continue  # a name
         with pytest.raises(convert.UsageError) as caught:
             with_field(name, field, value)

@@ -18,5 +18,7 @@ COMMANDS: Final = {
     "manifest": "manifest",
     "match": "match",
     "profiles": "profiles",
+    "tag": "tag",
+    "untag": "untag",
     "validate": "validate",
 }

@@ -19,7 +19,7 @@ def command(source: str, ref: str | None, platforms: tuple[str, ...]) -> None:
 
     Of several images REF names one, of several platforms --platform.
     """
-    from convert.commands.document import DocumentOptions, config
+    from convert.commands.document import ConfigOptions, config
 
-    found = config(source, DocumentOptions(ref=ref, platforms=platforms), warn=options.note)
+    found = config(source, ConfigOptions(ref=ref, platforms=platforms), warn=options.note)
     options.out_bytes(found.raw)

@@ -20,7 +20,7 @@ def command(source: str, ref: str | None, platforms: tuple[str, ...]) -> None:
     Its SHA-256 is the digest in a registry. An archive of `docker save` before Docker 25 has no
     manifest: `imgconv digest --as PUSHER --manifest -` computes the one that a push makes.
     """
-    from convert.commands.document import DocumentOptions, manifest
+    from convert.commands.document import ManifestOptions, manifest
 
-    found = manifest(source, DocumentOptions(ref=ref, platforms=platforms), warn=options.note)
+    found = manifest(source, ManifestOptions(ref=ref, platforms=platforms), warn=options.note)
     options.out_bytes(found.raw)

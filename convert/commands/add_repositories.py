@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, cast, get_args
 
 from convert.archive import tar_rewrite
 from convert.archive.atomic import AtomicFile
-from convert.archive.folders import Place
 from convert.archive.open import open_whole_tar
 from convert.archive.spool import unnamed_file
 from convert.archive.stream_sink import STDOUT, open_stream
@@ -24,6 +23,7 @@ from convert.codec import decompress
 from convert.codec import profile as profiles
 from convert.commands.common import Options, ignore, options_of
 from convert.commands.convert_options import Verify
+from convert.commands.in_place import expected_members, opened_place
 from convert.commands.verify_output import verify_layers
 from convert.diagnostics import Diagnostic
 from convert.errors import InputError, StorageError, UsageError
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Unpack
 
+    from convert.archive.folders import Place
     from convert.archive.tar_tree import TarTree
     from convert.commands.common import Path, Warn
     from convert.commands.keywords import AddRepositoriesFields
@@ -149,7 +150,7 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
                 file=tree.where,
                 hint="give a DEST; it comes out uncompressed",
             )
-        place = stack.enter_context(_opened_place(path_of(os.fspath(source)), tree)) if target is None else None
+        place = stack.enter_context(opened_place(path_of(os.fspath(source)), tree)) if target is None else None
         if tree.find("manifest.json") is None:
             raise UsageError(
                 "has no manifest.json, so it names no images for repositories",
@@ -188,7 +189,7 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
             text = f"{MEMBER}: already there and right, nothing written"
             warn(Diagnostic(text, code="repositories-unchanged", member=MEMBER))
             return images
-        _write(tree, target, changes, place, _expected(tree, context), force=options.force)
+        _write(tree, target, changes, place, expected_members(tree, context), force=options.force)
         return images
 
 
@@ -298,42 +299,6 @@ def _unused_content(_: Layer) -> Content:
 
 def _unused_blob(_: Blob, __: Descriptor) -> Content:
     raise ValueError("no blob is written")
-
-
-def _opened_place(path: str, tree: TarTree) -> Place:
-    """Return the real path of the file that was opened at `path`; a link is resolved here, once.
-
-    Raises:
-        StorageError: the path leads to another file by now.
-    """
-    try:
-        place = Place(os.path.realpath(path))
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="opening its folder") from error
-    status = place.status()
-    if status is None or not os.path.samestat(status, os.fstat(tree.fd)):
-        place.close()
-        raise StorageError(
-            "it was moved or replaced when it was opened, so it is not changed", code="destination-changed", file=path
-        )
-    return place
-
-
-def _expected(tree: TarTree, context: ReadContext) -> list[tar_rewrite.Expected]:
-    """Return what has to be in the result: the members that were verified or read, and their repetitions."""
-    alike: dict[tuple[str | None, int], list[int]] = {}
-    at: dict[int, list[int]] = {}
-    for member in tree.members:
-        if member.kind == "file":
-            offsets = alike.setdefault((clean(member.name), member.size), [])
-            offsets.append(member.offset)
-            at[member.offset] = offsets
-    return [
-        tar_rewrite.Expected(offset, size, digest, blob.where)
-        for blob, digest, size in context.verified.blobs
-        if (extent := blob.extent()) is not None
-        for offset in at.get(extent.offset, ())
-    ]
 
 
 def _write(

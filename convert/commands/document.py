@@ -19,13 +19,27 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from convert.commands.common import Path, Warn
-    from convert.commands.keywords import DocumentFields
+    from convert.commands.keywords import ConfigFields, ManifestFields
     from convert.model.digest import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentOptions(Options):
-    """The options of `config` and `manifest` (docs/contract.md#commands).
+class ConfigOptions(Options):
+    """The options of `config` (docs/contract.md#commands).
+
+    Attributes:
+        ref: the image, by name, image ID, manifest digest or a prefix of one; the only
+            image if None (#selecting).
+        platforms: select a platform, `OS/ARCH[/VARIANT]` (#selecting).
+    """
+
+    ref: str | None = None
+    platforms: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestOptions(Options):
+    """The options of `manifest` (docs/contract.md#commands).
 
     Attributes:
         ref: the image, by name, image ID, manifest digest or a prefix of one; the only
@@ -50,22 +64,22 @@ class Document:
 
 
 def config(
-    source: Path, options: DocumentOptions | None = None, *, warn: Warn = ignore, **fields: Unpack[DocumentFields]
+    source: Path, options: ConfigOptions | None = None, *, warn: Warn = ignore, **fields: Unpack[ConfigFields]
 ) -> Document:
     """Return the config of one image, byte for byte.
 
     Args:
         source: an archive or layout, as for `convert`.
-        options: what to select; see `DocumentOptions`.
+        options: what to select; see `ConfigOptions`.
         warn: called with one line for each thing that was accepted.
-        fields: the fields of `DocumentOptions`, instead of `options`.
+        fields: the fields of `ConfigOptions`, instead of `options`.
 
     Raises:
         SelectionError: there are several images or platforms, or none.
         InputError: the source is damaged, hostile, unsupported or not an image archive.
         StorageError: the source cannot be read.
     """
-    given = options_of(DocumentOptions, options, dict(fields))
+    given = options_of(ConfigOptions, options, dict(fields))
     with open_source(os.fspath(source)) as opened, naming_source(opened.path):
         found = config_of(only_platform(select_one(opened, given.ref, given.platforms, warn)))
         if found is None:
@@ -74,22 +88,22 @@ def config(
 
 
 def manifest(
-    source: Path, options: DocumentOptions | None = None, *, warn: Warn = ignore, **fields: Unpack[DocumentFields]
+    source: Path, options: ManifestOptions | None = None, *, warn: Warn = ignore, **fields: Unpack[ManifestFields]
 ) -> Document:
     """Return the manifest of one image, or the index of a multi-platform image, byte for byte.
 
     Args:
         source: an archive or layout, as for `convert`.
-        options: what to select; see `DocumentOptions`.
+        options: what to select; see `ManifestOptions`.
         warn: called with one line for each thing that was accepted.
-        fields: the fields of `DocumentOptions`, instead of `options`.
+        fields: the fields of `ManifestOptions`, instead of `options`.
 
     Raises:
         UsageError: the image has no manifest in the source, or there are several images or none.
         InputError: the source is damaged, hostile, unsupported or not an image archive.
         StorageError: the source cannot be read.
     """
-    given = options_of(DocumentOptions, options, dict(fields))
+    given = options_of(ManifestOptions, options, dict(fields))
     with open_source(os.fspath(source)) as opened, naming_source(opened.path):
         node = only_node(select_one(opened, given.ref, given.platforms, warn))
         if isinstance(node, Index):

@@ -132,8 +132,15 @@ class ValidateFields(TypedDict, total=False):
     jobs: int | None
 
 
-class DocumentFields(TypedDict, total=False):
-    """The fields of `DocumentOptions`."""
+class ConfigFields(TypedDict, total=False):
+    """The fields of `ConfigOptions`."""
+
+    ref: str | None
+    platforms: Sequence[str]
+
+
+class ManifestFields(TypedDict, total=False):
+    """The fields of `ManifestOptions`."""
 
     ref: str | None
     platforms: Sequence[str]
@@ -146,3 +153,9 @@ class ExportFields(TypedDict, total=False):
     platforms: Sequence[str]
     max_layer_size: int | None
     force: bool
+
+
+class TagFields(TypedDict, total=False):
+    """The fields of `TagOptions`."""
+
+    old: str | None

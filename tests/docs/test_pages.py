@@ -57,10 +57,11 @@ def signature(function):
     words = [
         f"{one.name}=None" if one.default is None and one.kind != one.KEYWORD_ONLY else one.name for one in parameters
     ]
-    options = [one.kind for one in parameters].count(inspect.Parameter.KEYWORD_ONLY)
-    if options:
-        words.insert(len(words) - options - 1, "*")
-    return f"`{function.__name__}({', '.join([*words[:-1], '**fields'])})`"
+    kinds = [one.kind for one in parameters]
+    takes_fields = inspect.Parameter.VAR_KEYWORD in kinds
+    if inspect.Parameter.KEYWORD_ONLY in kinds:
+        words.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    return f"`{function.__name__}({', '.join([*words[:-1], '**fields'] if takes_fields else words)})`"
 
 
 def test_the_api_page_names_everything_that_is_exported():
