@@ -1,6 +1,6 @@
 """The C extension, the tag of its wheel and the man pages; everything else is in pyproject.toml.
 
-Sources and headers are found by name, so that none can be missing from the build or the sdist.
+Packages, sources and headers are found in the tree, so that none can be missing from the build or the sdist.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 sys.path.insert(0, str(Path(__file__).parent))
 from convert.cli.man import write_pages
@@ -21,6 +21,7 @@ VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["pro
 RELEASED = re.search(r"^## .*\((\d{4}-\d{2}-\d{2})\)", Path("CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 setup(
+    packages=sorted([*find_packages(include=["convert", "convert.*"]), "convert.schemas"]),
     # The stable ABI: one wheel for a platform serves this Python and all later ones.
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
     data_files=[

@@ -46,13 +46,6 @@ def repository():
     return {name for name in names if (ROOT / name).is_file()}
 
 
-def test_every_package_of_the_tree_is_listed():
-    found = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "convert").rglob("__init__.py")}
-    listed = PYPROJECT["tool"]["setuptools"]["packages"]
-    assert set(listed) == {name.replace("/", ".") for name in found} | {"convert.schemas"}
-    assert len(listed) == len(set(listed))
-
-
 def test_every_folder_with_modules_is_a_package():
     folders = {path.parent for path in (ROOT / "convert").rglob("*.py")}
     assert not {folder for folder in folders if not (folder / "__init__.py").exists()}
