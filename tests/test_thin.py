@@ -339,3 +339,76 @@ def test_no_list_of_layers_names_what_is_absent(tmp_path, old, new):
     listed = (tmp_path / "thin/.imgconv-layers.json").read_text()
     assert hashlib.sha256(layer(9)).hexdigest() in listed
     assert hashlib.sha256(layer(2)).hexdigest() not in listed
+
+
+# -- validate ------------------------------------------------------------------------
+
+
+def rules(path) -> dict[str, int]:
+    """Return how often each rule occurs in the findings, notes included."""
+    found: dict[str, int] = {}
+    for one in convert.validate(path).findings:
+        found[one.rule] = found.get(one.rule, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_validate_takes_what_a_mark_lists_as_left_out(tmp_path, old, new, to):
+    thin = tmp_path / "thin"
+    convert.convert(new, thin, to=to, without=[str(old)])
+    verdict = convert.validate(thin)
+    assert verdict.status == 0
+    assert rules(thin)["left-out"] == len(content_lack(tmp_path, new, to))
+
+
+def content_lack(tmp_path, new, to) -> set[str]:
+    """Return the members that the thin archive of the test lacks."""
+    convert.convert(new, tmp_path / "full", to=to)
+    return content(tmp_path / "full").keys() - content(tmp_path / "thin").keys()
+
+
+def test_validate_refuses_a_thin_archive_without_its_mark(tmp_path, old, new):
+    convert.convert(new, tmp_path / "thin", to="oci", without=[str(old)])
+    index = json.loads((tmp_path / "thin/index.json").read_bytes())
+    for entry in index["manifests"]:
+        entry["annotations"].pop("dev.imgconv.needs", None)
+    (tmp_path / "thin/index.json").write_text(json.dumps(index))
+    assert convert.validate(tmp_path / "thin").status == 1
+    assert rules(tmp_path / "thin")["missing"] == 2
+    assert "left-out" not in rules(tmp_path / "thin")
+
+
+@pytest.mark.parametrize(
+    "mark", ["", "{}", '{"blobs": 1}', '{"blobs": ["000000000000"]}', '{"blobs": []}', "[" * 100, '{"blobs": [{}]}']
+)
+def test_a_mark_that_lies_is_a_finding(tmp_path, old, new, mark):
+    convert.convert(new, tmp_path / "thin", to="oci", without=[str(old)])
+    index = json.loads((tmp_path / "thin/index.json").read_bytes())
+    for entry in index["manifests"]:
+        entry["annotations"]["dev.imgconv.needs"] = mark
+    (tmp_path / "thin/index.json").write_text(json.dumps(index))
+    found = rules(tmp_path / "thin")
+    assert found["needs-mark"]
+    assert found["missing"]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "",
+        "{}",
+        '{"images": [{}]}',
+        '{"images": [{"id": "x", "chain_id": "y"}]}',
+        f'{{"images": [{{"id": "sha256:{"0" * 64}", "chain_id": "sha256:{"0" * 64}"}}]}}',
+    ],
+)
+def test_a_document_that_is_no_mark_is_a_finding(tmp_path, new, mark):
+    source = tmp_path / "marked.tar"
+    source.write_bytes(new.read_bytes())
+    with tarfile.open(source, "a") as tar:
+        member = tarfile.TarInfo(".imgconv-needs.json")
+        member.size = len(mark)
+        tar.addfile(member, io.BytesIO(mark.encode()))
+    assert rules(source)["needs-mark"] == 1
+    # It changes nothing else: it is a hint.
+    assert convert.diff(source, new).same

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from convert.diagnostics import Dropped
 from convert.model import mediatype
 from convert.model.image import Image, Index, Other
+from convert.model.needs import NEEDS
 from convert.model.walk import descend
 from convert.plan.labels import entry_label
 from convert.writer.oci import IMAGE_NAME, REF_NAME
-from convert.writer.options import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,6 +15,7 @@ from convert.jsonio.go_encode import dumps
 from convert.model import mediatype
 from convert.model.form import Form
 from convert.model.image import Image, Index
+from convert.model.needs import SHORT
 from convert.model.walk import descend, node_digest
 from convert.plan.changes import ImageNeeds
 from convert.plan.forms import decide_form
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from convert.plan.forms import Recipe
     from convert.writer.registry import Target
 
-#: Hex digits by which a mark names a blob, and names of images that it lists.
-_SHORT: Final = 12
+#: Names of images that a mark lists.
 _MAX_NAMES: Final = 4
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _marks(images: ImageSet, needs: Iterable[ImageNeeds]) -> dict[Digest, str]:
         nodes = descend(entry.node) if isinstance(entry.node, Index) else (entry.node,)
         found = [by_image[node] for node in nodes if isinstance(node, Image) and node in by_image]
         blobs = dict.fromkeys(
-            layer.stored.digest.hex[:_SHORT] for need in found for layer in need.layers if layer.stored is not None
+            layer.stored.digest.hex[:SHORT] for need in found for layer in need.layers if layer.stored is not None
         )
         if blobs:
             names = _names(name for need in found for name in need.of)

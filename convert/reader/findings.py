@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from convert.errors import printable, quoted, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from convert.model.image_set import SourceFormat
 
@@ -179,12 +179,14 @@ RULES: Final = {
             v1_chain="Each v1 `json` states its own folder as ID and the layer below as parent.",
             v1_version="Each v1 folder has a `VERSION` file that contains 1.0.",
             layer_sources="`LayerSources` describes layers correctly; a false one for a foreign layer is an error.",
+            needs_mark="The mark of a thin archive lists exactly what the archive lacks.",
             platform="A descriptor's platform equals that of the config.",
             no_images="The top-level documents list an image; a source without any image is an error.",
         ),
         *_rules(
             Severity.NOTE,
             absent_child="A platform that an index lists is not in the source: normal after `docker save`.",
+            left_out="A thin archive leaves out a layer, and its mark says so.",
             absent_layer="A non-distributable layer is not in the source; its descriptor states where to get it.",
             layer_not_compared="A layer has more names than are compared with each other.",
             unreferenced="No document refers to a blob.",
@@ -270,6 +272,21 @@ class Findings:
         self._found[found] = None
         if found.severity is Severity.ERROR:
             self._blamed.add(found.member)
+
+    def excuse(self, rule: str, members: Collection[str], *, other: str, message: str) -> None:
+        """Replace findings of a rule about some members by those of another rule, with its severity."""
+        wanted = {_clean(member) for member in members}
+        if not wanted:
+            return
+        self._blamed.clear()
+        for found in list(self._found):
+            if found.rule == rule and found.member in wanted:
+                del self._found[found]
+                self._numbers[found.counts] -= 1
+            elif found.severity is Severity.ERROR:
+                self._blamed.add(found.member)
+        for member in members:
+            self.add(other, message, member=member)
 
     def all(self) -> tuple[Finding, ...]:
         """Return everything found so far."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from convert.archive.tar_writer import Item
 from convert.errors import NotRepresentableError
+from convert.model.needs import NEEDS_MEMBER
 from convert.writer.address import report_archive
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
-from convert.writer.options import NEEDS_MEMBER
 from convert.writer.repositories import Tops, repositories_json
 from convert.writer.v1_directories import V1_VERSION, v1_layers
 

@@ -21,12 +21,12 @@ from convert.identity.manifest import docker_save_25_manifest
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
+from convert.model.needs import NEEDS_MEMBER
 from convert.writer.address import report_archive
 from convert.writer.document_size import check_entry_count
 from convert.writer.manifest_json import ManifestItem, manifest_json
 from convert.writer.naming import parent_of, single_images
 from convert.writer.oci import IMAGE_NAME, REF_NAME, blob_name, index_json
-from convert.writer.options import NEEDS_MEMBER
 from convert.writer.repositories import blob_tops, repositories_json
 from convert.writer.v1_directories import v1_layers
 

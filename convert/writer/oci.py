@@ -20,9 +20,9 @@ from convert.identity.manifest import oci_index
 from convert.model.descriptor import Descriptor
 from convert.model.image import Artifact, Image, Index, Other
 from convert.model.image_set import SourceFormat
+from convert.model.needs import NEEDS
 from convert.writer.address import report_address, report_layout
 from convert.writer.document_size import check_entry_count, check_size
-from convert.writer.options import NEEDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
 
-#: Annotation of a descriptor in `index.json` under which a thin archive leaves blobs out, and the member of the
-#: docker-save formats for the same. They are hints: what is absent is computed from the manifests.
-NEEDS: Final = "dev.imgconv.needs"
-NEEDS_MEMBER: Final = ".imgconv-needs.json"
-
 #: How v1 layer IDs are computed; `keep` uses those of the source where every layer has one.
 V1Scheme = Literal["docker", "chain-free", "skopeo", "keep"]
 

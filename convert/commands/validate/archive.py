@@ -23,6 +23,7 @@ from convert.reader.checks.v1_directories import check_legacy
 from convert.reader.detect import read
 from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.findings import Findings, Severity, Verdict
+from convert.reader.needs import Marks
 from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.commands.common import Path
     from convert.commands.keywords import ValidateFields
-    from convert.model.image_set import SourceFormat
+    from convert.model.image_set import ImageSet, SourceFormat
     from convert.progress import Progress
 
 _YES: Final = 0
@@ -139,16 +140,27 @@ def _check_members(tree: Tree, findings: Findings) -> None:
             findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
 
 
+def _check_marks(tree: Tree, images: ImageSet, sink: CollectingSink, findings: Findings) -> None:
+    """Compare the marks of a thin archive with what it lacks: what they list is a note, not an error."""
+    marks = Marks(tree, images, sink.absent)
+    message = "is left out of this thin archive; the receiver must have it"
+    findings.excuse("missing", sorted(marks.covered), other="left-out", message=message)
+    for member, text in marks.problems:
+        findings.add("needs-mark", text, member=member)
+
+
 def _read(tree: Tree, findings: Findings) -> tuple[SourceFormat | None, bool]:
     """Read the source as every other command does, so that what validate passes, they take.
 
     A fault that no rule named is reported as it comes.
     """
-    sink = CollectingSink()
+    # A layer that is absent is a finding already.
+    sink = CollectingSink(accepts_absent=True)
     form, named_only = None, False
     try:
         images = read(tree, sink=sink)
         form, named_only = images.format, all(entry.node is None for entry in images.entries)
+        _check_marks(tree, images, sink, findings)
     except UnknownFormatError:
         raise
     except InputError as error:
