@@ -73,9 +73,9 @@ def test_the_api_page_names_everything_that_is_exported():
         if not isinstance(value, type):
             assert signature(value) in sections[name]
         elif name.endswith("Options"):
-            command = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.removesuffix("Options")).lower()
-            shared = sections["Conventions"] if command == "convert" else ""
-            named = re.findall(r"`(\w+)`", sections[command] + shared)
+            own = "".join(text for text in sections.values() if f"`{name}`" in text)
+            shared = sections["Conventions"] if name == "ConvertOptions" else ""
+            named = re.findall(r"`(\w+)`", own + shared)
             assert not {field.name for field in dataclasses.fields(value)} - set(named), name
 
 
