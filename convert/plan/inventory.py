@@ -1,4 +1,4 @@
-"""Inventories: lists of what a receiver has, for thin archives (docs/thin.md#inventories).
+"""Inventories: lists of what a receiver has, for thin archives (docs/recipes/thin.md#inventories).
 
 An inventory is one JSON value or one digest a line: what `docker image inspect`, `podman image
 inspect`, `crictl inspecti`, `skopeo inspect` or `imgconv inspect --json` prints, a manifest, or a

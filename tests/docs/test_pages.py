@@ -73,7 +73,7 @@ def test_the_api_page_names_everything_that_is_exported():
         if not isinstance(value, type):
             assert signature(value) in sections[name]
         elif name.endswith("Options"):
-            own = "".join(text for text in sections.values() if f"`{name}`" in text)
+            own = "".join(text for text in page.split("\n## ") if f"`{name}`" in text)
             shared = sections["Conventions"] if name == "ConvertOptions" else ""
             named = re.findall(r"`(\w+)`", own + shared)
             assert not {field.name for field in dataclasses.fields(value)} - set(named), name
