@@ -54,6 +54,14 @@ _EXAMPLES: Final = (
     help="docker-save, docker-save@25, docker-save@29, docker-oci, crane, oci or oci-archive. "
     "A default Docker 29 saves docker-oci, one with a graph driver docker-save@29.",
 )
+@groups.output(
+    "--for",
+    "consumers",
+    multiple=True,
+    metavar="CONSUMER[,…]",
+    help="Choose the format and the smallest changes with which these programs load the result: docker, kind, "
+    "podman, … (imgconv doctor).",
+)
 @groups.edit("--add-repositories", is_flag=True, help="Add the legacy `repositories` file, in place without --to.")
 @options.selection
 @options.edits
@@ -142,7 +150,8 @@ def command(
         # click gives a single argument to DEST.
         sources, dest = (dest,), None
     source = sources[0]
-    if to is None and not add_repositories:
+    chosen = to is not None or bool(given["consumers"])
+    if not chosen and not add_repositories:
         if source != "-" and not os.path.lexists(path_of(source)):
             # A command is not found here if `convert` or `--` comes before it.
             is_command = source in COMMANDS
@@ -152,7 +161,7 @@ def command(
         raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
     warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
     try:
-        if to is None:
+        if not chosen:
             if len(sources) > 1:
                 raise UsageError(
                     "--add-repositories takes one SOURCE", code="incompatible-options", hint="with --to it takes more"

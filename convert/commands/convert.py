@@ -1,24 +1,14 @@
-"""Convert archives or layouts: open the destination, open the sources, select, finish the layers, write."""
+"""Convert archives or layouts: the function behind the command (`commands/convert_one.py` has the run)."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from convert.commands.bases import open_bases
 from convert.commands.common import ignore, options_of
+from convert.commands.convert_one import convert_run
 from convert.commands.convert_options import ConvertOptions
-from convert.commands.convert_run import ConversionRun, report_of
-from convert.commands.convert_steps import (
-    finish_layers,
-    open_destination,
-    open_transcoder,
-    plan_result,
-    select_images,
-    write_result,
-)
-from convert.plan.read_selection import naming_source
+from convert.commands.convert_run import ConversionRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,26 +51,8 @@ def convert(
     """
     given = options_of(ConvertOptions, options, dict(fields))
     sources = [os.fspath(source)] if isinstance(source, str | os.PathLike) else [os.fspath(each) for each in source]
-    run = ConversionRun(sources, os.fspath(destination), given, warn, progress)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(naming_source(run.source_path))
-        if run.template is not None:
-            from convert.commands.convert_split import split  # noqa: PLC0415 - start-up time
+    if given.consumers:
+        from convert.commands.convert_for import convert_for  # noqa: PLC0415 - start-up time
 
-            return split(run, stack)
-        # 1. Open the destination, so that one that cannot be written to fails before anything is read.
-        out = stack.enter_context(open_destination(run))
-        existing = out.open_existing(run.context)
-        stack.enter_context(run.pool)
-        transcoder = open_transcoder(run, existing)
-        # 2. Open the sources; layers that come through a pipe are transcoded from now on.
-        opened = run.open_sources(stack, transcoder, out)
-        bases = open_bases(run, stack)
-        # 3. Select images, complete those of a thin source, and fit them to the target.
-        selection = plan_result(run, bases.fill(run, select_images(run, opened), out))
-        # 4. Bring every layer into its form, and create the manifests that follow from them.
-        finished = finish_layers(run, selection, transcoder, out, bases)
-        # 5. Write the documents and layers, verify the result if asked to, and put it in place.
-        write_result(run, opened, out, existing, transcoder, finished)()
-    run.report_changes()
-    return report_of(run, opened, [(run.path, finished.images)], [run.changes])
+        return convert_for(sources, os.fspath(destination), given, warn, progress)
+    return convert_run(ConversionRun(sources, os.fspath(destination), given, warn, progress))

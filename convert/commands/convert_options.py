@@ -52,7 +52,9 @@ class ConvertOptions(Options):
     """The options of a conversion, as those of the command line (docs/contract.md).
 
     Attributes:
-        to: the format of the destination (#formats).
+        to: the format of the destination (#formats); with `consumers` it may be left to them.
+        consumers: the programs that have to load the result, each `NAME` or `NAME@VERSION`: the
+            format and the smallest changes with which they do are chosen (docs/doctor.md).
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
@@ -94,7 +96,8 @@ class ConvertOptions(Options):
         "v1_ids": get_args(V1Scheme),
     }
 
-    to: Format
+    to: Format | None = None
+    consumers: Sequence[str] = ()
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
     drop: Sequence[str] = ()

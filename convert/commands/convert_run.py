@@ -20,11 +20,11 @@ from convert.plan.forms import Recipe
 from convert.plan.read_selection import parse_tag
 from convert.progress import Silent
 from convert.report.convert import ConversionReport, ConvertedResult, ConvertedSource, converted_images
-from convert.writer.registry import target
+from convert.writer.registry import TARGETS, target
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convert.archive.open import Source
     from convert.commands.common import Warn
@@ -57,6 +57,8 @@ class ConversionRun:
         self.path = path
         self.options = options
         self.warn = UniqueWarnings(warn)
+        if options.to is None:
+            raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
         self.target = target(options.to)
         self.pusher, self.profile = check_request(options, self.target, path)
         check_sources(self.source_paths, options)
@@ -84,6 +86,8 @@ class ConversionRun:
         #: The names of the one index that is made of all images, none without `--join`.
         self.joined = _joined_names(options)
         self.template = _template(path, options)
+        #: Looks at the result before it appears, given as a descriptor, and may refuse it.
+        self.judge: Callable[[int], None] | None = None
         #: What the writer warns of; reported when the result is in place.
         self.written: list[Diagnostic] = []
 

@@ -1,4 +1,4 @@
-"""The steps of a conversion (`commands/convert.py`)."""
+"""The steps of a conversion (`commands/convert_one.py`)."""
 
 from __future__ import annotations
 
@@ -227,7 +227,24 @@ def write_result(
         if layers.forms.get(layer) is Form.ENCODED and layer.stored is not None and layer.stored.digest not in absent
     )
     out.record_layers(run.profile.name, encoded)
-    return lambda: out.commit(_output_check(run, existing, images) if run.options.verify_output else None)
+    return lambda: out.commit(_result_check(run, existing, images))
+
+
+def _result_check(
+    run: ConversionRun, existing: ExistingLayout | None, images: ImageSet
+) -> Callable[[int], None] | None:
+    """Return what looks at a result before it appears, None if nothing has to."""
+    checks = [_output_check(run, existing, images)] if run.options.verify_output else []
+    if run.judge is not None:
+        checks.append(run.judge)
+    if not checks:
+        return None
+
+    def check(fd: int) -> None:
+        for each in checks:
+            each(fd)
+
+    return check
 
 
 def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: ImageSet) -> Callable[[int], None]:

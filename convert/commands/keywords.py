@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class ConvertFields(TypedDict, total=False):
     """The fields of `ConvertOptions`."""
 
-    to: Format
+    to: Format | None
+    consumers: Sequence[str]
     images: Sequence[str]
     platforms: Sequence[str]
     drop: Sequence[str]

@@ -187,7 +187,7 @@ def no_platform(contents: Contents) -> str:
 def unpack_one(contents: Contents) -> str:
     """Containerd 1 unpacks the image of this platform of every entry, and a manifest alone whatever its platform."""
     for settings, fault, layers in unpack.images_to_unpack(contents):
-        if fault:
+        if fault or (settings is not None and (fault := docker.text_in_run_config(settings))):
             return fault
         if len(settings.diff_ids if settings is not None else ()) != len(layers):
             return unpack.counts(settings, layers)

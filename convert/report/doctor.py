@@ -24,6 +24,7 @@ _DIGEST: Final = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]{52,}")
 _NO: Final = 1
 _SHOWN: Final = 4
 _LONGEST: Final = 200
+_LINE: Final = "\n"
 _TICKS: Final = re.compile(r"`+")
 
 
@@ -101,7 +102,7 @@ def _consumer(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def rows(report: DoctorReport) -> list[tuple[str, str, str, str]]:
-    """Return the rows of the table for people; no text holds control characters."""
+    """Return the rows of the table for people, each name on a line; there are no other control characters."""
     return [(_who(each), each.verdict.value, _what(each), _helps(each)) for each in report.diagnoses]
 
 
@@ -119,8 +120,8 @@ def _what(diagnosis: Diagnosis) -> str:
     known = [quoted(_short(each.name)) if each.name else _short(str(each.id or "")) for each in diagnosis.known]
     known = [text for text in dict.fromkeys(known) if text]
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    names = ", ".join(known[:_SHOWN]) + more
-    return f"{names}; {reasons}" if names and reasons else names or reasons
+    names = "\n".join(known[:_SHOWN]) + more
+    return f"{names}\n{reasons}" if names and reasons else names or reasons
 
 
 def _short(text: str) -> str:
@@ -143,10 +144,9 @@ def markdown(reports: Sequence[DoctorReport]) -> str:
             lines += [_code(report.problem.message), ""]
             continue
         lines += [f"| {' | '.join(HEAD)} |", "|---|---|---|---|"]
-        lines += [
-            f"| {who} | {verdict} | {_code(what) if what else ''} | {_code(helps) if helps else ''} |"
-            for who, verdict, what, helps in rows(report)
-        ]
+        for who, verdict, what, helps in rows(report):
+            cells = [_code(text.replace(_LINE, ", ")) if text else "" for text in (what, helps)]
+            lines.append(f"| {who} | {verdict} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
 

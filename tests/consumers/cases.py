@@ -274,6 +274,7 @@ CASES = {
     "broken-config": lambda path: docker(path, extra=[("config", b"{")]),
     "text-cmd": lambda path: docker(path, change={"config": {"Cmd": "/bin/sh"}}),
     "text-cmd-layout": lambda path: layout(path, text_cmd, folder=True),
+    "text-cmd-archive": lambda path: layout(path, text_cmd),
     "windows": lambda path: docker(path, change={"os": "windows"}),
     "layer-count": lambda path: docker(path, items={"Layers": []}),
     "missing-layer": lambda path: docker(path, extra=[("a.tar", None)]),

@@ -1,0 +1,294 @@
+"""Choose the format and the smallest changes with which consumers load a result: `convert --for`.
+
+Candidates are formats and edits. Each is planned without reading a layer, which tells what it changes; then they are
+written in that order, and the rules of the consumers look at each result before it appears. The first that all of them
+load is put in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.archive.open import open_descriptor, open_source
+from convert.archive.transport import STDIN, path_of
+from convert.commands.convert_one import convert_run
+from convert.commands.convert_run import ConversionRun
+from convert.commands.convert_steps import plan_result, select_images
+from convert.commands.doctor import parse_all
+from convert.consumers.contents import Contents
+from convert.consumers.diagnose import diagnose
+from convert.consumers.rule import Repair, Verdict
+from convert.diagnostics import Diagnostic
+from convert.errors import InputError, NotRepresentableError, StorageError, UsageError
+from convert.model.form import Form
+from convert.model.image import Image, Index
+from convert.model.platform import Platform
+from convert.writer.registry import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convert.commands.common import Warn
+    from convert.commands.convert_options import ConvertOptions
+    from convert.consumers.consumer import Consumer
+    from convert.consumers.diagnose import Diagnosis
+    from convert.errors import ImgconvError
+    from convert.model.image_set import ImageSet
+    from convert.progress import Progress
+    from convert.report.convert import ConversionReport
+
+_HOST: Final = Platform("linux", "amd64")
+#: The edits that may be made, each an option of convert; they change digests only where they must.
+_EDITS: Final = ("prune", "no_attestations", "flatten")
+#: Targets that a consumer cannot read, whatever they hold: folders, or all but folders.
+_TARS: Final = frozenset(name for name, target in TARGETS.items() if not target.is_folder)
+_READS: Final = {
+    "docker": _TARS - {"oci-archive"},
+    "docker-containerd": _TARS,
+    "containerd": _TARS,
+    "k3s": _TARS,
+    "podman": frozenset(TARGETS),
+    "skopeo": frozenset(TARGETS),
+    "crane": (_TARS | {"oci"}) - {"oci-archive"},
+    "umoci": frozenset({"oci"}),
+}
+#: Repairs that rules name, as edits.
+_NEEDED: Final = {Repair.PRUNE: "prune", Repair.FLATTEN: "flatten", Repair.ATTESTATIONS: "no_attestations"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A format and edits, and what they cost: see `_cost`."""
+
+    options: ConvertOptions
+    cost: tuple[int, int, int, int]
+    effect: object
+
+    @property
+    def edits(self) -> list[str]:
+        return [f"--{name.replace('_', '-')}" for name in _EDITS if getattr(self.options, name)]
+
+
+class _Search:
+    """Looks for the first candidate that all consumers load."""
+
+    def __init__(
+        self, sources: Sequence[str], path: str, options: ConvertOptions, consumers: Sequence[Consumer]
+    ) -> None:
+        self._sources = sources
+        self._path = path
+        self._options = options
+        self._consumers = consumers
+        self._host = Platform.parse(options.platforms[0]) if len(options.platforms) == 1 else _HOST
+        #: Why candidates do not fit, and the first damage that kept one from being written.
+        self._reasons: dict[str, None] = {}
+        self._damage: InputError | None = None
+        self.verdicts: tuple[Diagnosis, ...] = ()
+
+    def run(self, warn: Warn, progress: Progress | None) -> ConversionReport:
+        """Write the cheapest candidate that fits.
+
+        Raises:
+            UsageError: none fits.
+            InputError: the source is damaged, so that none can be written.
+        """
+        for candidate in self._candidates():
+            lines: list[Diagnostic] = []
+            run = ConversionRun(self._sources, self._path, candidate.options, lines.append, progress)
+            run.judge = self._judge
+            with self._collecting(run.target.name):
+                report = convert_run(run)
+                told = self._told(candidate)
+                for line in (*lines, *told):
+                    warn(line)
+                return dataclasses.replace(report, warnings=(*report.warnings, *told))
+        raise self._failure()
+
+    def _judge(self, fd: int) -> None:
+        """Look at a result.
+
+        Raises:
+            UsageError: a consumer does not load it.
+        """
+        with open_descriptor(fd, self._path) as opened:
+            found = diagnose(Contents(opened, self._host), self._consumers)
+        wrong = [each for each in found if not each.verdict.fits]
+        if wrong:
+            why = "; ".join(f"{each.consumer} {_verb(each)}: {each.reasons[0].text}" for each in wrong)
+            raise UsageError(why, code="not-loadable")
+        self.verdicts = found
+
+    @contextlib.contextmanager
+    def _collecting(self, target: str) -> Iterator[None]:
+        """Note why a candidate cannot be, and go on."""
+        try:
+            yield
+        except NotRepresentableError as error:
+            self._reasons.setdefault(f"as {target}, {error.message}")
+        except InputError as error:
+            self._damage = self._damage or error
+        except UsageError as error:
+            if error.code != "not-loadable":
+                raise
+            self._reasons.setdefault(f"as {target}, {error.message}")
+
+    def _candidates(self) -> list[_Candidate]:
+        """Return the candidates that can be written, the cheapest first."""
+        targets = [name for name in TARGETS if all(name in _READS[each.reads_as[0]] for each in self._consumers)]
+        if self._options.to is not None:
+            targets = [self._options.to]
+        if self._path == STDIN:
+            targets = [name for name in targets if name in _TARS]
+        if not targets:
+            names = " and ".join(map(str, self._consumers))
+            raise UsageError(f"no format is read by {names}", code="not-loadable", hint="write one result for each")
+        needed = self._needed_edits()
+        found: list[_Candidate] = []
+        for target in targets:
+            for edits in self._combinations():
+                changed: dict[str, Any] = {"to": target, "consumers": (), **edits}
+                options = dataclasses.replace(self._options, **changed)
+                with self._collecting(target):
+                    missing = needed - edits.keys() if TARGETS[target].manifests else ()
+                    candidate = self._plan(options, len(missing))
+                    if candidate.effect not in [each.effect for each in found if each.options.to == target]:
+                        found.append(candidate)
+        return sorted(found, key=lambda each: each.cost)
+
+    def _combinations(self) -> Iterator[dict[str, bool]]:
+        """Yield sets of edits, those that were asked for always among them, the smallest first."""
+        free = [name for name in _EDITS if not getattr(self._options, name)]
+        for count in range(len(free) + 1):
+            for names in itertools.combinations(free, count):
+                yield dict.fromkeys(names, True)
+
+    def _needed_edits(self) -> set[str]:
+        """Return the edits without which an index is refused: candidates with it are tried last without them.
+
+        Only containerd reads the index of every archive that has one; others may read its `manifest.json` instead.
+        """
+        needed: set[str] = set()
+        for source in self._sources:
+            with contextlib.suppress(InputError), open_source(source) as opened:
+                strict = [each for each in self._consumers if each.reads_as[0] == "containerd"]
+                for each in diagnose(Contents(opened, self._host), strict):
+                    helps = each.reasons[0].helps if each.verdict is Verdict.REFUSES else None
+                    if helps in _NEEDED:
+                        needed.add(_NEEDED[helps])
+        return {name for name in needed if not getattr(self._options, name)}
+
+    def _plan(self, options: ConvertOptions, missing: int) -> _Candidate:
+        """Plan a candidate without reading layers."""
+        lines: list[Diagnostic] = []
+        run = ConversionRun(self._sources, self._path, options, lines.append, None)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(run.pool)
+            selected = select_images(run, run.open_sources(stack))
+            selection = plan_result(run, selected)
+            changed = len(run.changes.changed) + (0 if run.target.manifests else _manifests(selected))
+            rewritten = sum(
+                layer.blob.size or 0
+                for layer, form in selection.forms.items()
+                if form is not Form.STORED and layer.blob is not None
+            )
+            effect = (
+                tuple(run.changes.changed),
+                tuple(map(str, run.changes.dropped)),
+                tuple(entry.name for entry in selection.images.entries),
+            )
+        place = list(TARGETS).index(run.target.name)
+        return _Candidate(options, (missing, changed, rewritten, place), effect)
+
+    def _told(self, candidate: _Candidate) -> list[Diagnostic]:
+        """Return what was chosen, and where the result loads under which names."""
+        target = str(candidate.options.to)
+        text = " ".join(["chosen:", f"--to {target}", *candidate.edits])
+        lines = [Diagnostic(text, code="chosen-for-consumers", format=target, options=candidate.edits)]
+        for each in self.verdicts:
+            names = ", ".join(known.name or str(known.id) for known in each.known)
+            lost = "".join(f"; {reason.text}" for reason in each.reasons)
+            ids = [str(known.id) for known in each.known if known.id is not None]
+            text = f"{each.consumer} {each.verdict.value}: {names}{lost}"
+            facts = {"consumer": str(each.consumer), "verdict": each.verdict.value, "ids": ids}
+            lines.append(Diagnostic(text, code="loads-in", **facts))
+        return lines
+
+    def _failure(self) -> ImgconvError:
+        if self._damage is not None and not self._reasons:
+            return self._damage
+        consumers = ", ".join(map(str, self._consumers))
+        shown = list(self._reasons)[:3]
+        return UsageError(
+            f"no format and no change makes it load in {consumers}: {'; '.join(shown)}",
+            code="not-loadable",
+            hint="imgconv doctor shows what helps for each of them",
+        )
+
+
+def convert_for(
+    sources: Sequence[str], destination: str, options: ConvertOptions, warn: Warn, progress: Progress | None
+) -> ConversionReport:
+    """Convert with the format and the smallest changes with which all `options.consumers` load the result.
+
+    Raises:
+        UsageError: there is none, or there are no rules for a consumer.
+        InputError, StorageError: as `convert` does.
+    """
+    consumers = parse_all(options.consumers)
+    for option, given_option in (("append", options.append), ("with", options.with_), ("without", options.without)):
+        if given_option:
+            raise UsageError(f"--{option} and --for exclude each other", code="incompatible-options")
+    with contextlib.ExitStack() as stack:
+        given = [_rereadable(source, stack) for source in sources]
+        if destination != STDIN:
+            return _Search(given, destination, options, consumers).run(warn, progress)
+        # A stream cannot be taken back, so the result is looked at before it is sent.
+        path = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgconv-")), "archive.tar")
+        report = _Search(given, path, options, consumers).run(warn, progress)
+        with open(path, "rb") as result:
+            shutil.copyfileobj(result, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        results = tuple(dataclasses.replace(each, path=STDIN) for each in report.results)
+        return dataclasses.replace(report, destination=STDIN, results=results)
+
+
+def _rereadable(source: str, stack: contextlib.ExitStack) -> str:
+    """Return a source that can be read again for each candidate: a pipe is copied to a temporary file first."""
+    path = path_of(source)
+    if path != STDIN and not (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
+        return source
+    try:
+        copy = tempfile.NamedTemporaryFile(prefix="imgconv-", suffix=".tar")  # noqa: SIM115 - closed with the stack
+        stack.enter_context(copy)
+        if path == STDIN:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with open(path, "rb") as pipe:
+                shutil.copyfileobj(pipe, copy)
+        copy.flush()
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="copying") from error
+    return copy.name
+
+
+def _manifests(images: ImageSet) -> int:
+    """Return how many manifests and indexes a target without manifests drops."""
+    count = 0
+    for node in images.nodes():
+        if isinstance(node, Image):
+            count += node.manifest is not None and not node.manifest.generated
+        else:
+            count += isinstance(node, Index)
+    return count
+
+
+def _verb(diagnosis: Diagnosis) -> str:
+    return "refuses it" if diagnosis.verdict is Verdict.REFUSES else "is not known to load it"
