@@ -9,11 +9,12 @@ linked to, which may be zlib-ng or a distributor's own, with other bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from convert.codec import gzip_header
 from convert.codec import profile as profiles
 from convert.codec.compression import Compression, Encoder
+from convert.codec.usual_headers import Header, usual_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _CLASSIC: Final = ("gzip", "zlib")
-_MAGIC: Final = b"\x1f\x8b\x08\x00"
-_NO_TIME: Final = bytes(4)
-_HEADER_SIZE: Final = 10
-_UNIX: Final = 3
-_FAT: Final = 0
-_UNKNOWN: Final = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The bytes before a gzip body, and who writes them so."""
-
-    raw: bytes
-    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,47 +82,8 @@ class ClassicGzipEncoder(Encoder):
         return header + self._encoder.finish() + trailer
 
 
-def _header(extra_flags: int, system: int, by: str) -> Header:
-    return Header(_MAGIC + _NO_TIME + bytes((extra_flags, system)), by)
-
-
-def _extra_flags(level: int) -> int:
-    """Return XFL as RFC 1952 means it: 2 for the slowest, 4 for the fastest."""
-    return {1: 4, 9: 2}.get(level, 0)
-
-
-def _gzip(level: int) -> EncoderSpec:
-    header = _header(_extra_flags(level), _UNIX, f"gzip -{level}n" if level != 6 else "gzip -n")
-    return EncoderSpec(f"gzip-{level}", Compression.GZIP, "GNU gzip", (header,))
-
-
-def _zlib(level: int) -> EncoderSpec:
-    """Return zlib at a level, with the headers that its users write."""
-    flags = _extra_flags(level)
-    headers = [
-        _header(flags, _UNKNOWN, "Python's GzipFile without time"),
-        _header(flags, _UNIX, "zlib itself, as Python's gzip.compress and bsdtar without time"),
-        _header(2, _UNKNOWN, "Python's GzipFile before 3.9 without time"),
-        _header(0, _FAT, "Java before 16"),
-        _header(0, _UNKNOWN, "Java from 16 on"),
-    ]
-    distinct = {header.raw: header for header in reversed(headers)}
-    return EncoderSpec(
-        f"zlib-{level}", Compression.GZIP, "zlib", tuple(distinct[raw] for raw in dict.fromkeys(h.raw for h in headers))
-    )
-
-
-#: Of families that do not write Go's or klauspost's.
-_HEADERS: Final = {"pigz": gzip_header.gnu, "gzip": gzip_header.gnu, "busybox": gzip_header.gnu}
-
-
-def _profile(profile: profiles.Profile) -> EncoderSpec:
-    headers: tuple[Header, ...] = ()
-    if profile.compression == Compression.GZIP:
-        family, level, *_ = *profile.name.split("-"), ""
-        writer = _HEADERS.get(family) or (gzip_header.klauspost if family.startswith("pgzip") else gzip_header.go)
-        headers = (Header(writer(int(level) if level.isdigit() else 0).to_bytes(), profile.made_by),)
-    return EncoderSpec(profile.name, profile.compression, profile.made_by, headers)
+def _spec(name: str, made_by: str) -> EncoderSpec:
+    return EncoderSpec(name, Compression.GZIP, made_by, usual_headers(name, made_by))
 
 
 #: The most common first.
@@ -145,23 +93,26 @@ _COMMON: Final = (
 )
 
 
-def encoder_specs(compression: Compression) -> list[EncoderSpec]:
+@cache
+def encoder_specs(compression: Compression) -> tuple[EncoderSpec, ...]:
     """Return the encoders of gzip or zstd streams, the most common first.
 
     Where no sum of `gzip --rsyncable` ends a block, its bytes are those of gzip, which is more likely.
     """
     specs = sorted(_all(), key=lambda spec: spec.name.endswith("-rsyncable"))
     found = {spec.name: spec for spec in specs if spec.compression == compression}
-    return [
+    return (
         *(found[name] for name in _COMMON if name in found),
         *(found[name] for name in found if name not in _COMMON),
-    ]
+    )
 
 
 def _all() -> Iterator[EncoderSpec]:
     for profile in profiles.all_profiles():
-        if profile.compression:
-            yield _profile(profile)
+        if profile.compression == Compression.GZIP:
+            yield _spec(profile.name, profile.made_by)
+        elif profile.compression:
+            yield EncoderSpec(profile.name, profile.compression, profile.made_by)
     for level in range(1, 10):
-        yield _gzip(level)
-        yield _zlib(level)
+        yield _spec(f"gzip-{level}", f"gzip -{level}n" if level != 6 else "gzip -n")
+        yield _spec(f"zlib-{level}", "zlib")

@@ -1,13 +1,14 @@
 """Compute the manifest digests that pushes give, without writing anything.
 
-Each layer is read once: one stream of its uncompressed bytes feeds the encoders of all
-pushers, each of them on all cores.
+Each encoder runs once over each layer, however many pushers need it: on all cores for a large layer,
+all encoders side by side for a small one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -59,6 +60,8 @@ _RECIPE: Final = Recipe(uncompressed=False, manifests=True)
 _ABREAST: Final = 2
 #: Bytes of a layer, which may be compressed, from which on its encoders use all cores.
 _SPLIT_SIZE: Final = 256 * KIB
+#: Encoders that read a large layer together: each takes up to 50 MB, and all of them together at most 100 MB.
+_AT_ONCE: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +195,7 @@ class _LayerReader:
         self._pool = pool
         self._context = context
         self._progress = progress
+        self._large = threading.Lock()
 
     def run(self, loads: Sequence[Load]) -> Iterator[list[PushedManifest]]:
         """Yield what each load pushes.
@@ -233,10 +237,12 @@ class _LayerReader:
             with StoredContent(blob, layer.stored, self._context).open() as stream:
                 drain(stream, self._count)
             return dict.fromkeys(wants, layer)
-        # What splits a stream takes megabytes: thousands of small layers need none of it.
-        large = blob.size is None or blob.size >= _SPLIT_SIZE
-        encoder = self._encoder if large else _alone
-        return done | _Pass(layer, blob, rest, encoder, self._context).run(self._count)
+        # What splits a stream takes megabytes: thousands of small layers need none of it, and of the large
+        # layers one at a time keeps all cores busy.
+        if blob.size is not None and blob.size < _SPLIT_SIZE:
+            return done | _Pass(layer, blob, rest, _alone, self._context, len(rest)).run(self._count)
+        with self._large:
+            return done | _Pass(layer, blob, rest, self._encoder, self._context, _AT_ONCE).run(self._count)
 
     def _encoder(self, profile: str) -> Encoder:
         return profiles.get(profile).encoder(self._pool.codec, self._pool.jobs)
@@ -255,7 +261,7 @@ def _want(load: Load, image: Image, layer: Layer) -> _Want:
 
 
 class _Pass:
-    """One reading of one layer, for all pushers that need it."""
+    """The readings of one layer, for all pushers that need it; usually one."""
 
     def __init__(
         self,
@@ -264,41 +270,53 @@ class _Pass:
         wants: set[_Want],
         encoder: Callable[[str], Encoder],
         context: ReadContext,
+        at_once: int,
     ) -> None:
+        """Run `at_once` of the encoders together."""
         self._layer = layer
         self._blob = blob
-        self._context = context
-        self._sinks = {
-            want: EncodeSink(encoder(want[1]))
-            for want in sorted(wants, key=lambda want: want[1])
-            if want[0] in {Form.ENCODED, Form.COMPRESSED_TWICE}
-        }
         self._wants = wants
+        self._encoder = encoder
+        self._context = context
+        self._at_once = at_once
 
     def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
         layer = self._layer
         # A descriptor that is pushed as given need not describe these bytes.
         named = layer.stored if all(form not in DICTATED for form, _ in self._wants) else None
-        read = LayerPass(Layer(layer.diff_id, self._blob, named), self._context)
-        stored = read.run(*(sink.write for (form, _), sink in self._sinks.items() if form is Form.ENCODED), count)
-        self._again(stored)
-        done = {
-            want: Layer(layer.diff_id, None, sink.describe(profiles.get(want[1]).compression))
-            for want, sink in self._sinks.items()
-        }
+        source = Layer(layer.diff_id, self._blob, named)
+        stored: Descriptor | None = None
+        done: dict[_Want, Layer] = {}
+        for group in self._groups(Form.ENCODED) or [()]:
+            sinks = self._sinks(group)
+            writes = [sink.write for sink in sinks.values()]
+            stored = LayerPass(source, self._context).run(*writes, *(() if stored else (count,)))
+            done |= self._results(sinks)
+        if stored is None:
+            raise ValueError("a layer is read at least once")
+        # The stored bytes go to the encoders of tools that treat them as uncompressed: a rare second reading.
+        # It has to read the bytes that the first one did, which `stored` describes.
+        for group in self._groups(Form.COMPRESSED_TWICE):
+            sinks = self._sinks(group)
+            with StoredContent(self._blob, stored, self._context).open() as stream:
+                drain(stream, *(sink.write for sink in sinks.values()))
+            done |= self._results(sinks)
         for want in self._wants - set(done):
             done[want] = layer if layer.stored is not None else Layer(layer.diff_id, None, stored)
         return done
 
-    def _again(self, stored: Descriptor) -> None:
-        """Feed the stored bytes to the encoders of tools that treat them as uncompressed: a rare second reading.
+    def _groups(self, form: Form) -> list[tuple[_Want, ...]]:
+        wants = sorted((want for want in self._wants if want[0] is form), key=lambda want: want[1])
+        return [tuple(wants[at : at + self._at_once]) for at in range(0, len(wants), self._at_once)]
 
-        It has to read the bytes that the first one did, which `stored` describes.
-        """
-        sinks = [sink.write for (form, _), sink in self._sinks.items() if form is Form.COMPRESSED_TWICE]
-        if sinks:
-            with StoredContent(self._blob, stored, self._context).open() as stream:
-                drain(stream, *sinks)
+    def _sinks(self, group: Sequence[_Want]) -> dict[_Want, EncodeSink]:
+        return {want: EncodeSink(self._encoder(want[1])) for want in group}
+
+    def _results(self, sinks: dict[_Want, EncodeSink]) -> dict[_Want, Layer]:
+        return {
+            want: Layer(self._layer.diff_id, None, sink.describe(profiles.get(want[1]).compression))
+            for want, sink in sinks.items()
+        }
 
 
 # -- rows --------------------------------------------------------------------------

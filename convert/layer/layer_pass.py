@@ -81,8 +81,8 @@ class EncodeSink:
     """Compresses its input, hashes and counts the output, and writes it to `out` if that is given.
 
     With `headers`, the first `skip` bytes of the encoder's output are replaced by each of
-    these headers in turn: one run of the encoder gives the digest behind every header. What
-    is written has the first of them.
+    these headers in turn: one run of the encoder gives the digest behind every header, which may
+    differ in size. What is written has the first of them, and `size` counts it.
     """
 
     def __init__(

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from convert.codec.encoders import EncoderSpec, Header
+    from convert.codec.encoders import EncoderSpec
+    from convert.codec.usual_headers import Header
     from convert.diagnostics import Diagnostic
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest

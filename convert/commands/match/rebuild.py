@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Unpack
 
-    from convert.codec.encoders import EncoderSpec, Header
+    from convert.codec.encoders import EncoderSpec
+    from convert.codec.usual_headers import Header
     from convert.commands.common import Path, Warn
     from convert.commands.convert_options import Format
     from convert.commands.keywords import MatchFields
@@ -322,7 +323,8 @@ def _guessed(
     if not matcher.may_try(len(image.layers)):
         return False
     every = encoders.encoder_specs(Compression.GZIP)
-    for group in (every[:4], every[4:10], every[10:]):
+    # The profiles of pushers first; a dozen encoders at a time, for each takes memory.
+    for group in (every[:6], *(every[at : at + 12] for at in range(6, len(every), 12))):
         tables = [matcher.describe(layer, group) for layer in image.layers]
         for spec in group:
             for header in spec.headers:

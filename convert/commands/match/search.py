@@ -1,25 +1,25 @@
 """Find for each layer the encoder that gives the digest a registry lists.
 
 A docker archive holds uncompressed layers; the registry's manifest names the compressed
-ones by digest and size. Every known encoder runs over a layer until the output of one
-has that digest. The cheapest checks come first: the bytes as stored, then the smallest
-layers, then the encoders that fitted other layers, then, for a large layer, those whose
-output for a sample has the right ratio.
+ones by digest and size. Known encoders run over a layer until the output of one has that
+digest. The cheapest checks come first: the bytes as stored, then the smallest layers, then
+the encoders that fitted other layers. For a large layer `order.py` predicts the size of
+each encoder's output, and only those near the listed size run.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from typing import TYPE_CHECKING, Final
 
 from convert.codec import encoders, profile
 from convert.codec.compression import Compression
+from convert.commands.match.order import by_size, in_order, sampler_of
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.staging import staged_blob
 from convert.layer.streams import drain
-from convert.layer.verify import StoredContent, compression_of, mismatch, present
+from convert.layer.verify import StoredContent, compression_of, mismatch
 from convert.limits import MAX_UNKNOWN_LAYERS
 from convert.model import mediatype
 from convert.model.descriptor import Descriptor
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.codec.compression import Encoder
-    from convert.codec.encoders import EncoderSpec, Header
+    from convert.codec.encoders import EncoderSpec
+    from convert.codec.usual_headers import Header
+    from convert.commands.match.order import Groups
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.layer.staging import Staging
@@ -45,12 +47,6 @@ ELSEWHERE: Final = "not distributable"
 #: Digest and size of a layer in a manifest: two sizes under one digest are two claims.
 _Listed = tuple[Digest, int]
 
-#: Encoders fed by one reading of a layer, after the first few.
-_ABREAST: Final = 8
-#: From this size on, a sample determines the order of attempts.
-_SAMPLED_FROM: Final = 8 << 20
-_SAMPLES: Final = 16
-_SAMPLE_SIZE: Final = 64 << 10
 _GZIP_HEADER: Final = 10
 
 
@@ -62,10 +58,18 @@ class _Try:
         self.headers: Sequence[Header | None] = spec.headers or (None,)
         raw = [header.raw for header in spec.headers]
         self.sink = EncodeSink(encoder, algorithm=algorithm, headers=raw, skip=_GZIP_HEADER if raw else 0)
+        self._first = len(raw[0]) if raw else 0
 
-    def digests(self) -> Iterator[tuple[Header | None, Digest]]:
-        """End the stream; yield its digest behind each header."""
-        yield from zip(self.headers, self.sink.finish(), strict=True)
+    @property
+    def body(self) -> int:
+        """The bytes of output so far, without a header."""
+        return self.sink.size - self._first
+
+    def results(self) -> list[tuple[Header | None, Digest, int]]:
+        """End the stream; return its digest and size behind each header."""
+        digests = self.sink.finish()
+        sizes = [self.body + (len(header.raw) if header is not None else 0) for header in self.headers]
+        return list(zip(self.headers, digests, sizes, strict=True))
 
 
 class Matcher:
@@ -131,17 +135,20 @@ class Matcher:
     def _encoded(self, layer: Layer, rest: dict[_Listed, Descriptor]) -> Iterator[LayerMatch]:
         tried = 0
         near: dict[_Listed, list[str]] = {}
-        candidates = self._candidates(layer, next(iter(rest.values())))
-        if self._unmatched >= MAX_UNKNOWN_LAYERS:
-            candidates = []
-        for group in _groups(candidates, len(self._fitted)):
+        exhausted = self._unmatched >= MAX_UNKNOWN_LAYERS
+        groups = self._groups(layer, next(iter(rest.values())))
+        group = next(groups, None) if not exhausted else None
+        while rest and group is not None:
             tried += len(group)
-            for key, found in self._race(layer, rest, group, near).items():
+            sizes: dict[str, int] = {}
+            for key, found in self._race(layer, rest, group, near, sizes).items():
                 self._fitted[found.how] = None
                 yield LayerMatch(layer, rest.pop(key), found, tried)
-            if not rest:
-                return
-        if not candidates:
+            # What a group came to decides which one is next.
+            group = _after(groups, sizes)
+        if not rest:
+            return
+        if not tried:
             self._read(layer)
         self._unmatched += 1
         for key, wanted in rest.items():
@@ -171,33 +178,16 @@ class Matcher:
 
     # -- which encoders, in which order -----------------------------------------------
 
-    def _candidates(self, layer: Layer, wanted: Descriptor) -> list[EncoderSpec]:
+    def _groups(self, layer: Layer, wanted: Descriptor) -> Groups:
+        """Yield the encoders to run together; a large layer is compressed by one at a time, on all cores."""
         by_name = {spec.name: spec for spec in encoders.encoder_specs(_compression(wanted))}
-        order = list(by_name.values())
-        sample = self._sample(layer, wanted)
-        if sample is not None:
-            data, ratio = sample
-            order = self._by_ratio(order, data, ratio)
-        first = [by_name[name] for name in self._fitted if name in by_name]
-        return [*first, *(spec for spec in order if spec.name not in self._fitted)]
-
-    def _sample(self, layer: Layer, wanted: Descriptor) -> tuple[bytes, float] | None:
-        """Return samples from a large uncompressed layer, and the expected ratio of compression."""
-        blob = present(layer)
-        extent = blob.extent()
-        if extent is None or extent.size < _SAMPLED_FROM or compression_of(blob):
-            return None
-        step = (extent.size - _SAMPLE_SIZE) // (_SAMPLES - 1)
-        samples = [os.pread(extent.fd, _SAMPLE_SIZE, extent.offset + number * step) for number in range(_SAMPLES)]
-        return b"".join(samples), wanted.size / extent.size
-
-    def _by_ratio(self, order: list[EncoderSpec], data: bytes, ratio: float) -> list[EncoderSpec]:
-        def distance(spec: EncoderSpec) -> float:
-            encoder = spec.encoder()
-            return abs((len(encoder.write(data)) + len(encoder.finish())) / len(data) - ratio)
-
-        distances = dict(zip((spec.name for spec in order), self._pool.map(distance, order), strict=True))
-        return sorted(order, key=lambda spec: distances[spec.name])
+        fitted = [by_name[name] for name in self._fitted if name in by_name]
+        specs = [*fitted, *(spec for spec in by_name.values() if spec.name not in self._fitted)]
+        sampler = sampler_of(layer, self._pool)
+        if sampler is not None and _compression(wanted) == Compression.GZIP:
+            yield from by_size(specs, len(fitted), wanted.size, sampler)
+        else:
+            yield from in_order(specs, len(fitted))
 
     # -- one reading -------------------------------------------------------------------
 
@@ -207,11 +197,13 @@ class Matcher:
         wanted: Mapping[_Listed, Descriptor],
         group: Sequence[EncoderSpec],
         near: dict[_Listed, list[str]],
+        sizes: dict[str, int],
     ) -> dict[_Listed, LayerOrigin]:
         """Run several encoders over a layer; those whose output grows too large drop out.
 
         `wanted` are the digests to be found, all of one algorithm. Encoders that come
-        to the right size and another digest are added to `near`.
+        to the right size and another digest are added to `near`. `sizes` takes the size
+        of what each encoder that was not dropped made.
         """
         alone = len(group) == 1
         algorithm = next(iter(wanted))[0].algorithm
@@ -220,7 +212,8 @@ class Matcher:
         tries = [_Try(spec, spec.encoder(codec, self._pool.jobs), algorithm) for spec in group]
 
         def take(chunk: memoryview) -> None:
-            live = [one for one in tries if one.sink.size <= largest]
+            # A single encoder goes on: its size tells about the others.
+            live = [one for one in tries if alone or one.body <= largest]
             if alone:
                 for one in live:
                     one.sink.write(chunk)
@@ -230,12 +223,13 @@ class Matcher:
         LayerPass(layer, self._context).run(take, self._count)
         found: dict[_Listed, LayerOrigin] = {}
         for one in tries:
-            digests = list(one.digests()) if one.sink.size <= largest else []
-            for header, digest in digests:
-                hit = (digest, one.sink.size)
-                if hit in wanted and hit not in found:
+            results = one.results() if alone or one.body <= largest else []
+            for header, digest, size in results:
+                if (digest, size) in wanted and (digest, size) not in found:
                     by = header.by if header is not None else one.spec.made_by
-                    found[hit] = LayerOrigin(one.spec.name, by, one.spec, header)
+                    found[digest, size] = LayerOrigin(one.spec.name, by, one.spec, header)
+            if results:
+                sizes[one.spec.name] = one.sink.size
             for key in wanted:
                 if key[1] == one.sink.size and key not in found:
                     near.setdefault(key, []).append(one.spec.name)
@@ -295,8 +289,8 @@ class Matcher:
         described = {}
         for one in tries:
             media_type = mediatype.layer_type(one.spec.compression, docker=False)
-            for header, digest in one.digests():
-                described[one.spec.name, header] = Descriptor(media_type, digest, one.sink.size)
+            for header, digest, size in one.results():
+                described[one.spec.name, header] = Descriptor(media_type, digest, size)
         return described
 
 
@@ -308,13 +302,9 @@ def _compression(wanted: Descriptor) -> Compression:
     return mediatype.layer_compression(wanted.media_type) or Compression.GZIP
 
 
-def _groups(candidates: Sequence[EncoderSpec], fitted: int) -> Iterator[Sequence[EncoderSpec]]:
-    """Cut candidates into readings: one alone if it fitted before, a few, then many."""
-    at = 0
-    for size in (1 if fitted else 4, 4):
-        if candidates[at : at + size]:
-            yield candidates[at : at + size]
-        at += size
-    while at < len(candidates):
-        yield candidates[at : at + _ABREAST]
-        at += _ABREAST
+def _after(groups: Groups, sizes: dict[str, int]) -> Sequence[EncoderSpec] | None:
+    """Return the encoders to run next, None if there are none."""
+    try:
+        return groups.send(sizes)
+    except StopIteration:
+        return None
