@@ -62,9 +62,9 @@ def command(
 
     MANIFEST is the registry's manifest, as printed by crane manifest or docker
     buildx imagetools inspect --raw, or the index that lists it.
-    imgconv tries all levels of Go up to 1.26 and of 1.27, GNU gzip, zlib with the
-    headers of Python, Java and bsdtar, and zstd. A matching digest identifies the
-    encoder.
+    imgconv tries every profile, GNU gzip, and zlib with the headers of Python, Java
+    and bsdtar; of a large layer, those whose result has about the listed size. A
+    matching digest identifies the encoder.
 
     With --to, the image is written with the registry's manifest and blobs, digest
     for digest. Exit status 1: a layer is not recognised; nothing is written.
@@ -123,7 +123,7 @@ def _explain(report: MatchReport, *, asked: bool) -> None:
         tried = max(layer.tried for layer in report.layers)
         note(
             f"{report.source}: {unknown} of {len(report.layers)} layers stay unknown, with {tried} encoders tried; "
-            "a file name in the gzip header, pigz or klauspost's pgzip (podman, skopeo, buildah) may be why"
+            "a name or a time in the gzip header, or a release of a tool that is not known, may be why"
         )
     for layer in report.layers:
         if layer.near:
