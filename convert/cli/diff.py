@@ -40,6 +40,13 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
     "--by", "by_", type=OneOf("comparison", ["id", "layers", "digest"]), default="id", help="What counts as different."
 )
 @groups.compare("--files", is_flag=True, help="Also list the files that differ between layers.")
+@groups.compare(
+    "--ignore",
+    multiple=True,
+    metavar="WHAT[,WHAT]",
+    help="What does not count: timestamps, owner, order (of the members of layers). Reads layers that differ.",
+)
+@groups.compare("--brief", is_flag=True, help="Print one line for each image that differs, and nothing else.")
 @options.selection
 @options.with_
 @options.json
@@ -52,6 +59,8 @@ def command(
     *,
     by_: str,
     files: bool,
+    ignore: tuple[str, ...],
+    brief: bool,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
     with_: tuple[str, ...],
@@ -75,7 +84,8 @@ def command(
     from convert.errors import quoted
     from convert.report.comparison import By
 
-    wanted = DiffOptions(by=By(by_), files=files, images=images, platforms=platforms, with_=with_)
+    ignored = tuple(dict.fromkeys(word.strip() for text in ignore for word in text.split(",")))
+    wanted = DiffOptions(by=By(by_), files=files, ignore=ignored, images=images, platforms=platforms, with_=with_)
     with contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False)) as shown:
         warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
         with open_diff(a, b, wanted, warn=warn, progress=shown) as opened:
@@ -85,6 +95,9 @@ def command(
                 options.out_json(document)
             elif quiet:
                 _read_files(opened)
+            elif brief:
+                _read_files(opened)
+                _show_brief(opened)
             else:
                 _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
                 _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
@@ -116,6 +129,17 @@ def _show(opened: OpenDiff, shown: Counted | Nothing) -> None:
     for where, digests in (("A", found.only_a), ("B", found.only_b)):
         for digest in digests:
             _line(f"{digest}: only in {where}, an artifact, or an image that is not in the source")
+
+
+def _show_brief(opened: OpenDiff) -> None:
+    """Print one line for each image that differs."""
+    for one in opened.difference.images:
+        if not one.same(opened.options.by):
+            _line(f"{_label(one)}: {one.words.partition(': ')[0]}")
+    if opened.options.by.value == "digest":
+        for where, digests in (("A", opened.difference.only_a), ("B", opened.difference.only_b)):
+            for digest in digests:
+                _line(f"{digest}: only in {where}")
 
 
 def _label(one: Comparison) -> str:

@@ -104,6 +104,7 @@ class DiffFields(TypedDict, total=False):
 
     by: By
     files: bool
+    ignore: Sequence[str]
     images: Sequence[str]
     platforms: Sequence[str]
     with_: Sequence[str]

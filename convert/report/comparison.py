@@ -125,7 +125,9 @@ class Comparison:
     """Two images side by side; one of them is None where the other archive has no partner for it.
 
     `config` and `manifest` are the first differences of these documents; `config_more`
-    and `manifest_more` count those that are not listed.
+    and `manifest_more` count those that are not listed. `ignored` are what `--ignore` leaves
+    out of the comparison; `alike_layers` and `alike` state whether the layers, and with them the
+    configs, are the same but for that.
     """
 
     a: Side | None
@@ -135,6 +137,9 @@ class Comparison:
     manifest: tuple[KeyDifference, ...] = ()
     config_more: int = 0
     manifest_more: int = 0
+    ignored: tuple[str, ...] = ()
+    alike_layers: bool = False
+    alike: bool = False
 
     def same(self, by: By) -> bool:
         """Return whether the two count as one image."""
@@ -142,9 +147,9 @@ class Comparison:
             return False
         match by:
             case By.ID:
-                return self.same_id
+                return self.same_id or self.alike
             case By.LAYERS:
-                return self.same_layers
+                return self.same_layers or self.alike_layers
             case By.DIGEST:
                 return self.same_digest
 
@@ -181,6 +186,8 @@ class Comparison:
     @property
     def words(self) -> str:
         """The first difference in words, the weightiest first."""
+        if self.alike and not self.same_id:
+            return f"the same but for {' and '.join(self.ignored)}"
         return _words(self)
 
 

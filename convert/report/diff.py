@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.report.comparison import Absent, other_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from convert.model.digest import Digest
     from convert.model.image import Layer
@@ -22,14 +22,17 @@ VERSION: Final = 1
 Document = dict[str, Any]
 
 
-def document(found: Difference, by: By, sources: tuple[str, str], files: LayerFiles | None) -> Document:
-    """Return the document; `files` compares the files of layers, None leaves them out."""
+def document(
+    found: Difference, by: By, sources: tuple[str, str], files: LayerFiles | None, ignore: Sequence[str] = ()
+) -> Document:
+    """Return the document; `files` compares the files of layers, `ignore` is that of `--ignore`."""
     return {
         "report": "diff",
         "version": VERSION,
         "a": sources[0],
         "b": sources[1],
         "by": by.value,
+        "ignore": list(ignore),
         "same": found.same(by),
         "images": [_comparison(one, by, files) for one in found.images],
         "others": {

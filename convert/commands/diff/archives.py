@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN
 from convert.commands.common import Options, ignore, options_of
+from convert.commands.diff.ignoring import IGNORABLE, compared_ignoring
 from convert.commands.diff.images import compare
 from convert.commands.diff.layer_files import layer_files
-from convert.errors import SelectionError, UsageError
+from convert.errors import SelectionError, UsageError, shortened, suggestion
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.plan.read_selection import read_selection
 from convert.report.comparison import By, other_layers
@@ -38,6 +40,7 @@ class DiffOptions(Options):
     Attributes:
         by: what has to be the same: image IDs, DiffIDs, or manifest digests.
         files: also compare the files of layers that differ, which reads those layers.
+        ignore: what does not count: `timestamps`, `owner`, `order`; layers that differ are read.
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits, in both archives; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
@@ -46,6 +49,7 @@ class DiffOptions(Options):
 
     by: By = By.ID
     files: bool = False
+    ignore: Sequence[str] = ()
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
     with_: Sequence[str] = ()
@@ -94,12 +98,29 @@ class OpenDiff:
             InputError: a layer is damaged.
             NotRepresentableError: a layer is not in its archive.
         """
-        return layer_files(a, b, self.contexts)
+        return layer_files(a, b, self.contexts, self.options.ignore)
 
     def document(self) -> dict[str, Any]:
         """Return the document that `--json` prints; reads layers if files are compared."""
         files = self.files if self.options.files else None
-        return document(self.difference, self.options.by, (self.a.path, self.b.path), files)
+        return document(self.difference, self.options.by, (self.a.path, self.b.path), files, self.options.ignore)
+
+
+def check_ignore(options: DiffOptions) -> None:
+    """Refuse values of `ignore` that do not exist, and manifest digests beside them.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for value in options.ignore:
+        if value not in IGNORABLE:
+            raise UsageError(
+                f"ignore takes {', '.join(IGNORABLE)}, not {shortened(value, 60)!r}",
+                code="invalid-option-value",
+                hint=suggestion(value, IGNORABLE).rstrip() or None,
+            )
+    if options.ignore and options.by is By.DIGEST:
+        raise UsageError("a digest covers everything, so --by digest ignores nothing", code="incompatible-options")
 
 
 @contextlib.contextmanager
@@ -113,6 +134,7 @@ def open_diff(
     paths = os.fspath(a), os.fspath(b)
     if paths == (STDIN, STDIN):
         raise UsageError("A and B cannot both be standard input", code="incompatible-options")
+    check_ignore(options)
     with contextlib.ExitStack() as stack:
         left, right = (stack.enter_context(open_source(path)) for path in paths)
         sets = [
@@ -143,6 +165,10 @@ def open_diff(
             ReadContext(ReadOptions(file=left.path), progress=shown),
             ReadContext(ReadOptions(file=right.path), progress=shown),
         )
+        if options.ignore:
+            found = dataclasses.replace(
+                found, images=tuple(compared_ignoring(one, options.ignore, contexts) for one in found.images)
+            )
         yield OpenDiff(left, right, (sets[0], sets[1]), options, found, contexts)
         for opened in (left, right):
             opened.tree.check_unchanged()

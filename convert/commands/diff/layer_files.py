@@ -23,7 +23,7 @@ from convert.limits import CHUNK
 from convert.report.comparison import FileDifference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from convert.archive.member import Attributes, Member
     from convert.layer.context import ReadContext
@@ -36,13 +36,20 @@ _WHITEOUT: Final = ".wh."
 _MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
 
 
+#: What `--ignore` leaves out of the comparison of files -> the attribute.
+_IGNORED: Final = {"timestamps": "mtime", "owner": "owner"}
+
+
 def layer_files(
-    a: Layer | None, b: Layer | None, contexts: tuple[ReadContext, ReadContext]
+    a: Layer | None,
+    b: Layer | None,
+    contexts: tuple[ReadContext, ReadContext],
+    ignore: Collection[str] = (),
 ) -> Iterator[FileDifference]:
     """Yield the files that differ between two layers, by path; None is a layer without files.
 
-    `contexts` are those of A's and B's archives. If a tar has a path twice, the last one counts, as when it is
-    unpacked.
+    `contexts` are those of A's and B's archives, `ignore` the values of `--ignore`. If a tar has a path twice,
+    the last one counts, as when it is unpacked.
 
     Raises:
         DigestMismatchError: a layer is not what names it.
@@ -50,14 +57,23 @@ def layer_files(
         NotRepresentableError: a layer is not in the source.
     """
     with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
-        yield from _merged(left, right)
+        yield from _merged(left, right, ignore)
+
+
+def alike(a: Layer, b: Layer, contexts: tuple[ReadContext, ReadContext], ignore: Collection[str]) -> bool:
+    """Return whether two layers have the same files but for what is ignored; both are read, as by `layer_files`."""
+    with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
+        if "order" not in ignore and left.order != right.order:
+            return False
+        return next(_merged(left, right, ignore), None) is None
 
 
 _Row = tuple[bytes, tuple[str | None, ...]]
 
 
-def _merged(left: _Files, right: _Files) -> Iterator[FileDifference]:
+def _merged(left: _Files, right: _Files, ignore: Collection[str]) -> Iterator[FileDifference]:
     """Walk two sorted lists side by side."""
+    ignored = {_IGNORED[each] for each in ignore if each in _IGNORED}
     ones, others = left.rows(), right.rows()
     one, other = next(ones, None), next(others, None)
     while one is not None or other is not None:
@@ -70,7 +86,9 @@ def _merged(left: _Files, right: _Files) -> Iterator[FileDifference]:
             other = next(others, None)
         else:
             changed = tuple(
-                (name, mine, its) for name, mine, its in zip(ATTRIBUTES, one[1], other[1], strict=True) if mine != its
+                (name, mine, its)
+                for name, mine, its in zip(ATTRIBUTES, one[1], other[1], strict=True)
+                if mine != its and name not in ignored
             )
             if changed:
                 yield FileDifference("changed", _text(one[0]), changed)
@@ -95,6 +113,8 @@ class _Files:
 
     def __init__(self, layer: Layer | None, context: ReadContext) -> None:
         """Read the layer to its end, if there is one."""
+        #: A hash of the paths in the order of the tar.
+        self.order = b""
         # An empty name is a temporary file that SQLite keeps in memory while it is small.
         self._database = sqlite3.connect("", isolation_level=None)
         try:
@@ -107,13 +127,20 @@ class _Files:
             run(f"CREATE TABLE files (path BLOB, {columns})")
             if layer is not None:
                 marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
-                rows = _read(layer, context)
+                order = hashlib.sha256()
+
+                def rows() -> Iterator[tuple[bytes | str | None, ...]]:
+                    for path, values in _read(layer, context):
+                        order.update(path + b"\0")
+                        yield path, *values
+
                 run("BEGIN")
                 self._database.executemany(
                     f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
-                    ((path, *values) for path, values in rows),
+                    rows(),
                 )
                 run("COMMIT")
+                self.order = order.digest()
         except BaseException:
             self._database.close()
             raise
