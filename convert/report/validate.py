@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from convert.consumers.refusals import refusals
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,6 +35,9 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                         "place": found.place,
                         "message": found.message,
                         "refused_by": found.refused_by,
+                        "consumers": [
+                            {"consumer": each.consumer, "versions": str(each.versions)} for each in refusals(found.rule)
+                        ],
                     }
                     for found in verdict.findings
                 ],

@@ -13,6 +13,7 @@ import pytest
 
 from convert.cli import diff, validate
 from convert.commands.validate import RULES, Finding, Severity
+from convert.consumers.refusals import refusals
 from convert.jsonio import schema
 from convert.report.sarif import uri
 
@@ -81,6 +82,7 @@ def test_json_meets_its_schema(imgconv, damaged, layer, archive):
             "place": None,
             "message": f"is {ZEROS}, {CONFIG} at rootfs.diff_ids[0] has the DiffID {DIFF_ID}",
             "refused_by": RULES["diff-id"].refused_by,
+            "consumers": [{"consumer": each.consumer, "versions": str(each.versions)} for each in refusals("diff-id")],
         }
     ]
     assert (second["path"], second["format"], second["status"]) == ("docker29-hybrid-html.tar", "docker-save@25", 0)

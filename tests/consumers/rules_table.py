@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 from convert.consumers.consumer import PROGRAMS
+from convert.consumers.refusals import refusals
 from convert.consumers.rule import Verdict
 from convert.consumers.rules import RULES
+from convert.reader.findings import RULES as FINDINGS
 
 
 def consumers():
@@ -37,5 +39,15 @@ def rules():
     return lines
 
 
+def findings():
+    """Return the table of the findings of `validate` that rules name."""
+    rows = (
+        f"| `{name}` | {'; '.join(f'{each.consumer} {each.versions}' for each in found)} |"
+        for name in FINDINGS
+        if (found := refusals(name))
+    )
+    return ["| finding | consumers that refuse archives with it, and their versions |", "|---|---|", *rows]
+
+
 if __name__ == "__main__":
-    sys.stdout.write("\n".join([*consumers(), "", *rules()]) + "\n")
+    sys.stdout.write("\n".join([*consumers(), "", *rules(), "", *findings()]) + "\n")

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import rules_table
 from cases import CASES, build
+from support import ROOT, run
 
 from convert.archive.open import open_source
 from convert.commands.doctor import doctor
@@ -117,6 +119,14 @@ def test_versions_compare_as_numbers(one, other):
     assert end not in versions
 
 
+def test_the_pages_have_the_tables():
+    for page, tables in (("doctor", (rules_table.consumers, rules_table.rules)), ("validate", (rules_table.findings,))):
+        lines = (ROOT / "docs" / f"{page}.md").read_text().splitlines()
+        for table in tables:
+            missing = [line for line in table() if line not in lines]
+            assert missing == [], f"docs/{page}.md: python tests/consumers/rules_table.py prints the table"
+
+
 def test_a_damaged_document_is_no_guess(tmp_path, archives):
     """What imgconv cannot read and some consumer may is unknown, and counts as not loading."""
     path = tmp_path / "layout"
@@ -129,7 +139,6 @@ def test_a_damaged_document_is_no_guess(tmp_path, archives):
 
 def test_the_document_follows_its_schema(archives):
     import jsonschema
-    from support import ROOT, run
 
     done = run("doctor", archives["plain"], archives["host-absent"], "--json")
     assert done.returncode == 1
