@@ -319,6 +319,16 @@ def ambiguous(contents: Contents) -> str:
     return ""
 
 
+def layer_damaged(contents: Contents) -> str:
+    """A compressed layer does not unpack, or something follows its stream; whether it is a tar is not looked at."""
+    for item in contents.items:
+        for path, blob in item.layers:
+            facts = contents.facts(blob) if blob is not None else None
+            if facts is not None and (facts.unread is not None or facts.damage is not None or facts.trailing):
+                return f"layer {path} is damaged, or something follows its compressed stream"
+    return ""
+
+
 def linked_layer(contents: Contents) -> str:
     """A layer's member is a symbolic link, whose size counts as that of the layer."""
     return _linked_layer(contents, across=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from convert.consumers.contents import UnknownError
 from convert.errors import ImgconvError
 from convert.identity import ggcr_structs
+from convert.jsonio.strict import fold
 from convert.model import mediatype
 from convert.reader.docker_archive import ManifestJsonRules, read_items
 from convert.reader.document import Reading
@@ -55,6 +56,17 @@ def config(contents: Contents) -> str:
             ggcr_structs.CONFIG.read(item.config.value, "")
         except ImgconvError as error:
             return f"{item.config_name}: {error.message}"
+    return ""
+
+
+def foreign_source(contents: Contents) -> str:
+    """`LayerSources` names a non-distributable layer, which is not uploaded; a registry may refuse the manifest."""
+    for item in contents.items if not contents.tree.is_folder else ():
+        sources = next((value for key, value in item.value.items() if fold(key) == "layersources"), None)
+        for described in sources.values() if isinstance(sources, dict) else ():
+            media_type = described.get("mediaType", "") if isinstance(described, dict) else ""
+            if isinstance(media_type, str) and mediatype.is_nondistributable(media_type):
+                raise UnknownError("a non-distributable layer is not uploaded; it depends on the registry")
     return ""
 
 

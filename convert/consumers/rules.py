@@ -110,7 +110,7 @@ _DOCKER_ARCHIVE: Final = (
     (containers_image.missing_layer, _PRUNE, "missing-layer", "missing"),
 )
 _LAYER_BYTES: Final = (
-    (docker.layer_damaged, _SOURCE, "damaged-layer", "layer-damaged"),
+    (containers_image.layer_damaged, _SOURCE, "damaged-layer", "layer-damaged"),
     (docker.diff_id, _SOURCE, "wrong-diff-id", "diff-id"),
 )
 _OCI: Final = (
@@ -284,6 +284,7 @@ RULES: Final = (
             (docker.run_config, _SOURCE, "text-cmd", "run-config"),
             (containers_image.linked_layer_not_stored, _CONVERT, "linked-layer", ""),
             *_LAYER_BYTES,
+            (docker.layer_damaged, _SOURCE, "damaged-layer", "layer-damaged"),
             (docker.path_twice, _SOURCE, "path-twice", "layer-path-twice"),
         ),
     ),
@@ -298,6 +299,7 @@ RULES: Final = (
         (
             (crane.tarball, _CONVERT, "layout-archive", ""),
             (crane.config, _SOURCE, "text-cmd", "run-config"),
+            (crane.foreign_source, None, "foreign-source", "absent-layer"),
         ),
     ),
     *_rules(

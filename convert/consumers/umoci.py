@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import docker
+from convert.consumers.contents import UnknownError
 from convert.consumers.unpack import config_of
 from convert.model import mediatype
 
@@ -81,6 +82,10 @@ def config(contents: Contents) -> str:
             return fault
         if _size_differs(contents, node.config):
             return f"config {node.config.digest} does not have the size of its descriptor"
+        if settings.platform.os == "windows":
+            return "an image is for windows"
+        if settings.platform.os not in {"", "linux"}:
+            raise UnknownError(f"no archive for {settings.platform.os} was tried")
         if settings.get("rootfs", "type") != "layers":
             return f"config {node.config.digest} has the rootfs type {settings.get('rootfs', 'type')}"
         if found := docker.text_in_run_config(settings):

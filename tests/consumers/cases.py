@@ -250,7 +250,7 @@ def foreign(built):
 
 _ZSTD = zstandard.ZstdCompressor().compress
 
-#: Each case: its name, whether it is a folder, and what writes it at a path.
+#: Each case: its name, and what writes it at a path.
 CASES = {
     "plain": docker,
     "folder": lambda path: layout(path, one, folder=True),
@@ -275,6 +275,9 @@ CASES = {
     "text-cmd": lambda path: docker(path, change={"config": {"Cmd": "/bin/sh"}}),
     "text-cmd-layout": lambda path: layout(path, text_cmd, folder=True),
     "text-cmd-archive": lambda path: layout(path, text_cmd),
+    "foreign-source": lambda path: docker(
+        path, items={"LayerSources": {digest_of(b""): {"mediaType": FOREIGN["docker"]}}}
+    ),
     "windows": lambda path: docker(path, change={"os": "windows"}),
     "layer-count": lambda path: docker(path, items={"Layers": []}),
     "missing-layer": lambda path: docker(path, extra=[("a.tar", None)]),
