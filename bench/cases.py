@@ -55,6 +55,15 @@ CASES = (
         goal={"wall": 1.8},
         same="single",
     ),
+    # skopeo of Debian 12 writes the very bytes of this profile.
+    Case(
+        "docker-save, one layer → oci, as skopeo",
+        CONVERT + " {single} --to oci --as skopeo {out}",
+        "skopeo",
+        SKOPEO + " docker-archive:{single} oci:{out}:x",
+        goal={"wall": 1.6, "cpu": 1.8},
+        same="single",
+    ),
     Case(
         "oci → docker-save",
         CONVERT + " {layout} --to docker-save {out}",
