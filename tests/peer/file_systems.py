@@ -32,7 +32,7 @@ def of_tar(path):
             content = hashlib.sha256(archive.extractfile(member).read()).hexdigest() if member.isreg() else None
             found[name] = {
                 "type": _TYPES.get(member.type, "file"),
-                "mode": None if member.issym() else member.mode,
+                "mode": None if member.issym() else member.mode & 0o7777,
                 "owner": (member.uid, member.gid),
                 "mtime": None if member.isdir() and not member.mtime else int(member.mtime),
                 "link": member.linkname if member.issym() else None,
