@@ -96,6 +96,23 @@ def not_a_folder(contents: Contents) -> str:
     return "" if contents.tree.is_folder else "the source is a tar, not a folder"
 
 
+def no_dir(contents: Contents) -> str:
+    """A `dir:` folder has one manifest as manifest.json, and each blob under its hex digest."""
+    return "" if contents.dir_manifest is not None else "there is no dir: folder"
+
+
+def dir_blobs(contents: Contents) -> str:
+    """The config and the layers of a `dir:` folder must be there and intact."""
+    node = contents.dir_manifest
+    for part in [] if node is None else [*([node.config] if node.config is not None else []), *node.layers]:
+        blob = contents.find(part.digest.hex)
+        if blob is None:
+            return f"{part.digest} is not in the folder"
+        if contents.facts(blob).stored.get(part.digest.algorithm, part.digest) != part.digest:
+            return f"{part.digest} is not what its digest identifies"
+    return ""
+
+
 def no_index(contents: Contents) -> str:
     """There is no index.json, or it lists nothing."""
     if not contents.has("index.json"):

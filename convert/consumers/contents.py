@@ -193,6 +193,17 @@ class Contents:
         value, _ = self.document("index.json")
         return self._children(value, 1)
 
+    @cached_property
+    def dir_manifest(self) -> Node | None:
+        """The manifest of a `dir:` folder of skopeo or podman, None without one."""
+        value, _ = self.document("manifest.json") if self.tree.is_folder and self.has("manifest.json") else (None, "")
+        if not _is_object(value) or _get(value, "config") is None:
+            return None
+        raw = self.tree.read("manifest.json")
+        node = Node(Part(_text(value, "mediaType"), Digest.of(raw), len(raw), None), raw=raw, value=value)
+        self._take_parts(node, value)
+        return node
+
     def facts(self, blob: Blob) -> BlobFacts:
         """Return what reading a layer to its end shows."""
         if blob not in self._facts:
@@ -289,10 +300,14 @@ class Contents:
         if node.is_index:
             node.children = self._children(value, depth + 1)
         else:
-            node.config = self._part(_get(value, "config"))
-            layers = _get(value, "layers")
-            parts = [self._part(each) for each in (layers if isinstance(layers, list) else ())]
-            node.layers = tuple(each for each in parts if each is not None)
+            self._take_parts(node, value)
+
+    def _take_parts(self, node: Node, value: Any) -> None:
+        """Note the config and the layers that a manifest names."""
+        node.config = self._part(_get(value, "config"))
+        layers = _get(value, "layers")
+        parts = [self._part(each) for each in (layers if isinstance(layers, list) else ())]
+        node.layers = tuple(each for each in parts if each is not None)
 
     def _part(self, value: Any) -> Part | None:
         """Return what a descriptor names; None for what is no descriptor."""

@@ -56,6 +56,7 @@ _WAYS: Final[dict[str, tuple[tuple[str, Callable[[Contents], Iterator[Known]]], 
         ("oci", names.in_podman_layout),
         ("oci-archive", names.in_podman_layout),
         ("docker-archive", names.in_podman),
+        ("dir", names.in_dir),
     ),
     "skopeo": (
         ("oci", names.in_layout),

@@ -66,6 +66,13 @@ def in_podman_layout(contents: Contents) -> Iterator[Known]:
         yield Known(name, _config_digest(node))
 
 
+def in_dir(contents: Contents) -> Iterator[Known]:
+    """podman, from a `dir:` folder: only the ID."""
+    node = contents.dir_manifest
+    if node is not None:
+        yield Known("", _config_digest(node))
+
+
 def in_docker_archive(contents: Contents) -> Iterator[Known]:
     """Skopeo's docker-archive: nothing for the only image, else `:@N`."""
     for number, item in enumerate(contents.items):

@@ -289,6 +289,17 @@ RULES: Final = (
         ),
     ),
     *_rules("podman/docker-archive", "4.3-4.4", _TARFILE, _LOSS, ((losses.unnamed_item, _NAMES, "unnamed", ""),)),
+    *_rules(
+        "podman/dir",
+        "4.3-4.4",
+        "containers/image@5.23.1 directory/directory_src.go: GetManifest",
+        _REFUSES,
+        (
+            (containers_image.not_a_folder, _CONVERT, "layout-archive", ""),
+            (containers_image.no_dir, _CONVERT, "folder", ""),
+            (containers_image.dir_blobs, _SOURCE, "dir-without-layer", "missing"),
+        ),
+    ),
     # -- crane
     *_rules("crane", "0.20-0.22", _CRANE, _REFUSES, ((containerd.compressed, _CONVERT, "gzip-archive", ""),)),
     *_rules(

@@ -139,6 +139,17 @@ def odd_header(path):
     return write(path, bytes(data))
 
 
+def dir_without_layer(path):
+    """Write a `dir:` folder whose layer is absent."""
+    config = dumps(SETTINGS)
+    parts = {"config": {"digest": digest_of(config)}, "layers": [{"digest": digest_of(b"absent")}]}
+    path.mkdir()
+    write(path / digest_of(config)[7:], config)
+    write(path / "version", b"Directory Transport Version: 1.1\n")
+    write(path / "manifest.json", dumps({"schemaVersion": 2, **parts}))
+    return path
+
+
 # -- layouts --------------------------------------------------------------------------------
 
 
@@ -278,6 +289,7 @@ CASES = {
     "foreign-source": lambda path: docker(
         path, items={"LayerSources": {digest_of(b""): {"mediaType": FOREIGN["docker"]}}}
     ),
+    "dir-without-layer": dir_without_layer,
     "windows": lambda path: docker(path, change={"os": "windows"}),
     "layer-count": lambda path: docker(path, items={"Layers": []}),
     "missing-layer": lambda path: docker(path, extra=[("a.tar", None)]),

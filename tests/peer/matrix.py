@@ -33,8 +33,8 @@ from convert.consumers.rule import Verdict
 from convert.errors import UnknownFormatError
 from convert.model.platform import Platform
 
-#: What consumers call an image without a name: a prefix of the day, or its ID.
-_MADE_UP = re.compile(r"import(?:-\d{4}-\d\d-\d\d)?[@:]|(?:\A|:)[0-9a-f]{64}\Z")
+#: What consumers call an image without a name: a prefix of the day, its ID, or its number.
+_MADE_UP = re.compile(r"@\d+\Z|import(?:-\d{4}-\d\d-\d\d)?[@:]|(?:\A|:)[0-9a-f]{64}\Z")
 KIND = ("--all-platforms", "--digests")
 
 
