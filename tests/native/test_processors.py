@@ -1,6 +1,7 @@
 """The same bytes on other processors and with another C library: the core's own program under qemu-user.
 
-Needs qemu-user and cross compilers (Debian: qemu-user gcc-aarch64-linux-gnu gcc-powerpc64-linux-gnu musl-tools).
+Needs qemu-user and cross compilers (Debian: qemu-user musl-tools and gcc-ARCHITECTURE-linux-gnu for aarch64,
+powerpc64le, powerpc64 and s390x).
 Without them, a few inputs go through the program for this machine.
 """
 
@@ -47,7 +48,9 @@ PROCESSORS = {
     "nehalem": ("gcc", ["qemu-x86_64", "-cpu", "Nehalem"]),
     "haswell": ("gcc", ["qemu-x86_64", "-cpu", "Haswell"]),
     "arm64": ("aarch64-linux-gnu-gcc", ["qemu-aarch64"]),
+    "ppc64le": ("powerpc64le-linux-gnu-gcc", ["qemu-ppc64le"]),
     "ppc64": ("powerpc64-linux-gnu-gcc", ["qemu-ppc64"]),  # big-endian
+    "s390x": ("s390x-linux-gnu-gcc", ["qemu-s390x"]),  # big-endian
 }
 
 
