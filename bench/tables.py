@@ -177,6 +177,18 @@ def encoder_model(record: Record) -> str:
     return f"{setting(record)}\n{text}\n\n" + table(headings, rows)
 
 
+def encoder_tools(record: Record) -> str:
+    """Render imgconv's encoders against pigz, gzip and busybox, on as many cores as the tool had."""
+    headings = ["profile", "input", "cores", "MB/s: the tool", "imgconv", "speed", "processor time"]
+    rows = [
+        [row["profile"], row["input"], str(row["cores"])]
+        + [f"{row['megabytes_per_second'][side]:.0f}" for side in ("tool", "imgconv")]
+        + [times(row["ratio"][name]) for name in ("wall", "cpu")]
+        for row in record.rows
+    ]
+    return setting(record) + "\n\n" + table(headings, rows)
+
+
 def campaigns(record: Record) -> str:
     """Render long test runs."""
     rows = []
@@ -199,5 +211,6 @@ RENDERERS = {
     "growth": growth,
     "encoders": encoders,
     "encoder-model": encoder_model,
+    "encoder-tools": encoder_tools,
     "campaigns": campaigns,
 }

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 BENCH = ROOT / "bench"
 #: A cell of a table of speed: seconds, a ratio, or megabytes in a second.
 MEASURED = re.compile(r"\d+(\.\d+)?( s\b|x$| MB/s)")
-PROGRAMS = ["conversions.py", "figures.py", "encoders/run.py", "encoders/model.py"]
+PROGRAMS = ["conversions.py", "figures.py", "encoders/run.py", "encoders/tools.py", "encoders/model.py"]
 
 
 @pytest.fixture

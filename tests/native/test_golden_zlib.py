@@ -16,6 +16,7 @@ from convert.codec import profile as profiles
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recipes
+from vectors import read_vectors
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = json.loads((GOLDEN / "inputs-zlib.json").read_bytes())
@@ -29,19 +30,7 @@ def made(name: str) -> bytes:
     return recipes.make(RECIPES[name])
 
 
-def read_vectors(tool: str) -> dict[str, tuple[str, dict[int, tuple[int, str]]]]:
-    vectors: dict[str, tuple[str, dict[int, tuple[int, str]]]] = {}
-    for line in (GOLDEN / f"{tool}.txt").read_text().splitlines()[1:]:
-        first, *rest = line.split()
-        if len(rest) == 1:
-            levels: dict[int, tuple[int, str]] = {}
-            vectors[first] = (rest[0], levels)
-        else:
-            levels[int(first)] = (int(rest[0]), rest[1])
-    return vectors
-
-
-VECTORS = {tool: read_vectors(tool) for tool in PROFILES}
+VECTORS = {tool: read_vectors(f"{tool}.txt") for tool in PROFILES}
 
 
 def digest(data: bytes) -> str:

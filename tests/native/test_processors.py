@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from convert._native import FAMILY_GO126, FAMILY_GO127
+from convert._native import FAMILY_BUSYBOX, FAMILY_GNU_RSYNCABLE, FAMILY_GO126, FAMILY_GO127, FAMILY_PIGZ
 from convert.codec.gzip import PGZIP_FAMILIES
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -42,6 +42,10 @@ PGZIP_NAMES += [
     "edited-1048593",
     "zeros-262144",
 ]
+ZLIB_FAMILIES = {"pigz": FAMILY_PIGZ, "gzip-rsyncable": FAMILY_GNU_RSYNCABLE, "busybox": FAMILY_BUSYBOX}
+ZLIB_RECIPES = json.loads((HERE / "golden/inputs-zlib.json").read_bytes())
+ZLIB_NAMES = [name for name in ZLIB_RECIPES if not name[-1].isdigit() or name.startswith(("reach", "window", "end"))]
+ZLIB_NAMES += ["text-3", "few-259", "noise-4096", "edited-131073", "edited-262144", "zeros-262145", "fill-16"]
 PROCESSORS = {
     "here": ("cc", []),
     "musl": ("musl-gcc", []),
@@ -98,3 +102,12 @@ def test_output_is_that_of_pgzip_on_every_processor(command: list[str], generati
         data = recipes.make(PGZIP_RECIPES[name])
         for level, sums in expected[name][1].items():
             assert run(command, PGZIP_FAMILIES[generation], level, data) == sums, (name, level)
+
+
+@pytest.mark.parametrize("tool", ZLIB_FAMILIES)
+def test_output_is_that_of_pigz_gzip_and_busybox_on_every_processor(command: list[str], tool: str) -> None:
+    expected = read_vectors(f"{tool}.txt")
+    for name in ZLIB_NAMES if len(command) > 1 else ZLIB_NAMES[::8]:
+        data = recipes.make(ZLIB_RECIPES[name])
+        for level, sums in expected[name][1].items():
+            assert run(command, ZLIB_FAMILIES[tool], level, data) == sums, (name, level)

@@ -297,6 +297,7 @@ int main(int argc, char **argv) {
     const enum family families[] = {
         FAMILY_GO126,        FAMILY_GO127,        FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10,
         FAMILY_PGZIP_1_15_0, FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2, FAMILY_PGZIP_1_10_2_256K,
+        FAMILY_PIGZ,
     };
     int profiles = 0;
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)

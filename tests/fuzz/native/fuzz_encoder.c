@@ -27,6 +27,9 @@ static const enum family pgzip[] = {
     FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10, FAMILY_PGZIP_1_15_0,
     FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2,  FAMILY_PGZIP_1_10_2_256K,
 };
+static const enum family zlib_like[] = {
+    FAMILY_GNU_GZIP, FAMILY_ZLIB, FAMILY_GNU_RSYNCABLE, FAMILY_PIGZ, FAMILY_BUSYBOX,
+};
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -363,9 +366,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (profile.level == 10)
         profile.level = LEVEL_HUFFMAN;
     else if ((input[0] >> 1) >= 99 && profile.level >= LEVEL_MIN)
-        profile.family = input[0] & 1 ? FAMILY_GNU_GZIP : FAMILY_ZLIB;
+        profile.family = zlib_like[(input[0] % 2 + 2 * input[3]) % 5];
     else if ((input[0] >> 1) >= 88)
         profile = (encoder_profile){pgzip[input[0] % 6], 1 + input[3] % 6};
+    if (profile.family == FAMILY_BUSYBOX)
+        profile.level = 6; /* the only one */
     /* For a quarter of the inputs every segment is run. */
     unsigned turns = input[2] < 64 ? 255 : input[2];
     size_t part = 1 + (size_t)input[1] * (1 + input[2]);
