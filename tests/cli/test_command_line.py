@@ -357,12 +357,6 @@ def test_a_manifest_that_is_none_is_told(imgconv, tmp_path):
         assert "not a JSON manifest" in done.err
 
 
-def test_several_sources_are_pointed_at_append(imgconv, tmp_path):
-    done = imgconv(HTML, HTML, HTML, "--to", "oci", tmp_path / "out")
-    assert done.status == 2
-    assert "--append" in done.err
-
-
 # -- what is said of a result ---------------------------------------------------------------
 
 

@@ -72,11 +72,22 @@ def test_every_command_has_status_2_for_an_option_it_does_not_know(imgconv, name
     assert done.err.count("\n") == 1
 
 
+def arguments_of(name, source, folder):
+    """Return the arguments with which a command reads one source."""
+    (folder / "m").write_text("{}")
+    others = {
+        "diff": [source],
+        "match": [folder / "m"],
+        "export": [folder / "out.tar"],
+        "tag": ["example.com/app:2"],
+        "untag": ["example.com/app:1"],
+    }
+    return [source, *others.get(name, [])]
+
+
 @pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"completion", "convert", "profiles"}])
 def test_every_command_has_status_4_for_a_source_that_is_not_there(imgconv, name, tmp_path):
-    (tmp_path / "m").write_text("{}")
-    arguments = {"diff": ["no.tar", "no.tar"], "match": ["no.tar", tmp_path / "m"]}.get(name, ["no.tar"])
-    done = imgconv(name, *arguments)
+    done = imgconv(name, *arguments_of(name, "no.tar", tmp_path))
     assert (done.status, done.out) == (4, "")
     assert "no such file or folder" in done.err
     assert done.err.count("\n") == 1
@@ -85,10 +96,7 @@ def test_every_command_has_status_4_for_a_source_that_is_not_there(imgconv, name
 @pytest.mark.parametrize("name", [each for each in COMMANDS if each not in {"completion", "convert", "profiles"}])
 def test_every_command_has_status_3_for_what_is_no_image(imgconv, name, tmp_path):
     (tmp_path / "text").write_text("hello\n" * 500)
-    (tmp_path / "m").write_text("{}")
-    text = tmp_path / "text"
-    arguments = {"diff": [text, text], "match": [text, tmp_path / "m"]}.get(name, [text])
-    done = imgconv(name, *arguments)
+    done = imgconv(name, *arguments_of(name, tmp_path / "text", tmp_path))
     assert done.status == 3
     assert "Traceback" not in done.err
 
