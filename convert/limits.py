@@ -114,6 +114,9 @@ FREE_MEMORY: Final = 1 * MIB
 #: The same for the inner stream of an archive that is compressed twice.
 MAX_INNER_DECODER_MEMORY: Final = 16 * MIB
 
+#: Encoders that `inspect --encoders` starts for one gzip stream: a member may need a run of each.
+MAX_ENCODER_RUNS: Final = 300_000
+
 #: Bytes processed at a time when streaming.
 CHUNK: Final = 1 * MIB
 

@@ -412,3 +412,47 @@ def test_a_document_that_is_no_mark_is_a_finding(tmp_path, new, mark):
     assert rules(source)["needs-mark"] == 1
     # It changes nothing else: it is a hint.
     assert convert.diff(source, new).same
+
+
+# -- what reviewers found -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "form",
+    ['{"RootFS":{"Layers":5}}', '{"info":{"imageSpec":{"rootfs":{"diff_ids":true}}}}', '{"RootFS":{"Layers":{"a":1}}}'],
+)
+def test_an_inventory_whose_lists_are_none_is_refused(tmp_path, new, form):
+    have = tmp_path / "have.json"
+    have.write_text(form)
+    with pytest.raises(InputError):
+        convert.convert(new, tmp_path / "thin", to="docker-save", without=[str(have)])
+
+
+@pytest.mark.parametrize("option", ["without", "with_"])
+def test_a_result_never_replaces_its_base(tmp_path, old, new, option):
+    before = old.read_bytes()
+    link = tmp_path / "link.tar"
+    link.symlink_to(old)
+    for text in (str(old), str(link)):
+        with pytest.raises(UsageError) as caught:
+            convert.convert(new, old, to="docker-oci", force=True, **{option: [text]})
+        assert caught.value.code == "destination-overlaps-source"
+    assert old.read_bytes() == before
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_archive_that_gives_a_chain_is_verified_in_any_order(tmp_path, new, order):
+    parts = archive(tmp_path / "parts.tar", [("a:1", [layer(1)]), ("b:1", [layer(2)])])
+    whole = archive(tmp_path / "whole.tar", [("app:1", [layer(1), layer(2)])])
+    lie = rotten(tmp_path / "lie.tar", whole, place=2)
+    with pytest.raises(InputError):
+        convert.convert(new, tmp_path / "thin", to="docker-save", without=[str(parts), str(lie)][::order])
+    assert not (tmp_path / "thin").exists()
+
+
+def test_a_name_from_an_inventory_is_bounded(tmp_path, new):
+    have = tmp_path / "have.json"
+    have.write_text(json.dumps([inspected([layer(1), layer(2)], tag="A" * 100_000)]))
+    report = convert.convert(new, tmp_path / "thin", to="docker-save", without=[str(have)])
+    assert report.needs[0].of == ()
+    assert len(content(tmp_path / "thin")[".imgconv-needs.json"]) < 2000

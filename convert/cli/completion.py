@@ -123,6 +123,8 @@ def command(shell: str, line: str | None) -> None:
     words = split(line)
     options.out(f"word\t{printable(words[-1])}")
     for item in candidates(words[1:]):
+        if not item.value.isprintable():
+            continue  # it repeats what stands on the line
         options.out("\t".join((item.type, item.value, _description(item.help or ""))))
 
 

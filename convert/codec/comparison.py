@@ -190,6 +190,10 @@ class Body:
             self.size += len(chunk)
             yield chunk
 
+    def raw(self) -> bytes:
+        """Return the bytes of a complete body as they are stored."""
+        return self.window.read(self.begin, self.end - self.begin)
+
     def drain(self) -> None:
         """Read to the end."""
         for chunk in self._chunks:

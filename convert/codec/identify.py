@@ -9,7 +9,7 @@ goes on to the end of the member. Whoever is left there made these very bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.codec import decompress
 from convert.codec.comparison import ZSTD_AT_ONCE, Body, Comparison, Window
@@ -19,13 +19,20 @@ from convert.codec.feed import FEED_SIZE, Feed
 from convert.codec.gzip_header import KLAUSPOST_TIME, OS_FAT, OS_UNIX, OS_UNKNOWN, GzipHeader
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError
-from convert.limits import MAX_GZIP_HEADER
+from convert.limits import MAX_ENCODER_RUNS, MAX_GZIP_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from convert.codec.encoders import EncoderSpec
+
+
+#: Plain bytes of a member up to which equal ones are compared once, and how many of them are remembered.
+_SHORT: Final = 512
+_MAX_SHORT: Final = 1000
+#: Bytes in which a header usually ends.
+_HEADER: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,9 @@ class _GzipStream:
         self._open = open_blob
         self._comparison = comparison
         self._groups: list[_Group] = []
+        #: Groups of short members by their bytes: the empty members of a stream are all the same.
+        self._short: dict[tuple[object, bytes], _Group] = {}
+        self._runs = 0
 
     def recognise(self) -> Origin:
         """Return where the stream came from."""
@@ -131,6 +141,10 @@ class _GzipStream:
             while (header := members.header()) is not None:
                 first = first or header
                 count += 1
+                if self._runs > MAX_ENCODER_RUNS:
+                    return Origin(
+                        header=first.to_bytes(), hint=f"too many different members, the first {count - 1} known"
+                    )
                 try:
                     found = self._member(header, members)
                 except damage:
@@ -146,7 +160,13 @@ class _GzipStream:
         """Find the encoders of the next member and count it in a group."""
         offset = members.where()
         body = members.body(header)
+        key = (_kind(header), body.raw()) if body.complete and body.prefix_size <= _SHORT else None
+        if key in self._short:
+            self._short[key].members += 1
+            self._short[key].size += body.prefix_size
+            return True
         for group, specs in self._orders(header):
+            self._runs += len(specs)
             if not body.spent:
                 found = self._comparison.run(specs, body)
             else:
@@ -159,6 +179,8 @@ class _GzipStream:
                 group.size += body.size
                 if group not in self._groups:
                     self._groups.append(group)
+                if key is not None and len(self._short) < _MAX_SHORT:
+                    self._short[key] = group
                 return True
         return False
 
@@ -223,8 +245,10 @@ class _Members:
         return self._window.where() - self._feed.left
 
     def header(self) -> GzipHeader | None:
-        """Return the header of the next member, None if there is none."""
-        return GzipHeader.parse(self._feed.peek(MAX_GZIP_HEADER))
+        """Return the header of the next member, None if there is none; the members before it are forgotten."""
+        self._window.forget(self.where())
+        # Most headers are short, and a stream may have a million.
+        return GzipHeader.parse(self._feed.peek(_HEADER)) or GzipHeader.parse(self._feed.peek(MAX_GZIP_HEADER))
 
     def rest(self) -> bool:
         """Return whether bytes are left."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from convert.archive import stream_sink
 from convert.archive.open import open_source
-from convert.archive.transport import STDIN
+from convert.archive.transport import STDIN, path_of
 from convert.errors import DestinationExistsError, InputError, StorageError
 from convert.layer.ingested import was_ingested
 from convert.layer.transcode import LayerTranscoder
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from convert.archive.open import Source
     from convert.commands.bases import Bases
+    from convert.commands.convert_options import ConvertOptions
     from convert.commands.convert_run import ConversionRun
     from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Blob
@@ -69,8 +70,13 @@ def open_destination(run: ConversionRun) -> Destination:
     if len(run.sources) > 1 and options.force and not options.append:
         _refuse_archive(run.path)
     return destinations.open_destination(
-        run.target, run.path, run.source_paths, force=options.force, append=options.append
+        run.target, run.path, [*run.source_paths, *_bases(options)], force=options.force, append=options.append
     )
+
+
+def _bases(options: ConvertOptions) -> list[str]:
+    """Return the paths of what `--with` and `--without` name, which no new result may replace."""
+    return [] if options.append else [path_of(text) for text in (*options.with_, *options.without)]
 
 
 def _refuse_archive(path: str) -> None:

@@ -57,7 +57,9 @@ class Base:
     listed_blobs: dict[Digest, str] = field(default_factory=dict)
     names: dict[Image, str] = field(default_factory=dict)
     has_blob_lists: bool = False
-    _chains: list[tuple[tuple[Digest, ...], str]] = field(default_factory=list)
+    #: The top layer of a ChainID, in the archive that gave it.
+    evidence: dict[Digest, BaseLayer] = field(default_factory=dict)
+    _chains: list[tuple[Image, str, str]] = field(default_factory=list)
 
     def add_images(self, images: ImageSet, file: str) -> None:
         """Add the images of an archive."""
@@ -75,7 +77,7 @@ class Base:
                 self.by_diff_id.setdefault(layer.diff_id, found)
                 if layer.stored is not None:
                     self.by_digest.setdefault(layer.stored.digest, found)
-            self._chains.append((image.config.diff_ids, self.names.get(image, "")))
+            self._chains.append((image, self.names.get(image, ""), file))
 
     def add_inventory(self, inventory: Inventory) -> None:
         """Add what an inventory lists."""
@@ -95,11 +97,17 @@ class Base:
 
         A thin archive in the base counts where other parts hold what it lacks.
         """
-        for chain, name in self._chains:
-            for chain_id, diff_id in zip(chain_ids(chain), chain, strict=True):
-                if diff_id not in self.by_diff_id and chain_id not in self.chain_ids:
+        for image, name, file in self._chains:
+            for chain_id, layer in zip(chain_ids(image.config.diff_ids), image.layers, strict=True):
+                if chain_id in self.chain_ids:
+                    continue
+                found = self.by_diff_id.get(layer.diff_id)
+                if layer.blob is not None:
+                    found = BaseLayer(image, layer, file)
+                if found is None:
                     break
-                self.chain_ids.setdefault(chain_id, name)
+                self.chain_ids[chain_id] = name
+                self.evidence[chain_id] = found
 
 
 def open_base(

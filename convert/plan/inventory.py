@@ -111,6 +111,14 @@ class _Reader:
         yield self._skopeo
         yield self._manifest
 
+    def _list(self, value: object, place: str) -> list[Any]:
+        """Return a list; null is an empty one."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise FormatError(f"{place}: expected a list", code="invalid-inventory", file=self._file, hint=_HINT)
+        return value
+
     def _imgconv(self, item: Mapping[str, Any], place: str) -> bool:
         """Read the document of `imgconv inspect --json`."""
         images = item.get("images")
@@ -137,8 +145,8 @@ class _Reader:
         root = item.get("RootFS")
         if not isinstance(root, dict):
             return False
-        layers = root.get("Layers")
-        chain = tuple(_digest(text, self._file, f"{place}.RootFS.Layers") for text in layers or ())
+        where = f"{place}.RootFS.Layers"
+        chain = tuple(_digest(text, self._file, where) for text in self._list(root.get("Layers"), where))
         self._found.chains.append((chain, _first_text(item.get("RepoTags"))))
         return True
 
@@ -149,9 +157,8 @@ class _Reader:
         root = spec.get("rootfs") if isinstance(spec, dict) else None
         if not isinstance(root, dict):
             return False
-        chain = tuple(
-            _digest(text, self._file, f"{place}.info.imageSpec.rootfs") for text in root.get("diff_ids") or ()
-        )
+        where = f"{place}.info.imageSpec.rootfs.diff_ids"
+        chain = tuple(_digest(text, self._file, where) for text in self._list(root.get("diff_ids"), where))
         name = _first_text(status.get("repoTags")) if isinstance(status, dict) else ""
         self._found.chains.append((chain, name))
         return True

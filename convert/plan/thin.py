@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Names of images that a mark lists.
 _MAX_NAMES: Final = 4
+#: Characters of such a name.
+_MAX_NAME: Final = 255
 
 if TYPE_CHECKING:
     #: Returns the digest that each layer of a base has after the same conversion; the layers are verified.
@@ -83,10 +85,14 @@ def plan_docker_save(images: ImageSet, base: Base, target: Target) -> ThinPlan:
         {image.image_id: length for image, length in runs.items()},
         document=_docker_mark(needs) if needs else b"",
     )
-    used = dict.fromkeys(
-        base.by_diff_id[layer.diff_id] for need in needs for layer in need.layers if layer.diff_id in base.by_diff_id
-    )
-    return ThinPlan(left_out, tuple(needs), by_diff_id=tuple(used))
+    # The whole run counts: a receiver has a ChainID only if it has all layers below.
+    below = (chain_id for need in needs for chain_id in chains[need.image][: runs[need.image]])
+    used = {
+        (one.layer.blob, one.layer.diff_id): one
+        for chain_id in dict.fromkeys(below)
+        if (one := base.evidence.get(chain_id)) is not None
+    }
+    return ThinPlan(left_out, tuple(needs), by_diff_id=tuple(used.values()))
 
 
 def plan_layout(
@@ -181,7 +187,7 @@ class _Held:
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name))[:_MAX_NAMES]
+    return tuple(dict.fromkeys(name for name in names if 0 < len(name) <= _MAX_NAME))[:_MAX_NAMES]
 
 
 def _docker_mark(needs: Iterable[ImageNeeds]) -> bytes:

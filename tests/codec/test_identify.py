@@ -5,9 +5,12 @@ import hashlib
 import io
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
 
+from convert.codec import identify
+from convert.codec.comparison import Comparison, Window
 from convert.codec.encoders import encoder_specs
 from convert.codec.gzip_header import GzipHeader, klauspost
 from convert.codec.identify import recognise
@@ -120,3 +123,31 @@ def test_a_likely_encoder_that_differs_late_does_not_hide_the_right_one():
     encoder = spec["gzip-6"].encoder()
     made = encoder.write(data) + encoder.finish()
     assert origin(spec["gzip-9"].headers[0].raw + made[10:]).name == "gzip-6"
+
+
+def test_equal_short_members_are_compared_once(monkeypatch):
+    runs = []
+    run = Comparison.run
+    monkeypatch.setattr(Comparison, "run", lambda self, specs, body: runs.append(1) or run(self, specs, body))
+    stream = gzip.compress(b"", 6, mtime=0) * 500 + gzip.compress(b"a", 6, mtime=0) * 500
+    found = recognise(lambda: io.BytesIO(stream))
+    assert found.members == 1000
+    assert len(runs) < 20
+
+
+def test_members_that_were_compared_are_not_held(monkeypatch):
+    held = []
+    forget = Window.forget
+    monkeypatch.setattr(Window, "forget", lambda self, before: forget(self, before) or held.append(len(self._held)))
+    random = Random(0)
+    stream = b"".join(gzip.compress(random.randbytes(50_000), 1, mtime=0) for _ in range(100))
+    assert recognise(lambda: io.BytesIO(stream)).members == 100
+    assert max(held) < len(stream) // 3
+
+
+def test_many_different_members_end_the_search(monkeypatch):
+    monkeypatch.setattr(identify, "MAX_ENCODER_RUNS", 50)
+    stream = b"".join(gzip.compress(b"%d" % number, 6, mtime=0) for number in range(400))
+    found = recognise(lambda: io.BytesIO(stream))
+    assert found.name is None
+    assert "too many" in found.hint

@@ -33,7 +33,7 @@ class Sampler:
 def runs(wanted, specs=SPECS, fitted=0):
     """Return the names of the encoders that run until the wanted one has."""
     size = int(ratio(wanted) * 1_000_000)
-    groups = by_size(specs, fitted, size, Sampler())
+    groups = by_size(specs, fitted, [size], Sampler())
     names = []
     group = next(groups)
     while True:
@@ -67,7 +67,22 @@ def test_an_encoder_that_fitted_another_layer_runs_first():
 
 def test_an_unknown_size_ends_the_search_early():
     """No encoder comes near a layer that is three times as large as what the slowest makes of it."""
-    groups = by_size(SPECS, 0, 1_500_000, Sampler())
+    groups = by_size(SPECS, 0, [1_500_000], Sampler())
     (spec,) = next(groups)
     with pytest.raises(StopIteration):
         groups.send({spec.name: int(ratio(spec.name) * 1_000_000)})
+
+
+def test_a_listed_size_of_0_is_a_size_like_others():
+    groups = by_size(SPECS, 0, [0], Sampler())
+    (spec,) = next(groups)
+    with pytest.raises(StopIteration):
+        groups.send({spec.name: int(ratio(spec.name) * 1_000_000)})
+
+
+def test_every_listed_size_counts():
+    size = int(ratio("pigz-9") * 1_000_000)
+    groups = by_size(SPECS, 0, [0, size], Sampler())
+    (spec,) = next(groups)
+    (spec,) = groups.send({spec.name: int(ratio(spec.name) * 1_000_000)})
+    assert abs(ratio(spec.name) * 1_000_000 - size) < 0.01 * size

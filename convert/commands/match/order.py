@@ -82,8 +82,8 @@ def sampler_of(layer: Layer, pool: Pool) -> Sampler | None:
     return Sampler(lambda size, offset: os.pread(extent.fd, size, extent.offset + offset), extent.size, pool)
 
 
-def by_size(specs: Sequence[EncoderSpec], fitted: int, wanted: int, sampler: Sampler) -> Groups:
-    """Yield one encoder at a time, those that come nearest to the size `wanted` first.
+def by_size(specs: Sequence[EncoderSpec], fitted: int, wanted: Sequence[int], sampler: Sampler) -> Groups:
+    """Yield one encoder at a time, those that come nearest to one of the sizes `wanted` first.
 
     The first `fitted` encoders were right for other layers; the others are in the order of how common they are.
     If the first of them is not right again, its size tells about the others, as that of the fast one does otherwise.
@@ -108,9 +108,11 @@ def by_size(specs: Sequence[EncoderSpec], fitted: int, wanted: int, sampler: Sam
         known.update((yield [spec]))
 
 
-def _deviation(spec: EncoderSpec, sampled: dict[str, int], known: dict[str, int], wanted: int) -> float:
-    """Return how far the size that is predicted for an encoder is from the size wanted, as a fraction of it."""
+def _deviation(spec: EncoderSpec, sampled: dict[str, int], known: dict[str, int], wanted: Sequence[int]) -> float:
+    """Return how far the size that is predicted for an encoder is from the nearest size wanted, as a fraction of it."""
     mine = sampled[spec.name]
     # The encoder that does most like this one on the sample is the best to compare with.
     nearest = min(known, key=lambda name: abs(sampled[name] - mine))
-    return abs(known[nearest] * mine / sampled[nearest] - wanted) / wanted
+    predicted = known[nearest] * mine / sampled[nearest]
+    # A manifest may list any size, also 0.
+    return min(abs(predicted - size) / max(size, 1) for size in wanted)

@@ -136,7 +136,7 @@ class Matcher:
         tried = 0
         near: dict[_Listed, list[str]] = {}
         exhausted = self._unmatched >= MAX_UNKNOWN_LAYERS
-        groups = self._groups(layer, next(iter(rest.values())))
+        groups = self._groups(layer, list(rest.values()))
         group = next(groups, None) if not exhausted else None
         while rest and group is not None:
             tried += len(group)
@@ -178,14 +178,15 @@ class Matcher:
 
     # -- which encoders, in which order -----------------------------------------------
 
-    def _groups(self, layer: Layer, wanted: Descriptor) -> Groups:
+    def _groups(self, layer: Layer, wanted: Sequence[Descriptor]) -> Groups:
         """Yield the encoders to run together; a large layer is compressed by one at a time, on all cores."""
-        by_name = {spec.name: spec for spec in encoders.encoder_specs(_compression(wanted))}
+        compression = _compression(wanted[0])
+        by_name = {spec.name: spec for spec in encoders.encoder_specs(compression)}
         fitted = [by_name[name] for name in self._fitted if name in by_name]
         specs = [*fitted, *(spec for spec in by_name.values() if spec.name not in self._fitted)]
         sampler = sampler_of(layer, self._pool)
-        if sampler is not None and _compression(wanted) == Compression.GZIP:
-            yield from by_size(specs, len(fitted), wanted.size, sampler)
+        if sampler is not None and compression == Compression.GZIP:
+            yield from by_size(specs, len(fitted), [descriptor.size for descriptor in wanted], sampler)
         else:
             yield from in_order(specs, len(fitted))
 
