@@ -197,6 +197,19 @@ class AtomicFile:
         os.unlink(self._name, dir_fd=folder)
         self._name = ""
 
+    def withdraw(self) -> bool:
+        """Remove the file that `commit` put where nothing was; return whether it is gone.
+
+        One that replaced another stays, and so does what somebody else put there since.
+        """
+        if self._old.status is not None or not folders.is_entry(self.fd, self.folder, self._place.name):
+            return False
+        try:
+            os.unlink(self._place.name, dir_fd=self.folder)
+        except OSError:
+            return False
+        return True
+
     def abort(self) -> None:
         """Remove what is not committed; harmless after `commit`."""
         if self._name:

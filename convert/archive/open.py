@@ -70,12 +70,14 @@ def open_source(
     new_keeper: Callable[[], Keeper] | None = None,
     stdin: BinaryIO | None = None,
     spool_folder: str | None = None,
+    copy: str | None = None,
 ) -> Source:
     """Open SOURCE as the command line spells it.
 
     What cannot be read in any order (a pipe, a compressed archive) is read once,
     now: what `new_keeper` returns takes its members as they arrive, else they are spooled to an
-    unnamed file in `spool_folder` (the system's temporary folder if None).
+    unnamed file in `spool_folder` (the system's temporary folder if None). `copy` is a file
+    that is read in place of SOURCE, whose name and spelling the result keeps.
 
     Raises:
         UsageError: SOURCE is empty, or standard input is a terminal.
@@ -84,7 +86,9 @@ def open_source(
         StorageError: it does not exist or cannot be read.
     """
     spelling, path, reference_text = transport.parse(text)
-    if path == STDIN and not spelling:
+    if copy is not None:
+        tree, compression = _open_fd(_open_path(copy, copy), path, new_keeper, spool_folder)
+    elif path == STDIN and not spelling:
         tree, compression = _open_stdin(stdin, new_keeper, spool_folder)
     else:
         tree, compression = _open_fd(_open_path(path, text), path, new_keeper, spool_folder)

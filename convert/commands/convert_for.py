@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive.open import open_descriptor, open_source
 from convert.archive.transport import STDIN, path_of
 from convert.commands.convert_one import convert_run
+from convert.commands.convert_options import check_sources
 from convert.commands.convert_run import ConversionRun
 from convert.commands.convert_steps import plan_result, select_images
 from convert.commands.doctor import parse_all
@@ -27,11 +29,14 @@ from convert.consumers.contents import Contents
 from convert.consumers.diagnose import diagnose
 from convert.consumers.rule import Repair, Verdict
 from convert.diagnostics import Diagnostic
-from convert.errors import InputError, NotRepresentableError, StorageError, UsageError
+from convert.errors import ImgconvError, InputError, NotRepresentableError, StorageError, UsageError, quoted
+from convert.limits import CHUNK
 from convert.model.form import Form
 from convert.model.image import Image, Index
 from convert.model.platform import Platform
+from convert.writer.destination import check_options
 from convert.writer.registry import TARGETS
+from convert.writer.registry import target as target_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +45,6 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import ConvertOptions
     from convert.consumers.consumer import Consumer
     from convert.consumers.diagnose import Diagnosis
-    from convert.errors import ImgconvError
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
     from convert.report.convert import ConversionReport
@@ -84,14 +88,18 @@ class _Search:
         self, sources: Sequence[str], path: str, options: ConvertOptions, consumers: Sequence[Consumer]
     ) -> None:
         self._sources = sources
-        self._path = path
+        self.path = path
+        #: As in `ConversionRun`: `path` is another where the result is built in a temporary file.
+        self._shown_path = path
+        self.copies: dict[str, str] = {}
         self._options = options
         self._consumers = consumers
         self._host = Platform.parse(options.platforms[0]) if len(options.platforms) == 1 else _HOST
         #: Why candidates do not fit, and the first damage that kept one from being written.
         self._reasons: dict[str, None] = {}
         self._damage: InputError | None = None
-        self.verdicts: tuple[Diagnosis, ...] = ()
+        #: What the consumers do with each result of the candidate at hand, by its path.
+        self._verdicts: dict[str, tuple[Diagnosis, ...]] = {}
 
     def run(self, warn: Warn, progress: Progress | None) -> ConversionReport:
         """Write the cheapest candidate that fits.
@@ -102,8 +110,9 @@ class _Search:
         """
         for candidate in self._candidates():
             lines: list[Diagnostic] = []
-            run = ConversionRun(self._sources, self._path, candidate.options, lines.append, progress)
+            run = self._new_run(candidate.options, lines, progress)
             run.judge = self._judge
+            self._verdicts.clear()
             with self._collecting(run.target.name):
                 report = convert_run(run)
                 told = self._told(candidate)
@@ -112,19 +121,28 @@ class _Search:
                 return dataclasses.replace(report, warnings=(*report.warnings, *told))
         raise self._failure()
 
-    def _judge(self, fd: int) -> None:
+    def _new_run(
+        self, options: ConvertOptions, lines: list[Diagnostic], progress: Progress | None = None
+    ) -> ConversionRun:
+        run = ConversionRun(self._sources, self.path, options, lines.append, progress)
+        run.shown_path = self._shown_path
+        run.copies = self.copies
+        return run
+
+    def _judge(self, fd: int, path: str) -> None:
         """Look at a result.
 
         Raises:
             UsageError: a consumer does not load it.
         """
-        with open_descriptor(fd, self._path) as opened:
+        with open_descriptor(fd, path) as opened:
             found = diagnose(Contents(opened, self._host), self._consumers)
         wrong = [each for each in found if not each.verdict.fits]
         if wrong:
             why = "; ".join(f"{each.consumer} {_verb(each)}: {each.reasons[0].text}" for each in wrong)
-            raise UsageError(why, code="not-loadable")
-        self.verdicts = found
+            named = f"{quoted(path, column=False)}: " if path != self._shown_path else ""
+            raise UsageError(named + why, code="not-loadable")
+        self._verdicts[path] = found
 
     @contextlib.contextmanager
     def _collecting(self, target: str) -> Iterator[None]:
@@ -145,7 +163,7 @@ class _Search:
         targets = [name for name in TARGETS if all(name in _READS[each.reads_as[0]] for each in self._consumers)]
         if self._options.to is not None:
             targets = [self._options.to]
-        if self._path == STDIN:
+        if self._shown_path == STDIN:
             targets = [name for name in targets if name in _TARS]
         if not targets:
             names = " and ".join(map(str, self._consumers))
@@ -177,7 +195,7 @@ class _Search:
         """
         needed: set[str] = set()
         for source in self._sources:
-            with contextlib.suppress(InputError), open_source(source) as opened:
+            with contextlib.suppress(InputError), open_source(source, copy=self.copies.get(source)) as opened:
                 strict = [each for each in self._consumers if each.reads_as[0] == "containerd"]
                 for each in diagnose(Contents(opened, self._host), strict):
                     helps = each.reasons[0].helps if each.verdict is Verdict.REFUSES else None
@@ -188,7 +206,7 @@ class _Search:
     def _plan(self, options: ConvertOptions, missing: int) -> _Candidate:
         """Plan a candidate without reading layers."""
         lines: list[Diagnostic] = []
-        run = ConversionRun(self._sources, self._path, options, lines.append, None)
+        run = self._new_run(options, lines)
         with contextlib.ExitStack() as stack:
             stack.enter_context(run.pool)
             selected = select_images(run, run.open_sources(stack))
@@ -208,17 +226,20 @@ class _Search:
         return _Candidate(options, (missing, changed, rewritten, place), effect)
 
     def _told(self, candidate: _Candidate) -> list[Diagnostic]:
-        """Return what was chosen, and where the result loads under which names."""
+        """Return what was chosen, and where each result loads under which names."""
         target = str(candidate.options.to)
         text = " ".join(["chosen:", f"--to {target}", *candidate.edits])
         lines = [Diagnostic(text, code="chosen-for-consumers", format=target, options=candidate.edits)]
-        for each in self.verdicts:
-            names = ", ".join(known.name or str(known.id) for known in each.known)
-            lost = "".join(f"; {reason.text}" for reason in each.reasons)
-            ids = [str(known.id) for known in each.known if known.id is not None]
-            text = f"{each.consumer} {each.verdict.value}: {names}{lost}"
-            facts = {"consumer": str(each.consumer), "verdict": each.verdict.value, "ids": ids}
-            lines.append(Diagnostic(text, code="loads-in", **facts))
+        for path, found in self._verdicts.items():
+            # Only a template has results with paths of their own.
+            named = f"{quoted(path, column=False)}: " if path != self._shown_path else ""
+            for each in found:
+                names = ", ".join(known.name or str(known.id) for known in each.known)
+                lost = "".join(f"; {reason.text}" for reason in each.reasons)
+                ids = [str(known.id) for known in each.known if known.id is not None]
+                text = f"{named}{each.consumer} {each.verdict.value}: {names}{lost}"
+                facts = {"consumer": str(each.consumer), "verdict": each.verdict.value, "ids": ids, "path": path}
+                lines.append(Diagnostic(text, code="loads-in", **facts))
         return lines
 
     def _failure(self) -> ImgconvError:
@@ -246,37 +267,74 @@ def convert_for(
     for option, given_option in (("append", options.append), ("with", options.with_), ("without", options.without)):
         if given_option:
             raise UsageError(f"--{option} and --for exclude each other", code="incompatible-options")
+    check_sources([path_of(source) for source in sources], options)
+    if destination == STDIN:
+        check_options(target_named(options.to or "docker-save"), destination, append=options.append)
+    search = _Search(sources, destination, options, consumers)
     with contextlib.ExitStack() as stack:
-        given = [_rereadable(source, stack) for source in sources]
+        for source in sources:
+            if (copy := _copied(source, stack)) is not None:
+                search.copies[source] = copy
         if destination != STDIN:
-            return _Search(given, destination, options, consumers).run(warn, progress)
+            return search.run(warn, progress)
         # A stream cannot be taken back, so the result is looked at before it is sent.
-        path = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="imgconv-")), "archive.tar")
-        report = _Search(given, path, options, consumers).run(warn, progress)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imgconv-"))
+        search.path = os.path.join(folder, "archive.tar")
+        try:
+            report = search.run(warn, progress)
+        except ImgconvError as error:
+            if error.file == search.path:
+                error.file = destination
+            raise
+        _send(search.path)
+        return report
+
+
+def _send(path: str) -> None:
+    """Copy a file to standard output.
+
+    Raises:
+        StorageError: it cannot be written.
+        BrokenPipeError: its reader closed it.
+    """
+    try:
         with open(path, "rb") as result:
             shutil.copyfileobj(result, sys.stdout.buffer)
             sys.stdout.buffer.flush()
-        results = tuple(dataclasses.replace(each, path=STDIN) for each in report.results)
-        return dataclasses.replace(report, destination=STDIN, results=results)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError.from_os(error, file=STDIN, doing="writing") from error
 
 
-def _rereadable(source: str, stack: contextlib.ExitStack) -> str:
-    """Return a source that can be read again for each candidate: a pipe is copied to a temporary file first."""
+def _copied(source: str, stack: contextlib.ExitStack) -> str | None:
+    """Return a copy of a pipe, which each candidate reads again; None for a source that is a file or folder.
+
+    The copy is removed with `stack`.
+
+    Raises:
+        StorageError: it cannot be copied.
+    """
     path = path_of(source)
-    if path != STDIN and not (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
-        return source
+    # Opening a terminal, a device or what is not there tells what is wrong.
+    if os.isatty(0) if source == STDIN else not _is_pipe(path):
+        return None
     try:
         copy = tempfile.NamedTemporaryFile(prefix="imgconv-", suffix=".tar")  # noqa: SIM115 - closed with the stack
         stack.enter_context(copy)
-        if path == STDIN:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        else:
-            with open(path, "rb") as pipe:
-                shutil.copyfileobj(pipe, copy)
+        with open(0 if source == STDIN else path, "rb", closefd=source != STDIN) as pipe:
+            shutil.copyfileobj(pipe, copy, CHUNK)
         copy.flush()
     except OSError as error:
         raise StorageError.from_os(error, file=path, doing="copying") from error
     return copy.name
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _manifests(images: ImageSet) -> int:

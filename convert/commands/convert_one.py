@@ -43,6 +43,7 @@ def convert_run(run: ConversionRun) -> ConversionReport:
         # 4. Bring every layer into its form, and create the manifests that follow from them.
         finished = finish_layers(run, selection, transcoder, out, bases)
         # 5. Write the documents and layers, verify the result if asked to, and put it in place.
-        write_result(run, opened, out, existing, transcoder, finished)()
+        write_result(run, opened, out, existing, transcoder, finished)
+        out.commit()
     run.report_changes()
-    return report_of(run, opened, [(run.path, finished.images)], [run.changes])
+    return report_of(run, opened, [(run.shown_path, finished.images)], [run.changes])

@@ -24,7 +24,7 @@ from convert.writer.registry import TARGETS, target
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from convert.archive.open import Source
     from convert.commands.common import Warn
@@ -55,6 +55,10 @@ class ConversionRun:
         #: The path of the only source, None if there are several.
         self.source_path = self.source_paths[0] if len(sources) == 1 else None
         self.path = path
+        #: What messages and reports call DEST, if not its path.
+        self.shown_path = path
+        #: Files with the bytes of sources that can be read only once, by the spelling of the source.
+        self.copies: Mapping[str, str] = {}
         self.options = options
         self.warn = UniqueWarnings(warn)
         if options.to is None:
@@ -86,8 +90,8 @@ class ConversionRun:
         #: The names of the one index that is made of all images, none without `--join`.
         self.joined = _joined_names(options)
         self.template = _template(path, options)
-        #: Looks at the result before it appears, given as a descriptor, and may refuse it.
-        self.judge: Callable[[int], None] | None = None
+        #: Looks at a result before any appears, given as a descriptor and its path, and may refuse it.
+        self.judge: Callable[[int, str], None] | None = None
         #: What the writer warns of; reported when the result is in place.
         self.written: list[Diagnostic] = []
 
@@ -105,7 +109,10 @@ class ConversionRun:
         new_keeper = None
         if transcoder is not None and out is not None and not self.recipe.uncompressed and self.profile.compression:
             new_keeper = partial(self._new_keeper, transcoder, out)
-        return [stack.enter_context(open_source(source, new_keeper=new_keeper)) for source in self.sources]
+        return [
+            stack.enter_context(open_source(source, new_keeper=new_keeper, copy=self.copies.get(source)))
+            for source in self.sources
+        ]
 
     def _new_keeper(self, transcoder: LayerTranscoder, out: Destination) -> EncodingKeeper:
         """Return what compresses the layers of one pipe as they arrive."""
@@ -131,7 +138,7 @@ class ConversionRun:
     def for_result(self, path: str) -> ConversionRun:
         """Return the run of one of several results: the same sources and pool, with changes of its own."""
         one = copy.copy(self)
-        one.path = path
+        one.path = one.shown_path = path
         one.changes = Changes()
         one.written = []
         return one
@@ -196,5 +203,5 @@ def report_of(
         ConvertedResult(path, converted_images(images, manifests=run.target.manifests)) for path, images in results
     )
     return ConversionReport(
-        sources, run.path, run.target.name, done, total, tuple(run.warn.lines), tuple(run.warn.dropped)
+        sources, run.shown_path, run.target.name, done, total, tuple(run.warn.lines), tuple(run.warn.dropped)
     )

@@ -18,7 +18,7 @@ from convert.commands.convert_steps import (
     write_result,
 )
 from convert.diagnostics import Dropped
-from convert.errors import StorageError
+from convert.errors import ImgconvError, StorageError, names_text
 from convert.model.image import Image, Index, config_of
 from convert.model.image_set import Entry
 from convert.model.walk import child_platform, descend, leaves, node_digest
@@ -27,7 +27,7 @@ from convert.plan.template import refuse_collisions, values_of
 from convert.writer.naming import describe, nothing_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from convert.commands.convert_run import ConversionRun
     from convert.model.image import Node
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from convert.model.platform import Platform
     from convert.plan.template import Template
     from convert.report.convert import ConversionReport
+    from convert.writer.destination import Destination
 
 
 def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
@@ -58,19 +59,40 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     # Every destination is opened before the first is written, so that one that cannot be fails at once.
     outs = [stack.enter_context(open_destination(one)) for one in runs]
     done = []
-    commits = []
     for one, out, (_, path, images) in zip(runs, outs, parts, strict=True):
         existing = out.open_existing(one.context)
         transcoder = open_transcoder(one, existing)
         finished = finish_layers(one, plan_result(one, bases.fill(one, images, out)), transcoder, out, bases)
-        commits.append(write_result(one, opened, out, existing, transcoder, finished))
+        write_result(one, opened, out, existing, transcoder, finished)
         done.append((path, finished.images))
-    for commit in commits:
-        commit()
+    # All results were verified and accepted; none is in place yet.
+    _put_in_place([(path, out) for out, (_, path, _) in zip(outs, parts, strict=True)])
     folders.keep = True
     for one in (run, *runs):
         one.report_changes()
     return report_of(run, opened, done, [run.changes, *(one.changes for one in runs)])
+
+
+def _put_in_place(results: Sequence[tuple[str, Destination]]) -> None:
+    """Commit every result; if one cannot be, those before it that replaced nothing are removed again.
+
+    Raises:
+        StorageError, UsageError: as `Destination.commit`; the hint names the results that stay.
+    """
+    done: list[tuple[str, Destination]] = []
+    try:
+        for path, out in results:
+            out.commit()
+            done.append((path, out))
+    except BaseException as error:
+        # The one that failed comes first: it may have failed after its rename.
+        _, failed = results[len(done)]
+        failed.withdraw()
+        stay = [path for path, out in reversed(done) if not out.withdraw()]
+        if stay and isinstance(error, ImgconvError):
+            hint = f"already replaced: {names_text(reversed(stay))}"
+            error.hint = f"{error.hint}; {hint}" if error.hint else hint
+        raise
 
 
 def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator[tuple[str, str, ImageSet]]:

@@ -196,12 +196,13 @@ def write_result(
     existing: ExistingLayout | None,
     transcoder: LayerTranscoder,
     finished: FinishedImages,
-) -> Callable[[], None]:
-    """Write the result; return what verifies it if that is asked for, and puts it in place.
+) -> None:
+    """Write the result and verify it if that is asked for; `out.commit` then puts it in place.
 
     Raises:
+        UsageError: the judge of the run refuses the result.
         InputError: a source changed while it was read.
-        StorageError: writing failed, or, from what is returned, the result does not read back.
+        StorageError: writing failed, or the result does not read back.
     """
     images, layers = finished.images, finished.layers
     digest_of = _layer_digests(transcoder, finished) if run.options.v1_ids == "chain-free" else no_layer_digest
@@ -212,7 +213,7 @@ def write_result(
         warn=run.written.append,
         v1_ids=run.options.v1_ids or "docker",
         add_repositories=run.options.add_repositories,
-        place="" if stream_sink.names_descriptor(run.path) else run.path,
+        place="" if stream_sink.names_descriptor(run.shown_path) else run.shown_path,
         layer_mode=run.target.layer_mode,
         transport=run.target.transport,
         existing=existing.images() if existing is not None else None,
@@ -233,7 +234,7 @@ def write_result(
         if layers.forms.get(layer) is Form.ENCODED and layer.stored is not None and layer.stored.digest not in absent
     )
     out.record_layers(run.profile.name, encoded)
-    return lambda: out.commit(_result_check(run, existing, images))
+    out.prepare(_result_check(run, existing, images))
 
 
 def _result_check(
@@ -241,8 +242,8 @@ def _result_check(
 ) -> Callable[[int], None] | None:
     """Return what looks at a result before it appears, None if nothing has to."""
     checks = [_output_check(run, existing, images)] if run.options.verify_output else []
-    if run.judge is not None:
-        checks.append(run.judge)
+    if (judge := run.judge) is not None:
+        checks.append(lambda fd: judge(fd, run.shown_path))
     if not checks:
         return None
 
@@ -258,10 +259,10 @@ def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: I
     from convert.commands import verify_output  # noqa: PLC0415 - start-up time
 
     if existing is not None:
-        return lambda fd: verify_output.verify_blobs(fd, run.path)
+        return lambda fd: verify_output.verify_blobs(fd, run.shown_path)
     return lambda fd: verify_output.verify_archive(
         fd,
-        run.path,
+        run.shown_path,
         images,
         run.pool,
         manifests=run.target.manifests,

@@ -77,12 +77,27 @@ class Destination(Protocol):
     def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
         """List the layers that `profile` encoded, where the destination keeps such a list; call it after `write`."""
 
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Make the result durable and put it in place, once `check` accepted it, given as a descriptor.
+    def prepare(self, check: Callable[[int], None] | None = None) -> None:
+        """Complete the result where it is built, and let `check` look at it, given as a descriptor.
+
+        Call it after `write`. Nothing is in place yet; what `check` raises is passed on.
 
         Raises:
             UsageError: there is a check, and the result cannot be read back.
+            StorageError: writing failed.
+        """
+
+    def commit(self) -> None:
+        """Make the result durable and put it in place; what `prepare` does is done first if it was not called.
+
+        Raises:
             StorageError: writing failed, or the destination changed during the run.
+        """
+
+    def withdraw(self) -> bool:
+        """Remove again what `commit` put where nothing was; return whether that was possible.
+
+        A result that replaced another one or was added to one stays.
         """
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 
@@ -12,11 +13,14 @@ from layouts import REF_NAME, Layout, named
 from named_archives import Made, archive
 from oracle.reading import files_of
 
-from convert.errors import UsageError
+from convert.archive import folders
+from convert.commands import verify_output
+from convert.errors import StorageError, UsageError
 from convert.model.image_set import Name
 from convert.model.platform import Platform
 from convert.model.reference import Reference
 from convert.plan.template import FIELDS, Template, is_template, values_of
+from convert.writer.dest import layout_modes
 
 AMD64, ARM64 = {"architecture": "amd64", "os": "linux"}, {"architecture": "arm64", "os": "linux"}
 
@@ -130,6 +134,73 @@ def test_damage_leaves_nothing_behind(imgconv, source, out):
     path.write_bytes(path.read_bytes().replace(b"bb", b"xx", 1))
     assert imgconv(path, "--to", "docker-save", f"{out}/{{tag}}/{{name}}.tar").status == 3
     assert list(out.iterdir()) == []
+
+
+@pytest.fixture
+def failing_second(monkeypatch):
+    """Let the second rename or exchange of a run fail."""
+
+    def fail(name):
+        original, calls = getattr(folders, name), []
+
+        def call(*arguments):
+            calls.append(arguments)
+            if len(calls) == 2:
+                raise OSError(errno.EIO, "input/output error")
+            return original(*arguments)
+
+        monkeypatch.setattr(folders, name, call)
+
+    return fail
+
+
+@pytest.mark.parametrize("to", ["docker-save", "oci"])
+def test_new_results_go_again_if_a_later_one_fails(imgconv, source, out, failing_second, to):
+    path = source((Made("a"), ["a:1"]), (Made("b"), ["b:1"]))
+    failing_second("rename_new")
+    assert imgconv(path, "--to", to, f"{out}/{{tag}}/{{name}}").status == 4
+    assert list(out.iterdir()) == []
+
+
+def test_a_filled_folder_is_emptied_again_if_a_later_result_fails(imgconv, source, out, monkeypatch):
+    def fail(*_):
+        assert (out / "library_a" / "index.json").exists()
+        raise OSError(errno.EIO, "input/output error")
+
+    path = source((Made("a"), ["a:1"]), (Made("b"), ["b:1"]))
+    (out / "library_a").mkdir()
+    monkeypatch.setattr(layout_modes.NewFolder, "install", fail)  # that of library_b
+    assert imgconv(path, "--to", "oci", f"{out}/{{name}}").status == 4
+    assert list(out.rglob("*")) == [out / "library_a"]
+
+
+def test_results_that_were_replaced_are_named_if_a_later_one_fails(imgconv, source, out, failing_second):
+    path = source((Made("a"), ["a:1"]), (Made("b"), ["b:1"]))
+    for name in "ab":
+        (out / f"library_{name}.tar").write_text("old")
+    failing_second("exchange")
+    done = imgconv(path, "--to", "docker-save", f"{out}/{{name}}.tar", "--force")
+    assert done.status == 4
+    assert str(out / "library_a.tar") in done.err
+    assert (out / "library_b.tar").read_text() == "old"
+    assert listed(out) == ["library_a.tar", "library_b.tar"]
+
+
+def test_no_result_appears_before_all_are_verified(imgconv, source, out, monkeypatch):
+    path = source((Made("a"), ["a:1"]), (Made("b"), ["b:1"]))
+    original = verify_output.verify_archive
+
+    def verify(fd, where, *arguments, **options):
+        if where.endswith("b.tar"):
+            raise StorageError("it differs", code="output-mismatch")
+        original(fd, where, *arguments, **options)
+
+    monkeypatch.setattr(verify_output, "verify_archive", verify)
+    (out / "library_a.tar").write_text("old")
+    done = imgconv(path, "--to", "docker-save", f"{out}/{{name}}.tar", "--force", "--verify-output")
+    assert done.status == 4
+    assert listed(out) == ["library_a.tar"]
+    assert (out / "library_a.tar").read_text() == "old"
 
 
 def test_a_missing_folder_is_not_created(imgconv, source, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "consumers"))
 
 from cases import build
+from named_archives import Made, archive
+from oracle.reading import files_of
 from support import run
 
 import convert
-from convert.errors import ImgconvError
+from convert.commands import convert_for
+from convert.errors import ImgconvError, UsageError
 from convert.writer.registry import TARGETS
 
 
@@ -97,3 +102,94 @@ def test_the_document_has_what_was_chosen(tmp_path):
     assert done.returncode == 0, done.stderr
     remarks = json.loads(done.stdout)["remarks"]
     assert [each["code"] for each in remarks][-2:] == ["chosen-for-consumers", "loads-in"]
+
+
+def two_images(path, **second):
+    """Write a docker archive of app:1 and web:2; `second` are members of the second config."""
+    host = {"architecture": "amd64", "os": "linux"}
+    images = [(Made("a"), "app:1"), (Made("b", platform=host | second), "web:2")]
+    files = {name: data for image, _ in images for name, data in image.files.items()}
+    path.write_bytes(archive(files, items=[image.item(tag) for image, tag in images]))
+    return path
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_refused_result_of_a_template_leaves_all_as_it_was(force, tmp_path):
+    # Docker refuses the second image: its Cmd is a text.
+    source = two_images(tmp_path / "two.tar", config={"Cmd": "sh"})
+    out = tmp_path / "out"
+    out.mkdir()
+    if force:
+        (out / "library_app.tar").write_text("mine")
+    with pytest.raises(ImgconvError) as caught:
+        convert.convert(source, out / "{name}.tar", consumers=["docker"], force=force)
+    assert caught.value.code == "not-loadable"
+    assert str(out / "library_web.tar") in str(caught.value)
+    assert [each.name for each in out.iterdir()] == ["library_app.tar"] * force
+    assert not force or (out / "library_app.tar").read_text() == "mine"
+
+
+def test_a_later_candidate_finds_no_result_of_an_earlier_one(tmp_path):
+    """The first image loads in every form; the second needs another format than the first candidate."""
+    refused = []
+    original = convert_for._Search._judge
+
+    def judge(self, fd, path):
+        if not refused and path.endswith("web.tar"):
+            refused.append(path)
+            raise UsageError("not this one", code="not-loadable")
+        original(self, fd, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert_for._Search, "_judge", judge)
+        report = convert.convert(two_images(tmp_path / "two.tar"), tmp_path / "{name}.tar", consumers=["docker"])
+    assert refused
+    assert report.target != "docker-save"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["library_app.tar", "library_web.tar", "two.tar"]
+
+
+def test_each_result_of_a_template_has_its_verdicts(tmp_path):
+    lines = []
+    source = two_images(tmp_path / "two.tar")
+    convert.convert(source, tmp_path / "{name}.tar", consumers=["docker", "podman"], warn=lines.append)
+    found = [(line.data["path"], line.data["consumer"].partition("@")[0]) for line in lines if line.code == "loads-in"]
+    paths = [str(tmp_path / f"library_{name}.tar") for name in ("app", "web")]
+    assert found == [(path, consumer) for path in paths for consumer in ("docker", "podman")]
+    assert all(line.data["path"] in line for line in lines if line.code == "loads-in")
+
+
+def test_a_pipe_keeps_its_transport_and_reference(tmp_path):
+    data = two_images(tmp_path / "two.tar").read_bytes()
+    pipe = tmp_path / "p"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[data])
+    writer.start()
+    done = run(f"docker-archive:{pipe}:web:2", "--for", "docker", tmp_path / "out.tar", "--json")
+    writer.join()
+    assert done.returncode == 0, done.stderr
+    (item,) = json.loads(files_of(tmp_path / "out.tar")["manifest.json"])
+    assert item["RepoTags"] == ["web:2"]
+    assert json.loads(done.stdout)["source"]["path"] == str(pipe)
+
+
+def test_standard_input_and_output_keep_their_names(tmp_path):
+    data = two_images(tmp_path / "two.tar").read_bytes()
+    to_stream = ("-", "--for", "skopeo", "--to", "oci-archive", "-")
+    done = run(*to_stream, "--json", "-q", input=data)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stderr)
+    assert (report["source"]["path"], report["destination"]["path"], report["results"][0]["path"]) == ("-", "-", "-")
+    # Not the temporary file, in the report or in the lines that tell how to address each image.
+    done = run(*to_stream, input=data)
+    assert b"/imgconv-" not in done.stderr
+    assert b"oci-archive:ARCHIVE" in done.stderr
+    done = run("-", "--for", "docker", "-", input=b"no archive")
+    assert done.returncode == 3
+    assert done.stderr.startswith(b'imgconv: "-": ')
+
+
+@pytest.mark.parametrize("arguments", [("-", "-", "--for", "docker", "out.tar"), ("-", "--for", "umoci", "-")])
+def test_what_standard_streams_cannot_do_is_refused(arguments, tmp_path):
+    done = run(*arguments, input=build("plain", tmp_path).read_bytes(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert len(done.stderr.splitlines()) == 1, done.stderr

@@ -61,6 +61,7 @@ class LayoutDir:
         self._documents: dict[str, bytes] = {}
         self._attributes: dict[str, tuple[str, bytes]] = {}
         self._existing: ExistingLayout | None = None
+        self._prepared = False
         for source in sources:
             atomic.refuse_overlap(destination, source)
         try:
@@ -204,32 +205,55 @@ class LayoutDir:
             attribute = (layer_cache.ATTRIBUTE, cache.attribute())
             self.add_document(layer_cache.NAME, cache.document(), attribute=attribute)
 
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Make everything durable, then let it appear, once `check` accepted the staged folder, given as a descriptor.
+    def prepare(self, check: Callable[[int], None] | None = None) -> None:
+        """Stage the documents, then let `check` look at the staged folder, given as a descriptor.
 
         Where a layout is added to, the staged folder holds what is new.
+
+        Raises:
+            StorageError: writing failed.
+        """
+        try:
+            layout = self.staging.layout
+            os.close(folders.make_folder(layout, "blobs"))
+            for name in self._names():
+                folders.write_new(layout, name, self._documents[name])
+                self._set_attribute(layout, name)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._prepared = True
+        if check is not None:
+            check(layout)
+
+    def _names(self) -> list[str]:
+        """Return the names of the documents in the order in which they may appear."""
+        return sorted(self._documents, key=lambda name: (name != LAYOUT, name == INDEX, name))
+
+    def commit(self) -> None:
+        """Make everything durable, then let it appear.
 
         Raises:
             DestinationExistsError: something was created at the destination meanwhile.
             StorageError: writing failed, or the destination was moved away; what was
                 there is as it was, or has grown by blobs that nothing names.
         """
+        if not self._prepared:
+            self.prepare()
         try:
-            layout = self.staging.layout
-            os.close(folders.make_folder(layout, "blobs"))
-            documents = sorted(self._documents, key=lambda name: (name != LAYOUT, name == INDEX, name))
-            for name in documents:
-                folders.write_new(layout, name, self._documents[name])
-                self._set_attribute(layout, name)
-            if check is not None:
-                check(layout)
             self.staging.sync()
             self._folder.place.check_folder()
-            self._mode.install(self.staging, documents)
+            self._mode.install(self.staging, self._names())
         except FileExistsError as error:
             raise (self._folder.changed_error() if self._force else self._folder.exists_error()) from error
         except OSError as error:
             raise self._failed(error) from error
+
+    def withdraw(self) -> bool:
+        """Remove the layout again if nothing or an empty folder was at its destination."""
+        try:
+            return self._mode.withdraw(self._names())
+        except OSError:
+            return False
 
     def _set_attribute(self, layout: int, name: str) -> None:
         """Set a document's extended attribute, if it has one; it only saves work, so a failure is ignored."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 from convert.archive import folders, temporary
 from convert.errors import DestinationExistsError, StorageError
 from convert.writer.dest import fill_journal
-from convert.writer.dest.replaceable import check_replaceable
+from convert.writer.dest.replaceable import INDEX, check_replaceable
 from convert.writer.dest.staging import LAYOUT as STAGED
 
 if TYPE_CHECKING:
@@ -69,18 +69,45 @@ class Mode(ABC):
             StorageError: the destination was moved, replaced or changed; it is as it was.
         """
 
+    def withdraw(self, documents: Sequence[str]) -> bool:
+        """Remove what `install` put where nothing was; return whether it is gone.
+
+        Raises:
+            OSError: the system refuses.
+        """
+        del documents
+        return False
+
 
 class NewFolder(Mode):
     """Nothing is at the destination: the layout gets its name there by one rename."""
+
+    _installed: os.stat_result | None = None
 
     def install(self, staging: Staging, documents: Sequence[str]) -> None:
         """Rename the staged folder; see `Mode`."""
         del documents
         place = self.destination.place
         _sync_folders(staging.layout)
+        installed = os.fstat(staging.layout)
         folders.rename_new(staging.folder, STAGED, place.folder, place.name)
+        self._installed = installed
         folders.sync_folder(place.folder)
         staging.remove()
+
+    def withdraw(self, documents: Sequence[str]) -> bool:
+        """Remove the folder if it is still the one that was installed, and holds nothing else; see `Mode`."""
+        place = self.destination.place
+        if self._installed is None:
+            return False
+        fd = folders.open_folder(place.folder, place.name)
+        try:
+            if not os.path.samestat(os.fstat(fd), self._installed) or not _empty(fd, documents):
+                return False
+        finally:
+            os.close(fd)
+        os.rmdir(place.name, dir_fd=place.folder)
+        return True
 
 
 class ReplaceLink(Mode):
@@ -250,6 +277,10 @@ class FillFolder(Mode):
         folders.sync_folder(folder)
         staging.remove()
 
+    def withdraw(self, documents: Sequence[str]) -> bool:
+        """Empty the folder if it holds nothing else; see `Mode`."""
+        return _empty(self.destination.fd, documents)
+
 
 class AppendLayout(Mode):
     """A layout is at the destination and is added to."""
@@ -303,6 +334,16 @@ class AppendLayout(Mode):
         finally:
             for fd in opened:
                 os.close(fd)
+
+
+def _empty(layout: int, documents: Sequence[str]) -> bool:
+    """Remove the index, then all else from a layout that holds only `blobs` and `documents`; else return False."""
+    if set(os.listdir(layout)) != {"blobs", *documents}:
+        return False
+    with contextlib.suppress(FileNotFoundError):  # no reader finds a layout that lacks blobs
+        os.unlink(INDEX, dir_fd=layout)
+    folders.remove_contents(layout)
+    return True
 
 
 def _sync_folders(layout: int) -> None:

@@ -177,11 +177,18 @@ class TarFile:
     def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
         """Do nothing: a tar has no list of layers."""
 
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Make the archive durable and rename it to its destination."""
+    def prepare(self, check: Callable[[int], None] | None = None) -> None:
+        """Let `check` look at the archive."""
         if check is not None:
             check(self._file.fd)
+
+    def commit(self) -> None:
+        """Make the archive durable and rename it to its destination."""
         self._file.commit()
+
+    def withdraw(self) -> bool:
+        """Remove the archive again if nothing was at its destination."""
+        return self._file.withdraw()
 
     def __enter__(self) -> Self:
         """Return itself."""

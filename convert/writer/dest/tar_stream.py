@@ -225,8 +225,8 @@ class TarStream:
     def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
         """Do nothing: a tar has no list of layers."""
 
-    def commit(self, check: Callable[[int], None] | None = None) -> None:
-        """Do nothing: everything was sent already."""
+    def prepare(self, check: Callable[[int], None] | None = None) -> None:
+        """Refuse a check: everything was sent already."""
         if check is not None:
             raise UsageError(
                 "a stream cannot be read back",
@@ -234,6 +234,13 @@ class TarStream:
                 file=self._destination,
                 hint="write to a file to verify it",
             )
+
+    def commit(self) -> None:
+        """Do nothing: everything was sent already."""
+
+    def withdraw(self) -> bool:
+        """Return False: what was sent cannot be taken back."""
+        return False
 
     def __enter__(self) -> Self:
         """Return itself."""
