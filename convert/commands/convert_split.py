@@ -85,7 +85,7 @@ def _put_in_place(results: Sequence[tuple[str, Destination]]) -> None:
             out.commit()
             done.append((path, out))
     except BaseException as error:
-        # The one that failed comes first: it may have failed after its rename.
+        # The one that failed may have failed after its rename.
         _, failed = results[len(done)]
         failed.withdraw()
         stay = [path for path, out in reversed(done) if not out.withdraw()]
