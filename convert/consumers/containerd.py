@@ -12,7 +12,7 @@ import posixpath
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import docker, unpack
-from convert.consumers.contents import UnknownError
+from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.identity import docker_structs
 from convert.model import mediatype
@@ -21,7 +21,8 @@ from convert.model.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from convert.consumers.contents import Contents, Node
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Node
     from convert.model.platform import Platform
 
 #: Endings of the names of archives, with the compression that k3s takes them for.
@@ -159,9 +160,9 @@ def absent_top(contents: Contents) -> str:
 def confused_manifest(contents: Contents) -> str:
     """A document that is both a manifest and an index is refused (CVE-2021-41190)."""
     for node, _ in _walk(contents):
-        if node.value is None or not unpack.readable(node):
+        if node.keys is None or not unpack.readable(node):
             continue
-        keys = {key for key in ("config", "layers", "manifests", "fsLayers") if node.value.get(key) is not None}
+        keys = {key for key in ("config", "layers", "manifests", "fsLayers") if node.keys.get(key)}
         wrong = {"manifests", "fsLayers"} if node.is_manifest else {"config", "layers", "fsLayers"}
         if keys & wrong:
             return f"{_kind(node)} {node.part.digest} has {min(keys & wrong)}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression
 from convert.consumers import docker
-from convert.consumers.contents import UnknownError
 from convert.consumers.unpack import config_of
+from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.identity import docker_structs
 from convert.model import mediatype
@@ -22,7 +22,8 @@ from convert.model.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-    from convert.consumers.contents import Contents, Node
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Node
     from convert.model.platform import Platform
 
 _ONE: Final = 1
@@ -157,7 +158,7 @@ def top_type(contents: Contents) -> str:
 def top_document(contents: Contents) -> str:
     """The document of an entry must be there; its digest is not compared."""
     for top in contents.tops:
-        if top.value is None:
+        if top.keys is None:
             return f"{top.part.digest}: {top.fault}"
     return ""
 
@@ -290,7 +291,7 @@ def copied(contents: Contents) -> Iterator[Node]:
     """Yield the manifest of each entry, or the one chosen from its index."""
     for top in contents.tops:
         node = chosen(contents.host, top) if top.is_index else top
-        if node is not None and node.value is not None and not node.is_index:
+        if node is not None and node.keys is not None and not node.is_index:
             yield node
 
 
@@ -329,9 +330,9 @@ def ambiguous(contents: Contents) -> str:
     """A document that is both a manifest and an index, or has keys of schema 1 (CVE-2021-41190)."""
     for node in (*contents.tops, *copied(contents)):
         keys = ("manifests", "fsLayers", "history") if node.is_manifest else ("config", "layers", "fsLayers", "history")
-        value = node.value if node.is_manifest or node.is_index else None
+        found = node.keys if node.is_manifest or node.is_index else None
         for key in keys:
-            if value is not None and key in value:
+            if found is not None and key in found:
                 return f"{node.part.digest} has {key}"
     return ""
 

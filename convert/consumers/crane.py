@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from convert.consumers.contents import UnknownError
+from convert.consumers.values import UnknownError
 from convert.errors import ImgconvError
 from convert.identity import ggcr_structs
 from convert.jsonio.strict import fold
@@ -21,7 +21,8 @@ from convert.reader.sink import CollectingSink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.consumers.contents import Contents, Node, Part
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Node, Part
 
 _RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True)
 
@@ -90,7 +91,7 @@ def layout(contents: Contents) -> str:
 def layout_documents(contents: Contents) -> str:
     """Everything that the entry lists must be there."""
     for node in _nodes(contents):
-        if (node.is_index or node.is_manifest) and node.value is None:
+        if (node.is_index or node.is_manifest) and node.keys is None:
             return f"{node.part.digest}: {node.fault}"
         if not node.is_index and not node.is_manifest and node.part.blob is None:
             return f"{node.part.digest} is not in the layout"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import names
-from convert.consumers.contents import UnknownError
 from convert.consumers.rule import Verdict
 from convert.consumers.rules import RULES
+from convert.consumers.values import UnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

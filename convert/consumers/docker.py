@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tree import clean
 from convert.codec.compression import Compression
-from convert.consumers.contents import UnknownError
+from convert.consumers.values import UnknownError
 from convert.errors import FormatError, InputError
 from convert.identity import docker_structs
 from convert.jsonio.strict import fold
@@ -21,7 +21,8 @@ from convert.model.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.consumers.contents import Contents, Item, Settings
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Item, Settings
     from convert.model.blob import Blob
 
 _RUN: Final = ("Cmd", "Entrypoint", "Shell")
@@ -157,13 +158,18 @@ def missing_layer(contents: Contents) -> str:
 
     A layer that the engine registered already, under the same ChainID, is not looked for again.
     """
-    known: set[tuple[str, ...]] = set()
+    # Chains of DiffIDs are numbered; each is found by the number of the chain below it, so that memory is linear.
+    numbers: dict[tuple[int, str], int] = {}
+    registered: set[int] = set()
     for item in contents.items:
-        diff_ids = tuple(item.config.diff_ids) if item.config is not None else ()
+        diff_ids = item.config.diff_ids if item.config is not None else []
+        chain = 0
         for number, (path, blob) in enumerate(item.layers, 1):
-            if blob is None and diff_ids[:number] not in known:
+            if number <= len(diff_ids):
+                chain = numbers.setdefault((chain, diff_ids[number - 1]), len(numbers) + 1)
+            if blob is None and chain not in registered:
                 return f"layer {path} is not in the archive" if path else f"layer {number} has no name"
-            known.add(diff_ids[:number])
+            registered.add(chain)
     return ""
 
 

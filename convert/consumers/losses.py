@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from convert.consumers import containerd, containers_image, docker, unpack
 
 if TYPE_CHECKING:
-    from convert.consumers.contents import Contents, Node
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Node
 
 
 def unnamed_item(contents: Contents) -> str:

@@ -18,7 +18,8 @@ from convert.model.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from convert.consumers.contents import Contents, Item, Node
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Item, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def in_layout(contents: Contents) -> Iterator[Known]:
     """Skopeo's oci and oci-archive: nothing for the only entry, else its ref.name or `:@N`."""
     names = [top.ref_name for top in contents.tops]
     unique = all(names) and len(set(names)) == len(names)
+    copied = dict(_copied(contents))
     for number, top in enumerate(contents.tops):
-        node = next((node for each, node in _copied(contents) if each is top), None)
+        node = copied.get(top)
         address = "" if len(names) == 1 else top.ref_name if unique else f"@{number}"
         yield Known(address, _config_digest(node) if node is not None else None)
 

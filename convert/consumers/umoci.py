@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from convert import cancel
 from convert.consumers import docker
-from convert.consumers.contents import UnknownError
 from convert.consumers.unpack import config_of
+from convert.consumers.values import UnknownError
 from convert.model import mediatype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from convert.consumers.contents import Contents, Node, Part, Settings
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Node, Part, Settings
 
 _REF_NAME: Final = re.compile(
     r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*(?:/[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*)*\Z"
@@ -53,20 +55,25 @@ def ref_name(contents: Contents) -> str:
 
 def ambiguous(contents: Contents) -> str:
     """A ref.name must lead to exactly one manifest."""
-    for name in dict.fromkeys(top.ref_name for top in contents.tops if top.ref_name):
-        count = sum(len(list(_targets(top))) for top in contents.tops if top.ref_name == name)
-        if count != 1:
-            return f"ref.name {name!r} leads to {count} manifests"
-    return ""
+    led: dict[str, bool] = {}
+    for top in contents.tops:
+        if top.ref_name:
+            led.setdefault(top.ref_name, False)
+            for _ in _targets(top):
+                if led[top.ref_name]:
+                    return f"ref.name {top.ref_name!r} leads to more than one manifest"
+                led[top.ref_name] = True
+    return next((f"ref.name {name!r} leads to no manifest" for name, one in led.items() if not one), "")
 
 
 def not_a_manifest(contents: Contents) -> str:
     """A ref.name must lead to an OCI manifest."""
     for node in _named(contents):
-        if node.part.media_type != mediatype.OCI_MANIFEST:
+        if node.part.media_type not in {mediatype.OCI_MANIFEST, mediatype.OCI_INDEX}:
             return f"{node.part.digest} has the type {node.part.media_type}"
-        if not node.intact or node.value is None:
-            return f"manifest {node.part.digest}: {node.fault or 'it is not what its digest identifies'}"
+        if not node.intact or node.keys is None:
+            kind = "index" if node.is_index else "manifest"
+            return f"{kind} {node.part.digest}: {node.fault or 'it is not what its digest identifies'}"
         if _size_differs(contents, node.part):
             return f"manifest {node.part.digest} does not have the size of its descriptor"
     return ""
@@ -157,8 +164,12 @@ def _named(contents: Contents) -> Iterator[Node]:
 
 
 def _targets(node: Node) -> Iterator[Node]:
-    """Yield where a descriptor leads: to manifests, and to what umoci does not know."""
-    if node.part.media_type != mediatype.OCI_INDEX:
+    """Yield where a descriptor leads: to manifests, and to what umoci does not know or cannot read.
+
+    One index may be reached by many paths; reading limits their number (`Node.paths`).
+    """
+    cancel.check()
+    if node.part.media_type != mediatype.OCI_INDEX or not node.intact:
         yield node
         return
     for child in node.children:

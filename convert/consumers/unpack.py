@@ -11,7 +11,8 @@ from convert.reader.document import digest_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from convert.consumers.contents import Contents, Item, Node, Part, Settings
+    from convert.consumers.contents import Contents
+    from convert.consumers.nodes import Item, Node, Part, Settings
     from convert.model.blob import Blob
 
     #: A config, what is wrong with it, and the layers: name, blob, and the descriptor if there is one.
@@ -34,7 +35,7 @@ def runs(host: Platform, other: Platform) -> bool:
 
 def readable(node: Node) -> bool:
     """Return whether containerd finds a document: by the digest of its content, or in its descriptor."""
-    return node.intact or (node.part.data is not None and node.raw is None)
+    return node.intact or (node.part.data is not None and not node.was_read)
 
 
 def _is_layer(media_type: str) -> bool:

@@ -19,10 +19,11 @@ from support import ROOT, run
 from convert.archive.open import open_source
 from convert.commands.doctor import doctor
 from convert.consumers.consumer import PROGRAMS, Versions, newest, parse_consumer, parse_consumers, parse_version
-from convert.consumers.contents import Contents, UnknownError
+from convert.consumers.contents import Contents
 from convert.consumers.diagnose import diagnose
 from convert.consumers.rule import Verdict
 from convert.consumers.rules import RULES
+from convert.consumers.values import UnknownError
 from convert.errors import UsageError
 from convert.model.platform import Platform
 from convert.reader.findings import RULES as FINDINGS
