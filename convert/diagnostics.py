@@ -138,6 +138,7 @@ _SOURCE: Final = {
     "too-many-members": "The archive or folder has more members or levels than the limit.",
     "tar-checksum-mismatch": "A tar header has a wrong checksum.",
     "invalid-tar-size": "A size in a tar header is not a number, or impossible.",
+    "refused-tar-header": "No engine reads past a tar header of a layer, as one with a time that is not a number.",
     "ambiguous-tar-header": "Tools read a tar header differently.",
     "damaged-pax-header": "A PAX header is damaged.",
     "nul-in-tar-header": "A name in an extended tar header contains NUL.",

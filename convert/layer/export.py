@@ -165,17 +165,25 @@ def _members(layer: Layer, context: ReadContext) -> Iterator[tuple[int, Member, 
         reader = TarReader(cursor, where=blob.where, attributes=True, lenient=True)
         try:
             for number, member in enumerate(reader):
+                _check_refusal(reader, blob.where)
                 if member.kind == "other":
                     raise UnsupportedError(
                         "is of a type that engines do not unpack", code="layer-member-type", member=member.name
                     )
                 if member.kind != "global":
                     yield number, member, reader, cursor
+            _check_refusal(reader, blob.where)
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
                 raise FormatError("the layer is not a tar", code="layer-not-a-tar", member=blob.where) from error
         drain(stream)
+
+
+def _check_refusal(reader: TarReader, where: str) -> None:
+    """Refuse what Go's archive/tar does not read past, as a time that is not a number of 64 bits."""
+    if reader.refusal is not None:
+        raise FormatError(f"no engine unpacks the layer: {reader.refusal}", code="refused-tar-header", member=where)
 
 
 def _entry(name: bytes, flag: bytes, attributes: Attributes | None, *, size: int = 0, link: bytes = b"") -> TarEntry:
@@ -196,16 +204,17 @@ def _entry(name: bytes, flag: bytes, attributes: Attributes | None, *, size: int
 
 
 def _number(text: str) -> int:
-    """Return an owner; a PAX record that is not a number is none, as in Go."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return an owner; a negative one is none. Any other text than a number of 64 bits was refused."""
+    return max(int(text), 0)
 
 
 def _time(text: str) -> str:
+    """Return a time as PAX has it, to the nanosecond."""
     seconds, _, fraction = text.partition(".")
-    digits = seconds.removeprefix("-")
-    if not digits.isascii() or not digits.isdigit() or (fraction and not fraction.isdigit()):
-        return "0"
-    return f"{int(seconds)}.{fraction[:9]}" if fraction else str(int(seconds))
+    if not fraction:
+        return str(int(seconds))
+    # Not by its value: -0.5 is before 1970.
+    return f"{'-' if seconds.startswith('-') else ''}{abs(int(seconds))}.{fraction[:9]}"
 
 
 def _raw(text: str) -> bytes:

@@ -45,9 +45,13 @@ class Inode:
 
 
 class Name:
-    """A name in a folder. `layer` is the last one that wrote it or something below it."""
+    """A name in a folder.
 
-    __slots__ = ("children", "inode", "layer", "parent", "text")
+    `layer` is the last one that wrote it or something below it, `hidden` the last one that hid what lower layers
+    have below it.
+    """
+
+    __slots__ = ("children", "hidden", "inode", "layer", "parent", "text")
 
     def __init__(self, text: str, parent: Name | None, inode: Inode, layer: int) -> None:
         """Put an inode under a name."""
@@ -55,6 +59,7 @@ class Name:
         self.parent = parent
         self.inode = inode
         self.layer = layer
+        self.hidden = -1
         self.children: dict[str, Name] = {}
 
     @property
@@ -159,10 +164,13 @@ class RootFileSystem:
                 _touch(where, layer)
             if found.inode.link is not None:
                 hops += 1
-                if hops > MAX_FOLDER_LINKS or len(waiting) > MAX_NAME_PARTS:
-                    name = member.name if member is not None else part
-                    raise UnsafeInputError("its folder is behind a circle of links", code="link-loop", member=name)
                 target = found.inode.link
+                # Counted before the target is split, which may be long.
+                if hops > MAX_FOLDER_LINKS or len(waiting) + target.count("/") >= MAX_NAME_PARTS:
+                    name = member.name if member is not None else part
+                    raise UnsafeInputError(
+                        "its folder is behind a circle of links, or too long a chain", code="link-loop", member=name
+                    )
                 where = self.root if target.startswith("/") else where
                 waiting += [step for step in reversed(target.split("/")) if step not in {"", "."}]
             elif not found.inode.is_folder:
@@ -223,9 +231,16 @@ def _hide(name: Name, layer: int) -> bool:
 
 
 def _hide_children(folder: Name, layer: int) -> None:
+    """Hide what lower layers have below a folder.
+
+    What a layer adds later is its own, so each folder is looked at once per layer, however many whiteouts it has.
+    """
     stack = [folder]
     while stack:
         name = stack.pop()
+        if name.hidden == layer:
+            continue
+        name.hidden = layer
         for text, child in list(name.children.items()):
             if child.layer != layer:
                 del name.children[text]

@@ -245,6 +245,28 @@ def test_what_engines_do_not_unpack_is_refused(exported, members):
     assert "layout" in exported(layer(*members), status=3)
 
 
+@pytest.mark.parametrize("key", ["uid", "gid", "mtime", "atime"])
+@pytest.mark.parametrize("value", ["9" * 5000, "9" * 40, str(1 << 63), "1_0", "\N{ARABIC-INDIC DIGIT ONE}", "x", "1.x"])
+def test_numbers_that_engines_do_not_read_are_refused(exported, key, value):
+    member = special("f", tarfile.REGTYPE, pax_headers={key: value})
+    assert "layout" in exported(layer((member, b"x")), status=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"), [("+5.5", 5.5), ("-0.5", -0.5), ("-3", -3), (str((1 << 63) - 1), (1 << 63) - 1), ("7.", 7)]
+)
+def test_numbers_are_read_as_engines_read_them(exported, tmp_path, given, written):
+    exported(layer((special("f", tarfile.REGTYPE, pax_headers={"mtime": given, "uid": "+4"}), b"x")))
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        (member,) = tar
+        assert (member.mtime, member.uid) == (float(written), 4)
+
+
+def test_a_link_of_too_many_parts_is_refused(exported):
+    """However many links lead to the folder: `l` is one."""
+    assert "l/f" in exported(layer(folder("d"), symlink("l", "d/../" * 200 + "d"), ("l/f", b"1")), status=3)
+
+
 def test_a_damaged_layer_is_refused(imgconv, image, tmp_path):
     source = image(layer(("a", b"1")))
     (path,) = [each for each in Path(source).glob("blobs/sha256/*") if each.read_bytes()[:2] == b"\x1f\x8b"]
