@@ -18,6 +18,7 @@ from convert.archive.open import open_source
 from convert.archive.tar_tree import TarTree
 from convert.archive.tar_writer import Item
 from convert.archive.transport import STDIN, path_of
+from convert.archive.tree import LINKS
 from convert.commands.common import Options, ignore, options_of
 from convert.commands.in_place import expected_members, opened_place
 from convert.errors import NotRepresentableError, SelectionError, StorageError, UsageError
@@ -25,7 +26,7 @@ from convert.layer.context import ReadContext
 from convert.model.digest import Digest
 from convert.model.image import config_of
 from convert.model.image_set import SourceFormat
-from convert.plan.edit.documents import DOCUMENTS, add_name, remove_name
+from convert.plan.edit.documents import DOCUMENTS, add_name, asked_name, remove_name
 from convert.plan.edit.find import entry_digests, find_one_named
 from convert.plan.labels import entry_label
 from convert.plan.read_selection import naming_source, parse_tag
@@ -88,9 +89,9 @@ def tag(
         documents = _documents(opened)
         for other in there:
             if not entry_digests(other) & own:
-                remove_name(documents, other, reference, images)
+                remove_name(documents, other, reference, images, where=opened.path)
         if moved is not None or not there:
-            add_name(documents, entry, reference, images)
+            add_name(documents, entry, reference, images, where=opened.path)
         return _write(opened, context, documents, images, entry, moved)
 
 
@@ -122,7 +123,7 @@ def untag(source: Path, ref: str, *, warn: Warn = ignore) -> NamesReport:
                     code="last-name",
                     hint="--to docker-save --untag writes one that holds it untagged",
                 )
-            remove_name(documents, entry, entry.name.reference, images)
+            remove_name(documents, entry, asked_name(entry, ref), images, where=opened.path)
         return _write(opened, context, documents, images, entries[0], None)
 
 
@@ -174,7 +175,18 @@ def _one(images: ImageSet, old: str | None) -> Entry:
 
 
 def _documents(opened: Source) -> dict[str, bytes]:
-    return {name: opened.tree.read(name) for name in DOCUMENTS if opened.tree.find(name) is not None}
+    found = [name for name in DOCUMENTS if opened.tree.find(name) is not None]
+    for name in found:
+        member = opened.tree.member(name)
+        if member is not None and member.kind in LINKS:
+            # What it leads to may be read under another name too.
+            raise UsageError(
+                f"{name} is a link, which is not changed in place",
+                code="destination-is-link",
+                file=opened.path,
+                hint="convert it with --to and --tag",
+            )
+    return {name: opened.tree.read(name) for name in found}
 
 
 def _write(

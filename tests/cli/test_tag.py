@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import tarfile
@@ -11,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from layouts import NAME, REF_NAME, Layout, named
-from named_archives import Made, archive
+from named_archives import Made, archive, blob
 from oracle.reading import files_of
 from support import MATCH, ROOT
 
@@ -162,3 +163,106 @@ def test_what_cannot_be_done(imgconv, tmp_path, monkeypatch, arguments, status):
     done = imgconv(*arguments)
     assert (done.status, len(done.err.splitlines())) == (status, 1), done.err
     assert Path("two.tar").read_bytes() == raw
+
+
+DAMAGED = {
+    "repositories": [
+        b"{bad",
+        b"",
+        b'["x"]',
+        b'{"app":"x"}',
+        b'{"app":{"1":2}}',
+        b"9" * 5000,
+        b"1e400",
+        b"[" * 100000,
+        b"null",
+        b'{"app":{"1":"a"},"app":{}}',
+    ],
+    "index.json": [
+        b"{bad",
+        b"",
+        b"[]",
+        b"{}",
+        b'{"manifests":null}',
+        b'{"manifests":["x"]}',
+        b'{"manifests":[{"digest":1}]}',
+        b'{"manifests":[{"annotations":[]}]}',
+        b'{"manifests":[{"annotations":{"org.opencontainers.image.ref.name":1}}]}',
+        b'{"manifests":[],"Manifests":[]}',
+    ],
+}
+
+
+@pytest.mark.parametrize("command", [["tag", "app:2"], ["untag", "app:1"]])
+@pytest.mark.parametrize(
+    ("name", "raw", "form"),
+    [
+        (name, raw, form)
+        for name, each in DAMAGED.items()
+        for raw in each
+        for form in ("blobs", "v1", "layout")
+        if name != "index.json" or form != "layout"  # which has one
+    ],
+)
+def test_damaged_documents_are_refused_though_readers_do_not_look_at_them(imgconv, tmp_path, name, raw, form, command):
+    """Which documents the reader looks at depends on the paths in the archive."""
+    made = Made("one", plain=True)
+    config, layer = made.image_id, made.layer["digest"]
+    names = {"v1": (config.removeprefix("sha256:") + ".json", "a" * 64 + "/layer.tar")}
+    item = made.item("app:1")
+    files = dict(made.files)
+    if form in names:
+        item |= {"Config": names[form][0], "Layers": [names[form][1]]}
+        files = {names[form][0]: files[blob(config)], names[form][1]: files[blob(layer)]}
+    entries = [made.named("docker.io/library/app:1", "1")] if form == "layout" else None
+    path = tmp_path / "in.tar"
+    path.write_bytes(archive(files, entries=entries, items=[item]))
+    with tarfile.open(path, "a") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(raw)
+        tar.addfile(member, io.BytesIO(raw))
+    before = path.read_bytes()
+    done = imgconv(command[0], path, *command[1:])
+    assert done.status == 3, done.err
+    assert f"{path}: {name}" in done.err.splitlines()[-1]
+    assert path.read_bytes() == before
+
+
+def test_fields_keep_their_spelling(imgconv, tmp_path):
+    made = Made("one")
+    item = made.item("app:1")
+    item["repotags"] = item.pop("RepoTags")
+    path = tmp_path / "in.tar"
+    path.write_bytes(archive({**made.files, "repositories": b'{"app":null}'}, items=[item]))
+    assert imgconv("tag", path, "app:2").status == 0
+    found = json.loads(files_of(path)["manifest.json"])[0]
+    assert (found["repotags"], "RepoTags" in found) == (["app:1", "app:2"], False)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("ref", "rest"),
+    [("app:1", {REF_NAME: "docker.io/library/zzz:2"}), ("docker.io/library/zzz:2", {NAME: "docker.io/library/app:1"})],
+)
+def test_of_two_full_names_the_other_stays(imgconv, tmp_path, ref, rest, times):
+    layout = Layout(tmp_path / "layout")
+    one = layout.image("a")
+    both = {**one, "annotations": {NAME: "docker.io/library/app:1", REF_NAME: "docker.io/library/zzz:2"}}
+    source = layout.write(*[both] * times)
+    done = imgconv("untag", source, ref)
+    assert done.status == 0, done.err
+    entries = json.loads(files_of(source)["index.json"])["manifests"]
+    assert [each["annotations"] for each in entries] == [rest] * times
+
+
+@pytest.mark.parametrize("command", [["tag", "app:1", "app:2"], ["untag", "app:1"]])
+def test_a_document_that_is_a_link_is_not_replaced(imgconv, tmp_path, command):
+    layout = Layout(tmp_path / "layout")
+    source = Path(layout.write(named(layout.image("a"), "docker.io/library/app:1")))
+    (source / "index.json").rename(source / "real.json")
+    (source / "index.json").symlink_to("real.json")
+    before = (source / "real.json").read_bytes()
+    done = imgconv(command[0], source, *command[1:])
+    assert (done.status, len(done.err.splitlines())) == (2, 1), done.err
+    assert (source / "index.json").is_symlink()
+    assert (source / "real.json").read_bytes() == before
