@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -15,6 +16,16 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "docs")]
 _STATE = tempfile.mkdtemp(prefix="imgconv-state-")
 atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
 os.environ["XDG_STATE_HOME"] = _STATE
+
+# Started in the background or by nohup, the shell makes a process ignore these; the tests send them to imgconv.
+for _number, _handler in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # A busy machine generates inputs slowly; no test fails for that.
 settings.register_profile("imgconv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
