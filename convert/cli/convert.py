@@ -10,7 +10,7 @@ import click
 
 from convert.cli import groups, options
 from convert.cli.commands import COMMANDS
-from convert.cli.values import FILE, FORMAT, PROFILE, PUSHER, SIZE, OneOf
+from convert.cli.values import CONSUMERS, FILE, FORMAT, PROFILE, PUSHER, SIZE, OneOf
 from convert.errors import DestinationExistsError, UsageError, names_text, printable, quoted, shortened, suggestion
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ _EXAMPLES: Final = (
 @groups.output(
     "--for",
     "consumers",
+    type=CONSUMERS,
     multiple=True,
     metavar="CONSUMER[,…]",
     help="Choose the format and the smallest changes with which these programs load the result: docker, kind, "
@@ -159,7 +160,9 @@ def command(
             hint = ("" if is_command else suggestion(source, COMMANDS)) + "imgconv --help lists the commands"
             raise UsageError(f"{shortened(source)!r} is not {what}", hint=hint)
         raise UsageError(f"missing --to FORMAT (one of {', '.join(TARGETS)})", code="missing-argument")
-    warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
+    # A document on standard error has the notes as `remarks`.
+    mixed = as_json and dest is not None and options.is_standard_output(dest)
+    warn = (lambda _: None) if quiet or mixed else progress.beside(shown, options.note)
     try:
         if not chosen:
             if len(sources) > 1:

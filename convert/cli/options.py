@@ -217,9 +217,9 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
             parts.append("".join(chunks).encode())
             chunks.clear()
             if not bounded:
-                click.echo(parts.pop(), nl=False, err=to_error)
+                click.echo(parts.pop().decode(), nl=False, err=to_error)
     for part in parts:
-        click.echo(part, nl=False, err=to_error)
+        click.echo(part.decode(), nl=False, err=to_error)
     click.echo("".join(chunks), err=to_error)
 
 

@@ -80,7 +80,8 @@ class Sink:
             return ()
         count = len(self.absent)
         what = "1 layer is" if count == 1 else f"{count} layers are"
-        text = f"{what} not in the source: it is thin or incomplete"
+        first = self.absent[0].error
+        text = f"{what} not in the source, which is thin or incomplete; {first.member}: {first.message}"
         return (Diagnostic(text, code="absent-layers", layers=count),)
 
 

@@ -104,7 +104,6 @@ def test_a_destination_named_like_a_command_is_nothing_special(imgconv, archive)
         (["SOURCE", "--to", "docker", "out"], "unknown format 'docker'"),
         (["SOURCE", "--to", "OCI", "out"], "unknown format 'OCI'"),
         (["SOURCE", "--to"], "Option '--to' requires an argument"),
-        (["SOURCE", "a", "b", "--to", "oci"], "unexpected extra argument"),
         (["SOURCE", "out", "--to", "oci", "--frobnicate"], "No such option '--frobnicate'"),
         (["SOURCE", "out", "--to", "oci", "--jobs", "0"], "--jobs"),
         (["SOURCE", "out", "--to", "oci", "--max-layer-size", "many"], "invalid size 'many'"),
@@ -257,7 +256,8 @@ def test_standard_input_plain_and_compressed():
         done = run("-", "--to", "crane", "-", input=given)
         assert done.returncode == 0, done.stderr
         assert [image.image_id for image in docker_images(members(done.stdout))] == [ID]
-        assert done.stderr == f"{NAMES}  {ID}  -\n".encode()
+        *_, line = done.stderr.splitlines()
+        assert line == f"{NAMES}  {ID}  -".encode()
 
 
 def test_standard_input_that_is_a_file_is_read_from_where_it_stands(tmp_path):

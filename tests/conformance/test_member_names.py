@@ -38,7 +38,8 @@ def test_a_layer_without_a_name_is_named_by_its_place(name, tmp_path, capsys):
         assert run([str(source), *words]) == 3
         (line,) = capsys.readouterr().err.splitlines()
         assert "manifest.json: [1].Layers[1] has no name" in line
-    assert run(["id", str(source)]) == 3
+    # An image ID needs no layer.
+    assert run(["id", str(source)]) == 0
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 2
     assert "[1].Layers[1]" in printed.err

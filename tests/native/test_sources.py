@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from convert.cli import man
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CORE = ROOT / "convert/_native"
@@ -95,9 +97,12 @@ def test_nothing_is_missing_from_the_build(monkeypatch: pytest.MonkeyPatch) -> N
     made: dict[str, Any] = {}
     stand_in = types.ModuleType("setuptools")
     stand_in.Extension = lambda name, **given: (name, given)  # type: ignore[attr-defined]
+    stand_in.find_packages = lambda **_: ["convert"]  # type: ignore[attr-defined]
     stand_in.setup = lambda **given: made.update(given)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "setuptools", stand_in)
     monkeypatch.chdir(ROOT)
+    # The man pages are written below build/.
+    monkeypatch.setattr(man, "write_pages", lambda *_: [])
     runpy.run_path(str(ROOT / "setup.py"))
     [(name, given)] = made["ext_modules"]
     assert name == "convert._native._binding"

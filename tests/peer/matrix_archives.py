@@ -10,10 +10,11 @@ import sys
 import tarfile
 from pathlib import Path
 
+import fixtures
+
 import convert
 from convert.errors import ImgconvError
 
-FIXTURES = Path(__file__).parents[2] / ".." / "shared"
 #: Sources of which every target is written: one of each kind of producer and content.
 SOURCES = (
     "images/docker-save-two-images.tar.gz",
@@ -76,4 +77,4 @@ def main(folder, fixtures):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else FIXTURES)
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else fixtures.ROOT)

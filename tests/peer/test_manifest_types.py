@@ -187,7 +187,14 @@ def test_the_tools_that_can_read_the_archive_still_answer(capsys, tmp_path):
     assert run(["digest", str(path), "--image", "a/b:1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {each["pusher"].partition("@")[0] for each in document["refused"]} == {"crane"}
-    assert {each["pusher"].partition("@")[0] for each in document["pushes"]} == {"docker", "imgconv"}
+    assert {each["pusher"].partition("@")[0] for each in document["pushes"]} == {
+        "docker",
+        "docker-containerd",
+        "imgconv",
+        "podman",
+        "skopeo",
+        "buildah",
+    }
 
 
 @pytest.mark.parametrize("key", ["size", "Size", "SIZE", "\u017fize", "si\u017fe", "s-ize", "s_ize"])
