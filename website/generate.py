@@ -99,6 +99,8 @@ def config(sections: dict[str, list[tuple[str, str]]], folder: Path) -> str:
     """Return the generator's configuration; JSON strings and lists are TOML too."""
     parts = []
     for title, pages in sections.items():
+        if not pages:
+            continue  # a section of text only
         entries = [_entry(name, path, folder) for name, path in pages]
         parts.append(f"  {{ {json.dumps(title)} = [\n    " + ",\n    ".join(entries) + ",\n  ] },")
     template = (ROOT / "website" / "zensical.toml").read_text()
