@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from convert.consumers import docker, unpack
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError
-from convert.identity import docker_structs
 from convert.model import mediatype
 from convert.model.reference import Reference
 
@@ -77,19 +76,8 @@ def docker_form(contents: Contents) -> str:
         return ""
     if not contents.has("manifest.json"):
         return "there is neither oci-layout nor manifest.json"
-    value, fault = contents.document("manifest.json")
-    if fault:
-        raise UnknownError(f"manifest.json: {fault}")
-    if value is None:
-        return "manifest.json is null"
-    if not isinstance(value, list):
-        return "manifest.json is not a list"
-    for number, item in enumerate(value):
-        try:
-            docker_structs.MANIFEST_ITEM.check(item, f"[{number}]")
-        except FormatError as error:
-            return f"manifest.json: {error.message}"
-    return "" if value else "manifest.json lists no image"
+    # It decodes the elements into the fields of the same struct as Docker.
+    return docker.manifest_json(contents)
 
 
 def member_names(contents: Contents) -> str:
