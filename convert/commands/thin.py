@@ -14,7 +14,7 @@ from convert.layer.verify import PlainContent, StoredContent, read_to_end
 from convert.model.image import Layer
 from convert.model.replace import replace_images
 from convert.plan.base import open_base
-from convert.plan.thin import ThinPlan, is_absent, plan_docker_save, plan_layout
+from convert.plan.thin import ThinPlan, plan_docker_save, plan_layout
 
 if TYPE_CHECKING:
     import contextlib
@@ -65,7 +65,7 @@ class Absent:
             FormatError: it has the layer in another compression than a manifest names.
             InputError: the base is damaged.
         """
-        done = {layer: self._filled(layer) for _, layer in images.layers() if is_absent(layer)}
+        done = {layer: self._filled(layer) for _, layer in images.layers() if layer.is_missing}
         if not done:
             return images
         replaced = {

@@ -56,6 +56,12 @@ class Layer:
     blob: Blob | None
     stored: Descriptor | None = None
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the source should hold the layer's bytes and does not (`mediatype.may_be_absent`)."""
+        stored = self.stored
+        return self.blob is None and (stored is None or not mediatype.may_be_absent(stored.media_type, stored.urls))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:

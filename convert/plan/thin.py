@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from convert.identity.chain_id import chain_ids
 from convert.jsonio.go_encode import dumps
-from convert.model import mediatype
 from convert.model.form import Form
 from convert.model.image import Image, Index
 from convert.model.needs import SHORT
@@ -54,12 +53,6 @@ class ThinPlan:
     needs: tuple[ImageNeeds, ...] = ()
     by_digest: tuple[BaseLayer, ...] = ()
     by_diff_id: tuple[BaseLayer, ...] = ()
-
-
-def is_absent(layer: Layer) -> bool:
-    """Return whether a layer is not in its source, though the source should hold it."""
-    stored = layer.stored
-    return layer.blob is None and (stored is None or not mediatype.may_be_absent(stored.media_type, stored.urls))
 
 
 def plan_docker_save(images: ImageSet, base: Base, target: Target) -> ThinPlan:

@@ -123,7 +123,7 @@ def _absent_blobs(node: Node) -> Iterator[str]:
     if isinstance(node, Image):
         for layer in node.layers:
             stored = layer.stored
-            if layer.blob is None and not (stored is not None and _may_be_absent(stored)):
+            if layer.is_missing:
                 yield f"layer {stored.digest if stored is not None else layer.diff_id}"
     elif isinstance(node, Artifact):
         for descriptor in (node.manifest.config, *node.manifest.layers):
