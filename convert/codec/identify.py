@@ -153,7 +153,7 @@ class _GzipStream:
                     where = "" if count == 1 else f", member {count}"
                     return Origin(header=first.to_bytes(), hint=hint_of(header) + where)
             if first is None or members.rest():
-                return Origin(header=first.to_bytes() if first else b"", hint="bytes that are no gzip member")
+                return Origin(header=first.to_bytes() if first else b"", hint="bytes that are not a gzip member")
         return self._origin(first)
 
     def _member(self, header: GzipHeader, members: _Members) -> bool:

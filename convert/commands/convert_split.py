@@ -48,7 +48,7 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     """
     template = run.template
     if template is None:
-        raise ValueError("DEST is no template")
+        raise ValueError("DEST is not a template")
     stack.enter_context(run.pool)
     opened = run.open_sources(stack)
     bases = open_bases(run, stack)
@@ -98,7 +98,7 @@ def _put_in_place(results: Sequence[tuple[str, Destination]]) -> None:
 def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator[tuple[str, str, ImageSet]]:
     """Yield what messages call each image, its path, and a set that holds only it with all its names.
 
-    An index is one image unless the template has a field of platforms. What is no image is left
+    An index is one image unless the template has a field of platforms. What is not an image is left
     out where the target holds only images.
 
     Raises:

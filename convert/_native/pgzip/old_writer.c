@@ -3,7 +3,7 @@
  *
  * Algorithm: a block that leaves its table open gets one with codes for all symbols: those that it
  * does not use count as used once. So any block can be written under any open table of its kind,
- * and only sizes decide. There is no fixed code, and a block is stored if it would not become
+ * and only sizes decide. The fixed code is never used, and a block is stored if it would not become
  * smaller by a sixteenth.
  *
  * Why the bytes are klauspost's: the choices and the numbers that decide them follow

@@ -435,7 +435,7 @@ void zlib_write(zlib_stream *s, const uint8_t *data, size_t n, bit_writer *out) 
 }
 
 void zlib_end(zlib_stream *s, bool last, bit_writer *out) {
-    /* gzip finds that there is no more input when it tries to fill the window. */
+    /* gzip finds the end of its input when it tries to fill the window. */
     if (s->program->gnu && would_move(s))
         move_window(s);
     if (s->program->end_cleared)
