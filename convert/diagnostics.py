@@ -206,6 +206,7 @@ _SYSTEM: Final = {
     "too-many-open-files": "The limit of open files is reached.",
     "device-error": "The device failed to read or write.",
     "destination-folder-missing": "The folder of the destination does not exist.",
+    "impossible-path": "A text is not a path: it holds NUL or half of a surrogate pair.",
     "destination-changed": "The destination was moved, replaced or changed during the run.",
     "output-mismatch": "The result does not read back as it was written (`--verify-output`).",
 }

@@ -346,3 +346,47 @@ def test_every_command_is_documented_by_parameter():
         for argument in typing.cast("typing.Any", function).__code__.co_varnames[: function.__code__.co_argcount]:
             assert f"        {argument}: " in function.__doc__, f"{name}: {argument}"
         assert "Raises:" in function.__doc__
+
+
+NO_PATHS = ["a\0b", "\ud800", "folder/\ud800"]
+#: Each path that a function takes.
+PATHS = {
+    "source of convert": lambda good, bad: convert.convert(bad, "out", to="oci"),
+    "folder of convert": lambda good, bad: convert.convert(good, bad, to="oci"),
+    "archive of convert": lambda good, bad: convert.convert(good, bad, to="docker-save"),
+    "one of several sources": lambda good, bad: convert.convert([good, bad], "out", to="oci"),
+    "template": lambda good, bad: convert.convert(good, bad + "{name}", to="docker-save"),
+    "destination of --for": lambda good, bad: convert.convert(good, bad, consumers=["podman"]),
+    "without": lambda good, bad: convert.convert(good, "out", to="oci", without=[bad]),
+    "with": lambda good, bad: convert.convert(good, "out", to="oci", with_=[bad]),
+    "open": lambda good, bad: convert.open(bad),
+    "identify": lambda good, bad: convert.identify(bad),
+    "inspect": lambda good, bad: convert.inspect(bad),
+    "digest": lambda good, bad: convert.digest(bad),
+    "validate": lambda good, bad: convert.validate(bad),
+    "doctor": lambda good, bad: convert.doctor(bad),
+    "first of diff": lambda good, bad: convert.diff(bad, good),
+    "second of diff": convert.diff,
+    "source of match": lambda good, bad: convert.match(bad, good),
+    "manifest of match": convert.match,
+    "source of add_repositories": lambda good, bad: convert.add_repositories(bad),
+    "destination of add_repositories": convert.add_repositories,
+    "tag": lambda good, bad: convert.tag(bad, "app:1"),
+    "untag": lambda good, bad: convert.untag(bad, "app:1"),
+    "config": lambda good, bad: convert.config(bad),
+    "manifest": lambda good, bad: convert.manifest(bad),
+    "source of export": lambda good, bad: convert.export(bad, "out"),
+    "destination of export": convert.export,
+}
+
+
+@pytest.mark.parametrize("bad", NO_PATHS, ids=ascii)
+@pytest.mark.parametrize("call", PATHS.values(), ids=PATHS)
+def test_a_text_that_is_no_path_is_an_error_of_imgconv(tmp_path, monkeypatch, call, bad):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "source.tar"
+    source.write_bytes(plain(MATCH / "docker20-html.tar.gz"))
+    with pytest.raises(convert.StorageError) as caught:
+        call(source, bad)
+    assert caught.value.code in {"not-found", "impossible-path"}
+    assert list(tmp_path.iterdir()) == [source]

@@ -12,6 +12,8 @@ from typing import Final
 from convert.errors import StorageError, UsageError
 
 STDIN: Final = "-"
+#: Why `can_be_path` says no.
+NO_PATH: Final = "a path holds neither NUL nor half of a surrogate pair"
 _TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci")
 
 
@@ -20,6 +22,7 @@ def path_of(text: str) -> str:
 
     Raises:
         UsageError: SOURCE is empty.
+        StorageError: no path can be spelled so.
     """
     return parse(text)[1]
 
@@ -29,23 +32,27 @@ def parse(text: str) -> tuple[str, str, str]:
 
     Raises:
         UsageError: SOURCE is empty.
+        StorageError: no path can be spelled so.
     """
     if not text:
         msg = "SOURCE is empty"
         raise UsageError(msg, code="empty-argument")
+    if not can_be_path(text):
+        raise StorageError("no such file or folder: " + NO_PATH, code="not-found", file=text)
     transport, colon, rest = text.partition(":")
-    if text == STDIN or not colon or transport not in _TRANSPORTS or _exists(text):
+    if text == STDIN or not colon or transport not in _TRANSPORTS or os.path.lexists(text):
         return "", text, ""
-    if _exists(rest):
+    if os.path.lexists(rest):
         return transport, rest, ""
     path, _, reference = rest.partition(":")
     return transport, path, reference
 
 
-def _exists(path: str) -> bool:
+def can_be_path(text: str) -> bool:
+    """Return whether the system can be asked for a path: without NUL, and no half of a surrogate pair."""
     try:
-        return os.path.lexists(path)
-    except ValueError:  # NUL in it
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
         return False
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 from convert.archive import stream_sink
 from convert.archive.atomic import refuse_overlap
 from convert.archive.stream_sink import STDOUT, names_descriptor
+from convert.archive.transport import NO_PATH, can_be_path
 from convert.codec.compression import Compression
 from convert.errors import StorageError, UsageError, shortened
 from convert.writer.registry import TARGETS
@@ -142,7 +143,10 @@ def check_spelling(wanted: Target | None, path: str) -> None:
 
     Raises:
         UsageError: it is spelled like a transport, or like a compressed tar.
+        StorageError: no path can be spelled so.
     """
+    if not can_be_path(path):
+        raise StorageError("cannot create it: " + NO_PATH, code="impossible-path", file=path)
     is_folder = wanted is not None and wanted.is_folder
     if (match := _TRANSPORT.match(path)) is not None:
         name = wanted.name if wanted is not None else "docker-save"

@@ -16,7 +16,7 @@ from convert.archive import stream_sink
 from convert.archive.cursor import StreamCursor
 from convert.archive.open import open_source
 from convert.archive.streams import FileStream
-from convert.archive.transport import STDIN, path_of
+from convert.archive.transport import NO_PATH, STDIN, can_be_path, path_of
 from convert.codec import encoders
 from convert.codec.compression import Compression
 from convert.commands.common import Options, ignore, options_of
@@ -236,6 +236,8 @@ def _parsed(reading: Reading, raw: bytes) -> Manifest:
 
 
 def _bytes(path: str) -> bytes:
+    if not can_be_path(path):
+        raise StorageError("no such file or folder: " + NO_PATH, code="not-found", file=path)
     try:
         # A FIFO opens without a writer; whoever reads waits for it.
         fd = os.dup(0) if path == STDIN else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
