@@ -81,6 +81,7 @@ _REQUEST: Final = {
     "target-without-manifests": "The format carries no manifest, and the request is about one.",
     "nothing-to-compare": "Neither source has an image to compare.",
     "compressed-source": "A compressed archive cannot be changed in place.",
+    "registry-storage": "The command changes an archive in place, and the source is the storage of a registry.",
     "folder-not-supported": "The source is a folder, and the command needs a tar.",
     "nothing-for-repositories": "No image of the archive has a name and a layer.",
     "terminal-input": "Standard input is a terminal.",
@@ -108,6 +109,11 @@ _SOURCE: Final = {
     "skopeo-dir": "The source is a `dir:` folder of skopeo, which is not supported.",
     "missing-index": "A layout has no `index.json`.",
     "no-image": "The source is well formed and holds no image.",
+    "not-registry-storage": "The source of `registry:` is not the storage of a registry.",
+    "no-repositories": "The storage of a registry holds no repositories.",
+    "no-tags": "No repository of a storage has a tag.",
+    "missing-link": "A link in the storage of a registry is missing.",
+    "invalid-link": "A link in the storage of a registry holds no digest.",
     "invalid-document": "A document does not follow its format.",
     "truncated": "The source ends too early.",
     "digest-mismatch": "Bytes do not match the digest that names them.",
@@ -215,6 +221,7 @@ _SYSTEM: Final = {
 _WARNINGS: Final = {
     "too-many-warnings": "There are more warnings than are kept.",
     "link-one-step-too-high": "A link has one `..` too many, as Docker 1.12's release candidates wrote it.",
+    "registry-ignored": "Something in the storage of a registry has no valid name or is no file or folder.",
     "ignored-member": "A member with an unsafe name, or a device, is ignored.",
     "repeated-member": "Members of one name are alike.",
     "member-size-ignored": "A member that has no content states a size.",
@@ -260,6 +267,7 @@ _WARNINGS: Final = {
 
 #: In the source and not in the result, or an option without effect.
 _DROPPED: Final = {
+    "dropped-manifest": "Manifests of a registry's repository that have no tag are not read.",
     "dropped-name": "A name is not in the result.",
     "dropped-annotations": "Annotations are not in the result.",
     "dropped-artifact": "Something other than an image is not in the result.",

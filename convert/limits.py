@@ -51,6 +51,16 @@ MAX_LINK_HOPS: Final = 8
 #: Symbolic links that the folders of one path in a layer may lead through: as Linux follows (path_resolution(7)).
 MAX_FOLDER_LINKS: Final = 40
 
+#: Bytes of a link in the storage of a registry: the longest digest, of sha512, has 135.
+MAX_LINK_SIZE: Final = 256
+#: Parts of the name of a repository, which has at most 255 characters.
+MAX_REPOSITORY_PARTS: Final = 128
+#: Blobs, tags, and manifests of one storage that `validate` compares; each takes some hundred bytes of memory.
+MAX_STORED_BLOBS: Final = 2_000_000
+MAX_STORED_TAGS: Final = 1_000_000
+#: Layers that all manifests of one storage name together, counted once for each manifest; each takes 4 bytes.
+MAX_STORED_PARTS: Final = 50_000_000
+
 #: Maximum nesting of indexes.
 MAX_INDEX_DEPTH: Final = 8
 #: Manifests, indexes and configs read from one source.

@@ -6,6 +6,7 @@ import errno
 import os
 import shlex
 import stat
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.blob import FolderBlob, OpenState, Stamp, changed
@@ -57,6 +58,30 @@ class FolderTree(Tree):
                     folders.append(name)
         return sorted(found)
 
+    def children(self, folder: str) -> list[tuple[str, Kind]]:
+        """Return what is directly in a folder now, sorted by name."""
+        if folder:
+            member = self.member(folder)
+            if member is None or member.kind != "dir":
+                return []
+        found = sorted((entry.name, _kind_of(entry)) for entry in self._entries(folder))
+        if len(found) > MAX_MEMBERS:
+            msg = f"a folder with more than {MAX_MEMBERS} files"
+            raise UnsafeInputError(msg, code="too-many-members", file=self.where, member=folder)
+        return found
+
+    def forget(self, name: str) -> None:
+        """Look a name up again, and the folders in which it was not found."""
+        self._members.pop(name, None)
+        self._stamps.pop(name, None)
+        self._blobs.pop(name, None)
+        self._resolved.pop(name, None)
+        folder = name.rpartition("/")[0]
+        while folder:
+            if self._members.get(folder) is None:
+                self._members.pop(folder, None)
+            folder = folder.rpartition("/")[0]
+
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
@@ -68,7 +93,7 @@ class FolderTree(Tree):
                     os.close(fd)
                     fd = below
                 with os.scandir(fd) as entries:
-                    return list(entries)
+                    return list(islice(entries, MAX_MEMBERS + 1))
             finally:
                 os.close(fd)
         except OSError as error:
@@ -130,3 +155,11 @@ class FolderTree(Tree):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _kind_of(entry: os.DirEntry[str]) -> Kind:
+    if entry.is_symlink():
+        return "symlink"
+    if entry.is_dir(follow_symlinks=False):
+        return "dir"
+    return "file" if entry.is_file(follow_symlinks=False) else "other"

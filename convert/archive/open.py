@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from convert.archive import transport
 from convert.archive.tar_tree import TarTree
-from convert.archive.transport import STDIN
+from convert.archive.transport import REGISTRY, STDIN
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK
@@ -88,10 +88,15 @@ def open_source(
     spelling, path, reference_text = transport.parse(text)
     if copy is not None:
         tree, compression = _open_fd(_open_path(copy, copy), path, new_keeper, spool_folder)
-    elif path == STDIN and not spelling:
+    elif path == STDIN and spelling in {"", REGISTRY}:
         tree, compression = _open_stdin(stdin, new_keeper, spool_folder)
     else:
         tree, compression = _open_fd(_open_path(path, text), path, new_keeper, spool_folder)
+    if spelling == REGISTRY:
+        from convert.archive.registry_tree import open_registry  # noqa: PLC0415
+
+        # What is selected is all that the tree shows.
+        return Source(open_registry(tree, reference_text), path, spelling, "", compression)
     return Source(tree, path, spelling, reference_text, compression)
 
 
@@ -120,7 +125,10 @@ def open_whole_tar(text: str, *, spool_folder: str | None = None) -> tuple[TarTr
         UsageError: SOURCE is a folder.
         InputError, StorageError: as `open_source`.
     """
-    _, path, _ = transport.parse(text)
+    spelling, path, _ = transport.parse(text)
+    if spelling == REGISTRY:
+        msg = "the storage of a registry has no manifest.json; only a tar can be given a repositories file"
+        raise UsageError(msg, code="registry-storage", file=path, hint="--to docker-save writes one")
     fd = _open_stdin_fd() if path == STDIN else _open_path(path, text)
     mode, found = _inspect(fd, path)
     if stat.S_ISDIR(mode):

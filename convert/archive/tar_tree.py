@@ -17,7 +17,7 @@ from convert.limits import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.archive.member import Member
+    from convert.archive.member import Kind, Member
     from convert.model.blob import Blob
 
 
@@ -32,6 +32,7 @@ class MemberTree(Tree):
         # Names that only some tools give to a member, and that member's kind and name as written.
         self._claimed: dict[str, str] = {}
         self._below_links: dict[str, str] | None = None
+        self._children: dict[str, dict[str, Kind]] | None = None
 
     def _add(self, member: Member) -> str | None:
         """Take a member in under its clean name; None if it cannot have one."""
@@ -61,6 +62,25 @@ class MemberTree(Tree):
     def names(self) -> Sequence[str]:
         """Return every name once, folders too, in the archive's order."""
         return list(self._members)
+
+    def children(self, folder: str) -> list[tuple[str, Kind]]:
+        """Return what is directly in a folder; a tar needs no member for the folder itself."""
+        if self._children is None:
+            self._children = self._find_children()
+        return sorted(self._children.get(folder, {}).items())
+
+    def _find_children(self) -> dict[str, dict[str, Kind]]:
+        found: dict[str, dict[str, Kind]] = {}
+        for name, member in self._members.items():
+            above, _, last = name.rpartition("/")
+            found.setdefault(above, {})[last] = member.kind
+            while above:
+                above, _, last = above.rpartition("/")
+                beside = found.setdefault(above, {})
+                if last in beside:
+                    break  # the folders above it are there too
+                beside[last] = "dir"
+        return found
 
     def member(self, name: str) -> Member | None:
         """Return the member with exactly this name.

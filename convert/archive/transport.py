@@ -1,7 +1,8 @@
-"""How SOURCE is spelled: a path, `-`, or one of skopeo's transports with a path and a reference.
+"""How SOURCE is spelled: a path, `-`, or a transport with a path and a reference.
 
-`docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are
-understood; a path that exists wins over them (docs/contract.md#formats).
+`docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are skopeo's;
+`registry:ROOT[/REPOSITORY[:TAG|@DIGEST]]` is the storage of a registry (docs/registry-storage.md).
+A path that exists wins over them (docs/contract.md#formats).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from convert.errors import StorageError, UsageError
 STDIN: Final = "-"
 #: Why `can_be_path` says no.
 NO_PATH: Final = "a path holds neither NUL nor half of a surrogate pair"
-_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci")
+REGISTRY: Final = "registry"
+_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci", REGISTRY)
 
 
 def path_of(text: str) -> str:
@@ -42,6 +44,10 @@ def parse(text: str) -> tuple[str, str, str]:
     transport, colon, rest = text.partition(":")
     if text == STDIN or not colon or transport not in _TRANSPORTS or os.path.lexists(text):
         return "", text, ""
+    if transport == REGISTRY:
+        from convert.archive.registry_spelling import split_root  # noqa: PLC0415 - only for this transport
+
+        return transport, *split_root(rest)
     if os.path.lexists(rest):
         return transport, rest, ""
     path, _, reference = rest.partition(":")

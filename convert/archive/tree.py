@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from convert.archive.go_tar import Refusal
-    from convert.archive.member import Member
+    from convert.archive.member import Kind, Member
+    from convert.errors import InputError
     from convert.model.blob import Blob
 
 
@@ -63,6 +64,10 @@ class Tree(ABC):
     """
 
     is_folder: bool = False
+    #: Whether this is the storage of a registry, shown as a layout.
+    is_registry: bool = False
+    #: Names in the storage of a registry whose manifest cannot be found, with the reason.
+    unresolved: Sequence[tuple[str, InputError]] = ()
 
     def __init__(self, where: str) -> None:
         """Name the source `where` in errors."""
@@ -88,6 +93,20 @@ class Tree(ABC):
         Raises:
             FormatError: several members have that name and differ.
         """
+
+    @abstractmethod
+    def children(self, folder: str) -> list[tuple[str, Kind]]:
+        """Return name and kind of what is directly in a folder, sorted by name; nothing if it is no folder.
+
+        `folder` is a clean name, "" for the root. Links are not followed.
+
+        Raises:
+            UnsafeInputError: the folder holds too many files.
+        """
+
+    def forget(self, name: str) -> None:
+        """Look a name up again the next time it is asked for; only a folder can have changed."""
+        del name
 
     def spelled(self, name: str, *, rooted: bool) -> Member | None:
         """Return the member with a clean name if its spelling has a leading slash (`rooted`) or has none.

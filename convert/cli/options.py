@@ -22,7 +22,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 _ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
 _BYTE: Final = 0xDC00
 #: The description of SOURCE.
-SOURCE_ABOUT: Final = "An archive or layout: a file, a folder, or - for standard input."
+SOURCE_ABOUT: Final = "An archive or layout: a file, a folder, - for standard input, or registry:ROOT/REPOSITORY:TAG."
 #: Maximum number of threads of one kind.
 _MOST_JOBS: Final = 512
 #: Chunks of a JSON text that are printed at a time.

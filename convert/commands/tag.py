@@ -136,6 +136,13 @@ def _opened(source: Path) -> Iterator[tuple[Source, ReadContext]]:
     with contextlib.ExitStack() as stack:
         opened = stack.enter_context(open_source(text))
         stack.enter_context(naming_source(opened.path))
+        if opened.tree.is_registry:
+            raise UsageError(
+                "this is the storage of a registry; a push changes its tags",
+                code="registry-storage",
+                file=opened.path,
+                hint="convert it with --to and --tag",
+            )
         if opened.compression or not (opened.tree.is_folder or isinstance(opened.tree, TarTree)):
             what = f"is compressed ({opened.compression})" if opened.compression else "is not a regular file"
             raise UsageError(

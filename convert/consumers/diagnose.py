@@ -46,6 +46,8 @@ class Diagnosis:
     way: str = ""
 
 
+_REGISTRY: Final = "the storage of a registry is no archive; --for writes one of what is selected in it"
+
 #: The ways in which each consumer reads, and how it names what it read.
 _WAYS: Final[dict[str, tuple[tuple[str, Callable[[Contents], Iterator[Known]]], ...]]] = {
     "docker": (("", names.by_config),),
@@ -82,6 +84,8 @@ def diagnose_one(contents: Contents, consumer: Consumer) -> Diagnosis:
 
     Where none does, the reason is that of the way that fits the form of the archive.
     """
+    if contents.tree.is_registry:
+        return Diagnosis(consumer, Verdict.REFUSES, (Reason(_REGISTRY),), (), "")
     name, version = consumer.reads_as
     found = [
         _in_one_way(contents, consumer, f"{name}/{way}" if way else name, version, way, namer)

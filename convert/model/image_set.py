@@ -31,6 +31,7 @@ class SourceFormat(StrEnum):
     CRANE = "crane"
     OCI = "oci"
     OCI_ARCHIVE = "oci-archive"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,11 @@ def is_tag(text: str) -> bool:
     return _TAG_ONLY.fullmatch(text) is not None
 
 
+def is_repository(text: str) -> bool:
+    """Return whether `text` is the name of a repository, with or without a domain, in the storage of a registry."""
+    return len(text) <= _MAX_PATH and _NAME.fullmatch(text) is not None
+
+
 def looks_like_image_name(text: str) -> bool:
     """Return whether a SOURCE that does not exist is probably meant as the name of an image.
 

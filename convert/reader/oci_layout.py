@@ -77,6 +77,22 @@ def beside(tree: Tree, file: str) -> Beside:
     return Beside(found, frozenset(each.manifest.config.digest for each in images.opaque_images()))
 
 
+def _name_of(ref_name: str) -> Name:
+    # A bare word is a tag without a repository (docs/formats-oci.md#names-in-a-layout).
+    if any(mark in ref_name for mark in "/:@"):
+        try:
+            return Name(Reference.parse(ref_name).with_default_tag(), ref_name)
+        except FormatError:
+            pass
+    return Name(None, ref_name)
+
+
+def _format(tree: Tree) -> SourceFormat:
+    if tree.is_registry:
+        return SourceFormat.REGISTRY
+    return SourceFormat.OCI if tree.is_folder else SourceFormat.OCI_ARCHIVE
+
+
 class _LayoutReader:
     def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
         self._reading = reading
@@ -102,6 +118,9 @@ class _LayoutReader:
                     member="index.json",
                 )
             )
+        for unresolved, error in reading.tree.unresolved:
+            with reading.part(Part(None, (_name_of(unresolved),))):
+                raise error
         entries: list[Entry] = []
         listed = 0
         reading.count_names(len(fields.array("manifests") or ()))
@@ -126,7 +145,7 @@ class _LayoutReader:
             self._blobs.check_subject(described_subject, "index.json")
         return ImageSet(
             entries=tuple(entries),
-            format=SourceFormat.OCI if reading.tree.is_folder else SourceFormat.OCI_ARCHIVE,
+            format=_format(reading.tree),
             index_annotations=fields.string_map("annotations"),
             index_artifact_type=fields.text("artifactType"),
             index_subject=described_subject,
@@ -169,13 +188,7 @@ class _LayoutReader:
             except FormatError:
                 line = f"index.json: {IMAGE_NAME} {image_name!r} is not a valid image name; dropped"
                 self._reading.warn(Dropped(line, what="name", of=image_name))
-        # A bare word is a tag without a repository (docs/formats-oci.md#names-in-a-layout).
-        if ref_name and any(mark in ref_name for mark in "/:@"):
-            try:
-                return Name(Reference.parse(ref_name).with_default_tag(), ref_name)
-            except FormatError:
-                pass
-        return Name(None, ref_name) if ref_name else None
+        return _name_of(ref_name) if ref_name else None
 
     # -- nodes -----------------------------------------------------------------
 

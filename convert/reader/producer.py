@@ -52,6 +52,8 @@ def producer(tree: Tree, images: ImageSet) -> Producer | None:
     """Return who likely wrote an archive, None without evidence."""
     look = _Look(tree, images)
     try:
+        if images.format is SourceFormat.REGISTRY:
+            return None
         if images.format is SourceFormat.DOCKER_V1:
             return Producer("docker save before 1.10", ("repositories and v1 folders, no manifest.json",))
         if images.format is SourceFormat.DOCKER_SAVE_25:

@@ -42,7 +42,9 @@ INDEX_MEMBER: Final = "index.json"
 LAYOUT_MEMBER: Final = "oci-layout"
 
 #: Formats whose ref.names somebody chose; the Docker formats always hold the bare tag there.
-_CHOSEN_REF_NAMES: Final = frozenset({SourceFormat.OCI, SourceFormat.OCI_ARCHIVE, SourceFormat.CRANE})
+_CHOSEN_REF_NAMES: Final = frozenset(
+    {SourceFormat.OCI, SourceFormat.OCI_ARCHIVE, SourceFormat.CRANE, SourceFormat.REGISTRY}
+)
 _FOLDER_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
 

@@ -65,7 +65,7 @@ class Containerd(PushTool):
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
         """Push a layout unchanged."""
-        return source_format in {SourceFormat.OCI, SourceFormat.OCI_ARCHIVE}
+        return source_format in {SourceFormat.OCI, SourceFormat.OCI_ARCHIVE, SourceFormat.REGISTRY}
 
     def stored_images(self, images: ImageSet, warn: Callable[[Diagnostic], None]) -> ImageSet:
         """Replace an index that is not complete by its images that are.

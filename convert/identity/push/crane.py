@@ -58,7 +58,7 @@ class Crane(PushTool):
 
     def pushes_as_stored(self, source_format: SourceFormat) -> bool:
         """Push a layout unchanged."""
-        return source_format is SourceFormat.OCI
+        return source_format in {SourceFormat.OCI, SourceFormat.REGISTRY}
 
     def needed_layers(self, image: Image) -> tuple[Layer, ...]:
         """Return the first layer: crane detects the compression of all layers by it."""

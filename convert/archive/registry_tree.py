@@ -1,0 +1,443 @@
+"""The storage of a registry, shown as an OCI layout of what is selected in it.
+
+So every command reads it with the reader of layouts. The members are `oci-layout`, an `index.json`
+that is made from the tags, and the blobs under their digests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+
+from convert.archive.blob import MemoryBlob
+from convert.archive.member import Member
+from convert.archive.registry_storage import RegistryStorage
+from convert.archive.tree import Tree
+from convert.diagnostics import Dropped
+from convert.errors import (
+    AbsentBlobError,
+    FormatError,
+    InputError,
+    NoImageError,
+    SelectionError,
+    StorageError,
+    UnsafeInputError,
+    UsageError,
+)
+from convert.jsonio import strict
+from convert.limits import MAX_ALL_IMAGES, MAX_DOCUMENT_SIZE
+from convert.model import mediatype
+from convert.model.digest import Digest
+from convert.model.reference import is_repository, is_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from convert.archive.member import Kind
+    from convert.model.blob import Blob, Extent
+
+_T = TypeVar("_T")
+_INDEX: Final = "index.json"
+_LAYOUT: Final = "oci-layout"
+_REF_NAME: Final = "org.opencontainers.image.ref.name"
+_BLOB: Final = re.compile(r"blobs/(sha256)/([0-9a-f]{64})\Z|blobs/(sha512)/([0-9a-f]{128})\Z")
+_SELECTION: Final = re.compile(r"(?P<repository>[^:@]*)(?::(?P<tag>[^:@]+)|@(?P<digest>.+))?", re.DOTALL)
+#: Tags that an error lists.
+_MOST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is read of a storage: everything, a repository, or one manifest by its tag or digest."""
+
+    repository: str = ""
+    tag: str = ""
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Selection:
+        """Read `REPOSITORY[:TAG|@DIGEST]`, or nothing.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        match = _SELECTION.fullmatch(text)
+        if match is not None and (not text or is_repository(match["repository"])):
+            tag = match["tag"] or ""
+            if not tag or is_tag(tag):
+                try:
+                    return cls(match["repository"], tag, Digest.parse(match["digest"]) if match["digest"] else None)
+                except FormatError:
+                    pass
+        raise UsageError(
+            f"{text!r} is not REPOSITORY[:TAG|@DIGEST]",
+            code="invalid-image-name",
+            hint="as in registry:/srv/registry/team/app:1",
+        )
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether one manifest is selected."""
+        return bool(self.tag or self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """One entry of the layout: its name, "" for none, and the manifest."""
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestHead:
+    """What a manifest's own bytes state about it.
+
+    `children` are the digests that an index lists, `subject` is the manifest that it refers to.
+    """
+
+    media_type: str
+    children: tuple[str, ...]
+    subject: str | None
+
+
+def read_head(value: object) -> ManifestHead:
+    """Return what the JSON value of a manifest states about it, as a registry reads it.
+
+    A manifest without `mediaType` is an index if it lists manifests (distribution
+    registry/storage/manifeststore.go, `Get`).
+    """
+    fields = value if isinstance(value, dict) else {}
+    listed = fields.get("manifests")
+    children = [each.get("digest") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    media_type = fields.get("mediaType")
+    if not isinstance(media_type, str) or not media_type:
+        media_type = mediatype.OCI_INDEX if listed is not None else mediatype.OCI_MANIFEST
+    subject = fields.get("subject")
+    refers_to = subject.get("digest") if isinstance(subject, dict) else None
+    return ManifestHead(
+        media_type,
+        tuple(each for each in children if isinstance(each, str)),
+        refers_to if isinstance(refers_to, str) else None,
+    )
+
+
+def open_registry(tree: Tree, text: str) -> RegistryTree:
+    """Return the storage in a tree, which is closed with it, and what `text` selects there.
+
+    Raises:
+        UsageError: `text` is not a selection.
+        SelectionError: it selects nothing.
+        InputError: the tree is not the storage of a registry.
+    """
+    try:
+        return RegistryTree(tree, Selection.parse(text))
+    except BaseException:
+        tree.close()
+        raise
+
+
+class RegistryTree(Tree):
+    """A storage as a layout. What was selected is found when it is opened, everything else when it is asked for."""
+
+    is_folder = True
+    is_registry = True
+
+    def __init__(self, base: Tree, selection: Selection) -> None:
+        """Show what is selected in the storage in `base`, which is closed with this tree.
+
+        Raises:
+            SelectionError: there is no such repository, tag or manifest.
+            InputError: `base` is not the storage of a registry.
+        """
+        super().__init__(base.where)
+        self.base = base
+        self.selection = selection
+        self.storage = RegistryStorage(base, self._ignore)
+        self._stored: dict[str, StoredBlob | None] = {}
+        self._check_selection()
+
+    def _ignore(self, path: str, text: str) -> None:
+        self._warn(f"{path} {text}; it is ignored", code="registry-ignored", member=path)
+
+    def _check_selection(self) -> None:
+        storage, chosen = self.storage, self.selection
+        if not storage.has_repositories():
+            raise NoImageError(
+                "the storage has no repositories, so nothing states which blobs are images",
+                code="no-repositories",
+                file=self.where,
+                hint="a copy of it needs the folder docker/registry/v2/repositories too",
+            )
+        if not chosen.repository:
+            return
+        if not storage.has_repository(chosen.repository):
+            raise SelectionError(f"no repository {chosen.repository}", code="no-such-image", file=self.where)
+        if chosen.tag and not storage.has_tag(chosen.repository, chosen.tag):
+            tags = storage.tags(chosen.repository)
+            more = f" and {len(tags) - _MOST} more" if len(tags) > _MOST else ""
+            raise SelectionError(
+                f"no tag {chosen.tag} in repository {chosen.repository}",
+                code="no-such-image",
+                file=self.where,
+                hint=f"it has {', '.join(tags[:_MOST])}{more}" if tags else "it has no tags",
+            )
+        if chosen.digest and not storage.has_file(storage.revision_path(chosen.repository, chosen.digest)):
+            raise SelectionError(
+                f"no manifest {chosen.digest} in repository {chosen.repository}", code="no-such-image", file=self.where
+            )
+
+    # -- members ---------------------------------------------------------------
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the documents; blobs are found by their digests."""
+        return ("blobs", _INDEX, _LAYOUT)
+
+    def children(self, folder: str) -> list[tuple[str, Kind]]:
+        """Return the documents; blobs are not listed."""
+        return [("blobs", "dir"), (_INDEX, "file"), (_LAYOUT, "file")] if not folder else []
+
+    def member(self, name: str) -> Member | None:
+        """Return a member of the layout."""
+        if name == "blobs":
+            return Member(name, "dir", 0)
+        blob = self.find(name)
+        return Member(name, "file", blob.size or 0) if blob is not None else None
+
+    def find(self, name: str) -> Blob | None:
+        """Return a document or a blob.
+
+        Raises:
+            InputError: the blob is not a regular file, or the tags cannot be listed.
+        """
+        if name == _LAYOUT:
+            return MemoryBlob(b'{"imageLayoutVersion":"1.0.0"}', name)
+        if name == _INDEX:
+            return self._index
+        match = _BLOB.match(name)
+        if match is None:
+            return None
+        if name not in self._stored:
+            path = self.storage.blob_path(Digest(match[1] or match[3], match[2] or match[4]))
+            self._stored[name] = self._find(path, name)
+        return self._stored[name]
+
+    def _find(self, path: str, name: str) -> StoredBlob | None:
+        blob = self.base.find(path)
+        return StoredBlob(self.base, path, name, blob) if blob is not None else None
+
+    def _blob(self, name: str, member: Member) -> Blob:
+        raise NotImplementedError
+
+    def _check_name(self, path: str) -> None:
+        """Do nothing: a layout of digests has one blob of a name."""
+
+    def check_unchanged(self) -> None:
+        """Raise `InputError` if a blob that was found is not the same any more."""
+        self.base.check_unchanged()
+
+    def close(self) -> None:
+        """Close the storage."""
+        self.base.close()
+
+    # -- index.json --------------------------------------------------------------
+
+    @property
+    def unresolved(self) -> Sequence[tuple[str, InputError]]:  # type: ignore[override]
+        """Names whose manifest cannot be found, with the reason."""
+        return self._tops[1]
+
+    @cached_property
+    def _index(self) -> MemoryBlob:
+        tops, _ = self._tops
+        descriptors = [
+            {
+                "mediaType": media_type,
+                "digest": str(top.digest),
+                "size": size,
+                **({"annotations": {_REF_NAME: top.name}} if top.name else {}),
+            }
+            for top, media_type, size in tops
+        ]
+        document = {"schemaVersion": 2, "mediaType": mediatype.OCI_INDEX, "manifests": descriptors}
+        raw = json.dumps(document, separators=(",", ":")).encode()
+        if len(raw) > MAX_DOCUMENT_SIZE:
+            raise self._too_many_tags()
+        return MemoryBlob(raw, _INDEX)
+
+    def _too_many_tags(self) -> UnsafeInputError:
+        return UnsafeInputError(
+            f"more than {MAX_ALL_IMAGES} tags, or with names that are too long, are not read at once",
+            code="too-many-images",
+            file=self.where,
+            hint="select a repository: registry:ROOT/REPOSITORY",
+        )
+
+    @cached_property
+    def _tops(self) -> tuple[list[tuple[_Top, str, int]], list[tuple[str, InputError]]]:
+        """The selected manifests with media type and size, and the names whose manifest cannot be found."""
+        chosen = self.selection
+        found: list[tuple[_Top, str, int]] = []
+        faults: list[tuple[str, InputError]] = []
+        if chosen.digest is not None:
+            self._add(_Top("", chosen.digest), found)
+        elif chosen.tag:
+            # The one thing that was asked for: a fault in it is not about a part of the source.
+            self._add(self._top(chosen.repository, chosen.tag), found)
+        else:
+            for repository in [chosen.repository] if chosen.repository else self.storage.repositories():
+                self._add_repository(repository, found, faults)
+        if not found and not faults:
+            raise NoImageError(
+                "no repository has a tag in this storage",
+                code="no-tags",
+                file=self.where,
+                hint="registry:ROOT/REPOSITORY@DIGEST selects a manifest; Harbor may have tags only in its database",
+            )
+        return found, faults
+
+    def _top(self, repository: str, tag: str) -> _Top:
+        """Return what a tag names, if the repository has such a manifest.
+
+        Raises:
+            FormatError: a link is missing or damaged.
+        """
+        digest = self.storage.read_link(self.storage.tag_path(repository, tag))
+        self._check_revision(repository, digest)
+        return _Top(f"{repository}:{tag}", digest)
+
+    def _check_revision(self, repository: str, digest: Digest) -> None:
+        path = self.storage.revision_path(repository, digest)
+        if not self.storage.has_file(path):
+            raise FormatError(
+                f"is missing, so that the registry does not serve manifest {digest} of {repository}",
+                code="missing-link",
+                file=self.where,
+                member=path,
+            )
+
+    def _add(self, top: _Top, found: list[tuple[_Top, str, int]]) -> ManifestHead:
+        """Add a manifest to those that are shown.
+
+        Raises:
+            InputError: it is not there, or cannot be read.
+        """
+        if len(found) >= MAX_ALL_IMAGES:
+            raise self._too_many_tags()
+        name = f"blobs/{top.digest.algorithm}/{top.digest.hex}"
+        blob = self.find(name)
+        if blob is None:
+            raise AbsentBlobError(
+                f"is missing, though {top.name or 'a repository'} names it", file=self.where, member=name
+            )
+        head = self._head(top.digest)
+        found.append((top, head.media_type, blob.size or 0))
+        return head
+
+    def _head(self, digest: Digest) -> ManifestHead:
+        name = f"blobs/{digest.algorithm}/{digest.hex}"
+        return read_head(strict.parse(self.read(name), where=self.where, member=name))
+
+    def _add_repository(
+        self, repository: str, found: list[tuple[_Top, str, int]], faults: list[tuple[str, InputError]]
+    ) -> None:
+        """Add the tags of a repository, and what refers to them."""
+        shown: set[str] = set()
+        pending: list[ManifestHead] = []
+        for tag in self.storage.tags(repository):
+            try:
+                top = self._top(repository, tag)
+                head = self._add(top, found)
+            except UnsafeInputError as error:
+                if error.code == "too-many-images":
+                    raise
+                faults.append((f"{repository}:{tag}", error))
+            except InputError as error:
+                faults.append((f"{repository}:{tag}", error))
+            else:
+                if str(top.digest) not in shown:
+                    shown.add(str(top.digest))
+                    pending.append(head)
+        for head in pending:
+            self._show_children(head, shown)
+        self._add_referrers(repository, shown, found)
+
+    def _show_children(self, head: ManifestHead, shown: set[str]) -> None:
+        """Add to `shown` what an index leads to."""
+        heads = [head]
+        while heads:
+            for text in heads.pop().children:
+                if text not in shown:
+                    shown.add(text)
+                    below = self._try_head(text)
+                    if below is not None and below.children:
+                        heads.append(below)
+
+    def _try_head(self, text: str) -> ManifestHead | None:
+        """Return what a manifest states, None if it cannot be read: the reader of layouts reports that."""
+        try:
+            digest = Digest.parse(text)
+            return self._head(digest)
+        except InputError:
+            return None
+
+    def _add_referrers(self, repository: str, shown: set[str], found: list[tuple[_Top, str, int]]) -> None:
+        """Add the manifests without a tag that refer to one that is shown; report the others."""
+        others = {str(digest): digest for digest in self.storage.revisions(repository) if str(digest) not in shown}
+        heads = {text: head for text in others if (head := self._try_head(text)) is not None}
+        added = True
+        while added:
+            added = False
+            for text, head in list(heads.items()):
+                if head.subject in shown:
+                    del heads[text]
+                    shown.add(text)
+                    self._add(_Top("", others[text]), found)
+                    self._show_children(head, shown)
+                    added = True
+        left = [text for text in others if text not in shown]
+        if left:
+            what = "1 manifest without a tag is" if len(left) == 1 else f"{len(left)} manifests without a tag are"
+            text = f"{repository}: {what} not read; registry:ROOT/{repository}@DIGEST selects one"
+            self.warnings.append(Dropped(text, what="manifest", of=repository))
+
+
+class StoredBlob:
+    """A blob of a storage. If it vanishes or is replaced while the registry runs, it is looked at once more."""
+
+    __slots__ = ("_blob", "_path", "_tree", "size", "where")
+
+    def __init__(self, tree: Tree, path: str, where: str, blob: Blob) -> None:
+        """`blob` is what was found at `path`; `where` names it in errors."""
+        self._tree = tree
+        self._path = path
+        self._blob = blob
+        self.where = where
+        #: Bytes.
+        self.size = blob.size
+
+    def open(self) -> BinaryIO:
+        """Start reading at the first byte.
+
+        Raises:
+            InputError, StorageError: it is gone, or another one.
+        """
+        return self._twice(lambda blob: blob.open())
+
+    def extent(self) -> Extent | None:
+        """Return where the bytes are; errors as `open`."""
+        return self._twice(lambda blob: blob.extent())
+
+    def _twice(self, function: Callable[[Blob], _T]) -> _T:
+        try:
+            return function(self._blob)
+        except (InputError, StorageError):
+            self._tree.forget(self._path)
+            again = self._tree.find(self._path)
+            if again is None or again.size != self.size:
+                raise
+            self._blob = again
+            return function(again)
