@@ -11,13 +11,12 @@ from convert.jsonio import schema
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
 from convert.model import mediatype
 from convert.model.config import Config
-from convert.model.walk import platform_of
 from convert.reader.checks.claims import Claim
 from convert.reader.checks.config import read_config
 from convert.reader.checks.descriptors import Described, Descriptors, check_folder, check_zstd
 from convert.reader.checks.layout_names import LayoutNames
-from convert.reader.findings import Severity, shown
-from convert.reader.manifest import NOT_IN_INDEX, NOT_IN_MANIFEST
+from convert.reader.checks.manifest import belongs_to_no_image, check_family, check_kind, check_platform, view_of
+from convert.reader.findings import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +28,6 @@ if TYPE_CHECKING:
     from convert.reader.checks.documents import Checked, View
 
 MEMBER: Final = "index.json"
-#: Media type -> schema of such a manifest or index.
-_SCHEMAS: Final = {
-    mediatype.OCI_INDEX: schema.OCI_INDEX,
-    mediatype.OCI_MANIFEST: schema.OCI_MANIFEST,
-    mediatype.DOCKER_MANIFEST_LIST: schema.DOCKER_MANIFEST_LIST,
-    mediatype.DOCKER_MANIFEST: schema.DOCKER_MANIFEST_V2,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ class _Layout:
         index = self._checked.view(raw, MEMBER, schema.OCI_INDEX) if raw is not None else None
         tops = []
         if index is not None:
-            self._one_kind(index, mediatype.OCI_INDEX)
+            check_kind(self._checked, index, mediatype.OCI_INDEX)
             if not index.has("manifests") and not self._checked.findings.blames(MEMBER):
                 self._checked.findings.add("no-images", "has no list of manifests", member=MEMBER, place="manifests")
             names = LayoutNames(self._checked.findings)
@@ -154,7 +146,7 @@ class _Layout:
         view = self._view(raw, described, mediatype.INDEXES)
         if view is None:
             return []
-        self._one_kind(view, described.media_type)
+        check_kind(self._checked, view, described.media_type)
         images: dict[str, LayoutImage] = {}
         followed: set[Digest] = set()
         for child in view.objects("manifests"):
@@ -170,56 +162,12 @@ class _Layout:
         return list(images.values())
 
     def _view(self, raw: bytes | None, described: Described, kind: frozenset[str]) -> View | None:
-        """Return a manifest or index, checked against the schema of its own `mediaType`."""
-        value = self._checked.parse(raw, described.member) if raw is not None else None
-        if raw is None or (value is None and self._checked.findings.blames(described.member)):
-            return None
-        inside = value.get("mediaType") if isinstance(value, dict) else None
-        media_type = inside if isinstance(inside, str) and inside in kind else described.media_type
-        self._checked.check_schema(value, described.member, _SCHEMAS[media_type])
-        return self._checked.fields(value, described.member) if isinstance(value, dict) else None
+        return view_of(self._checked, raw, described.member, described.media_type, kind) if raw is not None else None
 
     def _platform(self, view: View, images: list[LayoutImage]) -> None:
         """Compare the platform of a child's descriptor with the config's."""
-        given = view.object("platform")
-        if given is None or len(images) != 1:
-            return
-        claimed, actual = platform_of(dict(given.value)), images[0].config.platform
-        if actual.os and actual.architecture and claimed.normalised[:2] != actual.normalised[:2]:
-            message = f"is {claimed}, the config states {actual}"
-            self._checked.findings.add("platform", message, member=view.member, place=given.path)
-
-    def _one_kind(self, view: View, media_type: str) -> None:
-        """Check that a document has the media type of its descriptor, and no keys of another kind."""
-        add = self._checked.findings.add
-        index = media_type in mediatype.INDEXES
-        inside = view.text("mediaType")
-        if inside is not None and inside != media_type:
-            message = f"is {inside}, it is named as {media_type}"
-            same_kind = mediatype.INDEXES if index else mediatype.MANIFESTS
-            rule = "docker-type" if inside in same_kind else "media-type"
-            add(rule, message, member=view.member, place="mediaType")
-        kind, other = ("an index", "a manifest") if index else ("a manifest", "an index")
-        for key in NOT_IN_INDEX if index else NOT_IN_MANIFEST:
-            if view.has(key):
-                message = f"a key of {other} in {kind}: some tools would take it for that"
-                add("ambiguous", message, member=view.member, place=key)
-
-    def _one_family(self, view: View) -> None:
-        """Check that a manifest does not mix Docker's media types with OCI's."""
-        if view.text("mediaType") not in {None, *mediatype.MANIFESTS}:
-            return
-        docker = view.text("mediaType") == mediatype.DOCKER_MANIFEST
-        whose, other = ("OCI's", "a Docker") if docker else ("Docker's", "an OCI")
-        parts = [part for part in (view.object("config"), *view.objects("layers")) if part is not None]
-        for part in parts:
-            media_type = part.text("mediaType")
-            is_image_part = media_type in mediatype.IMAGE_CONFIGS or mediatype.is_layer(media_type or "")
-            if media_type is not None and is_image_part and mediatype.is_docker(media_type) != docker:
-                message = f"is {whose} type {media_type} in {other} manifest; skopeo and podman convert no such image"
-                place = part.place("mediaType")
-                add = self._checked.findings.add
-                add("docker-type", message, member=view.member, place=place, severity=Severity.WARNING)
+        if len(images) == 1:
+            check_platform(self._checked, view, images[0].config.platform)
 
     def _manifest(self, described: Described) -> list[LayoutImage]:
         raw = self.descriptors.document(described)
@@ -227,8 +175,8 @@ class _Layout:
         config_view = view.object("config") if view is not None else None
         if raw is None or view is None or config_view is None:
             return []
-        self._one_kind(view, described.media_type)
-        self._one_family(view)
+        check_kind(self._checked, view, described.media_type)
+        check_family(self._checked, view)
         layers = [self.descriptors.read(layer) for layer in view.objects("layers")]
         self._checked.count_layers(len(layers))
         check_zstd(self._checked, view, described.media_type, layers)
@@ -300,23 +248,9 @@ class _Layout:
         if key not in self._configs:
             config = None
             raw = self.descriptors.document(described)
-            if raw is not None and not (needs_diff_ids and self._no_config(raw, described.member, artifact=artifact)):
+            if raw is not None and not (
+                needs_diff_ids and belongs_to_no_image(self._checked, raw, described.member, artifact=artifact)
+            ):
                 config = read_config(self._checked, raw, described.member, described.media_type)
             self._configs[key] = config
         return self._configs[key]
-
-    def _no_config(self, raw: bytes, member: str, *, artifact: bool) -> bool:
-        """Return whether a config of the image type belongs to no image, as with signatures and artifacts of oras."""
-        value = self._checked.parse(raw, member)
-        if not isinstance(value, dict):
-            return False
-        view = self._checked.fields(value, member)
-        rootfs = view.object("rootfs")
-        if rootfs is not None and rootfs.array("diff_ids"):
-            return False
-        runs = not {view.text("os"), view.text("architecture")} & {None, "", "unknown"}
-        if runs and not artifact and (view.object("config") or view.array("history")):
-            # It states a platform and settings, so this is an image whose config is damaged.
-            return False
-        self._checked.findings.add("no-diff-ids", "has no rootfs.diff_ids, so this is not an image", member=member)
-        return True
