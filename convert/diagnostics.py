@@ -81,6 +81,7 @@ _REQUEST: Final = {
     "target-without-manifests": "The format carries no manifest, and the request is about one.",
     "nothing-to-compare": "Neither source has an image to compare.",
     "compressed-source": "A compressed archive cannot be changed in place.",
+    "invalid-registry-selection": "What is behind the root of a registry storage is no repository, tag or digest.",
     "registry-storage": "The command changes an archive in place, and the source is the storage of a registry.",
     "folder-not-supported": "The source is a folder, and the command needs a tar.",
     "nothing-for-repositories": "No image of the archive has a name and a layer.",

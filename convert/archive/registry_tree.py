@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.member import Member
+from convert.archive.registry_manifest import ManifestHead, read_head
+from convert.archive.registry_selection import Selection
 from convert.archive.registry_storage import RegistryStorage
 from convert.archive.tree import Tree
 from convert.diagnostics import Dropped
@@ -25,13 +27,11 @@ from convert.errors import (
     SelectionError,
     StorageError,
     UnsafeInputError,
-    UsageError,
 )
 from convert.jsonio import strict
 from convert.limits import MAX_ALL_IMAGES, MAX_DOCUMENT_SIZE
 from convert.model import mediatype
 from convert.model.digest import Digest
-from convert.model.reference import is_repository, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,44 +44,8 @@ _INDEX: Final = "index.json"
 _LAYOUT: Final = "oci-layout"
 _REF_NAME: Final = "org.opencontainers.image.ref.name"
 _BLOB: Final = re.compile(r"blobs/(sha256)/([0-9a-f]{64})\Z|blobs/(sha512)/([0-9a-f]{128})\Z")
-_SELECTION: Final = re.compile(r"(?P<repository>[^:@]*)(?::(?P<tag>[^:@]+)|@(?P<digest>.+))?", re.DOTALL)
 #: Tags that an error lists.
 _MOST: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What is read of a storage: everything, a repository, or one manifest by its tag or digest."""
-
-    repository: str = ""
-    tag: str = ""
-    digest: Digest | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Selection:
-        """Read `REPOSITORY[:TAG|@DIGEST]`, or nothing.
-
-        Raises:
-            UsageError: it is neither.
-        """
-        match = _SELECTION.fullmatch(text)
-        if match is not None and (not text or is_repository(match["repository"])):
-            tag = match["tag"] or ""
-            if not tag or is_tag(tag):
-                try:
-                    return cls(match["repository"], tag, Digest.parse(match["digest"]) if match["digest"] else None)
-                except FormatError:
-                    pass
-        raise UsageError(
-            f"{text!r} is not REPOSITORY[:TAG|@DIGEST]",
-            code="invalid-image-name",
-            hint="as in registry:/srv/registry/team/app:1",
-        )
-
-    @property
-    def is_manifest(self) -> bool:
-        """Whether one manifest is selected."""
-        return bool(self.tag or self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,39 +54,6 @@ class _Top:
 
     name: str
     digest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestHead:
-    """What a manifest's own bytes state about it.
-
-    `children` are the digests that an index lists, `subject` is the manifest that it refers to.
-    """
-
-    media_type: str
-    children: tuple[str, ...]
-    subject: str | None
-
-
-def read_head(value: object) -> ManifestHead:
-    """Return what the JSON value of a manifest states about it, as a registry reads it.
-
-    A manifest without `mediaType` is an index if it lists manifests (distribution
-    registry/storage/manifeststore.go, `Get`).
-    """
-    fields = value if isinstance(value, dict) else {}
-    listed = fields.get("manifests")
-    children = [each.get("digest") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    media_type = fields.get("mediaType")
-    if not isinstance(media_type, str) or not media_type:
-        media_type = mediatype.OCI_INDEX if listed is not None else mediatype.OCI_MANIFEST
-    subject = fields.get("subject")
-    refers_to = subject.get("digest") if isinstance(subject, dict) else None
-    return ManifestHead(
-        media_type,
-        tuple(each for each in children if isinstance(each, str)),
-        refers_to if isinstance(refers_to, str) else None,
-    )
 
 
 def open_registry(tree: Tree, text: str) -> RegistryTree:

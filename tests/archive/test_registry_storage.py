@@ -148,10 +148,10 @@ def test_a_path_of_that_name_wins(tmp_path, monkeypatch):
         ("/app:9", SelectionError, "no-such-image"),
         ("/ap:1", SelectionError, "no-such-image"),
         (f"/app@sha256:{'0' * 64}", SelectionError, "no-such-image"),
-        ("/app@sha256:0", UsageError, "invalid-image-name"),
-        ("/app:1@sha256:0", UsageError, "invalid-image-name"),
-        ("/App:1", UsageError, "invalid-image-name"),
-        ("/app:-", UsageError, "invalid-image-name"),
+        ("/app@sha256:0", UsageError, "invalid-registry-selection"),
+        ("/app:1@sha256:0", UsageError, "invalid-registry-selection"),
+        ("/App:1", UsageError, "invalid-registry-selection"),
+        ("/app:-", UsageError, "invalid-registry-selection"),
     ],
 )
 def test_a_selection_that_fits_nothing(storage, what, error, code):
