@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from convert.archive.registry_storage import PREFIXES, REPOSITORIES
+from convert.archive.registry_storage import BLOBS, PREFIXES, REPOSITORIES
 from convert.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,22 +59,14 @@ def _root_has(root: str, repository: str) -> bool | None:
     """Return whether a storage has a repository; None if there is no storage at this path."""
     if root == _STDIN:
         return True
-    try:
-        if not os.path.isdir(root):
-            # A tar, whose content is read later.
-            return os.path.lexists(root) or None
-        places = [os.path.join(root, prefix) for prefix in PREFIXES]
-        storages = [place for place in places if os.path.isdir(os.path.join(place, "blobs"))]
-        storages += [place for place in places if os.path.isdir(os.path.join(place, REPOSITORIES))]
-        if not storages:
-            return None
-        return any(os.path.isdir(os.path.join(place, REPOSITORIES, repository)) for place in storages)
-    except ValueError:  # NUL in it
+    if not os.path.isdir(root):
+        # A tar, whose content is read later.
+        return os.path.lexists(root) or None
+    places = [os.path.join(root, prefix) for prefix in PREFIXES]
+    if not any(os.path.isdir(os.path.join(place, name)) for place in places for name in (BLOBS, REPOSITORIES)):
         return None
+    return any(os.path.isdir(os.path.join(place, REPOSITORIES, repository)) for place in places)
 
 
 def _exists(path: str) -> bool:
-    try:
-        return path == _STDIN or os.path.lexists(path)
-    except ValueError:
-        return False
+    return path == _STDIN or os.path.lexists(path)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Where a storage may begin below ROOT, the volume of a registry first.
 PREFIXES: Final = ("docker/registry/v2", "registry/v2", "v2", "")
 REPOSITORIES: Final = "repositories"
-_BLOBS: Final = "blobs"
+BLOBS: Final = "blobs"
 _SPECIAL: Final = frozenset({"_manifests", "_layers", "_uploads"})
 _HEX: Final = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "sha512": re.compile(r"[0-9a-f]{128}\Z")}
 #: Registries before distribution 3 write a link in place, so that it is empty for a moment.
@@ -57,7 +57,7 @@ class RegistryStorage:
         for prefix in PREFIXES:
             root = f"{prefix}/" if prefix else ""
             # A layout has a folder `blobs` too.
-            if tree.children(root + REPOSITORIES) or (tree.children(root + _BLOBS) and not tree.member("oci-layout")):
+            if tree.children(root + REPOSITORIES) or (tree.children(root + BLOBS) and not tree.member("oci-layout")):
                 return root
         if not tree.is_folder:
             folders = [""]
@@ -90,7 +90,7 @@ class RegistryStorage:
 
     def blob_path(self, digest: Digest) -> str:
         """Return the path of a blob's bytes."""
-        return f"{self._prefix}{_BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
+        return f"{self._prefix}{BLOBS}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
 
     def layer_path(self, repository: str, digest: Digest) -> str:
         """Return the path of the link by which a repository has a blob."""
@@ -182,8 +182,8 @@ class RegistryStorage:
 
     def blobs(self) -> Iterator[Digest]:
         """Yield the digests of all blobs, by the names of their folders."""
-        for algorithm in self._algorithms(self._prefix + _BLOBS):
-            path = f"{self._prefix}{_BLOBS}/{algorithm}"
+        for algorithm in self._algorithms(self._prefix + BLOBS):
+            path = f"{self._prefix}{BLOBS}/{algorithm}"
             for start, kind in self.tree.children(path):
                 if kind != "dir":
                     self.on_odd(f"{path}/{start}", f"is a {kind}, not a folder of blobs")
