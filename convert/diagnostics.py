@@ -263,6 +263,9 @@ _WARNINGS: Final = {
     "manifest-not-found": "No known tool writes a manifest that the index of `match` names.",
     "no-containerd-id": "The ID that containerd shows is not known.",
     "histories-not-shown": "Histories are too large to be shown together.",
+    "paths-not-shown": "The paths of largest files are too long to be shown together.",
+    "files-not-listed": "Layers have more files than are listed, or names that are too long.",
+    "images-not-compared": "The layers of some images have too many files to be compared.",
     "layer-type-corrected": "A layer's media type did not fit its bytes; the new manifest has the right one.",
 }
 

@@ -46,6 +46,14 @@ MAX_ALL_MEMBER_NAMES: Final = 64 * MIB
 MAX_NAME_PARTS: Final = 256
 #: Names of one layer that `validate` compares, in 8 MiB of memory for each thread.
 MAX_LAYER_NAMES: Final = 690_000
+#: Files in all layers of one source that `inspect --files` lists, and bytes of their names: they are in a temporary
+#: file of less than 1 GB. Rows that are compared for all images together: images that share a layer each take its rows.
+MAX_LISTED_FILES: Final = 2_000_000
+MAX_LISTED_NAMES_SIZE: Final = 256 * MIB
+MAX_COMPARED_FILES: Final = 20_000_000
+#: Largest files, folders and wasted paths of one layer or image that are shown, and bytes of all of them together.
+MAX_SHOWN_PATHS: Final = 20
+MAX_SHOWN_PATHS_SIZE: Final = 8 * MIB
 #: Links followed from a name to a regular member.
 MAX_LINK_HOPS: Final = 8
 #: Symbolic links that the folders of one path in a layer may lead through: as Linux follows (path_resolution(7)).

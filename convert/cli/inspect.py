@@ -12,6 +12,7 @@ from convert.cli.values import FILE
 _EXAMPLES: Final = (
     "imgconv inspect image.tar",
     "imgconv inspect image.tar --verify --json",
+    "imgconv inspect image.tar --files",
     "imgconv inspect oci:layout --graph names.svg",
 )
 
@@ -21,6 +22,11 @@ _EXAMPLES: Final = (
 @groups.verify("--verify", is_flag=True, help="Read every layer and check it against its digests.")
 @groups.display(
     "--encoders", is_flag=True, help="Show which encoder compressed each layer, verified over all its bytes."
+)
+@groups.display(
+    "--files",
+    is_flag=True,
+    help="Show the largest files of each layer, and what later layers overwrite or delete.",
 )
 @groups.output(
     "--graph",
@@ -39,6 +45,7 @@ def command(
     *,
     verify: bool,
     encoders: bool,
+    files: bool,
     graph: str | None,
     as_json: bool,
     images: tuple[str, ...],
@@ -50,7 +57,8 @@ def command(
 
     Each layer is listed with its DiffID, ChainID, v1 ID, layer digest, sizes and
     the step that created it. Digests are shortened; --json prints them in full.
-    Layers are not read unless --verify or --encoders is given.
+    Layers are not read unless --verify, --encoders or --files is given. --files
+    verifies them too.
     """
     from convert.archive.atomic import OutputPath, write_file
     from convert.cli import progress
@@ -62,7 +70,9 @@ def command(
 
         # Checked before anything is read, so that an unsupported kind of graph is reported at once.
         draw = renderer(graph)
-    wanted = InspectOptions(verify=verify, encoders=encoders, images=images, platforms=platforms, jobs=given["jobs"])
+    wanted = InspectOptions(
+        verify=verify, encoders=encoders, files=files, images=images, platforms=platforms, jobs=given["jobs"]
+    )
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(graph)) if graph is not None else None
         shown = stack.enter_context(
@@ -78,7 +88,7 @@ def command(
     elif not quiet:
         from convert.cli.tables import show
 
-        show(report.document, verified=verify, encoders=encoders)
+        show(report.document, verified=verify or files, encoders=encoders)
     for warning in report.warnings if not quiet else ():
         note(f"{report.source}: {warning}")
     for problem in report.problems:

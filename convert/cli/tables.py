@@ -171,12 +171,24 @@ class _Printer:
             self._console.print()
             self._table(shown, (*_SIZES, *self._checks(), _MADE_BY))
         self._more(len(layers) - len(shown), "layers")
+        self._contents(image, shown)
         if image["v1_ids"] == "docker":
             self._line(_text("v1 IDs as Docker computes them; the source has none.", "dim"))
         empty = self._empty_steps(image["image_id"], image["history"])
         if empty:
             steps = "1 further step" if empty == 1 else f"{empty} further steps"
             self._line(_text(f"{steps} of the history made no layer.", "dim"))
+
+    def _contents(self, image: Document, layers: Sequence[Document]) -> None:
+        """Print what is in the layers, if --files found it."""
+        if not any(layer["contents"] for layer in layers):
+            return
+        from convert.cli import contents_table
+
+        self._console.print()
+        for label, text in contents_table.facts(image["contents"]) if image["contents"] else ():
+            self._fact(label, text)
+        self._print(contents_table.table(layers))
 
     def _empty_steps(self, image_id: str, history: Sequence[Document]) -> int:
         """Count the steps that made no layer; once for all images with one config."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convert.commands.keywords import InspectFields
     from convert.diagnostics import Diagnostic
     from convert.errors import ImgconvError
+    from convert.layer.contents.read import Contents
     from convert.layer.examine import LayerFacts
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
@@ -40,6 +41,8 @@ class InspectOptions(Options):
     Attributes:
         verify: read every layer and check it against its digests.
         encoders: find the encoder of each compressed layer, which reads it too.
+        files: find the largest files and folders of each layer, and what later layers overwrite or
+            delete; every layer is read and verified (docs/layers.md).
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
@@ -48,6 +51,7 @@ class InspectOptions(Options):
 
     verify: bool = False
     encoders: bool = False
+    files: bool = False
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
     jobs: int | None = None
@@ -58,7 +62,8 @@ class InspectReport:
     """Everything that identifies the images in a source.
 
     `images` is what was selected; its layers can no longer be read. `facts` and
-    `encoders` are what `verify` and `encoders` found for each layer, None without them.
+    `encoders` are what `verify` and `encoders` found for each layer, `contents` what `files`
+    found, None without them.
     `problems` are faults of what was selected; `warnings` are lines about what was
     accepted. `document` is what `--json` prints (schemas/report-inspect.json).
     """
@@ -70,6 +75,7 @@ class InspectReport:
     problems: tuple[ImgconvError, ...]
     warnings: tuple[Diagnostic, ...]
     document: dict[str, Any]
+    contents: Contents | None = None
 
     @property
     def status(self) -> int:
@@ -87,7 +93,7 @@ def inspect(
 ) -> InspectReport:
     """Return names, IDs, platforms and layers of the images in a source.
 
-    Layers are not read unless `verify` or `encoders` asks for it.
+    Layers are not read unless `verify`, `encoders` or `files` asks for it.
 
     Args:
         source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
@@ -130,34 +136,48 @@ def inspect(
                 raise
             problems = find_errors(images, sink.faults)
         layers = StoredDigests(may_read=False)
-        facts, encoders = _examine(images, layers, given, opened.path, progress or Silent())
+        facts, encoders, contents = _examine(images, layers, given, opened.path, progress or Silent())
         shown: set[str] = set()
         for found in facts.values() if facts else ():
             if found.problem is not None and str(found.problem) not in shown:
                 shown.add(str(found.problem))
                 problems.append(found.problem)
         document = inspect_document(
-            opened, images, layers, problems, producer=producer(opened.tree, images), facts=facts, encoders=encoders
+            opened,
+            images,
+            layers,
+            problems,
+            producer=producer(opened.tree, images),
+            facts=facts,
+            encoders=encoders,
+            contents=contents,
         )
         names = {layer: origin.name for layer, origin in encoders.items()} if encoders is not None else None
-        return InspectReport(opened.path, images, facts, names, tuple(problems), images.warnings, document)
+        return InspectReport(opened.path, images, facts, names, tuple(problems), images.warnings, document, contents)
 
 
 def _examine(
     images: ImageSet, layers: StoredDigests, options: InspectOptions, path: str, progress: Progress
-) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, Origin] | None]:
+) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, Origin] | None, Contents | None]:
     """Read the layers as `options` ask for; return what was found, None for what was not asked for."""
-    if not options.verify and not options.encoders:
-        return None, None
+    if not options.verify and not options.encoders and not options.files:
+        return None, None, None
     from convert.layer.examine import examine_layers, identify_encoders  # noqa: PLC0415
     from convert.layer.pool import Pool  # noqa: PLC0415
     from convert.limits import usable_cores  # noqa: PLC0415
     from convert.report.inspect import layers_of  # noqa: PLC0415
 
-    facts = encoders = None
+    facts: Mapping[Layer, LayerFacts] | None = None
+    encoders = contents = None
     with Pool(options.jobs or usable_cores()) as pool:
-        if options.verify:
+        if options.files:
+            from convert.layer.contents.read import read_contents  # noqa: PLC0415
+
+            # It verifies the layers too, in the same reading.
+            contents = read_contents(list(images.images()), layers, file=path, cancel=pool.cancel, progress=progress)
+            facts = contents.facts
+        elif options.verify:
             facts = examine_layers(layers_of(images), layers, pool, file=path, progress=progress)
         if options.encoders:
             encoders = identify_encoders(layers_of(images), pool, progress)
-    return facts, encoders
+    return facts, encoders, contents

@@ -115,6 +115,7 @@ class InspectFields(TypedDict, total=False):
 
     verify: bool
     encoders: bool
+    files: bool
     images: Sequence[str]
     platforms: Sequence[str]
     jobs: int | None

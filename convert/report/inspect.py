@@ -16,8 +16,9 @@ from convert.identity.engine_id import (
     list_images,
     manifest_digest,
 )
-from convert.limits import MAX_HISTORIES_SIZE
+from convert.limits import MAX_COMPARED_FILES, MAX_HISTORIES_SIZE, MAX_LISTED_FILES, MAX_SHOWN_PATHS_SIZE
 from convert.model.image import Image, Index
+from convert.report.contents import has_all, image_contents, layer_contents
 from convert.report.identify import VERSION, engines_part, identity_part, problem_part, source_part
 from convert.report.manifests import (
     Document,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.codec.identify import Origin
     from convert.identity.engine_id import LayerDigests, NamedImage
+    from convert.layer.contents.read import Contents
     from convert.layer.examine import LayerFacts
     from convert.model.config import Config, HistoryEntry
     from convert.model.image import Layer, Node
@@ -54,11 +56,13 @@ def inspect_document(
     producer: Producer | None = None,
     facts: Mapping[Layer, LayerFacts] | None = None,
     encoders: Mapping[Layer, Origin] | None = None,
+    contents: Contents | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
     `facts` are what `examine_layers` found, None without `--verify`;
-    `encoders` what `identify_encoders` found, None without `--encoders`.
+    `encoders` what `identify_encoders` found, None without `--encoders`;
+    `contents` what `read_contents` found, None without `--files`.
     """
     notes = Diagnostics()
     shared = _Shared()
@@ -83,7 +87,7 @@ def inspect_document(
             identity_part(item)
             | {"engines": engines_part(item, images, layers, notes)}
             | {"indexes": list(listed_by.get(item.node, ()))}
-            | _image(item.node, layers, facts, encoders or {}, shared)
+            | _image(item.node, layers, facts, encoders or {}, shared, contents)
             for item in found.values()
             if isinstance(item.node, Image)
         ],
@@ -99,8 +103,24 @@ def inspect_document(
             f"{MAX_HISTORIES_SIZE} bytes; --image shows one"
         )
         notes.append(Diagnostic(text, code="histories-not-shown", images=shared.omitted))
+    if contents is not None:
+        _note_omitted(contents, list(found), notes)
     document["notes"] = [note.entry() for note in notes]
     return document
+
+
+def _note_omitted(contents: Contents, images: Sequence[Node | None], notes: Diagnostics) -> None:
+    """Add a note for what `--files` leaves out because of a limit."""
+    if contents.shortened:
+        text = f"largest files are not shown for each layer: their paths have more than {MAX_SHOWN_PATHS_SIZE} bytes"
+        notes.append(Diagnostic(text, code="paths-not-shown"))
+    left_out = sum(layer.left_out for layer in contents.layers.values())
+    if left_out:
+        text = f"{left_out} files are counted by their size only: more than {MAX_LISTED_FILES} files, or names too long"
+        notes.append(Diagnostic(text, code="files-not-listed", files=left_out))
+    if not has_all(contents, [image for image in images if isinstance(image, Image)]):
+        text = f"the layers of some images are not compared: together they have more than {MAX_COMPARED_FILES} files"
+        notes.append(Diagnostic(text, code="images-not-compared"))
 
 
 class _Shared:
@@ -192,6 +212,7 @@ def _image(
     facts: Mapping[Layer, LayerFacts] | None,
     encoders: Mapping[Layer, Origin],
     shared: _Shared,
+    contents: Contents | None,
 ) -> Document:
     # Only inspect shows what follows from DiffIDs: start-up time of id.
     from convert.identity import v1_id  # noqa: PLC0415
@@ -200,6 +221,7 @@ def _image(
     v1_ids, scheme = _v1_ids(image, shared)
     history, made = shared.history(config)
     chain = v1_id.chain_ids(config.diff_ids)
+    inside = layer_contents(image, contents)
     return {
         "created": config.created,
         "config": {"digest": str(config.digest), "size": len(config.raw)},
@@ -210,9 +232,11 @@ def _image(
             {"diff_id": str(layer.diff_id), "chain_id": str(chain[number]), "v1_id": v1_ids[number] if v1_ids else None}
             | _layer(layer, layers, facts)
             | _encoder(encoders.get(layer))
+            | {"contents": inside[number]}
             | {"history": made[number] if made else None}
             for number, layer in enumerate(image.layers)
         ],
+        "contents": image_contents(image, contents),
         "history": history,
     }
 
