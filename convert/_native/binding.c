@@ -1189,8 +1189,12 @@ static int module_exec(PyObject *module) {
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_10", FAMILY_PGZIP_1_15_10) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_15_0", FAMILY_PGZIP_1_15_0) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_14_0", FAMILY_PGZIP_1_14_0) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_12_3", FAMILY_PGZIP_1_12_3) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_12_2", FAMILY_PGZIP_1_12_2) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_11_13", FAMILY_PGZIP_1_11_13) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_10_2", FAMILY_PGZIP_1_10_2) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_10_2_256K", FAMILY_PGZIP_1_10_2_256K) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_9_8_256K", FAMILY_PGZIP_1_9_8_256K) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_HUFFMAN", LEVEL_HUFFMAN) < 0 ||
         PyModule_AddIntConstant(module, "LEVEL_STORE", LEVEL_STORE) < 0)
         return -1;

@@ -16,8 +16,12 @@ from convert._native import (
     FAMILY_GNU_RSYNCABLE,
     FAMILY_GO126,
     FAMILY_GO127,
+    FAMILY_PGZIP_1_9_8_256K,
     FAMILY_PGZIP_1_10_2,
     FAMILY_PGZIP_1_10_2_256K,
+    FAMILY_PGZIP_1_11_13,
+    FAMILY_PGZIP_1_12_2,
+    FAMILY_PGZIP_1_12_3,
     FAMILY_PGZIP_1_14_0,
     FAMILY_PGZIP_1_15_0,
     FAMILY_PGZIP_1_15_10,
@@ -50,8 +54,12 @@ PGZIP_FAMILIES: Final = {
     "pgzip1.15.10": FAMILY_PGZIP_1_15_10,
     "pgzip1.15.0": FAMILY_PGZIP_1_15_0,
     "pgzip1.14.0": FAMILY_PGZIP_1_14_0,
+    "pgzip1.12.3": FAMILY_PGZIP_1_12_3,
+    "pgzip1.12.2": FAMILY_PGZIP_1_12_2,
+    "pgzip1.11.13": FAMILY_PGZIP_1_11_13,
     "pgzip1.10.2": FAMILY_PGZIP_1_10_2,
     "pgzip1.10.2-256k": FAMILY_PGZIP_1_10_2_256K,
+    "pgzip1.9.8-256k": FAMILY_PGZIP_1_9_8_256K,
 }
 
 

@@ -30,8 +30,12 @@ _PGZIP: Final = {
     "pgzip1.15.10": "1.15.10 to 1.18.0",
     "pgzip1.15.0": "1.15.0 to 1.15.9",
     "pgzip1.14.0": "1.14.0 to 1.14.2",
+    "pgzip1.12.3": "1.12.3 to 1.13.6",
+    "pgzip1.12.2": "1.12.2",
+    "pgzip1.11.13": "1.11.13 to 1.12.1",
     "pgzip1.10.2": "1.10.2 to 1.11.12",
     "pgzip1.10.2-256k": "1.10.2 to 1.11.12, pieces of 256 KiB",
+    "pgzip1.9.8-256k": "1.9.8 to 1.10.0, pieces of 256 KiB",
 }
 _PGZIP_LEVELS: Final = range(1, 7)
 _PIGZ_LEVELS: Final = range(1, 10)
@@ -115,8 +119,12 @@ _MADE_BY: Final = {
     "pgzip1.15.10-5": "podman 4.3 to 5, buildah 1.28 to 1.43 and skopeo 1.10 to 1.22; Debian 12, RHEL 8.8 and later",
     "pgzip1.15.0-5": "podman 4.1 and 4.2, buildah 1.25 to 1.27 and skopeo 1.7 to 1.9, by their own releases",
     "pgzip1.14.0-5": "podman 4.0, buildah 1.24 and skopeo 1.6, by their own releases",
+    "pgzip1.12.3-5": "podman 3.3 and 3.4, buildah 1.22 and 1.23 and skopeo 1.4 and 1.5, by their own releases",
+    "pgzip1.12.2-5": "podman 3.2, buildah 1.21.0 to 1.21.5 and skopeo 1.2.4 and 1.3, by their own releases",
+    "pgzip1.11.13-5": "podman 3.1.1 and 3.1.2, buildah 1.20.1 and 1.20.2 and skopeo 1.2.3, by their own releases",
     "pgzip1.10.2-5": "umoci 0.5 and 0.6, skopeo 0.2 to 1.2.2, podman 1.8.2 to 3.1.0, buildah 1.14.3 to 1.20.0",
     "pgzip1.10.2-5-256k": "umoci 0.4.6 and 0.4.7, podman 1.8.1, buildah 1.14.2",
+    "pgzip1.9.8-5-256k": "podman 1.8.0, buildah 1.14.0 and 1.14.1 and skopeo 0.1.41",
     "pigz-9": "pigz -9n from a pipe, on more than one processor; the body of Debian's base layers since December 2024",
     "gzip-9-rsyncable": "gzip -9n --rsyncable, GNU gzip from 1.7 on; the base layers of Ubuntu up to 25.10",
     "busybox": "gzip of busybox 1.37 as Docker's busybox images have it; the layer of these images",

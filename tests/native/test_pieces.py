@@ -79,7 +79,7 @@ def taken(encoder: PgzipEncoder, size: int, most: int) -> bytes:
 
 @pytest.mark.parametrize("kind", [Stuck, AtOnce, lambda: ThreadPoolExecutor(3)])
 @pytest.mark.parametrize("workers", [2, 5, 50])
-@pytest.mark.parametrize("generation", ["pgzip1.18.2", "pgzip1.10.2-256k"])
+@pytest.mark.parametrize("generation", ["pgzip1.18.2", "pgzip1.10.2-256k", "pgzip1.9.8-256k"])
 def test_any_executor_gives_the_serial_bytes(kind: Callable[[], Executor], workers: int, generation: str) -> None:
     executor = kind()
     encoder = PgzipEncoder(generation, 1, executor, workers)
@@ -95,7 +95,7 @@ def test_any_executor_gives_the_serial_bytes(kind: Callable[[], Executor], worke
         st.integers(0, 3 * PIECE), st.sampled_from([0, 1, PIECE, PIECE + 16, 2 * PIECE - 1, 2 * PIECE, PIECE // 2])
     ),
     most=st.sampled_from([40000, 65536, PIECE // 4, PIECE, 5 * PIECE]),
-    generation=st.sampled_from(["pgzip1.18.2", "pgzip1.10.2-256k"]),
+    generation=st.sampled_from(["pgzip1.18.2", "pgzip1.10.2-256k", "pgzip1.9.8-256k"]),
 )
 def test_streams_are_read_into_pieces(size: int, most: int, generation: str) -> None:
     with ThreadPoolExecutor(2) as executor:

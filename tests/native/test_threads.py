@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 CORE = HERE.parents[1] / "convert/_native"
 
 SANITIZERS = {"none": [], "thread": ["-fsanitize=thread"], "address": ["-fsanitize=address,undefined"]}
-PROFILES = 31 + 36  # in segments, in pieces
+PROFILES = 31 + 60  # in segments, in pieces
 # Guesses that are right at once, that become right, and that stay wrong.
 RECIPES = [
     [["tar", 1, 120], ["noise", 2, 70000, 256], ["code", 3, 300000]],

@@ -295,8 +295,18 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, worker, NULL) == 0);
     const enum family families[] = {
-        FAMILY_GO126,        FAMILY_GO127,        FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10,
-        FAMILY_PGZIP_1_15_0, FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2, FAMILY_PGZIP_1_10_2_256K,
+        FAMILY_GO126,
+        FAMILY_GO127,
+        FAMILY_PGZIP_1_18_2,
+        FAMILY_PGZIP_1_15_10,
+        FAMILY_PGZIP_1_15_0,
+        FAMILY_PGZIP_1_14_0,
+        FAMILY_PGZIP_1_12_3,
+        FAMILY_PGZIP_1_12_2,
+        FAMILY_PGZIP_1_11_13,
+        FAMILY_PGZIP_1_10_2,
+        FAMILY_PGZIP_1_10_2_256K,
+        FAMILY_PGZIP_1_9_8_256K,
         FAMILY_PIGZ,
     };
     int profiles = 0;

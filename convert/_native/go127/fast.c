@@ -23,46 +23,48 @@ typedef struct {
     size_t pairs;
 } table_sizes;
 
-static table_sizes sizes_of(int level) {
+static table_sizes sizes_of(int level, unsigned more_bits) {
+    const size_t one = (size_t)1 << more_bits;
     switch (level) {
     case 1:
-        return (table_sizes){(size_t)1 << TABLE_BITS_1, 0};
+        return (table_sizes){one << TABLE_BITS_1, 0};
     case 2:
-        return (table_sizes){(size_t)1 << TABLE_BITS_2, 0};
+        return (table_sizes){one << TABLE_BITS_2, 0};
     case 3:
-        return (table_sizes){0, (size_t)1 << PAIRS_BITS_3};
+        return (table_sizes){0, one << PAIRS_BITS_3};
     case 4:
-        return (table_sizes){((size_t)1 << TABLE_BITS_4) + ((size_t)1 << LONG_BITS_4), 0};
+        return (table_sizes){(one << TABLE_BITS_4) + (one << LONG_BITS_4), 0};
     default:
-        return (table_sizes){(size_t)1 << TABLE_BITS_56, (size_t)1 << PAIRS_BITS_56};
+        return (table_sizes){one << TABLE_BITS_56, one << PAIRS_BITS_56};
     }
 }
 
-static size_t table_entries(int level) {
-    table_sizes sizes = sizes_of(level);
+static size_t table_entries(int level, unsigned more_bits) {
+    table_sizes sizes = sizes_of(level, more_bits);
     return sizes.singles + 2 * sizes.pairs;
 }
 
-size_t go127_fast_size(int level) {
-    return sizeof(fast_parser) + table_entries(level) * sizeof(uint32_t);
+size_t go127_fast_size(int level, unsigned more_bits) {
+    return sizeof(fast_parser) + table_entries(level, more_bits) * sizeof(uint32_t);
 }
 
-void go127_fast_init(fast_parser *parser, int level, fast_search *search) {
+void go127_fast_init(fast_parser *parser, int level, unsigned more_bits, fast_search *search) {
     parser->level = level;
+    parser->more_bits = more_bits;
     parser->search = search;
     parser->origin = FAST_FIRST_ORIGIN;
     parser->history = 0;
-    memset(parser->tables, 0, table_entries(level) * sizeof(uint32_t));
+    memset(parser->tables, 0, table_entries(level, more_bits) * sizeof(uint32_t));
 }
 
 static void parser_init(void *parser, int level) {
     static fast_search *const searches[] = {NULL,         go127_parse1, go127_parse2, go127_parse3,
                                             go127_parse4, go127_parse5, go127_parse6};
-    go127_fast_init(parser, level, searches[level]);
+    go127_fast_init(parser, level, 0, searches[level]);
 }
 
 static entry_pair *pairs_of(fast_parser *parser) {
-    return (entry_pair *)(parser->tables + sizes_of(parser->level).singles);
+    return (entry_pair *)(parser->tables + sizes_of(parser->level, parser->more_bits).singles);
 }
 
 /* ---- Parsing ------------------------------------------------------------------------- */
@@ -142,7 +144,7 @@ static inline entry_pair usable_pair(entry_pair pair, uint32_t origin) {
 static void tables_save(const void *memory, void *snapshot) {
     const fast_parser *parser = memory;
     uint16_t *distances = snapshot;
-    table_sizes sizes = sizes_of(parser->level);
+    table_sizes sizes = sizes_of(parser->level, parser->more_bits);
     const entry_pair *pairs = (const entry_pair *)(parser->tables + sizes.singles);
 
     for (size_t i = 0; i < sizes.singles; i++)
@@ -157,7 +159,7 @@ static void tables_save(const void *memory, void *snapshot) {
 
 /* Count positions from another origin, and drop entries that are too far. */
 static void renumber(fast_parser *parser, uint32_t to_origin) {
-    table_sizes sizes = sizes_of(parser->level);
+    table_sizes sizes = sizes_of(parser->level, parser->more_bits);
     entry_pair *pairs = pairs_of(parser);
 
     for (size_t i = 0; i < sizes.singles; i++)

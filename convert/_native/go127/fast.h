@@ -51,6 +51,7 @@ typedef fast_parse fast_search(fast_parser *parser, const block_input *block);
 /* A level's parser. Its tables are at the end, single entries before pairs. */
 struct fast_parser {
     int level;
+    unsigned more_bits; /* by which hashes are longer than in Go */
     fast_search *search;
     uint32_t origin;     /* of the next block */
     block_buffer buffer; /* for the next block */
@@ -182,12 +183,14 @@ static inline void copy_literals(fast_parse *p, size_t n) {
  * in these rules; each is a constant in the functions that the compiler makes of a search.
  */
 typedef struct {
-    bool hashes_four;  /* levels 1 to 3 hash 4 bytes, not 5; level 3 also enters other positions */
-    bool sparse3;      /* level 3 as it was before 1.14.3 */
-    bool true_length;  /* level 4 compares the lengths of both candidates, without Go's error */
-    bool tries_end;    /* levels 5 and 6 try a match from its end ... */
-    unsigned end_skip; /* ... where so many bytes at its beginning need not be equal */
-    bool cuts_at_255;  /* a match longer than 258 is cut into parts of 255 only */
+    bool hashes_four; /* levels 1 to 3 hash 4 bytes, not 5; level 3 also enters other positions */
+    bool sparse3;     /* level 3 as it was before 1.14.3 ... */
+    bool far3; /* ... and before 1.10.2: all distances, and the latest match behind another */
+    unsigned more_bits; /* by which the hashes are longer */
+    bool true_length;   /* level 4 compares the lengths of both candidates, without Go's error */
+    bool tries_end;     /* levels 5 and 6 try a match from its end ... */
+    unsigned end_skip;  /* ... where so many bytes at its beginning need not be equal */
+    bool cuts_at_255;   /* a match longer than 258 is cut into parts of 255 only */
 } search_rules;
 
 static const search_rules search_now = {.tries_end = true, .end_skip = 2};
@@ -200,6 +203,13 @@ static const search_rules search_1_14_0 = {.hashes_four = true,
                                            .cuts_at_255 = true};
 static const search_rules search_1_10_2 = {
     .hashes_four = true, .sparse3 = true, .true_length = true, .cuts_at_255 = true};
+enum { FAST_MORE_BITS_1_9_8 = 1 };
+static const search_rules search_1_9_8 = {.hashes_four = true,
+                                          .sparse3 = true,
+                                          .far3 = true,
+                                          .more_bits = FAST_MORE_BITS_1_9_8,
+                                          .true_length = true,
+                                          .cuts_at_255 = true};
 
 /* The functions for all releases, made of `search`, the search of a level. */
 #define SEARCH_IN_RELEASES(level, search)                                                          \
@@ -214,6 +224,9 @@ static const search_rules search_1_10_2 = {
     }                                                                                              \
     fast_parse go127_parse##level##_1_10_2(fast_parser *parser, const block_input *block) {        \
         return search(parser, block, search_1_10_2);                                               \
+    }                                                                                              \
+    fast_parse go127_parse##level##_1_9_8(fast_parser *parser, const block_input *block) {         \
+        return search(parser, block, search_1_9_8);                                                \
     }
 
 /* Add the literals up to the match, and the match, split into lengths that DEFLATE supports. The
@@ -256,8 +269,9 @@ enum {
     FAST_SHORTEST_ENTERED = 13, /* shorter input is not searched, and not entered into tables */
 };
 
-size_t go127_fast_size(int level);
-void go127_fast_init(fast_parser *parser, int level, fast_search *search);
+/* `more_bits` is that of the search's rules. */
+size_t go127_fast_size(int level, unsigned more_bits);
+void go127_fast_init(fast_parser *parser, int level, unsigned more_bits, fast_search *search);
 
 /* Parse a block into the buffer. A block of less than FAST_SHORT_BLOCK bytes must be the last. */
 void go127_fast_parse(fast_parser *parser, const block_input *block, block_buffer buffer,
@@ -270,12 +284,12 @@ void go127_fast_enter(fast_parser *parser, const uint8_t *data, size_t n, block_
 
 fast_search go127_parse1, go127_parse2, go127_parse3, go127_parse4, go127_parse5, go127_parse6;
 /* As in earlier releases, by the first one of each. */
-fast_search go127_parse1_1_15_0, go127_parse1_1_14_0, go127_parse1_1_10_2;
-fast_search go127_parse2_1_15_0, go127_parse2_1_14_0, go127_parse2_1_10_2;
-fast_search go127_parse3_1_15_0, go127_parse3_1_14_0, go127_parse3_1_10_2;
-fast_search go127_parse4_1_15_0, go127_parse4_1_14_0, go127_parse4_1_10_2;
-fast_search go127_parse5_1_15_0, go127_parse5_1_14_0, go127_parse5_1_10_2;
-fast_search go127_parse6_1_15_0, go127_parse6_1_14_0, go127_parse6_1_10_2;
+fast_search go127_parse1_1_15_0, go127_parse1_1_14_0, go127_parse1_1_10_2, go127_parse1_1_9_8;
+fast_search go127_parse2_1_15_0, go127_parse2_1_14_0, go127_parse2_1_10_2, go127_parse2_1_9_8;
+fast_search go127_parse3_1_15_0, go127_parse3_1_14_0, go127_parse3_1_10_2, go127_parse3_1_9_8;
+fast_search go127_parse4_1_15_0, go127_parse4_1_14_0, go127_parse4_1_10_2, go127_parse4_1_9_8;
+fast_search go127_parse5_1_15_0, go127_parse5_1_14_0, go127_parse5_1_10_2, go127_parse5_1_9_8;
+fast_search go127_parse6_1_15_0, go127_parse6_1_14_0, go127_parse6_1_10_2, go127_parse6_1_9_8;
 
 /* What Go's history buffer holds before a block of a stream without dictionary: see level4.c. */
 size_t go127_history_before(const block_input *block);

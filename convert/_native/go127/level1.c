@@ -18,7 +18,8 @@
 enum { SKIP_SHIFT = 5 };
 
 static inline uint32_t hash(uint64_t v, search_rules rules) {
-    return rules.hashes_four ? old_hash4(v, TABLE_BITS_1) : hash5(v, TABLE_BITS_1);
+    return rules.hashes_four ? old_hash4(v, TABLE_BITS_1 + rules.more_bits)
+                             : hash5(v, TABLE_BITS_1);
 }
 
 static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,

@@ -14,7 +14,7 @@
 enum { SKIP_SHIFT = 5, ENTER_STEP = 7 };
 
 static inline uint32_t hash(uint64_t v, search_rules rules) {
-    return rules.hashes_four ? hash4(v, TABLE_BITS_2) : hash5(v, TABLE_BITS_2);
+    return rules.hashes_four ? hash4(v, TABLE_BITS_2 + rules.more_bits) : hash5(v, TABLE_BITS_2);
 }
 
 static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,

@@ -25,8 +25,37 @@ enum {
 
 static inline uint32_t hash(uint64_t v, search_rules rules) {
     if (rules.sparse3)
-        return old_hash4(v, SPARSE_BITS);
+        return old_hash4(v, SPARSE_BITS + rules.more_bits);
     return rules.hashes_four ? hash4(v, PAIRS_BITS_3) : hash5(v, PAIRS_BITS_3);
+}
+
+/* Whether the low four bytes of v are those of an entry, at any distance. Releases before 1.10.2 keep
+ * them in the table. They are used by encoders that keep all input whose positions are entered. */
+static inline bool is_entry_of(const fast_parse *p, uint32_t entry, uint64_t v) {
+    return entry != 0 && load32(bytes_at(p, entry)) == (uint32_t)v;
+}
+
+/* The distance of the match that releases before 1.10.2 choose at s, 0 if there is none. */
+static inline uint32_t choose_far(const fast_parse *p, size_t s, uint64_t v, entry_pair found) {
+    uint32_t distance = distance_to(s, found.current);
+    uint32_t other = distance_to(s, found.previous);
+    bool older = repeats_at(p, s, v, other, FAST_MAX_DISTANCE);
+    if (!is_entry_of(p, found.current, v))
+        return older ? other : 0;
+    if (distance > FAST_MAX_DISTANCE)
+        return 0;
+    return older && run(p, s + 4, s + 4 - other) > run(p, s + 4, s + 4 - distance) ? other
+                                                                                   : distance;
+}
+
+/* The same directly behind a match: the older one counts only if the latest has other bytes. */
+static inline uint32_t choose_far_behind(const fast_parse *p, size_t s, uint64_t v,
+                                         entry_pair found) {
+    uint32_t distance = distance_to(s, found.current);
+    if (is_entry_of(p, found.current, v))
+        return distance <= FAST_MAX_DISTANCE ? distance : 0;
+    distance = distance_to(s, found.previous);
+    return repeats_at(p, s, v, distance, FAST_MAX_DISTANCE) ? distance : 0;
 }
 
 /* What is hashed at s. Behind the margin of 7 bytes not all of 8 exist. */
@@ -70,6 +99,13 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
             entry_pair found = *slot;
             uint64_t next_bytes = load_hashed(&p, next, rules);
             push(slot, s);
+            if (rules.far3) {
+                distance = choose_far(&p, s, v, found);
+                if (distance != 0)
+                    break;
+                v = next_bytes;
+                continue;
+            }
             distance = distance_to(s, found.current);
             if (distance <= MAX_DISTANCE) {
                 uint32_t other = distance_to(s, found.previous);
@@ -109,6 +145,12 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
             entry_pair *slot = &pairs[hash(v, rules)];
             entry_pair found = *slot;
             push(slot, s);
+            if (rules.far3) {
+                distance = choose_far_behind(&p, s, v, found);
+                if (distance == 0)
+                    break;
+                continue;
+            }
             distance = distance_to(s, found.current);
             if (distance >= MAX_DISTANCE)
                 break;

@@ -24,12 +24,12 @@ enum {
         FAST_MAX_DISTANCE,
 };
 
-static inline uint32_t hash_short(uint64_t v) {
-    return hash4(v, TABLE_BITS_4);
+static inline uint32_t hash_short(uint64_t v, search_rules rules) {
+    return hash4(v, TABLE_BITS_4 + rules.more_bits);
 }
 
-static inline uint32_t hash_long(uint64_t v) {
-    return hash7(v, LONG_BITS_4);
+static inline uint32_t hash_long(uint64_t v, search_rules rules) {
+    return hash7(v, LONG_BITS_4 + rules.more_bits);
 }
 
 /*
@@ -57,7 +57,7 @@ static inline size_t wrong_length(const fast_parse *p, size_t history, size_t s,
 static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *block,
                                        const search_rules rules) {
     uint32_t *const shorts = parser->tables;
-    uint32_t *const longs = parser->tables + ((size_t)1 << TABLE_BITS_4);
+    uint32_t *const longs = parser->tables + ((size_t)1 << (TABLE_BITS_4 + rules.more_bits));
     fast_parse p = begin_parse(parser, block);
     const size_t limit = p.end - FAST_MARGIN;
     size_t s = p.emitted;
@@ -68,8 +68,8 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
         size_t next = s;
         uint32_t distance;
         for (;;) {
-            uint32_t *by_short = &shorts[hash_short(v)];
-            uint32_t *by_long = &longs[hash_long(v)];
+            uint32_t *by_short = &shorts[hash_short(v, rules)];
+            uint32_t *by_long = &longs[hash_long(v, rules)];
             s = next;
             next = s + 1 + ((s - p.emitted) >> SKIP_SHIFT);
             if (next > limit)
@@ -82,7 +82,7 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
                 break;
             if (repeats_at(&p, s, v, short_distance, FAST_MAX_DISTANCE - 1)) {
                 distance = short_distance;
-                uint32_t other = distance_to(next, longs[hash_long(next_bytes)]);
+                uint32_t other = distance_to(next, longs[hash_long(next_bytes, rules)]);
                 if (repeats_at(&p, next, next_bytes, other, FAST_MAX_DISTANCE - 1)) {
                     size_t length = rules.true_length ? run(&p, next + 4, next + 4 - other)
                                                       : wrong_length(&p, history, next, other);
@@ -106,18 +106,18 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
         if (s >= limit) {
             if (s + 8 < p.end) {
                 v = load_at(&p, s);
-                shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s;
+                shorts[hash_short(v, rules)] = longs[hash_long(v, rules)] = (uint32_t)s;
             }
             return p;
         }
         for (size_t i = next; i < s - 1; i += ENTER_STEP) {
             uint64_t w = load_at(&p, i);
-            longs[hash_long(w)] = (uint32_t)i;
-            longs[hash_long(w >> 8)] = (uint32_t)i + 1;
-            shorts[hash_short(w >> 8)] = (uint32_t)i + 1;
+            longs[hash_long(w, rules)] = (uint32_t)i;
+            longs[hash_long(w >> 8, rules)] = (uint32_t)i + 1;
+            shorts[hash_short(w >> 8, rules)] = (uint32_t)i + 1;
         }
         v = load_at(&p, s - 1);
-        shorts[hash_short(v)] = longs[hash_long(v)] = (uint32_t)s - 1;
+        shorts[hash_short(v, rules)] = longs[hash_long(v, rules)] = (uint32_t)s - 1;
         v >>= 8;
     }
 }

@@ -25,12 +25,12 @@ enum {
     NEAR = FAST_MAX_DISTANCE - 1,
 };
 
-static inline uint32_t hash_short(uint64_t v) {
-    return hash4(v, TABLE_BITS_56);
+static inline uint32_t hash_short(uint64_t v, search_rules rules) {
+    return hash4(v, TABLE_BITS_56 + rules.more_bits);
 }
 
-static inline uint32_t hash_long(uint64_t v) {
-    return hash7(v, PAIRS_BITS_56);
+static inline uint32_t hash_long(uint64_t v, search_rules rules) {
+    return hash7(v, PAIRS_BITS_56 + rules.more_bits);
 }
 
 static inline size_t short_length(const fast_parse *p, size_t s, uint32_t distance) {
@@ -54,7 +54,7 @@ static inline void try_from_end(const fast_parse *p, const entry_pair *longs, si
     size_t end = start + m->length;
     if ((!level6 && m->length >= LONG_ENOUGH) || end >= limit)
         return;
-    entry_pair found = longs[hash_long(load_at(p, end))];
+    entry_pair found = longs[hash_long(load_at(p, end), rules)];
     /* The entry may be behind the end; then the distance is huge. */
     uint32_t distance = distance_to(end, found.current);
     if (level6 && distance >= FAST_MAX_DISTANCE && found.current < end)
@@ -69,30 +69,30 @@ static inline void try_from_end(const fast_parse *p, const entry_pair *longs, si
 
 /* Enter positions inside a match that begins before `next` and ends at s. */
 static inline void enter_match_5(const fast_parse *p, uint32_t *shorts, entry_pair *longs, size_t s,
-                                 size_t length) {
+                                 size_t length, search_rules rules) {
     size_t i = s - length + 1;
     if (i < s - 1) {
         uint64_t w = load_at(p, i);
         uint32_t entry = (uint32_t)i;
-        shorts[hash_short(w)] = entry;
-        push(&longs[hash_long(w)], entry);
-        push(&longs[hash_long(w >> 8)], entry + 1);
-        shorts[hash_short(w >> 16)] = entry + 2;
+        shorts[hash_short(w, rules)] = entry;
+        push(&longs[hash_long(w, rules)], entry);
+        push(&longs[hash_long(w >> 8, rules)], entry + 1);
+        shorts[hash_short(w >> 16, rules)] = entry + 2;
         for (i += 4; i < s - 1; i += ENTER_STEP_5) {
             w = load_at(p, i);
-            push(&longs[hash_long(w)], i);
-            shorts[hash_short(w >> 8)] = (uint32_t)i + 1;
+            push(&longs[hash_long(w, rules)], i);
+            shorts[hash_short(w >> 8, rules)] = (uint32_t)i + 1;
         }
     }
 }
 
 static inline void enter_match_6(const fast_parse *p, uint32_t *shorts, entry_pair *longs, size_t s,
-                                 size_t next) {
+                                 size_t next, search_rules rules) {
     for (size_t i = next + 1; i < s - 1; i += ENTER_STEP_6) {
         uint64_t w = load_at(p, i);
-        shorts[hash_short(w)] = (uint32_t)i;
-        push(&longs[hash_long(w)], i);
-        push(&longs[hash_long(w >> 8)], i + 1);
+        shorts[hash_short(w, rules)] = (uint32_t)i;
+        push(&longs[hash_long(w, rules)], i);
+        push(&longs[hash_long(w >> 8, rules)], i + 1);
     }
 }
 
@@ -100,7 +100,8 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
                                        const bool level6, const search_rules rules) {
     const unsigned skip_shift = level6 ? SKIP_SHIFT_6 : SKIP_SHIFT_5;
     uint32_t *const shorts = parser->tables;
-    entry_pair *const longs = (entry_pair *)(parser->tables + ((size_t)1 << TABLE_BITS_56));
+    entry_pair *const longs =
+        (entry_pair *)(parser->tables + ((size_t)1 << (TABLE_BITS_56 + rules.more_bits)));
     fast_parse p = begin_parse(parser, block);
     const size_t limit = p.end - FAST_MARGIN;
     size_t s = p.emitted;
@@ -112,8 +113,8 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
         size_t length = 0; /* 0: 4 or more, not yet known */
         uint32_t distance;
         for (;;) {
-            uint32_t *by_short = &shorts[hash_short(v)];
-            entry_pair *by_long = &longs[hash_long(v)];
+            uint32_t *by_short = &shorts[hash_short(v, rules)];
+            entry_pair *by_long = &longs[hash_long(v, rules)];
             s = next;
             next = s + 1 + ((s - p.emitted) >> skip_shift);
             if (next > limit)
@@ -123,8 +124,8 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
             uint64_t next_bytes = load_at(&p, next);
             *by_short = (uint32_t)s;
             push(by_long, s);
-            by_short = &shorts[hash_short(next_bytes)];
-            by_long = &longs[hash_long(next_bytes)];
+            by_short = &shorts[hash_short(next_bytes, rules)];
+            by_long = &longs[hash_long(next_bytes, rules)];
 
             distance = distance_to(s, found.current);
             if (distance < FAST_MAX_DISTANCE) {
@@ -212,19 +213,19 @@ static ALWAYS_INLINE fast_parse search(fast_parser *parser, const block_input *b
         if (s >= limit) {
             for (size_t i = next + 1; level6 && i < p.end - 8; i += 2) {
                 v = load_at(&p, i);
-                shorts[hash_short(v)] = (uint32_t)i;
-                push(&longs[hash_long(v)], i);
+                shorts[hash_short(v, rules)] = (uint32_t)i;
+                push(&longs[hash_long(v, rules)], i);
             }
             return p;
         }
         if (level6) {
-            enter_match_6(&p, shorts, longs, s, next);
+            enter_match_6(&p, shorts, longs, s, next, rules);
             v = load_at(&p, s);
         } else {
-            enter_match_5(&p, shorts, longs, s, m.length);
+            enter_match_5(&p, shorts, longs, s, m.length, rules);
             v = load_at(&p, s - 1);
-            shorts[hash_short(v)] = (uint32_t)s - 1;
-            push(&longs[hash_long(v)], s - 1);
+            shorts[hash_short(v, rules)] = (uint32_t)s - 1;
+            push(&longs[hash_long(v, rules)], s - 1);
             v >>= 8;
         }
     }

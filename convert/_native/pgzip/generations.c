@@ -11,9 +11,13 @@
  */
 #include "pgzip/generations.h"
 
-#include "pgzip/old_writer.h"
-
-enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
+enum {
+    SMALL_PIECE = 1 << 18,
+    PIECE = 1 << 20,
+    DICTIONARY = 1 << 14,
+    OLD_PENALTY = 8,
+    OLDER_PENALTY = 6,
+};
 
 #define SEARCH_NOW                                                                                 \
     {NULL, go127_parse1, go127_parse2, go127_parse3, go127_parse4, go127_parse5, go127_parse6}
@@ -27,12 +31,29 @@ enum { SMALL_PIECE = 1 << 18, PIECE = 1 << 20 };
      go127_parse6_##release}
 
 static const pgzip_generation generations[] = {
-    {FAMILY_PGZIP_1_18_2, PIECE, FAST_PENALTY, &go127_writer_now, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_10, PIECE, FAST_PENALTY, &go127_writer_1_15_0, SEARCH_NOW},
-    {FAMILY_PGZIP_1_15_0, PIECE, FAST_PENALTY, &go127_writer_1_15_0, SEARCH_OF(1_15_0)},
-    {FAMILY_PGZIP_1_14_0, PIECE, FAST_PENALTY, &go127_writer_1_14_0, SEARCH_OF(1_14_0)},
-    {FAMILY_PGZIP_1_10_2, PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
-    {FAMILY_PGZIP_1_10_2_256K, SMALL_PIECE, PGZIP_OLD_PENALTY, NULL, SEARCH_OF(1_10_2)},
+    {FAMILY_PGZIP_1_18_2, PIECE, DICTIONARY, FAST_PENALTY, .writer = &go127_writer_now,
+     .search = SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_10, PIECE, DICTIONARY, FAST_PENALTY, .writer = &go127_writer_1_15_0,
+     .search = SEARCH_NOW},
+    {FAMILY_PGZIP_1_15_0, PIECE, DICTIONARY, FAST_PENALTY, .writer = &go127_writer_1_15_0,
+     .search = SEARCH_OF(1_15_0)},
+    {FAMILY_PGZIP_1_14_0, PIECE, DICTIONARY, FAST_PENALTY, .writer = &go127_writer_1_14_0,
+     .search = SEARCH_OF(1_14_0)},
+    /* The search of 1.12.2 is that of 1.14.0. */
+    {FAMILY_PGZIP_1_12_3, PIECE, DICTIONARY, OLD_PENALTY, .old_writer = &pgzip_rules_1_12_3,
+     .search = SEARCH_OF(1_14_0)},
+    {FAMILY_PGZIP_1_12_2, PIECE, DICTIONARY, OLD_PENALTY, .old_writer = &pgzip_rules_1_11_13,
+     .search = SEARCH_OF(1_14_0)},
+    {FAMILY_PGZIP_1_11_13, PIECE, DICTIONARY, OLD_PENALTY, .old_writer = &pgzip_rules_1_11_13,
+     .search = SEARCH_OF(1_10_2)},
+    {FAMILY_PGZIP_1_10_2, PIECE, DICTIONARY, OLDER_PENALTY, .old_writer = &pgzip_rules_1_9_8,
+     .search = SEARCH_OF(1_10_2)},
+    {FAMILY_PGZIP_1_10_2_256K, SMALL_PIECE, DICTIONARY, OLDER_PENALTY,
+     .old_writer = &pgzip_rules_1_9_8, .search = SEARCH_OF(1_10_2)},
+    /* Up to 1.10.0 the encoders of levels 1 to 6 ignore a dictionary. */
+    {FAMILY_PGZIP_1_9_8_256K, SMALL_PIECE, 0, OLDER_PENALTY, .stored_end = true,
+     .old_writer = &pgzip_rules_1_9_8, .more_bits = FAST_MORE_BITS_1_9_8,
+     .search = SEARCH_OF(1_9_8)},
 };
 
 const pgzip_generation *pgzip_generation_of(encoder_profile profile) {

@@ -2,9 +2,10 @@
  * pgzip: gzip on many cores, with klauspost/compress as the encoder.
  *
  * Algorithm: the input is cut into pieces of 1 MiB (256 KiB before pgzip 1.2.2). Each is encoded by
- * a new encoder whose dictionary is the last 16 KiB of the piece before, and is flushed. So each
- * begins and ends on a byte boundary and refers to no output before it. The encoder is that of Go
- * 1.27, which took it from klauspost/compress, or one of its predecessors (generations.c).
+ * a new encoder whose dictionary is the last 16 KiB of the piece before (or nothing, before
+ * klauspost/compress 1.10.1), and is flushed. So each begins and ends on a byte boundary and refers
+ * to no output before it. The encoder is that of Go 1.27, which took it from klauspost/compress, or
+ * one of its predecessors (generations.c).
  *
  * Why the bytes are pgzip's: sizes, dictionary and the order of write, flush and close are those of
  * pgzip/gzip.go (v1.2.2 to v1.2.6). A dictionary is parsed like a block whose tokens are dropped,
@@ -19,7 +20,6 @@
 #include "pgzip/old_writer.h"
 
 enum {
-    DICTIONARY_SIZE = 1 << 14,
     /* The blocks that the history buffer of the encoder has room for. */
     HISTORY_BLOCKS = 5,
     SEQUENCES = FAST_BLOCK / BLOCK_MIN_MATCH + 1,
@@ -30,8 +30,9 @@ bool pgzip_has(encoder_profile profile) {
 }
 
 static piece_geometry geometry(encoder_profile profile) {
+    const pgzip_generation *generation = pgzip_generation_of(profile);
     return (piece_geometry){
-        .size = pgzip_generation_of(profile)->piece, .before = DICTIONARY_SIZE, .empty_last = true};
+        .size = generation->piece, .before = generation->dictionary, .empty_last = true};
 }
 
 /* ---- A piece, block by block ------------------------------------------------------------- */
@@ -51,7 +52,7 @@ static size_t take_piece(piece_state *s, uint8_t **p, encoder_profile profile) {
     size_t total = aligned(sizeof *s);
     s->level = profile.level;
     s->generation = pgzip_generation_of(profile);
-    s->parser = take(p, &total, go127_fast_size(profile.level));
+    s->parser = take(p, &total, go127_fast_size(profile.level, s->generation->more_bits));
     s->buffer.sequences = take(p, &total, SEQUENCES * sizeof(sequence));
     s->buffer.literals = take(p, &total, FAST_BLOCK + BLOCK_COPY);
     s->plan = take(p, &total, sizeof *s->plan);
@@ -74,8 +75,9 @@ static piece_state *piece_init(void *memory, encoder_profile profile) {
 
 /* Begin a piece behind a dictionary. */
 static void begin(piece_state *s, const uint8_t *dictionary, size_t n) {
-    go127_fast_init(s->parser, s->level, s->generation->search[s->level]);
-    go127_writer_init(s->writer, s->generation->penalty);
+    const pgzip_generation *generation = s->generation;
+    go127_fast_init(s->parser, s->level, generation->more_bits, generation->search[s->level]);
+    go127_writer_init(s->writer, generation->penalty);
     go127_fast_enter(s->parser, dictionary, n, s->buffer);
     s->position = s->history = n;
 }
@@ -90,7 +92,7 @@ static void encode_block(piece_state *s, const uint8_t *data, size_t n, bool las
     s->parser->history = s->history;
     go127_fast_parse(s->parser, &block, s->buffer, &parsed);
     if (s->generation->writer == NULL) {
-        pgzip_old_write(s->writer, s->plan, &block, &parsed, out);
+        pgzip_old_write(s->writer, s->plan, &block, &parsed, s->generation->old_writer, out);
     } else {
         go127_plan_block(s->plan, &block, &parsed, s->generation->writer);
         go127_block_write(s->writer, s->plan, &block, &parsed, out);
@@ -102,7 +104,9 @@ static void encode_block(piece_state *s, const uint8_t *data, size_t n, bool las
 /* End the piece and, if it is the last one, the stream. */
 static void end(piece_state *s, bool last, bit_writer *out) {
     go127_write_flush(s->writer, out);
-    if (last)
+    if (last && s->generation->stored_end)
+        bits_stored(out, NULL, 0, true);
+    else if (last)
         go127_write_end(s->writer, out);
 }
 
@@ -153,6 +157,7 @@ typedef struct {
     size_t begin;    /* of the next block in the buffer */
     size_t end;      /* of the input in the buffer */
     size_t size;     /* of a piece */
+    size_t kept;     /* of a piece, as the dictionary of the next one */
     uint8_t *buffer; /* dictionary and piece */
 } stream_state;
 
@@ -160,7 +165,8 @@ static size_t take_stream(stream_state *s, uint8_t **p, encoder_profile profile)
     size_t total = aligned(sizeof *s);
     s->piece = take(p, &total, piece_size(profile));
     s->size = geometry(profile).size;
-    s->buffer = take(p, &total, DICTIONARY_SIZE + s->size);
+    s->kept = geometry(profile).before;
+    s->buffer = take(p, &total, s->kept + s->size);
     return total;
 }
 
@@ -196,9 +202,9 @@ static void encode_blocks(stream_state *s, bool whole, bit_writer *out) {
 }
 
 static void begin_next(stream_state *s) {
-    memmove(s->buffer, s->buffer + s->end - DICTIONARY_SIZE, DICTIONARY_SIZE);
-    s->before = s->begin = s->end = DICTIONARY_SIZE;
-    begin(s->piece, s->buffer, DICTIONARY_SIZE);
+    memmove(s->buffer, s->buffer + s->end - s->kept, s->kept);
+    s->before = s->begin = s->end = s->kept;
+    begin(s->piece, s->buffer, s->kept);
 }
 
 static size_t write(void *state, const uint8_t *data, size_t n, bit_tail *tail, uint8_t *out) {

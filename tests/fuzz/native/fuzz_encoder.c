@@ -24,9 +24,11 @@
 enum { MAX_DATA = 700000, MAX_DATA_TOKENS = 150000, MAX_DATA_PIECES = 1200000 };
 
 static const enum family pgzip[] = {
-    FAMILY_PGZIP_1_18_2, FAMILY_PGZIP_1_15_10, FAMILY_PGZIP_1_15_0,
-    FAMILY_PGZIP_1_14_0, FAMILY_PGZIP_1_10_2,  FAMILY_PGZIP_1_10_2_256K,
+    FAMILY_PGZIP_1_18_2,      FAMILY_PGZIP_1_15_10,    FAMILY_PGZIP_1_15_0,  FAMILY_PGZIP_1_14_0,
+    FAMILY_PGZIP_1_12_3,      FAMILY_PGZIP_1_12_2,     FAMILY_PGZIP_1_11_13, FAMILY_PGZIP_1_10_2,
+    FAMILY_PGZIP_1_10_2_256K, FAMILY_PGZIP_1_9_8_256K,
 };
+enum { PGZIP = sizeof pgzip / sizeof pgzip[0] };
 static const enum family zlib_like[] = {
     FAMILY_GNU_GZIP, FAMILY_ZLIB, FAMILY_GNU_RSYNCABLE, FAMILY_PIGZ, FAMILY_BUSYBOX,
 };
@@ -368,7 +370,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     else if ((input[0] >> 1) >= 99 && profile.level >= LEVEL_MIN)
         profile.family = zlib_like[(input[0] % 2 + 2 * input[3]) % 5];
     else if ((input[0] >> 1) >= 88)
-        profile = (encoder_profile){pgzip[input[0] % 6], 1 + input[3] % 6};
+        profile = (encoder_profile){pgzip[(input[0] - 2 * 88) % PGZIP], 1 + input[3] % 6};
     if (profile.family == FAMILY_BUSYBOX)
         profile.level = 6; /* the only one */
     /* For a quarter of the inputs every segment is run. */

@@ -9,19 +9,28 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path"
 	"runtime/debug"
 	"strconv"
 
 	"github.com/klauspost/pgzip"
 )
 
-// compressVersion returns the release of klauspost/compress.
+// compressVersion returns the release of klauspost/compress that is compiled in: if it replaces the one
+// that pgzip asks for, that of the replacement, or the name of its folder.
 func compressVersion() string {
 	info, _ := debug.ReadBuildInfo()
 	for _, module := range info.Deps {
-		if module.Path == "github.com/klauspost/compress" {
+		if module.Path != "github.com/klauspost/compress" {
+			continue
+		}
+		if module.Replace == nil {
 			return module.Version
 		}
+		if version := module.Replace.Version; version != "" && version != "(devel)" {
+			return version
+		}
+		return path.Base(module.Replace.Path)
 	}
 	return "unknown"
 }
