@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from convert.archive import tar_rewrite
 from convert.archive.folders import Place
+from convert.archive.temporary import remove_stale
 from convert.archive.tree import clean
 from convert.errors import StorageError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 def opened_place(path: str, tree: TarTree) -> Place:
     """Return the real path of the file that was opened at `path`; a link is resolved here, once.
+
+    What a killed run left beside the file is removed, also if nothing is to be written.
 
     Raises:
         StorageError: the path leads to another file by now.
@@ -31,6 +34,7 @@ def opened_place(path: str, tree: TarTree) -> Place:
         raise StorageError(
             "it was moved or replaced when it was opened, so it is not changed", code="destination-changed", file=path
         )
+    remove_stale(place.folder)
     return place
 
 

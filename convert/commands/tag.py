@@ -206,11 +206,10 @@ def _write(
 ) -> NamesReport:
     """Write the documents that changed, and read the names back for the report."""
     changed = {name: raw for name, raw in documents.items() if raw != opened.tree.read(name)}
-    if changed:
-        if isinstance(opened.tree, TarTree):
-            _write_tar(opened, opened.tree, context, changed)
-        else:
-            _write_folder(opened, changed)
+    if isinstance(opened.tree, TarTree):
+        _write_tar(opened, opened.tree, context, changed)
+    elif changed:
+        _write_folder(opened, changed)
     config = config_of(entry.node)
     before = tuple(
         dict.fromkeys(
@@ -242,7 +241,11 @@ def _write(
 def _write_tar(opened: Source, tree: TarTree, context: ReadContext, changed: Mapping[str, bytes]) -> None:
     items = [Item(name, "file", 0o644, content=raw) for name, raw in changed.items()]
     try:
-        with opened_place(opened.path, tree) as place, AtomicFile(place, replace=True, same=os.fstat(tree.fd)) as out:
+        place = opened_place(opened.path, tree)
+        if not changed:
+            place.close()
+            return
+        with AtomicFile(place, replace=True, same=os.fstat(tree.fd)) as out:
             tar_rewrite.write_to_file(out.fd, tree, frozenset(changed), items, expected_members(tree, context))
             tree.check_unchanged()
             out.commit()

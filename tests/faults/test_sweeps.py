@@ -42,7 +42,7 @@ QUICK = [
     ("enospc", "thin:docker-oci", "new", 13),
     ("eio", "filled:oci", "new", 17),
     ("kill", "filled:docker-save@25", "force", 13),
-    ("eio", "add-repositories", "force", 9),
+    ("eio", "add-repositories", "force", 1),
     ("kill", "add-repositories", "force", 9),
 ]
 
