@@ -1,6 +1,6 @@
 """How SOURCE is spelled: a path, `-`, or a transport with a path and a reference.
 
-`docker-archive:PATH[:REF]`, `oci:PATH[:REF]` and `oci-archive:PATH[:REF]` are skopeo's;
+`docker-archive:PATH[:REF]`, `oci:PATH[:REF]`, `oci-archive:PATH[:REF]` and `dir:PATH` are skopeo's;
 `registry:ROOT[/REPOSITORY[:TAG|@DIGEST]]` is the storage of a registry (docs/registry-storage.md).
 A path that exists wins over them (docs/contract.md#formats).
 """
@@ -16,7 +16,8 @@ STDIN: Final = "-"
 #: Why `can_be_path` says no.
 NO_PATH: Final = "a path holds neither NUL nor half of a surrogate pair"
 REGISTRY: Final = "registry"
-_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci", REGISTRY)
+_DIR: Final = "dir"
+_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci", _DIR, REGISTRY)
 
 
 def path_of(text: str) -> str:
@@ -48,7 +49,7 @@ def parse(text: str) -> tuple[str, str, str]:
         from convert.archive.registry_spelling import split_root  # noqa: PLC0415 - only for this transport
 
         return transport, *split_root(rest)
-    if os.path.lexists(rest):
+    if os.path.lexists(rest) or transport == _DIR:  # which has no references
         return transport, rest, ""
     path, _, reference = rest.partition(":")
     return transport, path, reference
@@ -72,8 +73,6 @@ def not_found(path: str, text: str) -> StorageError:
         hint = f"registries are not read; fetch it first: crane pull {name[2:]} image.tar"
     elif transport == "docker-daemon":
         hint = f"for an image of a local engine: docker save {name} | imgconv - ..."
-    elif transport == "dir":
-        hint = f"dir: folders are not supported; skopeo copy {text} oci:OTHER makes a layout of it"
     elif path == text and looks_like_image_name(text):
         hint = f"for an image of a local engine: docker save {text} | imgconv - ..."
     return StorageError("no such file or folder", code="not-found", file=path, hint=hint)

@@ -51,7 +51,7 @@ _EXAMPLES: Final = (
     "--to",
     type=FORMAT,
     metavar="FORMAT",
-    help="docker-save, docker-save@25, docker-save@29, docker-oci, crane, oci or oci-archive. "
+    help="docker-save, docker-save@25, docker-save@29, docker-oci, crane, oci, oci-archive or dir. "
     "A default Docker 29 saves docker-oci, one with a graph driver docker-save@29.",
 )
 @groups.output(

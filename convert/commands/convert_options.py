@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 #: The formats that can be written (docs/contract.md#formats); docker-archive is an alias of docker-save.
 Format = Literal[
-    "docker-save", "docker-save@25", "docker-save@29", "docker-oci", "docker-archive", "crane", "oci", "oci-archive"
+    "docker-save",
+    "docker-save@25",
+    "docker-save@29",
+    "docker-oci",
+    "docker-archive",
+    "crane",
+    "oci",
+    "oci-archive",
+    "dir",
 ]
 #: The tools whose pushes imgconv computes (docs/contract.md#the-digest-that-a-push-gives).
 PusherName = Literal[
@@ -161,7 +169,7 @@ def _check_without(options: ConvertOptions, wanted: Target) -> None:
     if not wanted.can_be_thin:
         fitting = ", ".join(name for name, each in TARGETS.items() if each.can_be_thin)
         raise UsageError(
-            f"{wanted.name} cannot leave out layers: its readers need all of them",
+            f"{wanted.name} cannot be a thin archive",
             code="target-cannot-be-thin",
             hint=f"--without works with {fitting}",
         )

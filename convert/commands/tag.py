@@ -160,6 +160,10 @@ def _read(opened: Source, warn: Warn) -> ImageSet:
     images = read(opened.tree)
     for line in images.warnings:
         warn(line)
+    if images.format is SourceFormat.DIR:
+        raise NotRepresentableError(
+            "a dir: folder holds no names", file=opened.path, hint="convert it with --to oci and --tag"
+        )
     return images
 
 

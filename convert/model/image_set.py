@@ -32,6 +32,7 @@ class SourceFormat(StrEnum):
     OCI = "oci"
     OCI_ARCHIVE = "oci-archive"
     REGISTRY = "registry"
+    DIR = "dir"
 
 
 @dataclass(frozen=True, slots=True)

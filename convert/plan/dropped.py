@@ -35,6 +35,8 @@ class Capability(Enum):
     ALL = "all"
     #: Manifests and indexes; of `index.json` only the descriptors (docker-oci).
     MANIFESTS = "manifests"
+    #: One manifest or index, and nothing around it (dir).
+    ONE = "one"
     #: Of manifests only the descriptors of non-distributable layers (crane).
     FOREIGN_LAYERS = "foreign layers"
     #: Configs and layers.
@@ -43,11 +45,14 @@ class Capability(Enum):
 
 def capability_of(target: Target) -> Capability:
     """Return how much a target can hold."""
+    if target.single_entry:
+        return Capability.ONE
     if target.manifests:
         return Capability.ALL if target.index_fields else Capability.MANIFESTS
     return Capability.NOTHING if target.uncompressed else Capability.FOREIGN_LAYERS
 
 
+_WITH_MANIFESTS: Final = frozenset({Capability.ALL, Capability.MANIFESTS, Capability.ONE})
 #: Kinds of `_Fact`; each becomes an entry of its own in `--json`.
 _ANNOTATIONS: Final = "annotations"
 _ARTIFACT_TYPE: Final = "artifact-type"
@@ -89,7 +94,7 @@ class _Surroundings:
 
     @property
     def _carries_manifests(self) -> bool:
-        return self._capability in {Capability.ALL, Capability.MANIFESTS}
+        return self._capability in _WITH_MANIFESTS
 
     def _index(self, index: Index) -> None:
         if not self._carries_manifests:
@@ -131,7 +136,7 @@ def find_dropped(
     if is_selection:
         entries = tuple(_selected_from(before, after))
     old, new = _Surroundings(before, Capability.ALL, entries), _Surroundings(after, held, after.entries)
-    carried = held in {Capability.ALL, Capability.MANIFESTS}
+    carried = held in _WITH_MANIFESTS
     cannot = f"not supported by {target}"
     for image_id, facts in old.images.items():
         if image_id not in new.images:
@@ -139,7 +144,7 @@ def find_dropped(
         if not carried:
             why = cannot
         elif old.manifests.get(image_id, set()) <= new.manifests.get(image_id, set()):
-            why = "the image is kept without its index"
+            why = "the image is kept without its index" if held is not Capability.ONE else cannot
         else:
             why = "its manifest was re-created"
         yield from _lines(facts - new.images[image_id], old.labels[image_id], why)
@@ -150,6 +155,19 @@ def find_dropped(
             yield from _lines(facts - created, f"index {digest}", why)
     why = "--recompress re-creates it" if held is Capability.ALL else cannot
     yield from _lines(old.top - new.top, "index.json", why)
+
+
+def find_dropped_entries(images: ImageSet, target: str) -> Iterator[Dropped]:
+    """Yield what a target without an `index.json` does not hold of the entries: names, and annotations of an index."""
+    for entry in images.entries:
+        label = entry_label(entry)
+        if entry.node is None:
+            yield Dropped(f"dropped {label}: its manifest is not in the source", what="image", of=label)
+            continue
+        if entry.name is not None:
+            yield Dropped(f"dropped name {label}: {target} holds no names", what="name", of=label)
+        if entry.descriptor is not None and not isinstance(entry.node, Image):
+            yield from _lines(Counter(_descriptor("entry", entry.descriptor)), label, f"not supported by {target}")
 
 
 def _selected_from(before: ImageSet, after: ImageSet) -> Iterator[Entry]:

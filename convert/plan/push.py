@@ -23,8 +23,7 @@ from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import Entry
 from convert.model.walk import leaves
 from convert.plan.labels import counted, entry_label
-from convert.reader.detect import holds_something, read
-from convert.reader.dir_layout import refuse_dir_transport
+from convert.reader.detect import holds_something, is_dir_folder, read
 from convert.reader.docker_archive import ManifestJsonRules, read_docker, shared_names
 from convert.reader.document import Reading
 from convert.reader.manifest import index_fields
@@ -59,11 +58,14 @@ _MANIFEST_JSON_RULES: Final[dict[PushTool, ManifestJsonRules]] = {
 def _contents(opened: Source) -> Contents:
     """Return what decides which part of a source a pusher reads."""
     tree = opened.tree
+    has_index = tree.find("index.json") is not None
+    is_dir = not has_index and is_dir_folder(tree)
     return Contents(
-        listed=tree.find("manifest.json") is not None,
-        layout=tree.find("index.json") is not None,
+        listed=not is_dir and tree.find("manifest.json") is not None,
+        layout=has_index,
         layout_file=tree.find("oci-layout") is not None,
         folder=tree.is_folder,
+        dir_folder=is_dir and tree.is_folder,
         transport=opened.spelling,
         count_indexed=lambda: _count_indexed(tree),
     )
@@ -85,7 +87,6 @@ def _view(pusher: Pusher, tree: Tree, contents: Contents) -> View:
     Raises:
         UsageError: the tool cannot read such a source.
     """
-    refuse_dir_transport(tree)
     if not contents.listed and not contents.layout:
         read(tree)  # reports a source that is not an image archive
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from convert.errors import NotRepresentableError
 from convert.model.form import Form
+from convert.model.image import Other
 from convert.model.image_set import Entry, Name
 from convert.plan import dropped, notices
 from convert.plan.changes import CreatedBlob
-from convert.writer.naming import single_images
+from convert.writer.naming import nothing_left, single_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,8 @@ def fit_images(images: ImageSet, target: Target, warn: Callable[[Diagnostic], No
     Raises:
         NotRepresentableError: nothing is left, or an index of several platforms is.
     """
+    if target.single_entry:
+        return _fit_single_entry(images, target, warn)
     if not target.single_platform:
         return images
     named = single_images(images, target.name, warn)
@@ -36,6 +40,26 @@ def fit_images(images: ImageSet, target: Target, warn: Callable[[Diagnostic], No
         for reference in one.references or (None,)
     ]
     return dataclasses.replace(images, entries=tuple(entries))
+
+
+def _fit_single_entry(images: ImageSet, target: Target, warn: Callable[[Diagnostic], None]) -> ImageSet:
+    """Return the one entry of a source, without its names and its descriptor.
+
+    Raises:
+        NotRepresentableError: there are several, or it is neither image, index nor artifact.
+    """
+    nodes = dict.fromkeys(entry.node for entry in images.entries if entry.node is not None)
+    if len(nodes) > 1:
+        raise NotRepresentableError(
+            f"{target.name} holds one image, and {len(nodes)} are selected",
+            code="several-images",
+            hint="pick one with --image, or write one folder for each: DEST 'out/{name}_{tag}'",
+        )
+    if not nodes or isinstance(node := next(iter(nodes)), Other):
+        raise nothing_left(images, target.name)
+    for line in dropped.find_dropped_entries(images, target.name):
+        warn(line)
+    return dataclasses.replace(images, entries=(Entry(node),))
 
 
 def record_changes(

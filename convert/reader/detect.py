@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
-from convert.errors import NoImageError, UnknownFormatError
+from convert.errors import InputError, NoImageError, UnknownFormatError
 from convert.model import mediatype
 from convert.model.image import Artifact, Image, Index
 from convert.model.image_set import ImageSet, SourceFormat
 from convert.model.walk import descend
-from convert.reader.dir_layout import refuse_dir_transport
 from convert.reader.docker_archive import read_docker, read_items
 from convert.reader.document import Reading
 from convert.reader.sink import Sink
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.model.image import Node
     from convert.reader.docker_archive import Item
+
+
+#: How the file `version` of a `dir:` folder begins.
+_DIR_VERSION: Final = b"Directory Transport Version: "
 
 
 def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageSet:
@@ -38,6 +42,27 @@ def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageS
         reading.fault(no_image(images, reading.file))
     warnings = (*tree.warnings, *reading.sink.warnings)
     return dataclasses.replace(images, warnings=warnings) if warnings else images
+
+
+def is_dir_folder(tree: Tree) -> bool:
+    """Return whether a source without `index.json` is a `dir:` folder, or an archive of one.
+
+    `manifest.json` is an object in it, and a list in docker archives.
+    """
+    try:
+        if tree.find("oci-layout") is not None or tree.find("manifest.json") is None:
+            return False
+        version = tree.find("version")
+        if version is not None:
+            with version.open() as stream:
+                if stream.read(len(_DIR_VERSION)) == _DIR_VERSION:
+                    return True
+        # Before 2018 there was no `version`.
+        raw = tree.read("manifest.json").lstrip()
+        document = json.loads(raw) if raw.startswith(b"{") else None
+    except (InputError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "schemaVersion" in document
 
 
 def holds_something(images: ImageSet) -> bool:
@@ -67,7 +92,10 @@ def _read(reading: Reading) -> ImageSet:
     if has_manifest and has_index:
         return _read_both(reading)
     if has_manifest:
-        refuse_dir_transport(tree)
+        if is_dir_folder(tree):
+            from convert.reader.dir_layout import read_dir  # noqa: PLC0415
+
+            return read_dir(reading)
         return read_docker(reading)
     if has_index:
         from convert.reader.oci_layout import read_layout  # noqa: PLC0415 - start-up time: many archives have no layout

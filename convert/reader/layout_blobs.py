@@ -48,6 +48,9 @@ def blob_name(digest: Digest) -> str:
 class LayoutBlobs:
     """Finds the blobs of one layout, and compares each with its descriptors."""
 
+    #: The document that names the first manifests.
+    top = "index.json"
+
     def __init__(self, reading: Reading) -> None:
         """Nothing was compared yet."""
         self._reading = reading
@@ -55,6 +58,10 @@ class LayoutBlobs:
         self._compared: set[tuple[Digest, int, bytes | None]] = set()
         #: The size that descriptors give an absent blob; all have to agree.
         self._sizes: dict[Digest, int] = {}
+
+    def member(self, described: Descriptor) -> str:
+        """Return the member that holds what a descriptor names."""
+        return blob_name(described.digest)
 
     def compare(self, described: Descriptor, named_by: str) -> None:
         """Compare the size and data of one more descriptor with what was read already.
@@ -84,7 +91,7 @@ class LayoutBlobs:
             DigestMismatchError: the embedded content is other content.
             FormatError: descriptors give an absent blob several sizes.
         """
-        member = blob_name(described.digest)
+        member = self.member(described)
         check_data(described, file=self._reading.file, member=member)
         blob = self._reading.tree.find(member)
         if blob is None and (size := self._sizes.setdefault(described.digest, described.size)) != described.size:
@@ -122,24 +129,24 @@ class LayoutBlobs:
             raise AbsentBlobError(
                 f"is missing, though {named_by} names it ({described.media_type})",
                 file=self._reading.file,
-                member=blob_name(described.digest),
+                member=self.member(described),
             )
         if blob.size is not None and blob.size != described.size:
             raise FormatError(
                 f"holds {blob.size} bytes, its descriptor in {named_by} gives {described.size}",
                 code="size-mismatch",
                 file=self._reading.file,
-                member=blob_name(described.digest),
+                member=self.member(described),
             )
         return blob
 
-    def document(self, described: Descriptor, named_by: str = "index.json") -> tuple[bytes, str]:
+    def document(self, described: Descriptor, named_by: str = "") -> tuple[bytes, str]:
         """Return the verified bytes of a document and the name of its member.
 
         Raises:
             FormatError, DigestMismatchError: it is missing, or other content.
         """
-        member = blob_name(described.digest)
+        member, named_by = self.member(described), named_by or self.top
         blob = self.required(described, named_by)
         if isinstance(blob, DataBlob) and described.data is not None:
             return described.data, member

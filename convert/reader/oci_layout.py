@@ -44,7 +44,16 @@ def read_layout(reading: Reading, *, listed: Mapping[Digest, object] | None = No
         DigestMismatchError: a document is not what its descriptor names.
         UnsupportedError: another layout version.
     """
-    return _LayoutReader(reading, frozenset(listed or ())).read()
+    return _LayoutReader(reading, LayoutBlobs(reading), frozenset(listed or ())).read()
+
+
+def read_single(reading: Reading, blobs: LayoutBlobs, described: Descriptor) -> ImageSet:
+    """Read what one descriptor names, and everything below: a `dir:` folder has no `index.json`.
+
+    Raises:
+        Others: as `read_layout`.
+    """
+    return _LayoutReader(reading, blobs, frozenset()).read_single(described)
 
 
 def _key(described: Descriptor) -> tuple[str, Digest]:
@@ -94,13 +103,13 @@ def _format(tree: Tree) -> SourceFormat:
 
 
 class _LayoutReader:
-    def __init__(self, reading: Reading, listed: frozenset[Digest]) -> None:
+    def __init__(self, reading: Reading, blobs: LayoutBlobs, listed: frozenset[Digest]) -> None:
         self._reading = reading
+        self._blobs = blobs
         self._listed = listed
         #: What was read; None where it is damaged, which was reported then.
         self._nodes: dict[tuple[str, Digest], Node | None] = {}
         self._configs: dict[tuple[Digest, int], Config] = {}
-        self._blobs = LayoutBlobs(reading)
         self._count = 0
         #: For each index, what walking through it meets, shared parts as often as it comes by.
         self._listed_by: dict[Index, int] = {}
@@ -152,6 +161,13 @@ class _LayoutReader:
             indexed=tuple(entry.descriptor.digest for entry in entries if entry.descriptor is not None),
         )
 
+    def read_single(self, described: Descriptor) -> ImageSet:
+        node = None
+        with self._reading.part(Part(described.digest, ())):
+            node = self._node(described, 1)
+        entry = Entry(node, None, described)
+        return ImageSet((entry,), SourceFormat.DIR, indexed=(described.digest,))
+
     def _check_version(self) -> None:
         reading = self._reading
         if reading.tree.find("oci-layout") is None:
@@ -173,10 +189,10 @@ class _LayoutReader:
         """An absent platform is normal in an index; a missing blob is not."""
         if described.platform is None:
             raise FormatError(
-                f"is missing, though index.json names it ({described.media_type})",
+                f"is missing, though {self._blobs.top} names it ({described.media_type})",
                 code="missing-blob",
                 file=self._reading.file,
-                member=blob_name(described.digest),
+                member=self._blobs.member(described),
             )
 
     def _name(self, described: Descriptor) -> Name | None:
@@ -200,7 +216,7 @@ class _LayoutReader:
         key = _key(described)
         if key in self._nodes:
             with self._reading.part(Part(described.digest, names)):
-                self._blobs.compare(described, "index.json or an index")
+                self._blobs.compare(described, f"{self._blobs.top} or an index")
         else:
             node, absent = None, False
             with self._reading.part(Part(described.digest, names)):
@@ -217,7 +233,7 @@ class _LayoutReader:
                 f"is nested deeper than {MAX_INDEX_DEPTH} indexes",
                 code="index-too-deep",
                 file=self._reading.file,
-                member=blob_name(described.digest),
+                member=self._blobs.member(described),
             )
         self._count += 1
         if self._count > MAX_NODES:

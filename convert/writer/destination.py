@@ -114,7 +114,7 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
     Raises:
         UsageError: it cannot.
     """
-    if append and not wanted.is_folder:
+    if append and not wanted.can_grow:
         raise UsageError(
             "--append adds to an OCI layout folder", code="incompatible-options", hint="use it with --to oci"
         )
@@ -127,7 +127,7 @@ def check_options(wanted: Target, path: str, *, append: bool = False, verify_out
             )
         if wanted.is_folder:
             raise UsageError(
-                "a layout folder cannot go to standard output", code="layout-to-stdout", hint="--to oci-archive can"
+                "a folder cannot go to standard output", code="layout-to-stdout", hint="--to oci-archive can"
             )
         if os.isatty(1):
             raise UsageError(
@@ -198,9 +198,11 @@ def open_destination(
     check_folder(path)
     files = [source for source in sources if source != STDOUT]
     if wanted.is_folder:
-        from convert.writer.dest.layout_dir import LayoutDir  # noqa: PLC0415 - start-up time
+        from convert.writer.dest import folder_kind  # noqa: PLC0415 - start-up time
+        from convert.writer.dest.layout_dir import LayoutDir  # noqa: PLC0415
 
-        return LayoutDir(path, force=force, append=append, sources=files)
+        kind = folder_kind.DIR if wanted.single_entry else folder_kind.LAYOUT
+        return LayoutDir(path, force=force, append=append, sources=files, kind=kind)
     return open_tar(path, force=force, sources=files)
 
 

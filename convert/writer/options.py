@@ -48,6 +48,8 @@ class Transport:
 DOCKER_ARCHIVE: Final = Transport("docker-archive", _DOCKER_IMAGE)
 OCI_ARCHIVE: Final = Transport("oci-archive", _OCI_IMAGE)
 OCI_LAYOUT: Final = Transport("oci", _OCI_IMAGE, is_folder=True)
+#: A folder that holds one image, which has no name.
+DIR: Final = Transport("dir", re.compile(r"(?!)"), is_folder=True)
 
 
 @dataclass(frozen=True, slots=True)

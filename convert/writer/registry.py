@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from convert.errors import UsageError, shortened, suggestion
-from convert.writer.options import DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
+from convert.writer.options import DIR, DOCKER_ARCHIVE, OCI_ARCHIVE, OCI_LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,8 @@ class Target:
 
     `uncompressed`: layers are written uncompressed. `manifests`: manifests are carried.
     `layer_sizes_first`: documents before the layers state the sizes of the layers.
-    `single_platform`: holds images for one platform each, and nothing else.
+    `single_platform`: holds images for one platform each, and nothing else. `single_entry`:
+    holds one image, index or artifact, without a name.
     `index_fields`: its `index.json` keeps annotations, artifactType and subject.
     `manifest_json`: it has a `manifest.json`, and can have `repositories`.
     `layer_mode`: file mode of layers in the docker-save@ formats. `can_be_thin`: some
@@ -44,6 +45,7 @@ class Target:
     manifests: bool = False
     layer_sizes_first: bool = False
     single_platform: bool = False
+    single_entry: bool = False
     index_fields: bool = False
     manifest_json: bool = True
     layer_mode: int = 0o644
@@ -51,8 +53,13 @@ class Target:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, to which images can be appended; else a tar."""
+        """Whether it is a folder; else a tar."""
         return self.transport.is_folder
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether images can be appended to it."""
+        return self.is_folder and not self.single_entry
 
     @property
     def holds_parents(self) -> bool:
@@ -87,6 +94,7 @@ TARGETS: Final = {
         Target("crane", "crane", DOCKER_ARCHIVE, single_platform=True, can_be_thin=False),
         Target("oci", "oci", OCI_LAYOUT, manifests=True, index_fields=True, manifest_json=False),
         Target("oci-archive", "oci", OCI_ARCHIVE, manifests=True, index_fields=True, manifest_json=False),
+        Target("dir", "dir_layout", DIR, manifests=True, single_entry=True, manifest_json=False, can_be_thin=False),
     )
 }
 

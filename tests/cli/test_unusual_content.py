@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 from layouts import GZIP, Layout, digest_of, dumps, named, packed, piped, tar_of
@@ -89,55 +88,6 @@ def test_signatures_and_attestations_are_no_images(imgconv, tmp_path):
         blob = layout.blob(dumps(platform), "application/vnd.in-toto+json")
         entries.append(layout.manifest([blob], [], config=layout.config([blob["digest"]], **platform)))
     assert len(imgconv("id", layout.write(*entries)).out.splitlines()) == 1
-
-
-# -- skopeo's dir: ------------------------------------------------------------------
-
-
-def dir_folder(folder, *, version=True):
-    folder.mkdir()
-    layout = Layout(folder / "layout")
-    manifest = layout.image("a")
-    for path in (folder / "layout" / "blobs" / "sha256").iterdir():
-        name = "manifest.json" if manifest["digest"].endswith(path.name) else path.name
-        path.rename(folder / name)
-    shutil.rmtree(folder / "layout")
-    if version:
-        (folder / "version").write_text("Directory Transport Version: 1.1\n")
-    return folder
-
-
-@pytest.mark.parametrize("version", [True, False])
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("id",),
-        ("inspect",),
-        ("validate",),
-        ("digest",),
-        ("digest", "--as", "crane"),
-        ("digest", "--as", "docker"),
-        ("diff", "SOURCE"),
-        ("convert", "--to", "oci", "out"),
-        ("match", "SOURCE/manifest.json"),
-    ],
-    ids=" ".join,
-)
-def test_a_dir_folder_is_named_with_the_way_out(imgconv, tmp_path, arguments, version):
-    source = dir_folder(tmp_path / "in put", version=version)
-    command, *rest = (each.replace("SOURCE", str(source)) for each in arguments)
-    done = imgconv(command, source, *rest)
-    assert done.status == 3
-    text = done.err + done.out
-    assert "skopeo `dir:` folder" in text
-    assert f"skopeo copy 'dir:{source}' oci:" in text
-
-
-def test_an_archive_of_a_dir_folder_is_named_too(tmp_path):
-    source = dir_folder(tmp_path / "in")
-    done = run("id", "-", input=piped(source))
-    assert done.returncode == 3
-    assert b"skopeo `dir:` folder" in done.stderr
 
 
 # -- warnings -----------------------------------------------------------------------

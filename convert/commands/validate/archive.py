@@ -17,11 +17,10 @@ from convert.limits import usable_cores
 from convert.progress import Silent
 from convert.reader.checks.claims import Claims
 from convert.reader.checks.documents import Checked
-from convert.reader.checks.layout import check_layout
+from convert.reader.checks.layout import check_dir, check_layout
 from convert.reader.checks.manifest_json import check_docker
 from convert.reader.checks.v1_directories import check_legacy
-from convert.reader.detect import read
-from convert.reader.dir_layout import refuse_dir_transport
+from convert.reader.detect import is_dir_folder, read
 from convert.reader.findings import Findings, Severity, Verdict
 from convert.reader.needs import Marks
 from convert.reader.sink import CollectingSink, Fault
@@ -104,13 +103,15 @@ def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> tup
     Raises:
         UnknownFormatError: it is not an image.
     """
-    refuse_dir_transport(tree)
     checked = Checked(tree, findings)
-    has_manifest = checked.exists("manifest.json")
     has_index = checked.exists("index.json")
+    is_dir = not has_index and is_dir_folder(tree)
+    has_manifest = not is_dir and checked.exists("manifest.json")
     _check_members(tree, findings)
     claims = Claims(checked)
-    if has_manifest or has_index:
+    if is_dir:
+        check_dir(checked, claims)
+    elif has_manifest or has_index:
         layout = check_layout(checked, claims) if has_index else None
         tops = layout.tops if layout is not None else None
         items = check_docker(checked, claims, layout) if has_manifest else None

@@ -1,4 +1,4 @@
-"""skopeo, podman and buildah: archives and layouts, as containers/image copies them to a registry.
+"""skopeo, podman and buildah: archives and folders, as containers/image copies them to a registry.
 
 containers/image (container-libs since 2025) copies an image layer by layer, compresses what is
 uncompressed, and writes the manifest again only where a layer changed (copy/single.go,
@@ -43,8 +43,10 @@ class _ContainersImage(PushTool):
     def view(self, contents: Contents) -> View:
         """Read what the transport in the spelling of the source reads; without one, what the tool detects.
 
-        A tar with a manifest.json is docker-archive:, one with an index.json is oci-archive:, a folder oci:.
+        A tar with a manifest.json is docker-archive:, one with an index.json is oci-archive:, a folder oci: or dir:.
         """
+        if contents.dir_folder:
+            return View.ALL
         if contents.transport == _DOCKER_ARCHIVE or (not contents.transport and self._takes_listed(contents)):
             if contents.folder or not contents.listed:
                 raise UsageError(
@@ -137,7 +139,7 @@ class _ContainersImage(PushTool):
 
 
 class Skopeo(_ContainersImage):
-    """`skopeo copy docker-archive:…`, `oci-archive:…` or `oci:…` to a registry."""
+    """`skopeo copy docker-archive:…`, `oci-archive:…`, `oci:…` or `dir:…` to a registry."""
 
     name = "skopeo"
 
@@ -201,7 +203,7 @@ class Podman(_Storage):
 
 
 class Buildah(_Storage):
-    """`buildah pull docker-archive:…`, `oci-archive:…` or `oci:…`, then `buildah push`."""
+    """`buildah pull docker-archive:…`, `oci-archive:…`, `oci:…` or `dir:…`, then `buildah push`."""
 
     name = "buildah"
 

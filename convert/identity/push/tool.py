@@ -42,7 +42,8 @@ class Contents:
     """What decides which part of a source a tool reads.
 
     `listed`, `layout` and `layout_file` state whether the source holds manifest.json, index.json and
-    oci-layout, `folder` whether it is a folder. `transport` is the one that SOURCE is spelled with,
+    oci-layout, `folder` whether it is a folder, and `dir_folder` whether it is a `dir:` folder, whose
+    manifest.json lists nothing. `transport` is the one that SOURCE is spelled with,
     "" for none. `count_indexed` returns the number of descriptors in index.json.
     """
 
@@ -50,6 +51,7 @@ class Contents:
     layout: bool
     layout_file: bool
     folder: bool
+    dir_folder: bool
     transport: str
     count_indexed: Callable[[], int]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convert.reader.checks.documents import Checked
 
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
+_DIR_BLOB: Final = re.compile(r"(?:([a-z0-9]+)-)?([0-9a-f]{64,})(?:\.manifest\.json)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +63,25 @@ class Claims:
         self._checked = checked
         self._blobs: dict[Blob, ClaimedBlob] = {}
         self._unnamed: list[str] = []
+        self._form = _BLOB
 
     def add(self, blob: Blob, member: str, claim: Claim) -> None:
         """Add what a document states about a blob."""
         self._blobs.setdefault(blob, ClaimedBlob(blob, member)).claims.setdefault(claim)
 
-    def add_own_names(self) -> None:
+    def add_own_names(self, *, is_dir: bool = False) -> None:
         """Claim the digests in the names of blobs whose digest no document gives; report unnamed blobs.
 
-        To be called when every document was read.
+        To be called when every document was read. `is_dir`: the blobs are named as in a `dir:` folder.
         """
+        self._form = _DIR_BLOB if is_dir else _BLOB
         for name in self._checked.tree.names():
-            if not _BLOB.match(name.removeprefix("./")) or (blob := self._checked.find(name)) is None:
+            if not self._form.match(name.removeprefix("./")) or (blob := self._checked.find(name)) is None:
                 continue
             claimed = self._blobs.get(blob)
             if claimed is None:
                 self._unnamed.append(name)
-            elif not any(claim.digest is not None for claim in claimed.claims) and (claim := _own_name(name)):
+            elif not any(claim.digest is not None for claim in claimed.claims) and (claim := self._own_name(name)):
                 self.add(blob, name, claim)
         for name in self._unnamed:
             self._checked.findings.add("unreferenced", "no document names it", member=name)
@@ -90,15 +93,14 @@ class Claims:
     def unnamed(self) -> Iterator[ClaimedBlob]:
         """Yield the blobs that no document names; there may be hundreds of thousands."""
         for name in self._unnamed:
-            blob, claim = self._checked.find(name), _own_name(name)
+            blob, claim = self._checked.find(name), self._own_name(name)
             if blob is not None and claim is not None:
                 yield ClaimedBlob(blob, name, {claim: None})
 
-
-def _own_name(name: str) -> Claim | None:
-    """Return what the name of a blob states about it."""
-    match = _BLOB.match(name.removeprefix("./"))
-    try:
-        return Claim("its name", digest=Digest(match[1], match[2])) if match else None
-    except FormatError:
-        return None
+    def _own_name(self, name: str) -> Claim | None:
+        """Return what the name of a blob states about it."""
+        match = self._form.match(name.removeprefix("./"))
+        try:
+            return Claim("its name", digest=Digest(match[1] or "sha256", match[2])) if match else None
+        except FormatError:
+            return None

@@ -11,13 +11,14 @@ from convert.archive.tree import LINKS
 from convert.codec.compression import Compression
 from convert.errors import FormatError, InputError
 from convert.model import mediatype
+from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
 from convert.reader.checks.claims import Claim
 from convert.reader.findings import refused
 from convert.reader.layout_blobs import blob_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from convert.model.blob import Blob
     from convert.reader.checks.claims import Claims
@@ -30,18 +31,17 @@ _EMPTY_JSON: Final = b"{}"
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A descriptor that can be followed. `data` is the content that it embeds, None without."""
+    """A descriptor that can be followed.
+
+    `data` is the content that it embeds, None without. `member` is the name of the blob.
+    """
 
     view: View
     media_type: str
     digest: Digest
     size: int | None
     data: bytes | None
-
-    @property
-    def member(self) -> str:
-        """The name of the blob."""
-        return blob_name(self.digest)
+    member: str
 
     @property
     def named_by(self) -> str:
@@ -56,10 +56,11 @@ class Descriptors:
     of its note.
     """
 
-    def __init__(self, checked: Checked, claims: Claims) -> None:
-        """Nothing is read yet."""
+    def __init__(self, checked: Checked, claims: Claims, member_of: Callable[[Descriptor], str] | None = None) -> None:
+        """Nothing is read yet; `member_of` returns the name of a blob, which is that in a layout if it is None."""
         self._checked = checked
         self._claims = claims
+        self._member_of = member_of or (lambda described: blob_name(described.digest))
         self.absent_layers: dict[str, str] = {}
 
     def read(self, view: View) -> Described | None:
@@ -72,7 +73,9 @@ class Descriptors:
         except FormatError as error:
             self._checked.findings.add("schema", error.message, member=view.member, place=view.place("digest"))
             return None
-        return Described(view, media_type, digest, view.integer("size"), self._data(view, digest))
+        size = view.integer("size")
+        member = self._member_of(Descriptor(media_type, digest, size or 0))
+        return Described(view, media_type, digest, size, self._data(view, digest), member)
 
     def _data(self, view: View, digest: Digest) -> bytes | None:
         text = view.text("data")

@@ -9,19 +9,22 @@ from convert.errors import InputError
 from convert.identity.manifest import is_generated
 from convert.jsonio import schema
 from convert.limits import MAX_INDEX_DEPTH, MAX_NODES
-from convert.model import mediatype
+from convert.model import dir_names, mediatype
 from convert.model.config import Config
 from convert.reader.checks.claims import Claim
 from convert.reader.checks.config import read_config
 from convert.reader.checks.descriptors import Described, Descriptors, check_folder, check_zstd
 from convert.reader.checks.layout_names import LayoutNames
 from convert.reader.checks.manifest import belongs_to_no_image, check_family, check_kind, check_platform, view_of
+from convert.reader.dir_layout import check_version, describe_top, file_finder
+from convert.reader.document import Reading
 from convert.reader.findings import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from convert.model.blob import Blob
+    from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest
     from convert.model.reference import Reference
     from convert.reader.checks.claims import Claims
@@ -70,13 +73,31 @@ def check_layout(checked: Checked, claims: Claims) -> Layout:
     return Layout(tops, layout.descriptors.absent_layers, frozenset(layout.opaque))
 
 
+def check_dir(checked: Checked, claims: Claims) -> None:
+    """Check a `dir:` folder, whose `manifest.json` is the only top-level manifest."""
+    try:
+        check_version(checked.tree, checked.findings.file)
+    except InputError as error:
+        checked.findings.add("layout-version", error.message, member=error.member)
+    raw = checked.raw(dir_names.MANIFEST)
+    value = checked.parse(raw, dir_names.MANIFEST) if raw is not None else None
+    if raw is None or value is None:
+        return
+    try:
+        described = describe_top(Reading(checked.tree, checked.findings.file), raw)
+    except InputError:
+        return  # the reader's own finding
+    _Layout(checked, claims, file_finder(checked.tree, described.digest)).check_one(described)
+    claims.add_own_names(is_dir=True)
+
+
 class _Layout:
-    def __init__(self, checked: Checked, claims: Claims) -> None:
+    def __init__(self, checked: Checked, claims: Claims, member_of: Callable[[Descriptor], str] | None = None) -> None:
         self._checked = checked
         self._claims = claims
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
         self._configs: dict[tuple[Digest, str, bool, bool], Config | None] = {}
-        self.descriptors = Descriptors(checked, claims)
+        self.descriptors = Descriptors(checked, claims, member_of)
         self._present = False
         self.opaque: set[Digest] = set()
 
@@ -100,6 +121,13 @@ class _Layout:
             if tops and not self._present:
                 self._checked.findings.add("no-images", "names only what is not in the source", member=MEMBER)
         return tops if index is not None else None
+
+    def check_one(self, described: Descriptor) -> None:
+        """Check what one descriptor names, and everything below; the document itself is in the place of it."""
+        value = {"mediaType": described.media_type, "digest": str(described.digest), "size": described.size}
+        found = self.descriptors.read(self._checked.fields(value, dir_names.MANIFEST))
+        if found is not None:
+            self._node(found, 1)
 
     def _version(self) -> None:
         raw = self._checked.raw("oci-layout")

@@ -1,4 +1,4 @@
-"""The destination of a layout as it is when the run begins: looked at once, opened once."""
+"""The destination of a layout or `dir:` folder as it is when the run begins: looked at once, opened once."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from convert.archive import atomic, folders, temporary
 from convert.archive.access import Access
 from convert.archive.entry import Entry
 from convert.errors import DestinationExistsError
-from convert.writer.dest.replaceable import INDEX, LAYOUT, check_replaceable
+from convert.writer.dest.folder_kind import LAYOUT
+from convert.writer.dest.replaceable import check_replaceable
 
 if TYPE_CHECKING:
     from convert.errors import StorageError
+    from convert.writer.dest.folder_kind import FolderKind
 
 
 class DestinationFolder:
-    """What is at the destination of a layout when the run begins.
+    """What is at the destination of a folder when the run begins.
 
     `fd` is the open folder there, -1 where there is none.
     """
 
-    def __init__(self, path: str) -> None:
-        """Open the parent folder of `path`.
+    def __init__(self, path: str, kind: FolderKind = LAYOUT) -> None:
+        """Open the parent folder of `path`, where a folder of this kind is written.
 
         Raises:
             OSError: the system refuses.
         """
         self.path = path
+        self.kind = kind
         self.fd = -1
         self.place = folders.Place(path)
         self._entry: Entry | None = None
@@ -73,15 +76,15 @@ class DestinationFolder:
         entries = [name for name in names if not temporary.is_temporary(name)]
         return entries, len(entries) < len(names)
 
-    def has_layout_file(self) -> bool:
-        """Whether a regular file `oci-layout` is in the folder."""
-        status = folders.status_of(self.fd, LAYOUT)
+    def has_first_file(self) -> bool:
+        """Whether the regular file that marks the kind is in the folder."""
+        status = folders.status_of(self.fd, self.kind.first)
         return status is not None and atomic.is_regular(status)
 
     def exists_error(self) -> DestinationExistsError:
         """Return the error for a destination that may not be replaced."""
         msg = "the destination exists already"
-        return DestinationExistsError(msg, file=self.path, hint="--force replaces a layout, --append adds to it")
+        return DestinationExistsError(msg, file=self.path, hint=self.kind.hint)
 
     def changed_error(self, outcome: str = "nothing was replaced") -> StorageError:
         """Return the error for a destination that changed during the run; `outcome` states what was done."""
@@ -105,22 +108,22 @@ class DestinationFolder:
         if not (opened and self.is_old(self.place.folder, self.place.name)):
             raise self.changed_error(outcome)
 
-    def check_layout(self) -> None:
-        """Check that the folder that was opened is a layout, and holds nothing else.
+    def check_replaceable(self) -> None:
+        """Check that the folder that was opened is one of the kind, and holds nothing else.
 
         Raises:
             DestinationExistsError: it is not.
             StorageError: another run is replacing it.
         """
         try:
-            check_replaceable(self.fd, self.path)
+            check_replaceable(self.fd, self.path, self.kind)
         except (DestinationExistsError, OSError):
             self.check_in_place("nothing was replaced")
             raise
 
     def access(self) -> tuple[Access, Access]:
-        """Return mode and owner of the old layout: of its folders, and of its files."""
+        """Return mode and owner of what was there: of its folders, and of its files."""
         if self._entry is None or self._entry.access is None:
             raise self.changed_error()
-        index = os.stat(INDEX, dir_fd=self.fd, follow_symlinks=False)
-        return self._entry.access, Access.of(self.fd, INDEX, index)
+        last = os.stat(self.kind.last, dir_fd=self.fd, follow_symlinks=False)
+        return self._entry.access, Access.of(self.fd, self.kind.last, last)

@@ -1,4 +1,4 @@
-"""The journal of moving a finished layout into an empty folder, with which the next run undoes a killed one.
+"""The journal of moving a finished folder into an empty one, with which the next run undoes a killed one.
 
 It is written into the temporary folder before the first move, and lists the entries
 with device and inode of each. The next run moves back what the journal
@@ -12,14 +12,18 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from convert.archive import folders, temporary
+from convert.model import dir_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Every entry that imgconv may move into a folder.
-ENTRIES: Final = frozenset({"blobs", "oci-layout", "index.json", ".imgconv-layers.json"})
+#: Every entry that imgconv may move into a folder, beside the blobs and manifests of a `dir:` folder.
+_ENTRIES: Final = frozenset(
+    {"blobs", "oci-layout", "index.json", ".imgconv-layers.json", dir_names.VERSION, dir_names.MANIFEST}
+)
 _JOURNAL: Final = "journal.json"
-_MAX_SIZE: Final = 1 << 16
+#: Bytes; each file of a `dir:` folder takes 110 of them.
+_MAX_SIZE: Final = 1 << 24
 
 
 def begin(temporary_folder: int, layout: int, names: Sequence[str]) -> None:
@@ -76,4 +80,8 @@ def _read(folder: int) -> list[tuple[str, int, int]]:
         except (ValueError, TypeError, OSError, RecursionError):
             return []
     # Somebody else may have written it: only names that imgconv itself moves are accepted.
-    return moves if {name for name, _, _ in moves} <= ENTRIES else []
+    return moves if all(_is_movable(name) for name, _, _ in moves) else []
+
+
+def _is_movable(name: str) -> bool:
+    return name in _ENTRIES or any(form.match(name) for form in (dir_names.BLOB, dir_names.CHILD))

@@ -1,4 +1,4 @@
-"""An image layout that is written as a folder, and appears complete or grows without a gap.
+"""An image layout or `dir:` folder that is written, and appears complete or grows without a gap.
 
 Blobs and documents are staged first. What is at the destination decides how they reach
 it (`layout_modes.py`).
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Self
 from convert.archive import atomic, folders, temporary
 from convert.errors import DestinationExistsError, StorageError, UsageError
 from convert.layer.verify import read_to_end
-from convert.model.digest import Digest
 from convert.writer import layer_cache
 from convert.writer.dest import fill_journal
 from convert.writer.dest.destination_folder import DestinationFolder
+from convert.writer.dest.folder_kind import LAYOUT
 from convert.writer.dest.layout_modes import AppendLayout, FillFolder, NewFolder, ReplaceLayout, ReplaceLink
-from convert.writer.dest.replaceable import INDEX, LAYOUT
 from convert.writer.dest.staging import Staging
 
 if TYPE_CHECKING:
@@ -29,13 +28,15 @@ if TYPE_CHECKING:
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
     from convert.model.blob import Content
+    from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.writer.dest.existing_layout import ExistingLayout
+    from convert.writer.dest.folder_kind import FolderKind
     from convert.writer.dest.layout_modes import Mode
 
 
 class LayoutDir:
-    """A layout folder under construction (see `Destination`)."""
+    """A layout folder, or a `dir:` folder, under construction (see `Destination`)."""
 
     def __init__(
         self,
@@ -44,11 +45,12 @@ class LayoutDir:
         force: bool = False,
         append: bool = False,
         sources: Sequence[str] = (),
+        kind: FolderKind = LAYOUT,
     ) -> None:
         """Look at the destination and begin.
 
-        There may be nothing or an empty folder, a layout to be replaced (`force`), or
-        one to be added to (`append`, which keeps it locked against another append until
+        There may be nothing or an empty folder, a folder of this `kind` to be replaced (`force`), or
+        a layout to be added to (`append`, which keeps it locked against another append until
         the end). A symbolic link is refused, or replaced itself (`force`).
 
         Raises:
@@ -58,6 +60,7 @@ class LayoutDir:
         """
         self.destination = destination
         self._force = force
+        self._kind = kind
         self._documents: dict[str, bytes] = {}
         self._attributes: dict[str, tuple[str, bytes]] = {}
         self._existing: ExistingLayout | None = None
@@ -65,7 +68,7 @@ class LayoutDir:
         for source in sources:
             atomic.refuse_overlap(destination, source)
         try:
-            self._folder = DestinationFolder(destination)
+            self._folder = DestinationFolder(destination, kind)
         except OSError as error:
             raise self._failed(error) from error
         try:
@@ -77,7 +80,7 @@ class LayoutDir:
         except BaseException:
             self._folder.close()
             raise
-        self.staging = Staging(self._mode.parent, destination, final=self._mode.final)
+        self.staging = Staging(self._mode.parent, destination, final=self._mode.final, kind=kind)
 
     def _choose_mode(self, sources: Sequence[str], *, force: bool, append: bool) -> Mode:
         """Open what is at the destination, and return how to proceed."""
@@ -109,8 +112,8 @@ class LayoutDir:
             raise UsageError(msg, code="destination-busy", file=self.destination, hint="try again when it is done")
         if not entries:
             return FillFolder(folder)
-        if not folder.has_layout_file():
-            msg = "the destination is a folder that holds something else than an image layout"
+        if not folder.has_first_file():
+            msg = f"the destination is a folder that holds something else than {self._kind.noun}"
             raise DestinationExistsError(msg, code="destination-not-layout", file=self.destination)
         if append:
             return AppendLayout(folder)
@@ -118,7 +121,7 @@ class LayoutDir:
             raise folder.exists_error()
         self._refuse_source_inside(sources)
         temporary.remove_stale(folder.fd)
-        folder.check_layout()
+        folder.check_replaceable()
         return ReplaceLayout(folder)
 
     def _refuse_source_inside(self, sources: Sequence[str]) -> None:
@@ -167,9 +170,9 @@ class LayoutDir:
         documents: dict[str, bytes] = {}
         for item in items:
             content = item.content
-            if item.name.startswith("blobs/") and item.kind == "file":
-                _, algorithm, encoded = item.name.split("/")
-                blobs[Digest(algorithm, encoded)] = content
+            digest = self._kind.digest_of(item.name) if item.kind == "file" else None
+            if digest is not None:
+                blobs[digest] = content
             elif isinstance(content, bytes) and item.kind == "file":
                 documents[item.name] = content
         existing = self._existing
@@ -196,6 +199,8 @@ class LayoutDir:
 
     def record_layers(self, profile: str, layers: Iterable[Layer]) -> None:
         """List the layers that `profile` encoded, for the next append (`layer_cache.py`)."""
+        if self._kind is not LAYOUT:
+            return
         cache = self._existing.cache if self._existing is not None else layer_cache.LayerCache()
         for layer in layers:
             if layer.stored is not None:
@@ -215,7 +220,8 @@ class LayoutDir:
         """
         try:
             layout = self.staging.layout
-            os.close(folders.make_folder(layout, "blobs"))
+            if self._kind.blobs:
+                os.close(folders.make_folder(layout, self._kind.blobs))
             for name in self._names():
                 folders.write_new(layout, name, self._documents[name])
                 self._set_attribute(layout, name)
@@ -227,7 +233,7 @@ class LayoutDir:
 
     def _names(self) -> list[str]:
         """Return the names of the documents in the order in which they may appear."""
-        return sorted(self._documents, key=lambda name: (name != LAYOUT, name == INDEX, name))
+        return sorted(self._documents, key=self._kind.order)
 
     def commit(self) -> None:
         """Make everything durable, then let it appear.
@@ -251,7 +257,7 @@ class LayoutDir:
     def withdraw(self) -> bool:
         """Remove the layout again if nothing or an empty folder was at its destination."""
         try:
-            return self._mode.withdraw(self._names())
+            return self._mode.withdraw([*self.staging.entries(), *self._names()])
         except OSError:
             return False
 

@@ -1,4 +1,4 @@
-"""How a finished layout reaches its destination, by what is there when the run begins.
+"""How a finished layout or `dir:` folder reaches its destination, by what is there when the run begins.
 
 | at the destination  | mode            | what happens                                       |
 |---------------------|-----------------|----------------------------------------------------|
@@ -8,7 +8,8 @@
 | a layout            | `ReplaceLayout` | the same, with mode and owner of the old one       |
 | a layout            | `AppendLayout`  | staged inside it, blobs moved first (`--append`)   |
 
-In each of them no reader ever sees a name before what it stands for. A folder that
+A `dir:` folder is written in the same ways, but for the last; what is said of `index.json` holds for its
+`manifest.json`. In each of them no reader ever sees a name before what it stands for. A folder that
 exists is opened once, and written to by its descriptor.
 """
 
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 from convert.archive import folders, temporary
 from convert.errors import DestinationExistsError, StorageError
 from convert.writer.dest import fill_journal
-from convert.writer.dest.replaceable import INDEX, check_replaceable
+from convert.writer.dest.replaceable import check_replaceable
 from convert.writer.dest.staging import LAYOUT as STAGED
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ class Mode(ABC):
             StorageError: the destination was moved, replaced or changed; it is as it was.
         """
 
-    def withdraw(self, documents: Sequence[str]) -> bool:
-        """Remove what `install` put where nothing was; return whether it is gone.
+    def withdraw(self, entries: Sequence[str]) -> bool:
+        """Remove what `install` put where nothing was, these entries; return whether it is gone.
 
         Raises:
             OSError: the system refuses.
         """
-        del documents
+        del entries
         return False
 
 
@@ -95,14 +96,15 @@ class NewFolder(Mode):
         folders.sync_folder(place.folder)
         staging.remove()
 
-    def withdraw(self, documents: Sequence[str]) -> bool:
+    def withdraw(self, entries: Sequence[str]) -> bool:
         """Remove the folder if it is still the one that was installed, and holds nothing else; see `Mode`."""
         place = self.destination.place
         if self._installed is None:
             return False
         fd = folders.open_folder(place.folder, place.name)
         try:
-            if not os.path.samestat(os.fstat(fd), self._installed) or not _empty(fd, documents):
+            is_ours = os.path.samestat(os.fstat(fd), self._installed)
+            if not is_ours or not _empty(fd, entries, self.destination.kind.last):
                 return False
         finally:
             os.close(fd)
@@ -238,12 +240,12 @@ class ReplaceLayout(ReplaceLink):
     def _check_unchanged(self) -> None:
         super()._check_unchanged()
         self.destination.check_in_place("nothing was replaced")
-        self.destination.check_layout()
+        self.destination.check_replaceable()
         if self.destination.access() != self._access:
             raise self.destination.changed_error()
 
     def _check_taken(self) -> None:
-        check_replaceable(self.destination.fd, self.destination.path)
+        check_replaceable(self.destination.fd, self.destination.path, self.destination.kind)
 
 
 class FillFolder(Mode):
@@ -264,9 +266,11 @@ class FillFolder(Mode):
         """Move the staged parts into the folder: blobs, then documents, the index last; see `Mode`."""
         self.destination.check_in_place("nothing was added")
         layout, folder = staging.layout, self.destination.fd
-        fill_journal.begin(staging.folder, layout, ["blobs", *documents])
+        blobs = staging.entries()
+        fill_journal.begin(staging.folder, layout, [*blobs, *documents])
         try:
-            folders.rename_new(layout, "blobs", folder, "blobs")
+            for name in blobs:
+                folders.rename_new(layout, name, folder, name)
             folders.sync_folder(folder)
             for name in documents:
                 folders.rename_new(layout, name, folder, name)
@@ -277,9 +281,9 @@ class FillFolder(Mode):
         folders.sync_folder(folder)
         staging.remove()
 
-    def withdraw(self, documents: Sequence[str]) -> bool:
+    def withdraw(self, entries: Sequence[str]) -> bool:
         """Empty the folder if it holds nothing else; see `Mode`."""
-        return _empty(self.destination.fd, documents)
+        return _empty(self.destination.fd, entries, self.destination.kind.last)
 
 
 class AppendLayout(Mode):
@@ -336,12 +340,12 @@ class AppendLayout(Mode):
                 os.close(fd)
 
 
-def _empty(layout: int, documents: Sequence[str]) -> bool:
-    """Remove the index, then all else from a layout that holds only `blobs` and `documents`; else return False."""
-    if set(os.listdir(layout)) != {"blobs", *documents}:
+def _empty(layout: int, entries: Sequence[str], last: str) -> bool:
+    """Remove the document `last`, then all else from a folder that holds only `entries`; else return False."""
+    if set(os.listdir(layout)) != set(entries):
         return False
-    with contextlib.suppress(FileNotFoundError):  # no reader finds a layout that lacks blobs
-        os.unlink(INDEX, dir_fd=layout)
+    with contextlib.suppress(FileNotFoundError):  # no reader finds an image that lacks blobs
+        os.unlink(last, dir_fd=layout)
     folders.remove_contents(layout)
     return True
 

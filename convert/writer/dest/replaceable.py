@@ -1,22 +1,27 @@
-"""Check that a folder that `--force` replaces is an image layout and holds nothing else."""
+"""Check that a folder that `--force` replaces is an image layout, or a `dir:` folder, and holds nothing else."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convert.archive import folders, temporary
 from convert.errors import DestinationExistsError, InputError
 from convert.jsonio import strict
 from convert.limits import MAX_DOCUMENT_SIZE
+from convert.model import dir_names
+from convert.writer.dest.folder_kind import LAYOUT
 
-LAYOUT: Final = "oci-layout"
-INDEX: Final = "index.json"
+if TYPE_CHECKING:
+    from convert.writer.dest.folder_kind import FolderKind
+
 #: What tools put at the top of a layout: image-spec's own, umoci's and containers/image's,
 #: and what imgconv writes beside them.
-_FILES: Final = frozenset({LAYOUT, INDEX, "index.json.lock", "manifest.json", "repositories", ".imgconv-layers.json"})
+_FILES: Final = frozenset(
+    {"oci-layout", "index.json", "index.json.lock", "manifest.json", "repositories", ".imgconv-layers.json"}
+)
 _BLOBS: Final = "blobs"
 #: The grammar of image-spec, descriptor.md, "Digests".
 _ALGORITHM: Final = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*\Z")
@@ -31,26 +36,26 @@ _REGISTERED: Final = {
 _INGEST: Final = "ingest"
 
 
-def check_replaceable(folder: int, destination: str) -> None:
-    """Check that an open folder is an image layout and holds nothing else.
+def check_replaceable(folder: int, destination: str, kind: FolderKind) -> None:
+    """Check that an open folder is one of this kind and holds nothing else.
 
     Raises:
         DestinationExistsError: it is not.
         OSError: it cannot be read.
     """
     for name in sorted(os.listdir(folder)):
-        fault = _fault(folder, name)
+        fault = _fault(folder, name) if kind is LAYOUT else _fault_in_dir(folder, name)
         if fault:
             raise DestinationExistsError(
-                f"the destination holds {fault}, so it is more than an image layout and is not replaced",
+                f"the destination holds {fault}, so it is more than {kind.noun} and is not replaced",
                 code="destination-not-layout",
                 file=destination,
                 hint="remove it yourself, or choose another DEST",
             )
-    for name in (LAYOUT, INDEX):
-        if not _is_object(folder, name):
+    for name in (kind.first, kind.last):
+        if not (_is_version(folder) if name == dir_names.VERSION else _is_object(folder, name)):
             raise DestinationExistsError(
-                f"the destination is not an image layout: {name} is missing or damaged",
+                f"the destination is not {kind.noun}: {name} is missing or damaged",
                 code="destination-not-layout",
                 file=destination,
             )
@@ -70,6 +75,15 @@ def _fault(folder: int, name: str) -> str:
         finally:
             os.close(below)
     return name
+
+
+def _fault_in_dir(folder: int, name: str) -> str:
+    """Return why an entry does not belong into a `dir:` folder, "" if it does."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return f"{name}, which is not a regular file"
+    forms = (dir_names.BLOB, dir_names.CHILD, dir_names.SIGNATURE)
+    known = name in {dir_names.VERSION, dir_names.MANIFEST} or any(form.match(name) for form in forms)
+    return "" if known else name
 
 
 def _fault_in_blobs(folder: int) -> str:
@@ -106,14 +120,24 @@ def _is_object(folder: int, name: str) -> bool:
     Raises:
         OSError: it is there and cannot be read.
     """
+    raw = _content(folder, name)
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
-        return False
-    with open(fd, "rb") as file:
-        raw = file.read(MAX_DOCUMENT_SIZE + 1)
-    try:
-        value = strict.parse(raw, where="", member=name)
+        value = strict.parse(raw, where="", member=name) if raw is not None else None
     except InputError:
         return False
     return isinstance(value, dict)
+
+
+def _is_version(folder: int) -> bool:
+    raw = _content(folder, dir_names.VERSION)
+    return raw is not None and dir_names.VERSION_TEXT.fullmatch(raw) is not None
+
+
+def _content(folder: int, name: str) -> bytes | None:
+    """Return the bytes of a document, None if it is not there."""
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read(MAX_DOCUMENT_SIZE + 1)

@@ -13,12 +13,15 @@ from convert.archive.blob import PreadStream, StagedBlob, Stamp
 from convert.archive.copy import Sink, clone, copy_content, start_writeback
 from convert.codec.decompress import read_chunks
 from convert.errors import StorageError
+from convert.model.dir_names import blob_file
+from convert.writer.dest.folder_kind import LAYOUT as LAYOUT_KIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from convert.model.blob import Blob, Content, Extent
     from convert.model.digest import Digest
+    from convert.writer.dest.folder_kind import FolderKind
 
 
 #: The folder inside the temporary one that is laid out as an image layout.
@@ -30,16 +33,18 @@ _SYNC_ALL_BLOBS: Final = 8
 class Staging:
     """A temporary folder that holds finished blobs as `layout/blobs/<algorithm>/<hex>`.
 
+    In a `dir:` folder they are `layout/<hex>`.
     Safe to use from several threads. It is created with the first blob, and removed by
     `remove`. No other user can enter it. `layout` may be moved out of it and
     become the result; the temporary folder itself never does.
     """
 
-    def __init__(self, parent: int, destination: str, *, final: bool = False) -> None:
+    def __init__(self, parent: int, destination: str, *, final: bool = False, kind: FolderKind = LAYOUT_KIND) -> None:
         """Create it inside the open folder `parent`, on first use; `destination` names it in errors.
 
-        `final`: finished blobs become part of the result where they are.
+        `final`: finished blobs become part of the result where they are. `kind` is that of the folder.
         """
+        self._kind = kind
         self.final = final
         self._parent = parent
         self.destination = destination
@@ -124,7 +129,7 @@ class Staging:
 
     def place(self, name: str, digest: Digest) -> StagedBlob:
         """Rename a finished file to its digest; of several blobs with one digest the first is kept."""
-        parts = ("blobs", digest.algorithm, digest.hex)
+        parts = ("blobs", digest.algorithm, digest.hex) if self._kind.blobs else (blob_file(digest),)
         with self._guard:
             folder = self.folder
             first = self.blobs.get(digest)
@@ -132,8 +137,8 @@ class Staging:
                 os.unlink(name, dir_fd=folder)
                 return first
             target = self._folder_of(digest.algorithm)
-            os.rename(name, digest.hex, src_dir_fd=folder, dst_dir_fd=target)
-            status = os.stat(digest.hex, dir_fd=target, follow_symlinks=False)
+            os.rename(name, parts[-1], src_dir_fd=folder, dst_dir_fd=target)
+            status = os.stat(parts[-1], dir_fd=target, follow_symlinks=False)
             blob = StagedBlob(self.layout, parts, Stamp.of(status), where="/".join(parts), file=self.destination)
             self.blobs[digest] = blob
             return blob
@@ -145,7 +150,13 @@ class Staging:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=self._fd)
 
+    def entries(self) -> list[str]:
+        """Return what lies at the top of the layout: the folder of blobs, or each blob."""
+        return [self._kind.blobs] if self._kind.blobs else sorted(map(blob_file, self.blobs))
+
     def _folder_of(self, algorithm: str) -> int:
+        if not self._kind.blobs:
+            return self.layout
         if algorithm not in self._folders:
             blobs = folders.make_folder(self.layout, "blobs")
             try:
@@ -159,7 +170,10 @@ class Staging:
         with self._guard:
             for digest in [digest for digest in self.blobs if digest not in digests]:
                 del self.blobs[digest]
-                os.unlink(digest.hex, dir_fd=self._folders[digest.algorithm])
+                os.unlink(self._file(digest), dir_fd=self._folder_of(digest.algorithm))
+
+    def _file(self, digest: Digest) -> str:
+        return digest.hex if self._kind.blobs else blob_file(digest)
 
     def sync(self) -> None:
         """Make every blob durable."""
@@ -180,7 +194,7 @@ class Staging:
             OSError: the system refuses.
         """
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.open(digest.hex, flags, dir_fd=self._folders[digest.algorithm])
+        return os.open(self._file(digest), flags, dir_fd=self._folder_of(digest.algorithm))
 
     def remove(self) -> None:
         """Remove the folder and what is left in it; harmless if there is none. No thread may use it any more."""
