@@ -3,6 +3,8 @@
 A code names one kind of fault and never changes; messages may. The same fault has the
 same code wherever it is found. docs/codes.md shows the table, with what a user can do.
 The findings of `imgconv validate` have the names of its rules for codes (docs/validate.md).
+
+Longer than 400 lines: one table of all codes.
 """
 
 from __future__ import annotations

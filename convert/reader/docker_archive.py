@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from convert.jsonio.go_struct import Struct
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
+    from convert.reader.beside import Beside
     from convert.reader.crane_members import CraneMembers
     from convert.reader.document import Reading
-    from convert.reader.oci_layout import Beside
 
 _CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
@@ -192,7 +192,7 @@ class _LayoutBeside:
     def _read(self) -> Beside | None:
         tree = self._reading.tree
         if self._found is None and tree.find("index.json") is not None:
-            from convert.reader.oci_layout import beside  # noqa: PLC0415 - rarely needed
+            from convert.reader.beside import beside  # noqa: PLC0415 - rarely needed
 
             self._found = beside(tree, self._reading.file)
         return self._found

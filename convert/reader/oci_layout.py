@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convert.diagnostics import Diagnostic, Dropped
@@ -15,14 +14,13 @@ from convert.model.image import Artifact, Child, Image, Index, Layer, Node, Othe
 from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
 from convert.reader.document import Reading, absent_layers
-from convert.reader.layout_blobs import LayoutBlobs, blob_name
+from convert.reader.layout_blobs import LayoutBlobs
 from convert.reader.manifest import index_fields, read_descriptor, read_manifest
-from convert.reader.sink import CollectingSink, Part
+from convert.reader.sink import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from convert.archive.tree import Tree
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
@@ -59,31 +57,6 @@ def read_single(reading: Reading, blobs: LayoutBlobs, described: Descriptor) -> 
 def _key(described: Descriptor) -> tuple[str, Digest]:
     """Return what makes two descriptors of an index name one thing, read in one way."""
     return described.media_type, described.digest
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What a layout states about things that `manifest.json` in the same archive lists without an explanation.
-
-    `foreign`: descriptors of non-distributable layers without a blob, by the member
-    that would hold it. `opaque`: configs of images whose layers cannot be unpacked.
-    """
-
-    foreign: Mapping[str, Descriptor]
-    opaque: frozenset[Digest]
-
-
-def beside(tree: Tree, file: str) -> Beside:
-    """Read a layout for what the reader of `manifest.json` needs of it."""
-    found: dict[str, Descriptor] = {}
-    images = read_layout(Reading(tree, file, CollectingSink()))
-    for image in images.images():
-        for layer in image.layers:
-            if layer.blob is None and layer.stored is not None:
-                stored = layer.stored
-                if mediatype.may_be_absent(stored.media_type, stored.urls):
-                    found[blob_name(stored.digest)] = stored
-    return Beside(found, frozenset(each.manifest.config.digest for each in images.opaque_images()))
 
 
 def _name_of(ref_name: str) -> Name:
