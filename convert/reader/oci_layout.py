@@ -21,6 +21,7 @@ from convert.reader.sink import Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from convert.archive.tree import Tree
     from convert.model.blob import Blob
     from convert.model.config import Config
     from convert.model.descriptor import Descriptor
