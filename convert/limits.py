@@ -98,6 +98,9 @@ MAX_PROBLEMS: Final = 1000
 MAX_SHOWN: Final = 1000
 MAX_SHOWN_LINES: Final = 2000
 
+#: Bytes of an HTML page; it says what it leaves out.
+MAX_PAGE_SIZE: Final = 5_000_000
+
 #: Bytes of the histories in the document of `inspect`, where a config that images share counts for
 #: each of them; and bytes of any `--json` document.
 MAX_HISTORIES_SIZE: Final = 16 * MIB

@@ -99,7 +99,7 @@ def check_wheel(wheel, files):
         (metadata,) = (name for name in names if name.endswith("/METADATA"))
         tags = archive.read(metadata.replace("METADATA", "WHEEL")).decode()
         manual = {name.removeprefix(MAN): archive.read(name).decode() for name in names if name.startswith(MAN)}
-    code = {name for name in files if re.fullmatch(r"convert/(?:.*\.pyi?|py\.typed)", name)}
+    code = {name for name in files if re.fullmatch(r"convert/(?:.*\.(?:pyi?|html|css|js)|py\.typed)", name)}
     schemas = {f"convert/{name}" for name in files if re.fullmatch(r"schemas/.*\.(?:py|json)", name)}
     info = {metadata.replace("METADATA", name) for name in METADATA}
     assert names == code | schemas | info | {BINDING} | {MAN + name for name in manual}

@@ -14,6 +14,10 @@ Schema = dict[str, Any]
 #: Schemas of the documents that commands print, and what they have in common in their names.
 REPORT = "report-"
 SHARED = "urn:imgconv:schema:"
+#: Schemas of the data in pages.
+PAGE = "page-"
+#: Commands whose documents are not those of `imgconv NAME --json`.
+COMMANDS = {"report-inspect-sources": "imgconv inspect SOURCE SOURCE --json"}
 #: A page of ours in the text of a schema.
 CITED = re.compile(r"\bdocs/([\w/-]+)\.md")
 #: Most levels of a document in one table.
@@ -27,9 +31,9 @@ def pages(root: Path) -> dict[str, str]:
     for name, schema in documents.items():
         if name == "defs":
             continue
-        title = f"`imgconv {name.removeprefix(REPORT)} --json`" if name.startswith(REPORT) else f"`{name}`"
+        title = f"`{_title(name)}`"
         found[f"{name}.md"] = page(title, schema, documents)
-        rows[name.startswith(REPORT)].append(f"| [{title}]({name}.md) | {_about(schema)} |")
+        rows[name.startswith((REPORT, PAGE))].append(f"| [{title}]({name}.md) | {_about(schema)} |")
     head = ["| document | what it is |", "|---|---|"]
     found["index.md"] = "\n".join(
         [
@@ -52,6 +56,15 @@ def pages(root: Path) -> dict[str, str]:
         ]
     )
     return found
+
+
+def _title(name: str) -> str:
+    """Return the command that prints a document, or its name if it is one of an archive."""
+    if name.startswith(PAGE):
+        return f"imgconv {name.removeprefix(PAGE)} --html"
+    if name.startswith(REPORT):
+        return COMMANDS.get(name, f"imgconv {name.removeprefix(REPORT)} --json")
+    return name
 
 
 def page(title: str, schema: Schema, documents: dict[str, Schema]) -> str:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from convert.cli import groups, options
 from convert.cli.options import note, out, out_json
-from convert.cli.values import CONSUMERS, FILE, PLATFORM, OneOf
+from convert.cli.values import CONSUMERS, FILE, PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_FORMATS: Final = ("text", "json", "markdown")
 
 _EXAMPLES: Final = (
     "imgconv doctor image.tar",
@@ -43,8 +41,7 @@ _EXAMPLES: Final = (
     metavar="OS/ARCH[/VARIANT]",
     help="The platform of the machine on which they run.",
 )
-@groups.display("--format", "form", type=OneOf("format", _FORMATS), default="text", help="text, json or markdown.")
-@groups.display("--json", "as_json", is_flag=True, help="The same as --format json.")
+@options.formats("text", "json", "markdown")
 @options.debug
 def command(sources: Sequence[str], *, consumers: tuple[str, ...], platform: str, form: str, as_json: bool) -> int:
     """Say for each SOURCE where it loads: in which programs, under which name, and if not, why and what helps.
@@ -54,13 +51,11 @@ def command(sources: Sequence[str], *, consumers: tuple[str, ...], platform: str
     says is called unknown, and does not count as loading.
     """
     from convert.commands.doctor import DoctorOptions, doctor
-    from convert.errors import StorageError, UsageError
+    from convert.errors import StorageError
     from convert.model.platform import Platform
     from convert.report.doctor import DoctorReport, document, markdown
 
-    if as_json and form not in {"text", "json"}:
-        raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
-    form = "json" if as_json else form
+    form = options.chosen_format(form, as_json=as_json)
     asked = DoctorOptions(consumers=consumers, platform=platform)
     reports = []
     for source in sources:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convert.cli import groups, options
+from convert.cli import groups, options, pages
 from convert.cli.options import note, out_json
 from convert.cli.values import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.cli.progress import Counted, Nothing
+    from convert.commands.inspect import InspectOptions, InspectReport
+    from convert.report.inspect_sources import InspectedSource
 
 _EXAMPLES: Final = (
     "imgconv inspect image.tar",
     "imgconv inspect image.tar --verify --json",
     "imgconv inspect image.tar --files",
     "imgconv inspect oci:layout --graph names.svg",
+    "imgconv inspect old.tar new.tar --html report.html",
 )
 
 
 @groups.command("inspect", summary="Show names, IDs, platforms and layers.", examples=_EXAMPLES)
-@options.source
+@groups.argument("sources", type=FILE, metavar="SOURCE...", nargs=-1, required=True, about=options.SOURCE_ABOUT)
 @groups.verify("--verify", is_flag=True, help="Read every layer and check it against its digests.")
 @groups.display(
     "--encoders", is_flag=True, help="Show which encoder compressed each layer, verified over all its bytes."
@@ -32,65 +40,134 @@ _EXAMPLES: Final = (
     "--graph",
     type=FILE,
     metavar="FILE",
-    help="Draw how names and digests depend on each other: FILE.svg, .mmd or .dot.",
+    help="Draw how names and digests depend on each other: FILE.svg, .mmd or .dot. Needs a single SOURCE.",
 )
-@groups.display("--json", "as_json", is_flag=True, help="Print a JSON document with everything.")
+@pages.html
+@options.formats("text", "json", "markdown")
 @options.selection
 @options.jobs
 @options.progress
 @options.quiet
 @options.debug
 def command(
-    source: str,
+    sources: Sequence[str],
     *,
     verify: bool,
     encoders: bool,
     files: bool,
     graph: str | None,
+    html: str | None,
+    form: str,
     as_json: bool,
     images: tuple[str, ...],
     platforms: tuple[str, ...],
     quiet: bool,
     **given: Any,
 ) -> int:
-    """Show every identifier of the images in SOURCE: names, IDs, platforms and layers.
+    """Show every identifier of the images in each SOURCE: names, IDs, platforms and layers.
 
     Each layer is listed with its DiffID, ChainID, v1 ID, layer digest, sizes and
     the step that created it. Digests are shortened; --json prints them in full.
     Layers are not read unless --verify, --encoders or --files is given. --files
     verifies them too.
+
+    Of several sources the highest exit status counts; --html and --json then also
+    show which layers they share.
     """
     from convert.archive.atomic import OutputPath, write_file
     from convert.cli import progress
-    from convert.commands.inspect import InspectOptions, inspect
+    from convert.commands.inspect import InspectOptions
+    from convert.errors import UsageError
 
+    form = options.chosen_format(form, as_json=as_json)
     draw = None
     if graph is not None:
         from convert.report.graph import renderer
 
+        if len(sources) > 1:
+            raise UsageError("--graph draws one source", code="incompatible-options")
         # Checked before anything is read, so that an unsupported kind of graph is reported at once.
         draw = renderer(graph)
     wanted = InspectOptions(
         verify=verify, encoders=encoders, files=files, images=images, platforms=platforms, jobs=given["jobs"]
     )
+    found: list[InspectedSource] = []
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(OutputPath(graph)) if graph is not None else None
-        shown = stack.enter_context(
-            contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
-        )
-        warn = (lambda _: None) if quiet else progress.beside(shown, note)
-        report = inspect(source, wanted, warn=warn, progress=shown)
-        shown.close()
-        if output is not None and draw is not None:
-            write_file(output, draw(report.document).encode(), source=report.source)
-    if as_json:
-        out_json(report.document)
-    elif not quiet:
-        from convert.cli.tables import show
+        page = stack.enter_context(pages.PageFile(html, sources))
+        for source in sources:
+            shown = stack.enter_context(
+                contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
+            )
+            each, report = _inspect(source, wanted, shown, quiet=quiet)
+            shown.close()
+            found.append(each)
+            if output is not None and draw is not None and report is not None:
+                write_file(output, draw(report.document).encode(), source=report.source)
+            if form == "text" and not quiet and each.document is not None:
+                from convert.cli.tables import show
 
-        show(report.document, verified=verify or files, encoders=encoders)
-    for warning in report.warnings if not quiet else ():
-        note(f"{report.source}: {warning}")
-    for problem in report.problems:
-        note(str(problem))
-    return report.status
+                if len(found) > 1:
+                    options.out("")
+                show(each.document, verified=verify or files, encoders=encoders)
+            _notes(each, report, quiet=quiet, alone=len(sources) == 1)
+        page.write(lambda: _page(found))
+    if len(found) == 1 and found[0].error is not None:
+        raise found[0].error
+    if form == "json":
+        out_json(_document(found))
+    elif form == "markdown":
+        from convert.report.inspect_markdown import markdown
+
+        options.out(markdown(found))
+    return max(each.status for each in found)
+
+
+def _inspect(
+    source: str, wanted: InspectOptions, shown: Counted | Nothing, *, quiet: bool
+) -> tuple[InspectedSource, InspectReport | None]:
+    """Inspect one source; one that cannot be read is a result, too: the other sources and the page need it.
+
+    Raises:
+        UsageError: the selection does not fit.
+    """
+    from convert.cli import progress
+    from convert.commands.inspect import inspect
+    from convert.errors import ImgconvError, UsageError
+    from convert.report.inspect_sources import InspectedSource
+
+    warn = (lambda _: None) if quiet else progress.beside(shown, note)
+    try:
+        report = inspect(source, wanted, warn=warn, progress=shown)
+    except UsageError:
+        raise
+    except ImgconvError as error:
+        error.file = error.file or source
+        return InspectedSource(source, None, error), None
+    return InspectedSource(source, report.document), report
+
+
+def _notes(each: InspectedSource, report: InspectReport | None, *, quiet: bool, alone: bool) -> None:
+    """Print warnings and problems on standard error; the error of a source that is `alone` is raised later."""
+    if each.error is not None and not alone:
+        note(str(each.error))
+    if report is not None:
+        for warning in report.warnings if not quiet else ():
+            note(f"{report.source}: {warning}")
+        for problem in report.problems:
+            note(str(problem))
+
+
+def _document(found: Sequence[InspectedSource]) -> object:
+    """Return what `--json` prints."""
+    if len(found) == 1:
+        return found[0].document
+    from convert.report.inspect_sources import sources_document
+
+    return sources_document(found)
+
+
+def _page(found: Sequence[InspectedSource]) -> bytes:
+    from convert.report.html.inspect import inspect_page
+
+    return inspect_page(found)

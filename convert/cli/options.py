@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-#: An escape of JSON: a pair of surrogates, a single surrogate (group 1), or any other.
-_ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
-_BYTE: Final = 0xDC00
 #: The description of SOURCE.
 SOURCE_ABOUT: Final = "An archive or layout: a file, a folder, - for standard input, or registry:ROOT/REPOSITORY:TAG."
 #: Maximum number of threads of one kind.
@@ -117,6 +113,35 @@ def json(command: F) -> F:
     return groups.display("--json", "as_json", is_flag=True, help="Print a JSON document.")(command)
 
 
+def formats(*forms: str, explained: str = "") -> Callable[[F], F]:
+    """Return what adds `--format` with these choices, text first, and `--json`; `chosen_format` evaluates both.
+
+    `explained` is the help, the list of the choices if empty.
+    """
+    words = f"{', '.join(forms[:-1])} or {forms[-1]}."
+
+    def add(command: F) -> F:
+        option = groups.display(
+            "--format", "form", type=OneOf("format", forms), default=forms[0], help=explained or words
+        )
+        return option(groups.display("--json", "as_json", is_flag=True, help="The same as --format json.")(command))
+
+    return add
+
+
+def chosen_format(form: str, *, as_json: bool) -> str:
+    """Return the value of `--format`, with `--json` as another spelling of one.
+
+    Raises:
+        UsageError: they ask for two things.
+    """
+    from convert.errors import UsageError
+
+    if as_json and form not in {"text", "json"}:
+        raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
+    return "json" if as_json else form
+
+
 def with_(command: F) -> F:
     """Add `--with` (docs/thin.md)."""
     return groups.select(
@@ -186,25 +211,22 @@ def is_standard_output(dest: str) -> bool:
 
 
 def out_json(document: object, *, to_error: bool = False, bounded: bool = True) -> None:
-    r"""Print a JSON document.
+    """Print a JSON document.
 
-    A byte of a name that is not UTF-8 is written as `\xff`, because strict readers refuse single
-    surrogates. With `bounded`, the text is completed before anything is printed.
+    With `bounded`, the text is completed before anything is printed.
 
     Raises:
         UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
-    import json as json_module
-
     from convert.errors import UnsafeInputError
     from convert.limits import MAX_REPORT_SIZE
+    from convert.report.json_text import chunks
 
     # Objects that images share exist once in memory, but once for each image in the text.
     size = 0
-    chunks: list[str] = []
+    waiting: list[str] = []
     parts: list[bytes] = []
-    for raw in json_module.JSONEncoder(indent=2).iterencode(document):
-        chunk = _ESCAPES.sub(_without_lone_surrogate, raw) if "\\ud" in raw else raw
+    for chunk in chunks(document):
         size += len(chunk)
         if bounded and size > MAX_REPORT_SIZE:
             raise UnsafeInputError(
@@ -212,25 +234,15 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
                 code="report-too-large",
                 hint="--image picks one image",
             )
-        chunks.append(chunk)
-        if len(chunks) >= _CHUNK_COUNT:
-            parts.append("".join(chunks).encode())
-            chunks.clear()
+        waiting.append(chunk)
+        if len(waiting) >= _CHUNK_COUNT:
+            parts.append("".join(waiting).encode())
+            waiting.clear()
             if not bounded:
                 click.echo(parts.pop().decode(), nl=False, err=to_error)
     for part in parts:
         click.echo(part.decode(), nl=False, err=to_error)
-    click.echo("".join(chunks), err=to_error)
-
-
-def _without_lone_surrogate(escape: re.Match[str]) -> str:
-    """Return a JSON escape unchanged, or the text for a single surrogate."""
-    code = escape[1]
-    if code is None:
-        return escape[0]
-    number = int(code, 16)
-    # Python reads a byte 0x80 to 0xff that is not UTF-8 as U+DC80 to U+DCFF (PEP 383).
-    return f"\\\\x{number - _BYTE:02x}" if _BYTE + 0x80 <= number <= _BYTE + 0xFF else f"\\\\u{code}"
+    click.echo("".join(waiting), err=to_error)
 
 
 def is_terminal() -> bool:

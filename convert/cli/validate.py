@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.cli import groups, options
 from convert.cli.options import note, out, out_json
-from convert.cli.values import FILE, OneOf
+from convert.cli.values import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from convert.commands.validate import Finding, Verdict
 
-_FORMATS: Final = ("text", "json", "github", "sarif")
 # GitHub's name for the severity of an annotation.
 _GITHUB: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -31,14 +30,13 @@ _EXAMPLES: Final = (
     statuses={1: "a source has errors or warnings"},
 )
 @groups.argument("sources", type=FILE, metavar="SOURCE...", nargs=-1, required=True, about=options.SOURCE_ABOUT)
-@groups.display(
-    "--format",
-    "form",
-    type=OneOf("format", _FORMATS),
-    default="text",
-    help="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
+@options.formats(
+    "text",
+    "json",
+    "github",
+    "sarif",
+    explained="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
 )
-@groups.display("--json", "as_json", is_flag=True, help="The same as --format json.")
 @groups.display(
     "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json and sarif have them anyway."
 )
@@ -58,11 +56,9 @@ def command(
     """
     from convert.cli import progress
     from convert.commands.validate import ValidateOptions, Verdict, validate
-    from convert.errors import StorageError, UsageError
+    from convert.errors import StorageError
 
-    if as_json and form not in {"text", "json"}:
-        raise UsageError(f"--json and --format {form} ask for two things", code="incompatible-options")
-    form = "json" if as_json else form
+    form = options.chosen_format(form, as_json=as_json)
     verdicts = []
     for source in sources:
         shown = progress.choose("none" if quiet else given["progress"], logs=False)

@@ -120,7 +120,13 @@ class _Reader:
         return value
 
     def _imgconv(self, item: Mapping[str, Any], place: str) -> bool:
-        """Read the document of `imgconv inspect --json`."""
+        """Read the document of `imgconv inspect --json`, of one source or of several."""
+        if item.get("report") == "inspect-sources":
+            for each in self._list(item.get("sources"), f"{place}: sources"):
+                inside = each.get("inspect") if isinstance(each, dict) else None
+                if isinstance(inside, dict):
+                    self._imgconv(inside, place)
+            return True
         images = item.get("images")
         if item.get("report") != "inspect" or not isinstance(images, list):
             return False

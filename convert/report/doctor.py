@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.consumers.rule import Verdict
 from convert.errors import printable, quoted, shortened
+from convert.report.markdown import cell, code, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ _NO: Final = 1
 _SHOWN: Final = 4
 _LONGEST: Final = 200
 _LINE: Final = "\n"
-_TICKS: Final = re.compile(r"`+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +139,12 @@ def markdown(reports: Sequence[DoctorReport]) -> str:
     """Return the tables as Markdown: texts from the archive stand in code spans."""
     lines: list[str] = []
     for report in reports:
-        lines += [f"### {_code(report.source)}", ""]
+        lines += [f"### {code(report.source)}", ""]
         if report.problem is not None:
-            lines += [_code(report.problem.message), ""]
+            lines += [code(report.problem.message), ""]
             continue
-        lines += [f"| {' | '.join(HEAD)} |", "|---|---|---|---|"]
-        for who, verdict, what, helps in rows(report):
-            cells = [_code(text.replace(_LINE, ", ")) if text else "" for text in (what, helps)]
-            lines.append(f"| {who} | {verdict} | {' | '.join(cells)} |")
-        lines.append("")
+        found = (
+            (who, verdict, cell(what.replace(_LINE, ", ")), cell(helps)) for who, verdict, what, helps in rows(report)
+        )
+        lines += [*table(HEAD, found), ""]
     return "\n".join(lines)
-
-
-def _code(text: str) -> str:
-    """Return a code span for a cell of a table: enough backticks, no pipe that would end the cell."""
-    text = printable(text).replace("|", "\\|")
-    ticks = "`" * (max(map(len, _TICKS.findall(text)), default=0) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{ticks}{pad}{text}{pad}{ticks}"

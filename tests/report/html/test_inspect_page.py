@@ -1,0 +1,306 @@
+"""`imgconv inspect --html`: what the page says, that it is the same on every run, and where it is written."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hostile.building import DIFF_ID, Docker, config
+from report.html.pages import HOSTILE, check, validate
+from report.test_markdown import SPAN
+from support import COMMAND, MATCH, READ, REFUSE
+
+from convert.cli.main import run
+from convert.report.html.inspect import inspect_page
+from convert.report.html.text import shown
+from convert.report.inspect import size_text
+from convert.report.inspect_markdown import markdown
+from convert.report.inspect_sources import InspectedSource
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def imgconv(capsys):
+    """Run a command line; gives its output."""
+
+    def call(*arguments, status=0):
+        assert run([str(argument) for argument in arguments]) == status, capsys.readouterr().err
+        return capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def page_of(imgconv):
+    """Inspect with `--html`; gives the page, which was checked, and the output."""
+
+    def call(*arguments, status=0):
+        printed = imgconv("inspect", *arguments, "--html", "page.html", status=status)
+        return check(Path("page.html").read_bytes()), printed
+
+    return call
+
+
+def rows(page, caption):
+    """Return the rows of the table whose caption begins so, each a list of the texts of its cells."""
+    text = page.raw[page.raw.index(f"<caption>{caption}") :]
+    body = text[text.index("<tbody>") : text.index("</tbody>")]
+    return [
+        [" ".join(cell.split(">", 1)[1].split("<")[0].split()) for cell in row.replace("<th", "<td").split("<td")[1:]]
+        for row in body.split("<tr")[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*MATCH.glob("*.tar.gz"), *READ.glob("*.tar.gz")]),
+    ids=lambda path: path.name.removesuffix(".tar.gz"),
+)
+def test_the_page_of_a_real_archive_has_its_images_layers_and_identifiers(page_of, imgconv, path):
+    page, printed = page_of(path)
+    document = json.loads(imgconv("inspect", path, "--json").out)
+    assert page.data["sources"] == [{"path": str(path), "error": None, "inspect": document}]
+    assert printed.out == imgconv("inspect", path).out
+    for image in document["images"]:
+        texts = [image["image_id"], *image["names"], *(layer["diff_id"] for layer in image["layers"])]
+        texts += [layer["digest"] for layer in image["layers"] if layer["digest"]]
+        assert all(shown(text) in page.text for text in texts)
+    links = [each["href"] for each in page.named("a") if "-layer-" in each["href"]]
+    assert len(links) == sum(len(image["layers"]) for image in document["images"])
+
+
+def test_shared_layers_and_bytes_are_those_of_the_archives(page_of):
+    page, _ = page_of(MATCH / "docker20-multi.tar.gz", MATCH / "docker20-html.tar.gz")
+    images = [image for source in page.data["sources"] for image in source["inspect"]["images"]]
+    places = {}
+    for number, image in enumerate(images, 1):
+        for place, layer in enumerate(image["layers"], 1):
+            places.setdefault(layer["diff_id"], []).append((number, place, layer["size"]))
+    several = {diff_id: found for diff_id, found in places.items() if len(found) > 1}
+    sharing = page.data["sharing"]
+    assert several
+    assert {
+        each["diff_id"]: [(place["image"], place["layer"]) for place in each["places"]]
+        for each in sharing["shared_layers"]
+    } == {diff_id: [found[:2] for found in them] for diff_id, them in several.items()}
+    assert sharing["bytes"] == sum(size for found in places.values() for _, _, size in found)
+    assert sharing["bytes_once"] == sum(min(size for _, _, size in found) for found in places.values())
+    assert [row[0] for row in rows(page, "Layers that occur more than once")] == ["A", "B", "C", "D", "E"]
+    assert f"bytes in all {size_text(sharing['bytes'])}" in page.text
+    # One colour for each shared layer, wherever it occurs, and none for others.
+    labels = {each["diff_id"]: each["label"] for each in sharing["shared_layers"]}
+    assert len(labels) == len(several)
+    for image in images:
+        for layer in image["layers"]:
+            label = labels.get(layer["diff_id"])
+            about = next(
+                each["aria-label"] for each in page.named("a") if layer["diff_id"] in each.get("aria-label", "")
+            )
+            assert (f"shared {label}:" in about) == (label is not None)
+
+
+def test_the_page_is_the_same_in_every_process_time_and_folder(tmp_path):
+    """Neither the clock, the zone, the hash seed nor the folder is in it."""
+    found = set()
+    for name, seed, zone in (("one", "1", "UTC"), ("two", "2", "Asia/Tokyo")):
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(MATCH / "docker20-multi.tar.gz", folder / "image.tar")
+        subprocess.run(
+            [*COMMAND, "inspect", "image.tar", "--html", "page.html"],
+            cwd=folder,
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C", "COLUMNS": "300"},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        found.add((folder / "page.html").read_bytes())
+    assert len(found) == 1
+
+
+# -- damage ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(REFUSE.glob("*.tar.gz")), ids=lambda path: path.name.removesuffix(".tar.gz"))
+def test_of_a_damaged_source_the_page_shows_the_fault_and_what_could_be_read(imgconv, capsys, path):
+    status = run(["inspect", str(path), "--json"])
+    without = capsys.readouterr()
+    assert run(["inspect", str(path), "--json", "--html", "page.html"]) == status
+    assert capsys.readouterr() == without
+    page = check(Path("page.html").read_bytes())
+    assert page.data["status"] == status
+    (source,) = page.data["sources"]
+    problems = [source["error"]] if source["error"] else source["inspect"]["problems"]
+    assert bool(problems) == (status == 3)
+    assert all(shown(each["message"]) in page.text and each["code"] in page.text for each in problems)
+
+
+def test_several_sources_are_shown_also_if_one_cannot_be_read(page_of, capsys):
+    Path("junk").write_bytes(b"junk")
+    page, printed = page_of(MATCH / "docker20-html.tar.gz", "junk", "absent", READ / "kaniko-busybox.tar.gz", status=4)
+    assert [bool(each["error"]) for each in page.data["sources"]] == [False, True, True, False]
+    assert len(page.data["sources"][3]["inspect"]["images"]) == 1
+    assert printed.err.count("\n") == 2
+    assert "fmt-html:1" in printed.out
+
+
+# -- the file ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("put", ["folder", "link", "source", "inside", "-", ""])
+def test_a_page_replaces_nothing_but_a_regular_file(imgconv, put):
+    shutil.copy(MATCH / "docker20-html.tar.gz", "image.tar")
+    before = Path("image.tar").read_bytes()
+    name = {"source": "image.tar", "inside": "layout/blobs/page.html"}.get(
+        put, put if put in {"-", ""} else "page.html"
+    )
+    source = "image.tar"
+    if put == "folder":
+        Path(name).mkdir()
+    elif put == "link":
+        Path(name).symlink_to("image.tar")
+    elif put == "inside":
+        imgconv("image.tar", "--to", "oci", "layout")
+        source = "layout"
+    imgconv("inspect", source, "--html", name, status=2)
+    assert Path("image.tar").read_bytes() == before
+    assert sorted(os.listdir()) == sorted(
+        {"image.tar", *({"layout"} if put == "inside" else {}), *({"page.html"} if put in {"folder", "link"} else {})}
+    )
+
+
+def test_a_regular_file_is_replaced_and_keeps_its_mode(page_of):
+    Path("page.html").write_text("old")
+    Path("page.html").chmod(0o604)
+    page, _ = page_of(MATCH / "docker20-html.tar.gz")
+    assert page.named("svg")
+    assert Path("page.html").stat().st_mode & 0o777 == 0o604
+
+
+def test_without_a_page_nothing_of_it_is_imported():
+    """`inspect` without `--html` starts as fast as before."""
+    script = (
+        "import sys; from convert.cli.main import run; "
+        f"assert run(['inspect', {str(MATCH / 'docker20-html.tar.gz')!r}, '-q']) == 0; "
+        "found = [name for name in sys.modules if name.split('.')[0] in ('jinja2', 'markupsafe') or '.html' in name]; "
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-P", "-c", script], check=True)
+
+
+# -- several sources as JSON and Markdown --------------------------------------------------
+
+
+def test_json_of_several_sources_has_each_and_what_they_share(imgconv):
+    paths = [MATCH / "docker20-html.tar.gz", MATCH / "docker24-html.tar.gz"]
+    found = json.loads(imgconv("inspect", *paths, "--json").out)
+    validate(found)
+    assert [each["inspect"] for each in found["sources"]] == [
+        json.loads(imgconv("inspect", path, "--json").out) for path in paths
+    ]
+    assert found["sharing"]["layers"] == sum(
+        len(image["layers"]) for each in found["sources"] for image in each["inspect"]["images"]
+    )
+
+
+def test_json_of_several_sources_is_an_inventory(imgconv):
+    """`--without` takes it: the receiver has the layers of all of them."""
+    imgconv(MATCH / "docker20-html.tar.gz", "--to", "docker-save", "old.tar")
+    Path("have.json").write_text(imgconv("inspect", "old.tar", READ / "kaniko-busybox.tar.gz", "--json").out)
+    imgconv("old.tar", "--without", "have.json", "--to", "docker-save", "thin.tar")
+    (image,) = json.loads(imgconv("inspect", "thin.tar", "--json", "-q").out)["images"]
+    assert [layer["present"] for layer in image["layers"]] == [False, False, False]
+
+
+def test_markdown_has_the_tables_and_a_diagram(imgconv):
+    text = imgconv(
+        "inspect", MATCH / "docker20-multi.tar.gz", MATCH / "docker20-html.tar.gz", "--format", "markdown"
+    ).out
+    assert text.count("```mermaid") == 1
+    assert text.count("\n#### Image ") == 8
+    assert len([line for line in text.splitlines() if line.startswith("| A |")]) == 1
+
+
+# -- hostile text ------------------------------------------------------------------------
+
+
+def hostile_document(text):
+    """Return the document of a real archive with a text in place of every one that an archive can choose."""
+    reference = f"example.com/{text}"
+    step = {"created": text, "created_by": text, "author": text, "comment": text, "empty_layer": False}
+    digest = DIFF_ID
+    layer = {
+        "diff_id": digest, "chain_id": digest, "v1_id": "0" * 64, "digest": digest, "media_type": text,
+        "compression": "gzip", "size": 7, "plain_size": None, "member": text, "urls": [text], "present": True,
+        "verified": False, "problem": {"code": "invalid-input", "message": text}, "encoder": None,
+        "encoder_members": None, "encoder_hint": text, "history": step,
+    }  # fmt: skip
+    manifest = {
+        "digest": digest, "media_type": text, "size": 3, "made_up": False, "config_media_type": text,
+        "annotations": {text: text},
+    }  # fmt: skip
+    engines = dict.fromkeys(("docker", "docker-containerd", "podman", "cri-o", "containerd"), digest)
+    image = {
+        "names": [text, reference], "image_id": digest, "manifest_digest": digest, "index_digest": digest,
+        "platform": text, "present": True, "engines": engines, "indexes": [digest], "created": text,
+        "config": {"digest": digest, "size": 9}, "manifest": manifest, "parent": None, "v1_ids": "docker",
+        "layers": [layer, copy.deepcopy(layer)], "history": [step],
+    }  # fmt: skip
+    child = {
+        "digest": digest, "media_type": text, "size": 1, "annotations": {text: text}, "kind": "image",
+        "platform": text, "image_id": digest, "present": True,
+    }  # fmt: skip
+    problem = {"code": "invalid-input", "member": text, "message": text, "hint": text}
+    return {
+        "report": "inspect", "version": 2,
+        "source": {"path": text, "format": "oci", "wrapper": None, "producer": {"name": text, "evidence": [text]}},
+        "names": [{"name": text, "reference": reference, "ref_name": text, "digest": digest, "present": False}],
+        "images": [image, copy.deepcopy(image)],
+        "indexes": [
+            {"names": [text], "digest": digest, "media_type": text, "size": 2, "annotations": {text: text},
+             "children": [child], "images_present": 1}
+        ],
+        "artifacts": [
+            {"names": [text], "digest": digest, "media_type": text, "size": 2, "type": text, "subject": digest,
+             "image_id": None, "blobs": []}
+        ],
+        "notes": [{"code": "x", "message": text}], "warnings": [{"code": "x", "message": text}],
+        "problems": [problem],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_text_everywhere_in_the_page(text):
+    page = check(inspect_page([InspectedSource(text, hostile_document(text))]))
+    harmless = check(inspect_page([InspectedSource("x", hostile_document("x"))]))
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
+    assert page.text.count(" ".join(shown(text).split())) >= harmless.data["sharing"]["layers"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_changes_nothing_in_markdown_but_code_spans(text):
+    def outside(text):
+        """Return the lines with every code span replaced; a span does not cross the end of a line here."""
+        lines = markdown([InspectedSource(text, hostile_document(text))]).split("\n")
+        assert all(line.isprintable() for line in lines)
+        return [line if line.startswith("```") else SPAN.sub("code", line) for line in lines]
+
+    assert outside(f"x{text}") == outside("x")
+
+
+def test_an_archive_with_a_hostile_name_and_history_is_shown(page_of):
+    name = '<img src=x onerror=alert(1)>"&.tar'
+    archive = Docker(config=config(history=[{"created_by": HOSTILE[0]}], author=HOSTILE[1], architecture="<b>"))
+    Path(name).write_bytes(archive.build())
+    page, _ = page_of(name)
+    assert shown(HOSTILE[0]) in page.text
+    assert name in page.text
