@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from convert.cli import groups
@@ -35,7 +36,7 @@ class PageFile:
         """
         from convert.archive.atomic import OutputPath, refuse_overlap
         from convert.archive.transport import STDIN, path_of
-        from convert.errors import UsageError
+        from convert.errors import StorageError, UsageError
 
         self.path = path
         self._output = None
@@ -44,8 +45,10 @@ class PageFile:
         if path in {"", STDIN}:
             raise UsageError("--html needs the name of a file", code="invalid-option-value")
         for source in sources:
-            if path_of(source) != STDIN:
-                refuse_overlap(path, path_of(source))
+            # Reading reports what is no path.
+            with contextlib.suppress(StorageError):
+                if path_of(source) != STDIN:
+                    refuse_overlap(path, path_of(source))
         self._output = OutputPath(path)
 
     def write(self, page: Callable[[], bytes]) -> None:

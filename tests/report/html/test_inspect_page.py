@@ -242,7 +242,7 @@ def hostile_document(text):
         "diff_id": digest, "chain_id": digest, "v1_id": "0" * 64, "digest": digest, "media_type": text,
         "compression": "gzip", "size": 7, "plain_size": None, "member": text, "urls": [text], "present": True,
         "verified": False, "problem": {"code": "invalid-input", "message": text}, "encoder": None,
-        "encoder_members": None, "encoder_hint": text, "history": step,
+        "encoder_members": None, "encoder_hint": text, "contents": None, "history": step,
     }  # fmt: skip
     manifest = {
         "digest": digest, "media_type": text, "size": 3, "made_up": False, "config_media_type": text,
@@ -253,7 +253,7 @@ def hostile_document(text):
         "names": [text, reference], "image_id": digest, "manifest_digest": digest, "index_digest": digest,
         "platform": text, "present": True, "engines": engines, "indexes": [digest], "created": text,
         "config": {"digest": digest, "size": 9}, "manifest": manifest, "parent": None, "v1_ids": "docker",
-        "layers": [layer, copy.deepcopy(layer)], "history": [step],
+        "layers": [layer, copy.deepcopy(layer)], "contents": None, "history": [step],
     }  # fmt: skip
     child = {
         "digest": digest, "media_type": text, "size": 1, "annotations": {text: text}, "kind": "image",
