@@ -34,8 +34,8 @@ def _span(text: str) -> str:
         return ""
     longest = max(map(len, _TICKS.findall(text)), default=0)
     ticks = "`" * (longest + 1)
-    # One blank on both sides is taken away, unless there is nothing else.
-    pad = " " if text[0] in "` " or text[-1] in "` " else ""
+    # One blank on both sides is taken away, unless there are only blanks.
+    pad = " " if (text[0] in "` " or text[-1] in "` ") and not text.isspace() else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
