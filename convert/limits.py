@@ -63,7 +63,7 @@ MAX_FOLDER_LINKS: Final = 40
 MAX_LINK_SIZE: Final = 256
 #: Parts of the name of a repository, which has at most 255 characters.
 MAX_REPOSITORY_PARTS: Final = 128
-#: Blobs, tags, and manifests of one storage that `validate` compares; each takes some hundred bytes of memory.
+#: Blobs and tags of one storage that `validate` compares; each takes some hundred bytes of memory.
 MAX_STORED_BLOBS: Final = 2_000_000
 MAX_STORED_TAGS: Final = 1_000_000
 #: Layers that all manifests of one storage name together, counted once for each manifest; each takes 4 bytes.

@@ -29,6 +29,7 @@ _SPECIAL: Final = frozenset({"_manifests", "_layers", "_uploads"})
 _HEX: Final = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "sha512": re.compile(r"[0-9a-f]{128}\Z")}
 #: Registries before distribution 3 write a link in place, so that it is empty for a moment.
 _PAUSE: Final = 0.05
+_MOST_PAUSES: Final = 100
 #: How far the storage is looked for in a tar, which may have been made of a folder above it.
 _MOST_DEEP: Final = 6
 _MOST_FOLDERS: Final = 1000
@@ -51,6 +52,7 @@ class RegistryStorage:
         self.tree = tree
         self.on_odd = on_odd
         self._prefix = self._find_prefix()
+        self._pauses = _MOST_PAUSES
 
     def _find_prefix(self) -> str:
         tree = self.tree
@@ -221,6 +223,13 @@ class RegistryStorage:
             return self.tree.find(path) is not None
         except InputError:
             return False
+        finally:
+            self.forget(path)
+
+    def forget(self, path: str) -> None:
+        """Keep nothing about a file of which there are many."""
+        self.tree.forget(path)
+        self.tree.forget(path.rpartition("/")[0])
 
     def read_link(self, path: str) -> Digest:
         """Return the digest in a link.
@@ -231,13 +240,18 @@ class RegistryStorage:
         """
         try:
             return self._read_link(path)
-        except InputError:
-            if not self.tree.is_folder:
+        except InputError as error:
+            if not self.tree.is_folder or error.code == "missing-link" or not self._pauses:
                 raise
+        finally:
+            self.forget(path)
         # A registry may have been writing it.
+        self._pauses -= 1
         time.sleep(_PAUSE)
-        self.tree.forget(path)
-        return self._read_link(path)
+        try:
+            return self._read_link(path)
+        finally:
+            self.forget(path)
 
     def _read_link(self, path: str) -> Digest:
         member = self.tree.member(path)
@@ -246,7 +260,6 @@ class RegistryStorage:
         if self.tree.find(path) is None:
             raise FormatError("is missing", code="missing-link", file=self.tree.where, member=path)
         raw = self.tree.read(path, MAX_LINK_SIZE)
-        self.tree.forget(path)
         try:
             return Digest.parse(raw.decode())
         except (FormatError, UnicodeDecodeError):

@@ -98,8 +98,7 @@ def _document(verdicts: Sequence[Verdict], form: str) -> dict[str, Any]:
 
 def annotation(found: Finding) -> str:
     """Return a workflow command that annotates a file (GitHub, "Workflow commands")."""
-    inside = ": ".join(part for part in (found.member, found.place) if part)
-    text = f"{inside}: {found.message}" if inside else found.message
+    text = f"{found.inside}: {found.message}" if found.inside else found.message
     level = _GITHUB[found.severity.value]
     return f"::{level} file={_property(found.file)},title=imgconv {_property(found.rule)}::{_data(text)}"
 

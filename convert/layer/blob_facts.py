@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar
 
 from convert.codec import decompress
 from convert.codec.compression import Compression
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError, UnsafeInputError
 from convert.layer.tar_check import LayerFaults, scan
-from convert.limits import MAX_LAYER_SIZE
+from convert.limits import CHUNK, MAX_LAYER_SIZE
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
@@ -93,19 +93,22 @@ def read_blob(
     stored = _Hashers(algorithms, count)
     try:
         with blob.open() as stream:
-            chunks = decompress.read_chunks(stream)
-            first = next(chunks, b"")
-            while len(first) < SNIFF_SIZE and (more := next(chunks, b"")):
-                first += more
-            facts.compression = sniff(first[:SNIFF_SIZE])
-            raw = stored.pass_through(itertools.chain([first], chunks))
-            if unpack and facts.compression:
-                _unpack(facts, raw, algorithms, where)
-            elif unpack:
-                facts.tar = scan(raw)
-            # Even a damaged stream has a digest.
-            for _ in raw:
-                pass
+            if not unpack:
+                facts.compression = _hash(stream, stored)
+            else:
+                chunks = decompress.read_chunks(stream)
+                first = next(chunks, b"")
+                while len(first) < SNIFF_SIZE and (more := next(chunks, b"")):
+                    first += more
+                facts.compression = sniff(first[:SNIFF_SIZE])
+                raw = stored.pass_through(itertools.chain([first], chunks))
+                if facts.compression:
+                    _unpack(facts, raw, algorithms, where)
+                else:
+                    facts.tar = scan(raw)
+                # Even a damaged stream has a digest.
+                for _ in raw:
+                    pass
     except InputError as error:
         facts.unread = error
         return facts
@@ -114,6 +117,18 @@ def read_blob(
     if not facts.compression:
         facts.plain = facts.stored
     return facts
+
+
+def _hash(stream: BinaryIO, hashers: _Hashers) -> Compression:
+    """Hash a stream to its end and return its compression; one buffer costs less than a new one for each chunk."""
+    buffer = memoryview(bytearray(CHUNK))
+    head = b""
+    while count := decompress.read_into(stream, buffer):
+        chunk = buffer[:count]
+        if len(head) < SNIFF_SIZE:
+            head += bytes(chunk[:SNIFF_SIZE])
+        hashers.update(chunk)
+    return sniff(head[:SNIFF_SIZE])
 
 
 def _unpack(facts: BlobFacts, raw: Iterator[bytes], algorithms: Sequence[str], where: str) -> None:
@@ -155,13 +170,17 @@ class _Hashers:
         self._count = count
         self._hashers = {name: hashlib.new(name) for name in algorithms}
 
+    def update(self, chunk: bytes | memoryview) -> None:
+        """Hash a chunk."""
+        self.size += len(chunk)
+        self._count(len(chunk))
+        for hasher in self._hashers.values():
+            hasher.update(chunk)
+
     def pass_through(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield the chunks, hashed."""
         for chunk in chunks:
-            self.size += len(chunk)
-            self._count(len(chunk))
-            for hasher in self._hashers.values():
-                hasher.update(chunk)
+            self.update(chunk)
             yield chunk
 
     def digests(self) -> dict[str, Digest]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from convert.errors import printable, quoted, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from convert.model.image_set import SourceFormat
+
+
+#: Names of the storage of a registry that a line shows.
+_MOST_NAMES: Final = 3
 
 
 class Severity(Enum):
@@ -50,7 +54,8 @@ class Finding:
     `file` is the source as the user named it, `member` the member or blob inside,
     `place` where in a document (`[0].Layers`); each is None if there is none.
     `refused_by` names the tools that refuse the archive for it, as far as
-    known. No text holds control characters.
+    known. In the storage of a registry, `names` are the first of the `name_count` tags that it
+    affects, or repositories where no tag is affected. No text holds control characters.
     """
 
     rule: str
@@ -60,15 +65,31 @@ class Finding:
     place: str | None
     message: str
     refused_by: str | None = None
+    names: tuple[str, ...] = ()
+    name_count: int = 0
 
     def __str__(self) -> str:
-        """Return one line: `file: member: place: message [rule]`."""
+        """Return one line: `file: names: member: place: message [rule]`."""
         places = [
-            *(quoted(place, column=False) for place in (self.file, self.member) if place),
+            *([quoted(self.file, column=False)] if self.file else []),
+            *([self.names_text] if self.names else []),
+            *([quoted(self.member, column=False)] if self.member else []),
             *([self.place] if self.place else []),
         ]
         weight = "" if self.severity is Severity.ERROR else f"{self.severity.value}: "
         return ": ".join([*places, f"{weight}{self.message} [{self.rule}]"])
+
+    @property
+    def names_text(self) -> str:
+        """The first names, and how many there are more."""
+        shown = self.names[:_MOST_NAMES]
+        more = self.name_count - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more else "")
+
+    @property
+    def inside(self) -> str:
+        """Names, member and place: where it is in the source."""
+        return ": ".join(part for part in (self.names_text, self.member, self.place) if part)
 
     @property
     def counts(self) -> bool:
@@ -126,6 +147,10 @@ REFUSED_BY: Final = {
     "many-layers": "dockerd with a graph driver",
     "run-env": "umoci",
     "ref-name": "podman, skopeo, umoci",
+    "registry-link": "the registry, which does not serve it",
+    "registry-tag": "the registry, which does not serve it",
+    "registry-revision": "the registry, which does not serve it",
+    "registry-layer": "the registry, which does not serve it",
 }
 
 
@@ -157,6 +182,10 @@ RULES: Final = {
             layout_blobs="A layout has a folder `blobs`.",
             run_config="`Cmd`, `Entrypoint` and `Shell` are arrays of strings.",
             history_too_long="The history has no more entries with a layer than there are layers.",
+            registry_link="A link of a registry's storage holds the digest that its path states.",
+            registry_tag="A tag of a registry leads to a manifest of its repository.",
+            registry_revision="A repository links every manifest that its indexes list.",
+            registry_layer="A repository links every config and layer that its manifests name.",
             v1_id="A v1 layer ID is 64 hex digits and agrees with its config.",
             unreadable="imgconv can read every image.",
         ),
@@ -181,6 +210,9 @@ RULES: Final = {
             layer_sources="`LayerSources` describes layers correctly; a false one for a foreign layer is an error.",
             needs_mark="The mark of a thin archive lists exactly what the archive lacks.",
             platform="A descriptor's platform equals that of the config.",
+            registry_name="A folder in the storage of a registry is that of a repository, a tag or a digest.",
+            registry_tag_index="A tag of a registry also lists its manifest in its own index.",
+            referrers="The tag `sha256-HEX` lists exactly the manifests of its repository that refer to `sha256:HEX`.",
             no_images="The top-level documents list an image; a source without any image is an error.",
         ),
         *_rules(
@@ -189,6 +221,8 @@ RULES: Final = {
             left_out="A thin archive leaves out a layer, and its mark says so.",
             absent_layer="A non-distributable layer is not in the source; its descriptor states where to get it.",
             layer_not_compared="A layer has more names than are compared with each other.",
+            registry_stale_link="A repository links a blob that is gone and that none of its manifests names.",
+            absent_subject="The manifest to which an artifact refers is not in the source.",
             unreferenced="No document refers to a blob.",
             config_name="A config's member name is a digest, but not that of its content; member names are labels.",
             letter_case="A key differs only in letter case, which only Go programs accept.",
@@ -246,8 +280,13 @@ class Findings:
         place: str | None = None,
         severity: Severity | None = None,
         refused_by: str | None = None,
+        names: Sequence[str] = (),
+        name_count: int | None = None,
     ) -> None:
-        """Add a finding; without `severity` and `refused_by` those of its rule hold."""
+        """Add a finding; without `severity` and `refused_by` those of its rule hold.
+
+        `names` are those that it affects, or the first of `name_count`.
+        """
         weight = severity or RULES[rule].severity
         if self._numbers[weight is not Severity.NOTE] > MAX_FINDINGS:
             # A hostile archive has hundreds of thousands.
@@ -260,6 +299,8 @@ class Findings:
             _clean(place),
             printable(shortened(message)),
             refused_by or RULES[rule].refused_by,
+            tuple(printable(name) for name in names),
+            len(names) if name_count is None else name_count,
         )
         number = self._numbers[found.counts]
         if found in self._found or number > MAX_FINDINGS:
@@ -291,6 +332,17 @@ class Findings:
     def all(self) -> tuple[Finding, ...]:
         """Return everything found so far."""
         return tuple(self._found)
+
+    def add_names(self, names_of: Callable[[str], tuple[Sequence[str], int] | None]) -> None:
+        """Give each finding without names those that `names_of` returns for its member, and their number."""
+        named: dict[Finding, None] = {}
+        for found in self._found:
+            known = names_of(found.member) if found.member and not found.names else None
+            if known is not None:
+                names = tuple(printable(name) for name in known[0])
+                found = replace(found, names=names, name_count=known[1])  # noqa: PLW2901
+            named[found] = None
+        self._found = named
 
     def blames(self, member: str | None) -> bool:
         """Return whether an error about this member was found."""

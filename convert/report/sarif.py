@@ -66,6 +66,7 @@ def sarif(verdicts: Sequence[Verdict], version: str) -> dict[str, Any]:
 
 def _result(found: Finding, order: dict[str, int]) -> dict[str, Any]:
     inside = ": ".join(part for part in (found.member, found.place) if part)
+    text = f"{found.inside}: {found.message}" if found.inside else found.message
     location: dict[str, Any] = {
         # An archive has no lines, but GitHub shows no result without one.
         "physicalLocation": {"artifactLocation": {"uri": uri(found.file)}, "region": {"startLine": 1}}
@@ -77,7 +78,7 @@ def _result(found: Finding, order: dict[str, int]) -> dict[str, Any]:
         "ruleId": found.rule,
         "ruleIndex": order[found.rule],
         "level": found.severity.value,
-        "message": {"text": escaped(f"{inside}: {found.message}" if inside else found.message)},
+        "message": {"text": escaped(text)},
         "locations": [location],
         "partialFingerprints": {"imgconv/v1": hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()},
     }

@@ -35,6 +35,7 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                         "place": found.place,
                         "message": found.message,
                         "refused_by": found.refused_by,
+                        **({"names": list(found.names), "name_count": found.name_count} if found.names else {}),
                         "consumers": [
                             {"consumer": each.consumer, "versions": str(each.versions)} for each in refusals(found.rule)
                         ],

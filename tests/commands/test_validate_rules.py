@@ -23,6 +23,7 @@ from commands.test_validate import (
     tar,
 )
 from commands.test_validate_layers import from_file_and_pipe
+from commands.test_validate_registry import FAULTS as REGISTRY_FAULTS
 from oracle.reading import sha256
 from support import ROOT
 
@@ -300,6 +301,7 @@ def test_every_rule_has_its_row_in_the_documentation():
 def test_every_rule_is_broken_by_some_test():
     tables = [*DOCKER_DAMAGE.values(), *LAYOUT_DAMAGE.values(), *LAYOUT_NOTES.values()]
     broken = {rule for _, rules in tables for rule in rules} | {rule for _, rule in NOTES.values()}
+    broken |= {rule for _, findings in REGISTRY_FAULTS.values() for rule, _, _ in findings}
     broken |= {rule for _, rules, _ in DAMAGE.values() for rule in rules}
     layers = {"layer-tar", "layer-header", "layer-path-twice", "layer-trailing", "layer-not-compared"}
     elsewhere = {"not-an-image", "damaged", "index-manifest", "v1-scheme", "left-out", "needs-mark"} | layers

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.open import open_source
+from convert.archive.registry_tree import RegistryTree
 from convert.archive.transport import path_of
 from convert.commands.common import Options, options_of
 from convert.commands.validate.contents import check_contents
 from convert.commands.validate.index_manifest import check_index_and_manifest
+from convert.commands.validate.registry import check_links, check_storage
 from convert.commands.validate.v1 import check_v1
 from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
 from convert.limits import usable_cores
+from convert.model.image_set import SourceFormat
 from convert.progress import Silent
 from convert.reader.checks.claims import Claims
 from convert.reader.checks.documents import Checked
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from convert.archive.tree import Tree
     from convert.commands.common import Path
     from convert.commands.keywords import ValidateFields
-    from convert.model.image_set import ImageSet, SourceFormat
+    from convert.model.image_set import ImageSet
     from convert.progress import Progress
 
 _YES: Final = 0
@@ -79,8 +82,11 @@ def _validate(source: str, jobs: int, progress: Progress) -> Verdict:
     try:
         with open_source(source) as opened:
             findings.file = opened.path
-            form, holds_image = _check(opened.tree, findings, jobs, progress)
-            opened.tree.check_unchanged()
+            if isinstance(opened.tree, RegistryTree):
+                form, holds_image = _check_registry(opened.tree, findings, jobs, progress)
+            else:
+                form, holds_image = _check(opened.tree, findings, jobs, progress)
+                opened.tree.check_unchanged()
     except UnknownFormatError as error:
         findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
         return Verdict(source, None, findings.all(), UnknownFormatError.exit_status)
@@ -95,6 +101,21 @@ def _validate(source: str, jobs: int, progress: Progress) -> Verdict:
     if not holds_image:
         return Verdict(source, form, found, NoImageError.exit_status)
     return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
+
+
+def _check_registry(
+    tree: RegistryTree, findings: Findings, jobs: int, progress: Progress
+) -> tuple[SourceFormat | None, bool]:
+    """Check the storage of a registry, or one manifest of it as the layout that a conversion makes of it."""
+    if tree.selection.is_manifest:
+        check_links(tree, findings)
+        form, holds_image = _check(tree, findings, jobs, progress)
+        tree.check_unchanged()
+        return form, holds_image
+    if check_storage(tree, findings, jobs, progress):
+        return SourceFormat.REGISTRY, True
+    findings.add("no-images", "no repository has a manifest that can be read")
+    return SourceFormat.REGISTRY, False
 
 
 def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> tuple[SourceFormat | None, bool]:

@@ -1,0 +1,114 @@
+"""Which tags of a registry's storage a finding affects."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from convert.errors import FormatError, UnsafeInputError
+from convert.limits import MAX_INDEX_DEPTH, MAX_STORED_TAGS
+from convert.model.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from convert.reader.checks.stored_blobs import StoredBlobs
+    from convert.reader.checks.stored_manifests import StoredManifest
+
+_BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
+#: Names that are kept of each finding.
+MOST_NAMES: Final = 100
+
+
+class RegistryNames:
+    """The tags of a storage, and which repository has a manifest without one."""
+
+    def __init__(self) -> None:
+        """There is no tag yet."""
+        self._tags: list[tuple[str, str, int]] = []
+        self._repositories: dict[int, str] = {}
+        self._repository = ""
+        self._own_tags: dict[int, list[str]] = {}
+
+    def begin(self, repository: str) -> None:
+        """Take tags and manifests of this repository from now on."""
+        self._repository = repository
+        self._own_tags = {}
+
+    def add_tag(self, tag: str, number: int) -> None:
+        """Take a tag that names a manifest.
+
+        Raises:
+            UnsafeInputError: there are too many.
+        """
+        if len(self._tags) >= MAX_STORED_TAGS:
+            raise UnsafeInputError(
+                f"the storage has more than {MAX_STORED_TAGS} tags",
+                code="too-many-names",
+                hint="check one repository at a time: registry:ROOT/REPOSITORY",
+            )
+        self._tags.append((self._repository, tag, number))
+        self._own_tags.setdefault(number, []).append(f"{self._repository}:{tag}")
+
+    def add_revision(self, number: int) -> None:
+        """Take a manifest that the repository links."""
+        self._repositories.setdefault(number, self._repository)
+
+    def of(self, manifest: int, digest: Digest) -> list[str]:
+        """Return the tags by which the repository names a manifest, or the manifest by its digest."""
+        return self._own_tags.get(manifest) or [f"{self._repository}@{digest}"]
+
+    def namer(
+        self, blobs: StoredBlobs, manifests: Mapping[int, StoredManifest | None], members: Iterable[str | None]
+    ) -> Callable[[str], tuple[Sequence[str], int] | None]:
+        """Return a function that gives the first names that lead to one of `members`, a blob, and how many do."""
+        wanted: dict[int, str] = {}
+        for member in members:
+            match = _BLOB.match(member or "")
+            if match:
+                try:
+                    wanted[blobs.number(Digest(match[1], match[2]))] = match[0]
+                except FormatError:
+                    continue
+        reached = _reached(set(wanted), manifests)
+        names: dict[str, list[str]] = {}
+        counts: dict[str, int] = {}
+
+        def add(name: str, numbers: Iterable[int]) -> None:
+            for number in numbers:
+                member = wanted[number]
+                counts[member] = counts.get(member, 0) + 1
+                if counts[member] <= MOST_NAMES:
+                    names.setdefault(member, []).append(name)
+
+        tagged: set[int] = set()
+        for repository, tag, number in self._tags:
+            add(f"{repository}:{tag}", sorted(reached.get(number, ())))
+            tagged |= reached.get(number, set())
+        for number, repository in self._repositories.items():
+            # Only where no tag leads there.
+            add(f"{repository}@{blobs.digest(number)}", sorted(reached.get(number, set()) - tagged))
+        return lambda member: (names[member], counts[member]) if member in names else None
+
+
+def _reached(wanted: set[int], manifests: Mapping[int, StoredManifest | None]) -> dict[int, set[int]]:
+    """Return, for each manifest, which of some blobs it is or leads to."""
+    reached: dict[int, set[int]] = {number: {number} for number in wanted}
+    if not wanted:
+        return reached
+    for number, manifest in manifests.items():
+        if manifest is not None:
+            direct = wanted.intersection(manifest.parts)
+            if direct:
+                reached.setdefault(number, set()).update(direct)
+    for _ in range(MAX_INDEX_DEPTH):
+        grown = False
+        for number, manifest in manifests.items():
+            for child in manifest.children if manifest is not None else ():
+                below = reached.get(child)
+                if below and not below <= reached.setdefault(number, set()):
+                    reached[number] |= below
+                    grown = True
+        if not grown:
+            break
+    return reached
