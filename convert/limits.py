@@ -114,6 +114,14 @@ MAX_BOXES: Final = 10_000
 #: Bytes of an inventory, which lists what the receiver of a thin archive has.
 MAX_INVENTORY_SIZE: Final = 16 * MIB
 
+#: Items of one batch, each of which takes about a kilobyte of memory; bytes of a list of them.
+MAX_BATCH_ITEMS: Final = 10_000_000
+MAX_LIST_SIZE: Final = 1 * GIB
+#: Bytes of one row of a journal. The names and digests of ten thousand images need fewer.
+MAX_ROW_SIZE: Final = 16 * MIB
+#: Lines about one item that a batch passes on.
+MAX_ITEM_NOTES: Final = 20
+
 #: Warnings about one source that are kept.
 MAX_WARNINGS: Final = 1000
 

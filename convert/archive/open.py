@@ -86,7 +86,11 @@ def open_source(
         StorageError: it does not exist or cannot be read.
     """
     spelling, path, reference_text = transport.parse(text)
-    if copy is not None:
+    stream = _named_stream(text) if "://" in text else None
+    if stream is not None:
+        spelling, path, reference_text = "", text, ""
+        tree, compression = _stream_tree(stream, text, new_keeper, spool_folder)
+    elif copy is not None:
         tree, compression = _open_fd(_open_path(copy, copy), path, new_keeper, spool_folder)
     elif path == STDIN and spelling in {"", REGISTRY}:
         tree, compression = _open_stdin(stdin, new_keeper, spool_folder)
@@ -98,6 +102,13 @@ def open_source(
         # What is selected is all that the tree shows.
         return Source(open_registry(tree, reference_text), path, spelling, "", compression)
     return Source(tree, path, spelling, reference_text, compression)
+
+
+def _named_stream(text: str) -> BinaryIO | None:
+    """Return the stream that stands for a URL, None if it is a path."""
+    from convert.archive.named_streams import find_stream  # noqa: PLC0415 - start-up time
+
+    return find_stream(text)
 
 
 def open_descriptor(fd: int, path: str) -> Source:

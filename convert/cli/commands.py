@@ -6,6 +6,7 @@ from typing import Final
 
 #: Command -> its module under `convert.cli`, imported when the command is run.
 COMMANDS: Final = {
+    "batch": "batch",
     "completion": "completion",
     "config": "config",
     "convert": "convert",

@@ -143,6 +143,7 @@ def command(
     examples: Sequence[str],
     statuses: Mapping[int, str] | None = None,
     text: str | None = None,
+    cls: type[Command] = Command,
 ) -> Callable[[Callable[..., Any]], Command]:
     """Return a decorator that makes a command of a function.
 
@@ -152,8 +153,9 @@ def command(
         examples: command lines, with comments as lines that begin with `#`.
         statuses: exit statuses besides those that every command has.
         text: the description, the docstring of the function if None.
+        cls: the class of the command.
     """
-    return click.command(name, cls=Command, help=text, short_help=summary, examples=examples, statuses=statuses)
+    return click.command(name, cls=cls, help=text, short_help=summary, examples=examples, statuses=statuses)
 
 
 def arguments_of(command: click.Command) -> list[Argument]:

@@ -83,6 +83,32 @@ class Template:
         """
         return "/".join(_filled(component, values, untagged) for component in self.components)
 
+    def bind(self, values: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Fill in some of the fields, with the rules of `path`.
+
+        Return the text of the template that is left, a path if none is, and the folders that the
+        values name and those inside them up to the next field, the outermost first.
+
+        Raises:
+            UsageError: a component is too long, or the path that is left would be read as a template.
+        """
+        components = [tuple(_bound(component, values)) for component in self.components]
+        rest = [_filled(component, {}, "") if len(component) == 1 else "" for component in components]
+        first = next((number for number, each in enumerate(self.components) if not values.keys().isdisjoint(each)), -1)
+        folders: list[str] = []
+        for number, component in enumerate(components[:-1]):
+            if len(component) > 1:
+                break
+            if 0 <= first <= number:
+                folders.append("/".join(rest[: number + 1]))
+        if all(len(component) == 1 for component in components):
+            text = "/".join(rest)
+            if is_template(text):
+                raise UsageError(f"braces around a field's name: {text!r}", code="invalid-template")
+        else:
+            text = "/".join(map(_spelled, components))
+        return text, folders
+
     def folders(self, path: str) -> list[str]:
         """Return the folders of a filled path that a field names, and those inside them, the outermost first."""
         parts = path.split("/")
@@ -147,6 +173,29 @@ def _architecture(platform: Platform) -> str:
     return base if not variant or variant == default else f"{base}_{variant}"
 
 
+def _bound(component: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
+    """Return a component in which fields that have a value are text."""
+    if values.keys().isdisjoint(component[1::2]):
+        return list(component)
+    parts = [component[0]]
+    for field, literal in zip(component[1::2], component[2::2], strict=True):
+        if field in values:
+            parts[-1] += safe_value(values[field]) + literal
+        else:
+            parts += [field, literal]
+    if len(parts) == 1:
+        parts[0] = _checked(parts[0])
+    return parts
+
+
+def _spelled(component: tuple[str, ...]) -> str:
+    """Return a component as a template spells it."""
+    text = component[0].replace("{", "{{").replace("}", "}}")
+    for field, literal in zip(component[1::2], component[2::2], strict=True):
+        text += f"{{{field}}}" + literal.replace("{", "{{").replace("}", "}}")
+    return text
+
+
 def _filled(component: tuple[str, ...], values: Mapping[str, str | None], untagged: str) -> str:
     if len(component) == 1:
         return component[0]
@@ -161,6 +210,15 @@ def _filled(component: tuple[str, ...], values: Mapping[str, str | None], untagg
             text += safe_value(value or "")
             absent_end = None
         text += literal
+    return _checked(text)
+
+
+def _checked(text: str) -> str:
+    """Return a component that values are part of, without a start that has a meaning.
+
+    Raises:
+        UsageError: it is too long.
+    """
     count = len(text) - len(text.lstrip("-."))
     text = "_" * count + text[count:]
     if len(text.encode()) > _MAX_COMPONENT:

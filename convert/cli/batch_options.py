@@ -1,0 +1,93 @@
+"""What follows `--` in `imgconv batch COMMAND SOURCES… -- OPTIONS`, read as the command itself reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from convert.cli.main import root
+from convert.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.commands.common import Options
+
+#: Stand for SOURCE and DEST.
+_SOURCE: Final = "./SOURCE"
+_DEST: Final = "./DEST"
+#: Parameters that say where or how one result is shown; batch decides that. The others of display have no effect.
+_REFUSED: Final = {
+    "as_json": "--json",
+    "form": "--format",
+    "graph": "--graph",
+    "manifest": "--manifest",
+    "html": "--html",
+    "add_repositories": "",
+}
+_DISPLAY: Final = frozenset({"verbose", "quiet", "progress"})
+
+
+def parse_options(command: str, words: Sequence[str]) -> Options:
+    """Return the options of a command.
+
+    Raises:
+        UsageError: they are not valid, or hold what batch decides.
+    """
+    from convert.commands.batch.item import COMMANDS
+
+    given = _parse(command, words)
+    for name, option in _REFUSED.items():
+        value = given.pop(name, None)
+        if option and value and value != "text":
+            raise UsageError(
+                f"{option} cannot be used in a batch",
+                code="incompatible-options",
+                hint="rows are JSON; --out writes a document for each source",
+            )
+        if name == "add_repositories" and value:
+            given[name] = value
+    for name in _DISPLAY:
+        given.pop(name, None)
+    if command == "digest":
+        tool = given.pop("tool")
+        given["pushers"] = () if tool is None else (tool,)
+    if command == "validate":
+        given.pop("sources")
+    return COMMANDS[command](**given)
+
+
+def _parse(command: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return the parameters of a command line with SOURCE, and DEST for convert."""
+    found = root.get_command(click.Context(root), command)
+    if found is None:
+        raise ValueError(f"there is no command {command}")
+    places = [_SOURCE, _DEST] if command == "convert" else [_SOURCE]
+    try:
+        # SOURCE comes first, so that REFs of `id` may follow it.
+        context = found.make_context(f"imgconv {command}", [*places, *words])
+    except click.exceptions.Exit:  # --help
+        raise UsageError(
+            "--help cannot be used in a batch", code="incompatible-options", hint=f"imgconv {command} --help"
+        ) from None
+    with context:
+        given = dict(context.params)
+    sources = given.pop("source", None) or given.get("sources")
+    if command == "convert":
+        wanted: Any = (_SOURCE,)
+        dest = given.pop("dest")
+        given.pop("sources")
+        if sources != wanted or dest != _DEST:
+            raise _positional()
+    elif sources not in {_SOURCE, (_SOURCE,)}:
+        raise _positional()
+    return given
+
+
+def _positional() -> UsageError:
+    return UsageError(
+        "what follows -- holds options of the command, and neither SOURCE nor DEST",
+        code="incompatible-options",
+        hint="sources come before --; --out is DEST",
+    )

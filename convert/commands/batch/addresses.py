@@ -1,0 +1,50 @@
+"""URLs among sources and outputs, and how they are shown: never with credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+#: A URL of fsspec; `simplecache::s3://…` is a chain of them.
+_URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: Names and passwords before a host, and what follows a question mark or number sign: signatures and tokens.
+_USER: Final = re.compile(r"(://)([^/?#\s]*)@")
+_QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
+HIDDEN: Final = "***"
+
+
+def is_url(text: str) -> bool:
+    """Return whether a source or output is a URL; a path that exists takes precedence."""
+    if _URL.match(text) is None:
+        return False
+    try:
+        return not os.path.lexists(text)
+    except ValueError:  # NUL in it
+        return True
+
+
+def protocol_of(url: str) -> str:
+    """Return the protocol of a URL, the last one of a chain: `s3`."""
+    return url.partition("://")[0].rpartition("::")[2].lower()
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL as it may be shown and stored: without names, passwords, queries and fragments."""
+    return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", url))
+
+
+def scrubbed(text: str, url: str) -> str:
+    """Return a text of somebody else about a URL without what `without_credentials` takes out of it."""
+    secrets = {url: without_credentials(url)}
+    for match in _USER.finditer(url):
+        secrets[match[2]] = HIDDEN
+        secrets.update((part, HIDDEN) for part in match[2].split(":"))
+    if (found := _QUERY.search(url)) is not None:
+        query = found[0][1:]
+        secrets[query] = HIDDEN
+        values = (pair.partition("=")[2] or pair for pair in re.split("[&;?#]", query))
+        secrets.update((value, HIDDEN) for value in values)
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, secrets[secret])
+    return without_credentials(text) if _URL.search(text) else text

@@ -1,0 +1,128 @@
+"""The engine `dask`: dask.distributed, a scheduler that exists or a cluster on this machine.
+
+A Dask scheduler runs any code as the user of its workers, and whoever reaches its port may send some (SECURITY.md).
+Imported only with the extra `imgconv[fleet]`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from convert import cancel
+from convert.commands.batch.addresses import is_url, without_credentials
+from convert.errors import ImgconvError, StorageError, UsageError, shortened
+from convert.limits import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+
+#: Seconds to wait for a scheduler and its first worker.
+_PATIENCE: Final = 30
+#: Items that are submitted at a time for each thread of the workers.
+_AHEAD: Final = 4
+
+
+@contextlib.contextmanager
+def dask_executor(
+    address: str | None, jobs: int | None, version: str
+) -> Iterator[tuple[Executor, int, Callable[[], None]]]:
+    """Connect to a scheduler, or start a cluster on this machine with `jobs` workers of one thread.
+
+    Yield an executor, how many items it should hold at a time, and a function that raises when the
+    scheduler is lost.
+
+    Raises:
+        UsageError: the extra is not installed, or a worker has another version of imgconv.
+        StorageError: the scheduler does not answer, or has no worker.
+    """
+    try:
+        from distributed import Client, LocalCluster  # noqa: PLC0415 - only with the extra
+    except ImportError:
+        raise UsageError(
+            "the engine dask needs dask.distributed, which is not installed",
+            code="missing-package",
+            hint="pip install 'imgconv[fleet]'",
+        ) from None
+    shown = without_credentials(address) if address and is_url(address) else address or "a cluster on this machine"
+    with contextlib.ExitStack() as stack:
+        try:
+            if address is None:
+                # Workers listen on this machine only, and there is no dashboard.
+                cluster: Any = LocalCluster(
+                    n_workers=jobs or usable_cores(),
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    silence_logs="CRITICAL",
+                )
+                stack.callback(_quietly, cluster.close)
+                client = Client(cluster)
+            else:
+                client = Client(address, timeout=_PATIENCE)
+            stack.callback(_quietly, client.close)
+            threads = _wait_for_workers(client, shown)
+            _check_versions(client, version, shown)
+        except ImgconvError:
+            raise
+        except Exception as error:
+            raise _lost(shown, error) from error
+        scheduler = client.scheduler
+
+        def check() -> None:
+            if client.status != "running" or scheduler is None or scheduler.status != "running":
+                raise _lost(shown, None)
+
+        executor = client.get_executor(pure=False)
+        stack.callback(_quietly, executor.shutdown, wait=False)
+        yield executor, _AHEAD * threads, check
+
+
+def _wait_for_workers(client: Any, shown: str) -> int:
+    """Return the number of threads of all workers, once there is one."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        cancel.check()
+        threads = sum(client.nthreads().values())
+        if threads:
+            return int(threads)
+        if time.monotonic() > end:
+            raise StorageError(f"{shown} has no worker", code="engine-lost", hint="start one: dask worker ADDRESS")
+        time.sleep(cancel.INTERVAL)
+
+
+def _check_versions(client: Any, version: str, shown: str) -> None:
+    """Refuse workers without imgconv, or with another version of it."""
+    found = client.run(worker_version, on_error="return")
+    for worker, answer in found.items():
+        if answer != version:
+            what = f"imgconv {answer}" if isinstance(answer, str) else "no imgconv"
+            raise UsageError(
+                f"worker {worker} of {shown} has {what}, and this is {version}",
+                code="worker-version",
+                hint="install the same version there",
+            )
+
+
+def worker_version() -> str:
+    """Return the version of imgconv that a worker has; runs there."""
+    from importlib.metadata import version  # noqa: PLC0415 - only here
+
+    return version("imgconv")
+
+
+def _quietly(function: Callable[..., Any], **arguments: Any) -> None:
+    with contextlib.suppress(Exception):
+        function(**arguments)
+
+
+def _lost(shown: str, error: BaseException | None) -> StorageError:
+    why = f": {shortened(f'{type(error).__name__}: {error}', 300)}" if error is not None else ""
+    return StorageError(
+        f"the Dask scheduler at {shown} does not answer{why}",
+        code="engine-lost",
+        hint="start the run again; it does what is missing",
+    )
