@@ -101,6 +101,15 @@ _REQUEST: Final = {
     "destination-overlaps-source": "The destination is the source, or one is inside the other.",
     "destination-spelled-as-transport": "DEST has the form of a transport such as `oci:PATH`.",
     "destination-spelled-as-compressed": "DEST ends in a suffix of compressed files, and the archive is not one.",
+    "pattern-without-match": "A pattern of a batch fits no file.",
+    "too-many-items": "A batch or a list of it is larger than the limit.",
+    "invalid-journal": "The file of `--journal` holds something other than rows that this version knows.",
+    "journal-busy": "Another run writes to the journal.",
+    "missing-package": "A package that the request needs is not installed.",
+    "layout-to-url": "A layout folder cannot be written to a URL.",
+    "ambiguous-url": "Two URLs differ only in credentials or queries, which the journal does not hold.",
+    "limit-not-supported": "The system has no way to enforce the limit.",
+    "worker-version": "A Dask worker has another version of imgconv, or none.",
 }
 
 #: Faults of the source: exit status 3.
@@ -218,6 +227,10 @@ _SYSTEM: Final = {
     "impossible-path": "A text is not a path: it holds NUL or half of a surrogate pair.",
     "destination-changed": "The destination was moved, replaced or changed during the run.",
     "output-mismatch": "The result does not read back as it was written (`--verify-output`).",
+    "worker-died": "The process that worked on a source ended before it was done.",
+    "timeout": "A source took longer than `--timeout`.",
+    "memory": "A source needed more memory than `--memory` or the system allows.",
+    "engine-lost": "The processes or the Dask scheduler of a batch are lost.",
 }
 
 #: Accepted with a warning.

@@ -189,7 +189,7 @@ def _digest(source: str, item: Item, warn: Warn) -> Outcome:
     report = digest(source, _on_one_core(item), warn=warn)
     found = document(report)
     digests = tuple(
-        {"names": push["names"], "image_id": push["image_id"], "digest": push["digest"], "pusher": push["pusher"]}
+        {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")}
         for push in found["pushes"]
     )
     return Outcome(digests=digests, written=write_document(item, lambda: found))
@@ -201,7 +201,12 @@ def _identify(source: str, item: Item, warn: Warn) -> Outcome:
     options = dataclasses.replace(item.options, details=item.output is not None)  # type: ignore[call-arg] # of `id`
     report = identify(source, options, warn=warn)  # type: ignore[arg-type] # as above
     digests = tuple(
-        {"names": list(image.names), "image_id": str(image.id) if image.id is not None else None, "digest": None}
+        {
+            "names": list(image.names),
+            "platform": image.platform or None,
+            "image_id": str(image.id) if image.id is not None else None,
+            "digest": None,
+        }
         for image in report.images
     )
     error = report.problems[0] if report.problems else report.failure
@@ -219,7 +224,12 @@ def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
 
     report = inspect(source, _on_one_core(item), warn=warn)
     digests = tuple(
-        {"names": image["names"], "image_id": image["image_id"], "digest": image["manifest_digest"]}
+        {
+            "names": image["names"],
+            "platform": image["platform"],
+            "image_id": image["image_id"],
+            "digest": image["manifest_digest"],
+        }
         for image in report.document["images"]
     )
     error = report.problems[0] if report.problems else None
@@ -237,6 +247,7 @@ def _convert(source: str, item: Item, warn: Warn) -> Outcome:
     digests = tuple(
         {
             "names": list(image.names),
+            "platform": None,
             "image_id": str(image.image_id) if image.image_id is not None else None,
             "digest": str(image.manifest_digest) if image.manifest_digest is not None else None,
             "output": result.path,
