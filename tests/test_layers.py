@@ -24,7 +24,7 @@ LEVELS = (
     ("convert.report",),
     ("convert.commands",),
     ("convert.cli",),
-    ("convert", "convert.__main__"),
+    ("convert", "convert.__main__", "convert.batch"),
 )
 LEVEL_OF = {package: number for number, packages in enumerate(LEVELS, 1) for package in packages}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from convert.cli.batch_progress import BatchProgress
     from convert.commands.batch.item import Item
     from convert.commands.batch.journal import Journal
-    from convert.report.batch import Row, Summary
+    from convert.report.batch import Row
 
 #: The commands of a batch, as `convert.commands.batch.item` has them.
 _COMMANDS: Final = ("validate", "digest", "id", "inspect", "convert")
@@ -112,9 +114,10 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
     """
     from importlib.metadata import version as version_of
 
+    from convert.cancel import Cancelled
     from convert.cli.batch_options import parse_options
     from convert.cli.batch_progress import BatchProgress
-    from convert.commands.batch.engine import open_engine
+    from convert.commands.batch.engine import Engine
     from convert.commands.batch.journal import Journal
     from convert.commands.batch.make_items import batch_items
     from convert.commands.batch.run import missing, run_all
@@ -123,6 +126,7 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
 
     if given["retry_failed"] and given["journal"] is None:
         raise UsageError("--retry-failed needs --journal", code="incompatible-options")
+    engine = Engine(spelling=given["engine"], **{name: given[name] for name in ("jobs", "timeout", "memory")})
     version = version_of("imgconv")
     wanted = parse_options(command_name, ctx.obj)
     items = batch_items(sources, command_name, wanted, out=given["out"], shard=given["shard"])
@@ -136,15 +140,20 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
         if journal is not None and not quiet:
             _note_journal(journal)
         shown = BatchProgress("none" if quiet else given["progress"], summary)
-        stack.callback(_end, shown, summary, quiet=quiet)
-        if not todo:
-            return summary.status
-        limits = {name: given[name] for name in ("jobs", "timeout", "memory")}
-        executor, ahead, check = stack.enter_context(open_engine(given["engine"], command_name, version, **limits))
-        rows = run_all(todo, executor, journal=journal, ahead=ahead, check=shown.with_check(check))
-        stack.callback(rows.close)
-        for row in in_order(rows, todo) if journal is None else rows:
-            _show(row, shown, printed=journal is None, quiet=quiet)
+        if todo:
+            executor, ahead, check = stack.enter_context(engine.start(command_name, version))
+            rows = run_all(todo, executor, journal=journal, ahead=ahead, check=shown.with_check(check))
+            stack.callback(rows.close)
+            stack.callback(shown.close)
+            try:
+                for row in in_order(rows, todo) if journal is None else rows:
+                    _show(row, shown, printed=journal is None, quiet=quiet)
+            except Cancelled:
+                if not quiet:
+                    _print_last(summary.text())
+                raise
+    if not quiet:
+        note(summary.text())
     return summary.status
 
 
@@ -186,7 +195,10 @@ def _note_journal(journal: Journal) -> None:
         note(f"{journal.path}: rows of imgconv {versions} count too; another journal does everything again")
 
 
-def _end(shown: BatchProgress, summary: Summary, *, quiet: bool) -> None:
-    shown.close()
-    if not quiet:
-        note(summary.text())
+def _print_last(text: str) -> None:
+    """Print a line on standard error after a signal: only if nobody has to be waited for."""
+    with contextlib.suppress(OSError):
+        ready = select.poll()
+        ready.register(2, select.POLLOUT)
+        if ready.poll(0):
+            os.write(2, f"imgconv: {text}\n".encode())

@@ -63,15 +63,13 @@ def _parse(command: str, words: Sequence[str]) -> dict[str, Any]:
     found = root.get_command(click.Context(root), command)
     if found is None:
         raise ValueError(f"there is no command {command}")
-    places = [_SOURCE, _DEST] if command == "convert" else [_SOURCE]
-    try:
-        # SOURCE comes first, so that REFs of `id` may follow it.
-        context = found.make_context(f"imgconv {command}", [*places, *words])
-    except click.exceptions.Exit:  # --help
+    if not {"--help", "-h"}.isdisjoint(words):
         raise UsageError(
             "--help cannot be used in a batch", code="incompatible-options", hint=f"imgconv {command} --help"
-        ) from None
-    with context:
+        )
+    places = [_SOURCE, _DEST] if command == "convert" else [_SOURCE]
+    # SOURCE comes first, so that REFs of `id` may follow it.
+    with found.make_context(f"imgconv {command}", [*places, *words]) as context:
         given = dict(context.params)
     sources = given.pop("source", None) or given.get("sources")
     if command == "convert":

@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -20,7 +19,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from convert.commands.batch.worker import GRACE, serve
-from convert.errors import StorageError, UsageError
+from convert.errors import StorageError
 from convert.limits import usable_cores
 
 if TYPE_CHECKING:
@@ -131,16 +130,9 @@ class WorkerPool(Executor):
         Args:
             jobs: the number of processes, one for each core if None.
             timeout: the most seconds that a call may take.
-            memory: the most bytes that a process may have in memory.
+            memory: the most bytes that a process may have in memory; only where there is /proc.
             preload: modules that are imported once for all processes.
-
-        Raises:
-            UsageError: there is no way to see the memory of a process on this system.
         """
-        if memory is not None and not os.path.exists("/proc/self/statm"):
-            raise UsageError(
-                f"a memory limit needs /proc, which {sys.platform} does not have", code="limit-not-supported"
-            )
         self._jobs = jobs or usable_cores()
         self._timeout = timeout
         self._memory = memory

@@ -189,8 +189,7 @@ def _digest(source: str, item: Item, warn: Warn) -> Outcome:
     report = digest(source, _on_one_core(item), warn=warn)
     found = document(report)
     digests = tuple(
-        {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")}
-        for push in found["pushes"]
+        {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")} for push in found["pushes"]
     )
     return Outcome(digests=digests, written=write_document(item, lambda: found))
 
