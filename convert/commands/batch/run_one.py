@@ -74,6 +74,9 @@ def run_one(item: Item) -> Row:
         outcome = Outcome(found.exit_status, found.code, str(found))
     except MemoryError:
         outcome = Outcome(StorageError.exit_status, "memory", _NO_MEMORY)
+    except ImportError as error:  # a library cannot be mapped, or the installation is incomplete
+        text = f"cannot load a part of imgconv or of its libraries: {shortened(str(error))}"
+        outcome = Outcome(StorageError.exit_status, "storage", text)
     except RuntimeError as error:
         if _NO_THREAD in str(error):
             text = "cannot start a thread: the system's limit is reached"
