@@ -24,7 +24,6 @@ _REFUSED: Final = {
     "graph": "--graph",
     "manifest": "--manifest",
     "html": "--html",
-    "add_repositories": "",
 }
 _DISPLAY: Final = frozenset({"verbose", "quiet", "progress"})
 
@@ -40,21 +39,17 @@ def parse_options(command: str, words: Sequence[str]) -> Options:
     given = _parse(command, words)
     for name, option in _REFUSED.items():
         value = given.pop(name, None)
-        if option and value and value != "text":
+        if value and value != "text":
             raise UsageError(
                 f"{option} cannot be used in a batch",
                 code="incompatible-options",
                 hint="rows are JSON; --out writes a document for each source",
             )
-        if name == "add_repositories" and value:
-            given[name] = value
     for name in _DISPLAY:
         given.pop(name, None)
     if command == "digest":
         tool = given.pop("tool")
         given["pushers"] = () if tool is None else (tool,)
-    if command == "validate":
-        given.pop("sources")
     return COMMANDS[command](**given)
 
 
@@ -71,21 +66,11 @@ def _parse(command: str, words: Sequence[str]) -> dict[str, Any]:
     # SOURCE comes first, so that REFs of `id` may follow it.
     with found.make_context(f"imgconv {command}", [*places, *words]) as context:
         given = dict(context.params)
-    sources = given.pop("source", None) or given.get("sources")
-    if command == "convert":
-        wanted: Any = (_SOURCE,)
-        dest = given.pop("dest")
-        given.pop("sources")
-        if sources != wanted or dest != _DEST:
-            raise _positional()
-    elif sources not in {_SOURCE, (_SOURCE,)}:
-        raise _positional()
+    found_places = [given.pop(name) for name in ("source", "sources", "dest") if name in given]
+    if found_places not in ([_SOURCE], [(_SOURCE,)], [(_SOURCE,), _DEST]):
+        raise UsageError(
+            "what follows -- holds options of the command, and neither SOURCE nor DEST",
+            code="incompatible-options",
+            hint="sources come before --; --out is DEST",
+        )
     return given
-
-
-def _positional() -> UsageError:
-    return UsageError(
-        "what follows -- holds options of the command, and neither SOURCE nor DEST",
-        code="incompatible-options",
-        hint="sources come before --; --out is DEST",
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -11,12 +12,17 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from oracle.reading import contents, plain
 from support import COMMAND, MATCH, ROOT, run
 
 from convert import batch
+from convert.cli.batch_options import parse_options
+from convert.cli.commands import COMMANDS
+from convert.commands.batch.item import option_words
+from convert.errors import UsageError
 
 SCHEMA = json.loads((ROOT / "schemas" / "report-batch-row.json").read_text())
 #: Archives of different tools, one of them with several images.
@@ -322,6 +328,38 @@ def test_what_cannot_be_met_is_refused_before_anything_is_done(folder, imgconv, 
     done = imgconv("batch", *words)
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1), done.err
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("command", ["validate", "digest", "id", "inspect", "convert"])
+def test_every_option_of_a_command_can_be_given_or_is_refused(command):
+    """None of them leads to an internal error; each changes the options, is refused, or is for display only."""
+    values = {
+        "platforms": "linux/amd64",
+        "jobs": "2",
+        "consumers": "docker",
+        "max_layer_size": "1073741824",
+        "rename": "a=b",
+    }
+    values |= {"to": "oci", "tool": "crane", "pusher": "crane", "engine": "podman", "compress": "docker"}
+    values |= {"manifest_type": "oci", "v1_ids": "keep", "verify": "full", "progress": "none", "form": "json"}
+    display = {"quiet", "verbose", "progress", "debug"}
+    module = importlib.import_module(f"convert.cli.{COMMANDS[command]}")
+    plain_options = parse_options(command, [])
+    refused = []
+    for option in module.command.params:
+        if not isinstance(option, click.Option):
+            continue
+        words = [option.opts[0]] if option.is_flag else [option.opts[0], values.get(option.name, "x")]
+        try:
+            found = parse_options(command, words)
+        except UsageError as error:
+            refused.append((words, error.code))
+            continue
+        assert (found == plain_options) == (option.name in display), words
+        if option.name not in {*display, "jobs"}:
+            assert option_words(found) == tuple(words), words
+            assert parse_options(command, option_words(found)) == found
+    assert {code for _, code in refused} <= {"incompatible-options"}, refused
 
 
 def test_two_outputs_are_never_one(folder, imgconv):
