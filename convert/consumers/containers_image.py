@@ -7,6 +7,7 @@ digest (copy/blob.go), so that damage is refused. Each function returns what it 
 
 from __future__ import annotations
 
+import functools
 import posixpath
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from convert.consumers.unpack import config_of
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.identity import docker_structs
-from convert.model import mediatype
+from convert.model import dir_names, mediatype
 from convert.model.reference import Reference
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
     from convert.consumers.contents import Contents
     from convert.consumers.nodes import Node
+    from convert.consumers.rule import Property
     from convert.model.platform import Platform
 
 _ONE: Final = 1
+#: Bytes of a file `version` that are read.
+_VERSION_SIZE: Final = 100
 _SCHEMA_2: Final = frozenset(
     (mediatype.DOCKER_LAYER, mediatype.DOCKER_LAYER_GZIP, mediatype.DOCKER_FOREIGN, mediatype.DOCKER_FOREIGN + ".gzip")
 )
@@ -98,20 +102,40 @@ def not_a_folder(contents: Contents) -> str:
 
 
 def no_dir(contents: Contents) -> str:
-    """A `dir:` folder has one manifest as manifest.json, and each blob under its hex digest."""
-    return "" if contents.dir_manifest is not None else "there is no dir: folder"
+    """A `dir:` folder has one manifest or index as manifest.json, and each blob under its hex digest."""
+    return "" if contents.dir_folder.tops else "there is no dir: folder"
 
 
-def dir_blobs(contents: Contents) -> str:
-    """The config and the layers of a `dir:` folder must be there and intact."""
-    node = contents.dir_manifest
-    for part in [] if node is None else [*([node.config] if node.config is not None else []), *node.layers]:
-        blob = contents.find(part.digest.hex)
-        if blob is None:
-            return f"{part.digest} is not in the folder"
-        if contents.facts(blob).stored.get(part.digest.algorithm, part.digest) != part.digest:
-            return f"{part.digest} is not what its digest identifies"
+def dir_version(contents: Contents) -> str:
+    """The version of a `dir:` folder, if it has one, must be 1.1 or 1.2."""
+    blob = contents.find(dir_names.VERSION)
+    if blob is None:
+        return ""
+    with blob.open() as stream:
+        match = dir_names.VERSION_TEXT.fullmatch(stream.read(_VERSION_SIZE))
+    if match is None:
+        return "version is not that of a dir: folder"
+    version = int(match[1]), int(match[2])
+    return f"version is {version[0]}.{version[1]}" if version > dir_names.NEWEST_VERSION else ""
+
+
+def dir_type(contents: Contents) -> str:
+    """The manifest of a `dir:` folder is of schema 1 or of an unknown kind."""
+    for top in contents.dir_folder.tops:
+        if not top.is_manifest and not top.is_index:
+            raise UnknownError("manifest.json is of schema 1, or neither a manifest nor an index")
     return ""
+
+
+@functools.cache
+def of_dir(check: Property) -> Property:
+    """Return a rule on what `index.json` lists as one on the manifest of a `dir:` folder."""
+
+    @functools.wraps(check)
+    def checked(contents: Contents) -> str:
+        return check(contents.dir_folder)
+
+    return checked
 
 
 def no_index(contents: Contents) -> str:
@@ -208,15 +232,6 @@ def blobs(contents: Contents) -> str:
     return ""
 
 
-def layer_count(contents: Contents) -> str:
-    """As many layers in a manifest as DiffIDs in its config."""
-    for node in copied(contents):
-        settings, _ = config_of(contents, node.config)
-        if settings is not None and len(node.layers) != len(settings.diff_ids):
-            return f"{len(node.layers)} layers in a manifest, {len(settings.diff_ids)} DiffIDs in its config"
-    return ""
-
-
 def docker_types(contents: Contents) -> str:
     """A layer of a Docker manifest has a type of another family."""
     return _other_types(contents, _SCHEMA_2 | {mediatype.DOCKER_LAYER_ZSTD})
@@ -252,17 +267,6 @@ def stored_layers(contents: Contents) -> str:
                 return f"layer {layer.digest} has {facts.trailing} bytes behind its compressed stream"
             if facts.tar.repeats:
                 return f"layer {layer.digest} names {facts.tar.repeated[0]} more than once"
-    return ""
-
-
-def stored_diff_ids(contents: Contents) -> str:
-    """A layer that is copied into a store must have its DiffID."""
-    for node in copied(contents):
-        settings, _ = config_of(contents, node.config)
-        for layer, wanted in zip(node.layers, settings.diff_ids if settings is not None else (), strict=False):
-            plain = contents.facts(layer.blob).plain.get("sha256") if layer.blob is not None else None
-            if plain is not None and str(plain) != wanted:
-                return f"layer {layer.digest} unpacks to {plain}, the config states {wanted}"
     return ""
 
 

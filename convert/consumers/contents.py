@@ -26,6 +26,7 @@ from convert.limits import (
     MAX_LISTED,
     MAX_NODES,
 )
+from convert.model import dir_names, mediatype
 from convert.model.digest import Digest
 from convert.reader.document import digest_of
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from convert.model.platform import Platform
 
 _T = TypeVar("_T")
+_SCHEMA_2: Final = 2
 #: Keys by which a document is a manifest, an index or one of schema 1.
 _KINDS: Final = ("config", "layers", "manifests", "fsLayers", "history")
 
@@ -47,6 +49,7 @@ class Contents:
 
     def __init__(self, opened: Source, host: Platform, count: Callable[[int], None] = lambda _: None) -> None:
         """Take an open source; `host` is the platform of the consumers, `count` is called with the bytes read."""
+        self._opened = opened
         self._count = count
         self.tree: Tree = opened.tree
         self.path = opened.path
@@ -121,16 +124,9 @@ class Contents:
             return error
 
     @cached_property
-    def dir_manifest(self) -> Node | None:
-        """The manifest of a `dir:` folder of skopeo or podman, None without one."""
-        value, _ = self.document("manifest.json") if self.tree.is_folder and self.has("manifest.json") else (None, "")
-        if not _is_object(value) or values.get(value, "config") is None:
-            return None
-        raw = self.tree.read("manifest.json")
-        part = Part(values.text(value, "mediaType"), Digest.of(raw), len(raw), None)
-        node = Node(part, was_read=True, intact=True, keys=_kinds(value))
-        self._take_parts(node, value)
-        return node
+    def dir_folder(self) -> Contents:
+        """The same source read as a `dir:` folder: its `manifest.json` is the only entry."""
+        return _DirContents(self._opened, self.host, self._count)
 
     def facts(self, blob: Blob) -> BlobFacts:
         """Return what reading a layer to its end shows."""
@@ -270,6 +266,11 @@ class Contents:
         node.layers = tuple(each for each in parts if each is not None)
         node.paths = len(node.layers)
 
+    def _find_blob(self, media_type: str, digest: Digest) -> Blob | None:
+        """Return the bytes that a digest identifies."""
+        del media_type
+        return self.find(f"blobs/{digest.algorithm}/{digest.hex}")
+
     def _part(self, value: Any) -> Part | None:
         """Return what a descriptor names; None where there is none."""
         if value is None:
@@ -285,10 +286,48 @@ class Contents:
             values.text(value, "mediaType"),
             digest,
             values.size(value),
-            self.find(f"blobs/{digest.algorithm}/{digest.hex}"),
+            self._find_blob(values.text(value, "mediaType"), digest),
             tuple(values.texts(value, "urls")),
             values.data(value),
         )
+
+
+class _DirContents(Contents):
+    """A `dir:` folder of skopeo or podman (containers/image directory/directory_src.go)."""
+
+    @cached_property
+    def _tops(self) -> tuple[Node, ...] | UnknownError:
+        if not self.tree.is_folder or (blob := self.find(dir_names.MANIFEST)) is None:
+            return ()
+        value, _ = self.document(dir_names.MANIFEST)
+        if not _is_object(value):
+            return ()
+        try:
+            raw = self.tree.read(dir_names.MANIFEST)
+            return (self._core(Part(_guessed_type(value), Digest.of(raw), len(raw), blob), 1),)
+        except UnknownError as error:
+            return error
+        except ImgconvError as error:
+            return UnknownError(error.message)
+
+    def _find_blob(self, media_type: str, digest: Digest) -> Blob | None:
+        if media_type in mediatype.MANIFESTS | mediatype.INDEXES:
+            return self.find(dir_names.child_file(digest))
+        return self.find(dir_names.blob_file(digest))
+
+
+def _guessed_type(value: Any) -> str:
+    """Return the media type of a document that no descriptor describes (manifest/manifest.go, `GuessMIMEType`)."""
+    own = values.text(value, "mediaType")
+    if own in mediatype.MANIFESTS | mediatype.INDEXES:
+        return own
+    if values.get(value, "schemaVersion") != _SCHEMA_2:
+        return ""
+    config = values.get(value, "config")
+    config_type = values.text(config, "mediaType") if _is_object(config) else ""
+    if config_type == mediatype.DOCKER_CONFIG:
+        return mediatype.DOCKER_MANIFEST
+    return mediatype.OCI_INDEX if not config_type and values.get(value, "manifests") else mediatype.OCI_MANIFEST
 
 
 def _known(found: tuple[_T, ...] | UnknownError) -> tuple[_T, ...]:

@@ -64,6 +64,7 @@ _WAYS: Final[dict[str, tuple[tuple[str, Callable[[Contents], Iterator[Known]]], 
         ("oci", names.in_layout),
         ("oci-archive", names.in_layout),
         ("docker-archive", names.in_docker_archive),
+        ("dir", names.in_dir),
     ),
     "crane": (("", names.pushed),),
     "umoci": (("", names.by_ref_name),),
@@ -132,5 +133,5 @@ def _in_one_way(
 def _fitting_way(contents: Contents) -> str:
     """Return the transport for the form of an archive."""
     if contents.tree.is_folder:
-        return "oci"
+        return "dir" if contents.find("index.json") is None and contents.dir_folder.tops else "oci"
     return "oci-archive" if contents.tree.find("index.json") is not None else "docker-archive"

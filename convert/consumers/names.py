@@ -68,9 +68,8 @@ def in_podman_layout(contents: Contents) -> Iterator[Known]:
 
 
 def in_dir(contents: Contents) -> Iterator[Known]:
-    """podman, from a `dir:` folder: only the ID."""
-    node = contents.dir_manifest
-    if node is not None:
+    """Skopeo and podman, from a `dir:` folder: only the ID."""
+    for _, node in _copied(contents.dir_folder):
         yield Known("", _config_digest(node))
 
 

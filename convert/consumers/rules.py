@@ -32,6 +32,7 @@ _UNPACK_1: Final = "containerd/containerd@1.6.20 image.go: Unpack"
 _K3S: Final = "k3s-io/k3s@1.30.2 pkg/agent/containerd/containerd.go: preloadFile"
 _TARFILE: Final = "containers/image@5.22.1 docker/internal/tarfile/src.go: prepareLayerData"
 _LAYOUT: Final = "containers/image@5.22.1 oci/layout/oci_transport.go: getManifestDescriptor"
+_DIR: Final = "containers/image@5.23.1 directory/directory_src.go: GetManifest"
 _COPY: Final = "containers/image@5.22.1 copy/copy.go: Image"
 _STORAGE: Final = "containers/image@5.23.1 storage/storage_image.go: commitLayer"
 _CRANE: Final = "google/go-containerregistry@0.21 pkg/v1/tarball/image.go: Image"
@@ -124,6 +125,30 @@ _OCI: Final = (
 )
 _OCI_BLOBS: Final = ((containers_image.blobs, _SOURCE, "absent-config", "missing"),)
 _OCI_LOSSES: Final = ((losses.other_platforms, _PLATFORM, "two-platforms", ""),)
+
+_TYPES_1: Final = ((containers_image.docker_types_without_zstd, _CONVERT, "docker-zstd", "docker-zstd"),)
+_TYPES: Final = ((containers_image.docker_types, _CONVERT, "mixed-types", "docker-type"),)
+_STORED: Final = (
+    *_TYPES_1,
+    *_OCI_BLOBS,
+    (containers_image.stored_layers, _SOURCE, "trailing", "layer-trailing"),
+    (containers_image.stored_config, _SOURCE, "text-cmd-layout", "run-config"),
+)
+
+
+def _of_dir(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Return the rows of layouts for `dir:` folders; the case of a row is that of the layout, as such a folder."""
+    return tuple((containers_image.of_dir(row[0]), row[1], f"dir-{row[2]}", row[3]) for row in rows)
+
+
+_DIR_FOLDER: Final = (
+    (containers_image.not_a_folder, _CONVERT, "layout-archive", ""),
+    (containers_image.no_dir, _CONVERT, "folder", ""),
+)
+_DIR_DOCUMENTS: Final = (
+    (containers_image.dir_type, _SOURCE, "dir-schema-1", ""),
+    *_of_dir(_OCI[3:]),
+)
 
 RULES: Final = (
     # -- Docker with a graph driver
@@ -220,17 +245,24 @@ RULES: Final = (
         "1.9-1.10",
         _COPY,
         _REFUSES,
-        ((containers_image.docker_types_without_zstd, _CONVERT, "docker-zstd", "docker-zstd"),),
+        _TYPES_1,
     ),
     *_rules(
         "skopeo/oci skopeo/oci-archive",
         "1.10-1.23",
         _COPY,
         _REFUSES,
-        ((containers_image.docker_types, _CONVERT, "mixed-types", "docker-type"),),
+        _TYPES,
     ),
     *_rules("skopeo/oci skopeo/oci-archive", "1.9-1.23", _COPY, _REFUSES, _OCI_BLOBS),
     *_rules("skopeo/oci skopeo/oci-archive", "1.9-1.23", _COPY, _LOSS, _OCI_LOSSES),
+    *_rules("skopeo/dir", "1.9-1.23", _DIR, _REFUSES, _DIR_FOLDER),
+    *_rules("skopeo/dir", "1.22-1.23", _DIR, _REFUSES, ((containers_image.dir_version, _SOURCE, "dir-version", ""),)),
+    *_rules("skopeo/dir", "1.9-1.23", _DIR, _REFUSES, _DIR_DOCUMENTS),
+    *_rules("skopeo/dir", "1.9-1.10", _COPY, _REFUSES, _of_dir(_TYPES_1)),
+    *_rules("skopeo/dir", "1.10-1.23", _COPY, _REFUSES, _of_dir(_TYPES)),
+    *_rules("skopeo/dir", "1.9-1.23", _COPY, _REFUSES, _of_dir(_OCI_BLOBS)),
+    *_rules("skopeo/dir", "1.9-1.23", _COPY, _LOSS, _of_dir(_OCI_LOSSES)),
     # -- podman: a layout with one entry, else a docker archive
     *_rules(
         "podman/oci", "4.3-4.4", _LAYOUT, _REFUSES, ((containers_image.not_a_folder, _CONVERT, "layout-archive", ""),)
@@ -248,14 +280,7 @@ RULES: Final = (
         "4.3-4.4",
         _STORAGE,
         _REFUSES,
-        (
-            (containers_image.docker_types_without_zstd, _CONVERT, "docker-zstd", "docker-zstd"),
-            *_OCI_BLOBS,
-            (containers_image.layer_count, _SOURCE, "layout-layer-count", "layer-count"),
-            (containers_image.stored_layers, _SOURCE, "trailing", "layer-trailing"),
-            (containers_image.stored_diff_ids, _SOURCE, "layout-wrong-diff-id", "diff-id"),
-            (containers_image.stored_config, _SOURCE, "text-cmd-layout", "run-config"),
-        ),
+        _STORED,
     ),
     *_rules(
         "podman/oci-archive",
@@ -289,17 +314,9 @@ RULES: Final = (
         ),
     ),
     *_rules("podman/docker-archive", "4.3-4.4", _TARFILE, _LOSS, ((losses.unnamed_item, _NAMES, "unnamed", ""),)),
-    *_rules(
-        "podman/dir",
-        "4.3-4.4",
-        "containers/image@5.23.1 directory/directory_src.go: GetManifest",
-        _REFUSES,
-        (
-            (containers_image.not_a_folder, _CONVERT, "layout-archive", ""),
-            (containers_image.no_dir, _CONVERT, "folder", ""),
-            (containers_image.dir_blobs, _SOURCE, "dir-without-layer", "missing"),
-        ),
-    ),
+    *_rules("podman/dir", "4.3-4.4", _DIR, _REFUSES, (*_DIR_FOLDER, *_DIR_DOCUMENTS)),
+    *_rules("podman/dir", "4.3-4.4", _STORAGE, _REFUSES, _of_dir(_STORED)),
+    *_rules("podman/dir", "4.3-4.4", _COPY, _LOSS, _of_dir(_OCI_LOSSES)),
     # -- crane
     *_rules("crane", "0.20-0.22", _CRANE, _REFUSES, ((containerd.compressed, _CONVERT, "gzip-archive", ""),)),
     *_rules(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import lzma
 import sys
 import tarfile
@@ -16,6 +17,7 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import dir_folders
 from layouts import (
     CONFIG,
     DOCKER,
@@ -139,15 +141,22 @@ def odd_header(path):
     return write(path, bytes(data))
 
 
-def dir_without_layer(path):
-    """Write a `dir:` folder whose layer is absent."""
-    config = dumps(SETTINGS)
-    parts = {"config": {"digest": digest_of(config)}, "layers": [{"digest": digest_of(b"absent")}]}
-    path.mkdir()
-    write(path / digest_of(config)[7:], config)
-    write(path / "version", b"Directory Transport Version: 1.1\n")
-    write(path / "manifest.json", dumps({"schemaVersion": 2, **parts}))
-    return path
+def as_dir(path, case, documents=None):
+    """Write the first entry of another case, which is a layout, as a `dir:` folder."""
+    where = path.with_suffix("")
+    beside = path.with_name(f"{where.name}-source.tar")
+    built = CASES[case](beside)
+    layout = built if built.is_dir() else beside.with_name(beside.name + ".layout")
+    entry = json.loads((layout / "index.json").read_bytes())["manifests"][0]
+    dir_folders.from_layout(layout, where, entry)
+    for name, data in (documents or {}).items():
+        (where / name).write_bytes(data)
+    return where
+
+
+def dir_of(case, documents=None):
+    """Return what writes a case as a `dir:` folder."""
+    return lambda path: as_dir(path, case, documents)
 
 
 # -- layouts --------------------------------------------------------------------------------
@@ -289,7 +298,6 @@ CASES = {
     "foreign-source": lambda path: docker(
         path, items={"LayerSources": {digest_of(b""): {"mediaType": FOREIGN["docker"]}}}
     ),
-    "dir-without-layer": dir_without_layer,
     "windows": lambda path: docker(path, change={"os": "windows"}),
     "layer-count": lambda path: docker(path, items={"Layers": []}),
     "missing-layer": lambda path: docker(path, extra=[("a.tar", None)]),
@@ -398,6 +406,30 @@ CASES = {
             ),
         ),
     ),
+}
+
+
+CASES |= {
+    "dir-plain": dir_of("folder"),
+    "dir-two-platforms": dir_of("two-platforms"),
+    "dir-version": dir_of("folder", {"version": b"Directory Transport Version: 1.3\n"}),
+    "dir-schema-1": dir_of("folder", {"manifest.json": b'{"schemaVersion":1}'}),
+    **{
+        f"dir-{case}": dir_of(case)
+        for case in (
+            "absent-config",
+            "both-kinds",
+            "docker-zstd",
+            "host-absent",
+            "layout-layer-count",
+            "layout-wrong-diff-id",
+            "mixed-types",
+            "nested-index",
+            "other-platform",
+            "text-cmd-layout",
+            "trailing",
+        )
+    },
 }
 
 

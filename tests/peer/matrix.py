@@ -70,7 +70,7 @@ def consumers():
         driver = Podman(path)
         found[f"podman@{driver.version()}"] = driver
     for path in several("SKOPEO"):
-        for transport in ("docker-archive", "oci-archive", "oci"):
+        for transport in ("docker-archive", "oci-archive", "oci", "dir"):
             driver = Skopeo(path, transport)
             found[f"skopeo@{driver.version()}/{transport}"] = driver
     for path in several("CRANE"):
