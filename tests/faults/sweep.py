@@ -7,9 +7,11 @@ The second kills each run at a random moment instead.
 
 BEFORE is what lies at the destination: `new` (nothing), `force` (an older
 result), `fill` (an empty folder) or `append` (a layout). FORM may also be `manifest`
-(`digest --manifest`) or `graph` (`inspect --graph`), which write a document, or
-`add-repositories`, which changes an archive in place. `thin:FORM` writes a thin archive
-without the layers of one image, and `filled:FORM` fills such an archive again. Prints one JSON document:
+(`digest --manifest`), `graph` (`inspect --graph`) or `export`, which write a document;
+`add-repositories`, `tag` and `untag`, which change an archive in place, and `tag-layout`,
+which changes a layout. `split:FORM` writes one result for each image. `thin:FORM` writes
+a thin archive without the layers of one image, and `filled:FORM` fills such an archive again.
+Prints one JSON document:
 how many faults there were and what was wrong after them.
 """
 
@@ -36,11 +38,16 @@ from oracle import reading
 import convert
 import convert.cli.convert
 import convert.cli.digest
+import convert.cli.export
 import convert.cli.inspect
+import convert.cli.tag
 import convert.codec.gzip
 import convert.commands.add_repositories
 import convert.commands.convert
+import convert.commands.convert_split
 import convert.commands.digest
+import convert.commands.export
+import convert.commands.tag
 import convert.commands.thin
 import convert.commands.verify_output
 import convert.identity.legacy_config
@@ -66,7 +73,17 @@ OTHERS = {
     ],
     "graph": ["inspect", "SOURCE", "--graph", "OUT"],
     "add-repositories": ["--add-repositories", "OUT", "--jobs", "1", "-q"],
+    "tag": ["tag", "OUT", "fmt-scr:1", "new.example/name:1"],
+    "untag": ["untag", "OUT", "fmt-scr:1"],
+    "tag-layout": ["tag", "OUT", "fmt-scr:1", "new.example/name:1"],
+    "export": ["export", "SOURCE", "fmt-scr:1", "OUT", "-q"],
 }
+#: Those that change what is there.
+IN_PLACE = {"add-repositories", "tag", "untag", "tag-layout"}
+#: What completes a folder.
+LAST = {"dir": "manifest.json"}
+#: The only image of a `dir:` folder, another than OLD.
+ONE = ("--image", "fmt-html:1")
 #: The image that an older result holds.
 OLD = ("--image", "fmt-scr:1")
 
@@ -98,7 +115,7 @@ class Sweep:
         self.source, self.folder = source, Path(folder)
         self.kind, _, self.target = form.rpartition(":")
         self.base = []
-        if self.kind:
+        if self.kind in {"thin", "filled"}:
             self.make_base()
         self.out = self.folder / ("out.svg" if form == "graph" else "out")
         self.wrong = []
@@ -125,17 +142,22 @@ class Sweep:
     def arguments(self):
         if self.form in OTHERS:
             names = {"SOURCE": str(self.source), "OUT": str(self.out)}
-            return [names.get(word, word) for word in OTHERS[self.form]]
+            force = ["--force"] if self.form == "export" and self.before == "force" else []
+            return [*(names.get(word, word) for word in OTHERS[self.form]), *force]
         extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
-        return [str(self.source), "--to", self.target, str(self.out), "--jobs", "1", "-q", *self.base, *extra]
+        out = str(self.out / "{name}_{tag}") if self.kind == "split" else str(self.out)
+        image = ONE if self.target == "dir" and self.kind != "split" else ()
+        return [str(self.source), "--to", self.target, out, "--jobs", "1", "-q", *image, *self.base, *extra]
 
     def prepare(self):
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir()
-        if self.form == "add-repositories":
+        if self.form == "tag-layout":
+            convert.convert(str(self.source), str(self.out), to="oci", jobs=1)
+        elif self.form in IN_PLACE:
             shutil.copyfile(self.source, self.out)
-        elif self.before == "fill":
+        elif self.kind == "split" or self.before == "fill":
             self.out.mkdir()
         elif self.form in OTHERS and self.before == "force":
             self.out.write_bytes(b"older")
@@ -147,7 +169,7 @@ class Sweep:
         """Return what lies at the destination, None if nothing does."""
         if not self.out.exists():
             return None
-        if self.form in OTHERS:
+        if self.form in OTHERS and not self.out.is_dir():
             return self.out.read_bytes()
         found = reading.contents(self.out)
         if isinstance(found, dict):
@@ -239,13 +261,19 @@ class Sweep:
             self.say(number, f"left {left}")
 
     def sound(self, found, old, new):
+        """Whether what lies at the destination is the old state, the new one, or a part that says nothing wrong."""
         if found in (old, new):
             return True
         if self.before == "append":
             return self.whole(found)
+        if self.kind == "split":
+            # Each result appears whole; all of them only if nothing ends the run meanwhile.
+            return self.mode in {"kill", "int", "term"} and found.items() <= new.items()
         if self.before == "fill":
-            # Blobs come first; without index.json it is not a layout.
-            return "index.json" not in found and all(new.get(name) == data for name, data in found.items())
+            # Blobs come first; without its last document it holds no image.
+            return LAST.get(self.target, "index.json") not in found and all(
+                new.get(name) == data for name, data in found.items()
+            )
         return False
 
     def whole(self, found):
@@ -265,7 +293,9 @@ class Sweep:
     def again(self, number, new, found):
         """Whatever a kill left, the next run does its work and cleans up."""
         arguments = self.arguments()
-        if self.before in {"new", "fill"} and found == new and self.form not in OTHERS:
+        if (self.before in {"new", "fill"} and found == new and self.form not in OTHERS) or (
+            self.kind == "split" and found
+        ):
             arguments.append("--force")
         status, printed = forked(lambda: self.run(arguments))
         if status or self.state() != new:

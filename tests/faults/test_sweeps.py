@@ -16,9 +16,11 @@ from support import without_repositories
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
-OTHERS = ["manifest", "graph", "add-repositories"]
+OTHERS = ["manifest", "graph", "add-repositories", "tag", "untag", "tag-layout", "export"]
+IN_PLACE = ["add-repositories", "tag", "untag", "tag-layout"]
 THIN = ["thin:docker-save", "thin:docker-save@25", "thin:docker-oci", "thin:oci", "filled:oci", "filled:docker-save"]
-FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive"]
+FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive", "dir"]
+SPLIT = ["split:docker-save", "split:docker-oci", "split:oci", "split:dir"]
 MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
 #: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
 QUICK = [
@@ -42,6 +44,16 @@ QUICK = [
     ("enospc", "thin:docker-oci", "new", 13),
     ("eio", "filled:oci", "new", 17),
     ("kill", "filled:docker-save@25", "force", 13),
+    ("kill", "dir", "fill", 9),
+    ("kill", "dir", "force", 9),
+    ("enospc", "dir", "new", 13),
+    ("eio", "dir", "fill", 23),
+    ("kill", "split:docker-save", "new", 17),
+    ("enospc", "split:oci", "new", 41),
+    ("kill", "tag", "force", 3),
+    ("enospc", "untag", "force", 3),
+    ("kill", "tag-layout", "force", 5),
+    ("short", "export", "new", 9),
     ("eio", "add-repositories", "force", 1),
     ("kill", "add-repositories", "force", 9),
 ]
@@ -68,8 +80,8 @@ def test_faults_here_and_there_leave_the_old_or_the_whole_new(tmp_path, mode, fo
 @pytest.mark.parametrize("before", ["new", "force", "fill", "append"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fault_at_every_call_leaves_the_old_or_the_whole_new(tmp_path, mode, form, before):
-    if before in {"fill", "append"} and form != "oci":
-        pytest.skip("only a layout is a folder")
+    if (before == "fill" and form not in {"oci", "dir"}) or (before == "append" and form != "oci"):
+        pytest.skip("only layouts and dir: folders are folders, and only a layout grows")
     result = swept(tmp_path, mode, form, before)
     assert result["wrong"] == []
     assert result["faults"] > 20
@@ -86,11 +98,20 @@ def test_a_fault_at_every_call_of_a_thin_archive_leaves_the_old_or_the_whole_new
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("form", SPLIT)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_every_call_of_several_results_leaves_whole_ones(tmp_path, mode, form):
+    result = swept(tmp_path, mode, form, "new", 7)
+    assert result["wrong"] == []
+    assert result["faults"] > 20
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("form", OTHERS)
 @pytest.mark.parametrize("before", ["new", "force"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fault_at_every_call_leaves_the_old_document_or_the_whole_new_one(tmp_path, mode, form, before):
-    if form == "add-repositories" and before == "new":
+    if form in IN_PLACE and before == "new":
         pytest.skip("an archive is changed in place")
     result = swept(tmp_path, mode, form, before)
     assert result["wrong"] == []
