@@ -67,9 +67,7 @@ def test_a_root_file_system_becomes_an_image_as_the_hint_says(tmp_path, docker):
     (command,) = re.findall(r"docker (import \S+) NAME:TAG", caught.value.hint)
     docker(*command.split(), "imported:1")
     docker("save", "--output", tmp_path / "saved.tar", "imported:1")
-    assert [str(image.id) for image in convert.identify(tmp_path / "saved.tar").images] == [
-        docker.ids()["imported:1"]
-    ]
+    assert [str(image.id) for image in convert.identify(tmp_path / "saved.tar").images] == [docker.ids()["imported:1"]]
 
 
 def test_added_v1_directories_do_not_disturb_an_engine(tmp_path, docker):
