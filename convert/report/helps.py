@@ -1,0 +1,139 @@
+"""What helps against a finding of `validate`, or where a consumer refuses an archive: words, and the command.
+
+tests/report/test_helps.py runs the commands on archives with these findings.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from convert.consumers.rule import Repair
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What a person can do.
+
+    `text` says it in words. `command` are the words behind `imgconv`, with `{source}` for the source, `{consumer}` for
+    the consumer that has to load it, and capitals for what only the person knows; "" where no command helps.
+    """
+
+    text: str
+    command: str = ""
+
+    def line(self, source: str, consumer: str = "docker") -> str:
+        """Return the whole command line for a source, "" where there is none."""
+        return f"imgconv {self.command.format(source=shlex.quote(source), consumer=consumer)}" if self.command else ""
+
+
+_AGAIN: Final = Help("Get the archive again; if it is the same then, build or save the image again.")
+_BUILD: Final = Help("Build the image again with a tool that writes this correctly.")
+_CONVERT: Final = Help("A conversion writes this correctly.", "{source} --to docker-oci DEST.tar")
+_RECOMPRESS: Final = Help(
+    "A conversion that compresses the layers again writes this correctly; the manifest digest changes.",
+    "{source} --recompress --to oci-archive DEST.tar",
+)
+_NOTHING: Final = Help("Nothing has to be done.")
+
+#: Rule of `validate` -> what helps.
+FOR_FINDING: Final[dict[str, Help]] = {
+    "not-an-image": Help("Check that the file is what docker save, podman save, skopeo, crane or an OCI tool wrote."),
+    "damaged": _AGAIN,
+    "json": _AGAIN,
+    "duplicate-key": _BUILD,
+    "schema": _BUILD,
+    "ambiguous": Help("Do not trust the archive: it shows different images to different tools. Build the image again."),
+    "digest": _AGAIN,
+    "size": _AGAIN,
+    "diff-id": _AGAIN,
+    "layer-damaged": _AGAIN,
+    "layer-tar": _AGAIN,
+    "layer-count": _BUILD,
+    "missing": Help(
+        "Leave out the images that lack a blob, or give the archive that has it: --with OLD.",
+        "{source} --prune --to docker-oci DEST.tar",
+    ),
+    "inline-only": _CONVERT,
+    "unsafe": Help("Do not trust the archive: names or links lead out of it. Get it from where it was made."),
+    "media-type": _BUILD,
+    "repo-tag": Help(
+        "A conversion leaves out such a name, with a warning; --tag NAME gives a valid one.",
+        "{source} --to docker-save DEST.tar",
+    ),
+    "layout-version": _BUILD,
+    "index-manifest": Help(
+        "Decide which names are right; a conversion writes those of one document into both.",
+        "{source} --to docker-oci DEST.tar",
+    ),
+    "layout-blobs": _AGAIN,
+    "run-config": _BUILD,
+    "history-too-long": _BUILD,
+    "v1-id": Help(
+        "A conversion to docker-save writes the IDs that Docker gives.", "{source} --to docker-save DEST.tar"
+    ),
+    "unreadable": _AGAIN,
+    "duplicate-member": Help(
+        "A conversion writes each member once; members of one name with different content have to be told apart first.",
+        "{source} --to docker-oci DEST.tar",
+    ),
+    "tar": _CONVERT,
+    "history": _BUILD,
+    "layer-type": _RECOMPRESS,
+    "layer-path-twice": _BUILD,
+    "layer-header": _BUILD,
+    "layer-trailing": _RECOMPRESS,
+    "docker-zstd": _RECOMPRESS,
+    "many-layers": Help("Build the image with fewer layers, or load it into Docker's containerd store."),
+    "run-env": _BUILD,
+    "empty-json": _BUILD,
+    "duplicate-name": Help(
+        "Decide which image keeps the name: --untag takes it from both, --drop leaves an image out.",
+        "{source} --untag NAME --to docker-oci DEST.tar",
+    ),
+    "ref-name": Help(
+        "Give the image a valid name: --tag NAME; a conversion leaves out one that is not.",
+        "{source} --to docker-save DEST.tar",
+    ),
+    "repositories": Help("A conversion writes it correctly.", "{source} --to docker-save DEST.tar"),
+    "v1-chain": Help("A conversion writes the v1 documents correctly.", "{source} --to docker-save DEST.tar"),
+    "v1-version": Help("A conversion writes the v1 documents correctly.", "{source} --to docker-save DEST.tar"),
+    "layer-sources": _CONVERT,
+    "needs-mark": Help("A conversion of the full archive drops the mark.", "{source} --to docker-oci DEST.tar"),
+    "platform": Help("Build the index again; the platform in the config is the one that counts."),
+    "no-images": Help("Save the image again together with its blobs: nothing in the source is an image."),
+    "absent-child": Help(
+        "Nothing has to be done where one platform is enough; this removes absent platforms from the index.",
+        "{source} --prune --to docker-oci DEST.tar",
+    ),
+    "left-out": Help(
+        "The receiver needs the layers; with them it is complete.", "{source} --with OLD --to docker-oci DEST.tar"
+    ),
+    "absent-layer": Help("The layer has to be fetched from where its descriptor states; push and load may do so."),
+    "layer-not-compared": _NOTHING,
+    "unreferenced": Help("A conversion leaves it out.", "{source} --to docker-oci DEST.tar"),
+    "config-name": _NOTHING,
+    "letter-case": _CONVERT,
+    "no-repositories": Help("Only Docker before 1.10 needs it.", "--add-repositories {source} DEST.tar"),
+    "v1-scheme": _NOTHING,
+    "parent": _NOTHING,
+    "no-diff-ids": _NOTHING,
+    "docker-type": Help(
+        "A conversion to one family of types; the manifest digest changes.",
+        "{source} --manifest-type oci --to oci-archive DEST.tar",
+    ),
+}
+
+_FOR: Final = "{source} --for {consumer} DEST"
+#: What helps in `doctor`.
+FOR_REPAIR: Final[dict[Repair, Help]] = {
+    Repair.CONVERT: Help("Another format.", _FOR),
+    Repair.PRUNE: Help("Leave out what is absent.", "{source} --prune --for {consumer} DEST"),
+    Repair.NAMES: Help("Give the image a full name.", "{source} --rename OLD=NEW --for {consumer} DEST"),
+    Repair.FLATTEN: Help("Replace nested indexes by one list.", "{source} --flatten --for {consumer} DEST"),
+    Repair.ATTESTATIONS: Help("Leave out attestations.", "{source} --no-attestations --for {consumer} DEST"),
+    Repair.PLATFORM: Help("Select a platform.", "{source} --platform OS/ARCH --for {consumer} DEST"),
+    Repair.SPLIT: Help("Write one result for each image.", "{source} --for {consumer} 'DEST/{{name}}_{{tag}}.tar'"),
+    Repair.SOURCE: Help("Save or build the image again."),
+}
