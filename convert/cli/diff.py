@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convert.cli import groups, options
+from convert.cli import groups, options, pages
 from convert.cli.values import FILE, OneOf
 
 if TYPE_CHECKING:
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from convert.cli.progress import Counted, Nothing
     from convert.commands.diff.archives import OpenDiff
+    from convert.errors import ImgconvError
     from convert.report.comparison import Comparison, FileDifference
 
 _EXAMPLES: Final = (
     "imgconv diff saved.tar oci-layout",
     "imgconv diff --files old.tar new.tar",
     "imgconv diff --by digest layout copy && echo nothing to push",
+    "imgconv diff old.tar new.tar --html report.html",
 )
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
@@ -49,7 +51,8 @@ _COLOURS: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 @groups.compare("--brief", is_flag=True, help="Print one line for each image that differs, and nothing else.")
 @options.selection
 @options.with_
-@options.json
+@options.formats("text", "json", "markdown")
+@pages.html
 @options.progress
 @options.quiet
 @options.debug
@@ -64,7 +67,9 @@ def command(
     images: tuple[str, ...],
     platforms: tuple[str, ...],
     with_: tuple[str, ...],
+    form: str,
     as_json: bool,
+    html: str | None,
     quiet: bool,
     **given: Any,
 ) -> int:
@@ -81,29 +86,71 @@ def command(
     """
     from convert.cli import progress
     from convert.commands.diff.archives import DiffOptions, open_diff
-    from convert.errors import quoted
+    from convert.errors import ImgconvError, UsageError
     from convert.report.comparison import By
 
+    form = options.chosen_format(form, as_json=as_json)
     ignored = tuple(dict.fromkeys(word.strip() for text in ignore for word in text.split(",")))
     wanted = DiffOptions(by=By(by_), files=files, ignore=ignored, images=images, platforms=platforms, with_=with_)
-    with contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False)) as shown:
+    with contextlib.ExitStack() as stack:
+        page = stack.enter_context(pages.PageFile(html, (a, b)))
+        shown = stack.enter_context(
+            contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
+        )
         warn = (lambda _: None) if quiet else progress.beside(shown, options.note)
-        with open_diff(a, b, wanted, warn=warn, progress=shown) as opened:
-            if as_json:
-                document = opened.document()
-                shown.close()
-                options.out_json(document)
-            elif quiet:
-                _read_files(opened)
-            elif brief:
-                _read_files(opened)
-                _show_brief(opened)
-            else:
-                _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
-                _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
-                _show(opened, shown)
-            same = opened.difference.same(wanted.by)
+        try:
+            with open_diff(a, b, wanted, warn=warn, progress=shown) as opened:
+                _print(opened, shown, form, quiet=quiet, brief=brief)
+                rendered = _page(opened) if html is not None else b""
+                same = opened.difference.same(wanted.by)
+        except UsageError:
+            raise
+        except ImgconvError as error:
+            failure = error
+            page.write(lambda: _page_of_failure(a, b, failure))
+            raise
+        page.write(lambda: rendered)
     return 0 if same else 1
+
+
+def _print(opened: OpenDiff, shown: Counted | Nothing, form: str, *, quiet: bool, brief: bool) -> None:
+    """Print the comparison as the options ask for; files are read all the same where nothing is printed."""
+    from convert.errors import quoted
+
+    if form == "json":
+        document = opened.document()
+        shown.close()
+        options.out_json(document)
+    elif form == "markdown":
+        from convert.report.diff_markdown import markdown
+
+        document = opened.document()
+        shown.close()
+        options.out(markdown(document))
+    elif quiet:
+        _read_files(opened)
+    elif brief:
+        _read_files(opened)
+        _show_brief(opened)
+    else:
+        _line(f"--- {quoted(opened.a.path)} ({opened.images[0].format})", "bold")
+        _line(f"+++ {quoted(opened.b.path)} ({opened.images[1].format})", "bold")
+        _show(opened, shown)
+
+
+def _page(opened: OpenDiff) -> bytes:
+    from convert.commands.diff.page import page_parts
+    from convert.report.html.diff import diff_page
+
+    return diff_page(page_parts(opened))
+
+
+def _page_of_failure(a: str, b: str, error: ImgconvError) -> bytes:
+    """Return the page where the archives could not be compared: what is wrong, and what could be read."""
+    from convert.commands.diff.page import failed_parts
+    from convert.report.html.diff import diff_page
+
+    return diff_page(failed_parts(a, b, error))
 
 
 def _line(text: str, style: str = "") -> None:

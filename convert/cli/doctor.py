@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from convert.cli import groups, options
+from convert.cli import groups, options, pages
 from convert.cli.options import note, out, out_json
 from convert.cli.values import CONSUMERS, FILE, PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from convert.report.doctor import DoctorReport
+
 _EXAMPLES: Final = (
     "imgconv doctor image.tar",
     "imgconv doctor image.tar --for kind,docker@20.10",
     "imgconv doctor --format markdown build/*.tar",
+    "imgconv doctor image.tar --html report.html",
 )
 
 
@@ -42,8 +45,17 @@ _EXAMPLES: Final = (
     help="The platform of the machine on which they run.",
 )
 @options.formats("text", "json", "markdown")
+@pages.html
 @options.debug
-def command(sources: Sequence[str], *, consumers: tuple[str, ...], platform: str, form: str, as_json: bool) -> int:
+def command(
+    sources: Sequence[str],
+    *,
+    consumers: tuple[str, ...],
+    platform: str,
+    form: str,
+    as_json: bool,
+    html: str | None,
+) -> int:
     """Say for each SOURCE where it loads: in which programs, under which name, and if not, why and what helps.
 
     Exit status 0: it loads in all of them; 1: it does not; 3: it is not an image;
@@ -58,21 +70,29 @@ def command(sources: Sequence[str], *, consumers: tuple[str, ...], platform: str
     form = options.chosen_format(form, as_json=as_json)
     asked = DoctorOptions(consumers=consumers, platform=platform)
     reports = []
-    for source in sources:
-        try:
-            report = doctor(source, asked)
-        except StorageError as error:
-            # The other sources are looked at all the same.
-            report = DoctorReport(source, None, Platform.parse(platform), (), error)
-        if report.problem is not None:
-            note(str(report.problem))
-        reports.append(report)
-        if form == "text" and report.problem is None:
-            from convert.cli.doctor_table import show
+    with pages.PageFile(html, sources) as page:
+        for source in sources:
+            try:
+                report = doctor(source, asked)
+            except StorageError as error:
+                # The other sources are looked at all the same.
+                report = DoctorReport(source, None, Platform.parse(platform), (), error)
+            if report.problem is not None:
+                note(str(report.problem))
+            reports.append(report)
+            if form == "text" and report.problem is None:
+                from convert.cli.doctor_table import show
 
-            show(report, several=len(sources) > 1)
+                show(report, several=len(sources) > 1)
+        page.write(lambda: _page(reports))
     if form == "json":
         out_json(document(reports))
     elif form == "markdown":
         out(markdown(reports))
     return max(report.status for report in reports)
+
+
+def _page(reports: Sequence[DoctorReport]) -> bytes:
+    from convert.report.html.doctor import doctor_page
+
+    return doctor_page(reports)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.cli import groups, options
+from convert.cli import groups, options, pages
 from convert.cli.options import note, out, out_json
 from convert.cli.values import FILE
 
@@ -20,6 +20,7 @@ _EXAMPLES: Final = (
     "imgconv validate image.tar",
     "imgconv validate --format github build/*.tar",
     "imgconv validate --format sarif layout > imgconv.sarif",
+    "imgconv validate image.tar --html report.html",
 )
 
 
@@ -35,17 +36,28 @@ _EXAMPLES: Final = (
     "json",
     "github",
     "sarif",
-    explained="text: one line a finding; github: annotations of a workflow; sarif: for code scanners.",
+    "markdown",
+    explained="text: one line a finding; github: annotations of a workflow; sarif: for code scanners; markdown: for "
+    "a step summary.",
 )
+@pages.html
 @groups.display(
-    "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json and sarif have them anyway."
+    "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json, sarif and --html have them anyway."
 )
 @options.jobs
 @options.progress
 @groups.display("-q", "--quiet", is_flag=True, help="Print neither findings as text nor progress.")
 @options.debug
 def command(
-    sources: Sequence[str], *, form: str, as_json: bool, verbose: bool, quiet: bool, jobs: int | None, **given: Any
+    sources: Sequence[str],
+    *,
+    form: str,
+    as_json: bool,
+    html: str | None,
+    verbose: bool,
+    quiet: bool,
+    jobs: int | None,
+    **given: Any,
 ) -> int:
     """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
 
@@ -54,30 +66,57 @@ def command(
     be read. Of several sources the highest counts. docs/validate.md lists the
     rules.
     """
-    from convert.cli import progress
-    from convert.commands.validate import ValidateOptions, Verdict, validate
-    from convert.errors import StorageError
-
     form = options.chosen_format(form, as_json=as_json)
-    verdicts = []
-    for source in sources:
-        shown = progress.choose("none" if quiet else given["progress"], logs=False)
-        try:
-            verdict = validate(source, ValidateOptions(jobs=jobs), progress=shown)
-        except StorageError as error:
-            # The other sources are looked at all the same.
-            shown.close()
-            note(str(error))
-            verdict = Verdict(source, None, (), StorageError.exit_status, str(error))
-        finally:
-            shown.close()
-        verdicts.append(verdict)
-        if form == "github" or (form == "text" and not quiet):
-            for found in _shown(verdict, verbose=verbose):
-                out(str(found) if form == "text" else annotation(found))
+    verdicts: list[Verdict] = []
+    inspected: list[dict[str, Any] | None] = []
+    with pages.PageFile(html, sources) as page:
+        for source in sources:
+            verdict, images = _validate(source, jobs, describe=html is not None, quiet=quiet, **given)
+            verdicts.append(verdict)
+            inspected.append(images)
+            if form == "github" or (form == "text" and not quiet):
+                for found in _shown(verdict, verbose=verbose):
+                    out(str(found) if form == "text" else annotation(found))
+        page.write(lambda: _page(verdicts, inspected))
     if form in {"json", "sarif"}:
         out_json(_document(verdicts, form))
+    elif form == "markdown":
+        from convert.report.validate_markdown import markdown
+
+        out(markdown(_document(verdicts, "json"), notes=verbose))
     return max(verdict.status for verdict in verdicts)
+
+
+def _validate(
+    source: str, jobs: int | None, *, describe: bool, quiet: bool, **given: Any
+) -> tuple[Verdict, dict[str, Any] | None]:
+    """Validate one source; what cannot be read is a verdict, because the other sources are looked at all the same.
+
+    With `describe`, the document of `inspect` comes along, for a page.
+    """
+    from convert.cli import progress
+    from convert.commands.validate import ValidateOptions, Verdict, validate, validate_images
+    from convert.errors import StorageError
+
+    shown = progress.choose("none" if quiet else given["progress"], logs=False)
+    wanted = ValidateOptions(jobs=jobs)
+    try:
+        if describe:
+            return validate_images(source, wanted, progress=shown)
+        return validate(source, wanted, progress=shown), None
+    except StorageError as error:
+        shown.close()
+        note(str(error))
+        return Verdict(source, None, (), StorageError.exit_status, str(error)), None
+    finally:
+        shown.close()
+
+
+def _page(verdicts: Sequence[Verdict], inspected: Sequence[dict[str, Any] | None]) -> bytes:
+    from convert.report.html.validate import validate_page
+    from convert.report.validate import document
+
+    return validate_page(document(verdicts), inspected)
 
 
 def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:

@@ -57,12 +57,14 @@ class FileDifference:
     """One path in two layers.
 
     `change` is "added", "removed" or "changed"; `attributes` are those that
-    differ as (name, A's, B's), for a file of only one layer the most important ones.
+    differ as (name, A's, B's), for a file of only one layer the most important ones. `sizes`
+    are A's and B's in bytes, None for what is no regular file.
     """
 
     change: str
     path: str
     attributes: tuple[tuple[str, str | None, str | None], ...]
+    sizes: tuple[int | None, int | None] = (None, None)
 
 
 class By(Enum):

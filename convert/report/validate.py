@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.consumers.refusals import refusals
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 1
+_SEVERITIES: Final = ("error", "warning", "note")
 
 
 def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -46,3 +48,14 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
             for verdict in verdicts
         ],
     }
+
+
+def counts_text(source: dict[str, Any]) -> str:
+    """Return the verdict on a source of the document in words: how many findings of each severity."""
+    if source["error"] is not None:
+        return "not read"
+    counts = Counter(found["severity"] for found in source["findings"])
+    words = [f"{counts[each]} {each}{'s' if counts[each] > 1 else ''}" for each in _SEVERITIES if counts[each]]
+    if source["status"] == 0:
+        return f"valid; {words[0]}" if words else "valid"
+    return ", ".join(words) or "not valid"

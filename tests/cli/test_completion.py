@@ -67,7 +67,7 @@ def test_values_that_convert_knows(start, option, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("imgconv validate x --format ", {"text", "json", "github", "sarif"}),
+        ("imgconv validate x --format ", {"text", "json", "github", "sarif", "markdown"}),
         ("imgconv x --v1-ids ", {"docker", "chain-free", "skopeo", "keep"}),
         ("imgconv x --verify f", {"full"}),
         ("imgconv x --manifest-type ", {"oci", "docker", "keep"}),

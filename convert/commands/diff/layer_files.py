@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: What is compared of a file, in the order of the report. Whiteouts are a type.
 ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime", "device", "xattr", "name")
+_SIZE: Final = ATTRIBUTES.index("size")
 _OPAQUE: Final = ".wh..wh..opq"
 _WHITEOUT: Final = ".wh."
 _MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
@@ -91,7 +92,7 @@ def _merged(left: _Files, right: _Files, ignore: Collection[str]) -> Iterator[Fi
                 if mine != its and name not in ignored
             )
             if changed:
-                yield FileDifference("changed", _text(one[0]), changed)
+                yield FileDifference("changed", _text(one[0]), changed, (_size(one), _size(other)))
             one, other = next(ones, None), next(others, None)
 
 
@@ -101,7 +102,13 @@ def _alone(change: str, row: _Row) -> FileDifference:
         change,
         _text(row[0]),
         tuple((name, value, None) if change == "removed" else (name, None, value) for name, value in shown if value),
+        (_size(row), None) if change == "removed" else (None, _size(row)),
     )
+
+
+def _size(row: _Row) -> int | None:
+    size = row[1][_SIZE]
+    return int(size) if size is not None else None
 
 
 def _text(raw: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.archive.open import open_source
 from convert.archive.registry_tree import RegistryTree
@@ -29,13 +29,18 @@ from convert.reader.needs import Marks
 from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable
+    from typing import Any, Unpack
 
+    from convert.archive.open import Source
     from convert.archive.tree import Tree
     from convert.commands.common import Path
     from convert.commands.keywords import ValidateFields
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
+
+    Document = dict[str, Any]
+    Describe = Callable[[Source, ImageSet], None]
 
 _YES: Final = 0
 _NO: Final = 1
@@ -77,16 +82,38 @@ def validate(
     return _validate(os.fspath(source), given.jobs or usable_cores(), progress or Silent())
 
 
-def _validate(source: str, jobs: int, progress: Progress) -> Verdict:
+def validate_images(
+    source: str, options: ValidateOptions, *, progress: Progress | None = None
+) -> tuple[Verdict, Document | None]:
+    """As `validate`, and return the document of `inspect` too: what images and layers there are to blame.
+
+    It is None if no image could be read.
+    """
+    documents: list[Document] = []
+
+    def describe(opened: Source, images: ImageSet) -> None:
+        # Only for pages: start-up time.
+        from convert.layer.stored_digests import StoredDigests  # noqa: PLC0415
+        from convert.report.inspect import inspect_document  # noqa: PLC0415
+
+        documents.append(inspect_document(opened, images, StoredDigests(may_read=False), ()))
+
+    verdict = _validate(source, options.jobs or usable_cores(), progress or Silent(), describe)
+    return verdict, documents[0] if documents else None
+
+
+def _validate(source: str, jobs: int, progress: Progress, describe: Describe | None = None) -> Verdict:
     findings = Findings(source)
     try:
         with open_source(source) as opened:
             findings.file = opened.path
             if isinstance(opened.tree, RegistryTree):
-                form, holds_image = _check_registry(opened.tree, findings, jobs, progress)
+                outcome = _check_registry(opened.tree, findings, jobs, progress)
             else:
-                form, holds_image = _check(opened.tree, findings, jobs, progress)
+                outcome = _check(opened.tree, findings, jobs, progress)
                 opened.tree.check_unchanged()
+            if describe is not None and outcome.images is not None:
+                describe(opened, outcome.images)
     except UnknownFormatError as error:
         findings.add("not-an-image", f"{error.message} ({error.hint})" if error.hint else error.message)
         return Verdict(source, None, findings.all(), UnknownFormatError.exit_status)
@@ -98,28 +125,34 @@ def _validate(source: str, jobs: int, progress: Progress) -> Verdict:
         findings.add("damaged", error.message, member=member)
         return Verdict(source, None, findings.all(), InputError.exit_status)
     found = findings.all()
-    if not holds_image:
-        return Verdict(source, form, found, NoImageError.exit_status)
-    return Verdict(source, form, found, _NO if any(one.counts for one in found) else _YES)
+    if not outcome.holds_image:
+        return Verdict(source, outcome.form, found, NoImageError.exit_status)
+    return Verdict(source, outcome.form, found, _NO if any(one.counts for one in found) else _YES)
 
 
-def _check_registry(
-    tree: RegistryTree, findings: Findings, jobs: int, progress: Progress
-) -> tuple[SourceFormat | None, bool]:
+class _Outcome(NamedTuple):
+    """The format of a source, whether it holds an image at all, and what could be read of it."""
+
+    form: SourceFormat | None
+    holds_image: bool
+    images: ImageSet | None = None
+
+
+def _check_registry(tree: RegistryTree, findings: Findings, jobs: int, progress: Progress) -> _Outcome:
     """Check the storage of a registry, or one manifest of it as the layout that a conversion makes of it."""
     if tree.selection.is_manifest:
         check_links(tree, findings)
-        form, holds_image = _check(tree, findings, jobs, progress)
+        outcome = _check(tree, findings, jobs, progress)
         tree.check_unchanged()
-        return form, holds_image
+        return outcome
     if check_storage(tree, findings, jobs, progress):
-        return SourceFormat.REGISTRY, True
+        return _Outcome(SourceFormat.REGISTRY, holds_image=True)
     findings.add("no-images", "no repository has a manifest that can be read")
-    return SourceFormat.REGISTRY, False
+    return _Outcome(SourceFormat.REGISTRY, holds_image=False)
 
 
-def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> tuple[SourceFormat | None, bool]:
-    """Check an opened source; return its format, and whether it holds an image at all.
+def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> _Outcome:
+    """Check an opened source.
 
     Raises:
         UnknownFormatError: it is not an image.
@@ -171,14 +204,14 @@ def _check_marks(tree: Tree, images: ImageSet, sink: CollectingSink, findings: F
         findings.add("needs-mark", text, member=member)
 
 
-def _read(tree: Tree, findings: Findings) -> tuple[SourceFormat | None, bool]:
+def _read(tree: Tree, findings: Findings) -> _Outcome:
     """Read the source as every other command does, so that what validate passes, they take.
 
     A fault that no rule named is reported as it comes.
     """
     # A layer that is absent is a finding already.
     sink = CollectingSink(accepts_absent=True)
-    form, named_only = None, False
+    form, named_only, images = None, False, None
     try:
         images = read(tree, sink=sink)
         form, named_only = images.format, all(entry.node is None for entry in images.entries)
@@ -195,4 +228,5 @@ def _read(tree: Tree, findings: Findings) -> tuple[SourceFormat | None, bool]:
             findings.add("unreadable", problem.message, member=problem.member)
     # A manifest that is absent without a reason is a fault of its own, and there may be no other.
     nothing = named_only and findings.has_rule("no-images")
-    return form, not nothing and not any(isinstance(fault.error, NoImageError) for fault in sink.faults)
+    holds_image = not nothing and not any(isinstance(fault.error, NoImageError) for fault in sink.faults)
+    return _Outcome(form, holds_image, images)

@@ -1,0 +1,265 @@
+"""The page of `diff`: two archives side by side, what differs first, the files, and what an update costs."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.errors import names_text, shortened
+from convert.report.diff_files import CHANGES, file_document
+from convert.report.graph.build import shorten
+from convert.report.html.chart import MOST_IMAGES, layer_chart
+from convert.report.html.page import Page, render
+from convert.report.html.values import value_text
+from convert.report.identify import problem_part
+from convert.report.inspect import step_text
+from convert.report.sharing import find_sharing
+from convert.report.update_cost import update_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from convert.report.diff_files import Compared, ComparedFiles, Side
+    from convert.report.html.room import Room
+
+Document = dict[str, Any]
+
+#: Raised when a key of the data changes its meaning or goes away.
+VERSION: Final = 1
+_LONGEST_LABEL: Final = 60
+_BY: Final = {"id": "image IDs", "layers": "DiffIDs", "digest": "manifest digests"}
+
+
+@dataclass(slots=True)
+class _Layer:
+    """A row of the table of layers."""
+
+    ident: str
+    number: int
+    what: str
+    kind: str
+    a: Document | None
+    b: Document | None
+    step_a: str
+    step_b: str
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files of one pair of layers."""
+
+    title: str
+    sums: Sequence[tuple[str, Document]]
+    files: Sequence[Document]
+    total: int
+    problem: Document | None
+
+
+@dataclass(slots=True)
+class _Pair:
+    """Two images side by side."""
+
+    ident: str
+    title: str
+    same: bool
+    words: str
+    facts: Sequence[tuple[str, str, str, bool]]
+    cost: Document | None = None
+    layers: Sequence[_Layer] = ()
+    keys: list[tuple[str, Sequence[tuple[str, str, str]], int]] = field(default_factory=list)
+    files: list[_Files] = field(default_factory=list)
+    sums: Sequence[tuple[str, Document]] = ()
+
+
+def diff_page(compared: Compared) -> bytes:
+    """Return the page of `diff --html` (docs/reports.md)."""
+    return render(lambda room: _page(compared, room))
+
+
+def _page(compared: Compared, room: Room) -> Page:
+    a, b = compared.sides
+    command = " ".join(["imgconv diff", shlex.quote(a.path), shlex.quote(b.path), *compared.options])
+    document = compared.document
+    costs: list[Document] = []
+    pairs: list[_Pair] = []
+    if document is not None:
+        images = list(enumerate(document["images"]))
+        # What differs comes first.
+        images.sort(key=lambda each: each[1]["same"])
+        pairs = [
+            _pair(number, one, compared, costs, room, command) for number, one in room.first(images, "images", command)
+        ]
+    values = {
+        "sides": [_side(side, room, command) for side in compared.sides],
+        "document": document,
+        "by": _BY[document["by"]] if document is not None else "",
+        "different": sum(not one["same"] for one in document["images"]) if document is not None else 0,
+        "pairs": pairs,
+        "chart": _chart(compared, pairs),
+        "others": _others(document, room, command),
+    }
+    sections = [("verdict", "Verdict"), ("layers", "Layers"), *((pair.ident, pair.title) for pair in pairs[:30])]
+    data = {
+        "report": "page-diff",
+        "version": VERSION,
+        "diff": document,
+        "a": a.inspected,
+        "b": b.inspected,
+        "updates": costs,
+        "files": [each.document() for each in compared.files],
+        "problems": [
+            {"path": side.path} | problem_part(side.error) for side in compared.sides if side.error is not None
+        ],
+    }
+    title = f"imgconv diff: {shortened(a.path, 200)} and {shortened(b.path, 200)}"
+    return Page("diff.html", title, command, data, values, sections)
+
+
+def _side(side: Side, room: Room, command: str) -> Document:
+    inspected = side.inspected
+    return {
+        "path": side.path,
+        "inspected": inspected,
+        "problems": [problem_part(side.error)] if side.error is not None else [],
+        "warnings": room.first(inspected["warnings"], "warnings", command) if inspected is not None else (),
+        "images": len(inspected["images"]) if inspected is not None else None,
+    }
+
+
+def _others(document: Document | None, room: Room, command: str) -> Sequence[tuple[str, str]]:
+    """Return the artifacts and other things that only one archive has."""
+    if document is None:
+        return ()
+    found = [(where, digest) for where, key in (("A", "only_a"), ("B", "only_b")) for digest in document["others"][key]]
+    return room.first(found, "artifacts that only one archive has", command)
+
+
+def _pair(number: int, one: Document, compared: Compared, costs: list[Document], room: Room, command: str) -> _Pair:
+    a, b = (_find(side.inspected, one[key]) for side, key in zip(compared.sides, "ab", strict=True))
+    ident = f"pair-{number + 1}"
+    pair = _Pair(ident, _title(number, one), one["same"], one["words"], list(_facts(one, a, b)))
+    if a is not None and b is not None:
+        pair.cost = update_cost(a, b)
+        costs.append({"image": number, **pair.cost})
+    pair.layers = room.first(list(_layers(ident, one, a, b)), f"layers of {pair.title}", command)
+    for what in ("config", "manifest"):
+        keys = [(each["path"] or "document", value_text(each, "a"), value_text(each, "b")) for each in one[what]]
+        shown = room.first(keys, f"differences of the {what} of {pair.title}", command)
+        if shown:
+            pair.keys.append((what, shown, one["left_out"][what]))
+    for found in compared.files:
+        if found.image == number:
+            pair.files.append(_files(found, one, room, f"{command} --files"))
+    pair.sums = [
+        (
+            change,
+            {key: sum(dict(files.sums)[change][key] for files in pair.files) for key in ("files", "size_a", "size_b")},
+        )
+        for change in CHANGES
+    ]
+    return pair
+
+
+def _title(number: int, one: Document) -> str:
+    side = one["a"] or one["b"]
+    names = names_text(side["names"][:1]) if side["names"] else shorten(side["image_id"])
+    return shortened(f"{number + 1}: {names}" + (f" {side['platform']}" if side["platform"] else ""), _LONGEST_LABEL)
+
+
+def _find(inspected: Document | None, side: Document | None) -> Document | None:
+    """Return an image of a document of `inspect` by what `diff` states of it."""
+    if inspected is None or side is None:
+        return None
+    same = [image for image in inspected["images"] if image["image_id"] == side["image_id"]]
+    exact = [
+        image
+        for image in same
+        if image["manifest"] is not None and image["manifest"]["digest"] == side["manifest_digest"]
+    ]
+    return next(iter(exact or same), None)
+
+
+def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield rows of a table: what, A's, B's, and whether they are the same."""
+    for label, key in (
+        ("names", "names"),
+        ("platform", "platform"),
+        ("image ID", "image_id"),
+        ("manifest digest", "manifest_digest"),
+        ("index digest", "index_digest"),
+    ):
+        values = [side[key] if side is not None else None for side in (one["a"], one["b"])]
+        shown = [names_text(value[:50]) if isinstance(value, list) else value or "none" for value in values]
+        same = set(values[0] or ()) == set(values[1] or ()) if key == "names" else values[0] == values[1]
+        yield label, shown[0], shown[1], same
+    counts = [str(len(image["layers"])) if image is not None else "none" for image in (a, b)]
+    yield "layers", counts[0], counts[1], counts[0] == counts[1]
+
+
+def _layers(ident: str, one: Document, a: Document | None, b: Document | None) -> Iterator[_Layer]:
+    """Yield the layers of both images, the lowest first."""
+    for place, pair in enumerate(one["layers"]):
+        sides = [
+            image["layers"][place] if image is not None and pair[key] is not None else pair[key]
+            for image, key in ((a, "a"), (b, "b"))
+        ]
+        if sides[0] is None or sides[1] is None:
+            what, kind = ("only in A", "removed") if sides[1] is None else ("only in B", "added")
+        elif pair["same_bytes"]:
+            what, kind = "same", ""
+        elif pair["same_content"]:
+            what, kind = f"same content, {_how(pair)}", "changed"
+        else:
+            what, kind = "differs", "changed"
+        steps = [step_text(side.get("history")) if side is not None else "" for side in sides]
+        yield _Layer(f"{ident}-layer-{place + 1}", place + 1, what, kind, sides[0], sides[1], steps[0], steps[1])
+
+
+def _how(pair: Document) -> str:
+    one, other = pair["a"]["compression"], pair["b"]["compression"]
+    return f"{one or 'stored otherwise'} in A, {other or 'stored otherwise'} in B"
+
+
+def _files(found: ComparedFiles, one: Document, room: Room, command: str) -> _Files:
+    numbers = [_number(one, key, diff_id) for key, diff_id in (("a", found.a), ("b", found.b))]
+    sides = [
+        f"layer {number} of {side}" if number else f"no layer of {side}"
+        for number, side in zip(numbers, "AB", strict=True)
+    ]
+    title = f"Files: {sides[0]} and {sides[1]}"
+    shown = room.first(found.files, f"files ({sides[0]}, {sides[1]})", command)
+    document = found.document()
+    return _Files(
+        title=title,
+        sums=[(change, document["sums"][change]) for change in CHANGES],
+        files=[file_document(each) for each in shown],
+        total=found.total,
+        problem=document["problem"],
+    )
+
+
+def _number(one: Document, key: str, diff_id: str | None) -> int:
+    """Return the number of a layer in A or B, 0 if there is none."""
+    for place, pair in enumerate(one["layers"], 1):
+        if pair[key] is not None and pair[key]["diff_id"] == diff_id:
+            return place
+    return 0
+
+
+def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
+    """Return the layer chart of the images of both archives, A's and B's side by side."""
+    document = compared.document
+    if document is None:
+        return ""
+    numbers = {pair.ident: len(pair.layers) for pair in pairs}
+    images = []
+    for number, one in enumerate(document["images"]):
+        ident = f"pair-{number + 1}"
+        for side, key in zip(compared.sides, "ab", strict=True):
+            image = _find(side.inspected, one[key])
+            if image is not None and ident in numbers:
+                label = f"{key.upper()} {_title(number, one)}"
+                images.append({**image, "label": label, "ident": ident, "rows": numbers[ident]})
+    images = images[:MOST_IMAGES]
+    return layer_chart(images, find_sharing(images)) if images else ""

@@ -1,0 +1,139 @@
+"""The page of `doctor`: where archives load, at a glance; and if not, why and what helps."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.consumers.rule import Repair, Verdict
+from convert.errors import shortened
+from convert.report.doctor import document
+from convert.report.helps import FOR_REPAIR
+from convert.report.html.page import Page, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from convert.report.doctor import DoctorReport
+    from convert.report.html.room import Room
+
+Document = dict[str, Any]
+
+#: Raised when a key of the data changes its meaning or goes away.
+VERSION: Final = 1
+_LONGEST_NAME: Final = 80
+#: The repository in the citation of a rule: `moby/moby@29.7.2 …`.
+_CITED: Final = re.compile(r"([\w.-]+/[\w.-]+)@")
+#: Sign and class of each verdict; the word stands beside it.
+_SIGNS: Final = {
+    Verdict.LOADS.value: ("✓", "good"),
+    Verdict.LOSS.value: ("!", "part"),
+    Verdict.UNKNOWN.value: ("?", "part"),
+    Verdict.REFUSES.value: ("✗", "bad"),
+}
+
+
+@dataclass(slots=True)
+class _Reason:
+    """Why a consumer refuses a source or what it loses, and what helps."""
+
+    reason: Document
+    helps: str
+    command: str
+    link: str
+
+
+@dataclass(slots=True)
+class _Row:
+    """One consumer and one source."""
+
+    ident: str
+    consumer: str
+    call: str
+    verdict: str
+    sign: str
+    kind: str
+    images: Sequence[Document]
+    more_images: int
+    reasons: list[_Reason]
+
+
+@dataclass(slots=True)
+class _Source:
+    ident: str
+    document: Document
+    rows: Sequence[_Row]
+
+
+def doctor_page(reports: Sequence[DoctorReport]) -> bytes:
+    """Return the page of `doctor --html` (docs/reports.md)."""
+    found = document(reports)
+    return render(lambda room: _page(found, room))
+
+
+def _page(found: Document, room: Room) -> Page:
+    sources = found["sources"]
+    command = " ".join(["imgconv doctor", *(shlex.quote(each["path"]) for each in sources)])
+    shown = room.first(sources, "sources", f"{command} --json")
+    views = [_source(number, each, room) for number, each in enumerate(shown, 1)]
+    consumers = list(dict.fromkeys(row.consumer for view in views for row in view.rows))
+    values = {
+        "sources": views,
+        "consumers": consumers,
+        "glance": [
+            (consumer, [next((row for row in view.rows if row.consumer == consumer), None) for view in views])
+            for consumer in consumers
+        ],
+        "signs": [(word, sign, kind) for word, (sign, kind) in _SIGNS.items()],
+    }
+    sections = [("glance", "At a glance"), *((each.ident, _short(each.document["path"])) for each in views)]
+    data = {"report": "page-doctor", "version": VERSION, "doctor": found}
+    title = f"imgconv doctor: {', '.join(shortened(each['path'], 200) for each in sources[:4])}"
+    return Page("doctor.html", title, command, data, values, sections[:40])
+
+
+def _short(path: str) -> str:
+    return shortened(path, _LONGEST_NAME)
+
+
+def _source(number: int, source: Document, room: Room) -> _Source:
+    ident = f"source-{number}"
+    command = f"imgconv doctor {shlex.quote(source['path'])} --json"
+    rows = [
+        _row(f"{ident}-consumer-{place}", each, source["path"], room, command)
+        for place, each in enumerate(
+            room.first(source["consumers"], f"consumers of {_short(source['path'])}", command), 1
+        )
+    ]
+    return _Source(ident, source, rows)
+
+
+def _row(ident: str, each: Document, source: str, room: Room, command: str) -> _Row:
+    name = f"{each['consumer']} {each['version']}"
+    if each["inside"]:
+        name += f" ({each['inside'].replace('@', ' ')})"
+    sign, kind = _SIGNS[each["verdict"]]
+    images = room.first(each["images"], f"names in {each['consumer']}", command)
+    return _Row(
+        ident=ident,
+        consumer=name,
+        call=f"{each['call']}{', ' + each['transport'] if each['transport'] else ''}",
+        verdict=each["verdict"],
+        sign=sign,
+        kind=kind,
+        images=images,
+        more_images=len(each["images"]) - len(images),
+        reasons=[_reason(reason, source, each) for reason in each["reasons"]],
+    )
+
+
+def _reason(reason: Document, source: str, consumer: Document) -> _Reason:
+    cited = _CITED.match(reason["source"] or "")
+    link = f"https://github.com/{cited[1]}" if cited else ""
+    if reason["helps"] is None or consumer["verdict"] == Verdict.UNKNOWN.value:
+        return _Reason(reason, "", "", link)
+    helps = FOR_REPAIR[Repair(reason["helps"])]
+    wanted = f"{consumer['consumer']}@{consumer['version']}"
+    return _Reason(reason, helps.text, helps.line(source, wanted), link)

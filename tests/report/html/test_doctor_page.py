@@ -1,0 +1,168 @@
+"""`imgconv doctor --html`: the table at a glance, reasons, what helps; hostile text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from consumers.cases import CASES, build
+from report.html.pages import HOSTILE, check
+from support import MATCH
+
+from convert.cli.main import run
+from convert.commands.doctor import doctor
+from convert.report.html import doctor as pages
+from convert.report.html.page import render
+from convert.report.html.text import shown
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def asked(capsys):
+    """Ask with and without `--html`, which must agree; gives page and document."""
+
+    def call(*words):
+        words = [str(word) for word in words]
+        status = run(["doctor", *words, "--json"])
+        printed = capsys.readouterr()
+        assert run(["doctor", *words, "--json", "--html", "page.html"]) == status
+        assert capsys.readouterr() == printed
+        page = check(Path("page.html").read_bytes())
+        document = json.loads(printed.out)
+        assert page.data["doctor"] == document
+        return page, document
+
+    return call
+
+
+def glance(page):
+    """Return the verdicts in the table at a glance: consumer and source to verdict."""
+    text = page.raw[page.raw.index("<caption>Where the sources load") :]
+    head = re.findall(r'<th scope="col"><a href="#(source-\d+)">', text[: text.index("</thead>")])
+    found = {}
+    for row in text[text.index("<tbody>") : text.index("</tbody>")].split("<tr>")[1:]:
+        consumer = re.search(r'<th scope="row">([^<]*)</th>', row)[1]
+        cells = re.findall(r"<td>(.*?)</td>", row, re.DOTALL)
+        for source, cell in zip(head, cells, strict=True):
+            found[consumer, source] = " ".join(re.sub(r"<[^>]*>", "", cell).split())
+    return found
+
+
+def test_the_table_at_a_glance_has_every_verdict(asked):
+    paths = [MATCH / "docker20-html.tar.gz", build("misnamed-archive", Path.cwd())]
+    page, document = asked(*paths)
+    found = glance(page)
+    for number, source in enumerate(document["sources"], 1):
+        for each in source["consumers"]:
+            (cell,) = (
+                text
+                for (consumer, ident), text in found.items()
+                if consumer.split(" (")[0] == f"{each['consumer']} {each['version']}" and ident == f"source-{number}"
+            )
+            assert cell.endswith(each["verdict"])
+            assert all(shown(reason["message"]) in page.text for reason in each["reasons"])
+            assert all(image["name"] in page.text for image in each["images"] if image["name"])
+
+
+@pytest.mark.slow
+def test_a_command_for_a_refusal_gives_what_loads(asked, tmp_path, capsys):
+    """The consumer loads the result of the command that the page gives, or the command states what else is wrong.
+
+    A consumer stops at the first fault, and an archive may have others.
+    """
+    helped = Counter()
+    for case in CASES:
+        path = build(case, tmp_path)
+        _, document = asked(path, "--for", "docker,containerd,podman,umoci,skopeo")
+        for each in document["sources"][0]["consumers"]:
+            for reason in each["reasons"]:
+                if each["verdict"] != "refuses" or not reason["helps"]:
+                    continue
+                told = pages._reason(reason, str(path), each)
+                if not told.command or re.search(r"\b(?:OLD=NEW|OS/ARCH)\b|\{name\}", told.command):
+                    continue
+                dest = tmp_path / f"{case}-{each['consumer']}-{reason['helps'][:5]}"
+                words = [str(dest) if word == "DEST" else word for word in shlex.split(told.command)[1:]]
+                status = run(words)
+                error = capsys.readouterr().err
+                if status:
+                    assert status in {2, 3}
+                    assert not dest.exists()
+                    assert error.startswith("imgconv: ")
+                    continue
+                (one,) = doctor(str(dest), consumers=[f"{each['consumer']}@{each['version']}"]).diagnoses
+                assert one.verdict.fits, (told.command, one)
+                helped[reason["helps"]] += 1
+    assert helped["another format: --for"] > 20
+    assert helped["--prune"] > 0
+
+
+def test_a_source_that_cannot_be_read_is_shown(asked):
+    Path("junk").write_bytes(b"junk")
+    page, document = asked("junk", MATCH / "docker20-html.tar.gz", "absent")
+    assert [source["status"] for source in document["sources"]] == [3, 0, 4] or document["status"] == 4
+    for source in document["sources"]:
+        if source["error"]:
+            assert shown(source["error"]["message"]) in page.text
+
+
+# -- hostile text ------------------------------------------------------------------------
+
+
+def hostile(text):
+    consumer = {
+        "consumer": "docker",
+        "version": "29.7",
+        "inside": None,
+        "call": "docker load",
+        "transport": None,
+        "verdict": "refuses",
+        "images": [{"name": text, "id": "sha256:" + "0" * 64}, {"name": None, "id": None}],
+        "reasons": [
+            {
+                "rule": "not-a-folder",
+                "message": text,
+                "helps": "another format: --for",
+                "source": "moby/moby@29.7.2 daemon/x.go: Load",
+                "finding": "digest",
+            },
+            {"rule": None, "message": text, "helps": None, "source": None, "finding": None},
+        ],
+    }
+    fine = {
+        "path": text,
+        "format": "oci",
+        "platform": "linux/amd64",
+        "status": 1,
+        "error": None,
+        "consumers": [consumer],
+    }
+    error = {"code": "invalid-input", "member": text, "message": text, "hint": text}
+    unread = {**fine, "format": None, "status": 3, "error": error, "consumers": []}
+    return {"report": "doctor", "version": 1, "status": 3, "sources": [fine, unread]}
+
+
+def page_of(document):
+    return check(render(lambda room: pages._page(document, room)))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_text_everywhere(text):
+    page, harmless = page_of(hostile(f"x{text}")), page_of(hostile("x"))
+    assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
+
+
+def test_many_names_give_a_page_that_says_what_it_left_out():
+    document = hostile("x" * 300)
+    document["sources"][0]["consumers"][0]["images"] *= 20_000
+    page = page_of(document)
+    assert "What is left out" in page.text
+    assert page.data["left_out"]
