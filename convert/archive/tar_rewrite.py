@@ -11,17 +11,24 @@ import hashlib
 import os
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from convert.archive import tar_reader, tar_writer
 from convert.archive.blob import PreadStream, changed
 from convert.archive.copy import Sink, copy_extent
+from convert.archive.tar_header import BLOCK, number
 from convert.archive.tree import clean
 from convert.limits import CHUNK
 from convert.model.blob import Extent
 
+#: The bits of a mode that a header holds; Docker writes the type of the file among them.
+_MODE: Final = 0o7777777
+#: The latest time in seconds that the header of a tar holds in octal digits.
+_LATEST: Final = (1 << 33) - 1
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from convert.archive.member import Member
     from convert.archive.tar_tree import TarTree
@@ -29,16 +36,27 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 
-def kept_ranges(tree: TarTree, drop: Collection[str]) -> Iterator[Extent]:
-    """Yield the stretches of a tar that stay: all members with their headers, but those dropped."""
+def _pieces(tree: TarTree, drop: Collection[str], replaced: Mapping[str, Item]) -> Iterator[Extent | bytes]:
+    """Yield what stays, and each replaced member in the place of the first one of its name."""
+    waiting = dict(replaced)
     begin = 0
     for member in tree.members:
-        if clean(member.name) in drop:
-            if member.start > begin:
-                yield Extent(tree.fd, begin, member.start - begin)
-            begin = member.end
+        name = clean(member.name)
+        if name is None or (name not in drop and name not in replaced):
+            continue
+        if member.start > begin:
+            yield Extent(tree.fd, begin, member.start - begin)
+        if (item := waiting.pop(name, None)) is not None:
+            yield _encoded(item)
+        begin = member.end
     if tree.end > begin:
         yield Extent(tree.fd, begin, tree.end - begin)
+
+
+def _encoded(item: Item) -> bytes:
+    if not isinstance(item.content, bytes):
+        raise TypeError("only documents and links are added to an archive")
+    return tar_writer.header(item, len(item.content)) + item.content + tar_writer.padding(len(item.content))
 
 
 def encode_items(items: Sequence[Item]) -> bytes:
@@ -46,12 +64,7 @@ def encode_items(items: Sequence[Item]) -> bytes:
 
     The end is two zero blocks, as every writer of these archives leaves it.
     """
-    parts = []
-    for item in items:
-        if not isinstance(item.content, bytes):
-            raise TypeError("only documents and links are added to an archive")
-        parts += [tar_writer.header(item, len(item.content)), item.content, tar_writer.padding(len(item.content))]
-    return b"".join(parts) + tar_writer.END
+    return b"".join(map(_encoded, items)) + tar_writer.END
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,10 +78,16 @@ class Expected:
 
 
 def write_to_file(
-    fd: int, tree: TarTree, drop: Collection[str], items: Sequence[Item], expected: Iterable[Expected]
+    fd: int,
+    tree: TarTree,
+    drop: Collection[str],
+    items: Sequence[Item],
+    expected: Iterable[Expected],
+    replaced: Mapping[str, Item] = MappingProxyType({}),
 ) -> None:
     """Write the changed archive into an empty file, and verify there what is expected of it.
 
+    `items` are added at the end; `replaced` are put where the members of these clean names are.
     The headers are read again from the copy and compared with those of the source.
 
     Raises:
@@ -77,8 +96,11 @@ def write_to_file(
     """
     sink = Sink(fd)
     waiting = deque(sorted(expected))
-    for extent in kept_ranges(tree, drop):
-        begin = sink.offset
+    for piece in _pieces(tree, drop, replaced):
+        if isinstance(piece, bytes):
+            sink.write(piece)
+            continue
+        extent, begin = piece, sink.offset
         if not copy_extent(extent, sink):
             _copy(tree, extent, sink.write)
         for group in _within(waiting, extent):
@@ -89,9 +111,20 @@ def write_to_file(
     sink.write(tar_writer.padding(sink.count))
     sink.write(encode_items(items))
     members, _ = tar_reader.index(fd, sink.count, where=tree.where)
-    stay = [member for member in tree.members if clean(member.name) not in drop]
-    if list(map(_facts, members[: len(stay)])) != list(map(_facts, stay)) or len(members) != len(stay) + len(items):
+    stay = list(_facts_after(tree, drop, replaced))
+    if list(map(_facts, members[: len(stay)])) != stay or len(members) != len(stay) + len(items):
         raise changed(tree.where, "")
+
+
+def _facts_after(tree: TarTree, drop: Collection[str], replaced: Mapping[str, Item]) -> Iterator[tuple[object, ...]]:
+    """Yield what the headers state of the members that stay or are replaced."""
+    waiting = dict(replaced)
+    for member in tree.members:
+        name = clean(member.name)
+        if name is None or (name not in drop and name not in replaced):
+            yield _facts(member)
+        elif (item := waiting.pop(name, None)) is not None:
+            yield item.name, item.kind, len(item.content) if isinstance(item.content, bytes) else 0, item.link, False
 
 
 def _facts(member: Member) -> tuple[object, ...]:
@@ -107,10 +140,30 @@ def write_to_stream(
         OSError: reading failed, or what `write` raises.
     """
     count = 0
-    for extent in kept_ranges(tree, drop):
-        _copy(tree, extent, write)
-        count += extent.size
+    for piece in _pieces(tree, drop, {}):
+        if not isinstance(piece, bytes):
+            _copy(tree, piece, write)
+            count += piece.size
     write(tar_writer.padding(count) + encode_items(items))
+
+
+def replacement(tree: TarTree, name: str, content: bytes) -> Item:
+    """Return a document in place of a member of the same clean name, with its spelling, mode and time.
+
+    Raises:
+        KeyError: there is no such member.
+    """
+    for member in tree.members:
+        if clean(member.name) == name:
+            head = os.pread(tree.fd, BLOCK, member.offset - BLOCK)
+            mode, mtime = number(head[100:108]), number(head[136:148])
+            return tar_writer.Item(
+                member.name,
+                mode=0o644 if mode is None else mode & _MODE,
+                mtime=mtime if mtime is not None and 0 <= mtime <= _LATEST else 0,
+                content=content,
+            )
+    raise KeyError(name)
 
 
 def send(fd: int, tree: TarTree, write: Callable[[bytes], object]) -> None:

@@ -1,7 +1,8 @@
 """Change names in place: `tag` and `untag` (`imgconv tag`, `imgconv untag`).
 
 Of an archive only the documents that list names are written again: `index.json`, `manifest.json` and
-`repositories`, where they exist. All other members keep their bytes and their order.
+`repositories`, where they exist, in their place. All other members keep their bytes, and all keep their order: the
+archive is the one that a conversion to its format writes under these names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from convert.archive.atomic import AtomicFile
 from convert.archive.folders import Place, write_all
 from convert.archive.open import open_source
 from convert.archive.tar_tree import TarTree
-from convert.archive.tar_writer import Item
 from convert.archive.transport import STDIN, path_of
 from convert.archive.tree import LINKS
 from convert.commands.common import Options, ignore, options_of
@@ -243,14 +243,14 @@ def _write(
 
 
 def _write_tar(opened: Source, tree: TarTree, context: ReadContext, changed: Mapping[str, bytes]) -> None:
-    items = [Item(name, "file", 0o644, content=raw) for name, raw in changed.items()]
+    replaced = {name: tar_rewrite.replacement(tree, name, raw) for name, raw in changed.items()}
     try:
         place = opened_place(opened.path, tree)
         if not changed:
             place.close()
             return
         with AtomicFile(place, replace=True, same=os.fstat(tree.fd)) as out:
-            tar_rewrite.write_to_file(out.fd, tree, frozenset(changed), items, expected_members(tree, context))
+            tar_rewrite.write_to_file(out.fd, tree, (), (), expected_members(tree, context), replaced)
             tree.check_unchanged()
             out.commit()
     except OSError as error:

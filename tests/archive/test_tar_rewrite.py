@@ -64,6 +64,36 @@ def test_members_are_added_on_a_block_even_if_the_last_padding_is_missing(tmp_pa
         assert tar.getnames() == ["a", "b", "repositories", "l"]
 
 
+def test_a_replaced_member_keeps_its_place_spelling_mode_and_time(tmp_path):
+    old = bytearray(member(b"./doc", b"old" * 300, mode=b"0000444\0"))
+    old[136:148], old[148:156] = b"00000000115\0", b" " * 8
+    old[148:156] = b"%06o\0 " % sum(old[:512])
+    data = A + bytes(old) + B + member(b"doc", b"old" * 300) + END
+    path = tmp_path / "t.tar"
+    path.write_bytes(data)
+    tree, _ = open_whole_tar(str(path))
+    with tree, (tmp_path / "out").open("wb+") as file:
+        item = tar_rewrite.replacement(tree, "doc", b"new")
+        tar_rewrite.write_to_file(file.fileno(), tree, (), (), [], {"doc": item})
+    with tarfile.open(tmp_path / "out") as tar:
+        assert [(each.name, each.size) for each in tar] == [("a", 700), ("./doc", 3), ("b", 1)]
+        assert (tar.getmember("./doc").mode, tar.getmember("./doc").mtime) == (0o444, 77)
+    written = (tmp_path / "out").read_bytes()
+    assert written.startswith(A)
+    assert written.endswith(B + END)
+
+
+@pytest.mark.parametrize("field", [b"\x80" + b"\xff" * 11, b"not a number", bytes(12)])
+def test_a_time_that_is_no_number_becomes_0(tmp_path, field):
+    raw = bytearray(member(b"doc", b"old"))
+    raw[136:148], raw[148:156] = field, b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw[:512])
+    (tmp_path / "t.tar").write_bytes(bytes(raw) + END)
+    tree, _ = open_whole_tar(str(tmp_path / "t.tar"))
+    with tree:
+        assert tar_rewrite.replacement(tree, "doc", b"").mtime == 0
+
+
 def test_the_same_without_the_kernels_help(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "copy_file_range", raising=False)
     assert amended(tmp_path, A + OLD + B + END) == A + B + tar_rewrite.encode_items(NEW)

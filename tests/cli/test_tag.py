@@ -51,6 +51,31 @@ def others_of(path):
 ARCHIVES = [path.name.removesuffix(".tar.gz") for path in sorted(MATCH.glob("*.tar.gz"))]
 
 
+def headers_of(path):
+    with tarfile.open(path) as tar:
+        return [(each.name, each.mode, each.mtime) for each in tar]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_documents_keep_their_place_mode_and_time(imgconv, tmp_path, name):
+    path = put(tmp_path, name)
+    before = headers_of(path)
+    first = min(names_of(path), default=None)
+    assert imgconv("tag", path, *([first] if first else []), "new.example/n:9").status in {0, 2}
+    assert headers_of(path) == before
+
+
+@pytest.mark.parametrize(
+    "form", ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci-archive"]
+)
+def test_a_tagged_archive_is_the_one_that_a_conversion_writes(imgconv, tmp_path, form):
+    path, other = tmp_path / "in.tar", tmp_path / "other.tar"
+    convert.convert(MATCH / "docker20-html.tar.gz", path, to=form, add_repositories=form == "docker-oci")
+    assert imgconv("tag", path, "new.example/n:9").status == 0
+    convert.convert(path, other, to=form, add_repositories=form == "docker-oci")
+    assert path.read_bytes() == other.read_bytes()
+
+
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_a_name_comes_and_goes(imgconv, tmp_path, name):
     """Every other member stays, in its order, and all lists of names agree."""
