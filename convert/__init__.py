@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.commands.open import Archive, LayerReader, OpenOptions, UnverifiedWarning, open  # noqa: A004 - the name of the API
+    from convert.commands.pages import inspect_page
     from convert.commands.tag import TagOptions, tag, untag
     from convert.commands.validate.archive import ValidateOptions, validate
     from convert.errors import (
@@ -139,6 +140,7 @@ __all__ = [
     "export",
     "identify",
     "inspect",
+    "inspect_page",
     "manifest",
     "match",
     "open",
@@ -204,6 +206,7 @@ _MODULES = {
     "export": "convert.commands.export",
     "identify": "convert.commands.identify",
     "inspect": "convert.commands.inspect",
+    "inspect_page": "convert.commands.pages",
     "manifest": "convert.commands.document",
     "match": "convert.commands.match.rebuild",
     "open": "convert.commands.open",

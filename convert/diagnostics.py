@@ -116,6 +116,8 @@ _REQUEST: Final = {
 _SOURCE: Final = {
     "invalid-input": "The source is not what the request needs.",
     "not-an-image": "The source has no document that lists images.",
+    "image-in-folder": "The image is in a folder of the source, not at its top.",
+    "root-file-system": "The source is the file system of a container or a system, not an image.",
     "not-an-archive": "The source is not a tar, a compressed tar or a folder.",
     "empty-archive": "The source is empty.",
     "missing-index": "A layout has no `index.json`.",

@@ -68,8 +68,9 @@ def command(
 
     Each layer is listed with its DiffID, ChainID, v1 ID, layer digest, sizes and
     the step that created it. Digests are shortened; --json prints them in full.
-    Layers are not read unless --verify, --encoders or --files is given. --files
-    verifies them too.
+    Layers are not read unless --verify, --encoders, --files or --html is given. --files
+    verifies them too. The page of --html has what --files finds, and the digests of
+    all pushers.
 
     Of several sources the highest exit status counts; --html and --json then also
     show which layers they share.
@@ -89,7 +90,13 @@ def command(
         # Checked before anything is read, so that an unsupported kind of graph is reported at once.
         draw = renderer(graph)
     wanted = InspectOptions(
-        verify=verify, encoders=encoders, files=files, images=images, platforms=platforms, jobs=given["jobs"]
+        verify=verify,
+        encoders=encoders,
+        files=files,
+        page=html is not None,
+        images=images,
+        platforms=platforms,
+        jobs=given["jobs"],
     )
     found: list[InspectedSource] = []
     with contextlib.ExitStack() as stack:
@@ -144,7 +151,7 @@ def _inspect(
     except ImgconvError as error:
         error.file = error.file or source
         return InspectedSource(source, None, error), None
-    return InspectedSource(source, report.document), report
+    return InspectedSource(source, report.document, page=report.page), report
 
 
 def _notes(each: InspectedSource, report: InspectReport | None, *, quiet: bool, alone: bool) -> None:

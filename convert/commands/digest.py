@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Unpack
 
+    from convert.archive.open import Source
     from convert.codec.compression import Encoder
     from convert.commands.common import Path, Warn
     from convert.commands.convert_options import PusherName
@@ -114,51 +115,69 @@ def digest(
         StorageError: the source cannot be read.
     """
     given = options_of(DigestOptions, options, dict(fields))
-    asked = [pushers.get(name) for name in given.pushers]
+    path = os.fspath(source)
     with contextlib.ExitStack() as stack:
-        opened = stack.enter_context(open_source(os.fspath(source)))
-        report = DigestReport(opened.path, None, opened.compression)
+        opened = stack.enter_context(open_source(path))
+        return digest_opened(opened, given, stack, source=path, warn=warn, progress=progress)
 
-        def warn_once(text: Diagnostic) -> None:
-            if text not in report.warnings:
-                report.warnings.append(text)
-                warn(text)
 
-        fill = _filler(given, os.fspath(source), stack, warn_once)
-        loads: list[Load] = []
-        selections: dict[PushTool, ImageSet] = {}
-        refusals: dict[PushTool, UsageError] = {}
-        for pusher in asked or PUSHERS:
-            try:
-                if (refusal := refusals.get(pusher.tool)) is not None:
-                    raise refusal
-                # Generations of one tool read the source alike.
-                if pusher.tool not in selections:
-                    selections[pusher.tool] = fill(
-                        read_selection(
-                            opened,
-                            given.images,
-                            given.platforms,
-                            pusher=pusher,
-                            warn=warn_once,
-                            accepts_absent=bool(given.with_),
-                        )
+def digest_opened(
+    opened: Source,
+    given: DigestOptions,
+    stack: contextlib.ExitStack,
+    *,
+    source: str,
+    warn: Warn = ignore,
+    progress: Progress | None = None,
+) -> DigestReport:
+    """Return what `digest` returns, of a source that is open; what is opened for it is closed with `stack`.
+
+    Raises:
+        ImgconvError: as in `digest`.
+    """
+    asked = [pushers.get(name) for name in given.pushers]
+    report = DigestReport(opened.path, None, opened.compression)
+
+    def warn_once(text: Diagnostic) -> None:
+        if text not in report.warnings:
+            report.warnings.append(text)
+            warn(text)
+
+    fill = _filler(given, source, stack, warn_once)
+    loads: list[Load] = []
+    selections: dict[PushTool, ImageSet] = {}
+    refusals: dict[PushTool, UsageError] = {}
+    for pusher in asked or PUSHERS:
+        try:
+            if (refusal := refusals.get(pusher.tool)) is not None:
+                raise refusal
+            # Generations of one tool read the source alike.
+            if pusher.tool not in selections:
+                selections[pusher.tool] = fill(
+                    read_selection(
+                        opened,
+                        given.images,
+                        given.platforms,
+                        pusher=pusher,
+                        warn=warn_once,
+                        accepts_absent=bool(given.with_),
                     )
-                loads.append(push.load(pusher, selections[pusher.tool], warn_once))
-            except UsageError as error:
-                if asked or (pusher is PUSHERS[-1] and not loads):
-                    raise
-                refusals[pusher.tool] = error
-                report.refused.append(RefusedPusher(pusher, error.message, error.code))
-        report.format = loads[-1].images.format
-        shown = progress or Silent()
-        workers = given.jobs or usable_cores()
-        pool = stack.enter_context(Pool(workers, layers=min(workers, _ABREAST)))
-        context = ReadContext(ReadOptions(given.max_layer_size or MAX_LAYER_SIZE, file=opened.path), cancel=pool.cancel)
-        reader = _LayerReader(pool, context, shown)
-        for made in reader.run(loads):
-            report.pushed.extend(made)
-        opened.tree.check_unchanged()
+                )
+            loads.append(push.load(pusher, selections[pusher.tool], warn_once))
+        except UsageError as error:
+            if asked or (pusher is PUSHERS[-1] and not loads):
+                raise
+            refusals[pusher.tool] = error
+            report.refused.append(RefusedPusher(pusher, error.message, error.code))
+    report.format = loads[-1].images.format
+    shown = progress or Silent()
+    workers = given.jobs or usable_cores()
+    pool = stack.enter_context(Pool(workers, layers=min(workers, _ABREAST)))
+    context = ReadContext(ReadOptions(given.max_layer_size or MAX_LAYER_SIZE, file=opened.path), cancel=pool.cancel)
+    reader = _LayerReader(pool, context, shown)
+    for made in reader.run(loads):
+        report.pushed.extend(made)
+    opened.tree.check_unchanged()
     return report
 
 

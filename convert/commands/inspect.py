@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from convert.archive.open import open_source
 from convert.commands.common import Options, ignore, options_of
+from convert.commands.inspect_layers import describe, examine
 from convert.errors import InputError, SelectionError
 from convert.layer.stored_digests import StoredDigests
 from convert.model.platform import Platform
 from convert.progress import Silent
 from convert.reader.detect import read
-from convert.reader.producer import producer
 from convert.reader.sink import CollectingSink
-from convert.report.inspect import inspect_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
-    from convert.codec.identify import Origin
     from convert.commands.common import Path, Warn
     from convert.commands.keywords import InspectFields
     from convert.diagnostics import Diagnostic
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
+    from convert.report.inspect_sources import PagePart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,8 @@ class InspectOptions(Options):
         encoders: find the encoder of each compressed layer, which reads it too.
         files: find the largest files and folders of each layer, and what later layers overwrite or
             delete; every layer is read and verified (docs/layers.md).
+        page: find what the page of `--html` shows besides: the contents of all layers, and the
+            digests that pushes give. It changes neither `document` nor `status`.
         images: select images by name, image ID, manifest digest, or a hex prefix of one
             with at least 4 digits; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
@@ -52,6 +53,7 @@ class InspectOptions(Options):
     verify: bool = False
     encoders: bool = False
     files: bool = False
+    page: bool = False
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
     jobs: int | None = None
@@ -65,7 +67,8 @@ class InspectReport:
     `encoders` are what `verify` and `encoders` found for each layer, `contents` what `files`
     found, None without them.
     `problems` are faults of what was selected; `warnings` are lines about what was
-    accepted. `document` is what `--json` prints (schemas/report-inspect.json).
+    accepted. `document` is what `--json` prints (schemas/report-inspect.json), `page` what the
+    page shows, None without the option.
     """
 
     source: str
@@ -76,6 +79,7 @@ class InspectReport:
     warnings: tuple[Diagnostic, ...]
     document: dict[str, Any]
     contents: Contents | None = None
+    page: PagePart | None = None
 
     @property
     def status(self) -> int:
@@ -136,48 +140,41 @@ def inspect(
                 raise
             problems = find_errors(images, sink.faults)
         layers = StoredDigests(may_read=False)
-        facts, encoders, contents = _examine(images, layers, given, opened.path, progress or Silent())
-        shown: set[str] = set()
-        for found in facts.values() if facts else ():
-            if found.problem is not None and str(found.problem) not in shown:
-                shown.add(str(found.problem))
-                problems.append(found.problem)
-        document = inspect_document(
-            opened,
+        found = examine(
             images,
             layers,
-            problems,
-            producer=producer(opened.tree, images),
-            facts=facts,
-            encoders=encoders,
-            contents=contents,
+            verify=given.verify,
+            encoders=given.encoders,
+            files=given.files,
+            jobs=given.jobs,
+            path=opened.path,
+            progress=progress or Silent(),
         )
-        names = {layer: origin.name for layer, origin in encoders.items()} if encoders is not None else None
-        return InspectReport(opened.path, images, facts, names, tuple(problems), images.warnings, document, contents)
+        document = describe(opened, images, layers, [*problems, *found.problems], found)
+        page = None
+        if given.page:
+            from convert.commands.inspect_page import page_part  # noqa: PLC0415 - start-up time
 
-
-def _examine(
-    images: ImageSet, layers: StoredDigests, options: InspectOptions, path: str, progress: Progress
-) -> tuple[Mapping[Layer, LayerFacts] | None, Mapping[Layer, Origin] | None, Contents | None]:
-    """Read the layers as `options` ask for; return what was found, None for what was not asked for."""
-    if not options.verify and not options.encoders and not options.files:
-        return None, None, None
-    from convert.layer.examine import examine_layers, identify_encoders  # noqa: PLC0415
-    from convert.layer.pool import Pool  # noqa: PLC0415
-    from convert.limits import usable_cores  # noqa: PLC0415
-    from convert.report.inspect import layers_of  # noqa: PLC0415
-
-    facts: Mapping[Layer, LayerFacts] | None = None
-    encoders = contents = None
-    with Pool(options.jobs or usable_cores()) as pool:
-        if options.files:
-            from convert.layer.contents.read import read_contents  # noqa: PLC0415
-
-            # It verifies the layers too, in the same reading.
-            contents = read_contents(list(images.images()), layers, file=path, cancel=pool.cancel, progress=progress)
-            facts = contents.facts
-        elif options.verify:
-            facts = examine_layers(layers_of(images), layers, pool, file=path, progress=progress)
-        if options.encoders:
-            encoders = identify_encoders(layers_of(images), pool, progress)
-    return facts, encoders, contents
+            page = page_part(
+                opened,
+                images,
+                layers,
+                problems,
+                found,
+                source=os.fspath(source),
+                selection=(given.images, given.platforms),
+                jobs=given.jobs,
+                progress=progress or Silent(),
+            )
+        origins = found.encoders
+        return InspectReport(
+            source=opened.path,
+            images=images,
+            facts=found.facts,
+            encoders={layer: origin.name for layer, origin in origins.items()} if origins is not None else None,
+            problems=(*problems, *found.problems),
+            warnings=images.warnings,
+            document=document,
+            contents=found.contents,
+            page=page,
+        )

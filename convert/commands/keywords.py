@@ -116,6 +116,7 @@ class InspectFields(TypedDict, total=False):
     verify: bool
     encoders: bool
     files: bool
+    page: bool
     images: Sequence[str]
     platforms: Sequence[str]
     jobs: int | None

@@ -12,11 +12,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.errors import ImgconvError
+    from convert.report.uploads import Upload
 
 Document = dict[str, Any]
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pushes:
+    """The digests that pushes of a source give.
+
+    Attributes:
+        document: the document of `digest --json`; None if they could not be computed.
+        uploads: the layers that a registry gets (`convert.report.uploads`).
+        error: why they could not.
+    """
+
+    document: Document | None = None
+    uploads: Sequence[Upload] = ()
+    error: ImgconvError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PagePart:
+    """What a page shows of a source: its document with the contents of layers, and its pushes."""
+
+    document: Document
+    pushes: Pushes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +51,13 @@ class InspectedSource:
         source: the SOURCE as it was given.
         document: the document of `inspect --json` for it (`convert.report.inspect`); None if it could not be read.
         error: why it could not.
+        page: what the page shows, None without one.
     """
 
     source: str
     document: Document | None
     error: ImgconvError | None = None
+    page: PagePart | None = None
 
     @property
     def status(self) -> int:
@@ -52,13 +78,15 @@ def sources_document(sources: Sequence[InspectedSource]) -> Document:
         "report": "inspect-sources",
         "version": VERSION,
         "status": max((each.status for each in sources), default=0),
-        "sources": [
-            {
-                "path": each.source,
-                "error": problem_part(each.error) if each.error is not None else None,
-                "inspect": each.document,
-            }
-            for each in sources
-        ],
+        "sources": [source_part(each) for each in sources],
         "sharing": find_sharing(images_of(sources)).document(),
+    }
+
+
+def source_part(each: InspectedSource) -> Document:
+    """Return what a document states about one source."""
+    return {
+        "path": each.source,
+        "error": problem_part(each.error) if each.error is not None else None,
+        "inspect": each.document,
     }

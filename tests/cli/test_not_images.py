@@ -3,9 +3,17 @@
 import gzip
 import io
 import os
+import re
+import shlex
+import shutil
+import subprocess
 import tarfile
 
 import pytest
+from support import MATCH, run
+
+import convert
+from convert.errors import ImgconvError
 
 PIPE = "a pipe"
 TEXT = b"a line\n" * 100
@@ -64,7 +72,7 @@ TARS = {
     "archives": ((("a.tar", TEXT), ("more/b.tar.gz", TEXT)), ("holds archives: a.tar, more/b.tar.gz", "unpack it")),
     "many archives": (tuple((f"{name}.tgz", b"") for name in "abcdef"), ("a.tgz, b.tgz, c.tgz, …",)),
     "an odd name": ((("two words.tar", b""),), ('"two words.tar"',)),
-    "a folder with a layout": ((("image/oci-layout", b"{}"), ("image/index.json", b"{}")), ("folder image", "unpack")),
+    "a folder with a layout": ((("image/oci-layout", b"{}"), ("image/index.json", b"{}")), ("folder image", "tar -x")),
     "a folder with a docker archive": (
         (("x/image/manifest.json", b"[]"), (f"x/image/{BOX}.json", b"{}")),
         ("folder x/image",),
@@ -127,10 +135,55 @@ def test_folders_without_an_image_are_named(check):
         with open(name, "wb"):
             pass
     os.mkdir("nothing")
-    check("rootfs", "file system of a container")
+    check("rootfs", "file system of a container", "tar -C rootfs -c . | docker import - NAME:TAG")
     check("images", "holds archives: a.tar (pass one of them)")
-    check("outer", "folder image holds one (pass that folder)")
+    check("outer", "folder image holds one (pass outer/image)")
     check("nothing", "it is empty")
+
+
+#: Each format, and its documents from before Docker 1.10 alone.
+FORMS = ["docker-save", "docker-save@25", "docker-oci", "crane", "oci-archive", "v1", "dir"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("folder", ["image", "a/b c", "-x"])
+def test_an_image_below_a_folder_is_read_as_the_hint_says(tmp_path, monkeypatch, form, folder):
+    monkeypatch.chdir(tmp_path)
+    source = MATCH / ("legacy-repositories-only.tar.gz" if form == "v1" else "docker20-html.tar.gz")
+    if form == "v1":
+        wanted = ["--to", "docker-save"]
+        (tmp_path / folder).mkdir(parents=True)
+        subprocess.run(["tar", "-xzf", source, "-C", f"./{folder}"], check=True)
+    else:
+        wanted = ["--to", form]
+        assert run(source, *wanted, "made", "-q").returncode == 0
+        (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
+        if form == "dir":
+            os.rename("made", folder)
+        else:
+            os.mkdir(folder)
+            subprocess.run(["tar", "-xf", "made", "-C", f"./{folder}"], check=True)
+    subprocess.run(["tar", "-cf", "in.tar", f"./{folder}"], check=True)
+    shutil.rmtree(folder.partition("/")[0])
+    with pytest.raises(ImgconvError) as caught:
+        convert.identify("in.tar")
+    assert (caught.value.code, caught.value.exit_status) == ("image-in-folder", 3)
+    ((unpack, again),) = re.findall(r"^(.*), then pass .* or pack it again: (.*)$", caught.value.hint)
+    subprocess.run(f"{unpack} && {again}", shell=True, check=True)
+    (passed,) = re.findall(r"then pass (.*), or pack", caught.value.hint)
+    ids = [image.id for image in convert.identify("NEW.tar").images]
+    assert ids
+    assert ids == [image.id for image in convert.identify(*shlex.split(passed)).images]
+
+
+def test_a_root_file_system_has_a_code_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("root fs.tar", "wb") as file:
+        file.write(tar(("bin/", None), ("etc/passwd", TEXT), ("usr/", None)))
+    with pytest.raises(ImgconvError) as caught:
+        convert.identify("root fs.tar")
+    assert (caught.value.code, caught.value.exit_status) == ("root-file-system", 3)
+    assert "docker import 'root fs.tar' NAME:TAG" in caught.value.hint
 
 
 @pytest.mark.parametrize("commands", [["id", "{}"], ["{}", "--to", "oci", "out"], ["inspect", "{}"]])

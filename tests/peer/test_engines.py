@@ -53,6 +53,23 @@ def test_docker_load_shows_the_image_id_that_was_printed(tmp_path, docker, sourc
     assert docker.ids() == printed
 
 
+def test_a_root_file_system_becomes_an_image_as_the_hint_says(tmp_path, docker):
+    """`docker export` of a container, then the command that imgconv names."""
+    convert.convert(str(MATCH / "docker20-html.tar.gz"), tmp_path / "in.tar", to="docker-save", images=["fmt-html:1"])
+    root = tmp_path / "root.tar"
+    with tarfile.open(root, "w") as archive:
+        for name in ("bin", "etc", "usr", "var"):
+            member = tarfile.TarInfo(name)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(member)
+    with pytest.raises(convert.ImgconvError) as caught:
+        convert.identify(root)
+    (command,) = re.findall(r"docker (import \S+) NAME:TAG", caught.value.hint)
+    docker(*command.split(), "imported:1")
+    docker("save", "--output", tmp_path / "saved.tar", "imported:1")
+    assert [str(image.id) for image in convert.identify(tmp_path / "saved.tar").images] == [docker.ids()["imported:1"]]
+
+
 def test_added_v1_directories_do_not_disturb_an_engine(tmp_path, docker):
     out = tmp_path / "out.tar"
     convert.convert(str(MATCH / "docker20-html.tar.gz"), out, to="crane", add_repositories=True)

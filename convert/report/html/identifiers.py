@@ -115,7 +115,7 @@ def _boxes(image: Document) -> dict[str, _Box]:
             "diff_id": _Box(1, 0, "DiffID", shorten(top["diff_id"]), is_id=True),
             "chain_id": _Box(2, 0, "ChainID", shorten(top["chain_id"]), is_id=True),
             "stored": _Box(0, 2, f"{name}, as stored", "uncompressed" if stored == "none" else stored),
-            "digest": _Box(1, 2, "layer digest", shorten(top["digest"] or "not computed"), is_id=True),
+            "digest": _Box(1, 2, "layer digest", shorten(top["digest"] or _NONE), is_id=True),
         }
         if top["v1_id"] and image["v1_ids"] == "docker":
             found["v1_id"] = _Box(3, 0, "v1 ID (Docker's)", _digits(top["v1_id"]), is_id=True)
@@ -156,7 +156,7 @@ def _about(image: Document) -> str:
 
 def _drawn(box: _Box) -> Markup:
     middle = box.x + _WIDE / 2
-    dashed = {"stroke-dasharray": "5 3"} if box.text in {_NONE, "not computed", "not in the source"} else {}
+    dashed = {"stroke-dasharray": "5 3"} if box.text in {_NONE, "not in the source"} else {}
     kind = {"class": "box id" if box.is_id else "box", "rx": 22 if box.is_id else 4, **dashed}
     return group(
         {},

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import names_text, shortened
+from convert.identity.push import pushers
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart, swatch
 from convert.report.html.identifiers import identifiers
 from convert.report.html.page import Page, render
 from convert.report.identify import problem_part
 from convert.report.inspect import step_text
-from convert.report.inspect_sources import images_of, sources_document
+from convert.report.inspect_sources import images_of, source_part
 from convert.report.sharing import find_sharing
+from convert.report.uploads import PushedImage, find_updates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.report.html.room import Room
-    from convert.report.inspect_sources import InspectedSource
+    from convert.report.inspect_sources import InspectedSource, Pushes
     from convert.report.sharing import Place
+    from convert.report.uploads import Update, Upload
 
 Document = dict[str, Any]
 
@@ -31,6 +35,18 @@ VERSION: Final = 1
 _MOST_PICTURES: Final = 20
 _LONGEST_LABEL: Final = 60
 _MOST_PLACES: Final = 20
+#: Most updates from one image to another, and largest files and folders of one layer.
+_MOST_UPDATES: Final = 60
+_MOST_PATHS: Final = 5
+#: The pushers whose bytes stand in the table of updates; the data has all.
+_PUSHERS: Final = ("crane", "docker", "docker-containerd", "podman")
+_SECTIONS: Final = (
+    ("sources", "Sources"),
+    ("layers", "Layers"),
+    ("updates", "Updates"),
+    ("pushes", "Digests of pushes"),
+    ("images", "Images"),
+)
 
 
 @dataclass(slots=True)
@@ -41,6 +57,7 @@ class _Image:
     label: str
     source: str
     document: Document
+    uploads: Sequence[Upload] = ()
     rows: int = 0
 
     @property
@@ -50,6 +67,9 @@ class _Image:
     @property
     def command(self) -> str:
         return f"imgconv inspect {shlex.quote(self.source)}"
+
+    def pushed(self) -> PushedImage:
+        return PushedImage(self.number, self.document, self.uploads)
 
     def for_drawing(self) -> Document:
         return {**self.document, "label": self.label, "ident": self.ident, "rows": self.rows}
@@ -62,7 +82,7 @@ class _View:
     image: _Image
     layers: Sequence[Document]
     picture: Any = None
-    steps: list[Document] = field(default_factory=list)
+    inside: Document | None = None
 
 
 def inspect_page(sources: Sequence[InspectedSource]) -> bytes:
@@ -71,15 +91,17 @@ def inspect_page(sources: Sequence[InspectedSource]) -> bytes:
 
 
 def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
-    images = _images(sources)
-    sharing = find_sharing(images_of(sources))
+    # The document with the contents of layers, where they were read.
+    read = [replace(each, document=each.page.document) if each.page is not None else each for each in sources]
+    images = _images(read)
+    sharing = find_sharing(images_of(read))
     command = " ".join(["imgconv inspect", *(shlex.quote(each.source) for each in sources)])
     everything = f"{command} --json"
-    shown = room.first(images, "images", everything)
-    views = [_view(image, room, everything) for image in shown]
+    views = [_view(image, room) for image in room.first(images, "images", everything)]
     charted = [view.image.for_drawing() for view in views[:MOST_IMAGES]]
+    updates = list(islice(find_updates([view.image.pushed() for view in views[:MOST_IMAGES]]), _MOST_UPDATES + 1))
     values = {
-        "sources": [_source(each, room) for each in room.first(sources, "sources", everything)],
+        "sources": [_source(each, room) for each in room.first(read, "sources", everything)],
         "images": views,
         "sharing": sharing,
         "shared": [
@@ -88,13 +110,46 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         ],
         "chart": layer_chart(charted, sharing) if charted else "",
         "charted": len(charted),
+        "updates": [
+            _update(each, images)
+            for each in room.first(updates, "updates from one image to another", most=_MOST_UPDATES)
+        ],
+        "pushers": _PUSHERS,
         "step_text": step_text,
         "command": command,
     }
-    sections = [("sources", "Sources"), ("layers", "Layers"), ("images", "Images")]
-    data = sources_document(sources) | {"report": "page-inspect", "version": VERSION}
+    data = {
+        "report": "page-inspect",
+        "version": VERSION,
+        "sources": [
+            {**source_part(each), "pushes": _pushes_part(given.page.pushes) if given.page is not None else None}
+            for each, given in zip(read, sources, strict=True)
+        ],
+        "sharing": sharing.document(),
+        "updates": [each.document() for each in updates[:_MOST_UPDATES]],
+    }
     title = f"imgconv inspect: {', '.join(shortened(each.source, 200) for each in sources[:4])}"
-    return Page("inspect.html", title, command, data, values, sections)
+    return Page("inspect.html", title, command, data, values, _SECTIONS)
+
+
+def _update(update: Update, images: Sequence[_Image]) -> Document:
+    """Return what the template shows of an update, with the bytes that the pushers of its columns upload."""
+    sizes = {name: cost.size for cost in update.costs for name in cost.pushers}
+    return {
+        "a": images[update.a - 1],
+        "b": images[update.b - 1],
+        "new": update.new,
+        "unpacked": update.unpacked,
+        "sizes": [sizes.get(pushers.get(name).name) for name in _PUSHERS],
+    }
+
+
+def _pushes_part(pushes: Pushes) -> Document:
+    """Return the part of the data about the pushes of a source."""
+    return {
+        "error": problem_part(pushes.error) if pushes.error is not None else None,
+        "digest": pushes.document,
+    }
 
 
 def _images(sources: Sequence[InspectedSource]) -> list[_Image]:
@@ -105,15 +160,50 @@ def _images(sources: Sequence[InspectedSource]) -> list[_Image]:
             number = len(found) + 1
             name = names_text(document["names"][:1]) if document["names"] else shorten(document["image_id"] or "")
             label = f"{number}: {shortened(name, _LONGEST_LABEL)}"
-            found.append(_Image(number, label, each.source, document))
+            uploads = each.page.pushes.uploads if each.page is not None else ()
+            found.append(_Image(number, label, each.source, document, uploads))
     return found
 
 
-def _view(image: _Image, room: Room, command: str) -> _View:
+def _view(image: _Image, room: Room) -> _View:
+    command = f"{image.command} --json"
     layers = room.first(image.document["layers"], f"layers of image {image.number}", command)
     image.rows = len(layers)
     picture = identifiers(image.for_drawing()) if image.number <= _MOST_PICTURES and room.rows else None
-    return _View(image, layers, picture)
+    return _View(image, layers, picture, _inside(image, layers, room))
+
+
+def _inside(image: _Image, layers: Sequence[Document], room: Room) -> Document | None:
+    """Return what the template shows of the contents of an image; None if they are not known."""
+    contents = image.document["contents"]
+    if contents is None:
+        return None
+    command = f"{image.command} --files --json"
+    largest: list[Document] = []
+    for number, layer in enumerate(layers, 1):
+        for kind in ("files", "folders"):
+            found = layer["contents"][f"largest_{kind}"] if layer["contents"] is not None else ()
+            for each in found[:_MOST_PATHS]:
+                share = each["size"] / contents["size"] if contents["size"] else 0
+                largest.append({"layer": number, "kind": kind[:-1], **each, "share": share})
+    return {
+        "contents": contents,
+        "command": command,
+        "layers": room.first([*enumerate(layers, 1)], f"layers of image {image.number} by contents", command),
+        "largest": room.first(largest, f"largest files and folders of image {image.number}", command),
+        "wasted": room.first(contents["wasted"], f"wasted paths of image {image.number}", command),
+        "by_waste": max(
+            (number for number, layer in enumerate(layers, 1) if _hidden(layer)),
+            key=lambda number: _hidden(layers[number - 1]),
+            default=None,
+        ),
+    }
+
+
+def _hidden(layer: Document) -> int:
+    """Return the bytes of a layer that later layers overwrite or delete, 0 if not known."""
+    hidden = layer["contents"]["hidden"] if layer["contents"] is not None else None
+    return hidden["size"] if hidden is not None else 0
 
 
 def _places(places: Sequence[Place]) -> list[str]:
@@ -140,4 +230,29 @@ def _source(each: InspectedSource, room: Room) -> Document:
         else (),
         "indexes": room.first(document["indexes"], "indexes", command) if document is not None else (),
         "artifacts": room.first(document["artifacts"], "artifacts", command) if document is not None else (),
+        "pushes": _pushes(each, room),
+    }
+
+
+def _pushes(each: InspectedSource, room: Room) -> Document | None:
+    """Return what the template shows of the pushes of a source; None without any."""
+    if each.page is None:
+        return None
+    pushes = each.page.pushes
+    command = f"imgconv digest {shlex.quote(each.source)}"
+    rows: dict[tuple[str, tuple[str, ...]], Document] = {}
+    for row in pushes.document["pushes"] if pushes.document is not None else ():
+        found = rows.setdefault((row["digest"], tuple(row["names"])), {**row, "pushers": []})
+        found["pushers"].append(row["pusher"])
+    refused = pushes.document["refused"] if pushes.document is not None else ()
+    # All digests of one image together.
+    order = {names: place for place, (_, names) in reversed([*enumerate(rows)])}
+    return {
+        "command": command,
+        "error": problem_part(pushes.error) if pushes.error is not None else None,
+        "rows": room.first(
+            [rows[key] for key in sorted(rows, key=lambda key: order[key[1]])], "digests of pushes", command
+        ),
+        "refused": room.first(refused, "pushers that cannot read the source", command),
+        "notes": room.first(pushes.document["warnings"], "notes about pushes", command) if pushes.document else (),
     }
