@@ -7,10 +7,11 @@ import os
 import shlex
 import stat
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from convert.archive.blob import FolderBlob, OpenState, Stamp, changed
+from convert.archive.blob import FolderBlob, OpenState, PreadStream, Stamp, changed
 from convert.archive.member import Member
+from convert.archive.open_folders import OpenFolders
 from convert.archive.tree import Tree
 from convert.errors import StorageError, UnsafeInputError
 from convert.limits import MAX_MEMBER_NAME, MAX_MEMBERS
@@ -37,6 +38,7 @@ class FolderTree(Tree):
         """Look things up below the open folder `fd`, which is closed with the tree."""
         super().__init__(where)
         self._fd = fd
+        self._folders = OpenFolders(fd)
         self._state = OpenState()
         self._members: dict[str, Member | None] = {}
         self._stamps: dict[str, Stamp] = {}
@@ -81,6 +83,28 @@ class FolderTree(Tree):
             if self._members.get(folder) is None:
                 self._members.pop(folder, None)
             folder = folder.rpartition("/")[0]
+
+    def open_listed(self, folder: str, name: str) -> BinaryIO | None:
+        """Open a regular file of which there are many in a folder, from the folder, which stays open."""
+        self._state.check(self.where)
+        found = self._folders.open(folder, name)
+        if found is None:
+            return None
+        fd, size = found
+        stream = PreadStream(
+            fd,
+            0,
+            size,
+            where=self.where,
+            member=f"{folder}/{name}",
+            close=lambda: os.close(fd),
+            state=self._state,
+        )
+        return cast("BinaryIO", stream)
+
+    def size_listed(self, folder: str, name: str) -> int | None:
+        """Return the size of a file that `open_listed` opens."""
+        return self._folders.size(folder, name)
 
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -152,6 +176,7 @@ class FolderTree(Tree):
     def close(self) -> None:
         """Close the folder."""
         self._state.closed = True
+        self._folders.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

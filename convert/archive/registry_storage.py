@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from convert.errors import FormatError, InputError, UnknownFormatError, UnsafeInputError, shortened
 from convert.limits import MAX_LINK_SIZE, MAX_REPOSITORY_PARTS
@@ -27,12 +27,21 @@ REPOSITORIES: Final = "repositories"
 BLOBS: Final = "blobs"
 _SPECIAL: Final = frozenset({"_manifests", "_layers", "_uploads"})
 _HEX: Final = {"sha256": re.compile(r"[0-9a-f]{64}\Z"), "sha512": re.compile(r"[0-9a-f]{128}\Z")}
+_LISTED: Final = re.compile(
+    r"(.*(?:_manifests/tags|_manifests/revisions/[^/]+|_layers/[^/]+|blobs/[^/]+))/(.+)", re.DOTALL
+)
 #: Registries before distribution 3 write a link in place, so that it is empty for a moment.
 _PAUSE: Final = 0.05
 _MOST_PAUSES: Final = 100
 #: How far the storage is looked for in a tar, which may have been made of a folder above it.
 _MOST_DEEP: Final = 6
 _MOST_FOLDERS: Final = 1000
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Divide the path of a link or blob at the folder that holds many of them."""
+    match = _LISTED.match(path)
+    return (match[1], match[2]) if match else ("", path)
 
 
 class RegistryStorage:
@@ -89,6 +98,14 @@ class RegistryStorage:
         )
 
     # -- paths -----------------------------------------------------------------
+
+    def open_blob(self, digest: Digest) -> BinaryIO | None:
+        """Open a blob of which nothing is kept; None as for `Tree.open_listed`."""
+        return self.tree.open_listed(*_split(self.blob_path(digest)))
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Return the bytes of a blob that `open_blob` opens."""
+        return self.tree.size_listed(*_split(self.blob_path(digest)))
 
     def blob_path(self, digest: Digest) -> str:
         """Return the path of a blob's bytes."""
@@ -218,6 +235,8 @@ class RegistryStorage:
 
     def has_file(self, path: str) -> bool:
         """Return whether there is a file now, whatever was seen before."""
+        if self.tree.size_listed(*_split(path)) is not None:
+            return True
         self.tree.forget(path)
         try:
             return self.tree.find(path) is not None
@@ -238,6 +257,9 @@ class RegistryStorage:
             FormatError: there is no such file, or it holds something else than a digest.
             UnsafeInputError: it is a FIFO or a device, or a link leads to it.
         """
+        found = self._read_quickly(path)
+        if found is not None:
+            return found
         try:
             return self._read_link(path)
         except InputError as error:
@@ -252,6 +274,17 @@ class RegistryStorage:
             return self._read_link(path)
         finally:
             self.forget(path)
+
+    def _read_quickly(self, path: str) -> Digest | None:
+        """Return the digest in a link; None for a link with a fault."""
+        stream = self.tree.open_listed(*_split(path))
+        if stream is None:
+            return None
+        with stream:
+            raw = stream.read(MAX_LINK_SIZE)
+        algorithm, _, digits = raw.decode("latin-1").partition(":")
+        known = _HEX.get(algorithm)
+        return Digest(algorithm, digits) if known is not None and known.match(digits) else None
 
     def _read_link(self, path: str) -> Digest:
         member = self.tree.member(path)

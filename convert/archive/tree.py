@@ -8,10 +8,10 @@ docs/formats.md#hostile-or-damaged-input).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from convert.diagnostics import Diagnostic, Diagnostics
-from convert.errors import FormatError, UnsafeInputError, UnsupportedError
+from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_NAME_PARTS
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from convert.archive.go_tar import Refusal
     from convert.archive.member import Kind, Member
-    from convert.errors import InputError
     from convert.model.blob import Blob
 
 
@@ -107,6 +106,25 @@ class Tree(ABC):
     def forget(self, name: str) -> None:
         """Look a name up again the next time it is asked for; only a folder can have changed."""
         del name
+
+    def open_listed(self, folder: str, name: str) -> BinaryIO | None:
+        """Open a regular file of which there are many in a folder, without keeping anything about it.
+
+        None if there is none, or a link is in the way: `find` states why. Errors are those of reading.
+        """
+        try:
+            blob = self.find(f"{folder}/{name}")
+        except InputError:
+            return None
+        return blob.open() if blob is not None else None
+
+    def size_listed(self, folder: str, name: str) -> int | None:
+        """Return the size of a file that `open_listed` opens, None if it opens none."""
+        try:
+            blob = self.find(f"{folder}/{name}")
+        except InputError:
+            return None
+        return blob.size if blob is not None else None
 
     def spelled(self, name: str, *, rooted: bool) -> Member | None:
         """Return the member with a clean name if its spelling has a leading slash (`rooted`) or has none.

@@ -17,10 +17,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import printable
+from convert.jsonio.schema_accepts import Unsure, compile_schema
 from convert.jsonio.strict import same_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
@@ -54,6 +55,11 @@ def findings(document: Any, schema_name: str) -> list[str]:
 
     After `MAX_FINDINGS` findings, one more line states that there are others.
     """
+    try:
+        if _check(schema_name)(document):
+            return []
+    except Unsure:
+        pass
     errors = list(islice(_validator(schema_name).iter_errors(document), MAX_FINDINGS + 1))
     lines = [_line(error) for error in errors[:MAX_FINDINGS]]
     if len(errors) > MAX_FINDINGS:
@@ -67,6 +73,11 @@ def load(schema_name: str) -> Mapping[str, Any]:
     text = resources.files("convert.schemas").joinpath(f"{schema_name}.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+@cache
+def _check(schema_name: str) -> Callable[[Any], bool]:
+    return compile_schema(_inlined(load(schema_name)))
 
 
 @cache

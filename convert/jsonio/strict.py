@@ -96,7 +96,9 @@ def lookup(
     Raises:
         FormatError: two spellings of `name` in one object, of which tools pick different ones.
     """
-    spellings = [key for key in obj if same_key(key, name)]
+    # As `same_key`, without a call for each key.
+    size = len(name)
+    spellings = [key for key in obj if len(key) == size and (key == name or fold(key) == fold(name))]
     if not spellings:
         return None
     if len(spellings) > 1:

@@ -12,7 +12,7 @@ from convert.codec.compression import Compression
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError, UnsafeInputError
 from convert.layer.tar_check import LayerFaults, scan
-from convert.limits import CHUNK, MAX_LAYER_SIZE
+from convert.limits import MAX_LAYER_SIZE
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _AT_ONCE: Final = 4096
 #: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
 _SMALL: Final = 64 << 10
 _TOGETHER: Final = 64
+#: Bytes that are read and hashed at a time: they stay in the cache of a core.
+_HASHED: Final = 256 << 10
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ def read_blob(
 
 def _hash(stream: BinaryIO, hashers: _Hashers) -> Compression:
     """Hash a stream to its end and return its compression; one buffer costs less than a new one for each chunk."""
-    buffer = memoryview(bytearray(CHUNK))
+    buffer = memoryview(bytearray(_HASHED))
     head = b""
     while count := decompress.read_into(stream, buffer):
         chunk = buffer[:count]

@@ -144,14 +144,11 @@ class _Hashing:
             shown(read)
 
         try:
-            blob = blobs.open(number)
-            if blob is None:
-                blobs.vanished(number)
-                return
-            # A registry deletes blobs while it runs; what still names one is reported.
+            blob = blobs.blob(number)
             facts = read_blob(blob, [digest.algorithm], unpack=False, where=blob.where, count=count)
         except (InputError, StorageError) as error:
             if error.code == "not-found":
+                # A registry deletes blobs while it runs; what still names one is reported.
                 blobs.vanished(number)
             else:
                 self._fail(number, "damaged", error.message)

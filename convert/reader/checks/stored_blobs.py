@@ -7,19 +7,19 @@ arrays.
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from convert.archive.registry_tree import StoredBlob
 from convert.codec.compression import Compression
-from convert.errors import InputError, UnsafeInputError
+from convert.errors import InputError, StorageError, UnsafeInputError
 from convert.limits import MAX_STORED_BLOBS
-from convert.model.digest import Digest
 from convert.reader.layout_blobs import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from convert.archive.registry_storage import RegistryStorage
     from convert.archive.registry_tree import RegistryTree
+    from convert.model.digest import Digest
 
 _ABSENT: Final = -1
 _READ: Final = 1
@@ -27,6 +27,40 @@ _NAMED: Final = 2
 _LINKED: Final = 4
 _COMPRESSIONS: Final = tuple(Compression)
 _UNKNOWN: Final = 255
+
+
+class ListedBlob:
+    """One blob of a storage, of which nothing is kept: each `open` looks for it."""
+
+    __slots__ = ("_digest", "_storage")
+
+    def __init__(self, storage: RegistryStorage, digest: Digest) -> None:
+        """Nothing is opened yet."""
+        self._storage = storage
+        self._digest = digest
+
+    @property
+    def size(self) -> None:
+        """None: it is known when the blob is open."""
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return blob_name(self._digest)
+
+    def open(self) -> BinaryIO:
+        """Start reading at the first byte.
+
+        Raises:
+            StorageError: it is not there.
+        """
+        stream = self._storage.open_blob(self._digest)
+        if stream is None:
+            raise StorageError("no such file", code="not-found", member=self.where)
+        return stream
+
+    def extent(self) -> None:
+        """Return None: nobody copies it."""
 
 
 class StoredBlobs:
@@ -37,8 +71,9 @@ class StoredBlobs:
         self._storage = tree.storage
         self._base = tree.base
         self._file = tree.where
+        # By the hexadecimal digits, whose number differs between algorithms.
         self._numbers: dict[str, int] = {}
-        self._digests: list[str] = []
+        self._digests: list[Digest] = []
         self._sizes = array("q")
         self._flags = bytearray()
         self._compressions = bytearray()
@@ -64,8 +99,7 @@ class StoredBlobs:
         Raises:
             UnsafeInputError: there are too many.
         """
-        text = str(digest)
-        found = self._numbers.get(text)
+        found = self._numbers.get(digest.hex)
         if found is None:
             if len(self) >= MAX_STORED_BLOBS:
                 raise UnsafeInputError(
@@ -74,8 +108,8 @@ class StoredBlobs:
                     file=self._file,
                     hint="check one repository at a time: registry:ROOT/REPOSITORY",
                 )
-            found = self._numbers[text] = len(self._digests)
-            self._digests.append(text)
+            found = self._numbers[digest.hex] = len(self._digests)
+            self._digests.append(digest)
             self._sizes.append(self._look(digest))
             self._flags.append(0)
             self._compressions.append(_UNKNOWN)
@@ -83,23 +117,24 @@ class StoredBlobs:
 
     def digest(self, number: int) -> Digest:
         """Return the digest of a blob."""
-        return Digest.parse(self._digests[number])
+        return self._digests[number]
 
     def member(self, number: int) -> str:
         """Return what messages call a blob."""
         return blob_name(self.digest(number))
 
     def _look(self, digest: Digest) -> int:
+        size = self._storage.blob_size(digest)
+        if size is not None:
+            return size
         path = self._storage.blob_path(digest)
         try:
-            member = self._base.member(path)
-            blob = self._base.find(path) if member is not None else None
+            self._base.find(path)
         except InputError as error:
             self._storage.on_odd(path, error.message)
-            blob = None
         finally:
             self._storage.forget(path)
-        return _ABSENT if blob is None or blob.size is None else blob.size
+        return _ABSENT
 
     def size(self, number: int) -> int | None:
         """Return the bytes of a blob; None if it was not there when it was looked for last."""
@@ -116,19 +151,12 @@ class StoredBlobs:
         """Record that a blob is not there any more."""
         self._sizes[number] = _ABSENT
 
-    def open(self, number: int) -> StoredBlob | None:
-        """Return a blob to be read, None if it is not there any more; its reader calls `close` at the end.
-
-        Raises:
-            InputError: it is not a regular file any more.
-        """
-        path = self._storage.blob_path(self.digest(number))
-        blob = self._base.find(path)
-        return StoredBlob(self._base, path, self.member(number), blob) if blob is not None else None
+    def blob(self, number: int) -> ListedBlob:
+        """Return a blob to be read; its reader calls `close` at the end."""
+        return ListedBlob(self._storage, self.digest(number))
 
     def close(self, number: int) -> None:
         """Note that a blob was read, which is not done again."""
-        self._storage.forget(self._storage.blob_path(self.digest(number)))
         self._flags[number] |= _READ
 
     def set_compression(self, number: int, compression: Compression) -> None:

@@ -99,13 +99,12 @@ class StoredManifests:
             )
             return None
         try:
-            blob = self._blobs.open(number)
-            if blob is None:
-                self._blobs.vanished(number)
-                return None
-            with blob.open() as stream:
+            with self._blobs.blob(number).open() as stream:
                 raw = b"".join(iter(lambda: stream.read(CHUNK), b""))
         except (InputError, StorageError) as error:
+            if error.code == "not-found":
+                self._blobs.vanished(number)
+                return None
             self._findings.add("damaged", error.message, member=member)
             self._blobs.close(number)
             return None
