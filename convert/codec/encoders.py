@@ -87,8 +87,8 @@ def _spec(name: str, made_by: str) -> EncoderSpec:
 
 
 #: The most common first.
-_COMMON: Final = (
-    *("go1.26-6", "go1.26-1", "go1.27-6", "go1.27-1", "pgzip1.15.10-5", "pgzip1.18.2-5"),
+COMMON: Final = (
+    *("go1.26-6", "go1.26-1", "pgzip1.15.10-5", "go1.27-6", "go1.27-1", "pgzip1.18.2-5"),
     *("pigz-9", "gzip-6", "gzip-9", "gzip-9-rsyncable", "zlib-6", "zlib-9", "gzip-1", "zlib-1"),
 )
 
@@ -102,8 +102,8 @@ def encoder_specs(compression: Compression) -> tuple[EncoderSpec, ...]:
     specs = sorted(_all(), key=lambda spec: spec.name.endswith("-rsyncable"))
     found = {spec.name: spec for spec in specs if spec.compression == compression}
     return (
-        *(found[name] for name in _COMMON if name in found),
-        *(found[name] for name in found if name not in _COMMON),
+        *(found[name] for name in COMMON if name in found),
+        *(found[name] for name in found if name not in COMMON),
     )
 
 

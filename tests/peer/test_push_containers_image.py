@@ -7,6 +7,8 @@ Debian 12 and 13 on PATH are. IMGCONV_SKOPEO_NEW: a skopeo with 1.18.2 or later.
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import json
 import os
 import sys
@@ -16,7 +18,9 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "native"))
 import fixtures
+import recipes
 from registry import Registry, Storage
 from support import MATCH
 from tools import call, found
@@ -171,3 +175,57 @@ def test_podman_and_buildah_push_what_is_computed(archive, registry, pusher, nam
             compared += 1
     if not compared:
         pytest.skip(f"{name} loads none of these images")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """Return an archive whose only layer is a tar of 400 MB."""
+    steps = (
+        ["tar", 3, 60],
+        ["text", 1, 900000],
+        ["noise", 2, 400000, 64],
+        ["code", 5, 900000],
+        ["noise", 7, 300000, 256],
+    )
+    part = recipes.make(steps)
+    folder = tmp_path_factory.mktemp("large")
+    layer = folder / "layer.tar"
+    with tarfile.open(layer, "w") as members:
+        # What is further back than 32 KiB is not seen by an encoder: the parts begin at other places of its blocks.
+        for number in range(400_000_000 // len(part)):
+            member = tarfile.TarInfo(f"file-{number}")
+            data = part[number * 4099 % len(part) :] + part[: number * 4099 % len(part)]
+            member.size = len(data)
+            members.addfile(member, io.BytesIO(data))
+    with layer.open("rb") as stream:
+        diff_id = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    listed = [{"Config": "config.json", "RepoTags": ["large:1"], "Layers": ["layer.tar"]}]
+    path = folder / "large.tar"
+    with tarfile.open(path, "w") as members:
+        members.add(layer, "layer.tar")
+        for name, document in (("config.json", config), ("manifest.json", listed)):
+            data = json.dumps(document).encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            members.addfile(member, io.BytesIO(data))
+    layer.unlink()
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["skopeo", "podman", "buildah"])
+def test_a_layer_of_400_mb_is_pushed_as_computed(large, registry, name):
+    binary = found(name)[0] or pytest.skip(f"{name} is not installed (IMGCONV_{name.upper()} names it)")
+    (row,) = convert.digest(large, pushers=[name]).pushed
+    if name == "skopeo":
+        call(binary, "copy", "--dest-tls-verify=false", f"docker-archive:{large}", f"docker://{registry.host}/large:1")
+    else:
+        with Storage() as storage:
+            storage(binary, *(["load", "--input"] if name == "podman" else ["pull", "--quiet"]), _source(large, name))
+            storage.push(binary, registry, next(iter(storage.image_ids(binary))), "large")
+    assert registry.manifest("large") == (row.raw, row.media_type)
+
+
+def _source(path, name):
+    return path if name == "podman" else f"docker-archive:{path}"
