@@ -22,6 +22,7 @@ _EXAMPLES: Final = (
 @groups.run(
     "--max-layer-size", type=SIZE, metavar="SIZE", show_default="64G", help="Refuse layers that unpack to more."
 )
+@options.with_
 @options.force
 @options.json
 @options.progress
@@ -49,6 +50,7 @@ def command(source: str, words: tuple[str, ...], *, as_json: bool, quiet: bool, 
         platforms=given["platforms"],
         max_layer_size=given["max_layer_size"],
         force=given["force"],
+        with_=given["with_"],
     )
     with contextlib.closing(progress.choose("none" if quiet else given["progress"])) as shown:
         report = export(source, dest, asked, warn=(lambda _: None) if quiet else options.note, progress=shown)

@@ -81,7 +81,7 @@ def config(
     """
     given = options_of(ConfigOptions, options, dict(fields))
     with open_source(os.fspath(source)) as opened, naming_source(opened.path):
-        found = config_of(only_platform(select_one(opened, given.ref, given.platforms, warn)))
+        found = config_of(only_platform(select_one(opened, given.ref, given.platforms, warn, accepts_absent=True)))
         if found is None:
             raise SelectionError("it is not an image", code="no-image-selected")
         return Document(found.raw, found.digest)
@@ -105,7 +105,7 @@ def manifest(
     """
     given = options_of(ManifestOptions, options, dict(fields))
     with open_source(os.fspath(source)) as opened, naming_source(opened.path):
-        node = only_node(select_one(opened, given.ref, given.platforms, warn))
+        node = only_node(select_one(opened, given.ref, given.platforms, warn, accepts_absent=True))
         if isinstance(node, Index):
             return Document(node.raw, node.digest, node.media_type)
         if node.manifest is None or node_digest(node) is None:

@@ -44,12 +44,14 @@ class ExportOptions(Options):
         platforms: select a platform, `OS/ARCH[/VARIANT]` (#selecting).
         max_layer_size: the most bytes that a layer may unpack to, 64 GiB if None (#limits).
         force: replace what is at the destination (#destinations).
+        with_: archives that hold the layers which a thin source lacks (docs/thin.md).
     """
 
     ref: str | None = None
     platforms: Sequence[str] = ()
     max_layer_size: int | None = None
     force: bool = False
+    with_: Sequence[str] = ()
 
 
 def export(
@@ -83,8 +85,14 @@ def export(
     given = options_of(ExportOptions, options, dict(fields))
     path, target = os.fspath(source), os.fspath(destination)
     _check_destination(target, path_of(path))
-    with open_source(path) as opened, naming_source(opened.path):
-        found = select_one(opened, given.ref, given.platforms, warn)
+    with contextlib.ExitStack() as stack:
+        opened = stack.enter_context(open_source(path))
+        stack.enter_context(naming_source(opened.path))
+        found = select_one(opened, given.ref, given.platforms, warn, accepts_absent=bool(given.with_))
+        if given.with_:
+            from convert.commands.thin import open_absent  # noqa: PLC0415 - start-up time: thin archives are rare
+
+            found = open_absent(given.with_, path, stack, warn, any_form=True)(found)
         image = only_platform(found)
         if not isinstance(image, Image):
             raise NotRepresentableError(

@@ -157,6 +157,7 @@ class ExportFields(TypedDict, total=False):
     platforms: Sequence[str]
     max_layer_size: int | None
     force: bool
+    with_: Sequence[str]
 
 
 class TagFields(TypedDict, total=False):

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 _MOST: Final = 8
 
 
-def select_one(opened: Source, ref: str | None, platforms: Sequence[str], warn: Warn) -> ImageSet:
+def select_one(
+    opened: Source, ref: str | None, platforms: Sequence[str], warn: Warn, *, accepts_absent: bool = False
+) -> ImageSet:
     """Read a source and select the one image or index that REF and `--platform` name.
+
+    With `accepts_absent`, its layers need not be in the source.
 
     Raises:
         SelectionError: there is none, or more than one.
@@ -37,7 +41,8 @@ def select_one(opened: Source, ref: str | None, platforms: Sequence[str], warn: 
         if not isinstance(line, Dropped):
             warn(line)
 
-    found = read_selection(opened, [ref] if ref is not None else [], platforms, warn=warn_of_faults)
+    asked = [ref] if ref is not None else []
+    found = read_selection(opened, asked, platforms, warn=warn_of_faults, accepts_absent=accepts_absent)
     if not holds_something(found):
         raise NoImageError("the source holds no image", file=opened.path)
     entries = {_identity(entry): entry for entry in reversed(found.entries) if entry.node is not None}

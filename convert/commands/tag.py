@@ -32,6 +32,7 @@ from convert.plan.labels import entry_label
 from convert.plan.read_selection import naming_source, parse_tag
 from convert.plan.select_image import select_by_image
 from convert.reader.detect import read
+from convert.reader.sink import Sink
 from convert.report.tag import NamesReport
 from convert.writer.dest.destination_folder import DestinationFolder
 
@@ -157,7 +158,7 @@ def _opened(source: Path) -> Iterator[tuple[Source, ReadContext]]:
 
 
 def _read(opened: Source, warn: Warn) -> ImageSet:
-    images = read(opened.tree)
+    images = read(opened.tree, sink=Sink(accepts_absent=True))
     for line in images.warnings:
         warn(line)
     if images.format is SourceFormat.DIR:
@@ -223,7 +224,7 @@ def _write(
         )
     )
     with open_source(opened.path) as again:
-        after = read(again.tree)
+        after = read(again.tree, sink=Sink(accepts_absent=True))
         names = tuple(
             dict.fromkeys(
                 entry_label(each)

@@ -81,7 +81,15 @@ class Reading:
         """Report a layer that a document names and that is not in the source."""
         if error.file is None:
             error.file = self.file
-        error.hint = error.hint or "if this is a thin archive, give the archive that holds it with --with"
+        if error.hint is None:
+            from convert.reader.needs import named_bases  # noqa: PLC0415 - only for the error
+
+            names = named_bases(self.tree)
+            error.hint = (
+                f"this thin archive needs it from {', '.join(names)}; give it with --with"
+                if names
+                else "if this is a thin archive, give the archive that holds it with --with"
+            )
         self.sink.report_absent(Fault(error, self._part))
 
     def read(self, member: str) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from convert.errors import FormatError, InputError
+from convert.errors import FormatError, InputError, quoted
 from convert.identity.chain_id import chain_ids
 from convert.jsonio import strict
 from convert.model.digest import Digest
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.reader.sink import Fault
+
+#: Images that one message names.
+_MOST_NAMED: Final = 3
 
 
 class Marks:
@@ -85,6 +88,35 @@ class Marks:
 
     def _disagree(self, member: str, text: str) -> None:
         self.problems.append((member, text))
+
+
+def named_bases(tree: Tree) -> list[str]:
+    """Return the names of the images that a thin archive needs layers of, as far as its marks give them.
+
+    They are a hint: whatever is wrong with a mark, there are just no names.
+    """
+    found: dict[str, None] = {}
+    try:
+        for value in _marks(tree):
+            listed = value.get("of") if isinstance(value, dict) else None
+            found.update((quoted(each), None) for each in listed or () if isinstance(each, str))
+            if len(found) > _MOST_NAMED:
+                break
+    except (InputError, AttributeError, TypeError, KeyError, UnicodeError):
+        return []
+    return [*list(found)[:_MOST_NAMED], *(["…"] if len(found) > _MOST_NAMED else [])]
+
+
+def _marks(tree: Tree) -> Iterator[Any]:
+    """Yield the marks of all images, of any shape."""
+    if tree.find(NEEDS_MEMBER) is not None:
+        yield from strict.parse(tree.read(NEEDS_MEMBER), where=tree.where, member=NEEDS_MEMBER)["images"]
+    elif tree.find("index.json") is not None:
+        index = strict.parse(tree.read("index.json"), where=tree.where, member="index.json")
+        for each in index["manifests"]:
+            text = (each.get("annotations") or {}).get(NEEDS)
+            if isinstance(text, str):
+                yield strict.parse(text.encode(), where=tree.where, member="index.json")
 
 
 def _layers(node: object) -> Iterator[Layer]:
