@@ -171,12 +171,12 @@ def _stack(
         text = _text(block)
         if height >= _WITH_TEXT:
             parts.append(_label(text, left + _WIDE / 2, middle + 4, centre=True))
-        elif middle + 4 <= beside - _LINE and (block.shared is not None or block.count > 1):
-            # A thin layer has its label beside it, where there is room above the one before.
-            beside = middle + 4
-            parts.append(
-                _label(block.shared.label if block.shared else f"{block.count} layers", left + _WIDE + 5, beside)
-            )
+        elif block.shared is not None and beside - _LINE > _LINE:
+            # A thin layer has its label beside it, above that of the one before.
+            beside = min(middle + 4, beside - _LINE)
+            right = left + _WIDE
+            parts.append(element("path", {"class": "line", "d": path((right, middle), (right + 6, beside - 4))}))
+            parts.append(_label(block.shared.label, right + 9, beside))
         if block.first <= image["rows"]:
             yield element("a", {"href": f"#{image['ident']}-layer-{block.first}", "aria-label": block.about}, *parts)
         else:

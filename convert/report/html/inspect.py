@@ -97,17 +97,20 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
     sharing = find_sharing(images_of(read))
     command = " ".join(["imgconv inspect", *(shlex.quote(each.source) for each in sources)])
     everything = f"{command} --json"
-    views = [_view(image, room) for image in room.first(images, "images", everything)]
+    # Every image and source has a part of the room, so that none takes all of it.
+    shared = room.first(list(sharing.shared.values()), "shared layers", everything, most=room.rows // 8)
+    shown_sources = [
+        _source(each, room, len(read)) for each in room.first(read, "sources", everything, most=room.rows // 8)
+    ]
+    shown = room.first(images, "images", everything, most=room.rows // 4)
+    views = [_view(image, room, len(shown) - place) for place, image in enumerate(shown)]
     charted = [view.image.for_drawing() for view in views[:MOST_IMAGES]]
     updates = list(islice(find_updates([view.image.pushed() for view in views[:MOST_IMAGES]]), _MOST_UPDATES + 1))
     values = {
-        "sources": [_source(each, room) for each in room.first(read, "sources", everything)],
+        "sources": shown_sources,
         "images": views,
         "sharing": sharing,
-        "shared": [
-            (each, swatch(each), ", ".join(_places(each.places)))
-            for each in room.first(list(sharing.shared.values()), "shared layers", everything)
-        ],
+        "shared": [(each, swatch(each), ", ".join(_places(each.places))) for each in shared],
         "chart": layer_chart(charted, sharing) if charted else "",
         "charted": len(charted),
         "updates": [
@@ -165,15 +168,17 @@ def _images(sources: Sequence[InspectedSource]) -> list[_Image]:
     return found
 
 
-def _view(image: _Image, room: Room) -> _View:
+def _view(image: _Image, room: Room, waiting: int) -> _View:
+    """Return what the template shows of an image; `waiting` images, this one included, share the room."""
     command = f"{image.command} --json"
-    layers = room.first(image.document["layers"], f"layers of image {image.number}", command)
+    most = _part(room, 2 * waiting)
+    layers = room.first(image.document["layers"], "layers", command, most=most)
     image.rows = len(layers)
     picture = identifiers(image.for_drawing()) if image.number <= _MOST_PICTURES and room.rows else None
-    return _View(image, layers, picture, _inside(image, layers, room))
+    return _View(image, layers, picture, _inside(image, layers, room, waiting))
 
 
-def _inside(image: _Image, layers: Sequence[Document], room: Room) -> Document | None:
+def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int) -> Document | None:
     """Return what the template shows of the contents of an image; None if they are not known."""
     contents = image.document["contents"]
     if contents is None:
@@ -186,12 +191,13 @@ def _inside(image: _Image, layers: Sequence[Document], room: Room) -> Document |
             for each in found[:_MOST_PATHS]:
                 share = each["size"] / contents["size"] if contents["size"] else 0
                 largest.append({"layer": number, "kind": kind[:-1], **each, "share": share})
+    most = _part(room, 2 * waiting)
     return {
         "contents": contents,
         "command": command,
-        "layers": room.first([*enumerate(layers, 1)], f"layers of image {image.number} by contents", command),
-        "largest": room.first(largest, f"largest files and folders of image {image.number}", command),
-        "wasted": room.first(contents["wasted"], f"wasted paths of image {image.number}", command),
+        "layers": room.first([*enumerate(layers, 1)], "layers by contents", command, most=most),
+        "largest": room.first(largest, "largest files and folders", command, most=most),
+        "wasted": room.first(contents["wasted"], "wasted paths", command, most=most),
         "by_waste": max(
             (number for number, layer in enumerate(layers, 1) if _hidden(layer)),
             key=lambda number: _hidden(layers[number - 1]),
@@ -212,47 +218,50 @@ def _places(places: Sequence[Place]) -> list[str]:
     return found + ([f"{len(places) - _MOST_PLACES} more"] if len(places) > _MOST_PLACES else [])
 
 
-def _source(each: InspectedSource, room: Room) -> Document:
-    """Return what the template shows of a source besides its images."""
-    document = each.document
-    command = f"imgconv inspect {shlex.quote(each.source)} --json"
+def _source(each: InspectedSource, room: Room, waiting: int) -> Document:
+    """Return what the template shows of a source besides its images; `waiting` sources share the room."""
+    document: Document = each.document or dict.fromkeys(
+        ("problems", "warnings", "notes", "names", "indexes", "artifacts"), ()
+    )
     faults = [problem_part(each.error)] if each.error is not None else []
-    if document is not None:
-        faults += document["problems"]
+    command = f"imgconv inspect {shlex.quote(each.source)} --json"
+    found: dict[str, Sequence[Any]] = {
+        "problems": [*faults, *document["problems"]],
+        **{key: document[key] for key in ("warnings", "notes", "indexes", "artifacts")},
+        "absent names": [name for name in document["names"] if not name["present"]],
+    }
     return {
         "path": each.source,
-        "document": document,
-        "problems": room.first(faults, "problems", command),
-        "warnings": room.first(document["warnings"], "warnings", command) if document is not None else (),
-        "notes": room.first(document["notes"], "notes", command) if document is not None else (),
-        "absent": room.first([name for name in document["names"] if not name["present"]], "absent names", command)
-        if document is not None
-        else (),
-        "indexes": room.first(document["indexes"], "indexes", command) if document is not None else (),
-        "artifacts": room.first(document["artifacts"], "artifacts", command) if document is not None else (),
-        "pushes": _pushes(each, room),
+        "document": each.document,
+        "pushes": _pushes(each, room, waiting),
+        **{what: room.first(things, what, command, most=_part(room, 4 * waiting)) for what, things in found.items()},
     }
 
 
-def _pushes(each: InspectedSource, room: Room) -> Document | None:
+def _part(room: Room, parts: int) -> int:
+    """Return one of so many parts of the room, but not nothing."""
+    return -(-room.rows // parts)
+
+
+def _pushes(each: InspectedSource, room: Room, waiting: int) -> Document | None:
     """Return what the template shows of the pushes of a source; None without any."""
     if each.page is None:
         return None
     pushes = each.page.pushes
     command = f"imgconv digest {shlex.quote(each.source)}"
+    document = pushes.document or dict.fromkeys(("pushes", "refused", "warnings"), ())
     rows: dict[tuple[str, tuple[str, ...]], Document] = {}
-    for row in pushes.document["pushes"] if pushes.document is not None else ():
+    for row in document["pushes"]:
         found = rows.setdefault((row["digest"], tuple(row["names"])), {**row, "pushers": []})
         found["pushers"].append(row["pusher"])
-    refused = pushes.document["refused"] if pushes.document is not None else ()
     # All digests of one image together.
     order = {names: place for place, (_, names) in reversed([*enumerate(rows)])}
+    in_order = [rows[key] for key in sorted(rows, key=lambda key: order[key[1]])]
+    most = _part(room, 4 * waiting)
     return {
         "command": command,
         "error": problem_part(pushes.error) if pushes.error is not None else None,
-        "rows": room.first(
-            [rows[key] for key in sorted(rows, key=lambda key: order[key[1]])], "digests of pushes", command
-        ),
-        "refused": room.first(refused, "pushers that cannot read the source", command),
-        "notes": room.first(pushes.document["warnings"], "notes about pushes", command) if pushes.document else (),
+        "rows": room.first(in_order, "digests of pushes", command, most=most),
+        "refused": room.first(document["refused"], "pushers that cannot read the source", command, most=most),
+        "notes": room.first(document["warnings"], "notes about pushes", command, most=most),
     }

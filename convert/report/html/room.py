@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from convert.errors import shortened
-from convert.limits import MAX_PAGE_SIZE, MAX_SHOWN_LINES
+from convert.limits import MAX_PAGE_SIZE
 from convert.report.html.text import LONGEST
 from convert.report.json_text import in_script
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Rows of tables and parts of drawings, if they are short enough for the size of a page.
+_ROWS: Final = 6000
 #: The part of a page that its data may take.
 _DATA_SHARE: Final = 3
 SMALLEST_TEXT: Final = 140  # as long as any digest
@@ -42,17 +44,16 @@ class Room:
         rows: the rows of tables and parts of drawings that are left.
         text: the characters of one text.
         data: the bytes of the data.
-        left_out: what had no room.
         lists: the elements of one list in the data.
         data_text: the characters of one text in the data.
     """
 
-    rows: int = MAX_SHOWN_LINES
+    rows: int = _ROWS
     text: int = LONGEST
     data: int = MAX_PAGE_SIZE // _DATA_SHARE
     lists: int = 1 << 20
     data_text: int = LONGEST * _DATA_TEXT
-    left_out: list[LeftOut] = field(default_factory=list)
+    _counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def first(self, things: Sequence[T], what: str, command: str = "", *, most: int | None = None) -> Sequence[T]:
         """Return the first of some things, as many as there is room for, and take that room.
@@ -65,9 +66,19 @@ class Room:
         """
         count = min(len(things), self.rows, len(things) if most is None else most)
         self.rows -= count
-        if count < len(things):
-            self.left_out.append(LeftOut(what, count, len(things), command))
+        counts = self._counts.setdefault((what, command), [0, 0])
+        counts[0] += count
+        counts[1] += len(things)
         return things[:count]
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What had no room; calls of `first` about the same things are counted together."""
+        return [
+            LeftOut(what, shown, total, command)
+            for (what, command), (shown, total) in self._counts.items()
+            if shown < total
+        ]
 
     def smaller(self, rows: int) -> Room:
         """Return the room of the next attempt, half of this one; `rows` are those that this one began with."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hostile.building import DIFF_ID, Docker, config
 from report.html.pages import HOSTILE, check, validate
+from report.html.samples import model
 from report.test_markdown import SPAN
 from support import COMMAND, MATCH, READ, REFUSE
 
@@ -367,3 +368,32 @@ def test_an_archive_with_a_hostile_name_and_history_is_shown(page_of):
     page, _ = page_of(name)
     assert shown(HOSTILE[0]) in page.text
     assert name in page.text
+
+
+# -- size ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("images", "layers", "options"),
+    [
+        (1, 10_000, {}),
+        (100, 400, {"files": 20}),
+        (10_000, 1, {}),
+        (2, 60, {"files": 20, "text": "<&\u202e\U000e0100" * 1000}),
+    ],
+    ids=["10,000 layers", "40,000 layers of a million files", "10,000 images", "long hostile texts"],
+)
+@pytest.mark.slow
+def test_a_large_source_gives_a_page_within_5_mb_that_says_what_it_leaves_out(images, layers, options):
+    document = model(images, layers, **options)
+    page = check(inspect_page([InspectedSource("model.tar", document)]))
+    assert "What is left out" in page.text
+    kept = {each["list"]: (each["kept"], each["total"]) for each in page.data["left_out"]}
+    found = page.data["sources"][0]["inspect"]["images"]
+    assert kept.get("sources[].inspect.images", (images, images)) == (len(found), images)
+    shown_layers = [each for _, each in page.elements if "-layer-" in each.get("id", "")]
+    assert 0 < len(shown_layers) <= min(images * layers, 6000)
+    if images == 1:
+        assert f"{len(shown_layers):,} of {layers:,} layers; all of them: imgconv inspect" in page.text
+    # The figures are those of everything.
+    assert page.data["sharing"]["layers"] == images * layers

@@ -133,7 +133,7 @@ def template(monkeypatch):
     [
         (10, "x", 0),
         (100_000, "x", 0),
-        (3000, "<&\u202e\U000e0100" * 5000, 0),
+        (700, "<&\u202e\U000e0100" * 1000, 0),
         (1, "x" * 4_000_000, 0),
         (1, "x", 100_000),
         (5, "\u2800" * 3000, 40_000),
@@ -176,6 +176,8 @@ def test_room_is_taken_and_what_is_left_out_is_recorded():
     assert room.first([1], "more") == []
     assert room.first([], "none") == []
     assert room.left_out == [("others", 2, 3, "imgconv x"), ("more", 0, 1, "")]
+    assert room.first([4], "numbers") == []
+    assert room.left_out[0] == ("numbers", 3, 4, "")
     assert Room().first([1, 2, 3], "numbers", most=2) == [1, 2]
 
 

@@ -1,0 +1,113 @@
+"""The pages that the tests in a browser open, each made by a command or from model data."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from report.html.pages import HOSTILE
+from support import MATCH, REFUSE
+
+from convert.cli.main import run
+from convert.report.html.inspect import inspect_page
+from convert.report.inspect_sources import InspectedSource
+
+#: Name -> the command line that writes a page, without `--html FILE`. A new page adds its commands here.
+COMMANDS = {
+    "inspect": ["inspect", MATCH / "docker20-multi.tar.gz", MATCH / "containerd29-export-multiplatform.tar.gz"],
+    "inspect-damaged": ["inspect", REFUSE / "damaged-oci-layer-blob-missing.tar.gz"],
+}
+
+
+def command_page(name, path):
+    """Write the page of a command; return its path."""
+    run([*map(str, COMMANDS[name]), "--html", str(path), *(["-q"] if COMMANDS[name][0] == "inspect" else [])])
+    assert path.stat().st_size
+    return path
+
+
+def digest(*parts):
+    return "sha256:" + hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def model(images, layers, *, files=0, text="RUN make && make install PREFIX=/usr/local", shared=3):
+    """Return an inspect document with so many images and layers; the lowest `shared` layers are the same ones."""
+
+    def layer(image, number):
+        own = digest("layer", 0 if number < shared else image, number)
+        paths = [{"path": f"usr/share/{text}/{place}", "size": 1000 * (files - place)} for place in range(files)]
+        hidden = dict.fromkeys(
+            ("overwritten_files", "overwritten_size", "deleted_files", "deleted_size", "size", "waste"), number
+        )
+        return {
+            "diff_id": own, "chain_id": digest("chain", image, number), "v1_id": digest("v1", image, number)[7:],
+            "digest": digest("stored", own), "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "compression": "gzip", "size": 1000 + (number * 7919) % 100_000, "plain_size": 4000 + number,
+            "member": None, "urls": [], "present": True, "verified": True, "problem": None, "encoder": None,
+            "encoder_members": None, "encoder_hint": None,
+            "contents": {
+                "files": 1_000_000, "folders": 1, "links": 0, "others": 0, "whiteouts": 0, "opaques": 0, "size": 10**9,
+                "largest_files": paths, "largest_folders": paths, "hidden": {**hidden, "percent": 0.5}, "left_out": 0,
+                "complete": True,
+            } if files else None,
+            "history": {"created": None, "created_by": f"{text} {number}", "author": None, "comment": None,
+                        "empty_layer": False},
+        }  # fmt: skip
+
+    contents = {
+        "size": 10**9, "upper_size": 10**8, "hidden_size": 5, "hidden_percent": 1.0, "waste": 7, "waste_percent": 1.0,
+        "efficiency": 0.9, "wasted_paths": 2, "wasted": [{"path": text, "count": 2, "size": 9}] * 2, "complete": True,
+    }  # fmt: skip
+
+    def image(number):
+        ident = digest("image", number)
+        return {
+            "names": [f"example.com/{text}/app:{number}"], "image_id": ident, "manifest_digest": digest("m", number),
+            "index_digest": None, "platform": "linux/amd64", "present": True,
+            "engines": dict.fromkeys(("docker", "docker-containerd", "podman", "cri-o", "containerd"), ident),
+            "indexes": [], "created": "2026-01-02T03:04:05Z", "config": {"digest": ident, "size": 900},
+            "manifest": {"digest": digest("m", number), "media_type": "application/vnd.oci.image.manifest.v1+json",
+                         "size": 800, "made_up": False, "config_media_type": "application/vnd.oci.image.config.v1+json",
+                         "annotations": {}},
+            "parent": None, "v1_ids": "docker", "layers": [layer(number, each) for each in range(layers)],
+            "contents": contents if files else None, "history": [],
+        }  # fmt: skip
+
+    return {
+        "report": "inspect", "version": 2,
+        "source": {"path": "model.tar", "format": "oci", "wrapper": None, "producer": None}, "names": [],
+        "images": [image(number) for number in range(images)], "indexes": [], "artifacts": [], "notes": [],
+        "warnings": [], "problems": [],
+    }  # fmt: skip
+
+
+def model_page(path, *sizes, **options):
+    """Write the page of a model; return its path."""
+    path.write_bytes(inspect_page([InspectedSource("model.tar", model(*sizes, **options))]))
+    return path
+
+
+def hostile_page(path):
+    """Write a page in which every text is hostile; return its path."""
+    sources = [InspectedSource(text, model(1, 2, files=2, text=text)) for text in HOSTILE]
+    path.write_bytes(inspect_page(sources))
+    return path
+
+
+class Pages(dict):
+    """The paths of all pages by name; each is written when it is first asked for."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, name):
+        path = self._folder / f"{name}.html"
+        if name == "inspect-many":
+            model_page(path, 1, 1000)
+        elif name == "inspect-hostile":
+            hostile_page(path)
+        else:
+            command_page(name, path)
+        self[name] = path
+        return path
