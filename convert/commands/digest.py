@@ -7,6 +7,7 @@ all encoders side by side for a small one.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from convert.limits import KIB, MAX_LAYER_SIZE, usable_cores
 from convert.model.digest import Digest
 from convert.model.form import Form
 from convert.model.image import Image, Layer
+from convert.model.image_set import Entry
 from convert.plan import push
 from convert.plan.changes import Changes
 from convert.plan.forms import Recipe, decide_form
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from convert.model.blob import Blob
     from convert.model.descriptor import Descriptor
     from convert.model.image import Node
-    from convert.model.image_set import ImageSet
+    from convert.model.image_set import ImageSet, Name
     from convert.plan.push import Load
     from convert.progress import Progress
 
@@ -147,22 +149,22 @@ def digest_opened(
     loads: list[Load] = []
     selections: dict[PushTool, ImageSet] = {}
     refusals: dict[PushTool, UsageError] = {}
+    names: dict[Name, Name] = {}
     for pusher in asked or PUSHERS:
         try:
             if (refusal := refusals.get(pusher.tool)) is not None:
                 raise refusal
             # Generations of one tool read the source alike.
             if pusher.tool not in selections:
-                selections[pusher.tool] = fill(
-                    read_selection(
-                        opened,
-                        given.images,
-                        given.platforms,
-                        pusher=pusher,
-                        warn=warn_once,
-                        accepts_absent=bool(given.with_),
-                    )
+                found = read_selection(
+                    opened,
+                    given.images,
+                    given.platforms,
+                    pusher=pusher,
+                    warn=warn_once,
+                    accepts_absent=bool(given.with_),
                 )
+                selections[pusher.tool] = fill(_with_shared_names(found, names))
             loads.append(push.load(pusher, selections[pusher.tool], warn_once))
         except UsageError as error:
             if asked or (pusher is PUSHERS[-1] and not loads):
@@ -179,6 +181,18 @@ def digest_opened(
         report.pushed.extend(made)
     opened.tree.check_unchanged()
     return report
+
+
+def _with_shared_names(images: ImageSet, names: dict[Name, Name]) -> ImageSet:
+    """Return `images` with the names in `names`, to which new ones are added.
+
+    Each tool reads the source by itself. An image may have 100,000 names: they are kept once for all tools.
+    """
+    entries = tuple(
+        entry if entry.name is None else Entry(entry.node, names.setdefault(entry.name, entry.name), entry.descriptor)
+        for entry in images.entries
+    )
+    return dataclasses.replace(images, entries=entries)
 
 
 def _filler(
@@ -235,9 +249,10 @@ class _LayerReader:
                 wanted[-1][layer] = (key, want)
         self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
         results = self._finish(jobs)
+        texts: dict[Name, str] = {}
         for load, wants in zip(loads, wanted, strict=True):
             done = {layer: results[key][want] for layer, (key, want) in wants.items()}
-            yield _pushed(load, done)
+            yield _pushed(load, done, texts)
 
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
         # The largest first: a small one never waits behind the last big one.
@@ -341,8 +356,11 @@ class _Pass:
 # -- rows --------------------------------------------------------------------------
 
 
-def _pushed(load: Load, done: dict[Layer, Layer]) -> list[PushedManifest]:
-    """Return the rows of one pusher, each node once with all its names."""
+def _pushed(load: Load, done: dict[Layer, Layer], known: dict[Name, str]) -> list[PushedManifest]:
+    """Return the rows of one pusher, each node once with all its names.
+
+    `known` holds the texts of names, shared by all pushers.
+    """
     if load.forms is not None:
         made = pushed_images(load.pusher.tool, load.images, done)
     else:
@@ -352,6 +370,11 @@ def _pushed(load: Load, done: dict[Layer, Layer]) -> list[PushedManifest]:
         if entry.node is None or manifest_digest(entry.node) is None:
             continue
         texts = names.setdefault(entry.node, {})
-        if text := entry_name(entry):
+        if entry.name is None:
+            continue
+        text = known.get(entry.name)
+        if text is None and (text := entry_name(entry)):
+            known[entry.name] = text
+        if text:
             texts[text] = None
     return [PushedManifest(load.pusher, tuple(texts), node) for node, texts in names.items()]
