@@ -2,7 +2,7 @@
 
 It needs imgconv and the extra `docs`, and no network. The site is in `build/website/site`; open `index.html` there.
 Pages are those that docs/README.md lists, in its order, and those that are generated from the code: commands, JSON
-documents and the Python API.
+documents, the Python API, and a gallery of what `--html` writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import page_commands
 import page_documents
+import page_gallery
 import page_links
 import page_python
 
@@ -71,6 +72,7 @@ def write_pages(folder: Path) -> dict[str, list[tuple[str, str]]]:
         **{f"commands/{name}": page for name, page in page_commands.pages(ROOT).items()},
         **{f"documents/{name}": page for name, page in page_documents.pages(ROOT).items()},
         "python-reference.md": page_python.page(),
+        "gallery/index.md": page_gallery.page(),
     }
     placed |= {f"schemas/{Path(name).stem}.json": name for name in generated if name.startswith("documents/")}
     placed["schemas"] = "documents/index.md"
@@ -80,11 +82,13 @@ def write_pages(folder: Path) -> dict[str, list[tuple[str, str]]]:
             _write(folder / target, page)
     for target, page in generated.items():
         _write(folder / target, page)
+    page_gallery.write(folder / "gallery")
     found = {title: [(name, placed[path]) for name, path in pages] for title, pages in sections.items()}
     found[REFERENCE] = [
         ("Commands", "commands/index.md"),
         ("JSON documents", "documents/index.md"),
         ("Python reference", "python-reference.md"),
+        ("Gallery of pages", "gallery/index.md"),
         *found[REFERENCE],
     ]
     return found

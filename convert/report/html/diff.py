@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -98,6 +99,7 @@ def _page(compared: Compared, room: Room) -> Page:
         "pairs": pairs,
         "chart": _chart(compared, pairs),
         "others": _others(document, room, command),
+        "inspect_command": f"imgconv inspect {shlex.quote(a.path)} {shlex.quote(b.path)} --html FILE",
     }
     sections = [("verdict", "Verdict"), ("layers", "Layers"), *((pair.ident, pair.title) for pair in pairs[:30])]
     data = {
@@ -262,4 +264,10 @@ def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
                 label = f"{key.upper()} {_title(number, one)}"
                 images.append({**image, "label": label, "ident": ident, "rows": numbers[ident]})
     images = images[:MOST_IMAGES]
-    return layer_chart(images, find_sharing(images)) if images else ""
+    sharing = find_sharing(images)
+    # Letters are the archives here.
+    shared = {
+        diff_id: dataclasses.replace(each, label=f"shared {each.number + 1}")
+        for diff_id, each in sharing.shared.items()
+    }
+    return layer_chart(images, dataclasses.replace(sharing, shared=shared)) if images else ""

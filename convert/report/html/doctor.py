@@ -63,6 +63,7 @@ class _Row:
 @dataclass(slots=True)
 class _Source:
     ident: str
+    title: str
     document: Document
     rows: Sequence[_Row]
 
@@ -77,7 +78,7 @@ def _page(found: Document, room: Room) -> Page:
     sources = found["sources"]
     command = " ".join(["imgconv doctor", *(shlex.quote(each["path"]) for each in sources)])
     shown = room.first(sources, "sources", f"{command} --json")
-    views = [_source(number, each, room) for number, each in enumerate(shown, 1)]
+    views = [_source(number, each, room, several=len(sources) > 1) for number, each in enumerate(shown, 1)]
     consumers = list(dict.fromkeys(row.consumer for view in views for row in view.rows))
     values = {
         "sources": views,
@@ -88,7 +89,7 @@ def _page(found: Document, room: Room) -> Page:
         ],
         "signs": [(word, sign, kind) for word, (sign, kind) in _SIGNS.items()],
     }
-    sections = [("glance", "At a glance"), *((each.ident, _short(each.document["path"])) for each in views)]
+    sections = [("glance", "At a glance"), *((each.ident, _short(each.title)) for each in views)]
     data = {"report": "page-doctor", "version": VERSION, "doctor": found}
     title = f"imgconv doctor: {', '.join(shortened(each['path'], 200) for each in sources[:4])}"
     return Page("doctor.html", title, command, data, values, sections[:40])
@@ -98,7 +99,7 @@ def _short(path: str) -> str:
     return shortened(path, _LONGEST_NAME)
 
 
-def _source(number: int, source: Document, room: Room) -> _Source:
+def _source(number: int, source: Document, room: Room, *, several: bool) -> _Source:
     ident = f"source-{number}"
     command = f"imgconv doctor {shlex.quote(source['path'])} --json"
     rows = [
@@ -107,7 +108,8 @@ def _source(number: int, source: Document, room: Room) -> _Source:
             room.first(source["consumers"], f"consumers of {_short(source['path'])}", command), 1
         )
     ]
-    return _Source(ident, source, rows)
+    title = f"{number}: {source['path']}" if several else source["path"]
+    return _Source(ident, title, source, rows)
 
 
 def _row(ident: str, each: Document, source: str, room: Room, command: str) -> _Row:

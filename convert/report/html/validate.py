@@ -68,6 +68,7 @@ class _Source:
     """A source as the page shows it: its verdict, its findings in order, and the groups that they belong to."""
 
     path: str
+    title: str
     ident: str
     document: Document
     verdict: str
@@ -89,22 +90,26 @@ def _page(document: Document, inspected: Sequence[Document | None], room: Room) 
     sources = document["sources"]
     command = " ".join(["imgconv validate", *(shlex.quote(each["path"]) for each in sources)])
     shown = room.first(list(zip(sources, inspected, strict=True)), "sources", f"{command} --json")
-    views = [_source(number, source, images, room) for number, (source, images) in enumerate(shown, 1)]
+    views = [
+        _source(number, source, images, room, several=len(sources) > 1)
+        for number, (source, images) in enumerate(shown, 1)
+    ]
     first = next((view for view in views if view.document["status"] and view.findings), None)
     values = {"sources": views, "first": first.findings[0] if first else None, "first_source": first}
-    sections = [("verdict", "Verdict"), *((view.ident, shortened(view.path, _LONGEST_NAME)) for view in views)]
+    sections = [("verdict", "Verdict"), *((view.ident, shortened(view.title, _LONGEST_NAME)) for view in views)]
     data = {"report": "page-validate", "version": VERSION, "validate": document, "inspect": list(inspected)}
     title = f"imgconv validate: {', '.join(shortened(each['path'], 200) for each in sources[:4])}"
     return Page("validate.html", title, command, data, values, sections[:40])
 
 
-def _source(number: int, source: Document, inspected: Document | None, room: Room) -> _Source:
+def _source(number: int, source: Document, inspected: Document | None, room: Room, *, several: bool) -> _Source:
     ordered, groups = blame(source["findings"], inspected)
     command = f"imgconv validate {shlex.quote(source['path'])} --json"
     kept = room.first(ordered, f"findings of {shortened(source['path'], _LONGEST_NAME)}", command)
     ident = f"source-{number}"
     found: dict[int, _Finding] = {}
-    view = _Source(source["path"], ident, source, counts_text(source), [], [])
+    title = f"{number}: {source['path']}" if several else source["path"]
+    view = _Source(source["path"], title, ident, source, counts_text(source), [], [])
     several = sum(group.number > 0 for group in groups) > 1
     for group in groups:
         view.groups += _group(view, group, {each.number for each in kept}, found, several=several)

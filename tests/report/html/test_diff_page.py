@@ -160,7 +160,7 @@ def test_real_archives_side_by_side(compared, a, b):
         assert shown(one["words"]) in page.text
         for side in (one["a"], one["b"]):
             assert side is None or side["image_id"] in page.text
-    order = re.findall(r'<td>(same|differs)</td><td class="text">', page.raw)
+    order = re.findall(r'<td class="word">(same|differs)</td><td class="text">', page.raw)
     assert order == sorted(order)
     assert len(order) == len(document["images"])
 
