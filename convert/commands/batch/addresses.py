@@ -8,8 +8,9 @@ from typing import Final
 
 #: A URL of fsspec; `simplecache::s3://…` is a chain of them.
 _URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-#: Names and passwords before a host, and what follows a question mark or number sign: signatures and tokens.
-_USER: Final = re.compile(r"(://)([^/?#\s]*)@")
+#: Names and passwords before a host; the second form is a password with a slash in it, which is not a port.
+_USER: Final = re.compile(r"(://)([^/?#]*|[^/?#@:]*:(?![0-9]+/)[^@]*(?:@[^/?#@]*)*)@")
+#: What follows a question mark or number sign: signatures and tokens.
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 HIDDEN: Final = "***"
 
@@ -22,6 +23,11 @@ def is_url(text: str) -> bool:
         return not os.path.lexists(text)
     except ValueError:  # NUL in it
         return True
+
+
+def is_url_pattern(url: str) -> bool:
+    """Return whether a URL is a pattern; a question mark begins its query."""
+    return not {"*", "["}.isdisjoint(_USER.sub("", _QUERY.sub("", url)))
 
 
 def protocol_of(url: str) -> str:

@@ -72,6 +72,9 @@ class _Worker:
             self.pipe.send((call.function, call.arguments))
         except OSError:
             return False
+        except Exception as error:  # noqa: BLE001 - it cannot be pickled, which is for the caller to know
+            call.future.set_exception(error)
+            return True
         self.call, self.began = call, time.monotonic()
         return True
 

@@ -38,14 +38,14 @@ def match_url(pattern: str) -> list[str]:
     """
     with _errors(pattern, "listing"):
         system, path = _connect(pattern)
-        before = pattern[: pattern.index("://") + 3]
-        user, at, _ = pattern[len(before) :].partition("/")[0].rpartition("@")
+        head, _, rest = pattern.partition("://")
+        user, at, _ = rest.partition("/")[0].rpartition("@")
         found = []
         for name in sorted(system.glob(path)):
-            url = str(system.unstrip_protocol(name))
-            found.append(
-                f"{before}{user}{at}{url[url.index('://') + 3 :].rpartition('@')[2] if at else url.partition('://')[2]}"
-            )
+            found_path = str(system.unstrip_protocol(name)).partition("://")[2].rpartition("@" if at else "\0")[2]
+            if not rest.startswith("/"):
+                found_path = found_path.lstrip("/")
+            found.append(f"{head}://{user}{at}{found_path}")
         return found
 
 

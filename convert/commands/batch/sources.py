@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from convert.archive.transport import STDIN
-from convert.commands.batch.addresses import is_url, without_credentials
+from convert.commands.batch.addresses import is_url, is_url_pattern, without_credentials
 from convert.errors import StorageError, UsageError, quoted
 from convert.limits import MAX_BATCH_ITEMS, MAX_LIST_SIZE
 
@@ -61,7 +61,7 @@ def _expand(text: str, stdin: BinaryIO | None) -> Iterator[str]:
             raise StorageError.from_os(error, file=path, doing="reading the list") from error
     elif not text:
         raise UsageError("a SOURCE is empty", code="empty-argument")
-    elif glob.has_magic(text) and not _exists(text):
+    elif is_url_pattern(text) if is_url(text) else glob.has_magic(text) and not _exists(text):
         yield from _matches(text)
     else:
         yield text
