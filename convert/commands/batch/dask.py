@@ -7,6 +7,7 @@ Imported only with the extra `imgconv[fleet]`.
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +47,8 @@ def dask_executor(
             code="missing-package",
             hint="pip install 'imgconv[fleet]'",
         ) from None
+    for name in ("distributed", "tornado", "asyncio"):  # what is lost is an error of ours, in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     shown = without_credentials(address) if address and is_url(address) else address or "a cluster on this machine"
     with contextlib.ExitStack() as stack:
         try:
@@ -70,10 +73,10 @@ def dask_executor(
             raise
         except Exception as error:
             raise _lost(shown, error) from error
-        scheduler = client.scheduler
 
         def check() -> None:
-            if client.status != "running" or scheduler is None or scheduler.status != "running":
+            # A client that lost its scheduler tries again, but has given up its items.
+            if client.status != "running":
                 raise _lost(shown, None)
 
         executor = client.get_executor(pure=False)
