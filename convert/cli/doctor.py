@@ -93,6 +93,7 @@ def command(
 
 
 def _page(reports: Sequence[DoctorReport]) -> bytes:
+    from convert.report.doctor import document
     from convert.report.html.doctor import doctor_page
 
-    return doctor_page(reports)
+    return doctor_page(document(reports))

@@ -202,8 +202,11 @@ def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tu
 def _layers(ident: str, one: Document, a: Document | None, b: Document | None) -> Iterator[_Layer]:
     """Yield the layers of both images, the lowest first."""
     for place, pair in enumerate(one["layers"]):
+        # An image that `inspect` does not have is known by what `diff` states of its layers.
         sides = [
-            image["layers"][place] if image is not None and pair[key] is not None else pair[key]
+            None
+            if pair[key] is None
+            else {"size": None, **(image["layers"][place] if image is not None else pair[key])}
             for image, key in ((a, "a"), (b, "b"))
         ]
         if sides[0] is None or sides[1] is None:

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.consumers.rule import Repair, Verdict
 from convert.errors import shortened
-from convert.report.doctor import document
 from convert.report.helps import FOR_REPAIR
 from convert.report.html.page import Page, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from convert.report.doctor import DoctorReport
     from convert.report.html.room import Room
 
 Document = dict[str, Any]
@@ -68,10 +66,9 @@ class _Source:
     rows: Sequence[_Row]
 
 
-def doctor_page(reports: Sequence[DoctorReport]) -> bytes:
-    """Return the page of `doctor --html` (docs/reports.md)."""
-    found = document(reports)
-    return render(lambda room: _page(found, room))
+def doctor_page(document: Document) -> bytes:
+    """Return the page of `doctor --html` (docs/reports.md) from the document of `doctor --json`."""
+    return render(lambda room: _page(document, room))
 
 
 def _page(found: Document, room: Room) -> Page:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from report.html.hostile_documents import hostile_diff, hostile_findings, hostile_verdicts
 from report.html.pages import HOSTILE
-from support import MATCH, REFUSE
+from support import MATCH, READ, REFUSE
 
 from convert.cli.main import run
+from convert.report.diff_files import Compared, Side
+from convert.report.html.diff import diff_page
+from convert.report.html.doctor import doctor_page
 from convert.report.html.inspect import inspect_page
+from convert.report.html.validate import validate_page
 from convert.report.inspect_sources import InspectedSource
 
 #: Name -> the command line that writes a page, without `--html FILE`. A new page adds its commands here.
 COMMANDS = {
     "inspect": ["inspect", MATCH / "docker20-multi.tar.gz", MATCH / "containerd29-export-multiplatform.tar.gz"],
     "inspect-damaged": ["inspect", REFUSE / "damaged-oci-layer-blob-missing.tar.gz"],
+    "diff": ["diff", MATCH / "docker20-duplayer.tar.gz", MATCH / "docker20-html.tar.gz"],
+    "diff-damaged": ["diff", MATCH / "docker20-html.tar.gz", REFUSE / "not-an-image-plain.tar.gz"],
+    "validate": ["validate", MATCH / "docker20-html.tar.gz", *[REFUSE / "skopeo-centos6-gzip.tar.gz"] * 2],
+    "doctor": ["doctor", MATCH / "docker20-html.tar.gz", READ / "oci-zstd-layers.tar.gz", REFUSE / "absent.tar"],
 }
 
 
@@ -81,17 +90,49 @@ def model(images, layers, *, files=0, text="RUN make && make install PREFIX=/usr
     }  # fmt: skip
 
 
-def model_page(path, *sizes, **options):
-    """Write the page of a model; return its path."""
-    path.write_bytes(inspect_page([InspectedSource("model.tar", model(*sizes, **options))]))
-    return path
+def model_page(*sizes, **options):
+    """Return the page of a model."""
+    return inspect_page([InspectedSource("model.tar", model(*sizes, **options))])
 
 
-def hostile_page(path):
-    """Write a page in which every text is hostile; return its path."""
-    sources = [InspectedSource(text, model(1, 2, files=2, text=text)) for text in HOSTILE]
-    path.write_bytes(inspect_page(sources))
-    return path
+def hostile_page():
+    """Return a page in which every text is hostile."""
+    return inspect_page([InspectedSource(text, model(1, 2, files=2, text=text)) for text in HOSTILE])
+
+
+def many_layers(count=1000):
+    """Return what the page of `diff` shows of two images with so many layers."""
+    sides = [Side(path, model(1, count, text=path, shared=count - step)) for path, step in (("a", 0), ("b", 9))]
+    images = [side.inspected["images"][0] for side in sides]
+    layers = [
+        {
+            "same_content": a["diff_id"] == b["diff_id"],
+            "same_bytes": a["digest"] == b["digest"],
+            **{
+                key: {"diff_id": layer["diff_id"], "digest": layer["digest"], "compression": "gzip"}
+                for key, layer in (("a", a), ("b", b))
+            },
+        }
+        for a, b in zip(*(image["layers"] for image in images), strict=True)
+    ]
+    found = hostile_diff("x", None).document
+    found["images"][0] |= {"layers": layers} | {
+        key: {**found["images"][0][key], "image_id": image["image_id"]} for key, image in zip("ab", images, strict=True)
+    }
+    return Compared(tuple(sides), found)
+
+
+#: Markup, and what cannot be seen.
+BOTH = HOSTILE[0] + HOSTILE[7]
+#: Name -> what gives a page from model data.
+MODELS = {
+    "inspect-many": lambda: model_page(1, 1000),
+    "inspect-hostile": hostile_page,
+    "diff-hostile": lambda: diff_page(hostile_diff(BOTH, model(1, 2, text=BOTH))),
+    "diff-many": lambda: diff_page(many_layers()),
+    "validate-hostile": lambda: validate_page(hostile_findings(BOTH), [None, None]),
+    "doctor-hostile": lambda: doctor_page(hostile_verdicts(BOTH)),
+}
 
 
 class Pages(dict):
@@ -103,10 +144,8 @@ class Pages(dict):
 
     def __missing__(self, name):
         path = self._folder / f"{name}.html"
-        if name == "inspect-many":
-            model_page(path, 1, 1000)
-        elif name == "inspect-hostile":
-            hostile_page(path)
+        if name in MODELS:
+            path.write_bytes(MODELS[name]())
         else:
             command_page(name, path)
         self[name] = path

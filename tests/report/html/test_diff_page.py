@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from hostile.building import DIFF_ID, config
 from oracle.reading import sha256
+from report.html.hostile_documents import hostile_diff
 from report.html.pages import HOSTILE, check
 from report.html.test_inspect_page import hostile_document
 from report.test_markdown import SPAN
 from support import MATCH, READ
 
 from convert.cli.main import run
-from convert.report.comparison import FileDifference
-from convert.report.diff_files import Compared, ComparedFiles, Side
 from convert.report.diff_markdown import markdown
 from convert.report.html.diff import diff_page
 from convert.report.html.text import shown
@@ -198,44 +197,16 @@ def test_an_archive_that_cannot_be_read_is_shown_beside_the_other(compared):
 # -- hostile text ------------------------------------------------------------------------
 
 
-def hostile(text):
-    """Return what a page shows of two archives with a text wherever they can put one."""
-    digest = DIFF_ID
-    side = {"names": [text], "platform": text, "image_id": digest, "manifest_digest": digest, "index_digest": digest}
-    held = {"diff_id": digest, "digest": digest, "compression": text}
-    keys = [{"path": text, "a": text, "b": {text: [text]}}, {"path": text, "b": None}]
-    layers = [{"same_content": True, "same_bytes": False, "a": held, "b": {**held, "compression": None}}] * 2
-    one = {
-        "same": False, "words": text, "a": side, "b": {**side, "names": []}, "same_names": False,
-        "same_image_id": False, "same_diff_ids": True, "same_layer_digests": False, "same_manifest_digest": False,
-        "layers": layers, "config": keys, "manifest": keys, "left_out": {"config": 3, "manifest": 0}, "files": None,
-    }  # fmt: skip
-    document = {
-        "report": "diff", "version": 1, "a": text, "b": text, "by": "id", "ignore": [], "same": False,
-        "images": [one], "others": {"only_a": [digest], "only_b": []},
-    }  # fmt: skip
-    files = ComparedFiles(0, digest, digest)
-    files.take(
-        [
-            FileDifference("added", text, (("type", None, "file"),), (None, 5)),
-            FileDifference("changed", f"{text}\udcff", (("content", text, text), ("xattr", text, None)), (5, 6)),
-        ]
-    )
-    files.problem = "invalid-input", text
-    sides = (Side(text, hostile_document(text)), Side(text, hostile_document(text)))
-    return Compared(sides, document, [files], ["--image", text])
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text_everywhere(text):
-    page, harmless = check(diff_page(hostile(f"x{text}"))), check(diff_page(hostile("x")))
+    page, harmless = (check(diff_page(hostile_diff(each, hostile_document(each)))) for each in (f"x{text}", "x"))
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_changes_nothing_in_markdown_but_code_spans(text):
     def outside(text):
-        found = hostile(text)
+        found = hostile_diff(text, None)
         document = found.document
         path = f"{text}/file"
         change = {"change": "changed", "path": path, "attributes": {"size": {"a": "5", "b": "6"}}}

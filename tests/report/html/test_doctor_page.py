@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from consumers.cases import CASES, build
+from report.html.hostile_documents import hostile_verdicts
 from report.html.pages import HOSTILE, check
 from support import MATCH
 
 from convert.cli.main import run
 from convert.commands.doctor import doctor
 from convert.report.html import doctor as pages
-from convert.report.html.page import render
 from convert.report.html.text import shown
 
 
@@ -119,51 +119,18 @@ def test_a_source_that_cannot_be_read_is_shown(asked):
 # -- hostile text ------------------------------------------------------------------------
 
 
-def hostile(text):
-    consumer = {
-        "consumer": "docker",
-        "version": "29.7",
-        "inside": None,
-        "call": "docker load",
-        "transport": None,
-        "verdict": "refuses",
-        "images": [{"name": text, "id": "sha256:" + "0" * 64}, {"name": None, "id": None}],
-        "reasons": [
-            {
-                "rule": "not-a-folder",
-                "message": text,
-                "helps": "another format: --for",
-                "source": "moby/moby@29.7.2 daemon/x.go: Load",
-                "finding": "digest",
-            },
-            {"rule": None, "message": text, "helps": None, "source": None, "finding": None},
-        ],
-    }
-    fine = {
-        "path": text,
-        "format": "oci",
-        "platform": "linux/amd64",
-        "status": 1,
-        "error": None,
-        "consumers": [consumer],
-    }
-    error = {"code": "invalid-input", "member": text, "message": text, "hint": text}
-    unread = {**fine, "format": None, "status": 3, "error": error, "consumers": []}
-    return {"report": "doctor", "version": 1, "status": 3, "sources": [fine, unread]}
-
-
 def page_of(document):
-    return check(render(lambda room: pages._page(document, room)))
+    return check(pages.doctor_page(document))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text_everywhere(text):
-    page, harmless = page_of(hostile(f"x{text}")), page_of(hostile("x"))
+    page, harmless = page_of(hostile_verdicts(f"x{text}")), page_of(hostile_verdicts("x"))
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
 
 
 def test_many_names_give_a_page_that_says_what_it_left_out():
-    document = hostile("x" * 300)
+    document = hostile_verdicts("x" * 300)
     document["sources"][0]["consumers"][0]["images"] *= 20_000
     page = page_of(document)
     assert "What is left out" in page.text

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands.test_validate import DOCKER_DAMAGE, LAYOUT_DAMAGE, Docker, docker
 from commands.test_validate_rules import DAMAGE
+from report.html.hostile_documents import hostile_findings
 from report.html.pages import HOSTILE, check
 from report.html.test_inspect_page import hostile_document
 from report.test_markdown import SPAN
@@ -135,38 +136,17 @@ def test_the_commands_of_the_page_name_the_source(validated):
 # -- hostile text ------------------------------------------------------------------------
 
 
-def hostile(text):
-    """Return the document of `validate` with a text wherever an archive can put one."""
-    rules = ("digest", "layer-tar", "repo-tag", "unreferenced", "no-such-rule")
-    findings = [
-        {
-            "rule": rule,
-            "severity": "error" if rule != "unreferenced" else "note",
-            "member": member,
-            "place": text,
-            "message": text,
-            "refused_by": None,
-            "consumers": [],
-        }
-        for rule in rules
-        for member in (None, text, "index.json")
-    ]
-    source = {"path": text, "format": "oci", "status": 1, "error": None, "findings": findings}
-    unread = {"path": text, "format": None, "status": 4, "error": text, "findings": []}
-    return {"report": "validate", "version": 1, "status": 4, "sources": [source, unread]}
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text_everywhere(text):
-    page = check(validate_page(hostile(f"x{text}"), [hostile_document(f"x{text}"), None]))
-    harmless = check(validate_page(hostile("x"), [hostile_document("x"), None]))
+    page = check(validate_page(hostile_findings(f"x{text}"), [hostile_document(f"x{text}"), None]))
+    harmless = check(validate_page(hostile_findings("x"), [hostile_document("x"), None]))
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_changes_nothing_in_markdown_but_code_spans(text):
     def outside(text):
-        return [SPAN.sub("code", line) for line in markdown(hostile(text), notes=True).split("\n")]
+        return [SPAN.sub("code", line) for line in markdown(hostile_findings(text), notes=True).split("\n")]
 
     assert outside(f"x{text}") == outside("x")
 
@@ -185,7 +165,7 @@ def test_names_of_an_archive_with_hostile_names_are_shown(validated):
 
 
 def test_ten_thousand_findings_give_a_page_that_says_what_it_left_out():
-    document = hostile("x" * 500)
+    document = hostile_findings("x" * 500)
     document["sources"][0]["findings"] *= 700
     page = check(validate_page(document, [None, None]))
     assert "What is left out" in page.text
