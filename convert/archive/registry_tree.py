@@ -29,7 +29,7 @@ from convert.errors import (
     UnsafeInputError,
 )
 from convert.jsonio import strict
-from convert.limits import MAX_ALL_IMAGES, MAX_DOCUMENT_SIZE
+from convert.limits import MAX_ALL_IMAGES, MAX_DOCUMENT_SIZE, MAX_LISTED
 from convert.model import mediatype
 from convert.model.digest import Digest
 
@@ -89,6 +89,8 @@ class RegistryTree(Tree):
         self.selection = selection
         self.storage = RegistryStorage(base, self._ignore)
         self._stored: dict[str, StoredBlob | None] = {}
+        self._heads: dict[Digest, ManifestHead] = {}
+        self._listed = 0
         self._check_selection()
 
     def _ignore(self, path: str, text: str) -> None:
@@ -269,8 +271,10 @@ class RegistryTree(Tree):
         return head
 
     def _head(self, digest: Digest) -> ManifestHead:
-        name = f"blobs/{digest.algorithm}/{digest.hex}"
-        return read_head(strict.parse(self.read(name), where=self.where, member=name))
+        if digest not in self._heads:
+            name = f"blobs/{digest.algorithm}/{digest.hex}"
+            self._heads[digest] = read_head(strict.parse(self.read(name), where=self.where, member=name))
+        return self._heads[digest]
 
     def _add_repository(
         self, repository: str, found: list[tuple[_Top, str, int]], faults: list[tuple[str, InputError]]
@@ -296,16 +300,27 @@ class RegistryTree(Tree):
             self._show_children(head, shown)
         self._add_referrers(repository, shown, found)
 
-    def _show_children(self, head: ManifestHead, shown: set[str]) -> None:
-        """Add to `shown` what an index leads to."""
+    def _show_children(self, head: ManifestHead, shown: set[str]) -> list[str]:
+        """Add to `shown` what an index leads to; return what is new."""
+        new: list[str] = []
         heads = [head]
         while heads:
-            for text in heads.pop().children:
+            children = heads.pop().children
+            self._listed += len(children)
+            if self._listed > MAX_LISTED:
+                raise UnsafeInputError(
+                    f"its indexes list more than {MAX_LISTED} manifests, those of several repositories each time",
+                    code="too-many-manifests",
+                    file=self.where,
+                )
+            for text in children:
                 if text not in shown:
                     shown.add(text)
+                    new.append(text)
                     below = self._try_head(text)
                     if below is not None and below.children:
                         heads.append(below)
+        return new
 
     def _try_head(self, text: str) -> ManifestHead | None:
         """Return what a manifest states, None if it cannot be read: the reader of layouts reports that."""
@@ -318,17 +333,18 @@ class RegistryTree(Tree):
     def _add_referrers(self, repository: str, shown: set[str], found: list[tuple[_Top, str, int]]) -> None:
         """Add the manifests without a tag that refer to one that is shown; report the others."""
         others = {str(digest): digest for digest in self.storage.revisions(repository) if str(digest) not in shown}
-        heads = {text: head for text in others if (head := self._try_head(text)) is not None}
-        added = True
-        while added:
-            added = False
-            for text, head in list(heads.items()):
-                if head.subject in shown:
-                    del heads[text]
+        about: dict[str, list[str]] = {}
+        for text in others:
+            head = self._try_head(text)
+            if head is not None and head.subject is not None:
+                about.setdefault(head.subject, []).append(text)
+        pending = sorted(about.keys() & shown)
+        while pending:
+            for text in about.pop(pending.pop(), ()):
+                if text not in shown:
                     shown.add(text)
-                    self._add(_Top("", others[text]), found)
-                    self._show_children(head, shown)
-                    added = True
+                    new = self._show_children(self._add(_Top("", others[text]), found), shown)
+                    pending += [each for each in (text, *new) if each in about]
         left = [text for text in others if text not in shown]
         if left:
             what = "1 manifest without a tag is" if len(left) == 1 else f"{len(left)} manifests without a tag are"

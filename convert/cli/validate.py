@@ -20,6 +20,7 @@ _EXAMPLES: Final = (
     "imgconv validate image.tar",
     "imgconv validate --format github build/*.tar",
     "imgconv validate --format sarif layout > imgconv.sarif",
+    "imgconv validate registry:/var/lib/registry",
     "imgconv validate image.tar --html report.html",
 )
 

@@ -6,6 +6,7 @@ The folder has a copy of `testdata/` and these files, made from it:
 - `old.tar`, `new.tar`: two images with the name `app:1.0`
 - `all.tar`: two images, `app:1.0` and `web:2.0`
 - `multi.tar`: the index `mp:1` for several platforms, as Docker 29 saves it
+- `volume`: the storage of a registry with `app:1.0`, `app:2.0` and `team/web:1`
 
 A command whose program is missing is skipped. `registry.example.com` is a registry on this machine if
 `docker-registry` is installed. IMGCONV_DOCKER_HOST names an empty Docker engine; the image `app:1.0` is loaded there.
@@ -25,6 +26,7 @@ import time
 from pathlib import Path
 
 from blocks import ROOT, Command
+from storages import Storage
 
 REGISTRY = "registry.example.com"
 #: Programs that pages use and that a machine may lack: the variable that names another path of it, if there is one.
@@ -88,6 +90,11 @@ class Session:
         shutil.copytree(ROOT / "testdata", self.folder / "testdata")
         for path in archives.iterdir() if archives else ():
             shutil.copy(path, self.folder)
+        if archives:
+            volume = Storage(self.folder / "volume")
+            volume.image("app", "1.0", files=("base", "app"))
+            volume.image("app", "2.0", files=("base", "app2"))
+            volume.image("team/web", "1", files=("base", "web"))
 
     def _programs(self) -> None:
         words = f'exec {sys.executable} -P -c "from convert.cli import main; main()" "$@"\n'

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from convert.errors import InputError, StorageError
+from convert.errors import InputError, StorageError, UnsafeInputError
+from convert.limits import MAX_STORED_PARTS
 from convert.model.digest import Digest
-from convert.reader.findings import Severity
+from convert.reader.findings import MAX_FINDINGS, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,6 +44,20 @@ class RegistryLinks:
         self._manifests = manifests
         self._names = names
         self._findings = findings
+        self._compared = 0
+        self._unlinked = 0
+
+    def _count(self, number: int) -> None:
+        """Count what is compared in all repositories: a small storage can link one large manifest very often.
+
+        Raises:
+            UnsafeInputError: it is too much.
+        """
+        self._compared += number
+        if self._compared > MAX_STORED_PARTS:
+            raise UnsafeInputError(
+                f"the manifests of all repositories name more than {MAX_STORED_PARTS} blobs", code="too-many-layers"
+            )
 
     def check(self, repository: str) -> None:
         """Check everything in a repository.
@@ -163,18 +178,24 @@ class RegistryLinks:
         for number, manifest in found.items():
             if manifest is None:
                 continue
+            self._count(len(manifest.parts) + len(manifest.children))
             for part in manifest.parts:
+                if part in layers or self._unlinked > MAX_FINDINGS:
+                    continue
                 path = storage.layer_path(repository, blobs.digest(part))
-                if part in layers or not blobs.exists(part) or self._link(repository, path, blobs.digest(part)):
+                if not blobs.exists(part) or self._link(repository, path, blobs.digest(part)):
                     continue
                 self._report_unlinked("registry-layer", repository, number, part, path)
             for child in manifest.children:
+                if child in revisions or self._unlinked > MAX_FINDINGS:
+                    continue
                 path = storage.revision_path(repository, blobs.digest(child))
-                if child in revisions or self._link(repository, path, blobs.digest(child)):
+                if self._link(repository, path, blobs.digest(child)):
                     continue
                 if blobs.exists(child):
                     self._report_unlinked("registry-revision", repository, number, child, path)
                 else:
+                    self._unlinked += 1
                     message = f"is not in the source, {blobs.member(number)} lists it"
                     self._findings.add("absent-child", message, member=blobs.member(child), severity=Severity.WARNING)
             if manifest.subject >= 0 and not blobs.exists(manifest.subject):
@@ -184,9 +205,10 @@ class RegistryLinks:
     def _report_unlinked(self, rule: str, repository: str, manifest: int, named: int, path: str) -> None:
         if not self._storage.has_file(self._storage.revision_path(repository, self._blobs.digest(manifest))):
             return  # deleted since it was read
-        names = self._names.of(manifest, self._blobs.digest(manifest))
+        self._unlinked += 1
+        names, count = self._names.of(manifest, self._blobs.digest(manifest))
         message = f"is missing, so that the registry does not serve {self._blobs.digest(named)}"
-        self._findings.add(rule, message, member=path, names=names)
+        self._findings.add(rule, message, member=path, names=names, name_count=count)
 
     def _check_stale(self, repository: str, found: dict[int, StoredManifest | None], layers: set[int]) -> None:
         """Report links to what is gone: garbage collection before distribution 3 leaves such links behind."""
@@ -214,6 +236,7 @@ class RegistryLinks:
                 subject = self._blobs.number(Digest(match[1], match[2]))
             except InputError:
                 continue
+            self._count(len(index.children))
             children = set(index.children)
             for child in sorted(children):
                 below = found.get(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _BLOB: Final = re.compile(r"blobs/([a-z0-9]+)/([0-9a-f]+)\Z")
 #: Names that are kept of each finding.
 MOST_NAMES: Final = 100
+#: Pairs of a manifest and a finding that are kept; the names of a storage with more are incomplete.
+_MOST_REACHED: Final = 2_000_000
 
 
 class RegistryNames:
@@ -54,9 +57,10 @@ class RegistryNames:
         """Take a manifest that the repository links."""
         self._repositories.setdefault(number, self._repository)
 
-    def of(self, manifest: int, digest: Digest) -> list[str]:
-        """Return the tags by which the repository names a manifest, or the manifest by its digest."""
-        return self._own_tags.get(manifest) or [f"{self._repository}@{digest}"]
+    def of(self, manifest: int, digest: Digest) -> tuple[list[str], int]:
+        """Return the first tags by which the repository names a manifest, and their number; without one its digest."""
+        names = self._own_tags.get(manifest) or [f"{self._repository}@{digest}"]
+        return names[:MOST_NAMES], len(names)
 
     def namer(
         self, blobs: StoredBlobs, manifests: Mapping[int, StoredManifest | None], members: Iterable[str | None]
@@ -71,24 +75,29 @@ class RegistryNames:
                 except FormatError:
                     continue
         reached = _reached(set(wanted), manifests)
-        names: dict[str, list[str]] = {}
-        counts: dict[str, int] = {}
-
-        def add(name: str, numbers: Iterable[int]) -> None:
-            for number in numbers:
-                member = wanted[number]
-                counts[member] = counts.get(member, 0) + 1
-                if counts[member] <= MOST_NAMES:
-                    names.setdefault(member, []).append(name)
-
-        tagged: set[int] = set()
-        for repository, tag, number in self._tags:
-            add(f"{repository}:{tag}", sorted(reached.get(number, ())))
-            tagged |= reached.get(number, set())
+        tags: dict[int, list[tuple[int, str]]] = {}
+        counts: dict[int, int] = {}
+        for position, (repository, tag, number) in enumerate(self._tags):
+            if number in reached:
+                counts[number] = counts.get(number, 0) + 1
+                if counts[number] <= MOST_NAMES:
+                    tags.setdefault(number, []).append((position, f"{repository}:{tag}"))
+        position = len(self._tags)
         for number, repository in self._repositories.items():
-            # Only where no tag leads there.
-            add(f"{repository}@{blobs.digest(number)}", sorted(reached.get(number, set()) - tagged))
-        return lambda member: (names[member], counts[member]) if member in names else None
+            if number in reached and number not in tags:
+                tags[number] = [(position, f"{repository}@{blobs.digest(number)}")]
+        names: dict[str, tuple[list[str], int]] = {}
+        leading: dict[int, list[int]] = {}
+        for manifest, numbers in reached.items():
+            for number in numbers if manifest in tags else ():
+                leading.setdefault(number, []).append(manifest)
+        for number, sources in leading.items():
+            tagged = [source for source in sources if source in counts]
+            # A manifest without a tag counts only where no tag leads there.
+            chosen = tagged or sources
+            first = heapq.nsmallest(MOST_NAMES, (entry for source in chosen for entry in tags[source]))
+            names[wanted[number]] = [name for _, name in first], sum(counts.get(source, 1) for source in chosen)
+        return names.get
 
 
 def _reached(wanted: set[int], manifests: Mapping[int, StoredManifest | None]) -> dict[int, set[int]]:
@@ -96,18 +105,20 @@ def _reached(wanted: set[int], manifests: Mapping[int, StoredManifest | None]) -
     reached: dict[int, set[int]] = {number: {number} for number in wanted}
     if not wanted:
         return reached
+    room = _MOST_REACHED
     for number, manifest in manifests.items():
-        if manifest is not None:
-            direct = wanted.intersection(manifest.parts)
-            if direct:
-                reached.setdefault(number, set()).update(direct)
+        direct = wanted.intersection(manifest.parts) if manifest is not None and room > 0 else None
+        if direct:
+            reached.setdefault(number, set()).update(direct)
+            room -= len(direct)
     for _ in range(MAX_INDEX_DEPTH):
         grown = False
         for number, manifest in manifests.items():
             for child in manifest.children if manifest is not None else ():
                 below = reached.get(child)
-                if below and not below <= reached.setdefault(number, set()):
+                if below and room > 0 and not below <= reached.setdefault(number, set()):
                     reached[number] |= below
+                    room -= len(below)
                     grown = True
         if not grown:
             break

@@ -40,7 +40,8 @@ class StoredManifest:
     """One manifest or index, by the numbers of the blobs that it names.
 
     `parts` are its config and layers, `children` the manifests of an index; `subject` is -1 without
-    one. `platform` is that of the config of an image.
+    one. `platform` is that of the config of an image. `height` is how many documents are below each
+    other, itself included, as far as that is known.
     """
 
     number: int
@@ -49,6 +50,7 @@ class StoredManifest:
     children: array[int] = field(default_factory=lambda: array("I"))
     subject: int = _NONE
     platform: Platform | None = None
+    height: int = 1
 
     @property
     def is_index(self) -> bool:
@@ -161,6 +163,7 @@ class StoredManifests:
             number = self._add(found.children, described)
             # An index below many others is read by itself, where its repository lists it.
             below = self.manifest(described.digest, depth + 1) if depth < MAX_INDEX_DEPTH else self.read.get(number)
+            found.height = max(found.height, 1 + (below.height if below is not None else 1))
             if below is None:
                 continue
             if below.media_type != described.media_type:
@@ -171,6 +174,10 @@ class StoredManifests:
                 self._findings.add(rule, message, member=described.member)
             if below.platform is not None:
                 check_platform(checked, child, below.platform)
+
+        if found.height > MAX_INDEX_DEPTH:
+            message = f"is nested deeper than {MAX_INDEX_DEPTH} indexes"
+            self._findings.add("unreadable", message, member=member)
 
     def _read_image(self, found: StoredManifest, checked: Checked, raw: bytes, member: str) -> None:
         view = self._view(found, checked, raw, member)
