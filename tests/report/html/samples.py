@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from pathlib import Path
 
 from report.html.hostile_documents import hostile_diff, hostile_findings, hostile_verdicts
 from report.html.pages import HOSTILE
-from support import MATCH, READ, REFUSE
+from support import MATCH, READ, REFUSE, ROOT
 
 from convert.cli.main import run
 from convert.report.diff_files import Compared, Side
@@ -17,6 +19,8 @@ from convert.report.html.inspect import inspect_page
 from convert.report.html.validate import validate_page
 from convert.report.inspect_sources import InspectedSource
 
+CASES = ROOT / "testdata" / "cases"
+
 #: Name -> the command line that writes a page, without `--html FILE`. A new page adds its commands here.
 COMMANDS = {
     "inspect": ["inspect", MATCH / "docker20-multi.tar.gz", MATCH / "containerd29-export-multiplatform.tar.gz"],
@@ -25,12 +29,20 @@ COMMANDS = {
     "diff-damaged": ["diff", MATCH / "docker20-html.tar.gz", REFUSE / "not-an-image-plain.tar.gz"],
     "validate": ["validate", MATCH / "docker20-html.tar.gz", *[REFUSE / "skopeo-centos6-gzip.tar.gz"] * 2],
     "doctor": ["doctor", MATCH / "docker20-html.tar.gz", READ / "oci-zstd-layers.tar.gz", REFUSE / "absent.tar"],
+    "diff-files": ["diff", MATCH / "docker20-multi.tar.gz", MATCH / "docker24-html.tar.gz", "--files"],
+    "validate-index": [
+        "validate",
+        CASES / "other-image-lacks-layer.tar.gz",
+        REFUSE / "damaged-oci-mirror-rotten-layer.tar.gz",
+    ],
+    "doctor-index": ["doctor", MATCH / "docker20-multi.tar.gz", CASES / "index-one-platform-present.tar.gz"],
 }
 
 
 def command_page(name, path):
     """Write the page of a command; return its path."""
-    run([*map(str, COMMANDS[name]), "--html", str(path), *(["-q"] if COMMANDS[name][0] == "inspect" else [])])
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        run([*map(str, COMMANDS[name]), "--html", str(path)])
     assert path.stat().st_size
     return path
 

@@ -19,6 +19,7 @@
   for (const table of document.querySelectorAll("table")) {
     if (!table.tHead || table.tBodies[0].rows.length < 2) continue;
     [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (!head.textContent.trim() || head.querySelector("a")) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
