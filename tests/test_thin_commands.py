@@ -154,3 +154,58 @@ def replace_member(path, name, data):
                 content, member.size = data, len(data)
             new.addfile(member, io.BytesIO(content) if member.isreg() else None)
     Path(path).write_bytes(out.getvalue())
+
+
+# -- validate --with ----------------------------------------------------------------------
+
+
+def rules(verdict):
+    return {each.rule for each in verdict.findings if each.counts}
+
+
+@pytest.mark.parametrize("old", ["oci", "docker-save", "crane"])
+def test_validate_verifies_what_with_gives(made, tmp_path, old):
+    """The receiver's archive may be of any form."""
+    convert.convert(SOURCE, tmp_path / "old", to=old, images=[OLD])
+    verdict = convert.validate(made / "thin", with_=[str(tmp_path / "old")])
+    assert (verdict.status, rules(verdict)) == (0, set())
+    found = {each.rule for each in verdict.findings}
+    assert "filled" in found
+    assert "left-out" not in found
+
+
+def test_validate_excuses_a_sparse_source_too(tmp_path):
+    """Without a mark an absent layer is an error, unless something gives it."""
+    convert.convert(SOURCE, tmp_path / "full", to="oci", images=[OLD])
+    shutil.copytree(tmp_path / "full", tmp_path / "sparse")
+    for path in tmp_path.glob("sparse/blobs/sha256/*"):
+        if path.read_bytes()[:2] == b"\x1f\x8b":
+            path.unlink()
+    assert rules(convert.validate(tmp_path / "sparse")) == {"missing"}
+    assert convert.validate(tmp_path / "sparse", with_=[str(tmp_path / "full")]).status == 0
+
+
+def test_validate_reports_what_with_does_not_give(made, tmp_path):
+    convert.convert(SOURCE, tmp_path / "other", to="oci", images=["fmt-imp:1"])
+    verdict = convert.validate(made / "thin", with_=[str(tmp_path / "other")])
+    assert (verdict.status, rules(verdict)) == (1, {"missing"})
+
+
+def test_validate_reports_damage_in_what_with_gives(run, made, tmp_path):
+    old = copy(made / "old", tmp_path / "old")
+    for path in old.glob("blobs/sha256/*"):
+        if path.read_bytes()[:2] == b"\x1f\x8b":
+            path.write_bytes(bytes(path.stat().st_size))
+    verdict = convert.validate(made / "thin", with_=[str(old)])
+    assert (verdict.status, rules(verdict)) == (1, {"damaged"})
+    assert all(str(old) in each.message for each in verdict.findings if each.rule == "damaged")
+    assert run("validate", made / "thin", "--with", old)[0] == 1
+
+
+@pytest.mark.parametrize(("content", "status"), [(b"sha256:" + b"0" * 64, 2), (b"\0 no archive", 3), (None, 4)])
+def test_validate_refuses_what_is_no_archive(run, made, tmp_path, content, status):
+    if content is not None:
+        (tmp_path / "old").write_bytes(content)
+    code, _, printed = run("validate", made / "thin", "--with", tmp_path / "old")
+    assert code == status
+    assert len(printed.splitlines()) == 1

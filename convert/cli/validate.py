@@ -45,6 +45,7 @@ _EXAMPLES: Final = (
 @groups.display(
     "-v", "--verbose", is_flag=True, help="Print notes too, which never count; json, sarif and --html have them anyway."
 )
+@options.with_
 @options.jobs
 @options.progress
 @groups.display("-q", "--quiet", is_flag=True, help="Print neither findings as text nor progress.")
@@ -58,6 +59,7 @@ def command(
     verbose: bool,
     quiet: bool,
     jobs: int | None,
+    with_: tuple[str, ...],
     **given: Any,
 ) -> int:
     """Check each SOURCE: schemas, structure, every digest, and how its parts agree.
@@ -72,7 +74,7 @@ def command(
     inspected: list[dict[str, Any] | None] = []
     with pages.PageFile(html, sources) as page:
         for source in sources:
-            verdict, images = _validate(source, jobs, describe=html is not None, quiet=quiet, **given)
+            verdict, images = _validate(source, jobs, with_, describe=html is not None, quiet=quiet, **given)
             verdicts.append(verdict)
             inspected.append(images)
             if form == "github" or (form == "text" and not quiet):
@@ -89,7 +91,7 @@ def command(
 
 
 def _validate(
-    source: str, jobs: int | None, *, describe: bool, quiet: bool, **given: Any
+    source: str, jobs: int | None, with_: tuple[str, ...], *, describe: bool, quiet: bool, **given: Any
 ) -> tuple[Verdict, dict[str, Any] | None]:
     """Validate one source; what cannot be read is a verdict, because the other sources are looked at all the same.
 
@@ -100,7 +102,7 @@ def _validate(
     from convert.errors import StorageError
 
     shown = progress.choose("none" if quiet else given["progress"], logs=False)
-    wanted = ValidateOptions(jobs=jobs)
+    wanted = ValidateOptions(jobs=jobs, with_=with_)
     try:
         if describe:
             return validate_images(source, wanted, progress=shown)

@@ -134,6 +134,7 @@ class ValidateFields(TypedDict, total=False):
     """The fields of `ValidateOptions`."""
 
     jobs: int | None
+    with_: Sequence[str]
 
 
 class ConfigFields(TypedDict, total=False):

@@ -65,7 +65,7 @@ class Absent:
             FormatError: it has the layer in another compression than a manifest names.
             InputError: the base is damaged.
         """
-        done = {layer: self._filled(layer) for _, layer in images.layers() if layer.is_missing}
+        done = {layer: self.layer(layer) for _, layer in images.layers() if layer.is_missing}
         if not done:
             return images
         replaced = {
@@ -75,7 +75,8 @@ class Absent:
         }
         return replace_images(images, replaced)
 
-    def _filled(self, layer: Layer) -> Layer:
+    def layer(self, layer: Layer) -> Layer:
+        """Return a layer that the source lacks with the bytes that the base has; see `fill`."""
         wanted = layer.stored
         if wanted is not None and (same := self._base.by_digest.get(wanted.digest)) is not None:
             return Layer(layer.diff_id, self._blob(same), wanted)

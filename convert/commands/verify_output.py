@@ -62,7 +62,7 @@ def verify_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: b
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[layer.blob, layer.diff_id, stored] = (layer, layer.blob)
-    pool.map(lambda each: _verify_layer(*each, context, full=full), work.values())
+    pool.map(lambda each: verify_layer(*each, context, full=full), work.values())
 
 
 def verify_blobs(fd: int, path: str) -> None:
@@ -87,7 +87,8 @@ def verify_blobs(fd: int, path: str) -> None:
                 )
 
 
-def _verify_layer(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:
+def verify_layer(layer: Layer, blob: Blob, context: ReadContext, *, full: bool) -> None:
+    """Verify one layer; see `verify_layers`."""
     # One pass over the uncompressed bytes verifies both digests.
     named = None if full else layer.stored
     if named is not None:

@@ -218,6 +218,7 @@ RULES: Final = {
         *_rules(
             Severity.NOTE,
             absent_child="A platform that an index lists is not in the source: normal after `docker save`.",
+            filled="A layer that the source lacks is in what `--with` gives, and verified.",
             left_out="A thin archive leaves out a layer, and its mark says so.",
             absent_layer="A non-distributable layer is not in the source; its descriptor states where to get it.",
             layer_not_compared="A layer has more names than are compared with each other.",

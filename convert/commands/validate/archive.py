@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from convert.archive.open import open_source
 from convert.archive.registry_tree import RegistryTree
 from convert.archive.transport import path_of
-from convert.commands.common import Options, options_of
+from convert.commands.common import Options, ignore, options_of
 from convert.commands.validate.contents import check_contents
 from convert.commands.validate.index_manifest import check_index_and_manifest
 from convert.commands.validate.registry import check_links, check_storage
@@ -29,7 +30,7 @@ from convert.reader.needs import Marks
 from convert.reader.sink import CollectingSink, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Unpack
 
     from convert.archive.open import Source
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from convert.commands.common import Path
     from convert.commands.keywords import ValidateFields
     from convert.model.image_set import ImageSet
+    from convert.plan.base import Base
     from convert.progress import Progress
 
     Document = dict[str, Any]
@@ -52,9 +54,11 @@ class ValidateOptions(Options):
 
     Attributes:
         jobs: the number of CPU cores to use, all if None; the findings never depend on it.
+        with_: archives that hold the layers which a thin source lacks (docs/thin.md).
     """
 
     jobs: int | None = None
+    with_: Sequence[str] = ()
 
 
 def validate(
@@ -76,10 +80,11 @@ def validate(
 
     Raises:
         UsageError: the source is empty, or standard input is a terminal.
+        InputError: what `with_` names is damaged, or not an image archive.
         StorageError: the source cannot be read.
     """
     given = options_of(ValidateOptions, options, dict(fields))
-    return _validate(os.fspath(source), given.jobs or usable_cores(), progress or Silent())
+    return _validate(os.fspath(source), given, progress or Silent())
 
 
 def validate_images(
@@ -98,19 +103,29 @@ def validate_images(
 
         documents.append(inspect_document(opened, images, StoredDigests(may_read=False), ()))
 
-    verdict = _validate(source, options.jobs or usable_cores(), progress or Silent(), describe)
+    verdict = _validate(source, options, progress or Silent(), describe)
     return verdict, documents[0] if documents else None
 
 
-def _validate(source: str, jobs: int, progress: Progress, describe: Describe | None = None) -> Verdict:
+def _validate(source: str, options: ValidateOptions, progress: Progress, describe: Describe | None = None) -> Verdict:
+    with contextlib.ExitStack() as stack:
+        base = None
+        if options.with_:
+            from convert.plan.base import open_base  # noqa: PLC0415 - start-up time: thin archives are rare
+
+            base = open_base(options.with_, [source], stack, ignore, needs_layers=True)
+        return _validate_with(source, options.jobs or usable_cores(), progress, describe, base)
+
+
+def _validate_with(source: str, jobs: int, progress: Progress, describe: Describe | None, base: Base | None) -> Verdict:
     findings = Findings(source)
     try:
         with open_source(source) as opened:
             findings.file = opened.path
             if isinstance(opened.tree, RegistryTree):
-                outcome = _check_registry(opened.tree, findings, jobs, progress)
+                outcome = _check_registry(opened.tree, findings, jobs, progress, base)
             else:
-                outcome = _check(opened.tree, findings, jobs, progress)
+                outcome = _check(opened.tree, findings, jobs, progress, base)
                 opened.tree.check_unchanged()
             if describe is not None and outcome.images is not None:
                 describe(opened, outcome.images)
@@ -138,11 +153,13 @@ class _Outcome(NamedTuple):
     images: ImageSet | None = None
 
 
-def _check_registry(tree: RegistryTree, findings: Findings, jobs: int, progress: Progress) -> _Outcome:
+def _check_registry(
+    tree: RegistryTree, findings: Findings, jobs: int, progress: Progress, base: Base | None
+) -> _Outcome:
     """Check the storage of a registry, or one manifest of it as the layout that a conversion makes of it."""
     if tree.selection.is_manifest:
         check_links(tree, findings)
-        outcome = _check(tree, findings, jobs, progress)
+        outcome = _check(tree, findings, jobs, progress, base)
         tree.check_unchanged()
         return outcome
     if check_storage(tree, findings, jobs, progress):
@@ -151,7 +168,7 @@ def _check_registry(tree: RegistryTree, findings: Findings, jobs: int, progress:
     return _Outcome(SourceFormat.REGISTRY, holds_image=False)
 
 
-def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> _Outcome:
+def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress, base: Base | None) -> _Outcome:
     """Check an opened source.
 
     Raises:
@@ -178,7 +195,7 @@ def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress) -> _Ou
     elif checked.exists("repositories") or any(name.endswith("/layer.tar") for name in tree.names()):
         check_legacy(checked, claims)
     check_contents(claims, findings, jobs, progress)
-    return _read(tree, findings)
+    return _read(tree, findings, jobs, base)
 
 
 def _check_members(tree: Tree, findings: Findings) -> None:
@@ -204,7 +221,7 @@ def _check_marks(tree: Tree, images: ImageSet, sink: CollectingSink, findings: F
         findings.add("needs-mark", text, member=member)
 
 
-def _read(tree: Tree, findings: Findings) -> _Outcome:
+def _read(tree: Tree, findings: Findings, jobs: int, base: Base | None) -> _Outcome:
     """Read the source as every other command does, so that what validate passes, they take.
 
     A fault that no rule named is reported as it comes.
@@ -216,6 +233,10 @@ def _read(tree: Tree, findings: Findings) -> _Outcome:
         images = read(tree, sink=sink)
         form, named_only = images.format, all(entry.node is None for entry in images.entries)
         _check_marks(tree, images, sink, findings)
+        if base is not None:
+            from convert.commands.validate.filled import check_filled  # noqa: PLC0415 - start-up time
+
+            check_filled(images, sink.absent, base, findings, jobs)
     except UnknownFormatError:
         raise
     except InputError as error:
