@@ -209,3 +209,42 @@ def test_validate_refuses_what_is_no_archive(run, made, tmp_path, content, statu
     code, _, printed = run("validate", made / "thin", "--with", tmp_path / "old")
     assert code == status
     assert len(printed.splitlines()) == 1
+
+
+# -- doctor -------------------------------------------------------------------------------
+
+_BASE, _FILL = "load what it needs there first, or fill it: --with OLD", "fill it: --with OLD"
+#: What helps where a consumer misses a layer; the table of docs/recipes/thin.md was tried with the programs.
+HELPS = {
+    "docker-save": {"docker": _BASE, "docker-containerd": _FILL, "podman": _FILL, "skopeo": _FILL},
+    "docker-save@25": {"docker": _BASE, "docker-containerd": _BASE},
+    "docker-oci": {"docker": _BASE, "docker-containerd": _BASE},
+    "oci": {"skopeo": _BASE, "podman": _BASE, "umoci": _FILL},
+    "oci-archive": {"containerd": _BASE, "podman": _BASE, "skopeo": _BASE},
+}
+
+
+@pytest.mark.parametrize(("form", "who"), [(form, who) for form, rows in HELPS.items() for who in rows])
+def test_doctor_says_what_the_receiver_needs(tmp_path, form, who):
+    convert.convert(SOURCE, tmp_path / "old", to="oci", images=[OLD])
+    convert.convert(SOURCE, tmp_path / "thin.tar", to=form, images=[OLD], without=[str(tmp_path / "old")])
+    (found,) = convert.doctor(tmp_path / "thin.tar", consumers=[who]).diagnoses
+    (reason, *_) = [each for each in found.reasons if OLD in each.text]
+    assert "leaves out" in reason.text
+    assert reason.helps is not None
+    assert reason.helps.value == HELPS[form][who]
+
+
+def test_doctor_without_a_mark_says_what_is_absent(tmp_path):
+    convert.convert(SOURCE, tmp_path / "old", to="oci", images=[OLD])
+    convert.convert(SOURCE, tmp_path / "thin", to="docker-save", images=[OLD], without=[str(tmp_path / "old")])
+    replace_member(tmp_path / "thin", ".imgconv-needs.json", b"{}")
+    (found,) = convert.doctor(tmp_path / "thin", consumers=["docker"]).diagnoses
+    assert "is not in the archive" in found.reasons[0].text
+
+
+def test_doctor_shows_progress_and_is_quiet(run, made):
+    status, printed, errors = run("doctor", made / "full", "--progress", "plain", "-q")
+    assert (printed, errors) == (b"", b"")
+    assert run("doctor", made / "full", "--progress", "none")[:2] == run("doctor", made / "full")[:2]
+    assert run("doctor", made / "full", "--progress", "none")[0] == status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert.cli import groups, options, pages
 from convert.cli.options import note, out, out_json
@@ -46,6 +46,8 @@ _EXAMPLES: Final = (
 )
 @options.formats("text", "json", "markdown")
 @pages.html
+@options.progress
+@options.quiet
 @options.debug
 def command(
     sources: Sequence[str],
@@ -55,6 +57,8 @@ def command(
     form: str,
     as_json: bool,
     html: str | None,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Say for each SOURCE where it loads: in which programs, under which name, and if not, why and what helps.
 
@@ -62,6 +66,7 @@ def command(
     4: it cannot be read. Of several sources the highest counts. What no rule
     says is called unknown, and does not count as loading.
     """
+    from convert.cli import progress
     from convert.commands.doctor import DoctorOptions, doctor
     from convert.errors import StorageError
     from convert.model.platform import Platform
@@ -72,15 +77,18 @@ def command(
     reports = []
     with pages.PageFile(html, sources) as page:
         for source in sources:
+            shown = progress.choose("none" if quiet else given["progress"], logs=False)
             try:
-                report = doctor(source, asked)
+                report = doctor(source, asked, progress=shown)
             except StorageError as error:
                 # The other sources are looked at all the same.
                 report = DoctorReport(source, None, Platform.parse(platform), (), error)
+            finally:
+                shown.close()
             if report.problem is not None:
                 note(str(report.problem))
             reports.append(report)
-            if form == "text" and report.problem is None:
+            if form == "text" and not quiet and report.problem is None:
                 from convert.cli.doctor_table import show
 
                 show(report, several=len(sources) > 1)

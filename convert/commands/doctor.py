@@ -13,6 +13,7 @@ from convert.consumers.contents import Contents
 from convert.consumers.diagnose import diagnose
 from convert.errors import InputError
 from convert.model.platform import Platform
+from convert.progress import Silent
 from convert.reader.detect import read
 from convert.reader.sink import CollectingSink
 from convert.report.doctor import DoctorReport
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convert.commands.common import Path
     from convert.commands.keywords import DoctorFields
     from convert.consumers.consumer import Consumer
+    from convert.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,13 @@ class DoctorOptions(Options):
     platform: str = "linux/amd64"
 
 
-def doctor(source: Path, options: DoctorOptions | None = None, **fields: Unpack[DoctorFields]) -> DoctorReport:
+def doctor(
+    source: Path,
+    options: DoctorOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    **fields: Unpack[DoctorFields],
+) -> DoctorReport:
     """Return where an archive loads, under which names, and if it does not, why and what helps.
 
     Faults of the source are reasons or the report's `problem`, never raised. Layers are read
@@ -49,6 +57,7 @@ def doctor(source: Path, options: DoctorOptions | None = None, **fields: Unpack[
     Args:
         source: a file, a folder, `-` for standard input, or one of skopeo's spellings.
         options: which consumers; see `DoctorOptions`.
+        progress: takes counts of the bytes of layers as they are stored; called from any thread.
         fields: the fields of `DoctorOptions`, instead of `options`.
 
     Raises:
@@ -62,10 +71,12 @@ def doctor(source: Path, options: DoctorOptions | None = None, **fields: Unpack[
     try:
         with open_source(path) as opened:
             path = opened.path
-            images = read(opened.tree, sink=CollectingSink())
-            return DoctorReport(
-                path, images.format, platform, diagnose(Contents(opened, platform), consumers or newest())
-            )
+            images = read(opened.tree, sink=CollectingSink(accepts_absent=True))
+            shown = progress or Silent()
+            # A verdict may depend on any layer; each is read once.
+            shown.expect(sum({blob: blob.size or 0 for blob in images.blobs()}.values()))
+            contents = Contents(opened, platform, shown.advance)
+            return DoctorReport(path, images.format, platform, diagnose(contents, consumers or newest()))
     except InputError as error:
         error.file = error.file or path
         return DoctorReport(path, None, platform, (), error)

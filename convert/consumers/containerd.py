@@ -12,6 +12,7 @@ import posixpath
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import docker, unpack
+from convert.consumers.needs import absent_layer
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.model import mediatype
@@ -95,7 +96,8 @@ def member_names(contents: Contents) -> str:
             return f"the config {item.config_name or 'without a name'} is not a file of the archive"
         for path, _ in item.layers:
             if path not in known:
-                return f"layer {path or 'without a name'} is not a file of the archive"
+                text = f"layer {path or 'without a name'} is not a file of the archive"
+                return absent_layer(contents, path, text, reads_all=True)
     return ""
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression
 from convert.consumers import docker
+from convert.consumers.needs import absent_layer
 from convert.consumers.unpack import config_of
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError
@@ -84,7 +85,8 @@ def missing_layer(contents: Contents) -> str:
     for item in contents.items:
         for number, (path, blob) in enumerate(item.layers, 1):
             if blob is None:
-                return f"layer {path} is not in the archive" if path else f"layer {number} has no name"
+                text = f"layer {path} is not in the archive"
+                return absent_layer(contents, path, text, reads_all=True) if path else f"layer {number} has no name"
     return ""
 
 
@@ -223,7 +225,7 @@ def blobs(contents: Contents) -> str:
             if any(url.startswith(("http://", "https://")) for url in part.urls):
                 raise UnknownError(f"{part.digest} is fetched from {part.urls[0]}, not from the archive")
             if part.blob is None:
-                return f"{part.digest} is not in the archive"
+                return absent_layer(contents, part.digest, f"{part.digest} is not in the archive")
             facts = contents.facts(part.blob)
             if facts.stored.get(part.digest.algorithm, part.digest) != part.digest:
                 return f"{part.digest} is not what its digest identifies"

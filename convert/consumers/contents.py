@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from convert import cancel
 from convert.consumers import values
+from convert.consumers.needs import LeftOutLayers
 from convert.consumers.nodes import Item, Node, Part, Settings
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError, ImgconvError, InputError, UnsafeInputError
@@ -122,6 +123,11 @@ class Contents:
         except UnknownError as error:
             # What was read until here is incomplete: nothing reads on from it.
             return error
+
+    @cached_property
+    def left_out(self) -> LeftOutLayers:
+        """The layers that a thin archive leaves out on purpose."""
+        return LeftOutLayers(self.tree)
 
     @cached_property
     def dir_folder(self) -> Contents:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert.consumers.needs import absent_layer
 from convert.consumers.values import UnknownError
 from convert.errors import ImgconvError
 from convert.identity import ggcr_structs
@@ -43,7 +44,11 @@ def tarball(contents: Contents) -> str:
         read_items(Reading(contents.tree, contents.path, sink), _RULES, needs_layers=True)
     except ImgconvError as error:
         return error.message
-    return f"{sink.faults[0].error.member or ''}: {sink.faults[0].error.message}" if sink.faults else ""
+    if not sink.faults:
+        return ""
+    first = sink.faults[0].error
+    text = f"{first.member or ''}: {first.message}"
+    return absent_layer(contents, first.member or "", text, reads_all=True)
 
 
 def config(contents: Contents) -> str:
@@ -102,7 +107,7 @@ def layout_blobs(contents: Contents) -> str:
     """Configs and layers must be there with their digests and sizes; foreign layers are not uploaded."""
     for part, is_layer in _parts(contents):
         if part.blob is None:
-            return f"{part.digest} is not in the layout"
+            return absent_layer(contents, part.digest, f"{part.digest} is not in the layout", reads_all=True)
         facts = contents.facts(part.blob)
         if is_layer and facts.size != part.size:
             return f"{part.digest} holds {facts.size} bytes, its descriptor states {part.size}"

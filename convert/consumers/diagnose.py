@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import names
-from convert.consumers.rule import Verdict
+from convert.consumers.needs import NeedsAllText, NeedsText
+from convert.consumers.rule import Repair, Verdict
 from convert.consumers.rules import RULES
 from convert.consumers.values import UnknownError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from convert.consumers.consumer import Consumer, Version
     from convert.consumers.contents import Contents
     from convert.consumers.names import Known
-    from convert.consumers.rule import Repair, Rule
+    from convert.consumers.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Reason:
     @property
     def helps(self) -> Repair | None:
         """What helps, if something does."""
+        if isinstance(self.text, NeedsText):
+            return Repair.FILL if isinstance(self.text, NeedsAllText) else Repair.BASE
         return self.rule.helps if self.rule is not None else None
 
 

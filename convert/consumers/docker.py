@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.tree import clean
 from convert.codec.compression import Compression
+from convert.consumers.needs import absent_layer
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError, InputError
 from convert.identity import docker_structs
@@ -168,7 +169,8 @@ def missing_layer(contents: Contents) -> str:
             if number <= len(diff_ids):
                 chain = numbers.setdefault((chain, diff_ids[number - 1]), len(numbers) + 1)
             if blob is None and chain not in registered:
-                return f"layer {path} is not in the archive" if path else f"layer {number} has no name"
+                text = f"layer {path} is not in the archive"
+                return absent_layer(contents, path, text) if path else f"layer {number} has no name"
             registered.add(chain)
     return ""
 

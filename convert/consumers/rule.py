@@ -40,6 +40,8 @@ class Repair(Enum):
     PLATFORM = "--platform"
     SPLIT = "one result for each image: --drop"
     SOURCE = "save or build the image again"
+    BASE = "load what it needs there first, or fill it: --with OLD"
+    FILL = "fill it: --with OLD"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert import cancel
 from convert.consumers import docker
+from convert.consumers.needs import absent_layer
 from convert.consumers.unpack import config_of
 from convert.consumers.values import UnknownError
 from convert.model import mediatype
@@ -121,7 +122,9 @@ def layers(contents: Contents) -> str:
             if not mediatype.is_layer(layer.media_type) or mediatype.is_docker(layer.media_type):
                 return f"layer {layer.digest} has the type {layer.media_type}"
             if layer.blob is None:
-                return f"layer {layer.digest} is not in the layout"
+                return absent_layer(
+                    contents, layer.digest, f"layer {layer.digest} is not in the layout", reads_all=True
+                )
             facts = contents.facts(layer.blob)
             if facts.stored.get(layer.digest.algorithm, layer.digest) != layer.digest or facts.size != layer.size:
                 return f"layer {layer.digest} is not what its descriptor states"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from convert.consumers.needs import absent_layer
 from convert.model import mediatype
 from convert.model.platform import Platform
 from convert.reader.document import digest_of
@@ -130,7 +131,9 @@ def unpack(
     diff_ids = settings.diff_ids if settings is not None else []
     for (name, blob, part), wanted in zip(layers, diff_ids, strict=False):
         if blob is None:
-            return f"layer {name} is not in the archive"
+            layer = part.digest if part is not None else name
+            text = f"layer {name} is not in the archive"
+            return absent_layer(contents, layer, text, reads_all=part is None)
         facts = contents.facts(blob)
         if part is not None:
             if not _is_layer(part.media_type) or part.media_type.endswith("encrypted"):

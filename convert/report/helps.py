@@ -110,6 +110,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "left-out": Help(
         "The receiver needs the layers; with them it is complete.", "{source} --with OLD --to docker-oci DEST.tar"
     ),
+    "filled": _NOTHING,
     "absent-layer": Help("The layer has to be fetched from where its descriptor states; push and load may do so."),
     "layer-not-compared": _NOTHING,
     "unreferenced": Help("A conversion leaves it out.", "{source} --to docker-oci DEST.tar"),
@@ -136,4 +137,6 @@ FOR_REPAIR: Final[dict[Repair, Help]] = {
     Repair.PLATFORM: Help("Select a platform.", "{source} --platform OS/ARCH --for {consumer} DEST"),
     Repair.SPLIT: Help("Write one result for each image.", "{source} --for {consumer} 'DEST/{{name}}_{{tag}}.tar'"),
     Repair.SOURCE: Help("Save or build the image again."),
+    Repair.BASE: Help("Load what it needs there first, or fill it.", "{source} --with OLD --to docker-oci DEST.tar"),
+    Repair.FILL: Help("Fill it with the layers that it leaves out.", "{source} --with OLD --to docker-oci DEST.tar"),
 }
