@@ -97,7 +97,7 @@ def member_names(contents: Contents) -> str:
         for path, _ in item.layers:
             if path not in known:
                 text = f"layer {path or 'without a name'} is not a file of the archive"
-                return absent_layer(contents, path, text, reads_all=True)
+                return absent_layer(contents.left_out, path, text, reads_all=True)
     return ""
 
 

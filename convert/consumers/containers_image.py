@@ -86,7 +86,11 @@ def missing_layer(contents: Contents) -> str:
         for number, (path, blob) in enumerate(item.layers, 1):
             if blob is None:
                 text = f"layer {path} is not in the archive"
-                return absent_layer(contents, path, text, reads_all=True) if path else f"layer {number} has no name"
+                return (
+                    absent_layer(contents.left_out, path, text, reads_all=True)
+                    if path
+                    else f"layer {number} has no name"
+                )
     return ""
 
 
@@ -225,7 +229,7 @@ def blobs(contents: Contents) -> str:
             if any(url.startswith(("http://", "https://")) for url in part.urls):
                 raise UnknownError(f"{part.digest} is fetched from {part.urls[0]}, not from the archive")
             if part.blob is None:
-                return absent_layer(contents, part.digest, f"{part.digest} is not in the archive")
+                return absent_layer(contents.left_out, part.digest, f"{part.digest} is not in the archive")
             facts = contents.facts(part.blob)
             if facts.stored.get(part.digest.algorithm, part.digest) != part.digest:
                 return f"{part.digest} is not what its digest identifies"

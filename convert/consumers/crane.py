@@ -48,7 +48,7 @@ def tarball(contents: Contents) -> str:
         return ""
     first = sink.faults[0].error
     text = f"{first.member or ''}: {first.message}"
-    return absent_layer(contents, first.member or "", text, reads_all=True)
+    return absent_layer(contents.left_out, first.member or "", text, reads_all=True)
 
 
 def config(contents: Contents) -> str:
@@ -107,7 +107,7 @@ def layout_blobs(contents: Contents) -> str:
     """Configs and layers must be there with their digests and sizes; foreign layers are not uploaded."""
     for part, is_layer in _parts(contents):
         if part.blob is None:
-            return absent_layer(contents, part.digest, f"{part.digest} is not in the layout", reads_all=True)
+            return absent_layer(contents.left_out, part.digest, f"{part.digest} is not in the layout", reads_all=True)
         facts = contents.facts(part.blob)
         if is_layer and facts.size != part.size:
             return f"{part.digest} holds {facts.size} bytes, its descriptor states {part.size}"

@@ -170,7 +170,7 @@ def missing_layer(contents: Contents) -> str:
                 chain = numbers.setdefault((chain, diff_ids[number - 1]), len(numbers) + 1)
             if blob is None and chain not in registered:
                 text = f"layer {path} is not in the archive"
-                return absent_layer(contents, path, text) if path else f"layer {number} has no name"
+                return absent_layer(contents.left_out, path, text) if path else f"layer {number} has no name"
             registered.add(chain)
     return ""
 

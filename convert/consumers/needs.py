@@ -13,7 +13,6 @@ from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
     from convert.archive.tree import Tree
-    from convert.consumers.contents import Contents
     from convert.model.digest import Digest
 
 
@@ -51,13 +50,13 @@ class LeftOutLayers:
         return clean(member) in self._members
 
 
-def absent_layer(contents: Contents, layer: str | Digest, text: str, *, reads_all: bool = False) -> str:
+def absent_layer(left_out: LeftOutLayers, layer: str | Digest, text: str, *, reads_all: bool = False) -> str:
     """Return `text` about an absent layer, or what the receiver needs if the archive leaves it out on purpose.
 
     `layer` is its member, or its digest in a layout. With `reads_all`, the consumer does not look for the layer
     in what it holds (docs/recipes/thin.md).
     """
     member = layer if isinstance(layer, str) else blob_name(layer)
-    if member not in contents.left_out:
+    if member not in left_out:
         return text
-    return NeedsAllText(contents.left_out.text) if reads_all else contents.left_out.text
+    return NeedsAllText(left_out.text) if reads_all else left_out.text

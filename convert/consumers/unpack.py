@@ -133,7 +133,7 @@ def unpack(
         if blob is None:
             layer = part.digest if part is not None else name
             text = f"layer {name} is not in the archive"
-            return absent_layer(contents, layer, text, reads_all=part is None)
+            return absent_layer(contents.left_out, layer, text, reads_all=part is None)
         facts = contents.facts(blob)
         if part is not None:
             if not _is_layer(part.media_type) or part.media_type.endswith("encrypted"):
