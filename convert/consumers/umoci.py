@@ -123,7 +123,7 @@ def layers(contents: Contents) -> str:
                 return f"layer {layer.digest} has the type {layer.media_type}"
             if layer.blob is None:
                 return absent_layer(
-                    contents, layer.digest, f"layer {layer.digest} is not in the layout", reads_all=True
+                    contents.left_out, layer.digest, f"layer {layer.digest} is not in the layout", reads_all=True
                 )
             facts = contents.facts(layer.blob)
             if facts.stored.get(layer.digest.algorithm, layer.digest) != layer.digest or facts.size != layer.size:
