@@ -152,7 +152,7 @@ def _pair(number: int, one: Document, compared: Compared, costs: list[Document],
             pair.keys.append((what, shown, one["left_out"][what]))
     for found in compared.files:
         if found.image == number:
-            pair.files.append(_files(found, one, room, f"{command} --files"))
+            pair.files.append(_files(found, one, (a, b), room, f"{command} --files"))
     pair.sums = [
         (
             change,
@@ -226,8 +226,12 @@ def _how(pair: Document) -> str:
     return f"{one or 'stored otherwise'} in A, {other or 'stored otherwise'} in B"
 
 
-def _files(found: ComparedFiles, one: Document, room: Room, command: str) -> _Files:
-    numbers = [_number(one, key, diff_id) for key, diff_id in (("a", found.a), ("b", found.b))]
+def _files(
+    found: ComparedFiles, one: Document, images: tuple[Document | None, Document | None], room: Room, command: str
+) -> _Files:
+    numbers = [
+        _number(one, key, image, diff_id) for key, image, diff_id in zip("ab", images, (found.a, found.b), strict=True)
+    ]
     sides = [
         f"layer {number} of {side}" if number else f"no layer of {side}"
         for number, side in zip(numbers, "AB", strict=True)
@@ -244,10 +248,14 @@ def _files(found: ComparedFiles, one: Document, room: Room, command: str) -> _Fi
     )
 
 
-def _number(one: Document, key: str, diff_id: str | None) -> int:
-    """Return the number of a layer in A or B, 0 if there is none."""
-    for place, pair in enumerate(one["layers"], 1):
-        if pair[key] is not None and pair[key]["diff_id"] == diff_id:
+def _number(one: Document, key: str, image: Document | None, diff_id: str | None) -> int:
+    """Return the number of a layer in A or B, 0 if there is none.
+
+    `diff` does not list the layers of an image that only one archive has; `image` of `inspect` does.
+    """
+    layers = [pair[key] for pair in one["layers"]] or (image["layers"] if image is not None else [])
+    for place, layer in enumerate(layers, 1):
+        if layer is not None and layer["diff_id"] == diff_id:
             return place
     return 0
 

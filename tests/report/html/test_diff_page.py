@@ -106,6 +106,14 @@ def test_files_have_the_sizes_of_the_tars(compared):
     assert "1 added (40 B), 1 removed (70 B), 2 changed (150 B in A, 210 B in B)" in page.text
 
 
+def test_the_layers_of_an_image_that_only_one_archive_has_are_numbered(compared):
+    page, document = compared(MATCH / "docker20-multi.tar.gz", MATCH / "docker20-html.tar.gz", status=1)
+    assert any(one["b"] is None for one in document["images"])
+    titles = re.findall(r"Files: \S+ layer \S+ of A|Files: layer \d+ of A", page.text)
+    assert "Files: layer 1 of A" in titles
+    assert not any("no layer" in title for title in titles)
+
+
 def test_an_update_costs_the_layers_that_a_lacks(compared):
     archive_of("old.tar", BASE, OLD)
     archive_of("new.tar", BASE, OLD, NEW)
