@@ -35,6 +35,7 @@ _RECOMPRESS: Final = Help(
     "A conversion that compresses the layers again writes this correctly; the manifest digest changes.",
     "{source} --recompress --to oci-archive DEST.tar",
 )
+_PUSH: Final = Help("Push the images that are named again: the registry then writes the link.")
 _NOTHING: Final = Help("Nothing has to be done.")
 
 #: Rule of `validate` -> what helps.
@@ -70,6 +71,10 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "layout-blobs": _AGAIN,
     "run-config": _BUILD,
     "history-too-long": _BUILD,
+    "registry-link": _PUSH,
+    "registry-tag": _PUSH,
+    "registry-revision": _PUSH,
+    "registry-layer": _PUSH,
     "v1-id": Help(
         "A conversion to docker-save writes the IDs that Docker gives.", "{source} --to docker-save DEST.tar"
     ),
@@ -101,6 +106,9 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "v1-version": Help("A conversion writes the v1 documents correctly.", "{source} --to docker-save DEST.tar"),
     "layer-sources": _CONVERT,
     "needs-mark": Help("A conversion of the full archive drops the mark.", "{source} --to docker-oci DEST.tar"),
+    "registry-name": Help("Find out who made the folder, and remove it: the registry does not serve it."),
+    "registry-tag-index": Help("Push the tag again."),
+    "referrers": Help("Attach the artifact again: its client then writes the list."),
     "platform": Help("Build the index again; the platform in the config is the one that counts."),
     "no-images": Help("Save the image again together with its blobs: nothing in the source is an image."),
     "absent-child": Help(
@@ -113,6 +121,8 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "filled": _NOTHING,
     "absent-layer": Help("The layer has to be fetched from where its descriptor states; push and load may do so."),
     "layer-not-compared": _NOTHING,
+    "registry-stale-link": _NOTHING,
+    "absent-subject": _NOTHING,
     "unreferenced": Help("A conversion leaves it out.", "{source} --to docker-oci DEST.tar"),
     "config-name": _NOTHING,
     "letter-case": _CONVERT,

@@ -50,6 +50,13 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
+def affected_text(finding: dict[str, Any], most: int = 3) -> str:
+    """Return the first names that a finding of the document affects, "" where it has none."""
+    names = finding.get("names", [])[:most]
+    more = finding.get("name_count", 0) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
 def counts_text(source: dict[str, Any]) -> str:
     """Return the verdict on a source of the document in words: how many findings of each severity."""
     if source["error"] is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.report.helps import FOR_FINDING
 from convert.report.markdown import cell, code, table
-from convert.report.validate import counts_text
+from convert.report.validate import affected_text, counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 
 def _row(finding: Document, source: str) -> Sequence[str]:
-    place = ": ".join(part for part in (finding["member"], finding["place"]) if part)
+    place = ": ".join(part for part in (affected_text(finding), finding["member"], finding["place"]) if part)
     helps = FOR_FINDING.get(finding["rule"])
     command = helps.line(source) if helps is not None else ""
     return (

@@ -497,7 +497,7 @@ def test_progress_counts_each_blob_once(storage):
     assert counts.expected <= counts.done
 
 
-def test_the_documents_name_the_tags(storage, capsys):
+def test_the_documents_name_the_tags(storage, capsys, tmp_path):
     """text, json, github and sarif; names from a storage cannot break a line."""
     _flip(storage)
     verdict = validate(str(storage))
@@ -508,6 +508,10 @@ def test_the_documents_name_the_tags(storage, capsys):
     assert source["format"] == "registry"
     assert [(one["names"], one["name_count"]) for one in source["findings"]] == [(list(BASE), 4)]
     assert "app:1" in sarif([verdict], "1")["runs"][0]["results"][0]["message"]["text"]
+    page = tmp_path / "page.html"
+    assert run(["validate", str(storage), "--format", "markdown", "--html", str(page)]) == 1
+    assert "app:1, app:2, multi:1 and 1 more" in capsys.readouterr().out
+    assert "app:1, app:2, multi:1, team/app:1" in page.read_text()
     for form in ("text", "github"):
         assert run(["validate", str(storage), "--format", form]) == 1
         (line,) = capsys.readouterr().out.splitlines()

@@ -12,7 +12,7 @@ from convert.report.blame import blame
 from convert.report.graph.build import shorten
 from convert.report.helps import FOR_FINDING
 from convert.report.html.page import Page, render
-from convert.report.validate import counts_text
+from convert.report.validate import affected_text, counts_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ Document = dict[str, Any]
 #: Raised when a key of the data changes its meaning or goes away.
 VERSION: Final = 1
 _LONGEST_NAME: Final = 80
+#: Tags of the storage of a registry that the page names for a finding.
+_MOST_NAMES: Final = 20
 _TITLES: Final = {
     "archive": "Documents of the archive",
     "index": "Index",
@@ -45,6 +47,7 @@ class _Finding:
     requirement: str
     helps: str
     command: str
+    affects: str
 
 
 @dataclass(slots=True)
@@ -178,4 +181,5 @@ def _finding(view: _Source, each: Blamed, where: str) -> _Finding:
         requirement=rule.text.replace("`", "") if rule is not None else "",
         helps=helps.text if helps is not None else "",
         command=helps.line(view.path) if helps is not None else "",
+        affects=affected_text(each.finding, _MOST_NAMES),
     )
