@@ -19,6 +19,7 @@ import convert
 from convert import batch
 from convert.commands.batch.item import COMMANDS, Item, option_words
 from convert.commands.batch.outputs import Outputs, stem_of
+from convert.commands.batch.stamps import stamp_of
 from convert.errors import UsageError
 
 #: Anything that a path of POSIX can be, and texts that cannot be one.
@@ -212,6 +213,28 @@ def test_paths_begin_in_the_folder_of_the_item(tmp_path, monkeypatch):
     assert [row.output for row in rows] == [f"out/{number}/x" for number in (1, 2, 3)]
     assert os.listdir() == []
     assert (tmp_path / "out/2/x/index.json").exists()
+
+
+def test_the_stamp_of_an_image_in_a_storage_is_that_of_its_repository(tmp_path, monkeypatch):
+    """Other repositories and the blobs of all of them are not looked at; the item also runs from elsewhere."""
+    links = tmp_path / "root/docker/registry/v2/repositories/a/b/_manifests/tags/1/current"
+    links.mkdir(parents=True)
+    (links / "link").write_text("sha256:" + "0" * 64)
+    blobs = tmp_path / "root/docker/registry/v2/blobs/sha256"
+    blobs.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (item,) = batch.items(["registry:root/a/b:1"], "id")
+    before = stamp_of(item)
+    assert before.size == 71
+    (blobs / "new").write_text("x")
+    assert stamp_of(item) == before
+    (links / "link").write_text("sha512:" + "0" * 128)
+    assert stamp_of(item) != before
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    row = batch.run_one(item)
+    assert row.stamp.size == 135
+    assert (row.source, row.exit) == ("registry:root/a/b:1", 3)
 
 
 def test_option_words_have_the_names_of_the_command_line():

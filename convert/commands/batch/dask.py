@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
@@ -54,14 +55,16 @@ def dask_executor(
         try:
             if address is None:
                 # Workers listen on this machine only, and there is no dashboard.
-                cluster: Any = LocalCluster(
-                    n_workers=jobs or usable_cores(),
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    worker_dashboard_address=None,
-                    silence_logs="CRITICAL",
-                )
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # its port of choice for HTTP may be in use
+                    cluster: Any = LocalCluster(
+                        n_workers=jobs or usable_cores(),
+                        threads_per_worker=1,
+                        host="127.0.0.1",
+                        dashboard_address=None,
+                        worker_dashboard_address=None,
+                        silence_logs="CRITICAL",
+                    )
                 stack.callback(_quietly, cluster.close)
                 client = Client(cluster)
             else:

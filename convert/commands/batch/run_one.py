@@ -135,7 +135,9 @@ def _located(item: Item) -> Item:
     if not item.address:
         spelling, path, reference = transport.parse(source)
         path = os.path.join(item.folder, path)
-        source = ":".join(filter(None, (spelling, path, reference)))
+        between = "/" if spelling == transport.REGISTRY else ":"
+        source = f"{spelling}:{path}" if spelling else path
+        source += f"{between}{reference}" if reference else ""
     output = item.output
     if output is not None and not is_url(output):
         folder = item.folder.replace("{", "{{").replace("}", "}}") if is_template(output) else item.folder

@@ -25,9 +25,27 @@ def stamp_of(item: Item) -> Stamp:
 
         return remote.stamp_of(item.address)
     try:
-        return path_stamp(transport.path_of(item.source))
+        spelling, path, reference = transport.parse(item.source)
+        if spelling == transport.REGISTRY and reference:
+            path = _repository(path, reference)
+        return path_stamp(path)
     except (ImgconvError, OSError, ValueError):  # the command states what is wrong
         return Stamp()
+
+
+def _repository(root: str, reference: str) -> str:
+    """Return the folder that changes when a repository of a registry's storage does; ROOT if that is not a folder.
+
+    The blobs of all repositories together would have to be listed again for each source.
+    """
+    from convert.archive.registry_storage import PREFIXES, REPOSITORIES  # noqa: PLC0415 - only for this transport
+
+    name = reference.partition("@")[0].rpartition(":")[0] or reference.partition("@")[0]
+    for prefix in PREFIXES:
+        path = os.path.join(root, prefix, REPOSITORIES, name, "_manifests")
+        if os.path.isdir(path):
+            return path
+    return root
 
 
 def path_stamp(path: str) -> Stamp:
