@@ -32,8 +32,10 @@ _WIDE: Final = 132
 _GAP: Final = 56
 _HEAD: Final = 10
 _FOOT: Final = 58
-#: A layer is at least so high, one with a text at least so; a text beside it takes so much.
+#: A layer is at least so high, but all that are thinner together add no more than this to a stack.
 _LEAST: Final = 3.0
+_LEAST_TOGETHER: Final = 30.0
+#: A layer with a text is at least so high; a text beside it takes so much.
 _WITH_TEXT: Final = 15.0
 _LINE: Final = 13.0
 #: Most blocks of one image: beyond, layers that follow each other and are thin are drawn together.
@@ -63,7 +65,7 @@ def layer_chart(images: Sequence[Document], sharing: Sharing) -> Markup:
     most = max((_total(image) for image in images), default=0)
     stacks = [list(_blocks(image, sharing)) for image in images]
     scale = _HIGH / most if most else 0.0
-    heights = [[max(_LEAST, block.size * scale) for block in stack] for stack in stacks]
+    heights = [_heights(stack, scale) for stack in stacks]
     tall = max((sum(each) for each in heights), default=0.0)
     wide = _GAP + len(images) * (_WIDE + _GAP)
     about = (
@@ -76,6 +78,13 @@ def layer_chart(images: Sequence[Document], sharing: Sharing) -> Markup:
     for place, (image, stack, high) in enumerate(zip(images, stacks, heights, strict=True)):
         drawing.add(*_stack(place, image, stack, high, _HEAD + tall))
     return drawing.markup()
+
+
+def _heights(stack: Sequence[_Block], scale: float) -> list[float]:
+    """Return the height of each block in pixels."""
+    thin = sum(block.size * scale < _LEAST for block in stack)
+    least = min(_LEAST, _LEAST_TOGETHER / thin) if thin else 0.0
+    return [max(least, block.size * scale) for block in stack]
 
 
 def swatch(shared: SharedLayer) -> Markup:
@@ -114,7 +123,7 @@ def _filled(shared: SharedLayer | None, x: float, y: float, wide: float, high: f
     """Yield the rectangles of a block: colour, and pattern on top of it."""
     where = {"x": x, "y": y, "width": wide, "height": high}
     colour = f"c{shared.number % COLOURS}" if shared is not None else "own"
-    yield element("rect", {**where, "class": f"block {colour}"})
+    yield element("rect", {**where, "class": f"block {colour}" if high >= _LEAST else f"block thin {colour}"})
     pattern = (shared.number // COLOURS) % len(_PATTERNS) if shared is not None else 0
     if pattern:
         yield element("rect", {**where, "fill": f"url(#hatch-{pattern})"})
@@ -164,6 +173,7 @@ def _stack(
     left = _GAP / 2 + place * (_WIDE + _GAP)
     y = base
     beside = base + _LINE
+    before: SharedLayer | None = None
     for block, height in zip(stack, high, strict=True):
         y -= height
         middle = y + height / 2
@@ -171,12 +181,13 @@ def _stack(
         text = _text(block)
         if height >= _WITH_TEXT:
             parts.append(_label(text, left + _WIDE / 2, middle + 4, centre=True))
-        elif block.shared is not None and beside - _LINE > _LINE:
-            # A thin layer has its label beside it, above that of the one before.
+        elif block.shared not in {None, before} and beside - _LINE > _LINE:
+            # A thin layer has its label beside it, above that of the one before; equal ones that follow have one.
             beside = min(middle + 4, beside - _LINE)
             right = left + _WIDE
             parts.append(element("path", {"class": "line", "d": path((right, middle), (right + 6, beside - 4))}))
-            parts.append(_label(block.shared.label, right + 9, beside))
+            parts.append(_label(block.shared.label if block.shared is not None else "", right + 9, beside))
+        before = block.shared
         if block.first <= image["rows"]:
             yield element("a", {"href": f"#{image['ident']}-layer-{block.first}", "aria-label": block.about}, *parts)
         else:

@@ -81,6 +81,7 @@ class _View:
 
     image: _Image
     layers: Sequence[Document]
+    empty_steps: int
     picture: Any = None
     inside: Document | None = None
 
@@ -175,7 +176,8 @@ def _view(image: _Image, room: Room, waiting: int) -> _View:
     layers = room.first(image.document["layers"], "layers", command, most=most)
     image.rows = len(layers)
     picture = identifiers(image.for_drawing()) if image.number <= _MOST_PICTURES and room.rows else None
-    return _View(image, layers, picture, _inside(image, layers, room, waiting))
+    empty = sum(step["empty_layer"] for step in image.document["history"])
+    return _View(image, layers, empty, picture, _inside(image, layers, room, waiting))
 
 
 def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int) -> Document | None:
