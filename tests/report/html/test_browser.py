@@ -249,7 +249,7 @@ def test_colours_of_shared_layers_differ_and_have_labels(opened):
     ])""")
     by_label, labelled = {}, set()
     for kind, fill, about, text in found:
-        if "shared" in about:
+        if "shared " in about:
             label = about.split("shared ")[1].split(":")[0]
             by_label.setdefault(label, set()).add(fill)
             # Thin layers that are the same one and follow each other have one label.
