@@ -1183,6 +1183,7 @@ static int module_exec(PyObject *module) {
         PyModule_AddIntConstant(module, "FAMILY_ZLIB", FAMILY_ZLIB) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PIGZ", FAMILY_PIGZ) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_BUSYBOX", FAMILY_BUSYBOX) < 0 ||
+        PyModule_AddIntConstant(module, "FAMILY_GO16", FAMILY_GO16) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO126", FAMILY_GO126) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_GO127", FAMILY_GO127) < 0 ||
         PyModule_AddIntConstant(module, "FAMILY_PGZIP_1_18_2", FAMILY_PGZIP_1_18_2) < 0 ||

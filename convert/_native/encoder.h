@@ -55,6 +55,7 @@ enum family {
     FAMILY_GNU_RSYNCABLE = 3, /* GNU gzip with --rsyncable */
     FAMILY_PIGZ = 4,
     FAMILY_BUSYBOX = 5,
+    FAMILY_GO16 = 106,  /* Go 1.2 to 1.6 */
     FAMILY_GO126 = 126, /* Go up to 1.26 */
     FAMILY_GO127 = 127,
     /* pgzip with the release of klauspost/compress with which a generation begins. */

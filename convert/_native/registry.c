@@ -79,6 +79,7 @@ const serial_encoder *registry_serial(encoder_profile profile) {
         return &pigz_serial;
     case FAMILY_BUSYBOX:
         return profile.level == BUSYBOX_LEVEL ? &zlib_serial : NULL;
+    case FAMILY_GO16:
     case FAMILY_GO126:
         return &go126_chain_serial;
     case FAMILY_GO127:

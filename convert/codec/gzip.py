@@ -14,6 +14,7 @@ from isal import isal_zlib
 from convert._native import (
     FAMILY_BUSYBOX,
     FAMILY_GNU_RSYNCABLE,
+    FAMILY_GO16,
     FAMILY_GO126,
     FAMILY_GO127,
     FAMILY_PGZIP_1_9_8_256K,
@@ -175,6 +176,21 @@ class GoGzipEncoder(GzipEncoder):
         if family is None or native is None:
             raise ValueError(f"no encoder {generation}-{level}")
         super().__init__(family, native, go(native), executor, workers)
+
+
+class OldGoGzipEncoder(GzipEncoder):
+    """One gzip stream with the bytes of compress/gzip of Go up to 1.6, in order only; see `GzipEncoder`.
+
+    Args:
+        level: 1 to 9.
+
+    Raises:
+        ValueError: unknown level.
+    """
+
+    def __init__(self, level: int) -> None:
+        # Go before 1.8 wrote its zero time.
+        super().__init__(FAMILY_GO16, level, klauspost(level))
 
 
 class PgzipEncoder(GzipEncoder):

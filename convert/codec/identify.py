@@ -81,7 +81,7 @@ def recognise(open_blob: Callable[[], BinaryIO], executor: Executor | None = Non
 def hint_of(header: GzipHeader) -> str:
     """Return what a gzip header tells of the program that wrote it."""
     if header.mtime == KLAUSPOST_TIME and header.system == OS_UNKNOWN:
-        about = "pgzip, unknown generation, or Go before 1.8"
+        about = "pgzip, unknown generation, or Go 1.7"
     elif header.system == OS_UNKNOWN:
         about = "Python or Java" if header.mtime or header.name is not None else "Go, Python or Java"
     elif header.system == OS_UNIX:

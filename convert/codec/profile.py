@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: (Docker and containerd allow at most 2**27 bytes).
 _ZSTD_LEVELS: Final = range(1, 20)
 _GO_LEVELS: Final = (*(str(level) for level in range(1, 10)), "huffman", "store")
+_OLD_GO_LEVELS: Final = range(1, 10)
 _GENERATIONS: Final = ("go1.26", "go1.27")
 #: Generations of pgzip, and the releases of klauspost/compress that write the same.
 _PGZIP: Final = {
@@ -59,7 +60,9 @@ class Profile:
     def splits(self) -> bool:
         """Whether one stream can use several cores: the numbered levels of Go's encoders, pgzip and pigz can."""
         in_order = ("-huffman", "-store", "-rsyncable", "busybox")
-        return self.compression == Compression.GZIP and not self.name.endswith(in_order)
+        if self.compression != Compression.GZIP or self.name.startswith("go1.6-"):
+            return False
+        return not self.name.endswith(in_order)
 
     def encoder(self, executor: Executor | None = None, workers: int = 1) -> Encoder:
         """Start a stream; with `executor` it uses up to `workers` cores."""
@@ -74,6 +77,8 @@ class Profile:
         level, _, variant = rest.partition("-")
         if program == "busybox":
             return gzip.BusyboxEncoder()
+        if program == "go1.6":
+            return gzip.OldGoGzipEncoder(int(level))
         if variant == "rsyncable":
             return gzip.RsyncableEncoder(int(level))
         if program == "pigz":
@@ -111,6 +116,7 @@ class _Zstd(Encoder):
 
 
 _MADE_BY: Final = {
+    "go1.6-6": "docker push of Docker up to 1.12, built with Go up to 1.6",
     "go1.26-1": "crane, ko, kaniko and all of go-containerregistry, built with Go up to 1.26",
     "go1.26-6": "docker push, buildkit and containerd, built with Go up to 1.26",
     "go1.27-1": "crane, ko, kaniko and all of go-containerregistry, built with Go 1.27",
@@ -163,6 +169,8 @@ def all_profiles() -> Iterator[Profile]:
             what = {"huffman": "HuffmanOnly", "store": "NoCompression"}.get(level, f"level {level}")
             otherwise = f"Go programs that ask compress/gzip for {what}, Go {release}"
             yield _profile(f"{generation}-{level}", Compression.GZIP, otherwise)
+    for number in _OLD_GO_LEVELS:
+        yield _profile(f"go1.6-{number}", Compression.GZIP, f"Go programs at level {number}, Go up to 1.6")
     for generation, releases in _PGZIP.items():
         for number in _PGZIP_LEVELS:
             otherwise = f"pgzip at level {number}, klauspost/compress {releases}"

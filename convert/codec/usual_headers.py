@@ -43,7 +43,9 @@ def usual_headers(encoder: str, made_by: str) -> tuple[Header, ...]:
 
 
 def _headers(family: str, level: int, made_by: str) -> Iterator[tuple[GzipHeader, str]]:
-    if family.startswith("go"):
+    if family == "go1.6":
+        yield gzip_header.klauspost(level), made_by
+    elif family.startswith("go"):
         yield gzip_header.go(level), made_by
         if family == "go1.27":
             yield gzip_header.klauspost(level), "klauspost/compress gzip from 1.18.2 on"

@@ -8,6 +8,7 @@ from convert.jsonio import schema
 PGZIP = ("1.18.2", "1.15.10", "1.15.0", "1.14.0", "1.12.3", "1.12.2", "1.11.13", "1.10.2")
 NAMES = [
     *(f"{go}-{level}" for go in ("go1.26", "go1.27") for level in (*range(1, 10), "huffman", "store")),
+    *(f"go1.6-{level}" for level in range(1, 10)),
     *(f"pgzip{release}-{level}" for release in PGZIP for level in range(1, 7)),
     *(f"pgzip{release}-{level}-256k" for release in ("1.10.2", "1.9.8") for level in range(1, 7)),
     *(f"pigz-{level}" for level in range(1, 10)),

@@ -1,8 +1,8 @@
 /*
- * Go up to 1.26, levels 2 to 9 (compress/flate/deflate.go).
+ * Go up to 1.26, levels 2 to 9, and Go up to 1.6, levels 1 to 9 (compress/flate/deflate.go).
  *
- * Algorithm: hash chains over four bytes. Greedy levels (2, 3) take the first match they find;
- * lazy levels (4 to 9) hold a match back for one byte and replace it, by a literal, if a longer
+ * Algorithm: hash chains over four bytes; up to Go 1.6 over three, and matches of three bytes
+ * count. Greedy levels (up to 3) take the first match they find; lazy levels (4 to 9) hold a match back for one byte and replace it, by a literal, if a longer
  * one starts there.
  *
  * Why the bytes are Go's: every position is searched and entered under the same conditions, with
@@ -25,12 +25,10 @@
 #include "deflate/match.h"
 
 enum {
-    MIN_MATCH = GO126_CHAIN_MIN_MATCH,
     MAX_MATCH = GO126_CHAIN_MAX_MATCH,
     HASH_SIZE = 1 << GO126_CHAIN_HASH_BITS,
     WINDOW_MASK = WINDOW_SIZE - 1,
-    NO_MATCH = MIN_MATCH - 1, /* Go's length for "none" */
-    /* A match of four bytes from further away costs more than literals do. */
+    /* A match of the least length from further away costs more than literals do. */
     FAR = 4096,
     /* Links are positions modulo this. */
     LINK_RANGE = 1 << 16,
@@ -43,30 +41,44 @@ enum {
 static const uint32_t RENUMBER_AT = UINT32_C(1) << 31;
 
 /* level:                                  lazy nice chain skip */
-static const go126_chain_rules levels[10] = {[2] = {0, 16, 8, 5},       [3] = {0, 32, 32, 6},
+static const go126_chain_rules levels[10] = {[1] = {0, 8, 4, 4}, /* up to Go 1.6 */
+                                             [2] = {0, 16, 8, 5},       [3] = {0, 32, 32, 6},
                                              [4] = {4, 16, 16, 0},      [5] = {16, 32, 32, 0},
                                              [6] = {16, 128, 128, 0},   [7] = {32, 128, 256, 0},
                                              [8] = {128, 258, 1024, 0}, [9] = {258, 258, 4096, 0}};
 
-static inline uint32_t hash(const uint8_t *p) {
+/* Of the first `least` bytes: 4, or 3 up to Go 1.6. So are all constants `least` here. */
+static inline uint32_t hash(const uint8_t *p, const uint32_t least) {
+    if (least == GO16_CHAIN_MIN_MATCH) /* of Go's rolling hash nothing older is left */
+        return (((uint32_t)p[0] << 12) + ((uint32_t)p[1] << 6) + p[2]) & (HASH_SIZE - 1);
     uint32_t v = load32(p);
     v = v << 24 | (v & 0xff00) << 8 | (v >> 8 & 0xff00) | v >> 24; /* Go reads it big-endian */
     return v * UINT32_C(0x1e35a7bd) >> (32 - GO126_CHAIN_HASH_BITS);
 }
 
-uint64_t go126_chain_window_start(uint64_t start, uint64_t position, uint64_t end) {
-    while (position > start + 2 * WINDOW_SIZE - GO126_CHAIN_LOOKAHEAD &&
-           end > start + 2 * WINDOW_SIZE)
+/* Go's length for "none". */
+static inline uint32_t no_match(const uint32_t least) {
+    return least - 1;
+}
+
+/* Where the parser stops if more input may follow. */
+static inline uint32_t lookahead(const uint32_t least) {
+    return least + MAX_MATCH;
+}
+
+uint64_t go126_chain_window_start(uint64_t start, uint64_t position, uint64_t end, uint32_t least) {
+    while (position > start + 2 * WINDOW_SIZE - lookahead(least) && end > start + 2 * WINDOW_SIZE)
         start += WINDOW_SIZE;
     return start;
 }
 
-void go126_chain_init(go126_chain_parser *p, int level) {
+void go126_chain_init(go126_chain_parser *p, int level, uint32_t least) {
     p->rules = levels[level];
+    p->least = least;
     p->bias = FIRST;
     p->window_start = 0;
     p->next = 0;
-    p->length = NO_MATCH;
+    p->length = no_match(least);
     p->distance = 0;
     p->literal_pending = false;
     memset(p->head, 0, sizeof p->head);
@@ -93,9 +105,10 @@ typedef struct {
 
 /* Make index i the latest position with its hash. Its link is not stored yet: until the search
  * from here is done, the place holds the link of the position one window before. */
-static inline entry enter_head(go126_chain_parser *p, const uint8_t *data, size_t i) {
+static inline entry enter_head(go126_chain_parser *p, const uint8_t *data, size_t i,
+                               const uint32_t least) {
     uint32_t here = (uint32_t)i + p->bias;
-    uint32_t *head = &p->head[hash(data + i)];
+    uint32_t *head = &p->head[hash(data + i, least)];
     uint32_t before = *head;
     uint32_t distance = here - before;
     *head = here;
@@ -108,8 +121,9 @@ static inline void store_link(go126_chain_parser *p, size_t i, uint64_t link) {
     p->links[((uint32_t)i + p->bias) & WINDOW_MASK] = link;
 }
 
-static inline void enter(go126_chain_parser *p, const uint8_t *data, size_t i) {
-    store_link(p, i, enter_head(p, data, i).link);
+static inline void enter(go126_chain_parser *p, const uint8_t *data, size_t i,
+                         const uint32_t least) {
+    store_link(p, i, enter_head(p, data, i, least).link);
 }
 
 static bool is_entered(const go126_entered_set *set, uint64_t position) {
@@ -118,13 +132,14 @@ static bool is_entered(const go126_entered_set *set, uint64_t position) {
 
 void go126_chain_start(go126_chain_parser *p, int level, const go126_chain_input *in, size_t at,
                        const go126_entered_set *entered) {
-    go126_chain_init(p, level);
-    p->window_start = go126_chain_window_start(0, in->origin + at, in->origin + in->size);
+    const uint32_t least = GO126_CHAIN_MIN_MATCH;
+    go126_chain_init(p, level, least);
+    p->window_start = go126_chain_window_start(0, in->origin + at, in->origin + in->size, least);
     size_t from = at > WINDOW_SIZE ? at - WINDOW_SIZE : 0;
-    size_t end = in->size < NO_MATCH ? 0 : in->size - NO_MATCH;
+    size_t end = in->size < no_match(least) ? 0 : in->size - no_match(least);
     for (size_t i = from; i < at && i < end; i++)
         if (entered == NULL || is_entered(entered, in->origin + i))
-            enter(p, in->data, i);
+            enter(p, in->data, i, least);
     p->next = at;
 }
 
@@ -135,21 +150,22 @@ typedef struct {
     uint32_t enough; /* a match this long ends the search */
     uint32_t best;
     uint32_t best_distance;
-    /* A longer match must be equal in the four bytes that end one byte behind the best one. */
+    uint32_t least;
+    /* A longer match must be equal in the `least` bytes that end one byte behind the best one. */
     const uint8_t *tail;
     uint32_t want;
 } search;
 
 static inline void set_best(search *m, uint32_t length) {
     m->best = length;
-    m->tail = m->s + length - NO_MATCH;
+    m->tail = m->s + length - no_match(m->least);
     m->want = load32(m->tail);
 }
 
 /* Check a candidate that has `want`: take it if it is longer; return whether it ends the search. */
 static NEVER_INLINE bool improve(search *m, uint32_t distance) {
     uint32_t n = (uint32_t)match_length(m->s, m->s - distance, m->most);
-    if (n <= m->best || (n == MIN_MATCH && distance > FAR))
+    if (n <= m->best || (n == m->least && distance > FAR))
         return false;
     m->best_distance = distance;
     if (n >= m->enough) {
@@ -170,8 +186,9 @@ static NEVER_INLINE bool improve(search *m, uint32_t distance) {
  * ends the chain. Distances are negative here, because then one comparison detects both a
  * candidate that is too far and one that wrapped around to 0.
  */
-static void find_match(const go126_chain_parser *p, search *m, uint32_t here, uint64_t link,
-                       uint32_t max_distance) {
+static ALWAYS_INLINE void find_match(const go126_chain_parser *p, search *m, uint32_t here,
+                                     uint64_t link, uint32_t max_distance, const uint32_t least) {
+    const uint32_t compared = least == GO16_CHAIN_MIN_MATCH ? 0xffffff : 0xffffffff;
     const uint8_t *tail = m->tail;
     uint32_t want = m->want;
     uint32_t tries = p->rules.chain; /* a multiple of four at every level */
@@ -183,7 +200,7 @@ static void find_match(const go126_chain_parser *p, search *m, uint32_t here, ui
             link >>= 16;
             if ((uint32_t)back < furthest)
                 return;
-            if (load32(tail + back) == want) {
+            if (((load32(tail + back) ^ want) & compared) == 0) {
                 if (improve(m, (uint32_t)-back))
                     return;
                 tail = m->tail;
@@ -201,13 +218,14 @@ static void find_match(const go126_chain_parser *p, search *m, uint32_t here, ui
 typedef struct {
     uint64_t start;
     size_t moves_at; /* index from which the window may have moved */
+    uint32_t least;
 } window;
 
 static inline uint32_t max_distance_at(window *w, const go126_chain_input *in, size_t i) {
     uint64_t position = in->origin + i;
     if (i >= w->moves_at) {
-        w->start = go126_chain_window_start(w->start, position, in->origin + in->size);
-        uint64_t moves = w->start + 2 * WINDOW_SIZE - GO126_CHAIN_LOOKAHEAD;
+        w->start = go126_chain_window_start(w->start, position, in->origin + in->size, w->least);
+        uint64_t moves = w->start + 2 * WINDOW_SIZE - lookahead(w->least);
         w->moves_at = moves > in->origin ? (size_t)(moves - in->origin) : 0;
     }
     uint64_t distance = position - w->start;
@@ -217,14 +235,15 @@ static inline uint32_t max_distance_at(window *w, const go126_chain_input *in, s
 /* Return the length of the best match longer than `length` and set its distance, or `length`. */
 static inline uint32_t longest_match(const go126_chain_parser *p, const uint8_t *s, uint32_t here,
                                      uint64_t link, uint32_t max_distance, uint32_t length,
-                                     size_t left, uint32_t *distance) {
+                                     size_t left, uint32_t *distance, const uint32_t least) {
     search m;
+    m.least = least;
     m.s = s;
     m.most = left < MAX_MATCH ? (uint32_t)left : MAX_MATCH;
     m.enough = p->rules.nice < m.most ? p->rules.nice : m.most;
     m.best_distance = 0;
     set_best(&m, length);
-    find_match(p, &m, here, link, max_distance);
+    find_match(p, &m, here, link, max_distance, least);
     if (m.best > length)
         *distance = m.best_distance;
     return m.best;
@@ -258,20 +277,20 @@ static inline void add_match(token_end *out, uint32_t length, uint32_t distance)
     out->tail = 0;
 }
 
-static void parse_lazy(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                       token_list *list) {
+static ALWAYS_INLINE void parse_lazy(go126_chain_parser *p, const go126_chain_input *in,
+                                     size_t stop, token_list *list, const uint32_t least) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
-    const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    const size_t enter_end = size < no_match(least) ? 0 : size - no_match(least);
     token_end out = end_of(list);
-    window w = {p->window_start, 0};
+    window w = {p->window_start, 0, least};
     size_t s = p->next;
     uint32_t length = p->length, distance = p->distance;
     bool pending = p->literal_pending;
 
     for (;;) {
         size_t left = size - s;
-        if (left < GO126_CHAIN_LOOKAHEAD) {
+        if (left < lookahead(least)) {
             if (!in->final)
                 break;
             if (left == 0) {
@@ -283,32 +302,32 @@ static void parse_lazy(go126_chain_parser *p, const go126_chain_input *in, size_
         }
         entry entered = {0, WINDOW_SIZE + 1};
         if (s < enter_end)
-            entered = enter_head(p, data, s);
+            entered = enter_head(p, data, s, least);
         uint32_t nearest = entered.nearest;
         uint32_t old_length = length, old_distance = distance;
-        length = NO_MATCH;
+        length = no_match(least);
         if (nearest <= WINDOW_SIZE && old_length < p->rules.lazy && left > old_length) {
             /* Go searches for any match, but one that is not longer than the pending match is
              * not used, and cannot end the search either: the pending match is shorter than
              * `lazy`, which is at most `nice`. */
             uint32_t max_distance = max_distance_at(&w, in, s);
-            if (left > MIN_MATCH)
-                PREFETCH(&p->head[hash(data + s + 1)]);
+            if (left > least)
+                PREFETCH(&p->head[hash(data + s + 1, least)]);
             if (nearest <= max_distance)
                 length = longest_match(p, data + s, (uint32_t)s + p->bias, entered.link,
-                                       max_distance, old_length, left, &distance);
+                                       max_distance, old_length, left, &distance, least);
         }
         if (s < enter_end)
             store_link(p, s, entered.link);
-        if (old_length >= MIN_MATCH && length <= old_length) {
+        if (old_length >= least && length <= old_length) {
             add_match(&out, old_length, old_distance);
             size_t match_end = s + old_length - 1;
             size_t last = match_end < enter_end ? match_end : enter_end;
             for (size_t i = s + 1; i < last; i++)
-                enter(p, data, i);
+                enter(p, data, i, least);
             s = match_end;
             pending = false;
-            length = NO_MATCH;
+            length = no_match(least);
             if (s >= stop)
                 break;
         } else {
@@ -329,32 +348,32 @@ static void parse_lazy(go126_chain_parser *p, const go126_chain_input *in, size_
     set_end(list, out);
 }
 
-static void parse_greedy(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
-                         token_list *list) {
+static ALWAYS_INLINE void parse_greedy(go126_chain_parser *p, const go126_chain_input *in,
+                                       size_t stop, token_list *list, const uint32_t least) {
     const uint8_t *const data = in->data;
     const size_t size = in->size;
-    const size_t enter_end = size < NO_MATCH ? 0 : size - NO_MATCH;
+    const size_t enter_end = size < no_match(least) ? 0 : size - no_match(least);
     token_end out = end_of(list);
-    window w = {p->window_start, 0};
+    window w = {p->window_start, 0, least};
     size_t s = p->next;
 
     while (s < stop) {
         size_t left = size - s;
-        if (left < GO126_CHAIN_LOOKAHEAD && (!in->final || left == 0))
+        if (left < lookahead(least) && (!in->final || left == 0))
             break;
-        uint32_t length = NO_MATCH, distance = 0;
+        uint32_t length = no_match(least), distance = 0;
         if (s < enter_end) {
-            entry entered = enter_head(p, data, s);
+            entry entered = enter_head(p, data, s, least);
             uint32_t nearest = entered.nearest;
             if (nearest <= WINDOW_SIZE) {
                 uint32_t max_distance = max_distance_at(&w, in, s);
                 if (nearest <= max_distance)
                     length = longest_match(p, data + s, (uint32_t)s + p->bias, entered.link,
-                                           max_distance, NO_MATCH, left, &distance);
+                                           max_distance, no_match(least), left, &distance, least);
             }
             store_link(p, s, entered.link);
         }
-        if (length < MIN_MATCH) {
+        if (length < least) {
             add_literal(&out, data[s++]);
             continue;
         }
@@ -363,7 +382,7 @@ static void parse_greedy(go126_chain_parser *p, const go126_chain_input *in, siz
             size_t match_end = s + length;
             size_t last = match_end < enter_end ? match_end : enter_end;
             for (size_t i = s + 1; i < last; i++)
-                enter(p, data, i);
+                enter(p, data, i, least);
         }
         s += length;
     }
@@ -374,10 +393,16 @@ static void parse_greedy(go126_chain_parser *p, const go126_chain_input *in, siz
 
 void go126_chain_parse(go126_chain_parser *p, const go126_chain_input *in, size_t stop,
                        token_list *out) {
-    if (p->rules.lazy != 0)
-        parse_lazy(p, in, stop, out);
-    else
-        parse_greedy(p, in, stop, out);
+    if (p->least == GO16_CHAIN_MIN_MATCH) {
+        if (p->rules.lazy != 0)
+            parse_lazy(p, in, stop, out, GO16_CHAIN_MIN_MATCH);
+        else
+            parse_greedy(p, in, stop, out, GO16_CHAIN_MIN_MATCH);
+    } else if (p->rules.lazy != 0) {
+        parse_lazy(p, in, stop, out, GO126_CHAIN_MIN_MATCH);
+    } else {
+        parse_greedy(p, in, stop, out, GO126_CHAIN_MIN_MATCH);
+    }
 }
 
 /* ---- Cutting into blocks --------------------------------------------------------------- */
@@ -420,7 +445,7 @@ bool go126_chain_cut(go126_chain_cutter *c, const token_list *list, size_t first
         parser_at = last_length != 0 ? block_end - last_length + 1 : block_end;
     else
         parser_at = last_length != 0 ? block_end - last_length : block_end - 1;
-    c->window_start = go126_chain_window_start(c->window_start, parser_at, end);
+    c->window_start = go126_chain_window_start(c->window_start, parser_at, end, c->least);
 
     block->sequences = i - first;
     block->tail = tail;

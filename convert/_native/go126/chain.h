@@ -1,4 +1,4 @@
-/* Levels 2 to 9 of Go up to 1.26: the parser, its tokens, and cutting them into blocks. */
+/* Levels 2 to 9 of Go up to 1.26, and all of Go up to 1.6: the parser, its tokens, and cutting them into blocks. */
 #ifndef IMGCONV_GO126_CHAIN_H
 #define IMGCONV_GO126_CHAIN_H
 
@@ -12,10 +12,8 @@
 enum {
     GO126_CHAIN_HASH_BITS = 17,
     GO126_CHAIN_MIN_MATCH = 4,
+    GO16_CHAIN_MIN_MATCH = 3, /* up to Go 1.6 */
     GO126_CHAIN_MAX_MATCH = 258,
-    /* Before the end of the stream, Go stops parsing when fewer bytes than this follow, and
-     * waits for more input. */
-    GO126_CHAIN_LOOKAHEAD = GO126_CHAIN_MIN_MATCH + GO126_CHAIN_MAX_MATCH,
     GO126_CHAIN_BLOCK_TOKENS = 1 << 14,
     /* Earlier input that may still be needed, for matches and stored blocks. */
     GO126_CHAIN_HISTORY = 2 * WINDOW_SIZE,
@@ -33,10 +31,11 @@ typedef struct {
  * be moved. */
 typedef struct {
     go126_chain_rules rules;
+    uint32_t least; /* the length of the shortest match: 4, or 3 up to Go 1.6 */
     uint32_t bias;
     uint64_t window_start; /* stream position of Go's window, which limits matches */
     size_t next;           /* everything before this index is in tokens or pending */
-    uint32_t length;       /* lazy: of the pending match at next-1; less than 4: none */
+    uint32_t length;       /* lazy: of the pending match at next-1; less than `least`: none */
     uint32_t distance;
     bool literal_pending;                      /* lazy: the byte at next-1 is not yet in a token */
     uint32_t head[1 << GO126_CHAIN_HASH_BITS]; /* latest position with this hash */
@@ -55,7 +54,8 @@ typedef struct {
     bool final;
 } go126_chain_input;
 
-void go126_chain_init(go126_chain_parser *p, int level);
+/* Up to Go 1.6 one byte behind the input is read, whatever it is. */
+void go126_chain_init(go126_chain_parser *p, int level, uint32_t least);
 
 /* Which of the last 32 KiB of positions are in the chains; a bit by position modulo 32 KiB. */
 typedef struct {
@@ -64,7 +64,7 @@ typedef struct {
 
 /* Start a parse at index `at` as if everything before had been parsed, and the positions in
  * `entered` had been entered into the chains; with NULL all of them, which is exact for levels 4
- * to 9 and a guess for 2 and 3. At least min(position, 32 KiB) bytes before `at` are needed. */
+ * to 9 and a guess for 2 and 3. Not for Go up to 1.6. At least min(position, 32 KiB) bytes before `at` are needed. */
 void go126_chain_start(go126_chain_parser *p, int level, const go126_chain_input *in, size_t at,
                        const go126_entered_set *entered);
 
@@ -79,11 +79,12 @@ void go126_chain_slide(go126_chain_parser *p, size_t n);
 /* Where Go's window starts when its parser is at `position` and the stream is known up to `end`;
  * `start` is an earlier result. The window of 64 KiB moves by 32 KiB once it has been parsed up
  * to the lookahead, and only if there is more input. */
-uint64_t go126_chain_window_start(uint64_t start, uint64_t position, uint64_t end);
+uint64_t go126_chain_window_start(uint64_t start, uint64_t position, uint64_t end, uint32_t least);
 
 /* Cuts the tokens of a stream into blocks of 16,384. */
 typedef struct {
     bool lazy;
+    uint32_t least; /* as that of the parser */
     uint64_t window_start;
     uint64_t position; /* of the next block's first byte */
 } go126_chain_cutter;

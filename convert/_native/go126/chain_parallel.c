@@ -182,7 +182,7 @@ static void segment_run(void *segment, const void *previous) {
     size_t begin = s->input.before;
     size_t stop = begin + s->input.size;
 
-    go126_chain_init(p, s->level);
+    go126_chain_init(p, s->level, GO126_CHAIN_MIN_MATCH);
     greedy = p->rules.lazy == 0;
     memset(&s->entered, 0, sizeof s->entered);
     if (s->input.position == 0) {
@@ -220,8 +220,9 @@ static void *stream_init(void *memory, encoder_profile profile) {
     stream->tokens.sequences = stream->sequences;
     stream->tokens.literals = stream->literals;
     stream->level = profile.level;
-    go126_chain_init(&stream->parser, stream->level);
+    go126_chain_init(&stream->parser, stream->level, GO126_CHAIN_MIN_MATCH);
     stream->cutter.lazy = stream->parser.rules.lazy != 0;
+    stream->cutter.least = GO126_CHAIN_MIN_MATCH;
     return stream;
 }
 

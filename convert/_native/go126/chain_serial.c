@@ -1,5 +1,5 @@
 /*
- * Go up to 1.26, levels 2 to 9, in order.
+ * Go up to 1.26, levels 2 to 9, and Go up to 1.6, levels 1 to 9, in order.
  *
  * Algorithm: input is buffered; whenever the buffer is full it is parsed, whole blocks of tokens
  * are cut off and written, and the buffer is moved.
@@ -17,7 +17,7 @@ enum {
     CHUNK = 4 * WINDOW_SIZE, /* parsed at once */
     CAPACITY = GO126_CHAIN_HISTORY + CHUNK,
     /* The tokens of one chunk, and those before it that were too few for a block. */
-    MAX_SEQUENCES = CAPACITY / GO126_CHAIN_MIN_MATCH + GO126_CHAIN_BLOCK_TOKENS,
+    MAX_SEQUENCES = CAPACITY / GO16_CHAIN_MIN_MATCH + GO126_CHAIN_BLOCK_TOKENS,
     MAX_LITERALS = CAPACITY + GO126_CHAIN_BLOCK_TOKENS,
     /* The most per token under the fixed code; another code is chosen only if it is smaller. */
     TOKEN_BYTES = 4,
@@ -31,7 +31,7 @@ typedef struct {
     uint32_t skip;   /* literals of its first sequence */
     uint64_t origin; /* stream position of buffer[0] */
     size_t size;
-    uint8_t buffer[CAPACITY];
+    uint8_t buffer[CAPACITY + 1]; /* one byte behind the input is read */
     sequence sequences[MAX_SEQUENCES];
     uint8_t literals[MAX_LITERALS + LITERAL_SLACK];
 } serial_state;
@@ -43,8 +43,9 @@ static size_t state_size(encoder_profile profile) {
 
 static void init(void *state, encoder_profile profile) {
     serial_state *s = state;
-    go126_chain_init(&s->parser, profile.level);
-    s->cutter = (go126_chain_cutter){.lazy = s->parser.rules.lazy != 0};
+    uint32_t least = profile.family == FAMILY_GO16 ? GO16_CHAIN_MIN_MATCH : GO126_CHAIN_MIN_MATCH;
+    go126_chain_init(&s->parser, profile.level, least);
+    s->cutter = (go126_chain_cutter){.lazy = s->parser.rules.lazy != 0, .least = least};
     s->list = (token_list){.sequences = s->sequences, .literals = s->literals};
     s->skip = 0;
     s->origin = 0;

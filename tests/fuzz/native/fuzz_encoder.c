@@ -28,10 +28,10 @@ static const enum family pgzip[] = {
     FAMILY_PGZIP_1_12_3,      FAMILY_PGZIP_1_12_2,     FAMILY_PGZIP_1_11_13, FAMILY_PGZIP_1_10_2,
     FAMILY_PGZIP_1_10_2_256K, FAMILY_PGZIP_1_9_8_256K,
 };
-enum { PGZIP = sizeof pgzip / sizeof pgzip[0] };
-static const enum family zlib_like[] = {
-    FAMILY_GNU_GZIP, FAMILY_ZLIB, FAMILY_GNU_RSYNCABLE, FAMILY_PIGZ, FAMILY_BUSYBOX,
+static const enum family others[] = {
+    FAMILY_GNU_GZIP, FAMILY_ZLIB, FAMILY_GNU_RSYNCABLE, FAMILY_PIGZ, FAMILY_BUSYBOX, FAMILY_GO16,
 };
+enum { PGZIP = sizeof pgzip / sizeof pgzip[0], OTHERS = sizeof others / sizeof others[0] };
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -368,7 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (profile.level == 10)
         profile.level = LEVEL_HUFFMAN;
     else if ((input[0] >> 1) >= 99 && profile.level >= LEVEL_MIN)
-        profile.family = zlib_like[(input[0] % 2 + 2 * input[3]) % 5];
+        profile.family = others[(input[0] % 2 + 2 * input[3]) % OTHERS];
     else if ((input[0] >> 1) >= 88)
         profile = (encoder_profile){pgzip[(input[0] - 2 * 88) % PGZIP], 1 + input[3] % 6};
     if (profile.family == FAMILY_BUSYBOX)
