@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile import cases_compression, cases_docker, cases_documents, cases_keys, cases_links, cases_oci, cases_tar
+from hostile import (
+    cases_compression,
+    cases_dir,
+    cases_docker,
+    cases_documents,
+    cases_keys,
+    cases_links,
+    cases_oci,
+    cases_tar,
+)
 from hostile.building import Docker, Layout
 from support import FORMATS
 
@@ -13,7 +22,7 @@ from convert.cli.main import run
 from convert.diagnostics import CODES
 from convert.errors import DigestMismatchError, ImgconvError
 
-GROUPS = (cases_tar, cases_links, cases_documents, cases_keys, cases_docker, cases_oci, cases_compression)
+GROUPS = (cases_tar, cases_links, cases_documents, cases_keys, cases_docker, cases_oci, cases_compression, cases_dir)
 CASES = [case for group in GROUPS for case in group.CASES]
 IDS = [f"{group.__name__.rpartition('_')[2]}: {case.name}" for group in GROUPS for case in group.CASES]
 
