@@ -93,7 +93,7 @@ def command(
     ignored = tuple(dict.fromkeys(word.strip() for text in ignore for word in text.split(",")))
     wanted = DiffOptions(by=By(by_), files=files, ignore=ignored, images=images, platforms=platforms, with_=with_)
     with contextlib.ExitStack() as stack:
-        page = stack.enter_context(pages.PageFile(html, (a, b)))
+        page = stack.enter_context(pages.PageFile(html, (a, b, *with_)))
         shown = stack.enter_context(
             contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
         )

@@ -72,7 +72,7 @@ def command(
     form = options.chosen_format(form, as_json=as_json)
     verdicts: list[Verdict] = []
     inspected: list[dict[str, Any] | None] = []
-    with pages.PageFile(html, sources) as page:
+    with pages.PageFile(html, (*sources, *with_)) as page:
         for source in sources:
             verdict, images = _validate(source, jobs, with_, describe=html is not None, quiet=quiet, **given)
             verdicts.append(verdict)

@@ -45,6 +45,8 @@ def hostile_findings(text):
             "place": text,
             "message": text,
             "refused_by": None,
+            "names": [text] * 20,
+            "name_count": 30,
             "consumers": [],
         }
         for rule in rules

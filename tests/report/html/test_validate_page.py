@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import storages
 from commands.test_validate import DOCKER_DAMAGE, LAYOUT_DAMAGE, Docker, docker
 from commands.test_validate_rules import DAMAGE
 from report.html.hostile_documents import hostile_findings
@@ -131,6 +132,16 @@ def test_the_commands_of_the_page_name_the_source(validated):
     Path(name).write_bytes(docker(lambda a: a.files.update({"junk": b"x"}) or a.item.update(RepoTags=["A:1"]))())
     page, _ = validated(name)
     assert "imgconv 'a b&c.tar' --to docker-save DEST.tar" in page.text
+
+
+def test_the_storage_of_a_registry_has_its_page(validated, tmp_path):
+    storage = storages.Storage(tmp_path / "registry")
+    storage.image("app", "1.0")
+    link = storage.tag_link("app", "1.0")
+    link.write_text("sha256:" + "0" * 64)
+    page, document = validated(storage)
+    assert {found["rule"] for found in document["sources"][0]["findings"]} >= {"registry-tag"}
+    assert "app:1.0" in page.text
 
 
 # -- hostile text ------------------------------------------------------------------------
