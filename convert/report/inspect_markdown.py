@@ -25,6 +25,8 @@ Document = dict[str, Any]
 #: Rows of all tables, and characters of a text in a cell.
 _ROWS: Final = 500
 _LONGEST: Final = 160
+#: Bytes of the text, below the 1 MiB of a step summary, which other steps may share.
+_MOST_BYTES: Final = 900_000
 #: Most layers in the diagram.
 _DRAWN: Final = 60
 _UNKNOWN: Final = "unknown"
@@ -33,18 +35,23 @@ _UNKNOWN: Final = "unknown"
 def markdown(sources: Sequence[InspectedSource]) -> str:
     """Return the tables of all sources, and a diagram of what they share."""
     sharing = find_sharing(images_of(sources))
-    writer = _Writer(sharing)
-    for each in sources:
-        writer.source(each)
-    writer.layers(images_of(sources))
-    return "\n".join(writer.lines)
+    rows = _ROWS
+    while True:
+        writer = _Writer(sharing, rows)
+        for each in sources:
+            writer.source(each)
+        writer.layers(images_of(sources))
+        text = "\n".join(writer.lines)
+        if len(text.encode()) <= _MOST_BYTES or not rows:
+            return text
+        rows //= 2
 
 
 class _Writer:
-    def __init__(self, sharing: Sharing) -> None:
+    def __init__(self, sharing: Sharing, rows: int) -> None:
         self.lines: list[str] = []
         self._sharing = sharing
-        self._rows = _ROWS
+        self._rows = rows
         self._number = 0
 
     def source(self, each: InspectedSource) -> None:

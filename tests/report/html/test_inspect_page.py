@@ -252,6 +252,13 @@ def test_markdown_has_the_tables_and_a_diagram(imgconv):
     assert len([line for line in text.splitlines() if line.startswith("| A |")]) == 1
 
 
+def test_markdown_fits_into_a_step_summary(imgconv):
+    """GitHub refuses more than 1 MiB."""
+    text = markdown([InspectedSource("model.tar", model(600, 2, text="\u202e\U000e0100<" * 200))])
+    assert 10_000 < len(text.encode()) < 1 << 20
+    assert " more images; --format json has them all." in text
+
+
 # -- hostile text ------------------------------------------------------------------------
 
 
