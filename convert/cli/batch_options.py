@@ -34,7 +34,7 @@ def parse_options(command: str, words: Sequence[str]) -> Options:
     Raises:
         UsageError: they are not valid, or hold what batch decides.
     """
-    from convert.commands.batch.item import COMMANDS
+    from convert.commands.batch.item import options_type
 
     given = _parse(command, words)
     for name, option in _REFUSED.items():
@@ -50,7 +50,7 @@ def parse_options(command: str, words: Sequence[str]) -> Options:
     if command == "digest":
         tool = given.pop("tool")
         given["pushers"] = () if tool is None else (tool,)
-    return COMMANDS[command](**given)
+    return options_type(command)(**given)
 
 
 def _parse(command: str, words: Sequence[str]) -> dict[str, Any]:

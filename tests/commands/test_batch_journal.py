@@ -17,7 +17,7 @@ from support import MATCH
 
 import convert
 from convert import batch
-from convert.commands.batch.item import COMMANDS, Item, option_words
+from convert.commands.batch.item import COMMANDS, Item, option_words, options_type
 from convert.commands.batch.outputs import Outputs, stem_of
 from convert.commands.batch.stamps import stamp_of
 from convert.errors import UsageError
@@ -115,7 +115,7 @@ def test_any_other_file_is_refused_and_stays(data):
 
 @given(st.lists(NAMES, min_size=2, max_size=2, unique=True), st.sampled_from(list(COMMANDS)))
 def test_keys_tell_items_apart(names, command):
-    options = COMMANDS[command]()
+    options = options_type(command)()
     items = [Item(source=name, command=command, options=options) for name in names]
     items += [Item(source=names[0], command=command, options=options, output=name) for name in names]
     items += [

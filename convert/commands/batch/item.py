@@ -8,25 +8,11 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from convert.commands.convert_options import ConvertOptions
-from convert.commands.digest import DigestOptions
-from convert.commands.identify import IdentifyOptions
-from convert.commands.inspect import InspectOptions
-from convert.commands.validate import ValidateOptions
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from convert.commands.common import Options
 
-#: The commands that a batch can run, with their options.
-COMMANDS: Final[Mapping[str, type[Options]]] = {
-    "validate": ValidateOptions,
-    "digest": DigestOptions,
-    "id": IdentifyOptions,
-    "inspect": InspectOptions,
-    "convert": ConvertOptions,
-}
+#: The commands that a batch can run.
+COMMANDS: Final = ("validate", "digest", "id", "inspect", "convert")
 #: Fields whose option has another name.
 _NAMES: Final = {
     "consumers": "for",
@@ -76,6 +62,29 @@ class Item:
         parts = (self.source, self.command, *self.words, "" if self.output is None else f"\n{self.output}")
         text = b"".join(b"%d:%s" % (len(part), part) for part in map(os.fsencode, parts))
         return hashlib.sha256(text).hexdigest()
+
+
+def options_type(command: str) -> type[Options]:
+    """Return the class of the options of a command; its module is imported only then."""
+    if command == "validate":
+        from convert.commands.validate import ValidateOptions  # noqa: PLC0415 - start-up time
+
+        return ValidateOptions
+    if command == "digest":
+        from convert.commands.digest import DigestOptions  # noqa: PLC0415 - start-up time
+
+        return DigestOptions
+    if command == "id":
+        from convert.commands.identify import IdentifyOptions  # noqa: PLC0415 - start-up time
+
+        return IdentifyOptions
+    if command == "inspect":
+        from convert.commands.inspect import InspectOptions  # noqa: PLC0415 - start-up time
+
+        return InspectOptions
+    from convert.commands.convert_options import ConvertOptions  # noqa: PLC0415 - start-up time
+
+    return ConvertOptions
 
 
 def option_words(options: Options) -> tuple[str, ...]:

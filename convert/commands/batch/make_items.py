@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.transport import STDIN
 from convert.commands.batch.addresses import is_url, without_credentials
-from convert.commands.batch.item import COMMANDS, Item
+from convert.commands.batch.item import COMMANDS, Item, options_type
 from convert.commands.batch.outputs import Outputs
 from convert.commands.batch.sources import expand_sources
 from convert.commands.common import ignore, options_of
-from convert.commands.convert_options import ConvertOptions
 from convert.errors import UsageError, suggestion
 from convert.model.platform import Platform
 
@@ -48,21 +47,20 @@ def batch_items(
         UsageError: the request cannot be met.
         StorageError: a list cannot be read.
     """
-    kind = COMMANDS.get(command)
-    if kind is None:
+    if command not in COMMANDS:
         raise UsageError(
             f"{command!r} is no command of batch",
             code="invalid-option-value",
             hint=f"{suggestion(command, COMMANDS)}one of {', '.join(COMMANDS)}",
         )
-    given = options_of(kind, options, fields)
+    given: Any = options_of(options_type(command), options, fields)
     part = parse_shard(shard) if shard is not None else None
     outputs = Outputs(out, command, force=getattr(given, "force", False))
     found = expand_sources([os.fspath(source) for source in sources])
     if any(map(is_url, (*found, out or ""))):
         _require_fsspec()
     filled = outputs.fill(found)
-    _check(given, filled[0][0] or "")
+    _check(command, given, filled[0][0] or "")
     items = [_item(source, command, given, *output) for source, output in zip(found, filled, strict=True)]
     _refuse_twins(items)
     if part is None:
@@ -101,7 +99,7 @@ def parse_shard(text: str) -> tuple[int, int]:
     return number, count
 
 
-def _check(options: Options, output: str) -> None:
+def _check(command: str, options: Any, output: str) -> None:
     """Refuse options that no source could be run with; `output` is that of the first one.
 
     Raises:
@@ -113,7 +111,7 @@ def _check(options: Options, output: str) -> None:
         from convert.identity.push import pushers  # noqa: PLC0415 - only where needed
 
         pushers.get(name)
-    if not isinstance(options, ConvertOptions):
+    if command != "convert":
         return
     from convert.commands.convert_run import ConversionRun  # noqa: PLC0415 - only for convert
     from convert.commands.doctor import parse_all  # noqa: PLC0415

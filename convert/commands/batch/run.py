@@ -7,7 +7,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from convert import cancel
-from convert.commands.batch.results import remove_leftovers
 from convert.commands.batch.run_one import Outcome, row_of, run_one
 from convert.commands.batch.stamps import stamp_of
 from convert.errors import ImgconvError, StorageError, shortened
@@ -136,7 +135,7 @@ def _row(future: Future[Row], item: Item) -> Row:
     except Exception as error:
         if not any(kind.__name__ in _DIED for kind in type(error).__mro__):
             raise _lost(error) from error
-        remove_leftovers(item)
+        _clean_up(item)
         code = error.code if isinstance(error, ImgconvError) else "worker-died"
         message = str(error) if isinstance(error, ImgconvError) else "its worker process ended"
         try:
@@ -144,6 +143,14 @@ def _row(future: Future[Row], item: Item) -> Row:
         except ImgconvError:
             stamp = Stamp(is_remote=bool(item.address))
         return row_of(item, Outcome(StorageError.exit_status, code, message), stamp, 0.0)
+
+
+def _clean_up(item: Item) -> None:
+    """Remove what a killed process left beside the output of its item."""
+    if item.output is not None:
+        from convert.commands.batch.results import remove_leftovers  # noqa: PLC0415 - only then
+
+        remove_leftovers(item)
 
 
 def _lost(error: BaseException) -> StorageError:

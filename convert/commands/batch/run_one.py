@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from convert.archive import transport
 from convert.archive.named_streams import named_stream
 from convert.commands.batch.addresses import is_url, scrubbed
-from convert.commands.batch.results import convert_item, write_document
 from convert.commands.batch.stamps import stamp_of
 from convert.errors import ImgconvError, StorageError, UsageError, shortened
 from convert.limits import MAX_ITEM_NOTES
@@ -169,6 +168,15 @@ def _on_one_core(item: Item) -> Any:
     return options
 
 
+def _write(item: Item, document: Callable[[], Any]) -> int | None:
+    """Write the document of a command to the output of an item; return its size, None without output."""
+    if item.output is None:
+        return None
+    from convert.commands.batch.results import write_document  # noqa: PLC0415 - start-up time
+
+    return write_document(item, document)
+
+
 def _validate(source: str, item: Item, warn: Warn) -> Outcome:
     from convert.commands.validate import validate  # noqa: PLC0415 - only the command that runs
     from convert.report.validate import document  # noqa: PLC0415
@@ -183,7 +191,7 @@ def _validate(source: str, item: Item, warn: Warn) -> Outcome:
         outcome.message = f"{counted[0]}{more}"
     elif verdict.error is not None:
         outcome.message = verdict.error
-    outcome.written = write_document(item, lambda: document([verdict]))
+    outcome.written = _write(item, lambda: document([verdict]))
     return outcome
 
 
@@ -196,7 +204,7 @@ def _digest(source: str, item: Item, warn: Warn) -> Outcome:
     digests = tuple(
         {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")} for push in found["pushes"]
     )
-    return Outcome(digests=digests, written=write_document(item, lambda: found))
+    return Outcome(digests=digests, written=_write(item, lambda: found))
 
 
 def _identify(source: str, item: Item, warn: Warn) -> Outcome:
@@ -219,7 +227,7 @@ def _identify(source: str, item: Item, warn: Warn) -> Outcome:
         error.code if error is not None else None,
         str(error) if error is not None else None,
         digests,
-        write_document(item, lambda: report.document),
+        _write(item, lambda: report.document),
     )
 
 
@@ -242,11 +250,13 @@ def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
         error.code if error is not None else None,
         str(error) if error is not None else None,
         digests,
-        write_document(item, lambda: report.document),
+        _write(item, lambda: report.document),
     )
 
 
 def _convert(source: str, item: Item, warn: Warn) -> Outcome:
+    from convert.commands.batch.results import convert_item  # noqa: PLC0415 - only the command that runs
+
     report, written = convert_item(source, item, _on_one_core(item), warn)
     digests = tuple(
         {
