@@ -78,9 +78,11 @@ def test_the_quick_start_works_in_a_fresh_clone_and_again(tmp_path):
 def test_the_steps_for_ci_run(tmp_path, monkeypatch, capfd):
     """Those of GitHub without the Action, and those of GitLab."""
     session = Session(tmp_path)
-    session.shell("cp testdata/match/archives/docker20-html.tar.gz image.tar")
+    session.shell("gzip -dc testdata/match/archives/docker20-html.tar.gz > image.tar && cp image.tar last.tar")
     steps = [command for text in yaml_blocks() for command in runs(text)]
     assert len(steps) >= 4
+    summary = session.folder / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     for step in steps:
         if step.startswith("pip "):
             assert step == f"pip install {ADDRESS}"
@@ -88,6 +90,7 @@ def test_the_steps_for_ci_run(tmp_path, monkeypatch, capfd):
             session.shell(step)
     assert (session.folder / "imgconv.sarif").stat().st_size
     assert (session.folder / "imgconv.json").stat().st_size
+    assert summary.stat().st_size
 
 
 def test_the_example_uses_inputs_that_the_action_has():
