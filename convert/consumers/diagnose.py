@@ -136,5 +136,13 @@ def _in_one_way(
 def _fitting_way(contents: Contents) -> str:
     """Return the transport for the form of an archive."""
     if contents.tree.is_folder:
-        return "dir" if contents.find("index.json") is None and contents.dir_folder.tops else "oci"
+        return "dir" if _is_dir_folder(contents) else "oci"
     return "oci-archive" if contents.tree.find("index.json") is not None else "docker-archive"
+
+
+def _is_dir_folder(contents: Contents) -> bool:
+    """Return whether a folder is a `dir:` folder; not if its documents tell nothing."""
+    try:
+        return contents.find("index.json") is None and bool(contents.dir_folder.tops)
+    except UnknownError:
+        return False
