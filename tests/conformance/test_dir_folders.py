@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import shutil
 import tarfile
+from dataclasses import dataclass
 
 import dir_folders
 import pytest
 from layouts import GZIP, Layout, digest_of, named, packed, piped, tar_of
-from support import FORMATS, MATCH, READ, run
+from support import FORMATS, MATCH, READ
+from support import run as run_process
 
 import convert
+from convert.cli.main import run as run_command
 from convert.errors import FormatError, ImgconvError, NoImageError, UnsafeInputError, UnsupportedError
 
 NAME = "example.com/app:1"
+
+
+@dataclass
+class Done:
+    """What a command line returned and printed."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run(*arguments):
+    """Run a command line in this process."""
+    printed = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    with contextlib.redirect_stdout(printed[0]), contextlib.redirect_stderr(printed[1]):
+        status = run_command([str(each) for each in arguments])
+    return Done(status, *(each.buffer.getvalue() for each in printed))
+
+
 ARM = {"architecture": "arm64", "os": "linux"}
 
 
@@ -134,7 +157,7 @@ def blobs(layout):
 
 def test_a_pipe_of_it_is_read(pair, tmp_path):
     _, folder = pair
-    done = run("-", "--to", "dir", tmp_path / "out", input=piped(folder))
+    done = run_process("-", "--to", "dir", tmp_path / "out", input=piped(folder))
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in folder.iterdir()}
 
