@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a scheduler and its first worker.
 _PATIENCE: Final = 30
+#: The roots of the loggers of Dask and of what it uses.
+_LOGGERS: Final = ("distributed", "tornado", "asyncio")
 #: Items that are submitted at a time for each thread of the workers.
 _AHEAD: Final = 4
 
@@ -48,8 +50,7 @@ def dask_executor(
             code="missing-package",
             hint="pip install 'imgconv[fleet]'",
         ) from None
-    for name in ("distributed", "tornado", "asyncio"):  # what is lost is an error of ours, in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    _silence_logs()
     shown = without_credentials(address) if address and is_url(address) else address or "a cluster on this machine"
     with contextlib.ExitStack() as stack:
         try:
@@ -85,6 +86,16 @@ def dask_executor(
         executor = client.get_executor(pure=False)
         stack.callback(_quietly, executor.shutdown, wait=False)
         yield executor, _AHEAD * threads, check
+
+
+def _silence_logs() -> None:
+    """Let these libraries log nothing: what is lost is an error of ours, in one line.
+
+    distributed gives some of its loggers a level and a handler of their own.
+    """
+    for name in [*_LOGGERS, *logging.root.manager.loggerDict]:
+        if name.partition(".")[0] in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _wait_for_workers(client: Any, shown: str) -> int:
