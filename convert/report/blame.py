@@ -15,6 +15,8 @@ Document = dict[str, Any]
 KINDS: Final = ("archive", "index", "manifest", "config", "layer", "other")
 #: Rules about the bytes of a part: where they are wrong, other findings about the part may only follow from that.
 _BYTES: Final = frozenset({"not-an-image", "damaged", "missing", "unsafe", "ambiguous", "digest", "json"})
+#: Content that is damaged or missing: it is mended before names and what else only documents state.
+_DAMAGE: Final = _BYTES | {"diff-id", "size", "layer-damaged", "layer-tar", "layout-blobs"}
 _SEVERITIES: Final = ("error", "warning", "note")
 _TOP: Final = frozenset({"index.json", "oci-layout", "manifest.json", "repositories", ".imgconv-needs.json"})
 
@@ -76,10 +78,10 @@ def blame(findings: Sequence[Document], inspected: Document | None) -> tuple[lis
     archive.parts += others.values()
     order = {part: number for number, part in enumerate(part for group in groups for part in group.parts)}
 
-    def weight(place: int) -> tuple[int, int, int, int, int]:
+    def weight(place: int) -> tuple[int, int, int, int, int, int]:
         finding, part = findings[place], placed[place]
-        severity = _SEVERITIES.index(finding["severity"])
-        return severity, KINDS.index(part.kind), order[part], finding["rule"] not in _BYTES, place
+        severity, rule = _SEVERITIES.index(finding["severity"]), finding["rule"]
+        return severity, rule not in _DAMAGE, KINDS.index(part.kind), order[part], rule not in _BYTES, place
 
     ordered: list[Blamed] = []
     for number, place in enumerate(sorted(placed, key=weight), 1):

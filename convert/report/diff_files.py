@@ -19,6 +19,8 @@ Document = dict[str, Any]
 #: Files that are kept of all layers together.
 MAX_KEPT: Final = 20 * MAX_SHOWN
 CHANGES: Final = ("added", "removed", "changed")
+#: What the name of a whiteout starts with.
+WHITEOUT: Final = ".wh."
 
 
 @dataclass(slots=True)
@@ -40,6 +42,7 @@ class ComparedFiles:
         sums: for each change, how many files and bytes.
         files: those with the largest differences in size, the largest first.
         total: how many there are.
+        whiteouts: how many of those added are whiteouts.
         problem: code and message of what was wrong with a layer; the files are then incomplete.
     """
 
@@ -49,6 +52,7 @@ class ComparedFiles:
     sums: dict[str, Sums] = field(default_factory=lambda: {change: Sums() for change in CHANGES})
     files: list[FileDifference] = field(default_factory=list)
     total: int = 0
+    whiteouts: int = 0
     problem: tuple[str, str] | None = None
 
     def take(self, differences: Iterable[FileDifference], most: int = MAX_SHOWN) -> None:
@@ -57,6 +61,7 @@ class ComparedFiles:
         try:
             for found in differences:
                 self.total += 1
+                self.whiteouts += found.change == "added" and is_whiteout(found)
                 sums = self.sums[found.change]
                 sums.files += 1
                 sums.size_a += found.sizes[0] or 0
@@ -83,6 +88,13 @@ class ComparedFiles:
             "files": [file_document(found) for found in self.files],
             "problem": {"code": self.problem[0], "message": self.problem[1]} if self.problem else None,
         }
+
+
+def is_whiteout(found: FileDifference) -> bool:
+    """Return whether a path is a whiteout in the layers that have it."""
+    types = [value for name, *values in found.attributes if name == "type" for value in values if value is not None]
+    name = found.path.rpartition("/")[2]
+    return name.startswith(WHITEOUT) and all(each.endswith("whiteout") for each in types)
 
 
 def weight(found: FileDifference) -> int:

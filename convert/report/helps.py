@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert.consumers.rule import Repair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "media-type": _BUILD,
     "repo-tag": Help(
         "A conversion leaves out such a name, with a warning; --tag NAME gives a valid one.",
-        "{source} --to docker-save DEST.tar",
+        "{source} --tag NAME --to docker-save DEST.tar",
     ),
     "layout-version": _BUILD,
     "index-manifest": Help(
@@ -99,7 +102,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     ),
     "ref-name": Help(
         "Give the image a valid name: --tag NAME; a conversion leaves out one that is not.",
-        "{source} --to docker-save DEST.tar",
+        "{source} --tag NAME --to docker-save DEST.tar",
     ),
     "repositories": Help("A conversion writes it correctly.", "{source} --to docker-save DEST.tar"),
     "v1-chain": Help("A conversion writes the v1 documents correctly.", "{source} --to docker-save DEST.tar"),
@@ -135,6 +138,29 @@ FOR_FINDING: Final[dict[str, Help]] = {
         "{source} --manifest-type oci --to oci-archive DEST.tar",
     ),
 }
+
+#: Rules whose errors do not make a conversion fail.
+_CONVERTIBLE: Final = frozenset({"repo-tag", "index-manifest", "inline-only", "run-config", "history-too-long"})
+
+
+def stopping_rules(findings: Iterable[dict[str, Any]]) -> frozenset[str]:
+    """Return the rules of those findings of a source, from the document of `validate`, that may stop a conversion."""
+    return frozenset(each["rule"] for each in findings if each["severity"] == "error") - _CONVERTIBLE
+
+
+def help_for(rule: str, source: str, stops: frozenset[str]) -> tuple[str, str]:
+    """Return what helps against a finding, in words and as a command line; each is "" where there is none.
+
+    No conversion is offered while another error stands that may make it fail; `stops` are the rules of these errors.
+    """
+    helps = FOR_FINDING.get(rule)
+    if helps is None:
+        return "", ""
+    others = stops - {rule} - ({"missing"} if "--prune" in helps.command else set())
+    if helps.command and others:
+        return f"{helps.text} First mend {' and '.join(sorted(others))}: until then a conversion may fail.", ""
+    return helps.text, helps.line(source)
+
 
 _FOR: Final = "{source} --for {consumer} DEST"
 #: What helps in `doctor`.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 1
 _SEVERITIES: Final = ("error", "warning", "note")
+#: What names every consumer; and tools as `refused_by` names them -> as `doctor` does.
+_ALL: Final = frozenset({"every tool", "every tool that needs the content"})
+_TOOLS: Final = {"dockerd": "docker"}
 
 
 def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -55,6 +58,27 @@ def affected_text(finding: dict[str, Any], most: int = 3) -> str:
     names = finding.get("names", [])[:most]
     more = finding.get("name_count", 0) - len(names)
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def refused_text(finding: dict[str, Any]) -> str:
+    """Return who refuses a source for a finding of the document: by its rule, and who else by the rules of `doctor`."""
+    known = finding["refused_by"] or ""
+    if known in _ALL:
+        return known
+    # "dockerd, containerd": all versions of a tool that is named alone.
+    named = {_TOOLS.get(each, each) for each in known.split(", ")}
+    others = [
+        each["consumer"] if each["versions"] == "all" else f"{each['consumer']} {each['versions']}"
+        for each in finding["consumers"]
+        if each["consumer"].partition("/")[0] not in named
+    ]
+    if not others:
+        return known
+    return (
+        f"{known}; also refused by (see imgconv doctor): {', '.join(others)}"
+        if known
+        else f"(see imgconv doctor) {', '.join(others)}"
+    )
 
 
 def counts_text(source: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.report.helps import FOR_FINDING
+from convert.report.helps import help_for, stopping_rules
 from convert.report.markdown import cell, code, table
-from convert.report.validate import affected_text, counts_text
+from convert.report.validate import affected_text, counts_text, refused_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,8 @@ def markdown(document: Document, *, notes: bool) -> str:
         shown = findings[:rows_left]
         rows_left -= len(shown)
         if shown:
-            lines += [*table(_HEAD, [_row(each, source["path"]) for each in shown]), ""]
+            stops = stopping_rules(source["findings"])
+            lines += [*table(_HEAD, [_row(each, source["path"], stops) for each in shown]), ""]
         if len(shown) < len(findings):
             lines += [f"{len(findings) - len(shown)} more findings; --format json has them all.", ""]
     return "\n".join(lines)
@@ -48,15 +49,14 @@ def markdown(document: Document, *, notes: bool) -> str:
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
 
-def _row(finding: Document, source: str) -> Sequence[str]:
+def _row(finding: Document, source: str, stops: frozenset[str]) -> Sequence[str]:
     place = ": ".join(part for part in (affected_text(finding), finding["member"], finding["place"]) if part)
-    helps = FOR_FINDING.get(finding["rule"])
-    command = helps.line(source) if helps is not None else ""
+    helps, command = help_for(finding["rule"], source, stops)
     return (
         finding["severity"],
         f"`{finding['rule']}`",
         cell(place, _LONGEST),
         cell(finding["message"], _LONGEST),
-        finding["refused_by"] or "",
-        (helps.text if helps is not None else "") + (f" {cell(command, _LONGEST)}" if command else ""),
+        refused_text(finding),
+        helps + (f" {cell(command, _LONGEST)}" if command else ""),
     )

@@ -14,7 +14,7 @@ from layer_tars import ONE
 from convert.cli.main import run
 from convert.commands.validate import RULES, validate
 from convert.consumers.rule import Repair
-from convert.report.helps import FOR_FINDING, FOR_REPAIR
+from convert.report.helps import FOR_FINDING, FOR_REPAIR, help_for
 
 #: Archives with findings, from the tests of `validate`.
 ARCHIVES = {
@@ -39,6 +39,28 @@ def rules_of(path):
 def test_every_rule_has_its_help():
     assert set(FOR_FINDING) == set(RULES)
     assert set(FOR_REPAIR) == set(Repair)
+
+
+def test_commands_have_the_tag_that_the_text_names():
+    for rule, helps in FOR_FINDING.items():
+        assert ("--tag" in helps.text) == ("--tag" in helps.command), rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "stops", "offered"),
+    [
+        ("repo-tag", {"repo-tag"}, True),
+        ("repo-tag", {"diff-id", "repo-tag"}, False),
+        ("missing", {"missing"}, True),
+        ("absent-child", {"missing"}, True),
+        ("missing", {"missing", "digest"}, False),
+        ("unreferenced", {"schema"}, False),
+    ],
+)
+def test_no_conversion_is_offered_that_another_error_stops(rule, stops, offered):
+    text, command = help_for(rule, "x.tar", frozenset(stops))
+    assert bool(command) == offered
+    assert ("First mend" in text) != offered
 
 
 @pytest.mark.slow

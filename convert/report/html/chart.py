@@ -54,16 +54,17 @@ class _Block:
     about: str
 
 
-def layer_chart(images: Sequence[Document], sharing: Sharing) -> Markup:
+def layer_chart(images: Sequence[Document], sharing: Sharing, names: Sequence[str] = ()) -> Markup:
     """Return the chart of some images as SVG.
 
     Args:
         images: those of inspect documents, each with a `label`, an `ident`, and in `rows` how many
             of its layers have a row in its table, to which the chart links.
         sharing: what the layers of all images have in common.
+        names: what texts call the images; without, by their numbers.
     """
     most = max((_total(image) for image in images), default=0)
-    stacks = [list(_blocks(image, sharing)) for image in images]
+    stacks = [list(_blocks(image, sharing, names)) for image in images]
     scale = _HIGH / most if most else 0.0
     heights = [_heights(stack, scale) for stack in stacks]
     tall = max((sum(each) for each in heights), default=0.0)
@@ -129,7 +130,7 @@ def _filled(shared: SharedLayer | None, x: float, y: float, wide: float, high: f
         yield element("rect", {**where, "fill": f"url(#hatch-{pattern})"})
 
 
-def _blocks(image: Document, sharing: Sharing) -> Iterator[_Block]:
+def _blocks(image: Document, sharing: Sharing, names: Sequence[str]) -> Iterator[_Block]:
     """Yield what is drawn of an image, lowest first."""
     layers = image["layers"]
     thin = _total(image) / _HIGH if len(layers) > _MOST_BLOCKS else -1
@@ -142,7 +143,7 @@ def _blocks(image: Document, sharing: Sharing) -> Iterator[_Block]:
             continue
         yield from _joined(together, sharing)
         together = []
-        yield _Block(place, 1, size, shared, _about(place, layer, shared))
+        yield _Block(place, 1, size, shared, _about(place, layer, shared, names))
     yield from _joined(together, sharing)
 
 
@@ -157,10 +158,14 @@ def _joined(together: Sequence[tuple[int, Document]], sharing: Sharing) -> Itera
     yield _Block(first, len(together), size, None, about)
 
 
-def _about(place: int, layer: Document, shared: SharedLayer | None) -> str:
+def _about(place: int, layer: Document, shared: SharedLayer | None, names: Sequence[str]) -> str:
     """Return one layer in words."""
     size = size_text(layer["size"]) if layer["size"] is not None else "unknown size"
-    where = f", shared {shared.label}: images {', '.join(map(str, shared.images))}" if shared is not None else ""
+    where = ""
+    if shared is not None and names:
+        where = f", {shared.label}: in {' and '.join(names[number - 1] for number in shared.images)}"
+    elif shared is not None:
+        where = f", shared {shared.label}: images {', '.join(map(str, shared.images))}"
     absent = "" if layer["present"] else ", not in the source"
     step = step_text(layer["history"])
     return f"layer {place}: {size}{where}{absent}, DiffID {layer['diff_id']}" + (f", {step}" if step else "")

@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import names_text, shortened
-from convert.report.diff_files import CHANGES, file_document
+from convert.report.diff_files import CHANGES, WHITEOUT, file_document, is_whiteout
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart
 from convert.report.html.page import Page, render
+from convert.report.html.text import numbers_text
 from convert.report.html.values import value_text
 from convert.report.identify import problem_part
-from convert.report.inspect import step_text
+from convert.report.inspect import size_text, step_text
 from convert.report.sharing import find_sharing
 from convert.report.update_cost import update_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from convert.report.comparison import FileDifference
     from convert.report.diff_files import Compared, ComparedFiles, Side
     from convert.report.html.room import Room
 
@@ -29,6 +31,7 @@ Document = dict[str, Any]
 #: Raised when a key of the data changes its meaning or goes away.
 VERSION: Final = 1
 _LONGEST_LABEL: Final = 60
+_OPAQUE: Final = ".wh..wh..opq"
 _BY: Final = {"id": "image IDs", "layers": "DiffIDs", "digest": "manifest digests"}
 
 
@@ -54,6 +57,7 @@ class _Files:
     sums: Sequence[tuple[str, Document]]
     files: Sequence[Document]
     total: int
+    whiteouts: int
     problem: Document | None
 
 
@@ -65,12 +69,14 @@ class _Pair:
     title: str
     same: bool
     words: str
+    why: str
     facts: Sequence[tuple[str, str, str, bool]]
     cost: Document | None = None
     layers: Sequence[_Layer] = ()
     keys: list[tuple[str, Sequence[tuple[str, str, str]], int]] = field(default_factory=list)
     files: list[_Files] = field(default_factory=list)
     sums: Sequence[tuple[str, Document]] = ()
+    whiteouts: int = 0
 
 
 def diff_page(compared: Compared) -> bytes:
@@ -140,7 +146,7 @@ def _others(document: Document | None, room: Room, command: str) -> Sequence[tup
 def _pair(number: int, one: Document, compared: Compared, costs: list[Document], room: Room, command: str) -> _Pair:
     a, b = (_find(side.inspected, one[key]) for side, key in zip(compared.sides, "ab", strict=True))
     ident = f"pair-{number + 1}"
-    pair = _Pair(ident, _title(number, one), one["same"], one["words"], list(_facts(one, a, b)))
+    pair = _Pair(ident, _title(number, one), one["same"], one["words"], _why(one), list(_facts(one, a, b)))
     if a is not None and b is not None:
         pair.cost = update_cost(a, b)
         costs.append({"image": number, **pair.cost})
@@ -150,9 +156,10 @@ def _pair(number: int, one: Document, compared: Compared, costs: list[Document],
         shown = room.first(keys, f"differences of the {what} of {pair.title}", command)
         if shown:
             pair.keys.append((what, shown, one["left_out"][what]))
-    for found in compared.files:
-        if found.image == number:
-            pair.files.append(_files(found, one, (a, b), room, f"{command} --files"))
+    compared_files = [found for found in compared.files if found.image == number]
+    for place, found in enumerate(compared_files):
+        pair.files.append(_files(found, one, (a, b), compared_files[:place], room, f"{command} --files"))
+    pair.whiteouts = sum(found.whiteouts for found in compared_files)
     pair.sums = [
         (
             change,
@@ -164,9 +171,42 @@ def _pair(number: int, one: Document, compared: Compared, costs: list[Document],
 
 
 def _title(number: int, one: Document) -> str:
-    side = one["a"] or one["b"]
-    names = names_text(side["names"][:1]) if side["names"] else shorten(side["image_id"])
-    return shortened(f"{number + 1}: {names}" + (f" {side['platform']}" if side["platform"] else ""), _LONGEST_LABEL)
+    """Return a heading that names both images if their names differ."""
+    a, b = one["a"], one["b"]
+    if a is None or b is None or set(a["names"]) & set(b["names"]) or _name(a) == _name(b):
+        return f"{number + 1}: {_side_title(a or b)}"
+    if a["platform"] == b["platform"]:
+        return f"{number + 1}: {_name(a)} (A) and {_name(b)} (B)" + (f" {a['platform']}" if a["platform"] else "")
+    return f"{number + 1}: {_side_title(a)} (A) and {_side_title(b)} (B)"
+
+
+def _side_title(side: Document) -> str:
+    return shortened(_name(side) + (f" {side['platform']}" if side["platform"] else ""), _LONGEST_LABEL)
+
+
+def _name(side: Document) -> str:
+    return shortened(names_text(side["names"][:1]) if side["names"] else shorten(side["image_id"]), _LONGEST_LABEL)
+
+
+def _why(one: Document) -> str:
+    """Return why two image IDs differ: what differs in the layers and the config; "" if they do not differ."""
+    if one["same"] or one["same_image_id"] or one["a"] is None or one["b"] is None:
+        return ""
+    layers = list(enumerate(one["layers"], 1))
+    parts = []
+    for numbers, has in (
+        ([number for number, pair in layers if pair["a"] and pair["b"] and not pair["same_content"]], "other content"),
+        ([number for number, pair in layers if pair["a"] is None], "new"),
+        ([number for number, pair in layers if pair["b"] is None], "only in A"),
+    ):
+        if numbers:
+            verb = ("has", "have") if has == "other content" else ("is", "are")
+            parts.append(f"{numbers_text('layer', numbers)} {verb[len(numbers) > 1]} {has}")
+    keys = len(one["config"]) + one["left_out"]["config"]
+    if keys:
+        parts.append(f"{keys} key{'s' if keys > 1 else ''} of the config differ{'' if keys > 1 else 's'}")
+    what = ", ".join(parts) or "they have the same content in other bytes (spacing, order of keys)"
+    return f"The image IDs differ because the configs differ (an image ID is the sha256 of the config): {what}."
 
 
 def _find(inspected: Document | None, side: Document | None) -> Document | None:
@@ -227,7 +267,12 @@ def _how(pair: Document) -> str:
 
 
 def _files(
-    found: ComparedFiles, one: Document, images: tuple[Document | None, Document | None], room: Room, command: str
+    found: ComparedFiles,
+    one: Document,
+    images: tuple[Document | None, Document | None],
+    lower: Sequence[ComparedFiles],
+    room: Room,
+    command: str,
 ) -> _Files:
     numbers = [
         _number(one, key, image, diff_id) for key, image, diff_id in zip("ab", images, (found.a, found.b), strict=True)
@@ -242,10 +287,39 @@ def _files(
     return _Files(
         title=title,
         sums=[(change, document["sums"][change]) for change in CHANGES],
-        files=[file_document(each) for each in shown],
+        files=[_file(each, lower) for each in shown],
         total=found.total,
+        whiteouts=found.whiteouts,
         problem=document["problem"],
     )
+
+
+def _file(found: FileDifference, lower: Sequence[ComparedFiles]) -> Document:
+    """Return a row of a table of files; a whiteout is shown as the deletion that it is.
+
+    `lower` are the files of the layers below, which may tell the size of what it deletes.
+    """
+    row = {**file_document(found), "shown": found.change, "kind": found.change, "note": ""}
+    if not is_whiteout(found):
+        return row
+    folder, slash, name = row["path"].rpartition("/")
+    if name == _OPAQUE:
+        return {**row, "note": f"whiteout: hides what lower layers have in /{folder}"}
+    path = f"{folder}{slash}{name.removeprefix(WHITEOUT)}"
+    size = _known_size(path, found.change, lower)
+    row["note"] = f"whiteout: deletes {path}" + (f" ({size_text(size)})" if size is not None else "")
+    if found.change == "added":
+        row |= {"path": path, "shown": "deleted", "kind": "removed", "size_b": None}
+    return row
+
+
+def _known_size(path: str, change: str, lower: Sequence[ComparedFiles]) -> int | None:
+    """Return the size of a file in the highest of some layers that has it; None if none of those compared has."""
+    side = 0 if change == "removed" else 1
+    sizes = (
+        each.sizes[side] for files in reversed(lower) for each in files.files if file_document(each)["path"] == path
+    )
+    return next((size for size in sizes if size is not None), None)
 
 
 def _number(one: Document, key: str, image: Document | None, diff_id: str | None) -> int:
@@ -266,13 +340,16 @@ def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
     if document is None:
         return ""
     numbers = {pair.ident: len(pair.layers) for pair in pairs}
-    images = []
+    several = len(document["images"]) > 1
+    images: list[Document] = []
+    names: list[str] = []
     for number, one in enumerate(document["images"]):
         ident = f"pair-{number + 1}"
         for side, key in zip(compared.sides, "ab", strict=True):
             image = _find(side.inspected, one[key])
             if image is not None and ident in numbers:
-                label = f"{key.upper()} {_title(number, one)}"
+                names.append(f"{key.upper()} {number + 1}" if several else key.upper())
+                label = f"{names[-1]}: {_side_title(one[key])}"
                 images.append({**image, "label": label, "ident": ident, "rows": numbers[ident]})
     images = images[:MOST_IMAGES]
     sharing = find_sharing(images)
@@ -281,4 +358,4 @@ def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
         diff_id: dataclasses.replace(each, label=f"shared {each.number + 1}")
         for diff_id, each in sharing.shared.items()
     }
-    return layer_chart(images, dataclasses.replace(sharing, shared=shared)) if images else ""
+    return layer_chart(images, dataclasses.replace(sharing, shared=shared), names) if images else ""

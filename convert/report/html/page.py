@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from convert.limits import MAX_PAGE_SIZE
 from convert.report.html.room import Room, cut_data
-from convert.report.html.text import shown
+from convert.report.html.text import pieces, shown
 from convert.report.inspect import size_text
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _Printer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"size": size_text, "count": "{:,}".format}
+        environment.filters |= {"size": size_text, "count": "{:,}".format, "pieces": pieces}
         return environment
 
     def _print(self, value: object) -> object:

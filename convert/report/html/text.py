@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import TYPE_CHECKING, Final
 
 from convert.errors import printable, shortened
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 #: Characters of one text before what is invisible in it is written as codes, each of at most ten characters.
 LONGEST: Final = 2000
+_MOST_RUNS: Final = 10
+_DIGEST: Final = re.compile("(sha256:[0-9a-f]{64})")
 
 
 def shown(value: object, most: int = LONGEST) -> str:
@@ -17,3 +23,24 @@ def shown(value: object, most: int = LONGEST) -> str:
     text, not markup: templates and drawings escape it.
     """
     return "" if value is None else printable(shortened(str(value), most))
+
+
+def pieces(value: object) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a value as a page shows it, each with whether it is a digest."""
+    for place, piece in enumerate(_DIGEST.split(shown(value))):
+        if piece:
+            yield piece, place % 2 == 1
+
+
+def numbers_text(what: str, numbers: Sequence[int]) -> str:
+    """Return "layer 2", "layers 1 to 4 and 7": ascending numbers in words; of many runs the first ten."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    words = [" to ".join(map(str, run)) for run in runs[:_MOST_RUNS]]
+    words += ["others"] if len(runs) > _MOST_RUNS else []
+    listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+    return f"{what}{'s' if len(numbers) > 1 else ''} {listed}"

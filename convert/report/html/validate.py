@@ -10,9 +10,10 @@ from convert.errors import names_text, shortened
 from convert.reader.findings import RULES
 from convert.report.blame import blame
 from convert.report.graph.build import shorten
-from convert.report.helps import FOR_FINDING
+from convert.report.helps import help_for, stopping_rules
 from convert.report.html.page import Page, render
-from convert.report.validate import affected_text, counts_text
+from convert.report.html.text import numbers_text
+from convert.report.validate import affected_text, counts_text, refused_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ VERSION: Final = 1
 _LONGEST_NAME: Final = 80
 #: Tags of the storage of a registry that the page names for a finding.
 _MOST_NAMES: Final = 20
+_VERBS: Final = tuple(f"{verb} " for verb in ("is", "are", "has", "lacks", "lists", "names", "states", "does"))
 _TITLES: Final = {
     "archive": "Documents of the archive",
     "index": "Index",
@@ -43,7 +45,9 @@ class _Finding:
     ident: str
     number: int
     finding: Document
+    message: str
     where: str
+    refused: str
     requirement: str
     helps: str
     command: str
@@ -74,7 +78,9 @@ class _Source:
     title: str
     ident: str
     document: Document
+    command: str
     verdict: str
+    stops: frozenset[str]
     findings: Sequence[_Finding]
     groups: list[_Group]
 
@@ -107,12 +113,15 @@ def _page(document: Document, inspected: Sequence[Document | None], room: Room) 
 
 def _source(number: int, source: Document, inspected: Document | None, room: Room, *, several: bool) -> _Source:
     ordered, groups = blame(source["findings"], inspected)
-    command = f"imgconv validate {shlex.quote(source['path'])} --json"
-    kept = room.first(ordered, f"findings of {shortened(source['path'], _LONGEST_NAME)}", command)
+    command = f"imgconv validate {shlex.quote(source['path'])}"
+    kept = room.first(ordered, f"findings of {shortened(source['path'], _LONGEST_NAME)}", f"{command} --json")
     ident = f"source-{number}"
     found: dict[int, _Finding] = {}
     title = f"{number}: {source['path']}" if several else source["path"]
-    view = _Source(source["path"], title, ident, source, counts_text(source), [], [])
+    stops = stopping_rules(source["findings"])
+    view = _Source(
+        source["path"], title, ident, source, f"{command} --verbose", counts_text(source), stops, findings=[], groups=[]
+    )
     several = sum(group.number > 0 for group in groups) > 1
     for group in groups:
         view.groups += _group(view, group, {each.number for each in kept}, found, several=several)
@@ -164,22 +173,30 @@ def _sound(group: Group) -> str:
     if not group.number:
         return ""
     sound = [part for part in group.parts if not part.findings]
-    layers = sum(part.kind == "layer" for part in sound)
-    words = [part.kind for part in sound if part.kind != "layer"]
-    words += [f"{layers} layer{'s' if layers > 1 else ''}"] if layers else []
-    return f"No finding: {', '.join(words)}." if words else ""
+    layers = [part.number for part in sound if part.kind == "layer"]
+    words = [f"the {part.kind}" for part in sound if part.kind != "layer"]
+    words += [numbers_text("layer", layers)] if layers else []
+    return f"Nothing wrong with: {', '.join(words)}." if words else ""
+
+
+def _message(finding: Document) -> str:
+    """Return what is wrong as a sentence: a message that starts with its verb is about the member."""
+    message: str = finding["message"]
+    return f"{finding['member']} {message}" if finding["member"] and message.startswith(_VERBS) else message
 
 
 def _finding(view: _Source, each: Blamed, where: str) -> _Finding:
     rule = RULES.get(each.finding["rule"])
-    helps = FOR_FINDING.get(each.finding["rule"])
+    helps, command = help_for(each.finding["rule"], view.path, view.stops)
     return _Finding(
         ident=f"{view.ident}-finding-{each.number}",
         number=each.number,
         finding=each.finding,
+        message=_message(each.finding),
         where=where,
+        refused=refused_text(each.finding),
         requirement=rule.text.replace("`", "") if rule is not None else "",
-        helps=helps.text if helps is not None else "",
-        command=helps.line(view.path) if helps is not None else "",
+        helps=helps,
+        command=command,
         affects=affected_text(each.finding, _MOST_NAMES),
     )

@@ -59,12 +59,12 @@ def layer(*named):
     return out.getvalue()
 
 
-def archive_of(path, *layers, stored=None, **changes):
+def archive_of(path, *layers, stored=None, name="app:1", **changes):
     """Write a docker-save archive with these layers; `stored` are other bytes for some of them."""
     raw = json.dumps(config(*(sha256(each) for each in layers), **changes)).encode()
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     held = [(stored or {}).get(number, each) for number, each in enumerate(layers)]
-    listed = [{"Config": f"{sha256(raw)[7:]}.json", "RepoTags": ["app:1"], "Layers": names}]
+    listed = [{"Config": f"{sha256(raw)[7:]}.json", "RepoTags": [name], "Layers": names}]
     built = {
         listed[0]["Config"]: raw,
         **dict(zip(names, held, strict=True)),
@@ -104,6 +104,33 @@ def test_files_have_the_sizes_of_the_tars(compared):
     ]
     assert "same" not in [each["path"] for each in found["files"]]
     assert "1 added (40 B), 1 removed (70 B), 2 changed (150 B in A, 210 B in B)" in page.text
+
+
+def test_each_side_has_its_name_and_the_verdict_says_why(compared):
+    archive_of("old.tar", BASE, OLD, name="app:1")
+    archive_of("new.tar", BASE, NEW, layer(("more", b"")), name="app:2")
+    page, document = compared("old.tar", "new.tar", status=1)
+    assert "1: app:1 (A) and app:2 (B)" in page.text
+    assert re.search("A: app:1 .*B: app:2", page.text)
+    keys = len(document["images"][0]["config"])
+    assert (
+        "The image IDs differ because the configs differ (an image ID is the sha256 of the config): "
+        f"layer 2 has other content, layer 3 is new, {keys} keys of the config differ."
+    ) in page.text
+    assert "shared 1: in A and B" in page.text
+    assert "most tools compress them on a push" in page.text
+
+
+def test_a_whiteout_is_shown_as_a_deletion(compared):
+    archive_of("old.tar", BASE, OLD)
+    archive_of("new.tar", BASE, NEW, layer(("d/.wh.x", b""), (".wh.new", b""), ("d/.wh..wh..opq", b"")))
+    page, _ = compared("old.tar", "new.tar", status=1)
+    assert "deleted d/x none none whiteout: deletes d/x" in page.text
+    # The layer below has the file.
+    assert "deleted new none none whiteout: deletes new (40 B)" in page.text
+    assert "whiteout: hides what lower layers have in /d" in page.text
+    assert "3 added (0 B; 3 of them whiteouts)" in page.text
+    compared("new.tar", "old.tar", status=1)
 
 
 def test_the_layers_of_an_image_that_only_one_archive_has_are_numbered(compared):

@@ -12,14 +12,16 @@ from commands.test_validate import DOCKER_DAMAGE, LAYOUT_DAMAGE, Docker, docker
 from commands.test_validate_rules import DAMAGE
 from report.html.hostile_documents import hostile_findings
 from report.html.pages import HOSTILE, check
+from report.html.test_diff_page import BASE, OLD, archive_of
 from report.html.test_inspect_page import hostile_document
 from report.test_markdown import SPAN
 from support import MATCH, REFUSE
 
 from convert.cli.main import run
 from convert.report.blame import blame
-from convert.report.html.text import shown
+from convert.report.html.text import numbers_text, shown
 from convert.report.html.validate import validate_page
+from convert.report.validate import refused_text
 from convert.report.validate_markdown import markdown
 
 
@@ -72,7 +74,9 @@ def test_every_finding_is_on_the_page_once_and_errors_come_first(validated, case
     page, document = validated("x.tar")
     (source,) = document["sources"]
     assert len(links(page)) == len(source["findings"])
-    assert all(shown(found["message"]) in page.text for found in source["findings"])
+    # Digests are elements of their own.
+    text = "".join(page.text.split())
+    assert all("".join(shown(found["message"]).split()) in text for found in source["findings"])
     ordered, groups = blame(source["findings"], page.data["inspect"][0])
     severities = ["error", "warning", "note"]
     weights = [severities.index(each.finding["severity"]) for each in ordered]
@@ -131,7 +135,53 @@ def test_the_commands_of_the_page_name_the_source(validated):
     name = "a b&c.tar"
     Path(name).write_bytes(docker(lambda a: a.files.update({"junk": b"x"}) or a.item.update(RepoTags=["A:1"]))())
     page, _ = validated(name)
-    assert "imgconv 'a b&c.tar' --to docker-save DEST.tar" in page.text
+    assert "imgconv 'a b&c.tar' --tag NAME --to docker-save DEST.tar" in page.text
+
+
+def test_damaged_content_comes_before_names_and_stops_conversions(validated):
+    archive_of("x.tar", BASE, OLD, stored={1: OLD.replace(b"aaaa", b"bbbb")}, name="App:1")
+    page, document = validated("x.tar")
+    (source,) = document["sources"]
+    ordered, _ = blame(source["findings"], page.data["inspect"][0])
+    assert [each.finding["rule"] for each in ordered[:2]] == ["diff-id", "repo-tag"]
+    assert "DEST.tar" not in page.text
+    assert "First mend diff-id" in page.text
+    assert run(["-q", "x.tar", "--to", "docker-save", "DEST.tar"]) == 3
+    assert "1/layer.tar is sha256:" in page.text
+    assert "Nothing wrong with: the config, layer 1." in page.text
+    assert "(imgconv validate x.tar --verbose )" in page.text.replace("( ", "(")
+
+
+def test_table_and_block_name_the_same_refusals(validated):
+    archive_of("x.tar", BASE, name="App:1")
+    page, document = validated("x.tar")
+    finding = next(each for each in document["sources"][0]["findings"] if each["rule"] == "repo-tag")
+    text = refused_text(finding)
+    assert text.startswith("dockerd; also refused by (see imgconv doctor): docker-containerd, containerd, ")
+    assert page.text.count(text) == 2
+    assert "imgconv x.tar --tag NAME --to docker-save DEST.tar" in page.text
+
+
+@pytest.mark.parametrize(
+    ("known", "consumers", "text"),
+    [
+        (None, [], ""),
+        ("every tool", [("podman/oci", "all")], "every tool"),
+        ("dockerd, podman", [("docker", "from 20 to before 30"), ("podman/oci", "all")], "dockerd, podman"),
+        ("dockerd from 29", [("docker", "all")], "dockerd from 29; also refused by (see imgconv doctor): docker"),
+        (None, [("k3s", "all"), ("crane", "from 1")], "(see imgconv doctor) k3s, crane from 1"),
+    ],
+)
+def test_refusals_in_words(known, consumers, text):
+    listed = [{"consumer": consumer, "versions": versions} for consumer, versions in consumers]
+    assert refused_text({"refused_by": known, "consumers": listed}) == text
+
+
+def test_numbers_in_words():
+    assert numbers_text("layer", [2]) == "layer 2"
+    assert numbers_text("layer", [1, 3]) == "layers 1 and 3"
+    assert numbers_text("layer", [1, 2, 3, 5, 9, 10]) == "layers 1 to 3, 5 and 9 to 10"
+    assert numbers_text("layer", list(range(1, 99, 2))).endswith(" 19 and others")
 
 
 def test_the_storage_of_a_registry_has_its_page(validated, tmp_path):
