@@ -231,6 +231,7 @@ RULES: Final = {
             v1_scheme="v1 IDs are neither Docker's (in UTC) nor skopeo's; other engines and time zones have others.",
             parent="`Parent` refers to an image that is not in the source; engines ignore it.",
             no_diff_ids="An image config has no DiffIDs; some tools store signatures this way.",
+            no_architecture="A Docker config names no architecture; an OCI config must.",
             docker_type="A document and its descriptor use different families of media types, Docker's and OCI's.",
         ),
     )

@@ -133,6 +133,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "v1-scheme": _NOTHING,
     "parent": _NOTHING,
     "no-diff-ids": _NOTHING,
+    "no-architecture": _BUILD,
     "docker-type": Help(
         "A conversion to one family of types; the manifest digest changes.",
         "{source} --manifest-type oci --to oci-archive DEST.tar",

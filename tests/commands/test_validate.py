@@ -12,6 +12,7 @@ import tarfile
 
 import fixtures
 import pytest
+from hostile import building
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle.reading import members, plain, sha256
@@ -332,6 +333,16 @@ def test_oddities_that_tools_agree_about_are_notes(case, tmp_path):
     verdict = validate(str(tmp_path / "x.tar"))
     assert counted(verdict) == set()
     assert noted(verdict) == {rule}
+    assert verdict.status == 0
+
+
+def test_a_docker_config_without_an_architecture_is_noted(tmp_path):
+    """Docker takes it, and a schema of OCI does not."""
+    config = building.config()
+    del config["architecture"]
+    (tmp_path / "x.tar").write_bytes(building.Docker(config=config).build())
+    verdict = validate(str(tmp_path / "x.tar"))
+    assert "no-architecture" in noted(verdict)
     assert verdict.status == 0
 
 

@@ -46,6 +46,10 @@ def _config(checked: Checked, raw: bytes, member: str, media_type: str | None) -
     with contextlib.suppress(FormatError):
         # Two spellings of a key: the schema's finding names them.
         _check_run(checked, config)
+        if media_type != mediatype.OCI_CONFIG and config.field("architecture") is None:
+            # The schema of OCI's type asks for it.
+            message = "names no architecture; an OCI conversion of it is not valid"
+            checked.findings.add("no-architecture", message, member=member)
     return config
 
 
