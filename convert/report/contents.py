@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def image_contents(image: Image, contents: Contents | None) -> Document | None:
         "efficiency": found.efficiency,
         "wasted_paths": found.wasted_paths,
         "wasted": [{"path": each.path, "count": each.count, "size": each.size} for each in found.wasted],
+        "largest_hidden": dataclasses.asdict(found.largest_hidden) if found.largest_hidden is not None else None,
         "complete": found.complete,
     }
 

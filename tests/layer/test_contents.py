@@ -72,6 +72,11 @@ def check(tars):
         [one.overwritten_files, one.overwritten_size, one.deleted_files, one.deleted_size] for one in image.layers
     ]
     assert hidden == oracle.hidden(expected)
+    largest = image.largest_hidden
+    assert (largest is None) == (not any(one[1] or one[3] for one in hidden))
+    if largest is not None:
+        assert largest.size <= hidden[largest.layer - 1][3 if largest.deleted else 1]
+        assert largest.layer < largest.hidden_by <= len(hidden)
     waste, efficiency, wasted, parts = oracle.dive(expected)
     assert (image.waste, image.efficiency, image.wasted_paths) == (waste, efficiency, len(wasted))
     assert [one.waste for one in image.layers] == parts

@@ -66,12 +66,24 @@ class WastedPath:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenFile:
+    """A file that a later layer hides: the layer that holds it and the one that hides it, counted from 1."""
+
+    path: str
+    size: int
+    layer: int
+    hidden_by: int
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ImageContents:
     """What the layers of an image hold together.
 
     `size` is the size of all layers, `upper_size` without the lowest one. `waste` and `efficiency` are
     counted as dive counts them (docs/layers.md#waste), `wasted` are the paths with the largest
-    waste and `wasted_paths` how many there are. `complete` is False if something is left out.
+    waste and `wasted_paths` how many there are. `largest_hidden` is the largest file that a later layer overwrites
+    or deletes. `complete` is False if something is left out.
     """
 
     size: int
@@ -82,3 +94,4 @@ class ImageContents:
     wasted: tuple[WastedPath, ...]
     wasted_paths: int
     complete: bool
+    largest_hidden: HiddenFile | None = None

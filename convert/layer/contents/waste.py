@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.layer.contents.largest import Largest
 from convert.layer.contents.listing import ENTRY, FOLDER, SEPARATOR, WHITEOUT, text_of_path
-from convert.layer.contents.results import ImageContents, LayerUse, WastedPath
+from convert.layer.contents.results import HiddenFile, ImageContents, LayerUse, WastedPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,6 +51,7 @@ def count_waste(rows: Iterable[Row], layers: Sequence[LayerContents], room: Room
         wasted=tuple(WastedPath(text_of_path(path), count, size) for path, size, count in score.largest.shown(room)),
         wasted_paths=score.paths,
         complete=all(layer.complete and not layer.left_out for layer in layers),
+        largest_hidden=tree.largest_hidden(room),
     )
 
 
@@ -140,6 +141,8 @@ class _Tree:
         #: For each layer, how many files are overwritten or deleted, and their size.
         self.overwritten = [(0, 0)] * count
         self.deleted = [(0, 0)] * count
+        #: Size, path, place and hiding place of the largest hidden file, and whether it is deleted.
+        self._largest: tuple[int, bytes, int, int, bool] = 0, b"", 0, 0, False
         self._stack = [_Node(b"", _Reach([], [], []))]
 
     def add(self, path: bytes, rows: Iterable[Row]) -> None:
@@ -164,6 +167,11 @@ class _Tree:
     def end(self) -> None:
         while len(self._stack) > 1:
             self._finish()
+
+    def largest_hidden(self, room: Room) -> HiddenFile | None:
+        """Return the largest hidden file; None if there is none, or no room for its path."""
+        size, path, place, by, deleted = self._largest
+        return HiddenFile(text_of_path(path), size, place + 1, by + 1, deleted) if size and room.take(path) else None
 
     def _finish(self) -> None:
         """Count the last node, whose folder then knows what is below it."""
@@ -198,6 +206,8 @@ class _Tree:
             counts = self.overwritten if replaced <= deleted else self.deleted
             files, total = counts[place]
             counts[place] = files + 1, total + size
+            if size > self._largest[0]:
+                self._largest = size, self._path(node), place, min(replaced, deleted), deleted < replaced
 
     def _count(self, node: _Node, there: int) -> None:
         """Count a path as dive does: once for each layer in which it has nothing below it."""

@@ -29,7 +29,7 @@ _PATTERNS: Final = ("", "M-2 2 L2 -2 M0 8 L8 0 M6 10 L10 6", "M0 4 H8", "M4 0 V8
 MOST_IMAGES: Final = 40
 _HIGH: Final = 420.0
 _WIDE: Final = 132
-_GAP: Final = 56
+_GAP: Final = 104
 _HEAD: Final = 10
 _FOOT: Final = 58
 #: A layer is at least so high, but all that are thinner together add no more than this to a stack.
@@ -38,6 +38,8 @@ _LEAST_TOGETHER: Final = 30.0
 #: A layer with a text is at least so high; a text beside it takes so much.
 _WITH_TEXT: Final = 15.0
 _LINE: Final = 13.0
+#: Most thin layers of one image that have a text beside them although they occur only once.
+_MOST_BESIDE: Final = 8
 #: Most blocks of one image: beyond, layers that follow each other and are thin are drawn together.
 _MOST_BLOCKS: Final = 120
 _LONGEST: Final = 22
@@ -179,6 +181,7 @@ def _stack(
     y = base
     beside = base + _LINE
     before: SharedLayer | None = None
+    few = sum(height < _WITH_TEXT and block.shared is None for block, height in zip(stack, high, strict=True))
     for block, height in zip(stack, high, strict=True):
         y -= height
         middle = y + height / 2
@@ -186,12 +189,12 @@ def _stack(
         text = _text(block)
         if height >= _WITH_TEXT:
             parts.append(_label(text, left + _WIDE / 2, middle + 4, centre=True))
-        elif block.shared not in {None, before} and beside - _LINE > _LINE:
+        elif beside - _LINE > _LINE and (few <= _MOST_BESIDE if block.shared is None else block.shared != before):
             # A thin layer has its label beside it, above that of the one before; equal ones that follow have one.
             beside = min(middle + 4, beside - _LINE)
             right = left + _WIDE
             parts.append(element("path", {"class": "line", "d": path((right, middle), (right + 6, beside - 4))}))
-            parts.append(_label(block.shared.label if block.shared is not None else "", right + 9, beside))
+            parts.append(_label(_beside(block), right + 9, beside))
         before = block.shared
         if block.first <= image["rows"]:
             yield element("a", {"href": f"#{image['ident']}-layer-{block.first}", "aria-label": block.about}, *parts)
@@ -217,6 +220,12 @@ def _text(block: _Block) -> str:
     if block.count > 1:
         return f"{block.count} layers, {size}"
     return f"{block.shared.label} · {size}" if block.shared is not None else size
+
+
+def _beside(block: _Block) -> str:
+    if block.shared is not None:
+        return block.shared.label
+    return _text(block) if block.count > 1 else f"layer {block.first}: {size_text(block.size)}"
 
 
 def _label(text: str, x: float, y: float, *, centre: bool = False) -> Markup:

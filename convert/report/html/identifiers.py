@@ -24,6 +24,8 @@ _GAP: Final = 58
 _ROW: Final = 84
 _MARGIN: Final = 12
 _NONE: Final = "none in the source"
+_ABSENT: Final = "not in the source"
+_PLAIN: Final = "uncompressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,12 @@ def identifiers(image: Document) -> Markup:
     tip = f"{image['ident']}-tip"
     drawing.add(_tip(tip))
     for start, end, label in _ARROWS:
+        if (start, end) == ("chain_id", "v1_id") and image["v1_ids"] != "docker":
+            # What names the folders of a source need not follow from anything.
+            continue
         if start in boxes and end in boxes:
-            drawing.add(_arrow(boxes[start], boxes[end], label, tip))
+            stored = boxes[end].text if end == "stored" else None
+            drawing.add(_arrow(boxes[start], boxes[end], _STORED.get(stored, label), tip))
     for box in boxes.values():
         drawing.add(_drawn(box))
     return drawing.markup()
@@ -100,6 +106,9 @@ _ARROWS: Final = (
     ("index", "index_digest", "sha256"),
 )
 
+#: How a layer became what is stored, where it is not compressed.
+_STORED: Final[dict[str | None, str]] = {_PLAIN: "as it is", _ABSENT: ""}
+
 
 def _boxes(image: Document) -> dict[str, _Box]:
     """Return the boxes of an image, with what is known of it."""
@@ -109,12 +118,12 @@ def _boxes(image: Document) -> dict[str, _Box]:
     found: dict[str, _Box] = {}
     if top is not None:
         name = f"layer {len(layers)}"
-        stored = top["compression"] or "not in the source"
+        stored = top["compression"] or _ABSENT
         found |= {
             "tar": _Box(0, 0, f"{name}, unpacked", "a tar"),
             "diff_id": _Box(1, 0, "DiffID", shorten(top["diff_id"]), is_id=True),
             "chain_id": _Box(2, 0, "ChainID", shorten(top["chain_id"]), is_id=True),
-            "stored": _Box(0, 2, f"{name}, as stored", "uncompressed" if stored == "none" else stored),
+            "stored": _Box(0, 2, f"{name}, as stored", _PLAIN if stored == "none" else stored),
             "digest": _Box(1, 2, "layer digest", shorten(top["digest"] or _NONE), is_id=True),
         }
         if top["v1_id"] and image["v1_ids"] == "docker":
@@ -144,7 +153,7 @@ def _about(image: Document) -> str:
     parts = [
         "The DiffID is the sha256 of a layer's tar",
         "a ChainID follows from the DiffID of a layer and those below it",
-        "a v1 ID follows from the ChainIDs and the config",
+        *(["a v1 ID follows from the ChainIDs and the config"] if image["v1_ids"] == "docker" else []),
         "the config lists all DiffIDs, and its sha256 is the image ID",
         "the layer digest is the sha256 of the layer as it is stored, usually compressed",
         "the manifest lists the image ID and all layer digests, and its sha256 is the manifest digest",
@@ -156,7 +165,7 @@ def _about(image: Document) -> str:
 
 def _drawn(box: _Box) -> Markup:
     middle = box.x + _WIDE / 2
-    dashed = {"stroke-dasharray": "5 3"} if box.text in {_NONE, "not in the source"} else {}
+    dashed = {"stroke-dasharray": "5 3"} if box.text in {_NONE, _ABSENT} else {}
     kind = {"class": "box id" if box.is_id else "box", "rx": 22 if box.is_id else 4, **dashed}
     return group(
         {},

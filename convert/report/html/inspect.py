@@ -14,7 +14,7 @@ from convert.report.html.chart import MOST_IMAGES, layer_chart, swatch
 from convert.report.html.identifiers import identifiers
 from convert.report.html.page import Page, render
 from convert.report.identify import problem_part
-from convert.report.inspect import step_text
+from convert.report.inspect import size_text, step_text
 from convert.report.inspect_sources import images_of, source_part
 from convert.report.sharing import find_sharing
 from convert.report.uploads import PushedImage, find_updates
@@ -38,14 +38,17 @@ _MOST_PLACES: Final = 20
 #: Most updates from one image to another, and largest files and folders of one layer.
 _MOST_UPDATES: Final = 60
 _MOST_PATHS: Final = 5
+#: Most images of which the summary states what later layers hide.
+_MOST_SUMMARY: Final = 20
 #: The pushers whose bytes stand in the table of updates; the data has all.
 _PUSHERS: Final = ("crane", "docker", "docker-containerd", "podman")
 _SECTIONS: Final = (
+    ("waste", "Waste"),
     ("sources", "Sources"),
     ("layers", "Layers"),
     ("updates", "Updates"),
-    ("pushes", "Digests of pushes"),
     ("images", "Images"),
+    ("pushes", "Digests of pushes"),
 )
 
 
@@ -66,7 +69,7 @@ class _Image:
 
     @property
     def command(self) -> str:
-        return f"imgconv inspect {shlex.quote(self.source)}"
+        return _command(self.source)
 
     def pushed(self) -> PushedImage:
         return PushedImage(self.number, self.document, self.uploads)
@@ -96,7 +99,7 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
     read = [replace(each, document=each.page.document) if each.page is not None else each for each in sources]
     images = _images(read)
     sharing = find_sharing(images_of(read))
-    command = " ".join(["imgconv inspect", *(shlex.quote(each.source) for each in sources)])
+    command = _command(*(each.source for each in sources))
     everything = f"{command} --json"
     # Every image and source has a part of the room, so that none takes all of it.
     shared = room.first(list(sharing.shared.values()), "shared layers", everything, most=room.rows // 8)
@@ -111,6 +114,10 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         "sources": shown_sources,
         "images": views,
         "sharing": sharing,
+        "waste": [each for each in views if each.inside and each.inside["contents"]["hidden_size"]],
+        "most_waste": _MOST_SUMMARY,
+        # Only of several sources the document has what they share.
+        "sharing_command": everything if len(sources) > 1 else f"{command} --html FILE",
         "shared": [(each, swatch(each), ", ".join(_places(each.places))) for each in shared],
         "chart": layer_chart(charted, sharing) if charted else "",
         "charted": len(charted),
@@ -122,6 +129,7 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         "step_text": step_text,
         "command": command,
     }
+    sections = _SECTIONS if values["waste"] else _SECTIONS[1:]
     data = {
         "report": "page-inspect",
         "version": VERSION,
@@ -133,7 +141,12 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         "updates": [each.document() for each in updates[:_MOST_UPDATES]],
     }
     title = f"imgconv inspect: {', '.join(shortened(each.source, 200) for each in sources[:4])}"
-    return Page("inspect.html", title, command, data, values, _SECTIONS)
+    return Page("inspect.html", title, command, data, values, sections)
+
+
+def _command(*sources: str) -> str:
+    """Return the command line that prints what the page shows of some sources."""
+    return " ".join(["imgconv inspect", *map(shlex.quote, sources), "--files"])
 
 
 def _update(update: Update, images: Sequence[_Image]) -> Document:
@@ -185,7 +198,7 @@ def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int)
     contents = image.document["contents"]
     if contents is None:
         return None
-    command = f"{image.command} --files --json"
+    command = f"{image.command} --json"
     largest: list[Document] = []
     for number, layer in enumerate(layers, 1):
         for kind in ("files", "folders"):
@@ -200,18 +213,28 @@ def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int)
         "layers": room.first([*enumerate(layers, 1)], "layers by contents", command, most=most),
         "largest": room.first(largest, "largest files and folders", command, most=most),
         "wasted": room.first(contents["wasted"], "wasted paths", command, most=most),
-        "by_waste": max(
-            (number for number, layer in enumerate(layers, 1) if _hidden(layer)),
-            key=lambda number: _hidden(layers[number - 1]),
-            default=None,
-        ),
+        "hidden": _hidden(contents),
+        "dive": _dive(contents),
+        "rows": len(layers),
     }
 
 
-def _hidden(layer: Document) -> int:
-    """Return the bytes of a layer that later layers overwrite or delete, 0 if not known."""
-    hidden = layer["contents"]["hidden"] if layer["contents"] is not None else None
-    return hidden["size"] if hidden is not None else 0
+def _hidden(contents: Document) -> str:
+    """Return how much of an image later layers hide, as a sentence."""
+    if not contents["hidden_size"]:
+        return "nothing is deleted or overwritten by later layers"
+    of = f"{size_text(contents['hidden_size'])} of {size_text(contents['size'])}"
+    return f"{of} ({contents['hidden_percent']:.1f} %) is deleted or overwritten by later layers"
+
+
+def _dive(contents: Document) -> str:
+    """Return the figures of dive, for those who compare."""
+    text = f"dive counts: efficiency {100 * contents['efficiency']:.1f} %"
+    percent = contents["waste_percent"]
+    if percent is None:
+        return text
+    waste = f"{percent / 100:.1f} times" if percent >= 100 else f"{percent:.1f} % of"
+    return f"{text}, waste {waste} the layers above the base"
 
 
 def _places(places: Sequence[Place]) -> list[str]:
@@ -226,7 +249,7 @@ def _source(each: InspectedSource, room: Room, waiting: int) -> Document:
         ("problems", "warnings", "notes", "names", "indexes", "artifacts"), ()
     )
     faults = [problem_part(each.error)] if each.error is not None else []
-    command = f"imgconv inspect {shlex.quote(each.source)} --json"
+    command = f"{_command(each.source)} --json"
     found: dict[str, Sequence[Any]] = {
         "problems": [*faults, *document["problems"]],
         **{key: document[key] for key in ("warnings", "notes", "indexes", "artifacts")},
@@ -234,6 +257,7 @@ def _source(each: InspectedSource, room: Room, waiting: int) -> Document:
     }
     return {
         "path": each.source,
+        "command": command,
         "document": each.document,
         "pushes": _pushes(each, room, waiting),
         **{what: room.first(things, what, command, most=_part(room, 4 * waiting)) for what, things in found.items()},

@@ -77,7 +77,8 @@ def model(images, layers, *, files=0, text="RUN make && make install PREFIX=/usr
 
     contents = {
         "size": 10**9, "upper_size": 10**8, "hidden_size": 5, "hidden_percent": 1.0, "waste": 7, "waste_percent": 1.0,
-        "efficiency": 0.9, "wasted_paths": 2, "wasted": [{"path": text, "count": 2, "size": 9}] * 2, "complete": True,
+        "efficiency": 0.9, "wasted_paths": 2, "largest_hidden": None,
+        "wasted": [{"path": text, "count": 2, "size": 9}] * 2, "complete": True,
     }  # fmt: skip
 
     def image(number):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hostile.building import DIFF_ID, Docker, config
+from hostile.building import DIFF_ID, Docker, config, tar
 from report.html.pages import HOSTILE, check, validate
 from report.html.samples import model
 from report.test_markdown import SPAN
@@ -19,6 +22,7 @@ from support import COMMAND, MATCH, READ, REFUSE
 
 from convert.cli.main import run
 from convert.errors import FormatError
+from convert.report.html.identifiers import identifiers
 from convert.report.html.inspect import inspect_page
 from convert.report.html.text import shown
 from convert.report.inspect import size_text
@@ -173,6 +177,86 @@ def test_several_sources_are_shown_also_if_one_cannot_be_read(page_of, capsys):
     assert len(page.data["sources"][3]["inspect"]["images"]) == 1
     assert printed.err.count("\n") == 2
     assert "fmt-html:1" in printed.out
+
+
+# -- what a reader looks for first ---------------------------------------------------------
+
+
+@pytest.fixture
+def two(page_of):
+    """Two versions of an image; the second deletes a large file of the base. Gives their page."""
+    base = tar(("usr/big.bin", b"b" * 2_000_000), ("usr/lib.so", b"l" * 1_000_000))
+    for name, *rest in (
+        ("v1", tar(("main", b"1" * 400_000))),
+        ("v2", tar(("main", b"2" * 600_000)), tar(("usr/.wh.big.bin", b""))),
+    ):
+        layers = [base, *rest]
+        steps = [{"created_by": f"step {number}"} for number, _ in enumerate(layers, 1)]
+        digests = ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]
+        raw = json.dumps(config(*digests, history=steps)).encode()
+        members = [(f"{number:064}/layer.tar", layer) for number, layer in enumerate(layers, 1)]
+        item = {"Config": "c.json", "RepoTags": [f"app:{name}"], "Layers": [member for member, _ in members]}
+        Path(f"{name}.tar").write_bytes(tar(*members, ("c.json", raw), ("manifest.json", json.dumps([item]).encode())))
+    return page_of("v1.tar", "v2.tar")[0]
+
+
+def test_the_page_begins_with_the_largest_waste(two):
+    begin = two.text[: two.text.index(" Sources ", two.text.index("Waste Sources") + 14)]
+    assert "2.0 MB of 3.6 MB (55.6 %) is deleted or overwritten by later layers" in begin
+    assert "largest waste: 2.0 MB, usr/big.bin , in layer 1 , deleted by layer 3" in begin
+    assert "app:v1" not in begin
+    assert {"#image-2-inside", "#image-2-layer-1", "#image-2-layer-3"} <= {each["href"] for each in two.named("a")}
+    assert "dive counts: efficiency 44.4 %, waste 3.3 times the layers above the base" in two.text
+    assert rows(two, "Paths of image 2 that later layers overwrite or delete")[0][:2] == ["2.0 MB", "2"]
+    assert "in how many layers" in two.text
+    order = [two.raw.index(text) for text in ("<caption>Paths of image 2", "<caption>Layers of image 2", 'id="pushes"')]
+    assert order == sorted(order)
+
+
+def test_a_file_that_is_replaced_is_overwritten():
+    document = contents_of(hostile_document("x"), "x")
+    for image in document["images"]:
+        image["contents"]["largest_hidden"]["deleted"] = False
+    page = check(inspect_page([InspectedSource("x", document)]))
+    assert "largest waste: 2 B, x , in layer 1 , overwritten by layer 2" in page.text
+
+
+def test_the_picture_claims_nothing_about_ids_of_the_source_and_uncompressed_layers(two):
+    drawing = two.raw[two.raw.index('id="image-2-identifiers"') :].split("</svg>")[0]
+    assert "v1 ID (the source" in drawing
+    # One arrow is not drawn: that from the ChainID to the v1 ID.
+    assert drawing.count("marker-end") == 9
+    assert ">as it is<" in drawing
+    assert ">compressed<" not in drawing
+    image = model(1, 2)["images"][0] | {"ident": "x"}
+    assert identifiers(image).count("marker-end") == 10
+    assert ">compressed<" in identifiers(image)
+
+
+def test_updates_say_what_is_new_and_whose_bytes_they_are(two):
+    assert '<th scope="colgroup" colspan="4">bytes pushed by</th>' in two.raw
+    assert "1: app:v1 → 2: app:v2 : 2 new layers (2, 3)" in two.text
+    assert "docker-containerd pushes layers as the archive holds them" in two.text
+
+
+def test_every_command_of_the_page_gives_what_it_stands_for(two, imgconv):
+    commands = {text for tag, text in two.texts if tag == "code" and text.startswith("imgconv ")}
+    assert "imgconv inspect v1.tar v2.tar --files" in commands
+    for command in commands:
+        words = shlex.split(command.replace(" FILE", " other.html"))[1:]
+        printed = imgconv(*words).out
+        if words[0] == "inspect":
+            assert "--files" in words
+            assert "usr/big.bin" in printed
+    assert Path("other.html").read_bytes() == Path("page.html").read_bytes()
+
+
+def test_layers_have_their_step_beside_the_sizes_and_small_ones_a_label(two):
+    assert [row[4] for row in rows(two, "Layers of image 2")] == ["", "", ""]
+    head = two.raw[two.raw.index("<caption>Layers of image 2") :].split("</thead>")[0]
+    assert 'unpacked</th><th scope="col">made by</th><th scope="col">stored as' in head
+    assert [row[5] for row in rows(two, "Layers of image 2")] == ["uncompressed"] * 3
+    assert re.search(r"<text [^>]*>layer 3: [\d.]+ k?B</text>", two.raw)
 
 
 # -- the file ----------------------------------------------------------------------------
@@ -338,7 +422,9 @@ def contents_of(document, text):
     for image in document["images"]:
         image["contents"] = {
             "size": 6, "upper_size": 3, "hidden_size": 2, "hidden_percent": 33.3, "waste": 2, "waste_percent": 66.7,
-            "efficiency": 0.5, "wasted_paths": 1, "wasted": [{"path": text, "count": 2, "size": 2}], "complete": False,
+            "efficiency": 0.5, "wasted_paths": 1,
+            "largest_hidden": {"path": text, "size": 2, "layer": 1, "hidden_by": 2, "deleted": True},
+            "wasted": [{"path": text, "count": 2, "size": 2}], "complete": False,
         }  # fmt: skip
         for layer in image["layers"]:
             layer["contents"] = {

@@ -7,18 +7,20 @@
     return given === undefined ? (cell ? cell.textContent.trim() : "") : Number(given);
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0);
+  // The last row of a head has a title for each column.
+  const heads = (table) => [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   const sort = (table, column) => {
-    const heads = [...table.tHead.rows[0].cells];
-    const descending = heads[column].getAttribute("aria-sort") === "ascending";
+    const all = heads(table);
+    const descending = all[column].getAttribute("aria-sort") === "ascending";
     const rows = [...table.tBodies[0].rows].map((row, place) => [value(row, column), place, row]);
     rows.sort((a, b) => (descending ? compare(b[0], a[0]) : compare(a[0], b[0])) || a[1] - b[1]);
-    heads.forEach((head) => head.removeAttribute("aria-sort"));
-    heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+    all.forEach((head) => head.removeAttribute("aria-sort"));
+    all[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
     table.tBodies[0].append(...rows.map((row) => row[2]));
   };
   for (const table of document.querySelectorAll("table")) {
     if (!table.tHead || table.tBodies[0].rows.length < 2) continue;
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
+    heads(table).forEach((head, column) => {
       if (!head.textContent.trim() || head.querySelector("a")) return;
       const button = document.createElement("button");
       button.type = "button";
