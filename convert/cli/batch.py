@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from convert.commands.batch.journal import Journal
     from convert.report.batch import Row
 
+#: The longest time that a source may be given, in seconds: a year.
+_LONGEST: Final = 366 * 24 * 3600
 #: The commands of a batch, as `convert.commands.batch.item` has them.
 _COMMANDS: Final = ("validate", "digest", "id", "inspect", "convert")
 _EXAMPLES: Final = (
@@ -55,7 +57,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
         seconds = float(value if unit is None else value[:-1]) * (unit or 1)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
+    if not 0 < seconds <= _LONGEST:
         raise click.BadParameter(f"invalid duration {value[:60]!r}; give seconds, or a number with s, m or h")
     return seconds
 
@@ -129,7 +131,8 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
     engine = Engine(spelling=given["engine"], **{name: given[name] for name in ("jobs", "timeout", "memory")})
     version = version_of("imgconv")
     wanted = parse_options(command_name, ctx.obj)
-    items = batch_items(sources, command_name, wanted, out=given["out"], shard=given["shard"])
+    kept = [given["journal"]] if given["journal"] is not None else []
+    items = batch_items(sources, command_name, wanted, out=given["out"], shard=given["shard"], keep=kept)
     with contextlib.ExitStack() as stack:
         journal = stack.enter_context(Journal(given["journal"], version)) if given["journal"] is not None else None
         earlier = journal.rows if journal is not None else {}

@@ -16,6 +16,8 @@ _LAST_ANSWER: Final = 1
 _TEXT: Final = (str,)
 _OPTIONAL_TEXT: Final = (str, type(None))
 _OPTIONAL_NUMBER: Final = (int, float, type(None))
+#: The exit statuses that a row may have; 70 is an error in imgconv.
+_STATUSES: Final = frozenset({0, 1, 2, 3, 4, 70})
 #: The keys of a row with the types of their values; a row has `mtime` or `etag`.
 _KEYS: Final[dict[str, tuple[type, ...]]] = {
     "key": _TEXT,
@@ -133,6 +135,8 @@ class Row:
             if not isinstance(value, kinds) or isinstance(value, bool):
                 text = f"{key} has a value of the wrong type"
                 raise ValueError(text)  # noqa: TRY004 - as above
+        if document["exit"] not in _STATUSES:
+            raise ValueError("exit is no exit status of a source")
         if not all(isinstance(word, str) for word in document["options"]):
             raise ValueError("options are not all texts")
         if not all(isinstance(each, dict) for each in document["digests"]):

@@ -12,6 +12,8 @@ _URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGN
 _USER: Final = re.compile(r"(://)([^/?#]*|[^/?#@:]*:(?![0-9]+/)[^@]*(?:@[^/?#@]*)*)@")
 #: What follows a question mark or number sign: signatures and tokens.
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
+#: A URL in a text, up to a space or quote.
+_WORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
 HIDDEN: Final = "***"
 
 
@@ -21,6 +23,14 @@ def is_url(text: str) -> bool:
         return False
     try:
         return not os.path.lexists(text)
+    except ValueError:  # NUL in it
+        return True
+
+
+def holds_url(text: str) -> bool:
+    """Return whether a URL stands behind a prefix such as `oci:`; a path that exists takes precedence."""
+    try:
+        return _URL.search(text) is not None and not os.path.lexists(text)
     except ValueError:  # NUL in it
         return True
 
@@ -53,4 +63,4 @@ def scrubbed(text: str, url: str) -> str:
         secrets.update((value, HIDDEN) for value in values)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, secrets[secret])
-    return without_credentials(text) if _URL.search(text) else text
+    return _WORD.sub(lambda found: without_credentials(found[0]), text)

@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 
 #: Seconds between two looks at the memory of workers.
 _WATCH_INTERVAL: Final = 0.05
+#: Seconds after which the pool looks again, whatever `timeout` is.
+_LONGEST_WAIT: Final = 3600.0
 #: Processes that may die in a row before they took a call: then they cannot work here at all.
 _MOST_STILLBORN: Final = 5
 #: The share of the memory limit that a worker may keep between two calls.
@@ -263,7 +265,8 @@ class WorkerPool(Executor):
         times = [worker.kill_at for worker in self._workers if worker.kill_at]
         if self._timeout is not None:
             times += [worker.began + self._timeout for worker in busy if not worker.reason]
-        waits = [max(0.0, min(times) - time.monotonic()) + 0.001] if times else []
+        # A longer wait overflows the system's time.
+        waits = [min(max(0.0, min(times) - time.monotonic()) + 0.001, _LONGEST_WAIT)] if times else []
         if self._memory is not None and busy:
             waits.append(_WATCH_INTERVAL)
         return min(waits) if waits else None

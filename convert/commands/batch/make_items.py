@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.transport import STDIN
-from convert.commands.batch.addresses import is_url, without_credentials
+from convert.commands.batch.addresses import holds_url, is_url, without_credentials
 from convert.commands.batch.item import COMMANDS, Item, options_type
 from convert.commands.batch.outputs import Outputs
-from convert.commands.batch.sources import expand_sources
+from convert.commands.batch.overlaps import refuse_overlaps
+from convert.commands.batch.sources import expand_sources, lists_of
 from convert.commands.common import ignore, options_of
 from convert.errors import UsageError, suggestion
 from convert.model.platform import Platform
@@ -30,6 +31,7 @@ def batch_items(
     *,
     out: str | None = None,
     shard: str | None = None,
+    keep: Sequence[Path] = (),
     **fields: Any,
 ) -> list[Item]:
     """Return the items of a batch, in the order of the sources.
@@ -41,6 +43,7 @@ def batch_items(
         options: the options of that command, such as `ConvertOptions`.
         out: the template of the outputs (docs/batch.md#outputs); convert needs it.
         shard: `I/N`: only the items whose key modulo N is I - 1.
+        keep: files that no output may be, as the journal.
         fields: the fields of the options, instead of `options`.
 
     Raises:
@@ -56,13 +59,15 @@ def batch_items(
     given: Any = options_of(options_type(command), options, fields)
     part = parse_shard(shard) if shard is not None else None
     outputs = Outputs(out, command, force=getattr(given, "force", False))
-    found = expand_sources([os.fspath(source) for source in sources])
+    named = [os.fspath(source) for source in sources]
+    found = expand_sources(named)
     if any(map(is_url, (*found, out or ""))):
         _require_fsspec()
     filled = outputs.fill(found)
     _check(command, given, filled[0][0] or "")
     items = [_item(source, command, given, *output) for source, output in zip(found, filled, strict=True)]
     _refuse_twins(items)
+    refuse_overlaps(items, [*(os.fspath(path) for path in keep), *lists_of(named)])
     if part is None:
         return items
     number, count = part
@@ -71,7 +76,13 @@ def batch_items(
 
 def _item(source: str, command: str, options: Options, output: str | None, folders: Sequence[str]) -> Item:
     remote, target = is_url(source), output is not None and is_url(output)
-    if source == STDIN:
+    if not remote and holds_url(source):
+        raise UsageError(
+            f"{without_credentials(source)}: a URL takes no prefix",
+            code="invalid-option-value",
+            hint="give the URL alone",
+        )
+    if source == STDIN or (not remote and source.partition(":")[2] == STDIN):
         raise UsageError("standard input cannot be a source of a batch", code="incompatible-options")
     return Item(
         source=without_credentials(source) if remote else source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import BrokenExecutor, CancelledError
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -90,6 +91,10 @@ def run_all(
                 future = ended.get(timeout=cancel.INTERVAL)
             except Empty:
                 continue
+            if _has_died(future):
+                # A signal to the whole process group ends workers too; then the item was not done.
+                time.sleep(cancel.INTERVAL)
+                cancel.check()
             row = _row(future, running.pop(future))
             if journal is not None:
                 journal.add(row)
@@ -122,6 +127,15 @@ def _is_unchanged(item: Item, row: Row) -> bool:
         return False
 
 
+def _has_died(future: Future[Row]) -> bool:
+    """Return whether the process of an item ended."""
+    return not future.cancelled() and _is_death(future.exception())
+
+
+def _is_death(error: BaseException | None) -> bool:
+    return any(kind.__name__ in _DIED for kind in type(error).__mro__)
+
+
 def _row(future: Future[Row], item: Item) -> Row:
     """Return the row of an item that ended.
 
@@ -133,7 +147,7 @@ def _row(future: Future[Row], item: Item) -> Row:
     except (BrokenExecutor, CancelledError) as error:
         raise _lost(error) from error
     except Exception as error:
-        if not any(kind.__name__ in _DIED for kind in type(error).__mro__):
+        if not _is_death(error):
             raise _lost(error) from error
         _clean_up(item)
         code = error.code if isinstance(error, ImgconvError) else "worker-died"

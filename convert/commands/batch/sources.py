@@ -42,6 +42,11 @@ def expand_sources(sources: Iterable[str], *, stdin: BinaryIO | None = None) -> 
     return found
 
 
+def lists_of(sources: Iterable[str]) -> list[str]:
+    """Return the files of the lists among SOURCES."""
+    return [text.removeprefix(_LIST) for text in sources if text.startswith(_LIST)]
+
+
 def _expand(text: str, stdin: BinaryIO | None) -> Iterator[str]:
     if text == STDIN:
         stream = stdin if stdin is not None else sys.stdin.buffer
@@ -52,6 +57,8 @@ def _expand(text: str, stdin: BinaryIO | None) -> Iterator[str]:
         yield from _lines(stream, "standard input")
     elif text.startswith(_LIST):
         path = text.removeprefix(_LIST)
+        if is_url(path):
+            raise UsageError(f"{without_credentials(path)}: a list is a file, not a URL", code="invalid-option-value")
         try:
             with open(path, "rb") as stream:
                 yield from _lines(stream, path)
