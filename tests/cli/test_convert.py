@@ -113,7 +113,7 @@ def test_a_destination_named_like_a_command_is_nothing_special(imgconv, archive)
         (["SOURCE", "out", "--to", "oci", "--manifest-type", "v1"], "--manifest-type"),
         (["SOURCE", "out", "--to", "docker-save", "--v1-ids", "mine"], "--v1-ids"),
         (["SOURCE", "out", "--to", "crane", "--append"], "--append adds to an OCI layout folder"),
-        (["SOURCE", "-", "--to", "oci"], "a layout folder cannot go to standard output"),
+        (["SOURCE", "-", "--to", "oci"], "a folder cannot go to standard output"),
         (["SOURCE", "-", "--to", "crane", "--verify-output"], "--verify-output needs a result that can be read back"),
         (["SOURCE", "", "--to", "crane"], "DEST is empty"),
         (["", "out", "--to", "crane"], "SOURCE is empty"),

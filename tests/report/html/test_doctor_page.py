@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from consumers.cases import CASES, build
 from report.html.hostile_documents import hostile_verdicts
 from report.html.pages import HOSTILE, check
 from support import MATCH
+
+# tests/peer has a package of the name of this folder.
+sys.path.insert(0, str(Path(__file__).parents[2] / "consumers"))
+
+from cases import CASES, build
 
 from convert.cli.main import run
 from convert.commands.doctor import doctor
