@@ -62,6 +62,8 @@ class _Worker:
         other.close()
         self.call: _Call | None = None
         self.began = 0.0
+        #: Whether it has taken the call; until then another process can take it.
+        self.taken = False
         #: Whether it has started and takes calls.
         self.ready = False
         #: Why the process was ended, and when it is killed if it does not end.
@@ -77,7 +79,7 @@ class _Worker:
         except Exception as error:  # noqa: BLE001 - it cannot be pickled, which is for the caller to know
             call.future.set_exception(error)
             return True
-        self.call, self.began = call, time.monotonic()
+        self.call, self.began, self.taken = call, time.monotonic(), False
         return True
 
     def end(self, reason: str, *, at_once: bool) -> None:
@@ -294,7 +296,10 @@ class WorkerPool(Executor):
         except Exception as error:  # noqa: BLE001 - an answer that cannot be unpickled is one too
             succeeded, answer = False, error
         if not worker.ready:
-            worker.ready, self._stillborn = True, 0
+            worker.ready = True
+            return
+        if succeeded is None:
+            worker.taken, self._stillborn = True, 0
             return
         call, worker.call = worker.call, None
         if call is not None:
@@ -309,11 +314,14 @@ class WorkerPool(Executor):
         """Note that a process has ended."""
         call, worker.call = worker.call, None
         reason = worker.reason
-        if not worker.ready and not reason:
+        if not worker.taken and not reason and (call is not None or not worker.ready):
             self._stillborn += 1
         status = self._remove(worker)
         if call is None:  # it had none, and nothing is lost
             pass
+        elif not worker.taken and not reason:  # it ended before it took the call
+            with self._lock:
+                self._waiting.appendleft(call)
         elif reason == "closed":
             call.future.set_exception(WorkerDiedError("the run was ended", code="worker-died"))
         elif reason == "timeout":

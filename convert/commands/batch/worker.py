@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from multiprocessing import connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convert.cancel import TOKEN, Cancelled
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a call has to end after its end was requested, before the process ends itself.
 GRACE = 2.0
+#: What a worker sends when it has taken a call, before the answer: until then the call can go to another one.
+TAKEN: Final = (None, None)
 
 
 def serve(pipe: connection.Connection) -> None:
@@ -45,7 +47,18 @@ def serve(pipe: connection.Connection) -> None:
             function, arguments = pipe.recv()
         except (EOFError, OSError):
             return
+        except Exception as error:  # noqa: BLE001 - it cannot be unpickled here, which is the answer
+            try:
+                pipe.send(TAKEN)
+                _send(pipe, (False, error))
+            except OSError:
+                return
+            continue
         idle = False
+        try:
+            pipe.send(TAKEN)
+        except OSError:  # the run is over
+            return
         try:
             answer: tuple[bool, Any] = (True, function(*arguments))
         except Cancelled:
