@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import GZIP, LAYER, MANIFEST, PLATFORM, dumps, tar_of
+from reads import counted_reads
 from storages import Storage, write
 from support import ROOT
 
 from convert import cancel
 from convert.archive import registry_storage
-from convert.archive.blob import PreadStream
 from convert.archive.folder_tree import FolderTree
 from convert.archive.tree import Tree
 from convert.cli.main import run
@@ -338,23 +338,7 @@ def test_all_faults_at_once_are_all_found(storage, monkeypatch):
 @pytest.fixture
 def reads(monkeypatch):
     """Count the bytes that are read of each blob."""
-    counts = collections.Counter()
-    real_read, real_readinto = PreadStream.read, PreadStream.readinto
-
-    def read(self, size=-1, /):
-        data = real_read(self, size)
-        if size is not None and size >= 0:
-            counts[self._member] += len(data)
-        return data
-
-    def readinto(self, buffer, /):
-        count = real_readinto(self, buffer)
-        counts[self._member] += count
-        return count
-
-    monkeypatch.setattr(PreadStream, "read", read)
-    monkeypatch.setattr(PreadStream, "readinto", readinto)
-    return counts
+    return counted_reads(monkeypatch)
 
 
 def test_every_blob_is_read_once(tmp_path, reads):

@@ -5,7 +5,6 @@ IMGCONV_REGISTRY names docker-registry; IMGCONV_SKOPEO, IMGCONV_CRANE, IMGCONV_R
 
 from __future__ import annotations
 
-import collections
 import json
 import logging
 import os
@@ -19,13 +18,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from commands.test_validate_registry import FAULTS, Filled, findings_of
 from layouts import GZIP, REF_NAME, Layout, digest_of, packed, tar_of
+from reads import counted_reads
 from registry import Registry
 from storages import V2, Storage
 from tools import call, found
 
 import convert
 from convert.archive import registry_storage
-from convert.archive.blob import PreadStream
 from convert.commands.validate import validate
 
 REPOSITORIES, TAGS = 40, 20
@@ -181,23 +180,7 @@ def filled(tools, tmp_path_factory):
 @pytest.fixture
 def reads(monkeypatch):
     """Count the bytes that are read of each file."""
-    counts = collections.Counter()
-    real_read, real_readinto = PreadStream.read, PreadStream.readinto
-
-    def read(self, size=-1, /):
-        data = real_read(self, size)
-        if size is not None and size >= 0:
-            counts[self._member] += len(data)
-        return data
-
-    def readinto(self, buffer, /):
-        count = real_readinto(self, buffer)
-        counts[self._member] += count
-        return count
-
-    monkeypatch.setattr(PreadStream, "read", read)
-    monkeypatch.setattr(PreadStream, "readinto", readinto)
-    return counts
+    return counted_reads(monkeypatch)
 
 
 @pytest.mark.slow
