@@ -97,7 +97,7 @@ def open_source(
     else:
         tree, compression = _open_fd(_open_path(path, text), path, new_keeper, spool_folder)
     if spelling == REGISTRY:
-        from convert.archive.registry_tree import open_registry  # noqa: PLC0415
+        from convert.archive.registry_tree import open_registry  # noqa: PLC0415 - only for this transport
 
         # What is selected is all that the tree shows.
         return Source(open_registry(tree, reference_text), path, spelling, "", compression)

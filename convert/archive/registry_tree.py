@@ -163,7 +163,7 @@ class RegistryTree(Tree):
         return StoredBlob(self.base, path, name, blob) if blob is not None else None
 
     def _blob(self, name: str, member: Member) -> Blob:
-        raise NotImplementedError
+        raise NotImplementedError("find() makes the blobs of a registry")
 
     def _check_name(self, path: str) -> None:
         """Do nothing: a layout of digests has one blob of a name."""

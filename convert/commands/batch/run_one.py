@@ -207,6 +207,15 @@ def _digest(source: str, item: Item, warn: Warn) -> Outcome:
     return Outcome(digests=digests, written=_write(item, lambda: found))
 
 
+def _reported(
+    status: int, error: ImgconvError | None, digests: tuple[dict[str, Any], ...], written: int | None
+) -> Outcome:
+    """Return the outcome of a command that reports its first error instead of raising it."""
+    if error is None:
+        return Outcome(status, digests=digests, written=written)
+    return Outcome(status, error.code, str(error), digests, written)
+
+
 def _identify(source: str, item: Item, warn: Warn) -> Outcome:
     from convert.commands.identify import identify  # noqa: PLC0415 - only the command that runs
 
@@ -222,13 +231,7 @@ def _identify(source: str, item: Item, warn: Warn) -> Outcome:
         for image in report.images
     )
     error = report.problems[0] if report.problems else report.failure
-    return Outcome(
-        report.status,
-        error.code if error is not None else None,
-        str(error) if error is not None else None,
-        digests,
-        _write(item, lambda: report.document),
-    )
+    return _reported(report.status, error, digests, _write(item, lambda: report.document))
 
 
 def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
@@ -245,13 +248,7 @@ def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
         for image in report.document["images"]
     )
     error = report.problems[0] if report.problems else None
-    return Outcome(
-        report.status,
-        error.code if error is not None else None,
-        str(error) if error is not None else None,
-        digests,
-        _write(item, lambda: report.document),
-    )
+    return _reported(report.status, error, digests, _write(item, lambda: report.document))
 
 
 def _convert(source: str, item: Item, warn: Warn) -> Outcome:
