@@ -37,7 +37,7 @@ import growth
 import record
 import tables
 from cases import CASES, VERSION_CASES, Case
-from measuring import ABSENT, FIGURES, Cost, diff_ids, go_version, machine, pair_row, remove, run, state
+from measuring import ABSENT, FIGURES, CommandError, Cost, diff_ids, go_version, machine, pair_row, remove, run, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,7 +229,14 @@ def main() -> int:
         words["other"] = command(given.against)
         rows = []
         for case in selected(given, words):
-            rows.append(compare(case, words, given.folder, given.runs))
+            try:
+                rows.append(compare(case, words, given.folder, given.runs))
+            except CommandError as error:
+                # An older version may not know an option; that this one fails is a fault.
+                if not str(error).startswith(words["other"]):
+                    raise
+                print(f"{case.name}: not compared: {error}", file=sys.stderr)
+                continue
             print(tables.comparison_line(rows[-1]), file=sys.stderr)
         finish(given, record.new("comparison", rows, **about))
         return verdict(rows, given.slower)
