@@ -6,7 +6,7 @@ import io
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from convert import cancel
 from convert.errors import InputError, StorageError, UnsafeInputError, UsageError
@@ -22,8 +22,7 @@ _HAS_PREADV: Final = hasattr(os, "preadv")
 _NO_FOLLOW: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """Identity, size and time of a file when it was opened; a difference means that the file has changed."""
 
     device: int

@@ -9,8 +9,7 @@ format 0.0, which are not kept in their order.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.archive.tar_header import HEADER, number
 
@@ -30,8 +29,7 @@ _SPARSE_ENTRIES: Final = range(386, 482, 24)
 _REAL_SIZE: Final = slice(483, 495)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The first header of an archive that Go refuses: where its member begins, and why."""
 
     start: int

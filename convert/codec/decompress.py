@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from convert import cancel
 from convert.codec.compression import Compression
@@ -235,8 +234,7 @@ def _at_once(_: int) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
+class _Memory(NamedTuple):
     """The memory limit of one stream, in bytes, and the function that acquires it."""
 
     most: int

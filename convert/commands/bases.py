@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convert.errors import UsageError
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from convert.writer.options import LeftOut
 
 
-@dataclass(frozen=True, slots=True)
-class Bases:
+class Bases(NamedTuple):
     """What gives a thin source its layers, and what the receiver of the result has; None without these options."""
 
     source: BaseReader | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convert.archive import stream_sink
 from convert.archive.open import open_source
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
     from convert.writer.destination import Destination
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The images that were selected, those of them that the target can hold, and the forms of their layers."""
 
     selected: ImageSet
@@ -49,8 +47,7 @@ class Selection:
     is_push: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedImages:
+class FinishedImages(NamedTuple):
     """The images of the result, those of the source that they come from, their layers, and what is left out."""
 
     images: ImageSet

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convert.reader.producer import producer
 from convert.report.inspect import inspect_document, layers_of
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from convert.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """What was found in the layers; None for what was not asked for."""
 
     facts: Mapping[Layer, LayerFacts] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING
 
 from convert.commands.digest import DigestOptions, digest_opened
@@ -52,7 +51,7 @@ def page_part(
         read = examine(
             images, layers, verify=True, encoders=False, files=True, jobs=jobs, path=opened.path, progress=progress
         )
-        found = dataclasses.replace(read, encoders=found.encoders)
+        found = read._replace(encoders=found.encoders)
     document = describe(opened, images, layers, [*problems, *found.problems], found)
     options = DigestOptions(images=selection[0], platforms=selection[1], jobs=jobs)
     with contextlib.ExitStack() as stack:

@@ -204,6 +204,6 @@ class BaseReader:
 
     def _of(self, one: BaseLayer) -> ReadContext:
         if one.file not in self._contexts:
-            options = dataclasses.replace(self._context.options, file=one.file)
+            options = self._context.options._replace(file=one.file)
             self._contexts[one.file] = ReadContext(options, cancel=self._context.cancel)
         return self._contexts[one.file]

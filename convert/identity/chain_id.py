@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convert.model.digest import Digest
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class V1Entry:
+class V1Entry(NamedTuple):
     """One layer's v1 ID (64 hex digits) and the bytes of its `json` file."""
 
     v1_id: str

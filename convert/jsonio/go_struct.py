@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from convert.jsonio.go_values import array, misfit
 from convert.jsonio.strict import Keys, fold
@@ -29,8 +29,7 @@ class Omit(Enum):
     NIL = "nil"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its JSON name, how its value is read, and when it is omitted."""
 
     name: str

@@ -8,7 +8,7 @@ were verified once. The only exception is a blob that no other process can write
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from convert.cancel import Cancel
 from convert.layer.streams import CountingStream
@@ -75,8 +75,7 @@ class VerifiedMemo:
 LIMIT_HINT: Final = "--max-layer-size raises the limit"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(NamedTuple):
     """How layers are read.
 
     `max_layer_size` bounds one uncompressed layer, in bytes; `limit_hint` states how to raise

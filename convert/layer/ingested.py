@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from convert.archive.blob import PrivateBlob
 from convert.codec import decompress
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Transcoded:
+class Transcoded(NamedTuple):
     """A layer after transcoding: the sha256 of its uncompressed bytes, and the compressed ones."""
 
     diff_id: Digest

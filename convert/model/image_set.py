@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convert.model.image import Artifact, Image, Other
 from convert.model.walk import descend
@@ -35,8 +35,7 @@ class SourceFormat(StrEnum):
     DIR = "dir"
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """One name of an image as spelled in its source.
 
     `reference` is the normalised name if the text has a repository. `ref_name` is the annotation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from convert.model.image import Image, Layer
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A manifest, index or layer that another one replaces: both digests, and the reason."""
 
     subject: str
@@ -23,8 +22,7 @@ class Change:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedBlob:
+class CreatedBlob(NamedTuple):
     """A blob that the source does not have: a manifest for an image ID, or a layer for a DiffID."""
 
     subject: str
@@ -32,8 +30,7 @@ class CreatedBlob:
     of: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageNeeds:
+class ImageNeeds(NamedTuple):
     """What the receiver of one image of a thin archive must have.
 
     `layers` are the finished layers that are left out, `chain_id` the ChainID that Docker must

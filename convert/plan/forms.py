@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from convert.codec.compression import Compression
 from convert.layer.verify import compression_of
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 ManifestType = Literal["oci", "docker", "keep"]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """What decides about layers and manifests: the target and the options.
 
     `uncompressed`: the target holds uncompressed layers (docker-save). `manifests`: it

@@ -144,7 +144,7 @@ def _with_generated(items: list[Item], layout: ImageSet) -> list[Item]:
     for item in items:
         image = item.image
         images[image] = dataclasses.replace(image, manifest=found.get(image.image_id))
-    return [dataclasses.replace(item, image=images[item.image]) for item in items]
+    return [item._replace(image=images[item.image]) for item in items]
 
 
 def _generated(node: Node | None) -> bool:

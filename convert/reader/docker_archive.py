@@ -7,8 +7,7 @@ buildpacks: they differ in member names only, and those are labels.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convert.archive.tree import names_nothing
 from convert.diagnostics import Diagnostic, Dropped
@@ -38,8 +37,7 @@ _CONFIG: Final = re.compile(r"([0-9a-f]{64})(?:\.json)?\Z")
 _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestJsonRules:
+class ManifestJsonRules(NamedTuple):
     """How one tool reads `manifest.json`.
 
     `tool` is its name and `item` the struct into which it decodes an element. With
@@ -54,8 +52,7 @@ class ManifestJsonRules:
     reads_whole_archive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One element of `manifest.json`, resolved to an image and its names."""
 
     image: Image

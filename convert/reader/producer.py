@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convert.archive.tar_tree import TarTree
 from convert.errors import InputError
@@ -40,8 +39,7 @@ _CONTAINERS: Final = "skopeo, podman or buildah"
 _CONTAINERD: Final = "Docker with the containerd store, ctr or nerdctl"
 
 
-@dataclass(frozen=True, slots=True)
-class Producer:
+class Producer(NamedTuple):
     """A tool, or the few that write alike, and the evidence in words."""
 
     name: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError, UnsafeInputError
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from convert.model.image_set import Name
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of a source that can be selected by itself.
 
     `digest` is that of the manifest or index, or the image ID of an element of
@@ -28,8 +26,7 @@ class Part:
     item: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A fault in a source, and the part that it affects; None if it affects everything."""
 
     error: ImgconvError

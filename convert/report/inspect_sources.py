@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convert.report.identify import problem_part
 from convert.report.sharing import find_sharing
@@ -20,8 +19,7 @@ Document = dict[str, Any]
 VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Pushes:
+class Pushes(NamedTuple):
     """The digests that pushes of a source give.
 
     Attributes:
@@ -35,16 +33,14 @@ class Pushes:
     error: ImgconvError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PagePart:
+class PagePart(NamedTuple):
     """What a page shows of a source: its document with the contents of layers, and its pushes."""
 
     document: Document
     pushes: Pushes
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedSource:
+class InspectedSource(NamedTuple):
     """What is known of one source.
 
     Attributes:

@@ -42,8 +42,7 @@ class SharedLayer:
         return tuple(dict.fromkeys(place.image for place in self.places))
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(NamedTuple):
     """What the layers of several images have in common.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.diagnostics import Diagnostic, Dropped
 from convert.errors import NotRepresentableError, quoted
@@ -25,8 +24,7 @@ REFERENCE_TYPE: Final = "vnd.docker.reference.type"
 _PREFERRED: Final = Platform("linux", "amd64")
 
 
-@dataclass(frozen=True, slots=True)
-class NamedImage:
+class NamedImage(NamedTuple):
     """One image and its names, each with a tag and without a digest; untagged if none."""
 
     image: Image

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.archive.tar_writer import Item
 from convert.diagnostics import Diagnostic
@@ -267,8 +267,7 @@ def _identity(one: Descriptor) -> object:
     return one.media_type, one.digest, one.size, frozenset(one.annotations.items()), rest
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
+class _Label(NamedTuple):
     """The names of one entry: for containerd, for skopeo, and for skopeo where tags collide."""
 
     image_name: str | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,8 +32,7 @@ _OCI_IMAGE: Final = re.compile(rf"{_OCI_WORD}(?:/{_OCI_WORD})*", re.ASCII)
 _DOCKER_IMAGE: Final = re.compile(r"[^@]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(NamedTuple):
     """How skopeo, podman and buildah address a format: `NAME:PATH:IMAGE`.
 
     `is_folder`: PATH is a folder, and IMAGE selects one of several images in it.

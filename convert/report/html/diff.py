@@ -358,4 +358,4 @@ def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
         diff_id: dataclasses.replace(each, label=f"shared {each.number + 1}")
         for diff_id, each in sharing.shared.items()
     }
-    return layer_chart(images, dataclasses.replace(sharing, shared=shared), names) if images else ""
+    return layer_chart(images, sharing._replace(shared=shared), names) if images else ""

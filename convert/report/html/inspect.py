@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +96,7 @@ def inspect_page(sources: Sequence[InspectedSource]) -> bytes:
 
 def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
     # The document with the contents of layers, where they were read.
-    read = [replace(each, document=each.page.document) if each.page is not None else each for each in sources]
+    read = [each._replace(document=each.page.document) if each.page is not None else each for each in sources]
     images = _images(read)
     sharing = find_sharing(images_of(read))
     command = _command(*(each.source for each in sources))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convert.archive import atomic, folders
@@ -55,7 +54,7 @@ class ExistingLayout:
         #: Blobs of the images that are added, whether they were written or found.
         self.written: set[Digest] = set()
         # Not the source's bytes: they are not counted.
-        self._context = ReadContext(replace(context.options, file=None), cancel=context.cancel)
+        self._context = ReadContext(context.options._replace(file=None), cancel=context.cancel)
 
     def close(self) -> None:
         """Close the layout; the folder stays open."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.model import dir_names
 from convert.model.digest import Digest
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 _LAYOUT_BLOB: Final = re.compile(r"blobs/([^/]+)/([^/]+)\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class FolderKind:
+class FolderKind(NamedTuple):
     """A kind of folder.
 
     `first` is the document that marks it and appears first, `last` the one that completes it:
