@@ -10,12 +10,11 @@ from convert.archive.open import open_source
 from convert.commands.common import Options, options_of
 from convert.consumers.consumer import newest, parse_consumers
 from convert.consumers.contents import Contents
+from convert.consumers.damage import mend_first
 from convert.consumers.diagnose import diagnose
 from convert.errors import InputError
 from convert.model.platform import Platform
 from convert.progress import Silent
-from convert.reader.detect import read
-from convert.reader.sink import CollectingSink
 from convert.report.doctor import DoctorReport
 
 if TYPE_CHECKING:
@@ -71,12 +70,13 @@ def doctor(
     try:
         with open_source(path) as opened:
             path = opened.path
-            images = read(opened.tree, sink=CollectingSink(accepts_absent=True))
             shown = progress or Silent()
+            contents = Contents(opened, platform, shown.advance)
+            images, _ = contents.reading
             # A verdict may depend on any layer; each is read once.
             shown.expect(sum({blob: blob.size or 0 for blob in images.blobs()}.values()))
-            contents = Contents(opened, platform, shown.advance)
-            return DoctorReport(path, images.format, platform, diagnose(contents, consumers or newest()))
+            found = diagnose(contents, consumers or newest())
+            return DoctorReport(path, images.format, platform, mend_first(contents, found))
     except InputError as error:
         error.file = error.file or path
         return DoctorReport(path, None, platform, (), error)

@@ -29,7 +29,9 @@ from convert.limits import (
 )
 from convert.model import dir_names, mediatype
 from convert.model.digest import Digest
+from convert.reader.detect import read
 from convert.reader.document import digest_of
+from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sized
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from convert.archive.open import Source
     from convert.archive.tree import Tree
     from convert.model.blob import Blob
+    from convert.model.image_set import ImageSet
     from convert.model.platform import Platform
 
 _T = TypeVar("_T")
@@ -127,7 +130,17 @@ class Contents:
     @cached_property
     def left_out(self) -> LeftOutLayers:
         """The layers that a thin archive leaves out on purpose."""
-        return LeftOutLayers(self.tree)
+        return LeftOutLayers(self.tree, lambda: self.reading)
+
+    @cached_property
+    def reading(self) -> tuple[ImageSet, CollectingSink]:
+        """The images as imgconv reads them, and what is wrong with them or absent.
+
+        Raises:
+            InputError: it cannot read on, or it is no image archive.
+        """
+        sink = CollectingSink(accepts_absent=True)
+        return read(self.tree, sink=sink), sink
 
     @cached_property
     def dir_folder(self) -> Contents:

@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an archive is refused, what is lost, or what is unknown; `rule` is None where no rule says it."""
+    """Why an archive is refused, what is lost, or what is unknown.
+
+    `rule` is None where no rule says it, `helps` where nothing helps.
+    """
 
     text: str
     rule: Rule | None = None
+    helps: Repair | None = None
 
-    @property
-    def helps(self) -> Repair | None:
-        """What helps, if something does."""
-        if isinstance(self.text, NeedsText):
-            return Repair.FILL if isinstance(self.text, NeedsAllText) else Repair.BASE
-        return self.rule.helps if self.rule is not None else None
+    @classmethod
+    def of(cls, text: str, rule: Rule) -> Reason:
+        """Return the reason that a rule gives."""
+        if isinstance(text, NeedsText):
+            return cls(text, rule, Repair.FILL if isinstance(text, NeedsAllText) else Repair.BASE)
+        return cls(text, rule, rule.helps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +129,8 @@ def _in_one_way(
             if not (text := rule.check(contents)):
                 continue
             if rule.verdict is Verdict.REFUSES:
-                return Diagnosis(consumer, Verdict.REFUSES, (Reason(text, rule),), (), way)
-            lost.append(Reason(text, rule))
+                return Diagnosis(consumer, Verdict.REFUSES, (Reason.of(text, rule),), (), way)
+            lost.append(Reason.of(text, rule))
         known = tuple(dict.fromkeys(namer(contents)))
     except UnknownError as error:
         return Diagnosis(consumer, Verdict.UNKNOWN, (Reason(str(error)),), (), way)

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from convert.archive.tree import clean
 from convert.errors import ImgconvError
-from convert.reader.detect import read
 from convert.reader.layout_blobs import blob_name
 from convert.reader.needs import Marks, named_bases
-from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convert.archive.tree import Tree
     from convert.model.digest import Digest
+    from convert.model.image_set import ImageSet
+    from convert.reader.sink import Sink
 
 
 class NeedsText(str):
@@ -31,19 +33,23 @@ class NeedsAllText(NeedsText):
 class LeftOutLayers:
     """The layers that a source leaves out by its mark, which is compared with what it lacks."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, read: Callable[[], tuple[ImageSet, Sink]]) -> None:
         """Read the marks; a source that cannot be read leaves nothing out."""
         self._members: set[str | None] = set()
         self.text = NeedsText()
-        sink = CollectingSink(accepts_absent=True)
         try:
-            covered = Marks(tree, read(tree, sink=sink), sink.absent).covered
+            images, sink = read()
+            covered = Marks(tree, images, sink.absent).covered
         except ImgconvError:
             return
         self._members = set(map(clean, covered))
         names = ", ".join(named_bases(tree))
         count = f"{len(covered)} layers" if len(covered) > 1 else "a layer"
         self.text = NeedsText(f"needs {count}{f' of {names}' if names else ''} that this thin archive leaves out")
+
+    def __bool__(self) -> bool:
+        """Whether the source leaves out anything."""
+        return bool(self._members)
 
     def __contains__(self, member: str) -> bool:
         """Return whether the member of a layer is left out."""

@@ -35,6 +35,7 @@ class Repair(Enum):
     CONVERT = "another format: --for"
     PRUNE = "--prune"
     NAMES = "--rename to a full name"
+    TAG = "--tag a full name"
     FLATTEN = "--flatten"
     ATTESTATIONS = "--no-attestations"
     PLATFORM = "--platform"

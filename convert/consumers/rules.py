@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Row = tuple[Property, Repair | None, str, str] | tuple[Property, Repair | None, str, str, str]
 
 _CONVERT, _PRUNE, _NAMES, _SOURCE = Repair.CONVERT, Repair.PRUNE, Repair.NAMES, Repair.SOURCE
-_PLATFORM, _SPLIT, _FLATTEN = Repair.PLATFORM, Repair.SPLIT, Repair.FLATTEN
+_PLATFORM, _SPLIT, _FLATTEN, _TAG = Repair.PLATFORM, Repair.SPLIT, Repair.FLATTEN, Repair.TAG
 
 _MOBY: Final = "moby/moby@29.7.2 daemon/internal/image/tarexport/load.go: Load"
 _STORE: Final = "moby/moby@29.7.2 daemon/containerd/image_exporter.go: LoadImage"
@@ -78,10 +78,10 @@ _DOCKER: Final = (
     (docker.path_twice, _SOURCE, "path-twice", "layer-path-twice"),
     (docker.many_layers, None, "many-layers", "many-layers"),
     (docker.history_too_long, _SOURCE, "long-history", "history-too-long"),
-    (docker.repo_tag, _NAMES, "bare-tag", "repo-tag"),
+    (docker.repo_tag, _TAG, "bare-tag", "repo-tag"),
 )
 _DOCKER_LOSSES: Final = (
-    (losses.unnamed_item, _NAMES, "unnamed", ""),
+    (losses.unnamed_item, _TAG, "unnamed", ""),
     (losses.other_platforms, _CONVERT, "two-platforms", ""),
 )
 
@@ -91,12 +91,12 @@ _IMPORTS: Final = (
     (containerd.docker_form, _CONVERT, "null-manifest", "no-images"),
     (containerd.member_names, _CONVERT, "hard-link", "missing"),
     (containerd.config_json, _SOURCE, "broken-config", "json"),
-    (containerd.repo_tag, _NAMES, "invalid-tag", "repo-tag"),
+    (containerd.repo_tag, _TAG, "invalid-tag", "repo-tag"),
     (containerd.confused_manifest, _SOURCE, "both-kinds", "ambiguous"),
 )
 _STORE_LOSSES: Final = (
     (losses.not_runnable, _PRUNE, "other-platform", ""),
-    (losses.unnamed_entry, _NAMES, "unnamed-layout", ""),
+    (losses.unnamed_entry, _TAG, "unnamed-layout", ""),
     (losses.tag_only, _NAMES, "tag-only", ""),
 )
 
@@ -192,7 +192,7 @@ RULES: Final = (
         "containerd", "2.1-2.3", _UNPACK, _REFUSES, ((containerd.unpack_every_platform, _SOURCE, "damaged-layer", ""),)
     ),
     *_rules("containerd", "2.3-2.4", _UNPACK, _REFUSES, ((containerd.unpack_all, _SOURCE, "damaged-layer", ""),)),
-    *_rules("k3s", "1.30.2-1.37", _K3S, _REFUSES, ((containerd.unnamed, _NAMES, "unnamed-layout", ""),)),
+    *_rules("k3s", "1.30.2-1.37", _K3S, _REFUSES, ((containerd.unnamed, _TAG, "unnamed-layout", ""),)),
     *_rules("docker-containerd k3s", "1-", _STORE, _LOSS, _STORE_LOSSES),
     *_rules("containerd", "1.6-2.4", _IMPORT, _LOSS, _STORE_LOSSES[1:]),
     # -- skopeo
@@ -223,14 +223,14 @@ RULES: Final = (
         "1.9-1.18",
         _LAYOUT,
         _REFUSES,
-        ((containers_image.several_entries, _NAMES, "two-unnamed", "duplicate-name"),),
+        ((containers_image.several_entries, _SPLIT, "two-unnamed", "duplicate-name"),),
     ),
     *_rules(
         "skopeo/oci-archive",
         "1.9-1.23",
         _LAYOUT,
         _REFUSES,
-        ((containers_image.several_entries, _NAMES, "two-unnamed", "duplicate-name"),),
+        ((containers_image.several_entries, _SPLIT, "two-unnamed", "duplicate-name"),),
     ),
     *_rules(
         "skopeo/oci skopeo/oci-archive",
@@ -287,14 +287,14 @@ RULES: Final = (
         "4.3-4.4",
         _LAYOUT,
         _REFUSES,
-        ((containers_image.ref_name, _NAMES, "odd-name", "ref-name"),),
+        ((containers_image.ref_name, _TAG, "odd-name", "ref-name"),),
     ),
     *_rules(
         "podman/oci podman/oci-archive",
         "4.3-4.4",
         _COPY,
         _LOSS,
-        (*_OCI_LOSSES, (losses.unnamed_entry, _NAMES, "unnamed-layout", "")),
+        (*_OCI_LOSSES, (losses.unnamed_entry, _TAG, "unnamed-layout", "")),
     ),
     *_rules(
         "podman/docker-archive",
@@ -304,7 +304,7 @@ RULES: Final = (
         (
             (containers_image.gzip_archive, _CONVERT, "gzip-archive", ""),
             *_DOCKER_ARCHIVE[:2],
-            (containers_image.repo_tag, _NAMES, "bare-tag", "repo-tag"),
+            (containers_image.repo_tag, _TAG, "bare-tag", "repo-tag"),
             *_DOCKER_ARCHIVE[2:],
             (docker.run_config, _SOURCE, "text-cmd", "run-config"),
             (containers_image.linked_layer_not_stored, _CONVERT, "linked-layer", ""),
@@ -313,7 +313,7 @@ RULES: Final = (
             (docker.path_twice, _SOURCE, "path-twice", "layer-path-twice"),
         ),
     ),
-    *_rules("podman/docker-archive", "4.3-4.4", _TARFILE, _LOSS, ((losses.unnamed_item, _NAMES, "unnamed", ""),)),
+    *_rules("podman/docker-archive", "4.3-4.4", _TARFILE, _LOSS, ((losses.unnamed_item, _TAG, "unnamed", ""),)),
     *_rules("podman/dir", "4.3-4.4", _DIR, _REFUSES, (*_DIR_FOLDER, *_DIR_DOCUMENTS)),
     *_rules("podman/dir", "4.3-4.4", _STORAGE, _REFUSES, _of_dir(_STORED)),
     *_rules("podman/dir", "4.3-4.4", _COPY, _LOSS, _of_dir(_OCI_LOSSES)),
@@ -351,8 +351,8 @@ RULES: Final = (
         (
             (containers_image.not_a_folder, _CONVERT, "layout-archive", ""),
             (umoci.layout, _CONVERT, "layout-version", "layout-version"),
-            (umoci.no_ref_name, _NAMES, "unnamed-layout", ""),
-            (umoci.ref_name, _NAMES, "odd-name", "ref-name"),
+            (umoci.no_ref_name, _TAG, "unnamed-layout", ""),
+            (umoci.ref_name, _TAG, "odd-name", "ref-name"),
             (umoci.ambiguous, _PLATFORM, "two-platforms", "duplicate-name"),
             (umoci.not_a_manifest, _CONVERT, "docker-manifest", ""),
         ),
@@ -378,5 +378,5 @@ RULES: Final = (
             (umoci.layers, _SOURCE, "damaged-layout", "layer-damaged"),
         ),
     ),
-    *_rules("umoci", "0.4.7-0.7", _UMOCI, _LOSS, ((losses.unaddressed, _NAMES, "one-unnamed", ""),)),
+    *_rules("umoci", "0.4.7-0.7", _UMOCI, _LOSS, ((losses.unaddressed, _TAG, "one-unnamed", ""),)),
 )

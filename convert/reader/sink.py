@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError, UnsafeInputError
@@ -11,6 +11,10 @@ from convert.limits import MAX_PROBLEMS
 if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image_set import Name
+
+
+#: What a reader reports about something that is absent.
+_ABSENT: Final = frozenset({"missing-blob", "missing-layer", "missing-member"})
 
 
 class Part(NamedTuple):
@@ -31,6 +35,11 @@ class Fault(NamedTuple):
 
     error: ImgconvError
     part: Part | None = None
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether a part of one image is absent, which `--prune` leaves out."""
+        return self.part is not None and self.error.code in _ABSENT
 
 
 class Sink:

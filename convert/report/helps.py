@@ -168,7 +168,10 @@ _FOR: Final = "{source} --for {consumer} DEST"
 FOR_REPAIR: Final[dict[Repair, Help]] = {
     Repair.CONVERT: Help("Another format.", _FOR),
     Repair.PRUNE: Help("Leave out what is absent.", "{source} --prune --for {consumer} DEST"),
-    Repair.NAMES: Help("Give the image a full name.", "{source} --rename OLD=NEW --for {consumer} DEST"),
+    Repair.NAMES: Help("Replace the name by a full one.", "{source} --rename OLD=NEW --for {consumer} DEST"),
+    Repair.TAG: Help(
+        "Give the image a full name; of several, --image selects one.", "{source} --tag NAME --for {consumer} DEST"
+    ),
     Repair.FLATTEN: Help("Replace nested indexes by one list.", "{source} --flatten --for {consumer} DEST"),
     Repair.ATTESTATIONS: Help("Leave out attestations.", "{source} --no-attestations --for {consumer} DEST"),
     Repair.PLATFORM: Help("Select a platform.", "{source} --platform OS/ARCH --for {consumer} DEST"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from convert.plan.edit.attestations import remove_attestations
 from convert.plan.edit.flatten import flatten
 from convert.plan.edit.names import Renaming, drop, is_dropped, rename, untag
-from convert.plan.edit.prune import is_absence, prune
+from convert.plan.edit.prune import prune
 from convert.plan.find_errors import find_errors
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Edits:
         return [
             fault
             for fault in faults
-            if not (self.prune and is_absence(fault)) and not any(is_dropped([fault], text) for text in self.drop)
+            if not (self.prune and fault.is_absence) and not any(is_dropped([fault], text) for text in self.drop)
         ]
 
 
@@ -77,7 +77,7 @@ def apply_edits(images: ImageSet, edits: Edits, faults: Sequence[Fault] = ()) ->
     images = rename(images, edits.rename)
     if edits.prune:
         absences = [
-            fault for fault in faults if is_absence(fault) and not any(is_dropped([fault], text) for text in edits.drop)
+            fault for fault in faults if fault.is_absence and not any(is_dropped([fault], text) for text in edits.drop)
         ]
         images = prune(images, absences, changes)
     if edits.no_attestations:

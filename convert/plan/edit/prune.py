@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from convert.reader.sink import Fault
 
 _OPTION: Final = "--prune"
-#: What a reader reports about something that is absent.
-_ABSENT: Final = frozenset({"missing-blob", "missing-layer", "missing-member"})
-
-
-def is_absence(fault: Fault) -> bool:
-    """Return whether a fault states that a part of one image is absent, which `--prune` leaves out."""
-    return fault.part is not None and fault.error.code in _ABSENT
 
 
 def prune(images: ImageSet, faults: Sequence[Fault], changes: Changes) -> ImageSet:
