@@ -32,11 +32,15 @@ _CONVERSIONS: Final = frozenset(Repair) - {Repair.SOURCE, Repair.BASE}
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What has to be mended first: the text, what helps, and the repairs that cannot work before."""
+    """What has to be mended first: the text, what helps, and the repairs that cannot work before.
+
+    `is_absence` is whether nothing is wrong but every image lacks something.
+    """
 
     text: str
     helps: Repair
     prevents: frozenset[Repair]
+    is_absence: bool = False
 
 
 def mend_first(contents: Contents, diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
@@ -81,8 +85,8 @@ def find_damage(contents: Contents) -> Damage | None:
     if complete or not lacks:
         return None
     if contents.left_out:
-        return Damage(contents.left_out.text, Repair.FILL, _CONVERSIONS - {Repair.FILL})
-    return Damage("no image in it is complete", Repair.SOURCE, _CONVERSIONS)
+        return Damage(contents.left_out.text, Repair.FILL, _CONVERSIONS - {Repair.FILL}, is_absence=True)
+    return Damage("no image in it is complete", Repair.SOURCE, _CONVERSIONS, is_absence=True)
 
 
 def _text(fault: str) -> str:
@@ -99,9 +103,13 @@ def _offers(diagnosis: Diagnosis, repairs: frozenset[Repair]) -> bool:
 
 def _mended(diagnosis: Diagnosis, damage: Damage) -> Diagnosis:
     """Return a diagnosis that offers only what can work, after the damage."""
-    reasons = tuple(replace(each, helps=None) if each.helps in damage.prevents else each for each in diagnosis.reasons)
-    first = Reason(damage.text, helps=damage.helps)
-    return replace(diagnosis, reasons=(first, *reasons))
+    if damage.is_absence and diagnosis.reasons[0].helps is Repair.PRUNE:
+        # The reason states already what is absent; pruning would leave nothing.
+        first, rest = replace(diagnosis.reasons[0], helps=damage.helps), diagnosis.reasons[1:]
+    else:
+        first, rest = Reason(damage.text, helps=damage.helps), diagnosis.reasons
+    offered = (replace(each, helps=None) if each.helps in damage.prevents else each for each in rest)
+    return replace(diagnosis, reasons=(first, *offered))
 
 
 def _is_complete(node: Node) -> bool:
