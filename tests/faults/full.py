@@ -6,8 +6,8 @@ lets no file grow over 0, STEP, 2 STEP … bytes (RLIMIT_FSIZE, as a quota does:
 
     python full.py tmpfs FORM BEFORE SOURCE FOLDER
 
-mounts a file system of 1, 2, 3 … pages, then one of 1, 2, 3 … inodes, at FOLDER
-(Linux, root: ENOSPC as the kernel itself says it). Both go on until the conversion
+mounts a file system at FOLDER in which 1, 2, 3 … pages are free, then one in which 1, 2, 3 …
+inodes are (Linux, root: ENOSPC as the kernel itself says it). Both go on until the command
 succeeds, and print what sweep.py prints.
 """
 
@@ -26,6 +26,8 @@ from sweep import Sweep, forked
 
 #: Status of a run for which there was no room, and of one for which there was.
 FULL, DONE = 4, 0
+#: What a file system has one more of.
+UNITS = {"size": os.sysconf("SC_PAGE_SIZE"), "nr_inodes": 1}
 
 
 class FullDisk(Sweep):
@@ -54,19 +56,34 @@ class FullDisk(Sweep):
     def go_mounted(self):
         self.folder.mkdir(exist_ok=True)
         self.prepare()
+        old = self.state()
         assert self.run() == DONE
         new = self.state()
-        for option, unit in (("size", os.sysconf("SC_PAGE_SIZE")), ("nr_inodes", 1)):
+        for option in ("size", "nr_inodes"):
             self.statuses.pop(DONE, None)
             number = 0
             while DONE not in self.statuses:
                 number += 1
-                mount = ["mount", "-t", "tmpfs", "-o", f"{option}={number * unit}", "tmpfs", str(self.folder)]
-                subprocess.run(mount, check=True)
+                self.mount("rw")
                 try:
-                    self.judge(f"{option} {number}", self.run, None, new)
+                    self.prepare()
+                    self.mount(f"remount,{option}={self.used(option) + number * UNITS[option]}")
+                    self.judge(f"{option} {number}", self.run, old, new)
                 finally:
                     subprocess.run(["umount", str(self.folder)], check=True)
+
+    def mount(self, options):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)], check=True)
+
+    def used(self, option):
+        """Return the bytes or inodes that what was prepared takes."""
+        there = os.statvfs(self.folder)
+        if option == "size":
+            return (there.f_blocks - there.f_bfree) * there.f_frsize
+        return there.f_files - there.f_ffree
+
+    def again(self, number, new, found):
+        """Nothing: a full file system is still full."""
 
     def judge(self, number, action, old, new):
         status, printed = forked(action)

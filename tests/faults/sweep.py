@@ -9,10 +9,11 @@ BEFORE is what lies at the destination: `new` (nothing), `force` (an older
 result), `fill` (an empty folder) or `append` (a layout). FORM may also be `manifest`
 (`digest --manifest`), `graph` (`inspect --graph`) or `export`, which write a document;
 `add-repositories`, `tag` and `untag`, which change an archive in place, and `tag-layout`,
-which changes a layout. `split:FORM` writes one result for each image. `thin:FORM` writes
-a thin archive without the layers of one image, and `filled:FORM` fills such an archive again.
-Prints one JSON document:
-how many faults there were and what was wrong after them.
+which changes a layout. `config` and `image-manifest` print a document to standard output,
+which is a file here. `split:FORM` writes one result for each image, `merge:FORM` one of three
+archives, `join:FORM` one index of two platforms, `rename:FORM` one with another name. `thin:FORM`
+writes a thin archive without the layers of one image, and `filled:FORM` fills such an archive again.
+Prints one JSON document: how many faults there were and what was wrong after them.
 """
 
 from __future__ import annotations
@@ -36,21 +37,28 @@ from oracle import reading
 
 # Whatever is imported later would be counted.
 import convert
+import convert.cli.config
 import convert.cli.convert
 import convert.cli.digest
 import convert.cli.export
 import convert.cli.inspect
+import convert.cli.manifest
 import convert.cli.tag
 import convert.codec.gzip
 import convert.commands.add_repositories
 import convert.commands.convert
 import convert.commands.convert_split
 import convert.commands.digest
+import convert.commands.document
 import convert.commands.export
 import convert.commands.tag
 import convert.commands.thin
 import convert.commands.verify_output
 import convert.identity.legacy_config
+import convert.plan.edit.edits
+import convert.plan.join
+import convert.plan.merge
+import convert.plan.template
 import convert.report.graph.svg
 import convert.writer.dest.layout_dir
 from convert.archive.temporary import is_temporary
@@ -77,7 +85,18 @@ OTHERS = {
     "untag": ["untag", "OUT", "fmt-scr:1"],
     "tag-layout": ["tag", "OUT", "fmt-scr:1", "new.example/name:1"],
     "export": ["export", "SOURCE", "fmt-scr:1", "OUT", "-q"],
+    "config": ["config", "SOURCE", "fmt-scr:1"],
+    "image-manifest": ["manifest", "SOURCE", "fmt-scr:1"],
 }
+#: Those that print a document.
+PRINTED = {"config", "image-manifest"}
+#: Options of a conversion that edits.
+EDITS = {"join": ["--join", "fmt-joined:1"], "rename": ["--rename", "fmt-scr:1=new.example/other/scr:1"]}
+#: The images of the sources that are put together.
+MERGED = ("fmt-scr:1", "fmt-html:1", "fmt-c:dup")
+PLATFORMS = Path(__file__).parents[2] / "testdata" / "match" / "archives" / "containerd29-export-multiplatform.tar.gz"
+#: Not counted: it opens what stands for standard output.
+_open = os.open
 #: Those that change what is there.
 IN_PLACE = {"add-repositories", "tag", "untag", "tag-layout"}
 #: What completes a folder.
@@ -109,14 +128,33 @@ def forked(action):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), printed
 
 
+class Printed(io.RawIOBase):
+    """Standard output on a file, through the calls that are counted."""
+
+    def __init__(self, fd):
+        self.fd = fd
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return os.write(self.fd, data)
+
+
 class Sweep:
     def __init__(self, mode, form, before, source, folder):
         self.mode, self.form, self.before = mode, form, before
         self.source, self.folder = source, Path(folder)
         self.kind, _, self.target = form.rpartition(":")
         self.base = []
+        self.sources = []
         if self.kind in {"thin", "filled"}:
             self.make_base()
+        elif self.kind in {"merge", "join"}:
+            self.make_sources()
+        elif form == "image-manifest":
+            self.source = self.folder.parent / "layout"
+            convert.convert(str(source), str(self.source), to="oci", jobs=1)
         self.out = self.folder / ("out.svg" if form == "graph" else "out")
         self.wrong = []
         self.faults = 0
@@ -132,10 +170,27 @@ class Sweep:
             self.source = thin
         self.base = ["--without" if self.kind == "thin" else "--with", str(base)]
 
+    def make_sources(self):
+        """Write the archives that are put together: three images, or one image for two platforms."""
+        self.sources = []
+        options = {"images": MERGED} if self.kind == "merge" else {"platforms": ("linux/amd64", "linux/ppc64le")}
+        ((name, values),) = options.items()
+        for number, value in enumerate(values):
+            path = self.folder.parent / f"source{number}"
+            given = self.source if self.kind == "merge" else PLATFORMS
+            convert.convert(str(given), str(path), to="oci-archive", jobs=1, **{name: [value]})
+            self.sources.append(path)
+
     def run(self, arguments=None):
         """Run the command; what it prints on standard output without errors is ignored."""
         if self.form not in OTHERS:
             return run(arguments or self.arguments())
+        if self.form in PRINTED:
+            fd = _open(self.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            # It is kept: what could not be written is not written at its end either.
+            self.printed = io.TextIOWrapper(io.BufferedWriter(Printed(fd)))
+            with contextlib.redirect_stdout(self.printed):
+                return run(arguments or self.arguments())
         with contextlib.redirect_stdout(io.StringIO()):
             return run(arguments or self.arguments())
 
@@ -147,19 +202,24 @@ class Sweep:
         extra = {"force": ["--force"], "append": ["--append"]}.get(self.before, [])
         out = str(self.out / "{name}_{tag}") if self.kind == "split" else str(self.out)
         image = ONE if self.target == "dir" and self.kind != "split" else ()
-        return [str(self.source), "--to", self.target, out, "--jobs", "1", "-q", *image, *self.base, *extra]
+        sources = [str(each) for each in self.sources or [self.source]]
+        edits = EDITS.get(self.kind, [])
+        return [*sources, "--to", self.target, out, "--jobs", "1", "-q", *image, *edits, *self.base, *extra]
 
     def prepare(self):
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
+        for each in self.folder.iterdir():  # a file system may be mounted there
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
         if self.form == "tag-layout":
             convert.convert(str(self.source), str(self.out), to="oci", jobs=1)
         elif self.form in IN_PLACE:
             shutil.copyfile(self.source, self.out)
         elif self.kind == "split" or self.before == "fill":
             self.out.mkdir()
-        elif self.form in OTHERS and self.before == "force":
+        elif self.form in PRINTED:
+            self.out.touch()
+        elif (self.form in OTHERS or self.kind in {"merge", "join"}) and self.before == "force":
+            # Several sources never replace an archive.
             self.out.write_bytes(b"older")
         elif self.before != "new":
             with_ = self.base[1:] if self.kind == "filled" else ()
@@ -169,7 +229,7 @@ class Sweep:
         """Return what lies at the destination, None if nothing does."""
         if not self.out.exists():
             return None
-        if self.form in OTHERS and not self.out.is_dir():
+        if (self.form in OTHERS or self.kind in {"merge", "join"}) and self.out.is_file():
             return self.out.read_bytes()
         found = reading.contents(self.out)
         if isinstance(found, dict):
@@ -264,6 +324,9 @@ class Sweep:
         """Whether what lies at the destination is the old state, the new one, or a part that says nothing wrong."""
         if found in (old, new):
             return True
+        if self.form in PRINTED:
+            # What a reader of standard output got; the status tells that it is not all.
+            return new.startswith(found)
         if self.before == "append":
             return self.whole(found)
         if self.kind == "split":

@@ -40,6 +40,53 @@ def test_a_document_is_whole_or_the_old_one_where_files_may_not_grow(tmp_path, f
     assert result["faults"] > 3
 
 
+#: What edits, splits, merges, joins, exports or prints, each with what lies at DEST.
+OTHERS = [
+    ("dir", "new"),
+    ("dir", "force"),
+    ("split:docker-save", "new"),
+    ("split:oci", "new"),
+    ("merge:docker-save", "new"),
+    ("merge:docker-oci", "force"),
+    ("merge:oci", "append"),
+    ("join:docker-oci", "new"),
+    ("join:oci", "new"),
+    ("rename:docker-oci", "force"),
+    ("rename:dir", "new"),
+    ("tag", "force"),
+    ("untag", "force"),
+    ("tag-layout", "force"),
+    ("export", "new"),
+    ("export", "force"),
+    ("config", "new"),
+    ("image-manifest", "new"),
+]
+
+
+def multi(tmp_path):
+    """Return an archive of seven images, uncompressed, without `repositories`."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(without_repositories(MATCH / "docker20-multi.tar.gz"))
+    return source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "before"), OTHERS)
+def test_an_edit_meets_a_limit_on_the_size_of_files_at_every_101st_byte(tmp_path, form, before):
+    result = filled("limit", form, before, multi(tmp_path), tmp_path / "place", 101)
+    assert result["wrong"] == []
+    assert result["faults"] > 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+@pytest.mark.parametrize(("form", "before"), OTHERS)
+def test_an_edit_in_a_file_system_of_few_pages_or_inodes_gives_the_whole_or_nothing(tmp_path, mounting, form, before):
+    result = filled("tmpfs", form, before, multi(tmp_path), mounting)
+    assert result["wrong"] == []
+    assert result["faults"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("before", ["new", "force"])

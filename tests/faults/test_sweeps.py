@@ -16,11 +16,17 @@ from support import without_repositories
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.tar.gz"
-OTHERS = ["manifest", "graph", "add-repositories", "tag", "untag", "tag-layout", "export"]
+OTHERS = ["manifest", "graph", "add-repositories", "tag", "untag", "tag-layout", "export", "config", "image-manifest"]
+PRINTED = ["config", "image-manifest"]
 IN_PLACE = ["add-repositories", "tag", "untag", "tag-layout"]
 THIN = ["thin:docker-save", "thin:docker-save@25", "thin:docker-oci", "thin:oci", "filled:oci", "filled:docker-save"]
 FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive", "dir"]
 SPLIT = ["split:docker-save", "split:docker-oci", "split:oci", "split:dir"]
+EDITED = [
+    *(f"merge:{form}" for form in ("docker-save", "docker-save@25", "docker-oci", "oci", "oci-archive")),
+    *(f"join:{form}" for form in ("docker-oci", "oci", "oci-archive")),
+    *(f"rename:{form}" for form in ("docker-save", "docker-oci", "oci", "oci-archive", "dir")),
+]
 MODES = ["kill", "int", "term", "enospc", "edquot", "eio", "read-eio", "short"]
 #: In every run of the suite: the kinds of destination that there are, each with the faults that fit it.
 QUICK = [
@@ -54,6 +60,11 @@ QUICK = [
     ("enospc", "untag", "force", 3),
     ("kill", "tag-layout", "force", 5),
     ("short", "export", "new", 9),
+    ("enospc", "image-manifest", "new", 1),
+    ("kill", "merge:oci", "append", 23),
+    ("enospc", "merge:docker-save", "new", 29),
+    ("eio", "join:oci-archive", "force", 17),
+    ("kill", "rename:docker-oci", "force", 17),
     ("eio", "add-repositories", "force", 1),
     ("kill", "add-repositories", "force", 9),
 ]
@@ -107,12 +118,29 @@ def test_a_fault_at_every_call_of_several_results_leaves_whole_ones(tmp_path, mo
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("form", EDITED)
+@pytest.mark.parametrize("before", ["new", "force", "fill", "append"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_at_every_call_of_an_edit_leaves_the_old_or_the_whole_new(tmp_path, mode, form, before):
+    kind, _, target = form.partition(":")
+    if (before == "fill" and target not in {"oci", "dir"}) or (before == "append" and target != "oci"):
+        pytest.skip("only layouts and dir: folders are folders, and only a layout grows")
+    if before == "force" and target == "oci" and kind != "rename":
+        pytest.skip("several sources replace no layout")
+    result = swept(tmp_path, mode, form, before)
+    assert result["wrong"] == []
+    assert result["faults"] > 20
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("form", OTHERS)
 @pytest.mark.parametrize("before", ["new", "force"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_fault_at_every_call_leaves_the_old_document_or_the_whole_new_one(tmp_path, mode, form, before):
     if form in IN_PLACE and before == "new":
         pytest.skip("an archive is changed in place")
+    if form in PRINTED and before == "force":
+        pytest.skip("nothing lies at standard output")
     result = swept(tmp_path, mode, form, before)
     assert result["wrong"] == []
     assert result["faults"]
