@@ -356,7 +356,12 @@ class Sweep:
     def again(self, number, new, found):
         """Whatever a kill left, the next run does its work and cleans up."""
         arguments = self.arguments()
-        if (self.before in {"new", "fill"} and found == new and self.form not in OTHERS) or (
+        if self.kind in {"merge", "join"} and found == new and self.before != "append":
+            # Several sources never replace an archive, not with --force either.
+            shutil.rmtree(self.out) if self.out.is_dir() else self.out.unlink()
+            if self.before == "fill":
+                self.out.mkdir()
+        elif (self.before in {"new", "fill"} and found == new and self.form not in OTHERS) or (
             self.kind == "split" and found
         ):
             arguments.append("--force")
