@@ -204,6 +204,65 @@ def all_campaigns(records: Iterator[Record]) -> str:
     return "\n\n".join(f"### {record.date}\n\n{campaigns(record)}" for record in records)
 
 
+#: The columns of `thin_receivers`: the name of the receiver, the heading, and the form from which it has the base.
+RECEIVERS = (
+    ("docker", "Docker, graph driver", "docker-save"),
+    ("docker-containerd", "Docker 29, containerd store", "docker-save"),
+    ("containerd", "containerd, `ctr images import`", "oci-archive"),
+    ("podman", "podman", "oci-archive"),
+    ("registry", "skopeo to a registry", "oci-archive"),
+)
+
+
+def thin_receivers(record: Record) -> str:
+    """Render what receivers do with each form of thin archive, where they have the base and where not."""
+    found: dict[tuple[str, str, bool], dict[str, list[str]]] = {}
+    for row in record.rows:
+        name, _, version = row["receiver"].partition("@")
+        for receiver, _, base in RECEIVERS:
+            if name == receiver and row["base"] in (base, None):
+                outcomes = found.setdefault((row["form"], name, row["base"] is None), {})
+                outcomes.setdefault(row["outcome"], []).append(version)
+    parts = [setting(record)]
+    for without_base, text in ((False, "The receiver has the base:"), (True, "The receiver does not have it:")):
+        forms = dict.fromkeys(row["form"] for row in record.rows)
+        rows = [
+            [form, *(_outcome(found.get((form, name, without_base), {})) for name, *_ in RECEIVERS)] for form in forms
+        ]
+        parts += [text, table(["thin form", *(heading for _, heading, _ in RECEIVERS)], rows)]
+    return "\n\n".join(parts)
+
+
+def _outcome(outcomes: dict[str, list[str]]) -> str:
+    """Return one outcome, or each with the versions that have it."""
+    if len(outcomes) < 2:
+        return "".join(outcomes)
+    return "; ".join(f"{' and '.join(versions)}: {text}" for text, versions in outcomes.items())
+
+
+def thin_time(record: Record) -> str:
+    """Render the time for a thin archive against that for reading its source."""
+    texts = {"save": "docker-save", "layout": "oci", "inventory": "inventory"}
+    others = {"validate": "`validate` NEW", "convert": "NEW in full, same form"}
+    rows = []
+    for row in record.rows:
+        what = [texts[row["source"]], texts[row["without"]], row["to"], f"{row['size'] / MB:.0f} MB"]
+        walls = [f"{row[cost]['wall']:.2f} s" for cost in ("imgconv_cost", "other_cost")]
+        rows.append([*what, walls[0], others[row["other"]], walls[1], f"{row['ratio']['wall']:.2f}"])
+    return setting(record) + "\n\n" + table(["NEW", "OLD", "to", "size", "time", "against", "time", "ratio"], rows)
+
+
+def thin_size(record: Record) -> str:
+    """Render what thin archives hold besides new layers: medians and maxima."""
+    headings = ["target", "layers in it", "archives", *record.rows[0]["figures"]]
+    rows = [
+        [row["target"], row["kept"], str(row["archives"])]
+        + [f"{figure['median']:,.0f}; {figure['maximum']:,.0f}" for figure in row["figures"].values()]
+        for row in record.rows
+    ]
+    return setting(record) + "\n\n" + table(headings, rows)
+
+
 RENDERERS = {
     "conversions": conversions,
     "comparison": comparison,
@@ -213,4 +272,7 @@ RENDERERS = {
     "encoder-model": encoder_model,
     "encoder-tools": encoder_tools,
     "campaigns": campaigns,
+    "thin-receivers": thin_receivers,
+    "thin-size": thin_size,
+    "thin-time": thin_time,
 }

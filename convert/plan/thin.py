@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from convert.identity.chain_id import chain_ids
 from convert.jsonio.go_encode import dumps
+from convert.model import mediatype
 from convert.model.form import Form
-from convert.model.image import Image, Index
+from convert.model.image import Artifact, Image, Index, Other
 from convert.model.needs import SHORT
 from convert.model.walk import descend, node_digest
 from convert.plan.changes import ImageNeeds
@@ -21,7 +22,7 @@ from convert.plan.forms import decide_form
 from convert.writer.options import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from convert.layer.transcode import FinishedLayers
     from convert.model.digest import Digest
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _MAX_NAMES: Final = 4
 #: Characters of such a name.
 _MAX_NAME: Final = 255
+#: Bytes of all of them as JSON: a mark adds at most 4 KB to an image (docs/thin.md#size).
+_MAX_NAMES_SIZE: Final = 512
 
 if TYPE_CHECKING:
     #: Returns the digest that each layer of a base has after the same conversion; the layers are verified.
@@ -68,7 +71,8 @@ def plan_docker_save(images: ImageSet, base: Base, target: Target) -> ThinPlan:
     needed = {layer.diff_id for image, length in runs.items() for layer in image.layers[length:]}
     shared = needed if target.layer_sizes_first else set()
     needs: list[ImageNeeds] = []
-    for image, length in runs.items():
+    # Two manifests with one config are one image here.
+    for image, length in {image.image_id: (image, length) for image, length in runs.items()}.values():
         left = tuple(layer for layer in image.layers[:length] if layer.diff_id not in shared)
         if left:
             chain_id = chains[image][length - 1]
@@ -98,7 +102,7 @@ def plan_layout(
     """
     held = _Held(base, layers, recipe, converted)
     held.look_up(layer for _, layer in images.layers())
-    kept = {digest for artifact in images.artifacts() for digest in artifact.blobs}
+    kept = set(_always_written(images))
     chosen: dict[Image, tuple[Layer, ...]] = {}
     for image in images.images():
         present = [held.has(layer) for layer in image.layers]
@@ -179,8 +183,35 @@ class _Held:
         return list(dict.fromkeys(one for one in found if one is not None))
 
 
+def _always_written(images: ImageSet) -> Iterator[Digest]:
+    """Yield the digests of what is in every thin archive: documents, and blobs that something else needs.
+
+    Layers that may be absent from any layout belong to it: if they were left out, a thin archive could not be told
+    from a full one without them, and filling would not bring them back.
+    """
+    for node in images.nodes():
+        match node:
+            case Image():
+                yield node.image_id
+                # Only the manifest is certain: images that share a layer may describe it in different ways.
+                for described in node.manifest.layers if node.manifest is not None else ():
+                    if mediatype.may_be_absent(described.media_type, described.urls):
+                        yield described.digest
+            case Artifact():
+                yield from node.blobs
+            case Other():
+                yield from (node.descriptor.digest, *node.named)
+            case _:
+                pass
+        if (digest := node_digest(node)) is not None:
+            yield digest
+
+
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if 0 < len(name) <= _MAX_NAME))[:_MAX_NAMES]
+    found = tuple(dict.fromkeys(name for name in names if 0 < len(name) <= _MAX_NAME))[:_MAX_NAMES]
+    while found and len(dumps(list(found))) > _MAX_NAMES_SIZE:
+        found = found[:-1]
+    return found
 
 
 def _docker_mark(needs: Iterable[ImageNeeds]) -> bytes:

@@ -58,7 +58,7 @@ class Marks:
             if chain_id is None:
                 continue
             chain = chain_ids(image.config.diff_ids)
-            last = max((at for at, layer in enumerate(image.layers) if layer.blob is None), default=-1)
+            last = max((at for at, layer in enumerate(image.layers) if layer.is_missing), default=-1)
             if last < 0:
                 self._disagree(NEEDS_MEMBER, f"lists image {image.image_id}, whose layers are all in the archive")
             elif chain_id not in chain or chain.index(chain_id) < last:
@@ -79,7 +79,7 @@ class Marks:
             except InputError as error:
                 self._disagree("index.json", f"annotation {NEEDS} is not a mark: {error.message}")
                 continue
-            absent = {layer.stored.digest for layer in _layers(entry.node) if layer.blob is None and layer.stored}
+            absent = {layer.stored.digest for layer in _layers(entry.node) if layer.is_missing and layer.stored}
             found = {digest for digest in absent if digest.hex[:SHORT] in listed}
             self.covered.update(f"blobs/{digest.algorithm}/{digest.hex}" for digest in found)
             if len(found) < len(absent) or len(found) < len(listed):

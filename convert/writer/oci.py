@@ -102,13 +102,15 @@ def layout_content(images: ImageSet, options: WriteOptions) -> LayoutContent:
 
 
 def marked(descriptors: Iterable[Descriptor], options: WriteOptions) -> list[Descriptor]:
-    """Return top-level descriptors with the mark of a thin archive, if something under them is left out."""
-    marks = options.left_out.marks
+    """Return top-level descriptors with the mark of a thin archive, if something under them is left out.
+
+    Of several descriptors of one digest, which differ by their names, the first has the mark.
+    """
+    marks = dict(options.left_out.marks)
     return [
-        dataclasses.replace(one, annotations={**one.annotations, NEEDS: marks[one.digest]})
-        if one.digest in marks
-        else one
+        one if mark is None else dataclasses.replace(one, annotations={**one.annotations, NEEDS: mark})
         for one in descriptors
+        for mark in (marks.pop(one.digest, None),)
     ]
 
 

@@ -13,6 +13,7 @@ from convert.jsonio import strict
 from convert.jsonio.go_encode import dumps
 from convert.model.image import Image
 from convert.model.image_set import SourceFormat
+from convert.model.needs import NEEDS
 from convert.model.reference import Reference
 from convert.model.walk import descend
 from convert.plan.edit.find import entry_digests
@@ -207,7 +208,8 @@ def _add_to_index(document: _Document, digests: set[str], name: Reference, *, ta
             document.put(manifests[place], "annotations", {**annotations, **names})
             return
     copy = dict(manifests[places[-1]])
-    document.put(copy, "annotations", {**document.annotations(copy), **names})
+    own = {key: value for key, value in document.annotations(copy).items() if key != NEEDS}
+    document.put(copy, "annotations", {**own, **names})
     manifests.insert(places[-1] + 1, copy)
 
 
@@ -217,6 +219,7 @@ def _remove_from_index(document: _Document, digests: set[str], name: Reference |
     left = Counter(listed)
     # By place: two equal entries are two.
     removed: set[int] = set()
+    marks: dict[object, str] = {}
     for place, (each, digest) in enumerate(zip(manifests, listed, strict=True)):
         if digest not in digests:
             continue
@@ -231,6 +234,8 @@ def _remove_from_index(document: _Document, digests: set[str], name: Reference |
         elif left[digest] > 1:
             left[digest] -= 1
             removed.add(place)
+            if NEEDS in annotations:
+                marks[digest] = annotations[NEEDS]
             continue
         else:
             gone = {IMAGE_NAME, REF_NAME}
@@ -240,6 +245,11 @@ def _remove_from_index(document: _Document, digests: set[str], name: Reference |
         else:
             document.remove(each, "annotations")
     manifests[:] = [each for place, each in enumerate(manifests) if place not in removed]
+    for each in manifests:
+        # The mark of a thin archive is on one descriptor of each digest.
+        mark = marks.pop(document.get(each, "digest"), None)
+        if mark is not None:
+            document.put(each, "annotations", {**document.annotations(each), NEEDS: mark})
 
 
 def _manifests(document: _Document) -> list[dict[str, Any]]:
