@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 TARGETS = ("docker-save", "docker-save@25", "docker-save@29", "docker-oci", "oci", "oci-archive")
 KEPT = ("no layer", "top layers")
 FIGURES = ("added", "beside", "documents", "v1", "mark", "framing")
-_DOCUMENTS = {"index.json", "manifest.json", "repositories", "oci-layout", ".imgconv-layers.json"}
+_CACHE = ".imgconv-layers.json"
+_DOCUMENTS = {"index.json", "manifest.json", "repositories", "oci-layout", _CACHE}
 _MARK_MEMBER, _MARK = ".imgconv-needs.json", "dev.imgconv.needs"
 
 
@@ -87,7 +88,7 @@ def figures(thin: Path, full: Path) -> dict[str, int]:
     added = {
         name: part.span - whole.get(name, nothing).span
         for name, part in held.items()
-        if name not in whole or whole[name].content
+        if name != _CACHE and (name not in whole or whole[name].content)
     }
     mark = marks(held)
     documents = sum(len(part.content) for name, part in held.items() if name in _DOCUMENTS)
