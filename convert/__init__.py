@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from convert.commands.add_repositories import AddRepositoriesOptions, add_repositories
     from convert.commands.convert import convert
     from convert.commands.convert_options import ConvertOptions
-    from convert.commands.diff.archives import DiffOptions, DiffReport, diff
+    from convert.commands.diff.archives import DiffOptions
+    from convert.commands.diff.compare import DiffReport, diff
     from convert.commands.digest import DigestOptions, digest
     from convert.commands.doctor import DoctorOptions, doctor
     from convert.commands.document import ConfigOptions, Document, ManifestOptions, config, manifest
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from convert.commands.inspect import InspectOptions, InspectReport, inspect
     from convert.commands.match.rebuild import MatchOptions, match
     from convert.commands.open import Archive, LayerReader, OpenOptions, UnverifiedWarning, open  # noqa: A004 - the name of the API
-    from convert.commands.pages import inspect_page
+    from convert.commands.pages import Failure, diff_page, doctor_page, inspect_page, validate_page
     from convert.commands.tag import TagOptions, tag, untag
     from convert.commands.validate.archive import ValidateOptions, validate
     from convert.errors import (
@@ -93,6 +94,7 @@ __all__ = [
     "Engine",
     "ExportOptions",
     "ExportReport",
+    "Failure",
     "Finding",
     "FormatError",
     "IdentifyOptions",
@@ -135,8 +137,10 @@ __all__ = [
     "config",
     "convert",
     "diff",
+    "diff_page",
     "digest",
     "doctor",
+    "doctor_page",
     "export",
     "identify",
     "inspect",
@@ -147,6 +151,7 @@ __all__ = [
     "tag",
     "untag",
     "validate",
+    "validate_page",
 ]
 
 #: Where each name of `__all__` is defined; `convert.errors` where it is not listed.
@@ -161,7 +166,7 @@ _MODULES = {
     "ConvertedResult": "convert.report.convert",
     "ConvertedSource": "convert.report.convert",
     "DiffOptions": "convert.commands.diff.archives",
-    "DiffReport": "convert.commands.diff.archives",
+    "DiffReport": "convert.commands.diff.compare",
     "Digest": "convert.model.digest",
     "DigestOptions": "convert.commands.digest",
     "DigestReport": "convert.report.digest",
@@ -171,6 +176,7 @@ _MODULES = {
     "Engine": "convert.identity.engine_id",
     "ExportOptions": "convert.commands.export",
     "ExportReport": "convert.report.export",
+    "Failure": "convert.commands.pages",
     "Finding": "convert.reader.findings",
     "IdentifyOptions": "convert.commands.identify",
     "IdentifyReport": "convert.commands.identify",
@@ -200,9 +206,11 @@ _MODULES = {
     "add_repositories": "convert.commands.add_repositories",
     "config": "convert.commands.document",
     "convert": "convert.commands.convert",
-    "diff": "convert.commands.diff.archives",
+    "diff": "convert.commands.diff.compare",
+    "diff_page": "convert.commands.pages",
     "digest": "convert.commands.digest",
     "doctor": "convert.commands.doctor",
+    "doctor_page": "convert.commands.pages",
     "export": "convert.commands.export",
     "identify": "convert.commands.identify",
     "inspect": "convert.commands.inspect",
@@ -213,6 +221,7 @@ _MODULES = {
     "tag": "convert.commands.tag",
     "untag": "convert.commands.tag",
     "validate": "convert.commands.validate.archive",
+    "validate_page": "convert.commands.pages",
 }
 
 # Type checkers read the imports above, so that they report a name that does not exist.

@@ -31,7 +31,7 @@ class Code(NamedTuple):
 _REQUEST: Final = {
     "usage": "The command line or the arguments of a function do not fit together.",
     "missing-argument": "A required option or argument is missing.",
-    "empty-argument": "SOURCE or DEST is an empty text.",
+    "empty-argument": "SOURCE, DEST or the name of another file is an empty text.",
     "incompatible-options": "Two options or arguments exclude each other, or one needs another.",
     "invalid-option-value": "An option has a value that it does not take.",
     "unknown-format": "`--to` names no format that imgconv writes.",
@@ -99,6 +99,7 @@ _REQUEST: Final = {
     "destination-not-layout": "The destination holds something other than an image layout, or a `dir:` folder.",
     "destination-busy": "Another imgconv is writing to the destination.",
     "destination-overlaps-source": "The destination is the source, or one is inside the other.",
+    "destination-overlaps-output": "Two outputs of a command are one file.",
     "destination-spelled-as-transport": "DEST has the form of a transport such as `oci:PATH`.",
     "destination-spelled-as-compressed": "DEST ends in a suffix of compressed files, and the archive is not one.",
     "pattern-without-match": "A pattern of a batch fits no file.",

@@ -10,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from convert import cancel
 from convert.archive import folders, temporary
 from convert.archive.entry import Entry
 from convert.archive.folders import Place
-from convert.archive.stream_sink import names_descriptor, open_stream
 from convert.errors import DestinationExistsError, StorageError, UsageError
 
 #: Mode of a file that replaces another while it is built; it gets the other's mode at the end.
 _PRIVATE: Final = 0o600
+#: Standard output and standard error.
+_PRINTED: Final = (1, 2)
 
 
 def refuse_overlap(destination: str, source: str) -> None:
@@ -56,20 +57,18 @@ class AtomicFile:
         replace: bool,
         replace_link: bool | None = None,
         same: os.stat_result | None = None,
-        seen: Entry | None = None,
     ) -> None:
         """Create the temporary file.
 
         `replace` allows a regular file at the destination, which gives the new one its
         mode, owner and ACL; `replace_link` a symbolic link, which is replaced itself
         (as `replace` if None). Only what is there now is replaced; with `same` only that
-        file, with `seen` only what was there when that was made. A `Place` and `seen`
-        are closed with this.
+        file. A `Place` is closed with this.
 
         Raises:
             DestinationExistsError: something is there and may not be replaced.
-            StorageError: the folder is missing or cannot be written to, or `same` or
-                `seen` was replaced.
+            UsageError: it is where standard output or standard error goes.
+            StorageError: the folder is missing or cannot be written to, or `same` was replaced.
         """
         self.destination = destination if isinstance(destination, str) else destination.path
         self._replace = replace
@@ -82,16 +81,16 @@ class AtomicFile:
             )
         try:
             self._place = Place(destination) if isinstance(destination, str) else destination
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise folder_missing(self.destination) from error
         except OSError as error:
             raise self._failed(error, "opening its folder") from error
         try:
-            self._old = Entry(self._place) if seen is None else seen
+            self._old = Entry(self._place)
         except OSError as error:
             self._place.close()
             raise self._failed(error, "looking at it") from error
         try:
-            if seen is not None:
-                self._check_unchanged(seen)
             self._check_old(self._old.status, same)
             temporary.remove_stale(self.folder)
             mode = 0o666 if self._old.access is None else _PRIVATE
@@ -134,6 +133,23 @@ class AtomicFile:
             raise DestinationExistsError(msg, code="destination-not-regular", file=self.destination)
         if not self._replace:
             raise _exists(self.destination)
+        for fd in _PRINTED:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(fd), status):
+                    raise UsageError(
+                        "what the command prints goes to this file",
+                        code="destination-overlaps-output",
+                        file=self.destination,
+                        hint="name another file, or redirect to another one",
+                    )
+
+    def is_same_place(self, other: AtomicFile) -> bool:
+        """Whether another file is built for the same name, or to replace the same file."""
+        folders_are_same = os.path.samestat(os.fstat(self.folder), os.fstat(other.folder))
+        if folders_are_same and self._place.name == other._place.name:
+            return True
+        mine, its = self._old.status, other._old.status
+        return mine is not None and its is not None and os.path.samestat(mine, its)
 
     def _is_link(self) -> DestinationExistsError:
         hint = "name the file it leads to" if self._replace else "--force replaces the link, not what it leads to"
@@ -235,64 +251,17 @@ class AtomicFile:
         self.abort()
 
 
-class OutputPath:
-    """Where the user wants a document, and what is there before the work begins; `write_file` replaces only that."""
+def folder_missing(destination: str) -> StorageError:
+    """Return the error for a destination in a folder that does not exist."""
+    import shlex  # noqa: PLC0415 - only for errors
 
-    def __init__(self, path: str) -> None:
-        """Remember what is at `path`; whether it may be replaced is checked by `write_file`."""
-        self.path = path
-        self.place: Place | None = None
-        self.seen: Entry | None = None
-        with contextlib.suppress(OSError):  # `write_file` reports it
-            if not names_descriptor(path):
-                self.place = Place(path)
-                self.seen = Entry(self.place)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close what is there, and its folder."""
-        if self.seen is not None:
-            self.seen.close()
-        if self.place is not None:
-            self.place.close()
-
-
-def write_file(output: OutputPath, data: bytes, *, source: str | None = None, stdout: BinaryIO | None = None) -> None:
-    """Write a document atomically: on failure, what was there stays.
-
-    A regular file gives the new one its mode, owner and ACL. `-` (which is `stdout` if
-    given), FIFOs, devices, `/dev/stdout`, `/dev/fd/N`, and links to a FIFO, pipe or
-    terminal are written through; any other link is refused. `source` is what must not
-    be overwritten.
-
-    Raises:
-        UsageError: something else is there, or it is the source or inside it.
-        StorageError: writing failed, or what was there was moved, replaced or changed.
-        BrokenPipeError: the reader has closed the pipe.
-    """
-    stream = open_stream(output.path, stdout, terminal=True)
-    if stream is not None:
-        try:
-            with contextlib.closing(stream):
-                stream.write(data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os(error, file=output.path, doing="writing") from error
-        return
-    if source is not None and source != "-":
-        refuse_overlap(output.path, source)
-    with contextlib.ExitStack() as stack:
-        place = output.place or output.path
-        out = stack.enter_context(AtomicFile(place, replace=True, replace_link=False, seen=output.seen))
-        try:
-            folders.write_all(out.fd, data)
-        except OSError as error:
-            raise StorageError.from_os(error, file=output.path, doing="writing") from error
-        out.commit()
+    folder = os.path.dirname(os.path.realpath(destination))
+    return StorageError(
+        "cannot create it: its folder does not exist",
+        code="destination-folder-missing",
+        file=destination,
+        hint=f"mkdir -p {shlex.quote(folder)}",
+    )
 
 
 def changed(destination: str, outcome: str) -> StorageError:

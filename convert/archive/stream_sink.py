@@ -21,12 +21,14 @@ _NOT_OPEN: Final = 2**31 - 1
 _WAIT: Final = 0.05
 
 
-def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: bool = False) -> Stream | None:
+def open_stream(
+    destination: str, stdout: BinaryIO | None = None, *, terminal: bool = False, same: os.stat_result | None = None
+) -> Stream | None:
     """Open what is written in order and directly; None for any other path.
 
     That is `-`, an open descriptor such as /dev/stdout, a FIFO or device, and a
     symbolic link that leads to a FIFO, pipe or terminal. `terminal` permits
-    a terminal, for text.
+    a terminal, for text; with `same`, only that FIFO or device is opened.
 
     Raises:
         UsageError: it is a terminal.
@@ -36,7 +38,7 @@ def open_stream(destination: str, stdout: BinaryIO | None = None, *, terminal: b
         if destination == STDOUT:
             return _standard_output(stdout)
         descriptor = _descriptor_of(destination)
-        fd = _open_special(destination) if descriptor is None else os.dup(descriptor)
+        fd = _open_special(destination, same) if descriptor is None else os.dup(descriptor)
     except OSError as error:
         raise StorageError.from_os(error, file=destination, doing="opening") from error
     if fd is not None and not terminal and os.isatty(fd):
@@ -178,38 +180,64 @@ def _descriptor_of(path: str) -> int | None:
     return None
 
 
-def _open_special(path: str) -> int | None:
-    """Open a FIFO, a device, or a link to a FIFO, pipe or terminal; None if it is something else."""
+def fifo_or_device(path: str) -> os.stat_result | None:
+    """Return the status of the FIFO or device that `open_stream` would write to; None if it would not.
+
+    Raises:
+        StorageError: it cannot be opened.
+    """
+    found = _special(path)
+    if found is None or stat.S_ISFIFO(found[0].st_mode):
+        return found[0] if found is not None else None
+    # Whether a device is a terminal is known when it is open.
+    try:
+        fd = _open_special(path)
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="opening") from error
+    if fd is None:
+        return None
+    os.close(fd)
+    return found[0]
+
+
+def _special(path: str) -> tuple[os.stat_result, bool] | None:
+    """Return the status of a FIFO or device, and whether a link leads to it; None if it is something else."""
     try:
         is_link = stat.S_ISLNK(os.lstat(path).st_mode)
-        mode = os.stat(path).st_mode
+        status = os.stat(path)
     except (OSError, ValueError):  # ValueError: NUL in it
         return None
-    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
-        return None
-    fd = _open_to_write(path, waits=stat.S_ISFIFO(mode))
-    # It may be something else by now; opening has not changed that.
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISFIFO(mode) or (os.isatty(fd) if is_link else stat.S_ISCHR(mode)):
-        return fd
-    os.close(fd)
-    return None
+    return (status, is_link) if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode) else None
 
 
-def _open_to_write(path: str, *, waits: bool) -> int:
-    """Open a FIFO or device, non-blocking; wait for the reader of a FIFO.
+def _open_special(path: str, same: os.stat_result | None = None) -> int | None:
+    """Open a FIFO, a device, or a link to a FIFO, pipe or terminal, non-blocking; None if it is something else.
+
+    A FIFO is opened when it has a reader. With `same`, something else that is there by now is not opened.
 
     Raises:
         Cancelled: a signal asked for the end of the process.
         OSError: the system refuses.
     """
     while True:
+        found = _special(path)
+        if found is None or (same is not None and not os.path.samestat(found[0], same)):
+            return None
+        status, is_link = found
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno != errno.ENXIO or not waits:  # else the FIFO has no reader yet (open(2))
+            # open(2): the FIFO has no reader yet
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(status.st_mode):
                 raise
             cancel.check()
             time.sleep(_WAIT)
-        else:
+            continue
+        # It may be something else by now; opening has not changed that.
+        now = os.fstat(fd)
+        if (same is None or os.path.samestat(now, same)) and (
+            stat.S_ISFIFO(now.st_mode) or (os.isatty(fd) if is_link else stat.S_ISCHR(now.st_mode))
+        ):
             return fd
+        os.close(fd)
+        return None

@@ -93,7 +93,7 @@ def command(
     ignored = tuple(dict.fromkeys(word.strip() for text in ignore for word in text.split(",")))
     wanted = DiffOptions(by=By(by_), files=files, ignore=ignored, images=images, platforms=platforms, with_=with_)
     with contextlib.ExitStack() as stack:
-        page = stack.enter_context(pages.PageFile(html, (a, b, *with_)))
+        write_page = stack.enter_context(pages.page_file(html, (a, b, *with_)))
         shown = stack.enter_context(
             contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
         )
@@ -107,9 +107,9 @@ def command(
             raise
         except ImgconvError as error:
             failure = error
-            page.write(lambda: _page_of_failure(a, b, failure))
+            write_page(lambda: _page_of_failure(a, b, failure))
             raise
-        page.write(lambda: rendered)
+        write_page(lambda: rendered)
     return 0 if same else 1
 
 
@@ -139,18 +139,17 @@ def _print(opened: OpenDiff, shown: Counted | Nothing, form: str, *, quiet: bool
 
 
 def _page(opened: OpenDiff) -> bytes:
-    from convert.commands.diff.page import page_parts
-    from convert.report.html.diff import diff_page
+    from convert.commands.diff.compare import page_report
+    from convert.commands.pages import diff_page
 
-    return diff_page(page_parts(opened))
+    return diff_page(page_report(opened))
 
 
 def _page_of_failure(a: str, b: str, error: ImgconvError) -> bytes:
     """Return the page where the archives could not be compared: what is wrong, and what could be read."""
-    from convert.commands.diff.page import failed_parts
-    from convert.report.html.diff import diff_page
+    from convert.commands.pages import Failure, diff_page
 
-    return diff_page(failed_parts(a, b, error))
+    return diff_page(Failure(error, (a, b)))
 
 
 def _line(text: str, style: str = "") -> None:

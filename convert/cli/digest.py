@@ -74,8 +74,7 @@ def command(
     nothing is written. imgconv SOURCE --to oci DEST --as PUSHER writes the same
     manifest and its blobs.
     """
-    from convert.archive.atomic import OutputPath, write_file
-    from convert.archive.transport import path_of
+    from convert.archive.output_file import OutputFile
     from convert.cli import progress
     from convert.commands.digest import DigestOptions, digest
     from convert.report.digest import document
@@ -90,7 +89,9 @@ def command(
     say = (lambda _: None) if quiet else note
     asked = _asked(tool, say)
     with contextlib.ExitStack() as stack:
-        output = stack.enter_context(OutputPath(manifest)) if manifest is not None else None
+        output = None
+        if manifest is not None:
+            output = stack.enter_context(OutputFile(manifest, sources=(source, *given["with_"])))
         shown = stack.enter_context(contextlib.closing(progress.choose("none" if quiet else given["progress"])))
         wanted = DigestOptions(
             pushers=asked, images=images, platforms=platforms, jobs=given["jobs"], with_=given["with_"]
@@ -99,7 +100,7 @@ def command(
         shown.close()
         if output is not None:
             stdout = sys.stdout.buffer if manifest == _STDOUT else None
-            write_file(output, _only(report).raw, source=path_of(source), stdout=stdout)
+            output.write(_only(report).raw, stdout=stdout)
     if as_json:
         out_json(document(report))
     elif asked:

@@ -69,20 +69,21 @@ def command(
     from convert.cli import progress
     from convert.commands.doctor import DoctorOptions, doctor
     from convert.errors import StorageError
-    from convert.model.platform import Platform
-    from convert.report.doctor import DoctorReport, document, markdown
+    from convert.report.doctor import document, markdown
 
     form = options.chosen_format(form, as_json=as_json)
     asked = DoctorOptions(consumers=consumers, platform=platform)
     reports = []
-    with pages.PageFile(html, sources) as page:
+    with pages.page_file(html, sources) as write_page:
         for source in sources:
             shown = progress.choose("none" if quiet else given["progress"], logs=False)
             try:
                 report = doctor(source, asked, progress=shown)
             except StorageError as error:
+                from convert.commands.pages import Failure, failed_doctor
+
                 # The other sources are looked at all the same.
-                report = DoctorReport(source, None, Platform.parse(platform), (), error)
+                report = failed_doctor(Failure(error, (source,)), platform)
             finally:
                 shown.close()
             if report.problem is not None:
@@ -92,7 +93,7 @@ def command(
                 from convert.cli.doctor_table import show
 
                 show(report, several=len(sources) > 1)
-        page.write(lambda: _page(reports))
+        write_page(lambda: _page(reports))
     if form == "json":
         out_json(document(reports))
     elif form == "markdown":
@@ -101,7 +102,6 @@ def command(
 
 
 def _page(reports: Sequence[DoctorReport]) -> bytes:
-    from convert.report.doctor import document
-    from convert.report.html.doctor import doctor_page
+    from convert.commands.pages import doctor_page
 
-    return doctor_page(document(reports))
+    return doctor_page(reports)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from convert.cli.progress import Counted, Nothing
     from convert.commands.inspect import InspectOptions, InspectReport
+    from convert.commands.pages import Failure
     from convert.report.inspect_sources import InspectedSource
 
 _EXAMPLES: Final = (
@@ -75,9 +76,10 @@ def command(
     Of several sources the highest exit status counts; --html and --json then also
     show which layers they share.
     """
-    from convert.archive.atomic import OutputPath, write_file
+    from convert.archive.output_file import OutputFile
     from convert.cli import progress
     from convert.commands.inspect import InspectOptions
+    from convert.commands.pages import Failure, inspected_sources
     from convert.errors import UsageError
 
     form = options.chosen_format(form, as_json=as_json)
@@ -98,41 +100,41 @@ def command(
         platforms=platforms,
         jobs=given["jobs"],
     )
-    found: list[InspectedSource] = []
+    reports: list[InspectReport | Failure] = []
     with contextlib.ExitStack() as stack:
-        output = stack.enter_context(OutputPath(graph)) if graph is not None else None
-        page = stack.enter_context(pages.PageFile(html, sources))
+        output = stack.enter_context(OutputFile(graph, sources=sources)) if graph is not None else None
+        others = (output,) if output is not None else ()
+        write_page = stack.enter_context(pages.page_file(html, sources, others))
         for source in sources:
             shown = stack.enter_context(
                 contextlib.closing(progress.choose("none" if quiet else given["progress"], logs=False))
             )
-            each, report = _inspect(source, wanted, shown, quiet=quiet)
+            report = _inspect(source, wanted, shown, quiet=quiet)
             shown.close()
-            found.append(each)
-            if output is not None and draw is not None and report is not None:
-                write_file(output, draw(report.document).encode(), source=report.source)
-            if form == "text" and not quiet and each.document is not None:
-                from convert.cli.tables import show
+            reports.append(report)
+            if not isinstance(report, Failure):
+                if output is not None and draw is not None:
+                    output.write(draw(report.document).encode())
+                if form == "text" and not quiet:
+                    from convert.cli.tables import show
 
-                if len(found) > 1:
-                    options.out("")
-                show(each.document, verified=verify or files, encoders=encoders)
-            _notes(each, report, quiet=quiet, alone=len(sources) == 1)
-        page.write(lambda: _page(found))
-    if len(found) == 1 and found[0].error is not None:
-        raise found[0].error
+                    if len(reports) > 1:
+                        options.out("")
+                    show(report.document, verified=verify or files, encoders=encoders)
+            _notes(report, quiet=quiet, alone=len(sources) == 1)
+        write_page(lambda: _page(reports))
+    if len(reports) == 1 and isinstance(reports[0], Failure):
+        raise reports[0].error
     if form == "json":
-        out_json(_document(found))
+        out_json(_document(inspected_sources(reports)))
     elif form == "markdown":
         from convert.report.inspect_markdown import markdown
 
-        options.out(markdown(found))
-    return max(each.status for each in found)
+        options.out(markdown(inspected_sources(reports)))
+    return max(each.error.exit_status if isinstance(each, Failure) else each.status for each in reports)
 
 
-def _inspect(
-    source: str, wanted: InspectOptions, shown: Counted | Nothing, *, quiet: bool
-) -> tuple[InspectedSource, InspectReport | None]:
+def _inspect(source: str, wanted: InspectOptions, shown: Counted | Nothing, *, quiet: bool) -> InspectReport | Failure:
     """Inspect one source; one that cannot be read is a result, too: the other sources and the page need it.
 
     Raises:
@@ -140,29 +142,31 @@ def _inspect(
     """
     from convert.cli import progress
     from convert.commands.inspect import inspect
+    from convert.commands.pages import Failure
     from convert.errors import ImgconvError, UsageError
-    from convert.report.inspect_sources import InspectedSource
 
     warn = (lambda _: None) if quiet else progress.beside(shown, note)
     try:
-        report = inspect(source, wanted, warn=warn, progress=shown)
+        return inspect(source, wanted, warn=warn, progress=shown)
     except UsageError:
         raise
     except ImgconvError as error:
         error.file = error.file or source
-        return InspectedSource(source, None, error), None
-    return InspectedSource(source, report.document, page=report.page), report
+        return Failure(error, (source,))
 
 
-def _notes(each: InspectedSource, report: InspectReport | None, *, quiet: bool, alone: bool) -> None:
+def _notes(report: InspectReport | Failure, *, quiet: bool, alone: bool) -> None:
     """Print warnings and problems on standard error; the error of a source that is `alone` is raised later."""
-    if each.error is not None and not alone:
-        note(str(each.error))
-    if report is not None:
-        for warning in report.warnings if not quiet else ():
-            note(f"{report.source}: {warning}")
-        for problem in report.problems:
-            note(str(problem))
+    from convert.commands.pages import Failure
+
+    if isinstance(report, Failure):
+        if not alone:
+            note(str(report.error))
+        return
+    for warning in report.warnings if not quiet else ():
+        note(f"{report.source}: {warning}")
+    for problem in report.problems:
+        note(str(problem))
 
 
 def _document(found: Sequence[InspectedSource]) -> object:
@@ -174,7 +178,7 @@ def _document(found: Sequence[InspectedSource]) -> object:
     return sources_document(found)
 
 
-def _page(found: Sequence[InspectedSource]) -> bytes:
-    from convert.report.html.inspect import inspect_page
+def _page(reports: Sequence[InspectReport | Failure]) -> bytes:
+    from convert.commands.pages import inspect_page
 
-    return inspect_page(found)
+    return inspect_page(reports)

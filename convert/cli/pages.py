@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from convert.cli import groups
 from convert.cli.values import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+    from convert.archive.output_file import OutputFile
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -21,53 +23,31 @@ def html(command: F) -> F:
     )(command)
 
 
-class PageFile:
-    """The file of a page; does nothing without `--html`.
+@contextlib.contextmanager
+def page_file(
+    path: str | None, sources: Iterable[str], others: Iterable[OutputFile] = ()
+) -> Iterator[Callable[[Callable[[], bytes]], None]]:
+    """Check FILE before the work begins, and give what writes the page; nothing without `--html`.
 
-    It is looked at before the work begins: `write` replaces a regular file that was there
-    then, and nothing else, in one step.
+    What is given takes a function that returns the page, which is not called without `--html`.
+
+    Args:
+        path: FILE, None without `--html`.
+        sources: every SOURCE of the command line.
+        others: the other files that the command writes.
+
+    Raises:
+        UsageError: FILE is neither new nor a regular file, is a source or inside one, or another output.
+        StorageError: the folder of FILE is missing or cannot be written to; or writing failed.
     """
+    if path is None:
+        yield lambda _: None
+        return
+    from convert.archive.output_file import OutputFile
+    from convert.archive.transport import STDIN
+    from convert.errors import UsageError
 
-    def __init__(self, path: str | None, sources: Iterable[str]) -> None:
-        """Check that `path` is a file, and none of `sources` (each a SOURCE of the command line).
-
-        Raises:
-            UsageError: the path is not that of a file, or it is a source or inside one.
-        """
-        from convert.archive.atomic import OutputPath, refuse_overlap
-        from convert.archive.transport import STDIN, path_of
-        from convert.errors import StorageError, UsageError
-
-        self.path = path
-        self._output = None
-        if path is None:
-            return
-        if path in {"", STDIN}:
-            raise UsageError("--html needs the name of a file", code="invalid-option-value")
-        for source in sources:
-            # Reading reports what is no path.
-            with contextlib.suppress(StorageError):
-                if path_of(source) != STDIN:
-                    refuse_overlap(path, path_of(source))
-        self._output = OutputPath(path)
-
-    def write(self, page: Callable[[], bytes]) -> None:
-        """Write the page that `page` returns; it is not called without `--html`.
-
-        Raises:
-            UsageError: something that is not a regular file is there.
-            StorageError: writing failed, or what was there changed during the run.
-        """
-        from convert.archive.atomic import write_file
-
-        if self._output is not None:
-            write_file(self._output, page())
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close what was looked at."""
-        if self._output is not None:
-            self._output.__exit__()
+    if path in {"", STDIN}:
+        raise UsageError("--html needs the name of a file", code="invalid-option-value")
+    with OutputFile(path, sources=sources, others=others, streams=False) as output:
+        yield lambda page: output.write(page())

@@ -71,16 +71,14 @@ def command(
     """
     form = options.chosen_format(form, as_json=as_json)
     verdicts: list[Verdict] = []
-    inspected: list[dict[str, Any] | None] = []
-    with pages.PageFile(html, (*sources, *with_)) as page:
+    with pages.page_file(html, (*sources, *with_)) as write_page:
         for source in sources:
-            verdict, images = _validate(source, jobs, with_, describe=html is not None, quiet=quiet, **given)
+            verdict = _validate(source, jobs, with_, page=html is not None, quiet=quiet, **given)
             verdicts.append(verdict)
-            inspected.append(images)
             if form == "github" or (form == "text" and not quiet):
                 for found in _shown(verdict, verbose=verbose):
                     out(str(found) if form == "text" else annotation(found))
-        page.write(lambda: _page(verdicts, inspected))
+        write_page(lambda: _page(verdicts))
     if form in {"json", "sarif"}:
         out_json(_document(verdicts, form))
     elif form == "markdown":
@@ -91,35 +89,30 @@ def command(
 
 
 def _validate(
-    source: str, jobs: int | None, with_: tuple[str, ...], *, describe: bool, quiet: bool, **given: Any
-) -> tuple[Verdict, dict[str, Any] | None]:
-    """Validate one source; what cannot be read is a verdict, because the other sources are looked at all the same.
-
-    With `describe`, the document of `inspect` comes along, for a page.
-    """
+    source: str, jobs: int | None, with_: tuple[str, ...], *, page: bool, quiet: bool, **given: Any
+) -> Verdict:
+    """Validate one source; what cannot be read is a verdict, because the other sources are looked at all the same."""
     from convert.cli import progress
-    from convert.commands.validate import ValidateOptions, Verdict, validate, validate_images
+    from convert.commands.validate import ValidateOptions, validate
     from convert.errors import StorageError
 
     shown = progress.choose("none" if quiet else given["progress"], logs=False)
-    wanted = ValidateOptions(jobs=jobs, with_=with_)
     try:
-        if describe:
-            return validate_images(source, wanted, progress=shown)
-        return validate(source, wanted, progress=shown), None
+        return validate(source, ValidateOptions(jobs=jobs, with_=with_, page=page), progress=shown)
     except StorageError as error:
+        from convert.commands.pages import Failure, failed_verdict
+
         shown.close()
         note(str(error))
-        return Verdict(source, None, (), StorageError.exit_status, str(error)), None
+        return failed_verdict(Failure(error, (source,)))
     finally:
         shown.close()
 
 
-def _page(verdicts: Sequence[Verdict], inspected: Sequence[dict[str, Any] | None]) -> bytes:
-    from convert.report.html.validate import validate_page
-    from convert.report.validate import document
+def _page(verdicts: Sequence[Verdict]) -> bytes:
+    from convert.commands.pages import validate_page
 
-    return validate_page(document(verdicts), inspected)
+    return validate_page(verdicts)
 
 
 def _shown(verdict: Verdict, *, verbose: bool) -> Iterable[Finding]:

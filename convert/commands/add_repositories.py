@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Unpack
 
-    from convert.archive.folders import Place
+    from convert.archive.stream_sink import Stream
     from convert.archive.tar_tree import TarTree
     from convert.commands.common import Path, Warn
     from convert.commands.keywords import AddRepositoriesFields
@@ -140,8 +140,10 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
     if target is not None:
         check_spelling(None, target)
         check_folder(target)
-    tree, wrapper = open_whole_tar(os.fspath(source))
     with contextlib.ExitStack() as stack:
+        # A destination that cannot be written to fails before anything is read.
+        out = _open_destination(target, os.fspath(source), stack, force=options.force) if target is not None else None
+        tree, wrapper = open_whole_tar(os.fspath(source))
         stack.enter_context(tree)
         if wrapper and target is None:
             raise UsageError(
@@ -189,8 +191,33 @@ def _add(source: Path, destination: Path | None, options: AddRepositoriesOptions
             text = f"{MEMBER}: already there and right, nothing written"
             warn(Diagnostic(text, code="repositories-unchanged", member=MEMBER))
             return images
-        _write(tree, target, changes, place, expected_members(tree, context), force=options.force)
+        if place is not None:
+            out = stack.enter_context(AtomicFile(place, replace=True, same=os.fstat(tree.fd)))
+        if out is None:
+            raise ValueError("there is neither a destination nor a place")
+        with _writing(tree.where if target is None else target):
+            _write(tree, out, changes, expected_members(tree, context))
         return images
+
+
+def _open_destination(target: str, source: str, stack: contextlib.ExitStack, *, force: bool) -> Stream | AtomicFile:
+    """Open DEST, which is closed with `stack`.
+
+    Raises:
+        UsageError: something is there that is not replaced.
+        StorageError: it cannot be written to.
+    """
+    stream = open_stream(target)
+    if stream is not None:
+        return stack.enter_context(contextlib.closing(stream))
+    if not force and source != STDIN and _same(target, path_of(source)):
+        raise UsageError(
+            "the destination is the source",
+            code="destination-overlaps-source",
+            file=target,
+            hint="leave DEST out to change it in place",
+        )
+    return stack.enter_context(AtomicFile(target, replace=force))
 
 
 def _changes(
@@ -301,47 +328,23 @@ def _unused_blob(_: Blob, __: Descriptor) -> Content:
     raise ValueError("no blob is written")
 
 
-def _write(
-    tree: TarTree,
-    destination: str | None,
-    changes: Additions,
-    place: Place | None,
-    expected: list[tar_rewrite.Expected],
-    *,
-    force: bool,
-) -> None:
-    """Write the amended archive to `destination`, or over the file at `place`, which was opened."""
-    if destination is not None and (stream := open_stream(destination)) is not None:
-        with contextlib.closing(stream), _writing(destination):
-            if tree.private:
-                tar_rewrite.write_to_stream(stream.write, tree, changes.drop, changes.append)
-                return
-            # A stream cannot be taken back: what goes into it is a copy that was verified.
-            copy = unnamed_file(None)
-            try:
-                tar_rewrite.write_to_file(copy, tree, changes.drop, changes.append, expected)
-                tar_rewrite.send(copy, tree, stream.write)
-            finally:
-                os.close(copy)
-        return
-    target = tree.where if destination is None else destination
-    if destination is not None and not force and _same(destination, tree.fd):
-        raise UsageError(
-            "the destination is the source",
-            code="destination-overlaps-source",
-            file=destination,
-            hint="leave DEST out to change it in place",
-        )
-    with contextlib.ExitStack() as stack:
-        if place is not None:
-            out = AtomicFile(place, replace=True, same=os.fstat(tree.fd))
-        else:
-            out = AtomicFile(target, replace=force)
-        stack.enter_context(out)
-        with _writing(target):
-            tar_rewrite.write_to_file(out.fd, tree, changes.drop, changes.append, expected)
+def _write(tree: TarTree, out: Stream | AtomicFile, changes: Additions, expected: list[tar_rewrite.Expected]) -> None:
+    """Write the amended archive."""
+    if isinstance(out, AtomicFile):
+        tar_rewrite.write_to_file(out.fd, tree, changes.drop, changes.append, expected)
         tree.check_unchanged()
         out.commit()
+        return
+    if tree.private:
+        tar_rewrite.write_to_stream(out.write, tree, changes.drop, changes.append)
+        return
+    # A stream cannot be taken back: what goes into it is a copy that was verified.
+    copy = unnamed_file(None)
+    try:
+        tar_rewrite.write_to_file(copy, tree, changes.drop, changes.append, expected)
+        tar_rewrite.send(copy, tree, out.write)
+    finally:
+        os.close(copy)
 
 
 @contextlib.contextmanager
@@ -355,8 +358,8 @@ def _writing(target: str) -> Iterator[None]:
         raise StorageError.from_os(error, file=target, doing="writing") from error
 
 
-def _same(path: str, fd: int) -> bool:
+def _same(one: str, other: str) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
+        return os.path.samefile(one, other)
     except OSError:
         return False

@@ -26,7 +26,7 @@ from convert.report.export import ExportReport
 from convert.writer.destination import check_folder, check_spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Unpack
 
     from convert.commands.common import Path, Warn
@@ -84,8 +84,10 @@ def export(
     """
     given = options_of(ExportOptions, options, dict(fields))
     path, target = os.fspath(source), os.fspath(destination)
-    _check_destination(target, path_of(path))
+    _check_destination(target, [path_of(each) for each in (path, *given.with_)])
     with contextlib.ExitStack() as stack:
+        # A destination that cannot be written to fails before anything is read.
+        write, commit = _open_destination(target, stack, force=given.force)
         opened = stack.enter_context(open_source(path))
         stack.enter_context(naming_source(opened.path))
         found = select_one(opened, given.ref, given.platforms, warn, accepts_absent=bool(given.with_))
@@ -103,16 +105,20 @@ def export(
             progress=BlobProgress(progress or Silent()),
         )
         exporter = Exporter(image.layers, context)
-        with _destination(target, force=given.force) as (write, commit):
-            exporter.read_names()
+        exporter.read_names()
+        try:
             exporter.write(write)
-            opened.tree.check_unchanged()
-            commit()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise StorageError.from_os(error, file=target, doing="writing") from error
+        opened.tree.check_unchanged()
+        commit()
         names = tuple(dict.fromkeys(entry_label(entry) for entry in found.entries if entry.name is not None))
         return ExportReport(opened.path, target, names, image.image_id, exporter.count)
 
 
-def _check_destination(target: str, source: str) -> None:
+def _check_destination(target: str, sources: Iterable[str]) -> None:
     if not target:
         raise UsageError("DEST is empty", code="empty-argument")
     if target == STDOUT and os.isatty(1):
@@ -121,22 +127,24 @@ def _check_destination(target: str, source: str) -> None:
         )
     check_spelling(None, target)
     check_folder(target)
-    if source != STDIN and not names_descriptor(target) and target != STDOUT:
-        refuse_overlap(target, source)
+    if not names_descriptor(target):
+        for source in sources:
+            if source != STDIN:
+                refuse_overlap(target, source)
 
 
-@contextlib.contextmanager
-def _destination(target: str, *, force: bool) -> Iterator[tuple[Callable[[bytes], object], Callable[[], None]]]:
-    """Give a function that writes to the destination, and one that puts the result in place."""
+def _open_destination(
+    target: str, stack: contextlib.ExitStack, *, force: bool
+) -> tuple[Callable[[bytes], object], Callable[[], None]]:
+    """Return a function that writes to the destination, and one that puts the result in place.
+
+    Raises:
+        UsageError: something is there that is not replaced, or it is a terminal.
+        StorageError: it cannot be written to.
+    """
     stream = open_stream(target)
-    try:
-        if stream is not None:
-            with contextlib.closing(stream):
-                yield stream.write, lambda: None
-            return
-        with AtomicFile(target, replace=force) as out:
-            yield Sink(out.fd).write, out.commit
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StorageError.from_os(error, file=target, doing="writing") from error
+    if stream is not None:
+        stack.enter_context(contextlib.closing(stream))
+        return stream.write, lambda: None
+    out = stack.enter_context(AtomicFile(target, replace=force))
+    return Sink(out.fd).write, out.commit

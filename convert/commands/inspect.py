@@ -80,6 +80,7 @@ class InspectReport:
     document: dict[str, Any]
     contents: Contents | None = None
     page: PagePart | None = None
+    given: str = ""
 
     @property
     def status(self) -> int:
@@ -177,4 +178,5 @@ def inspect(
             document=document,
             contents=found.contents,
             page=page,
+            given=os.fspath(source),
         )

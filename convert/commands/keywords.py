@@ -108,6 +108,7 @@ class DiffFields(TypedDict, total=False):
     images: Sequence[str]
     platforms: Sequence[str]
     with_: Sequence[str]
+    page: bool
 
 
 class InspectFields(TypedDict, total=False):
@@ -135,6 +136,7 @@ class ValidateFields(TypedDict, total=False):
 
     jobs: int | None
     with_: Sequence[str]
+    page: bool
 
 
 class ConfigFields(TypedDict, total=False):

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import printable, quoted, shortened
 
@@ -103,7 +103,8 @@ class Verdict:
 
     `format` is its format, None if it is not an image. `status` is the exit status:
     0, 1 for findings that count, 3 if it is not an image, 4 if it could
-    not be read at all; `error` states why then.
+    not be read at all; `error` states why then. `inspected` is the document of `inspect`
+    for a page, None without the option or where no image could be read.
     """
 
     file: str
@@ -111,6 +112,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     status: int
     error: str | None = None
+    inspected: dict[str, Any] | None = None
 
 
 def _rules(severity: Severity, **texts: str) -> Iterable[Rule]:

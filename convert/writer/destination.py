@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self
 
 from convert.archive import stream_sink
-from convert.archive.atomic import refuse_overlap
+from convert.archive.atomic import folder_missing, refuse_overlap
 from convert.archive.stream_sink import STDOUT, names_descriptor
 from convert.archive.transport import NO_PATH, can_be_path
 from convert.codec.compression import Compression
@@ -176,14 +176,8 @@ def check_folder(path: str) -> None:
     """
     if path == STDOUT or names_descriptor(path):
         return
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.path.isdir(folder):
-        raise StorageError(
-            "cannot create it: its folder does not exist",
-            code="destination-folder-missing",
-            file=path,
-            hint=f"mkdir -p {folder}",
-        )
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise folder_missing(path)
 
 
 def open_destination(

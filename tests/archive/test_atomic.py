@@ -1,7 +1,6 @@
 """Whole or not at all: renames, locks and what a killed run leaves behind."""
 
 import errno
-import io
 import os
 import signal
 import stat
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from convert.archive import folders, temporary
-from convert.archive.atomic import AtomicFile, OutputPath, write_file
+from convert.archive.atomic import AtomicFile
 from convert.archive.folders import Place, exchange, remove_contents, rename_new
 from convert.archive.temporary import MARK, lock, make_file, make_folder, remove_stale, temporary_name
-from convert.errors import DestinationExistsError, StorageError, UsageError
+from convert.errors import DestinationExistsError, StorageError
 
 
 @pytest.fixture(params=["system", "fallback"])
@@ -281,95 +280,6 @@ def test_a_place_without_a_folder_is_in_the_working_folder(tmp_path, monkeypatch
         with Place(spelling) as place:
             assert place.name == name
             assert place.status() is None or spelling != "b"
-
-
-# -- documents ---------------------------------------------------------------------
-
-
-def put(path, data, source=None):
-    with OutputPath(path) as output:
-        write_file(output, data, source=source)
-
-
-def test_a_document_is_written_or_replaces_one(tmp_path):
-    path = tmp_path / "f"
-    put(str(path), b"one")
-    path.chmod(0o600)
-    put(str(path), b"two")
-    assert path.read_bytes() == b"two"
-    assert mode_of(path) == 0o600
-    assert os.listdir(tmp_path) == ["f"]
-
-
-def test_a_document_for_standard_output_goes_to_the_stream_that_stands_for_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shown = io.BytesIO()
-    with OutputPath("-") as output:
-        write_file(output, b"data", stdout=shown)
-    assert shown.getvalue() == b"data"
-    assert os.listdir() == []
-
-
-@pytest.mark.parametrize("leads", ["file", "folder", "nowhere", "/dev/null"])
-def test_a_document_is_not_written_through_a_link(tmp_path, leads):
-    (tmp_path / "file").write_bytes(b"kept")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "link").symlink_to(leads)
-    with pytest.raises(DestinationExistsError, match="symbolic link"):
-        put(str(tmp_path / "link"), b"data")
-    assert (tmp_path / "file").read_bytes() == b"kept"
-    assert (tmp_path / "link").is_symlink()
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder", "link"]
-
-
-@pytest.mark.parametrize("link", [False, True])
-def test_a_document_is_written_through_a_link_to_a_fifo(tmp_path, link):
-    os.mkfifo(tmp_path / "fifo")
-    (tmp_path / "link").symlink_to("fifo")
-    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    put(str(tmp_path / ("link" if link else "fifo")), b"data")
-    assert os.read(reader, 10) == b"data"
-    os.close(reader)
-    assert sorted(os.listdir(tmp_path)) == ["fifo", "link"]
-
-
-@pytest.mark.parametrize("link", [False, True])
-def test_a_document_is_written_to_a_terminal(tmp_path, link):
-    ours, theirs = os.openpty()
-    path = os.ttyname(theirs)
-    (tmp_path / "link").symlink_to(path)
-    put(str(tmp_path / "link") if link else path, b"data")
-    assert os.read(ours, 10) == b"data"
-    os.close(ours)
-    os.close(theirs)
-
-
-@pytest.mark.parametrize("folder", ["/dev/fd", "/proc/self/fd"])
-def test_a_document_is_written_to_an_open_descriptor(tmp_path, folder):
-    if not os.path.isdir(folder):
-        pytest.skip(f"no {folder} here")
-    with open(tmp_path / "f", "wb") as file:
-        file.write(b"before ")
-        file.flush()
-        put(f"{folder}/{file.fileno()}", b"data")
-    assert (tmp_path / "f").read_bytes() == b"before data"
-
-
-@pytest.mark.parametrize("digits", [4, 12, 5000])
-def test_a_descriptor_that_is_not_open_is_a_storage_error(digits):
-    with pytest.raises(StorageError, match="Bad file descriptor"):
-        put("/dev/fd/" + "9" * digits, b"data")
-
-
-def test_the_source_is_not_overwritten_with_a_document(tmp_path):
-    (tmp_path / "in").write_bytes(b"source")
-    (tmp_path / "layout").mkdir()
-    os.link(tmp_path / "in", tmp_path / "other")
-    for path, source in (("in", "in"), ("other", "in"), ("layout/../in", "in"), ("layout/new", "layout")):
-        with pytest.raises(UsageError, match="the destination is the source"):
-            put(str(tmp_path / path), b"data", source=str(tmp_path / source))
-    assert (tmp_path / "in").read_bytes() == b"source"
-    assert sorted(os.listdir(tmp_path)) == ["in", "layout", "other"]
 
 
 # -- what a killed run leaves ----------------------------------------------------------

@@ -248,7 +248,7 @@ def test_lists_hold_any_name(folder):
         shutil.copy("in/docker20-html.tar.gz", os.path.join(os.fsencode(folder), name))
     Path("out").mkdir()
     for data in (b"\0".join(names), b"\0".join(names) + b"\0"):
-        done = run("batch", "id", "-", "--out", "out/{index}", input=data)
+        done = run("batch", "id", "-", "--out", "out/{index}", "--progress", "none", input=data)
         assert done.returncode == 0
         assert [row["exit"] for row in rows_of(done.stdout.decode())] == [0] * len(names)
         assert done.stderr.decode().isprintable() or done.stderr.count(b"\n") == 1

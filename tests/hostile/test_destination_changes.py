@@ -10,7 +10,8 @@ import pytest
 from hostile.building import Docker, Layout
 
 from convert.archive import folders
-from convert.archive.atomic import AtomicFile, OutputPath, write_file
+from convert.archive.atomic import AtomicFile
+from convert.archive.output_file import OutputFile
 from convert.cli.main import run
 from convert.errors import DestinationExistsError, StorageError
 from convert.model.digest import Digest
@@ -72,15 +73,15 @@ class Writing:
 
     def __init__(self, writer, path, *, force=True):
         if writer == "document":
-            self.out = OutputPath(str(path))
+            self.out = OutputFile(str(path))
         elif writer.startswith("tar"):
             self.out = AtomicFile(str(path), replace=force)
         else:
             self.out = LayoutDir(str(path), force=force)
 
     def finish(self):
-        if isinstance(self.out, OutputPath):
-            write_file(self.out, b"new")
+        if isinstance(self.out, OutputFile):
+            self.out.write(b"new")
             return
         if isinstance(self.out, AtomicFile):
             os.write(self.out.fd, b"new")
@@ -224,7 +225,7 @@ def test_the_command_ends_with_4_and_one_line(tmp_path, capsys, form, how):
     assert sorted(os.listdir(tmp_path)) == sorted(["fifo", "moved", *(["out"] if how != "vanishes" else [])])
 
 
-@pytest.mark.parametrize("command", ["manifest", "graph"])
+@pytest.mark.parametrize("command", ["manifest", "graph", "page"])
 def test_a_document_is_bound_to_what_was_there_at_the_start(tmp_path, capsys, command):
     """Else another user's file, put there during the run, would give a secret document his owner and mode."""
     path = tmp_path / "out.svg"
@@ -241,6 +242,7 @@ def test_a_document_is_bound_to_what_was_there_at_the_start(tmp_path, capsys, co
     words = {
         "manifest": ["digest", "SOURCE", "--as", "crane@go1.26", "--manifest"],
         "graph": ["inspect", "SOURCE", "--graph"],
+        "page": ["validate", "SOURCE", "--html"],
     }
     source = str(tmp_path / "fifo")
     assert run([source if word == "SOURCE" else word for word in words[command]] + [str(path)]) == 4

@@ -24,7 +24,7 @@ _NAMES: Final = {
     "with_": "with",
 }
 #: Fields that never change a result: they belong neither to the options of a row nor to its key.
-_WITHOUT_EFFECT: Final = frozenset({"jobs", "details"})
+_WITHOUT_EFFECT: Final = frozenset({"jobs", "details", "page"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

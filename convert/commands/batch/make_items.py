@@ -43,7 +43,7 @@ def batch_items(
         options: the options of that command, such as `ConvertOptions`.
         out: the template of the outputs (docs/batch.md#outputs); convert needs it.
         shard: `I/N`: only the items whose key modulo N is I - 1.
-        keep: files that no output may be, as the journal.
+        keep: files that no output may be, as the journal; what the options read is none either.
         fields: the fields of the options, instead of `options`.
 
     Raises:
@@ -67,7 +67,8 @@ def batch_items(
     _check(command, given, filled[0][0] or "")
     items = [_item(source, command, given, *output) for source, output in zip(found, filled, strict=True)]
     _refuse_twins(items)
-    refuse_overlaps(items, [*(os.fspath(path) for path in keep), *lists_of(named)])
+    read = [*getattr(given, "with_", ()), *getattr(given, "without", ())]
+    refuse_overlaps(items, [*(os.fspath(path) for path in keep), *lists_of(named), *read])
     if part is None:
         return items
     number, count = part

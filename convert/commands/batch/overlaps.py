@@ -50,8 +50,8 @@ def refuse_overlaps(items: Iterable[Item], others: Sequence[str]) -> None:
             )
         if taken.has(output):
             raise UsageError(
-                f"the output {shortened(without_credentials(output))!r} is a source, a list or the journal of this "
-                "batch, or is inside one",
+                f"the output {shortened(without_credentials(output))!r} is something that this batch reads, or its "
+                "journal, or is inside one",
                 code="destination-overlaps-source",
                 hint="write to another folder: --out 'out/{stem}'",
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
 from convert.archive import folders, temporary
-from convert.archive.atomic import OutputPath, write_file
+from convert.archive.output_file import OutputFile
 from convert.commands.batch.addresses import is_url
 from convert.commands.batch.stamps import path_stamp
 from convert.commands.convert import convert
@@ -32,30 +32,43 @@ if TYPE_CHECKING:
 _DOCUMENT: Final = "document.json"
 
 
-def write_document(item: Item, document: Callable[[], Any]) -> int | None:
-    """Write what the command prints with `--json` to the output of an item; return its size, None without output.
+@contextlib.contextmanager
+def document_output(item: Item, output: str) -> Iterator[Callable[[Any], int]]:
+    """Check the output of an item before its work begins, and give what writes its document there.
 
-    A document that is there is replaced.
+    That takes what the command prints with `--json`, and returns the size. A document that is there is replaced.
 
     Raises:
         UsageError: something else than a regular file is there.
-        StorageError: writing failed.
+        StorageError: the folder cannot be written to, or writing failed.
     """
-    if item.output is None:
-        return None
-    data = "".join((*chunks(document()), "\n")).encode()
-    if is_url(item.output):
-        from convert.commands.batch import remote  # noqa: PLC0415 - only with the extra
+    if is_url(output):
+        yield lambda document: _upload(item.target or output, _encoded(document))
+        return
+    sources = () if item.address else (item.source,)
+    with _created(item.folders) as created, OutputFile(output, sources=sources) as file:
 
-        with _staging(tempfile.gettempdir()) as folder:
-            path = os.path.join(folder, _DOCUMENT)
-            with open(path, "xb") as file:
-                file.write(data)
-            remote.upload(path, item.target or item.output, force=True)
-        return len(data)
-    with _created(item.folders) as created, OutputPath(item.output) as output:
-        write_file(output, data, source=None if item.address else item.source)
-        created.clear()
+        def write(document: Any) -> int:
+            data = _encoded(document)
+            file.write(data)
+            created.clear()
+            return len(data)
+
+        yield write
+
+
+def _encoded(document: Any) -> bytes:
+    return "".join((*chunks(document), "\n")).encode()
+
+
+def _upload(url: str, data: bytes) -> int:
+    from convert.commands.batch import remote  # noqa: PLC0415 - only with the extra
+
+    with _staging(tempfile.gettempdir()) as folder:
+        path = os.path.join(folder, _DOCUMENT)
+        with open(path, "xb") as file:
+            file.write(data)
+        remote.upload(path, url, force=True)
     return len(data)
 
 

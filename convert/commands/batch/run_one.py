@@ -22,10 +22,13 @@ from convert.plan.template import is_template
 from convert.report.batch import Row, Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from convert.commands.batch.item import Item
     from convert.commands.common import Warn
+
+    #: Writes the document that a function returns; returns its size, None without output.
+    Write = Callable[[Callable[[], Any]], int | None]
 
 #: The exit status of a fault of imgconv itself (docs/contract.md#exit-status).
 _BUG: Final = 70
@@ -63,9 +66,9 @@ def run_one(item: Item) -> Row:
             notes.append(str(text))
 
     try:
-        with _there(item) as (source, here):
+        with _there(item) as (source, here), _output(here) as write:
             stamp = stamp_of(here)
-            outcome = _RUNS[here.command](source, here, warn)
+            outcome = _RUNS[here.command](source, here, warn, write)
     except ImgconvError as error:
         outcome = Outcome(error.exit_status, error.code, str(error))
     except OSError as error:
@@ -168,16 +171,22 @@ def _on_one_core(item: Item) -> Any:
     return options
 
 
-def _write(item: Item, document: Callable[[], Any]) -> int | None:
-    """Write the document of a command to the output of an item; return its size, None without output."""
-    if item.output is None:
-        return None
-    from convert.commands.batch.results import write_document  # noqa: PLC0415 - start-up time
+@contextlib.contextmanager
+def _output(item: Item) -> Iterator[Write]:
+    """Give what writes the document of a command to the output of an item, and returns its size.
 
-    return write_document(item, document)
+    It does nothing without output; `convert` writes its result itself.
+    """
+    if item.output is None or item.command == "convert":
+        yield lambda _: None
+        return
+    from convert.commands.batch.results import document_output  # noqa: PLC0415 - start-up time
+
+    with document_output(item, item.output) as write:
+        yield lambda document: write(document())
 
 
-def _validate(source: str, item: Item, warn: Warn) -> Outcome:
+def _validate(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
     from convert.commands.validate import validate  # noqa: PLC0415 - only the command that runs
     from convert.report.validate import document  # noqa: PLC0415
 
@@ -191,11 +200,11 @@ def _validate(source: str, item: Item, warn: Warn) -> Outcome:
         outcome.message = f"{counted[0]}{more}"
     elif verdict.error is not None:
         outcome.message = verdict.error
-    outcome.written = _write(item, lambda: document([verdict]))
+    outcome.written = write(lambda: document([verdict]))
     return outcome
 
 
-def _digest(source: str, item: Item, warn: Warn) -> Outcome:
+def _digest(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
     from convert.commands.digest import digest  # noqa: PLC0415 - only the command that runs
     from convert.report.digest import document  # noqa: PLC0415
 
@@ -204,7 +213,7 @@ def _digest(source: str, item: Item, warn: Warn) -> Outcome:
     digests = tuple(
         {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")} for push in found["pushes"]
     )
-    return Outcome(digests=digests, written=_write(item, lambda: found))
+    return Outcome(digests=digests, written=write(lambda: found))
 
 
 def _reported(
@@ -216,7 +225,7 @@ def _reported(
     return Outcome(status, error.code, str(error), digests, written)
 
 
-def _identify(source: str, item: Item, warn: Warn) -> Outcome:
+def _identify(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
     from convert.commands.identify import identify  # noqa: PLC0415 - only the command that runs
 
     options = dataclasses.replace(item.options, details=item.output is not None)  # type: ignore[call-arg] # of `id`
@@ -231,10 +240,10 @@ def _identify(source: str, item: Item, warn: Warn) -> Outcome:
         for image in report.images
     )
     error = report.problems[0] if report.problems else report.failure
-    return _reported(report.status, error, digests, _write(item, lambda: report.document))
+    return _reported(report.status, error, digests, write(lambda: report.document))
 
 
-def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
+def _inspect(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
     from convert.commands.inspect import inspect  # noqa: PLC0415 - only the command that runs
 
     report = inspect(source, _on_one_core(item), warn=warn)
@@ -248,10 +257,10 @@ def _inspect(source: str, item: Item, warn: Warn) -> Outcome:
         for image in report.document["images"]
     )
     error = report.problems[0] if report.problems else None
-    return _reported(report.status, error, digests, _write(item, lambda: report.document))
+    return _reported(report.status, error, digests, write(lambda: report.document))
 
 
-def _convert(source: str, item: Item, warn: Warn) -> Outcome:
+def _convert(source: str, item: Item, warn: Warn, _write: Write) -> Outcome:
     from convert.commands.batch.results import convert_item  # noqa: PLC0415 - only the command that runs
 
     report, written = convert_item(source, item, _on_one_core(item), warn)
@@ -269,7 +278,7 @@ def _convert(source: str, item: Item, warn: Warn) -> Outcome:
     return Outcome(digests=digests, written=written)
 
 
-_RUNS: Final[Mapping[str, Callable[[str, Item, Warn], Outcome]]] = {
+_RUNS: Final[Mapping[str, Callable[[str, Item, Warn, Write], Outcome]]] = {
     "validate": _validate,
     "digest": _digest,
     "id": _identify,

@@ -1,4 +1,4 @@
-"""Compare two archives or layouts: `diff`."""
+"""Compare two archives or layouts that stay open: what `diff` and its command are made of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN
-from convert.commands.common import Options, ignore, options_of
+from convert.commands.common import Options, ignore
 from convert.commands.diff.ignoring import IGNORABLE, compared_ignoring
 from convert.commands.diff.images import compare
 from convert.commands.diff.layer_files import layer_files
@@ -22,11 +22,9 @@ from convert.report.diff import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Unpack
 
     from convert.archive.open import Source
     from convert.commands.common import Path, Warn
-    from convert.commands.keywords import DiffFields
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
@@ -45,6 +43,8 @@ class DiffOptions(Options):
             with at least 4 digits, in both archives; all images without one (#selecting).
         platforms: select platforms, each `OS/ARCH[/VARIANT]` (#selecting).
         with_: archives that hold the layers which a thin A or B lacks (docs/thin.md).
+        page: find what the page of `--html` shows besides: the files of layers that differ, which reads
+            those layers.
     """
 
     by: By = By.ID
@@ -53,31 +53,7 @@ class DiffOptions(Options):
     images: Sequence[str] = ()
     platforms: Sequence[str] = ()
     with_: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DiffReport:
-    """How two archives differ.
-
-    `a` and `b` are the paths, `difference` compares image by image, and `document` is
-    what `--json` prints (schemas/report-diff.json), with the files of layers if asked.
-    """
-
-    a: str
-    b: str
-    by: By
-    difference: Difference
-    document: dict[str, Any]
-
-    @property
-    def same(self) -> bool:
-        """Whether both hold the same images, as `by` compares them."""
-        return self.difference.same(self.by)
-
-    @property
-    def status(self) -> int:
-        """The exit status of the command: 0 if the same, else 1 (docs/contract.md#exit-status)."""
-        return 0 if self.same else 1
+    page: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,36 +159,3 @@ def _compared_bytes(difference: Difference) -> int:
 def _prefixed(path: str, warn: Warn) -> Warn:
     """Return what names the archive in warnings about it."""
     return lambda text: warn(text.within(path))
-
-
-def diff(
-    a: Path,
-    b: Path,
-    options: DiffOptions | None = None,
-    *,
-    warn: Warn = ignore,
-    progress: Progress | None = None,
-    **fields: Unpack[DiffFields],
-) -> DiffReport:
-    """Compare the images of two archives or layouts, whatever their formats.
-
-    Images are paired by name and platform, else by image ID, else as the only ones left.
-    What the documents state is compared; `validate` verifies it.
-
-    Args:
-        a: a file, a folder, `-` for standard input, or one of skopeo's spellings.
-        b: the same; only one of them may be `-`.
-        options: what to select and what to compare; see `DiffOptions`.
-        warn: called with one line, which begins with the path, for each thing that was
-            accepted or dropped.
-        progress: takes counts of the bytes of compared layers as they are stored; called from any thread.
-        fields: the fields of `DiffOptions`, instead of `options`.
-
-    Raises:
-        SelectionError: nothing matches the selection, or no image can be compared.
-        InputError: an archive is damaged, hostile, unsupported or not an image archive.
-        StorageError: an archive cannot be read.
-    """
-    given = options_of(DiffOptions, options, dict(fields))
-    with open_diff(a, b, given, warn=warn, progress=progress) as opened:
-        return DiffReport(opened.a.path, opened.b.path, given.by, opened.difference, opened.document())

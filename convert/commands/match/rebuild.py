@@ -139,7 +139,8 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
     with contextlib.ExitStack() as stack:
         out: Destination | None = None
         if to is not None and path is not None:
-            out = destinations.open_destination(target(to), path, [path_of(source)], force=options.force)
+            read = [path_of(source), manifest, *map(path_of, options.with_)]
+            out = destinations.open_destination(target(to), path, read, force=options.force)
             stack.enter_context(out)
         opened = stack.enter_context(open_source(source))
         reading = Reading(opened.tree, manifest)
@@ -174,6 +175,8 @@ def _match(source: str, manifest: str, options: MatchOptions, warn: Warn, progre
 
 
 def _check_request(source: str, manifest: str, to: str | None, path: str | None) -> None:
+    if not manifest:
+        raise UsageError("MANIFEST is empty", code="empty-argument")
     if source == STDIN and manifest == STDIN:
         raise UsageError("SOURCE and MANIFEST cannot both be standard input", code="incompatible-options")
     if (to is None) != (path is None):

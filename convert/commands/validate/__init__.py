@@ -5,7 +5,7 @@ The result is a value; nothing here prints.
 
 from __future__ import annotations
 
-from convert.commands.validate.archive import ValidateOptions, validate, validate_images
+from convert.commands.validate.archive import ValidateOptions, validate
 from convert.reader.findings import RULES, Finding, Rule, Severity, Verdict
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "ValidateOptions", "Verdict", "validate", "validate_images"]
+__all__ = ["RULES", "Finding", "Rule", "Severity", "ValidateOptions", "Verdict", "validate"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -55,10 +56,12 @@ class ValidateOptions(Options):
     Attributes:
         jobs: the number of CPU cores to use, all if None; the findings never depend on it.
         with_: archives that hold the layers which a thin source lacks (docs/thin.md).
+        page: note what images and layers there are, for the page of `--html`; it changes no finding.
     """
 
     jobs: int | None = None
     with_: Sequence[str] = ()
+    page: bool = False
 
 
 def validate(
@@ -84,16 +87,6 @@ def validate(
         StorageError: the source cannot be read.
     """
     given = options_of(ValidateOptions, options, dict(fields))
-    return _validate(os.fspath(source), given, progress or Silent())
-
-
-def validate_images(
-    source: str, options: ValidateOptions, *, progress: Progress | None = None
-) -> tuple[Verdict, Document | None]:
-    """As `validate`, and return the document of `inspect` too: what images and layers there are to blame.
-
-    It is None if no image could be read.
-    """
     documents: list[Document] = []
 
     def describe(opened: Source, images: ImageSet) -> None:
@@ -103,11 +96,11 @@ def validate_images(
 
         documents.append(inspect_document(opened, images, StoredDigests(may_read=False), ()))
 
-    verdict = _validate(source, options, progress or Silent(), describe)
-    return verdict, documents[0] if documents else None
+    verdict = _validate(os.fspath(source), given, progress or Silent(), describe if given.page else None)
+    return dataclasses.replace(verdict, inspected=documents[0]) if documents else verdict
 
 
-def _validate(source: str, options: ValidateOptions, progress: Progress, describe: Describe | None = None) -> Verdict:
+def _validate(source: str, options: ValidateOptions, progress: Progress, describe: Describe | None) -> Verdict:
     with contextlib.ExitStack() as stack:
         base = None
         if options.with_:

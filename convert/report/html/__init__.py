@@ -13,7 +13,8 @@ How to add a page:
    (id, title).
 4. Use the macros: `m.table` (caption, head, the command that prints it; put `data-value` on cells that sort by
    another value than their text), `m.digest`, `m.name`, `m.bar`, `m.finding`, `m.drawing`.
-5. Describe the data in `schemas/page-NAME.json`, and call `convert.cli.pages.PageFile` in the command.
+5. Describe the data in `schemas/page-NAME.json`, add a function to `convert/commands/pages.py`
+   that takes the reports of the command, and call it and `convert.cli.pages.page_file` in the command.
 
 What makes pages safe is done once, for all of them:
 

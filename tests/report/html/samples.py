@@ -24,11 +24,16 @@ CASES = ROOT / "testdata" / "cases"
 #: Name -> the command line that writes a page, without `--html FILE`. A new page adds its commands here.
 COMMANDS = {
     "inspect": ["inspect", MATCH / "docker20-multi.tar.gz", MATCH / "containerd29-export-multiplatform.tar.gz"],
+    "inspect-two": ["inspect", MATCH / "docker20-duplayer.tar.gz", MATCH / "docker20-html.tar.gz"],
     "inspect-damaged": ["inspect", REFUSE / "damaged-oci-layer-blob-missing.tar.gz"],
     "diff": ["diff", MATCH / "docker20-duplayer.tar.gz", MATCH / "docker20-html.tar.gz"],
     "diff-damaged": ["diff", MATCH / "docker20-html.tar.gz", REFUSE / "not-an-image-plain.tar.gz"],
     "validate": ["validate", MATCH / "docker20-html.tar.gz", *[REFUSE / "skopeo-centos6-gzip.tar.gz"] * 2],
     "doctor": ["doctor", MATCH / "docker20-html.tar.gz", READ / "oci-zstd-layers.tar.gz", REFUSE / "absent.tar"],
+    "doctor-two": [
+        *("doctor", MATCH / "docker20-html.tar.gz", CASES / "index-one-platform-present.tar.gz"),
+        *("--for", "docker,containerd,podman,umoci"),
+    ],
     "diff-files": ["diff", MATCH / "docker20-multi.tar.gz", MATCH / "docker24-html.tar.gz", "--files"],
     "validate-index": [
         "validate",
