@@ -17,6 +17,7 @@ from convert.archive.atomic import AtomicFile
 from convert.archive.folders import Place, write_all
 from convert.archive.open import open_source
 from convert.archive.tar_tree import TarTree
+from convert.archive.temporary import remove_stale
 from convert.archive.transport import STDIN, path_of
 from convert.archive.tree import LINKS
 from convert.commands.common import Options, ignore, options_of
@@ -213,7 +214,7 @@ def _write(
     changed = {name: raw for name, raw in documents.items() if raw != opened.tree.read(name)}
     if isinstance(opened.tree, TarTree):
         _write_tar(opened, opened.tree, context, changed)
-    elif changed:
+    else:
         _write_folder(opened, changed)
     config = config_of(entry.node)
     before = tuple(
@@ -260,6 +261,11 @@ def _write_tar(opened: Source, tree: TarTree, context: ReadContext, changed: Map
 
 def _write_folder(opened: Source, changed: Mapping[str, bytes]) -> None:
     try:
+        if not changed:
+            # What a killed run left in it is removed all the same.
+            with contextlib.closing(Place(os.path.join(os.path.realpath(opened.path), "index.json"))) as place:
+                remove_stale(place.folder)
+            return
         folder = DestinationFolder(os.path.realpath(opened.path))
         try:
             folder.look()

@@ -6,7 +6,7 @@ lets no file grow over 0, STEP, 2 STEP … bytes (RLIMIT_FSIZE, as a quota does:
 
     python full.py tmpfs FORM BEFORE SOURCE FOLDER
 
-mounts a file system at FOLDER in which 1, 2, 3 … pages are free, then one in which 1, 2, 3 …
+mounts a file system at FOLDER in which 0, 1, 2 … pages are free, then one in which 0, 1, 2 …
 inodes are (Linux, root: ENOSPC as the kernel itself says it). Both go on until the command
 succeeds, and print what sweep.py prints.
 """
@@ -61,13 +61,16 @@ class FullDisk(Sweep):
         new = self.state()
         for option in ("size", "nr_inodes"):
             self.statuses.pop(DONE, None)
-            number = 0
+            number = -1
             while DONE not in self.statuses:
                 number += 1
                 self.mount("rw")
                 try:
                     self.prepare()
-                    self.mount(f"remount,{option}={self.used(option) + number * UNITS[option]}")
+                    size = self.used(option) + number * UNITS[option]
+                    if not size:
+                        continue  # that would be a file system without a limit
+                    self.mount(f"remount,{option}={size}")
                     self.judge(f"{option} {number}", self.run, old, new)
                 finally:
                     subprocess.run(["umount", str(self.folder)], check=True)

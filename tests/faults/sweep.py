@@ -99,6 +99,10 @@ PLATFORMS = Path(__file__).parents[2] / "testdata" / "match" / "archives" / "con
 _open = os.open
 #: Those that change what is there.
 IN_PLACE = {"add-repositories", "tag", "untag", "tag-layout"}
+#: Those that replace what is there only with --force.
+FORCED = {"export"}
+#: What changes nothing where the name is gone already.
+DONE_ALREADY = ["tag", "OUT", "fmt-html:1", "fmt-html:1"]
 #: What completes a folder.
 LAST = {"dir": "manifest.json"}
 #: The only image of a `dir:` folder, another than OLD.
@@ -204,6 +208,8 @@ class Sweep:
         image = ONE if self.target == "dir" and self.kind != "split" else ()
         sources = [str(each) for each in self.sources or [self.source]]
         edits = EDITS.get(self.kind, [])
+        if image and edits:
+            edits = [edits[0], f"{image[1]}=new.example/other/html:1"]
         return [*sources, "--to", self.target, out, "--jobs", "1", "-q", *image, *edits, *self.base, *extra]
 
     def prepare(self):
@@ -356,12 +362,14 @@ class Sweep:
     def again(self, number, new, found):
         """Whatever a kill left, the next run does its work and cleans up."""
         arguments = self.arguments()
-        if self.kind in {"merge", "join"} and found == new and self.before != "append":
+        if self.form == "untag" and found == new:
+            arguments = [str(self.out) if word == "OUT" else word for word in DONE_ALREADY]
+        elif self.kind in {"merge", "join"} and found == new and self.before != "append":
             # Several sources never replace an archive, not with --force either.
             shutil.rmtree(self.out) if self.out.is_dir() else self.out.unlink()
             if self.before == "fill":
                 self.out.mkdir()
-        elif (self.before in {"new", "fill"} and found == new and self.form not in OTHERS) or (
+        elif (self.before in {"new", "fill"} and found == new and (self.form not in OTHERS or self.form in FORCED)) or (
             self.kind == "split" and found
         ):
             arguments.append("--force")

@@ -59,6 +59,7 @@ QUICK = [
     ("kill", "tag", "force", 3),
     ("enospc", "untag", "force", 3),
     ("kill", "tag-layout", "force", 5),
+    ("kill", "tag-layout", "force", 61),  # after the change, before the old document is removed
     ("short", "export", "new", 9),
     ("enospc", "image-manifest", "new", 1),
     ("kill", "merge:oci", "append", 23),

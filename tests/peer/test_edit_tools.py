@@ -9,50 +9,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from layouts import GZIP, Layout, digest_of, named, packed, tar_of
 
 sys.path.insert(0, str(Path(__file__).parent))
+from edited import PREFIXES, joined, many, merged, names_of
 from registry import Registry
-from support import MATCH
 from tools import call, each, engine  # noqa: F401 - a fixture
 
 import convert
-
-#: Four archives of several tools, with names on ten images.
-MERGED = ("docker20-multi", "podman-docker-archive", "ggcr-legacy", "legacy-repositories-only")
-
-
-def names_of(report):
-    """Return the image ID of each name of a result."""
-    return {name: str(image.image_id) for image in report.images for name in image.names}
-
-
-def merged(tmp_path, form, **options):
-    """Merge archives."""
-    sources = [str(MATCH / f"{name}.tar.gz") for name in MERGED]
-    return convert.convert(sources, tmp_path / "all", to=form, **options)
-
-
-def twenty(path):
-    """Write an archive with twenty names of one prefix."""
-    layout = Layout(path)
-    layout.write(*(named(layout.image(f"file{n}"), f"old.example/team/app{n}:{n}.0") for n in range(20)))
-    return layout.folder
-
-
-def joined(tmp_path):
-    """Write two single-platform images and join them."""
-    sources = []
-    for name, architecture in (("a", "amd64"), ("b", "arm64")):
-        layout = Layout(tmp_path / name)
-        plain = tar_of(name)
-        config = layout.config([digest_of(plain)], architecture=architecture)
-        layout.write(named(layout.manifest([layout.blob(packed(plain), GZIP)], [], config=config), f"app:{name}"))
-        sources.append(str(layout.folder))
-    ids = {str(image.id) for source in sources for image in convert.identify(source).images}
-    convert.convert(sources, tmp_path / "joined", to="oci", join="example.com/app:1.0")
-    return ids, tmp_path / "joined"
-
 
 # -- skopeo ------------------------------------------------------------------------------
 
@@ -94,10 +57,10 @@ def test_skopeo_reads_each_result_of_a_split_under_its_new_name(tmp_path, skopeo
     """Twenty names of one prefix: renamed, one archive for each."""
     (tmp_path / "out").mkdir()
     report = convert.convert(
-        twenty(tmp_path / "in"),
+        many(tmp_path / "in"),
         tmp_path / "out" / "{name}_{tag}.tar",
         to="docker-save",
-        rename=["old.example/team/=new.example/other/"],
+        rename=[PREFIXES],
     )
     names = names_of(report)
     assert sorted(names) == sorted(f"new.example/other/app{n}:{n}.0" for n in range(20))
@@ -170,10 +133,10 @@ def test_docker_loads_a_merge_with_the_names_and_ids_that_were_said(tmp_path, do
 def test_docker_loads_each_result_of_a_split_and_rename(tmp_path, docker):
     (tmp_path / "out").mkdir()
     report = convert.convert(
-        twenty(tmp_path / "in"),
+        many(tmp_path / "in"),
         tmp_path / "out" / "{name}_{tag}.tar",
         to="docker-save",
-        rename=["old.example/team/=new.example/other/"],
+        rename=[PREFIXES],
     )
     for path in sorted((tmp_path / "out").iterdir()):
         docker.load(path)
