@@ -82,6 +82,8 @@ def test_an_edit_meets_a_limit_on_the_size_of_files_at_every_101st_byte(tmp_path
 @pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
 @pytest.mark.parametrize(("form", "before"), OTHERS)
 def test_an_edit_in_a_file_system_of_few_pages_or_inodes_gives_the_whole_or_nothing(tmp_path, mounting, form, before):
+    if form in {"config", "image-manifest"}:
+        pytest.skip("a document of less than a page needs none that is free")
     result = filled("tmpfs", form, before, multi(tmp_path), mounting)
     assert result["wrong"] == []
     assert result["faults"]
