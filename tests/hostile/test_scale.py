@@ -317,5 +317,5 @@ def test_lies_about_one_layer_cost_one_run_of_each_encoder(tmp_path):
 def test_cost_grows_no_faster_than_the_source(dimension, tmp_path):
     """A part of what `scaling.py` measures."""
     commands = ["id REF", "inspect --json", "convert docker-save", "diff", "validate"]
-    for row in sweep(tmp_path, [dimension], commands, steps=3, at_limit=False):
+    for row in sweep(tmp_path, [dimension], commands, steps=3):
         assert not row.faults, str(row)
