@@ -85,6 +85,8 @@ MAX_LAYERS: Final = 10_000
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
 MAX_ALL_LAYERS: Final = 40_000
+#: Bytes of documents that are kept while a source is read more than once, beside those that images refer to.
+MAX_KEPT_DOCUMENTS_SIZE: Final = 16 * MIB
 #: Images of one source; `digest` processes each once for every tool whose push it computes.
 MAX_ALL_IMAGES: Final = 10_000
 #: Total names of the images of one source; each takes one or two kilobytes during a conversion.

@@ -15,7 +15,7 @@ from convert.errors import ImgconvError
 from convert.identity import ggcr_structs
 from convert.jsonio.strict import fold
 from convert.model import mediatype
-from convert.reader.docker_archive import ManifestJsonRules, read_items
+from convert.reader.docker_archive import ManifestJsonRules, check_rules, read_items
 from convert.reader.document import Reading
 from convert.reader.sink import CollectingSink
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from convert.consumers.contents import Contents
     from convert.consumers.nodes import Node, Part
 
-_RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM, finds_own_members=True)
+_RULES: Final = ManifestJsonRules("crane", ggcr_structs.MANIFEST_ITEM)
 
 
 def tarball(contents: Contents) -> str:
@@ -41,7 +41,9 @@ def tarball(contents: Contents) -> str:
         return f"manifest.json lists {len(value) if isinstance(value, list) else 'no'} images, not one"
     sink = CollectingSink()
     try:
-        read_items(Reading(contents.tree, contents.path, sink), _RULES, needs_layers=True)
+        reading = Reading(contents.tree, contents.path, sink)
+        read_items(reading, as_crane=True, needs_layers=True)
+        check_rules(reading, _RULES)
     except ImgconvError as error:
         return error.message
     if not sink.faults:

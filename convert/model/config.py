@@ -18,6 +18,8 @@ from convert.model.digest import Digest
 from convert.model.platform import Platform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convert.diagnostics import Diagnostic
     from convert.jsonio.go_struct import Struct
 
@@ -109,18 +111,17 @@ class Config:
         """
         return _view(self)
 
-    def decode_error(self, struct: Struct) -> str:
+    def decode_error(self, struct: Struct, others: Iterable[Struct] = ()) -> str:
         """Return why a Go program does not decode the config into `struct`, "" if it does.
 
-        Many images may share a config, and two versions of a tool a struct, so the answer is cached.
+        Many images may share a config, and two versions of a tool a struct, so the answer is cached. `others` are
+        asked about later: all answers come from one parsed document.
         """
         if struct not in self._decode_errors:
-            try:
-                struct.read(self.view, "")
-            except FormatError as error:
-                self._decode_errors[struct] = error.message
-            else:
-                self._decode_errors[struct] = ""
+            view = self.view
+            for each in (struct, *others):
+                if each not in self._decode_errors:
+                    self._decode_errors[each] = _decode_error(each, view)
         return self._decode_errors[struct]
 
     @cached_property
@@ -199,6 +200,14 @@ class Config:
         """
         made = tuple(entry for entry in self.history if not entry.empty_layer)
         return made if len(made) == len(self.diff_ids) else None
+
+
+def _decode_error(struct: Struct, view: Mapping[str, Any]) -> str:
+    try:
+        struct.read(view, "")
+    except FormatError as error:
+        return error.message
+    return ""
 
 
 @lru_cache(maxsize=2)

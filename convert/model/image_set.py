@@ -115,4 +115,7 @@ class ImageSet:
     def nodes(self) -> Iterator[Node]:
         """Yield each node once, indexes before their children, in source order."""
         seen: set[Node] = set()
-        return (node for entry in self.entries for node in descend(entry.node, seen))
+        for entry in self.entries:
+            # An image may have 100,000 names.
+            if entry.node not in seen:
+                yield from descend(entry.node, seen)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convert.model.blob import Blob
     from convert.model.image_set import ImageSet
     from convert.plan.edit.edits import Edits
+    from convert.plan.push_reader import PushReader
     from convert.reader.sink import Fault
 
 
@@ -36,19 +37,29 @@ def read_selection(
     platforms: Sequence[str] = (),
     *,
     pusher: Pusher | None = None,
+    push_reader: PushReader | None = None,
     warn: Callable[[Diagnostic], None],
     accepts_absent: bool = False,
 ) -> ImageSet:
     """Read a source, as `pusher` does if there is one, and keep what `--image` and `--platform` ask for.
 
-    With `accepts_absent`, layers that are not in the source are not an error: they have no blob.
+    `push_reader` shares what it reads of the source among pushers. With `accepts_absent`, layers that
+    are not in the source are not an error: they have no blob.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
         UsageError: a platform is malformed, or the pusher cannot read the source.
         InputError: the source is damaged, hostile, unsupported or not an image archive.
     """
-    return read_sources([opened], images, platforms, pusher=pusher, warn=warn, accepts_absent=accepts_absent)
+    return read_sources(
+        [opened],
+        images,
+        platforms,
+        pusher=pusher,
+        push_reader=push_reader,
+        warn=warn,
+        accepts_absent=accepts_absent,
+    )
 
 
 def read_sources(
@@ -58,6 +69,7 @@ def read_sources(
     *,
     tags: Sequence[str] = (),
     pusher: Pusher | None = None,
+    push_reader: PushReader | None = None,
     edits: Edits | None = None,
     manifests: bool = True,
     is_join: bool = False,
@@ -70,8 +82,8 @@ def read_sources(
     `edits` change what was selected. `tags` replace the names of the one image that is left.
     `manifests` is whether the result will hold manifests, which decides what is one image in two
     sources. With `is_join`, names do not count, because all images become one. With a `pusher`
-    there is one source. `origins` takes the source of each blob where there
-    are several. `accepts_absent` is as for `read_selection`.
+    there is one source, and `push_reader` is as for `read_selection`. `origins` takes the source of
+    each blob where there are several. `accepts_absent` is as for `read_selection`.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
@@ -85,7 +97,8 @@ def read_sources(
     with naming_source(opened[0].path if len(opened) == 1 else None):
         if len(opened) == 1:
             (source,) = opened
-            found, faults = _read(source, pusher, warn, asks=asks, accepts_absent=accepts_absent)
+            read_as = _reader_as(pusher, source, push_reader, warn) if pusher is not None else None
+            found, faults = _read(source, read_as, warn, asks=asks, accepts_absent=accepts_absent)
             spelling, reference, merger = source.spelling, source.reference_text, None
         else:
             from convert.plan.merge import Merger  # noqa: PLC0415 - start-up time
@@ -113,10 +126,11 @@ def read_sources(
                 warn=warn,
                 damaged=bool(edits and edits.drop),
             )
-        for line in dropped.find_dropped(found, selected, is_selection=True):
-            warn(line)
-        for line in dropped.find_dropped_attestations(found, selected):
-            warn(line)
+        if selected is not found:
+            for line in dropped.find_dropped(found, selected, is_selection=True):
+                warn(line)
+            for line in dropped.find_dropped_attestations(found, selected):
+                warn(line)
         if edits:
             from convert.plan.edit.edits import apply_edits  # noqa: PLC0415 - start-up time
 
@@ -132,9 +146,19 @@ def read_sources(
         return replace_names(selected, names)
 
 
+def _reader_as(
+    pusher: Pusher, source: Source, reader: PushReader | None, warn: Callable[[Diagnostic], None]
+) -> Callable[[Sink], ImageSet]:
+    """Return what reads a source as `pusher` does."""
+    from convert.plan.push_reader import PushReader  # noqa: PLC0415 - start-up time
+
+    shared = reader or PushReader(source)
+    return lambda sink: shared.read_as(pusher, warn, sink=sink)
+
+
 def _read(
     source: Source,
-    pusher: Pusher | None,
+    read_as: Callable[[Sink], ImageSet] | None,
     warn: Callable[[Diagnostic], None],
     *,
     asks: bool,
@@ -143,12 +167,7 @@ def _read(
     """Return what a source holds, and its faults; if nothing is selected or edited, its first fault is raised."""
     kind = CollectingSink if asks or source.reference_text else Sink
     sink = kind(accepts_absent=accepts_absent)
-    if pusher is None:
-        found = read(source.tree, sink=sink)
-    else:
-        from convert.plan.push import read_as  # noqa: PLC0415 - start-up time
-
-        found = read_as(pusher, source, warn, sink=sink)
+    found = read(source.tree, sink=sink) if read_as is None else read_as(sink)
     for warning in found.warnings:
         warn(warning)
     return found, sink.faults

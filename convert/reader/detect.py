@@ -16,6 +16,8 @@ from convert.reader.document import Reading
 from convert.reader.sink import Sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from convert.archive.tree import Tree
     from convert.model.image import Node
     from convert.reader.docker_archive import Item
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How the file `version` of a `dir:` folder begins.
 _DIR_VERSION: Final = b"Directory Transport Version: "
+#: Bytes of `manifest.json` that usually show whether it is a list.
+_HEAD: Final = 64
 
 
 def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageSet:
@@ -37,10 +41,18 @@ def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageS
         InputError: damaged, hostile or unsupported.
     """
     reading = Reading(tree, tree.where, sink or Sink())
-    images = _read(reading)
+    return finish(reading, reader_of(tree)(reading), empty=empty)
+
+
+def finish(reading: Reading, images: ImageSet, *, empty: bool = False) -> ImageSet:
+    """Return what a reader returned, with all warnings about the source; a source without an image is a fault.
+
+    Raises:
+        NoImageError: the first fault ends the reading, and this is the one.
+    """
     if not empty and not reading.sink.faults and not holds_something(images):
         reading.fault(no_image(images, reading.file))
-    warnings = (*tree.warnings, *reading.sink.warnings)
+    warnings = (*reading.tree.warnings, *reading.sink.warnings)
     return dataclasses.replace(images, warnings=warnings) if warnings else images
 
 
@@ -50,14 +62,18 @@ def is_dir_folder(tree: Tree) -> bool:
     `manifest.json` is an object in it, and a list in docker archives.
     """
     try:
-        if tree.find("oci-layout") is not None or tree.find("manifest.json") is None:
+        manifest = tree.find("manifest.json")
+        if tree.find("oci-layout") is not None or manifest is None:
             return False
         version = tree.find("version")
         if version is not None:
             with version.open() as stream:
                 if stream.read(len(_DIR_VERSION)) == _DIR_VERSION:
                     return True
-        # Before 2018 there was no `version`.
+        # Before 2018 there was no `version`. A list is not read to its end here.
+        with manifest.open() as stream:
+            if stream.read(_HEAD).lstrip().startswith(b"["):
+                return False
         raw = tree.read("manifest.json").lstrip()
         document = json.loads(raw) if raw.startswith(b"{") else None
     except (InputError, ValueError, RecursionError):
@@ -85,28 +101,33 @@ def _names_absent(nodes: list[Node]) -> bool:
     return any(child.node is None for node in nodes if isinstance(node, Index) for child in node.children)
 
 
-def _read(reading: Reading) -> ImageSet:
-    tree = reading.tree
+def reader_of(tree: Tree) -> Callable[[Reading], ImageSet]:
+    """Return the function that reads everything of a source.
+
+    Raises:
+        UnknownFormatError: not an image archive or layout.
+        InputError: a link is damaged or hostile.
+    """
     has_manifest = tree.find("manifest.json") is not None
     has_index = tree.find("index.json") is not None
     if has_manifest and has_index:
-        return _read_both(reading)
+        return _read_both
     if has_manifest:
         if is_dir_folder(tree):
             from convert.reader.dir_layout import read_dir  # noqa: PLC0415
 
-            return read_dir(reading)
-        return read_docker(reading)
+            return read_dir
+        return read_docker
     if has_index:
         from convert.reader.oci_layout import read_layout  # noqa: PLC0415 - start-up time: many archives have no layout
 
-        return read_layout(reading)
+        return read_layout
     if tree.find("oci-layout") is not None:
-        raise UnknownFormatError("an OCI layout without index.json", code="missing-index", file=reading.file)
+        raise UnknownFormatError("an OCI layout without index.json", code="missing-index", file=tree.where)
     if tree.find("repositories") is not None or any(name.endswith("/layer.tar") for name in tree.names()):
         from convert.reader.docker_legacy import read_v1  # noqa: PLC0415 - start-up time: such archives are rare
 
-        return read_v1(reading)
+        return read_v1
     from convert.reader.not_images import not_an_image  # noqa: PLC0415 - only for the error
 
     raise not_an_image(tree)

@@ -7,10 +7,10 @@ buildpacks: they differ in member names only, and those are labels.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from convert.archive.tree import names_nothing
-from convert.diagnostics import Diagnostic, Dropped
+from convert.diagnostics import Diagnostic, Diagnostics, Dropped
 from convert.errors import AbsentBlobError, FormatError, InputError, NoImageError, UnsafeInputError, UsageError
 from convert.limits import MAX_LAYERS, MAX_NODES
 from convert.model import mediatype
@@ -18,13 +18,13 @@ from convert.model.digest import Digest
 from convert.model.image import Image, Layer
 from convert.model.image_set import Entry, ImageSet, Name, SourceFormat
 from convert.model.reference import Reference
-from convert.reader.document import absent_layers, check
+from convert.reader.document import absent_layers
 from convert.reader.fields import Fields
 from convert.reader.sink import Part
 from convert.reader.v1_directories import V1Folders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from convert.jsonio.go_struct import Struct
     from convert.model.blob import Blob
@@ -38,17 +38,14 @@ _V1_LAYER: Final = re.compile(r"(?:\./)?([0-9a-f]{64})/layer\.tar\Z")
 
 
 class ManifestJsonRules(NamedTuple):
-    """How one tool reads `manifest.json`.
+    """What one tool refuses in a `manifest.json` whose images can be read.
 
     `tool` is its name and `item` the struct into which it decodes an element. With
-    `finds_own_members`, it looks members up by rules of its own (`crane_members.py`), and
-    a layer has the descriptor of `LayerSources`, not only a foreign layer. With
     `reads_whole_archive`, it refuses an archive with a tar header that Go refuses.
     """
 
     tool: str
     item: Struct
-    finds_own_members: bool = False
     reads_whole_archive: bool = False
 
 
@@ -59,22 +56,34 @@ class Item(NamedTuple):
     names: tuple[Name, ...]
 
 
-def read_docker(reading: Reading, rules: ManifestJsonRules | None = None) -> ImageSet:
+def read_docker(reading: Reading) -> ImageSet:
     """Read every image that `manifest.json` lists, in its order, as tools do that need every layer it names.
 
-    With `rules`, as that tool reads them.
-
     Raises:
-        UsageError: that tool cannot read it, which another tool can.
         NotRepresentableError: a layer is absent that an OCI layout in the same
             archive calls non-distributable.
         FormatError: a document is broken, a member is missing, or the numbers
             of layers and DiffIDs differ.
         DigestMismatchError: crane's `sha256:` config name is not its content's.
     """
+    return _image_set(reading, read_items(reading, needs_layers=True))
+
+
+def read_docker_as_crane(reading: Reading) -> ImageSet:
+    """Read what `read_docker` reads as crane does, with the descriptors of `LayerSources`.
+
+    Raises:
+        UsageError: crane does not find a member, which another tool finds.
+        Others: as `read_docker`.
+    """
+    return _image_set(reading, read_items(reading, as_crane=True, needs_layers=True))
+
+
+def _image_set(reading: Reading, items: Sequence[Item]) -> ImageSet:
+    """Return the images of all elements, each once with its names."""
     images: dict[object, Image] = {}
     named: dict[tuple[Image, Name | None], Entry] = {}
-    for item in read_items(reading, rules, needs_layers=True):
+    for item in items:
         # An image that is listed twice is one image.
         paths = tuple(layer.blob.where if layer.blob is not None else "" for layer in item.image.layers)
         image = images.setdefault((item.image.image_id, paths), item.image)
@@ -116,30 +125,37 @@ def _check_found(reading: Reading, members: CraneMembers | None, name: str) -> N
         )
 
 
-def _check_types(reading: Reading, rules: ManifestJsonRules, elements: list[Any]) -> None:
-    """Report an element that the tool cannot decode; it decodes all of them before it looks for an image."""
+def check_rules(reading: Reading, rules: ManifestJsonRules) -> None:
+    """Report what one tool refuses in a `manifest.json` that was read: what is wrong for every tool comes first."""
+    value = reading.parse_shared(reading.read("manifest.json"), "manifest.json")
     try:
-        for number, element in enumerate(elements):
+        # It decodes all elements before it looks for an image.
+        for number, element in enumerate(value):
             rules.item.check(element, f"[{number}]")
     except FormatError as error:
         text = f"{rules.tool} cannot read manifest.json: {error.message}"
         reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
+    if rules.reads_whole_archive and reading.tree.refusal is not None:
+        text = f"{rules.tool} does not read the archive to its end: {reading.tree.refusal}"
+        reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
 
 
-def read_items(reading: Reading, rules: ManifestJsonRules | None = None, *, needs_layers: bool = False) -> list[Item]:
+def read_items(reading: Reading, *, as_crane: bool = False, needs_layers: bool = False) -> list[Item]:
     """Return the elements of `manifest.json`; those that fail are reported.
 
     A layer may be absent if the OCI layout in the same archive calls it
-    non-distributable, unless `needs_layers`.
+    non-distributable, unless `needs_layers`. With `as_crane`, members are looked up by crane's
+    rules (`crane_members.py`), and a layer has the descriptor of `LayerSources`, not only a
+    foreign layer.
     """
     members = None
-    if rules is not None and rules.finds_own_members:
+    if as_crane:
         from convert.reader import crane_members  # noqa: PLC0415 - only for digests of crane: start-up time
 
         members = crane_members.CraneMembers(reading.tree)
     _check_found(reading, members, "manifest.json")
     raw = reading.read("manifest.json")
-    value = reading.parse(raw, "manifest.json")
+    value = reading.parse_shared(raw, "manifest.json")
     document = reading.document("manifest.json", value, "docker-manifest")
     if value is None:
         kind = NoImageError if reading.tree.find("index.json") is None else FormatError
@@ -159,16 +175,10 @@ def read_items(reading: Reading, rules: ManifestJsonRules | None = None, *, need
             config_name = fields.required_text("Config")
             if names_nothing(config_name):
                 fields.fail("Config", "is empty")
-            names = tuple(_names(reading, fields))
+            names = _names(reading, fields, number)
             with reading.part(Part(_labelled(config_name), names, item=True)):
                 items.append(_item(reading, folders, fields, names, beside, members))
                 reading.listed[-1] = items[-1].image.image_id
-    if rules is not None:
-        # After the images: what is wrong for every tool comes first.
-        _check_types(reading, rules, value)
-    if rules is not None and rules.reads_whole_archive and reading.tree.refusal is not None:
-        text = f"{rules.tool} does not read the archive to its end: {reading.tree.refusal}"
-        reading.fault(UsageError(text, code="pusher-cannot-read", file=reading.file))
     return items
 
 
@@ -228,7 +238,7 @@ def _item(
     raw = reading.read(config_name)
     if config_name.startswith("sha256:"):
         # crane names the config by its digest and reads it by that name.
-        check(raw, fields.as_digest("Config", config_name), None, file=reading.file, member=config_name)
+        reading.verify(raw, fields.as_digest("Config", config_name), None, config_name)
     config = reading.config(raw, config_name)
     reading.count_layers(len(config.diff_ids))
     paths = fields.strings("Layers") or []
@@ -322,21 +332,33 @@ def _layer_sources(reading: Reading, fields: Fields, *, all_sources: bool) -> di
     return found
 
 
-def _names(reading: Reading, fields: Fields) -> Iterator[Name]:
-    """Yield the valid RepoTags, each name once however it is spelled."""
-    seen: set[Reference] = set()
+def _names(reading: Reading, fields: Fields, number: int) -> tuple[Name, ...]:
+    """Return the names of the element with this number; those that were parsed in another reading are shared."""
     texts = fields.strings("RepoTags") or ()
     reading.count_names(len(texts))
+    known = reading.documents.names
+    if number not in known:
+        warnings = Diagnostics()
+        known[number] = (tuple(_parse_names(texts, warnings)), warnings)
+    names, warnings = known[number]
+    for warning in warnings:
+        reading.warn(warning)
+    return names
+
+
+def _parse_names(texts: Iterable[str], warnings: Diagnostics) -> Iterator[Name]:
+    """Yield the valid RepoTags, each name once however it is spelled."""
+    seen: set[Reference] = set()
     for text in texts:
         try:
             reference = Reference.parse(text)
         except FormatError:
             line = f"manifest.json: RepoTag '{text}' is not a valid image name; dropped"
-            reading.warn(Dropped(line, what="name", of=text))
+            warnings.append(Dropped(line, what="name", of=text))
             continue
         if reference.tag is None and reference.digest is None:
             line = f"manifest.json: RepoTag '{text}' has no tag; read as {text}:latest"
-            reading.warn(Diagnostic(line, code="repo-tag-without-tag", member="manifest.json", name=text))
+            warnings.append(Diagnostic(line, code="repo-tag-without-tag", member="manifest.json", name=text))
         reference = reference.with_default_tag()
         if reference not in seen:
             seen.add(reference)

@@ -19,6 +19,7 @@ from convert.model.config import Config
 from convert.model.digest import Digest
 from convert.model.image import Layer
 from convert.reader.fields import Document, Fields
+from convert.reader.shared_documents import SharedDocuments
 from convert.reader.sink import Fault, Part, Sink
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
 class Reading:
     """One source being read: its documents, and the limits on all of them together.
 
-    `sink` takes warnings and faults, and decides whether the first fault ends the reading.
+    `sink` takes warnings and faults, and decides whether the first fault ends the reading. Readings of one
+    source and `file` can share its documents.
     """
 
     tree: Tree
     file: str
     sink: Sink = field(default_factory=Sink)
+    documents: SharedDocuments = field(default_factory=SharedDocuments)
     #: Image IDs in the order of `manifest.json`, None where one could not be read.
     listed: list[Digest | None] = field(default_factory=list)
     _part: Part | None = None
@@ -101,7 +104,7 @@ class Reading:
                 documents than a source may have.
         """
         self.check_size()
-        raw = self.tree.read(member)
+        raw = self.documents.read(self.tree, member)
         self._size += len(raw)
         return raw
 
@@ -125,13 +128,30 @@ class Reading:
             DigestMismatchError: its size or digest is another.
         """
         raw = self.read(member)
-        check(raw, digest, size, file=self.file, member=member)
+        self.verify(raw, digest, size, member)
         return raw
+
+    def verify(self, raw: bytes, digest: Digest, size: int | None, member: str) -> None:
+        """Verify the bytes of a member against the digest and size that name them.
+
+        Raises:
+            DigestMismatchError: one of them is another.
+        """
+        if not self.documents.is_verified(raw, digest, size, member):
+            check(raw, digest, size, file=self.file, member=member)
+            self.documents.note_verified(raw, digest, size, member)
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return the JSON value of a document, strictly read."""
         self.count_values(b"")
         value = strict.parse(raw, where=self.file, member=member)
+        self.count_values(raw)
+        return value
+
+    def parse_shared(self, raw: bytes, member: str) -> Any:
+        """Return the JSON value of a document as `parse` does; it is kept for all readings of the source."""
+        self.count_values(b"")
+        value = self.documents.value(raw, member, lambda: strict.parse(raw, where=self.file, member=member))
         self.count_values(raw)
         return value
 
@@ -153,14 +173,16 @@ class Reading:
         Raises:
             FormatError, UnsafeInputError: as `Config.parse`.
         """
-        digest = Digest.of(raw)
+        known = self.documents.find_config(raw, member)
+        digest = known.digest if known is not None else Digest.of(raw)
         cached = self._configs.get(digest)
         if cached is not None:
             return cached
         self.count_values(b"")
-        config = Config.parse(raw, where=self.file, member=member)
+        config = known or Config.parse(raw, where=self.file, member=member)
         self.count_values(raw)
         self._configs[digest] = config
+        self.documents.add_config(config, member)
         return config
 
     def count_layers(self, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import ImgconvError, UnsafeInputError
@@ -60,6 +60,21 @@ class Sink:
     def warn(self, warning: Diagnostic) -> None:
         """Take something that is accepted with a warning."""
         self.warnings.append(warning)
+
+    @property
+    def kind(self) -> tuple[type[Sink], bool]:
+        """What decides how a reader continues behind a fault: two sinks of one kind take the same of one source."""
+        return type(self), self._accepts_absent
+
+    def fresh(self) -> Self:
+        """Return an empty sink of the same kind."""
+        return type(self)(accepts_absent=self._accepts_absent)
+
+    def take(self, other: Sink) -> None:
+        """Add what another sink of the same kind took."""
+        self.warnings.extend(other.warnings)
+        self.faults.extend(other.faults)
+        self.absent.extend(other.absent)
 
     def report(self, fault: Fault) -> None:
         """Take a fault of which the reader knows how to continue.

@@ -200,14 +200,20 @@ def pushed_images(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Lay
 
     `uploaded` maps each layer to the layer as it is uploaded.
     """
-    made: dict[Image, Image] = {}
-    for image in images.images():
-        layers = tuple(uploaded[layer] for layer in image.layers)
-        described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
-        made[image] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
+    made = pushed_by_image(tool, images, uploaded)
     entries = tuple(
         dataclasses.replace(entry, node=made[entry.node], descriptor=None)
         for entry in images.entries
         if isinstance(entry.node, Image)
     )
     return dataclasses.replace(images, entries=entries)
+
+
+def pushed_by_image(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Layer]) -> dict[Image, Image]:
+    """Return each image of the source with the one that `pushed_images` makes of it."""
+    made: dict[Image, Image] = {}
+    for image in images.images():
+        layers = tuple(uploaded[layer] for layer in image.layers)
+        described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
+        made[image] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
+    return made
