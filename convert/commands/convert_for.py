@@ -18,13 +18,14 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convert.archive.open import open_descriptor, open_source
+from convert.archive.open import open_descriptor
 from convert.archive.transport import STDIN, path_of
 from convert.commands.convert_one import convert_run
 from convert.commands.convert_options import check_sources
 from convert.commands.convert_run import ConversionRun
 from convert.commands.convert_steps import plan_result, select_images
 from convert.commands.doctor import parse_all
+from convert.commands.shared_sources import SharedSources
 from convert.consumers.contents import Contents
 from convert.consumers.diagnose import diagnose
 from convert.consumers.rule import Repair, Verdict
@@ -75,6 +76,8 @@ class _Candidate:
     options: ConvertOptions
     cost: tuple[int, int, int, int]
     effect: object
+    #: Whether more edits could change anything.
+    is_editable: bool
 
     @property
     def edits(self) -> list[str]:
@@ -108,7 +111,9 @@ class _Search:
             UsageError: none fits.
             InputError: the source is damaged, so that none can be written.
         """
-        for candidate in self._candidates():
+        with contextlib.ExitStack() as stack:
+            candidates = self._candidates(SharedSources(self._sources, self.copies, stack))
+        for candidate in candidates:
             lines: list[Diagnostic] = []
             run = self._new_run(candidate.options, lines, progress)
             run.judge = self._judge
@@ -158,7 +163,7 @@ class _Search:
                 raise
             self._reasons.setdefault(f"as {target}, {error.message}")
 
-    def _candidates(self) -> list[_Candidate]:
+    def _candidates(self, sources: SharedSources) -> list[_Candidate]:
         """Return the candidates that can be written, the cheapest first."""
         targets = [name for name in TARGETS if all(name in _READS[each.reads_as[0]] for each in self._consumers)]
         if self._options.to is not None:
@@ -168,7 +173,7 @@ class _Search:
         if not targets:
             names = " and ".join(map(str, self._consumers))
             raise UsageError(f"no format is read by {names}", code="not-loadable", hint="write one result for each")
-        needed = self._needed_edits()
+        needed = self._needed_edits(sources)
         found: list[_Candidate] = []
         for target in targets:
             for edits in self._combinations():
@@ -176,9 +181,11 @@ class _Search:
                 options = dataclasses.replace(self._options, **changed)
                 with self._collecting(target):
                     missing = needed - edits.keys() if TARGETS[target].manifests else ()
-                    candidate = self._plan(options, len(missing))
+                    candidate = self._plan(options, len(missing), sources)
                     if candidate.effect not in [each.effect for each in found if each.options.to == target]:
                         found.append(candidate)
+                    if not candidate.is_editable:
+                        break
         return sorted(found, key=lambda each: each.cost)
 
     def _combinations(self) -> Iterator[dict[str, bool]]:
@@ -188,28 +195,28 @@ class _Search:
             for names in itertools.combinations(free, count):
                 yield dict.fromkeys(names, True)
 
-    def _needed_edits(self) -> set[str]:
+    def _needed_edits(self, sources: SharedSources) -> set[str]:
         """Return the edits without which an index is refused: candidates with it are tried last without them.
 
         Only containerd reads the index of every archive that has one; others may read its `manifest.json` instead.
         """
         needed: set[str] = set()
-        for source in self._sources:
-            with contextlib.suppress(InputError), open_source(source, copy=self.copies.get(source)) as opened:
-                strict = [each for each in self._consumers if each.reads_as[0] == "containerd"]
-                for each in diagnose(Contents(opened, self._host), strict):
+        strict = [each for each in self._consumers if each.reads_as[0] == "containerd"]
+        for number in range(len(self._sources)) if strict else ():
+            with contextlib.suppress(InputError):
+                for each in diagnose(Contents(sources.open(number), self._host), strict):
                     helps = each.reasons[0].helps if each.verdict is Verdict.REFUSES else None
                     if helps in _NEEDED:
                         needed.add(_NEEDED[helps])
         return {name for name in needed if not getattr(self._options, name)}
 
-    def _plan(self, options: ConvertOptions, missing: int) -> _Candidate:
+    def _plan(self, options: ConvertOptions, missing: int, sources: SharedSources) -> _Candidate:
         """Plan a candidate without reading layers."""
         lines: list[Diagnostic] = []
         run = self._new_run(options, lines)
         with contextlib.ExitStack() as stack:
             stack.enter_context(run.pool)
-            selected = select_images(run, run.open_sources(stack))
+            selected = select_images(run, sources.open_all(), sources.read)
             selection = plan_result(run, selected)
             changed = len(run.changes.changed) + (0 if run.target.manifests else _manifests(selected))
             rewritten = sum(
@@ -223,7 +230,9 @@ class _Search:
                 tuple(entry.name for entry in selection.images.entries),
             )
         place = list(TARGETS).index(run.target.name)
-        return _Candidate(options, (missing, changed, rewritten, place), effect)
+        return _Candidate(
+            options, (missing, changed, rewritten, place), effect, sources.have_faults or _is_editable(selected)
+        )
 
     def _told(self, candidate: _Candidate) -> list[Diagnostic]:
         """Return what was chosen, and where each result loads under which names."""
@@ -335,6 +344,13 @@ def _is_pipe(path: str) -> bool:
         return stat.S_ISFIFO(os.stat(path).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def _is_editable(images: ImageSet) -> bool:
+    """Return whether an edit of `_EDITS` can change images: not those of a docker archive with all its layers."""
+    return any(entry.descriptor is not None or not isinstance(entry.node, Image) for entry in images.entries) or any(
+        layer.blob is None for _, layer in images.layers()
+    )
 
 
 def _manifests(images: ImageSet) -> int:

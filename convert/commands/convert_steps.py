@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
+    from convert.archive.tree import Tree
     from convert.commands.bases import Bases
     from convert.commands.convert_options import ConvertOptions
     from convert.commands.convert_run import ConversionRun
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
+    from convert.reader.sink import Sink
     from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.destination import Destination
 
@@ -108,8 +110,12 @@ def open_transcoder(run: ConversionRun, existing: ExistingLayout | None) -> Laye
     )
 
 
-def select_images(run: ConversionRun, opened: Sequence[Source]) -> ImageSet:
+def select_images(
+    run: ConversionRun, opened: Sequence[Source], read_all: Callable[[Tree, Sink], ImageSet] = read
+) -> ImageSet:
     """Read the sources, put them together, and keep and edit what the options ask for.
+
+    `read_all` reads one of them.
 
     Raises:
         SelectionError: nothing fits, or more than may.
@@ -126,6 +132,7 @@ def select_images(run: ConversionRun, opened: Sequence[Source]) -> ImageSet:
         manifests=run.target.manifests,
         is_join=bool(run.joined),
         origins=run.context.origins,
+        read_all=read_all,
         warn=run.warn,
         accepts_absent=bool(options.with_),
     )

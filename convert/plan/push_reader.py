@@ -16,7 +16,7 @@ from convert.identity import containers_image_structs, docker_structs, ggcr_stru
 from convert.identity.push import pushers
 from convert.identity.push.tool import Contents, View
 from convert.model import mediatype
-from convert.reader.detect import finish, holds_something, is_dir_folder, reader_of
+from convert.reader.detect import holds_something, is_dir_folder
 from convert.reader.docker_archive import (
     ManifestJsonRules,
     check_rules,
@@ -24,9 +24,9 @@ from convert.reader.docker_archive import (
     read_docker_as_crane,
     shared_names,
 )
-from convert.reader.document import Reading
 from convert.reader.manifest import index_fields
 from convert.reader.oci_layout import read_layout
+from convert.reader.readings import Readings
 from convert.reader.shared_documents import SharedDocuments
 from convert.reader.sink import CollectingSink, Sink
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from convert.identity.push.tool import PushTool
     from convert.model.image_set import ImageSet
 
-    Reader = Callable[[Reading], ImageSet]
     Warn = Callable[[Diagnostic], None]
 
 
@@ -61,8 +60,6 @@ class PushReader:
         """Nothing is read yet."""
         self._opened = opened
         self._tree = opened.tree
-        #: What was read without an error, and what its sink took.
-        self._found: dict[tuple[Reader, tuple[type[Sink], bool]], tuple[ImageSet, Sink]] = {}
 
     def read_as(self, pusher: Pusher, warn: Warn, *, sink: Sink | None = None) -> ImageSet:
         """Read what a pusher looks at; `warn` takes the conditions under which the digests hold.
@@ -85,15 +82,15 @@ class PushReader:
             warn(condition)
         sink = sink or Sink()
         if view is View.ALL:
-            return self._read_all(sink)
-        reading = self._reading(sink)
+            return self._readings.read_all(sink)
+        reading = self._readings.start(sink)
         if view is View.LISTED:
-            found = self._read(read_docker_as_crane if tool is pushers.CRANE else read_docker, sink)
+            found = self._readings.read(read_docker_as_crane if tool is pushers.CRANE else read_docker, sink)
             check_rules(reading, _MANIFEST_JSON_RULES[tool])
         else:
-            found = self._read(read_layout, sink)
+            found = self._readings.read(read_layout, sink)
         if not sink.faults and not holds_something(found):
-            self._read_all(Sink())
+            self._readings.read_all(Sink())
             member = "manifest.json" if view is View.LISTED else "index.json"
             raise UsageError(
                 f"{tool.name} reads only {member}, which names no image that is present",
@@ -112,31 +109,9 @@ class PushReader:
         return dataclasses.replace(found, warnings=(*tree.warnings, *sink.warnings))
 
     @cached_property
-    def _documents(self) -> SharedDocuments:
-        """The documents of the source, kept where tools read it in different ways."""
-        return SharedDocuments(keeps=self._contents.listed)
-
-    def _reading(self, sink: Sink) -> Reading:
-        return Reading(self._tree, self._tree.where, sink, self._documents)
-
-    def _read(self, reader: Reader, sink: Sink) -> ImageSet:
-        """Return what a reader returns, and give `sink` what it reports; it runs once."""
-        key = (reader, sink.kind)
-        if key not in self._found:
-            own = sink.fresh()
-            self._found[key] = (reader(self._reading(own)), own)
-        found, own = self._found[key]
-        sink.take(own)
-        return found
-
-    def _read_all(self, sink: Sink) -> ImageSet:
-        """Return everything that the source holds, as `detect.read` does."""
-        return finish(self._reading(sink), self._read(self._reader, sink))
-
-    @cached_property
-    def _reader(self) -> Reader:
-        """What reads everything of the source."""
-        return reader_of(self._tree)
+    def _readings(self) -> Readings:
+        """What tools read alike; documents are kept where they read in different ways."""
+        return Readings(self._tree, SharedDocuments(keeps=self._contents.listed))
 
     # -- which part a tool reads ---------------------------------------------------------
 
@@ -148,13 +123,13 @@ class PushReader:
         """
         contents = self._contents
         if not contents.listed and not contents.layout:
-            self._read_all(Sink())  # reports a source that is not an image archive
+            self._readings.read_all(Sink())  # reports a source that is not an image archive
         try:
             return tool.view(contents)
         except UsageError as error:
             error.file = self._tree.where
             try:
-                self._read_all(Sink())
+                self._readings.read_all(Sink())
             except NoImageError:
                 raise  # that comes first, whichever tool is asked for
             except InputError:
@@ -180,7 +155,7 @@ class PushReader:
     @cached_property
     def _indexed(self) -> int:
         """The number of descriptors in index.json; 0 if it is damaged, which its reader reports."""
-        reading = self._reading(CollectingSink())
+        reading = self._readings.start(CollectingSink())
         try:
             fields = index_fields(reading, reading.read("index.json"), mediatype.OCI_INDEX, "index.json")
             return len(fields.array("manifests") or ())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from convert.archive.open import Source
+    from convert.archive.tree import Tree
     from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
     from convert.model.blob import Blob
@@ -74,6 +75,7 @@ def read_sources(
     manifests: bool = True,
     is_join: bool = False,
     origins: dict[Blob, str] | None = None,
+    read_all: Callable[[Tree, Sink], ImageSet] = read,
     warn: Callable[[Diagnostic], None],
     accepts_absent: bool = False,
 ) -> ImageSet:
@@ -83,7 +85,7 @@ def read_sources(
     `manifests` is whether the result will hold manifests, which decides what is one image in two
     sources. With `is_join`, names do not count, because all images become one. With a `pusher`
     there is one source, and `push_reader` is as for `read_selection`. `origins` takes the source of
-    each blob where there are several. `accepts_absent` is as for `read_selection`.
+    each blob where there are several, and `read_all` reads one of them. `accepts_absent` is as for `read_selection`.
 
     Raises:
         SelectionError: the options fit nothing, or more than they may.
@@ -97,15 +99,17 @@ def read_sources(
     with naming_source(opened[0].path if len(opened) == 1 else None):
         if len(opened) == 1:
             (source,) = opened
-            read_as = _reader_as(pusher, source, push_reader, warn) if pusher is not None else None
-            found, faults = _read(source, read_as, warn, asks=asks, accepts_absent=accepts_absent)
+            if pusher is not None:
+                read_all = _reader_as(pusher, source, push_reader, warn)
+            found, faults = _read(source, read_all, warn, asks=asks, accepts_absent=accepts_absent)
             spelling, reference, merger = source.spelling, source.reference_text, None
         else:
             from convert.plan.merge import Merger  # noqa: PLC0415 - start-up time
 
             faults = []
             sets = [
-                _read_one_of(source, faults, edits, warn, asks=asks, accepts_absent=accepts_absent) for source in opened
+                _read_one_of(source, faults, edits, warn, read_all, asks=asks, accepts_absent=accepts_absent)
+                for source in opened
             ]
             merger = Merger(sets, manifests=manifests, warn=warn)
             if origins is not None:
@@ -148,17 +152,17 @@ def read_sources(
 
 def _reader_as(
     pusher: Pusher, source: Source, reader: PushReader | None, warn: Callable[[Diagnostic], None]
-) -> Callable[[Sink], ImageSet]:
+) -> Callable[[Tree, Sink], ImageSet]:
     """Return what reads a source as `pusher` does."""
     from convert.plan.push_reader import PushReader  # noqa: PLC0415 - start-up time
 
     shared = reader or PushReader(source)
-    return lambda sink: shared.read_as(pusher, warn, sink=sink)
+    return lambda _, sink: shared.read_as(pusher, warn, sink=sink)
 
 
 def _read(
     source: Source,
-    read_as: Callable[[Sink], ImageSet] | None,
+    read_all: Callable[[Tree, Sink], ImageSet],
     warn: Callable[[Diagnostic], None],
     *,
     asks: bool,
@@ -167,7 +171,7 @@ def _read(
     """Return what a source holds, and its faults; if nothing is selected or edited, its first fault is raised."""
     kind = CollectingSink if asks or source.reference_text else Sink
     sink = kind(accepts_absent=accepts_absent)
-    found = read(source.tree, sink=sink) if read_as is None else read_as(sink)
+    found = read_all(source.tree, sink)
     for warning in found.warnings:
         warn(warning)
     return found, sink.faults
@@ -178,6 +182,7 @@ def _read_one_of(
     faults: list[Fault],
     edits: Edits | None,
     warn: Callable[[Diagnostic], None],
+    read_all: Callable[[Tree, Sink], ImageSet],
     *,
     asks: bool,
     accepts_absent: bool,
@@ -188,7 +193,7 @@ def _read_one_of(
         warn(line.within(source.path))
 
     with naming_source(source.path):
-        found, own = _read(source, None, warn_of_source, asks=asks, accepts_absent=accepts_absent)
+        found, own = _read(source, read_all, warn_of_source, asks=asks, accepts_absent=accepts_absent)
         if not source.reference_text:
             faults += own
             return found

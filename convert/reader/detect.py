@@ -29,7 +29,7 @@ _DIR_VERSION: Final = b"Directory Transport Version: "
 _HEAD: Final = 64
 
 
-def read(tree: Tree, *, sink: Sink | None = None, empty: bool = False) -> ImageSet:
+def read(tree: Tree, sink: Sink | None = None, *, empty: bool = False) -> ImageSet:
     """Read all that a source holds.
 
     `sink` takes its faults; without one, the first fault is raised. `empty` accepts a

@@ -156,7 +156,9 @@ def usable(name: Name) -> Reference | None:
     if name.reference is None:
         return None
     reference = name.reference.with_default_tag()
-    return dataclasses.replace(reference, digest=None) if reference.tag is not None else None
+    if reference.tag is None:
+        return None
+    return reference if reference.digest is None else dataclasses.replace(reference, digest=None)
 
 
 def check_names(named: list[tuple[Name | None, Hashable]], target: str) -> None:

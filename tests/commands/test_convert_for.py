@@ -18,8 +18,9 @@ from oracle.reading import files_of
 from support import run
 
 import convert
-from convert.commands import convert_for
+from convert.commands import convert_for, shared_sources
 from convert.errors import ImgconvError, UsageError
+from convert.model.config import Config
 from convert.writer.registry import TARGETS
 
 
@@ -193,3 +194,44 @@ def test_what_standard_streams_cannot_do_is_refused(arguments, tmp_path):
     done = run(*arguments, input=build("plain", tmp_path).read_bytes(), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_source_is_read_once_for_all_candidates(tmp_path, monkeypatch):
+    """There are dozens; edits that leave out what is damaged need a reading of their own."""
+    source = build("host-absent", tmp_path)
+    opened, parsed, planned = [], [], []
+    real_open, real_parse, real_candidates = shared_sources.open_source, Config.parse, convert_for._Search._candidates
+
+    def open_source(path, **more):
+        opened.append(path)
+        return real_open(path, **more)
+
+    def parse(raw, **more):
+        parsed.append(raw)
+        return real_parse(raw, **more)
+
+    def candidates(self, sources):
+        found = real_candidates(self, sources)
+        planned.append(len(parsed))
+        return found
+
+    monkeypatch.setattr(shared_sources, "open_source", open_source)
+    monkeypatch.setattr(Config, "parse", parse)
+    monkeypatch.setattr(convert_for._Search, "_candidates", candidates)
+    chosen(source, tmp_path / "out.tar", "docker", "containerd")
+    assert opened == [str(source)]
+    assert planned == [2]
+
+
+def test_edits_of_indexes_are_not_tried_where_there_are_none(tmp_path, monkeypatch):
+    source = build("plain", tmp_path)
+    planned = []
+    real = convert_for._Search._plan
+
+    def plan(self, options, *rest):
+        planned.append(options.to)
+        return real(self, options, *rest)
+
+    monkeypatch.setattr(convert_for._Search, "_plan", plan)
+    chosen(source, tmp_path / "out.tar", "docker")
+    assert len(planned) == len(set(planned)) > 1

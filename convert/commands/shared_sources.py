@@ -1,0 +1,55 @@
+"""Open and read sources once for several plans of one conversion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convert.archive.open import open_source
+from convert.reader.readings import Readings
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Mapping, Sequence
+
+    from convert.archive.open import Source
+    from convert.archive.tree import Tree
+    from convert.model.image_set import ImageSet
+    from convert.reader.sink import Sink
+
+
+class SharedSources:
+    """The sources, which are opened and read once for all candidates."""
+
+    def __init__(self, sources: Sequence[str], copies: Mapping[str, str], stack: contextlib.ExitStack) -> None:
+        """Open nothing yet; what is opened is closed with `stack`."""
+        self._sources = sources
+        self._copies = copies
+        self._stack = stack
+        self._opened: dict[int, Source] = {}
+        self._readings: dict[Tree, Readings] = {}
+        #: Whether a reading collected faults.
+        self.have_faults = False
+
+    def open(self, number: int) -> Source:
+        """Return the source with this number, opened the first time.
+
+        Raises:
+            InputError: it is not an archive or layout.
+            StorageError: it cannot be read.
+        """
+        if number not in self._opened:
+            source = self._sources[number]
+            self._opened[number] = self._stack.enter_context(open_source(source, copy=self._copies.get(source)))
+        return self._opened[number]
+
+    def open_all(self) -> list[Source]:
+        """Return all sources, as `open` does."""
+        return [self.open(number) for number in range(len(self._sources))]
+
+    def read(self, tree: Tree, sink: Sink) -> ImageSet:
+        """Return what one of them holds, as `detect.read` does."""
+        if tree not in self._readings:
+            self._readings[tree] = Readings(tree)
+        found = self._readings[tree].read_all(sink)
+        self.have_faults = self.have_faults or bool(sink.faults)
+        return found
