@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convert.limits import MAX_KEPT_DOCUMENTS_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from convert.archive.tree import Tree
     from convert.diagnostics import Diagnostics
@@ -17,24 +16,26 @@ if TYPE_CHECKING:
     from convert.model.image_set import Name
 
 
-@dataclass(slots=True)
 class SharedDocuments:
     """What readings of one source have in common.
 
     Pushers read one source each in its own way, and each reading counts against the limits by itself. Only what
-    was accepted is kept: a fault is found again by each reading, which reports it. Without `keeps`, there is only one
-    reading, for which most documents need not be kept.
+    was accepted is kept: a fault is found again by each reading, which reports it.
     """
 
-    keeps: bool = False
-    #: Configs by their members; `find_config` compares the bytes.
-    _configs: dict[str, Config] = field(default_factory=dict)
-    #: The names of each element of `manifest.json`, with the warnings about them.
-    names: dict[int, tuple[tuple[Name, ...], Diagnostics]] = field(default_factory=dict)
-    _raw: dict[str, bytes] = field(default_factory=dict)
-    _verified: dict[str, tuple[Digest, int | None]] = field(default_factory=dict)
-    _values: dict[Hashable, tuple[bytes, Any]] = field(default_factory=dict)
-    _size: int = 0
+    __slots__ = ("_configs", "_keeps", "_raw", "_size", "_values", "_verified", "names")
+
+    def __init__(self, *, keeps: bool = False) -> None:
+        """Without `keeps`, there is only one reading, for which most documents need not be kept."""
+        self._keeps = keeps
+        #: The names of each element of `manifest.json`, with the warnings about them.
+        self.names: dict[int, tuple[tuple[Name, ...], Diagnostics]] = {}
+        #: Configs by their members; `find_config` compares the bytes.
+        self._configs: dict[str, Config] = {}
+        self._raw: dict[str, bytes] = {}
+        self._verified: dict[str, tuple[Digest, int | None]] = {}
+        self._values: dict[str, tuple[bytes, Any]] = {}
+        self._size = 0
 
     def read(self, tree: Tree, member: str) -> bytes:
         """Return a document's bytes; beyond `MAX_KEPT_DOCUMENTS_SIZE` they are read each time.
@@ -46,7 +47,7 @@ class SharedDocuments:
         if raw is None:
             raw = tree.read(member)
             self._size += len(raw)
-            if self.keeps and self._size <= MAX_KEPT_DOCUMENTS_SIZE:
+            if self._keeps and self._size <= MAX_KEPT_DOCUMENTS_SIZE:
                 self._raw[member] = raw
         return raw
 
@@ -77,5 +78,5 @@ class SharedDocuments:
 
     def add_config(self, config: Config, member: str) -> None:
         """Keep the config of a member."""
-        if self.keeps:
+        if self._keeps:
             self._configs[member] = config
