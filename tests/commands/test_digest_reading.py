@@ -15,8 +15,8 @@ from convert.identity.push.pushers import PUSHERS
 from convert.jsonio import strict
 from convert.model.config import Config
 from convert.model.reference import Reference
-from convert.plan import push_reader
 from convert.reader import shared_documents
+from convert.reader.readings import Readings
 
 TAGS = [f"example.com/app:{number}" for number in range(20)]
 #: Readers that different pushers have of a docker archive with an index: crane, the rest, containerd, imgconv.
@@ -135,7 +135,7 @@ def test_what_changes_between_two_readings_is_not_taken_for_verified(tmp_path, m
 
     monkeypatch.setattr(Tree, "read", read)
     # Without the models that are shared, every reading verifies what it reads.
-    monkeypatch.setattr(push_reader.PushReader, "_read", lambda self, reader, sink: reader(self._reading(sink)))
+    monkeypatch.setattr(Readings, "read", lambda self, reader, sink: reader(self.start(sink)))
     with pytest.raises(InputError) as raised:
         convert.digest(path)
     assert raised.value.code == "document-digest-mismatch"
