@@ -16,7 +16,6 @@ from convert.consumers.needs import absent_layer
 from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.model import mediatype
-from convert.model.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,9 +106,7 @@ def repo_tag(contents: Contents) -> str:
         return ""
     for item in contents.items:
         for text in item.tags:
-            try:
-                Reference.parse(text)
-            except FormatError:
+            if contents.reference(text) is None:
                 return f"RepoTag {text!r} is not a valid name"
     return ""
 

@@ -19,7 +19,6 @@ from convert.consumers.values import UnknownError
 from convert.errors import FormatError
 from convert.identity import docker_structs
 from convert.model import dir_names, mediatype
-from convert.model.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -289,11 +288,8 @@ def ref_name(contents: Contents) -> str:
     """Podman stores an image under its ref.name, which must be a reference."""
     for top in contents.tops:
         text = top.image_name or top.ref_name
-        if text:
-            try:
-                Reference.parse(text)
-            except FormatError:
-                return f"ref.name {text!r} is not a valid name"
+        if text and contents.reference(text) is None:
+            return f"ref.name {text!r} is not a valid name"
     return ""
 
 

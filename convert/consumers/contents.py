@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from convert import cancel
 from convert.consumers import values
+from convert.consumers.answers import Answers
 from convert.consumers.needs import LeftOutLayers
 from convert.consumers.nodes import Item, Node, Part, Settings
 from convert.consumers.values import UnknownError
@@ -29,8 +30,8 @@ from convert.limits import (
 )
 from convert.model import dir_names, mediatype
 from convert.model.digest import Digest
-from convert.reader.detect import read
 from convert.reader.document import digest_of
+from convert.reader.readings import Readings
 from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ _SCHEMA_2: Final = 2
 _KINDS: Final = ("config", "layers", "manifests", "fsLayers", "history")
 
 
-class Contents:
+class Contents(Answers):
     """An opened archive, as the rules look at it. Nothing is read before it is asked for."""
 
     def __init__(self, opened: Source, host: Platform, count: Callable[[int], None] = lambda _: None) -> None:
         """Take an open source; `host` is the platform of the consumers, `count` is called with the bytes read."""
+        super().__init__()
         self._opened = opened
         self._count = count
         self.tree: Tree = opened.tree
@@ -140,7 +142,12 @@ class Contents:
             InputError: it cannot read on, or it is no image archive.
         """
         sink = CollectingSink(accepts_absent=True)
-        return read(self.tree, sink=sink), sink
+        return self.readings.read_all(sink), sink
+
+    @cached_property
+    def readings(self) -> Readings:
+        """What readers have in common that read the archive as imgconv and as a consumer do."""
+        return Readings(self.tree)
 
     @cached_property
     def dir_folder(self) -> Contents:

@@ -16,7 +16,6 @@ from convert.identity import ggcr_structs
 from convert.jsonio.strict import fold
 from convert.model import mediatype
 from convert.reader.docker_archive import ManifestJsonRules, check_rules, read_items
-from convert.reader.document import Reading
 from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def tarball(contents: Contents) -> str:
         return f"manifest.json lists {len(value) if isinstance(value, list) else 'no'} images, not one"
     sink = CollectingSink()
     try:
-        reading = Reading(contents.tree, contents.path, sink)
+        reading = contents.readings.start(sink)
         read_items(reading, as_crane=True, needs_layers=True)
         check_rules(reading, _RULES)
     except ImgconvError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import names
@@ -126,15 +127,21 @@ def _in_one_way(
         for rule in RULES:
             if rule.consumer != reader or version not in rule.versions:
                 continue
-            if not (text := rule.check(contents)):
+            if not (text := contents.ask(rule.check)):
                 continue
             if rule.verdict is Verdict.REFUSES:
                 return Diagnosis(consumer, Verdict.REFUSES, (Reason.of(text, rule),), (), way)
             lost.append(Reason.of(text, rule))
-        known = tuple(dict.fromkeys(namer(contents)))
+        known = contents.ask(_listed(namer))
     except UnknownError as error:
         return Diagnosis(consumer, Verdict.UNKNOWN, (Reason(str(error)),), (), way)
     return Diagnosis(consumer, Verdict.LOSS if lost else Verdict.LOADS, tuple(lost), known, way)
+
+
+@cache
+def _listed(namer: Callable[[Contents], Iterator[Known]]) -> Callable[[Contents], tuple[Known, ...]]:
+    """Return what lists each image that a function names once."""
+    return lambda contents: tuple(dict.fromkeys(namer(contents)))
 
 
 def _fitting_way(contents: Contents) -> str:

@@ -17,7 +17,6 @@ from convert.errors import FormatError, InputError
 from convert.identity import docker_structs
 from convert.jsonio.strict import fold
 from convert.limits import MAX_DOCKER_LAYERS
-from convert.model.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,9 +232,8 @@ def repo_tag(contents: Contents) -> str:
     """A RepoTag must be a reference with a tag."""
     for item in contents.items:
         for text in item.tags:
-            try:
-                reference = Reference.parse(text)
-            except FormatError:
+            reference = contents.reference(text)
+            if reference is None:
                 return f"RepoTag {text!r} is not a valid name"
             if reference.tag is None:
                 return f"RepoTag {text!r} has no tag"

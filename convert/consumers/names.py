@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convert.consumers import containers_image
-from convert.errors import FormatError, ImgconvError
+from convert.errors import ImgconvError
 from convert.identity.manifest import containerd_import_manifest
 from convert.model import mediatype
 from convert.model.config import Config
 from convert.model.descriptor import Descriptor
 from convert.model.digest import Digest
-from convert.model.reference import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from convert.consumers.contents import Contents
     from convert.consumers.nodes import Item, Node
+
+    #: How a consumer spells a name of the archive.
+    Spell = Callable[[Contents, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class Known:
 def by_config(contents: Contents) -> Iterator[Known]:
     """Docker with a graph driver: RepoTags, and the digest of the config."""
     for item in contents.items:
-        yield from _each(item.tags, _config_id(item), _familiar)
+        yield from _each(contents, item.tags, _config_id(item), _familiar)
     if not contents.items and contents.has("repositories"):
         # An archive from before Docker 1.10, for which the engine makes a config of its own.
         value, _ = contents.document("repositories")
         for name, tags in value.items() if isinstance(value, dict) else ():
-            yield from (Known(_familiar(f"{name}:{tag}"), None) for tag in (tags if isinstance(tags, dict) else ()))
+            yield from (
+                Known(_familiar(contents, f"{name}:{tag}"), None) for tag in (tags if isinstance(tags, dict) else ())
+            )
 
 
 def by_manifest(contents: Contents) -> Iterator[Known]:
@@ -48,19 +52,19 @@ def by_manifest(contents: Contents) -> Iterator[Known]:
 
 def by_full_name(contents: Contents) -> Iterator[Known]:
     """containerd: full names, and the digest of the manifest or index; what has no name gets one of its digest."""
-    yield from _containerd(contents, lambda text: text if contents.layout_version else _full(text))
+    yield from _containerd(contents, _unchanged if contents.layout_version else _full)
 
 
 def in_podman(contents: Contents) -> Iterator[Known]:
     """podman, from a docker archive: full names, those without a registry below localhost."""
     for item in contents.items:
-        yield from _each(item.tags, _config_id(item), _podman)
+        yield from _each(contents, item.tags, _config_id(item), _podman)
 
 
 def in_podman_layout(contents: Contents) -> Iterator[Known]:
     """podman, from a layout: the name of the only entry."""
     for top, node in _copied(contents):
-        name = _podman(top.image_name or top.ref_name) if top.image_name or top.ref_name else ""
+        name = _podman(contents, top.image_name or top.ref_name) if top.image_name or top.ref_name else ""
         if contents.tree.is_folder:
             # podman names a folder by its path.
             name = f"localhost{os.path.realpath(contents.path)}:latest"
@@ -107,18 +111,18 @@ def by_ref_name(contents: Contents) -> Iterator[Known]:
             yield Known(top.ref_name, top.part.digest)
 
 
-def _containerd(contents: Contents, spell: Callable[[str], str]) -> Iterator[Known]:
+def _containerd(contents: Contents, spell: Spell) -> Iterator[Known]:
     if contents.layout_version:
         for top in contents.tops:
             name = top.image_name or top.ref_name
-            yield Known(spell(name) if name else "", top.part.digest)
+            yield Known(spell(contents, name) if name else "", top.part.digest)
         return
     for item in contents.items:
-        yield from _each(item.tags, _import_digest(contents, item), spell)
+        yield from _each(contents, item.tags, _import_digest(contents, item), spell)
 
 
-def _each(tags: tuple[str, ...], found: Digest | None, spell: Callable[[str], str]) -> Iterator[Known]:
-    for text in dict.fromkeys(map(spell, tags)) or ("",):
+def _each(contents: Contents, tags: tuple[str, ...], found: Digest | None, spell: Spell) -> Iterator[Known]:
+    for text in dict.fromkeys(spell(contents, tag) for tag in tags) or ("",):
         yield Known(text, found)
 
 
@@ -156,24 +160,28 @@ def _config_digest(node: Node) -> Digest | None:
     return node.config.digest if node.config is not None else None
 
 
-def _familiar(text: str) -> str:
-    reference = _parse(text)
+def _unchanged(_: Contents, text: str) -> str:
+    return text
+
+
+def _familiar(contents: Contents, text: str) -> str:
+    reference = contents.reference(text)
     return reference.familiar if reference is not None else text
 
 
-def _tagged(text: str) -> str:
-    reference = _parse(text)
+def _tagged(contents: Contents, text: str) -> str:
+    reference = contents.reference(text)
     return reference.with_default_tag().familiar if reference is not None else text
 
 
-def _full(text: str) -> str:
-    reference = _parse(text)
+def _full(contents: Contents, text: str) -> str:
+    reference = contents.reference(text)
     return reference.with_default_tag().full if reference is not None else text
 
 
-def _podman(text: str) -> str:
+def _podman(contents: Contents, text: str) -> str:
     """Return a name as podman stores it: a short name is one of localhost."""
-    reference = _parse(text)
+    reference = contents.reference(text)
     if reference is None:
         return text
     full = reference.with_default_tag().full
@@ -181,10 +189,3 @@ def _podman(text: str) -> str:
     if slash and ("." in first or ":" in first or first == "localhost"):
         return full
     return f"localhost/{text if reference.tag or reference.digest else text + ':latest'}"
-
-
-def _parse(text: str) -> Reference | None:
-    try:
-        return Reference.parse(text)
-    except FormatError:
-        return None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from convert.consumers.diagnose import Diagnosis
+    from convert.consumers.names import Known
     from convert.errors import ImgconvError
     from convert.model.image_set import SourceFormat
     from convert.model.platform import Platform
@@ -52,7 +53,8 @@ class DoctorReport:
 
 
 def document(reports: Sequence[DoctorReport]) -> dict[str, Any]:
-    """Return what was found of each source."""
+    """Return what was found of each source; consumers that know the same images share the list of them."""
+    images: dict[tuple[Known, ...], list[dict[str, str | None]]] = {}
     return {
         "report": "doctor",
         "version": VERSION,
@@ -64,7 +66,7 @@ def document(reports: Sequence[DoctorReport]) -> dict[str, Any]:
                 "platform": report.platform.full,
                 "status": report.status,
                 "error": _error(report),
-                "consumers": [_consumer(each) for each in report.diagnoses],
+                "consumers": [_consumer(each, images) for each in report.diagnoses],
             }
             for report in reports
         ],
@@ -78,7 +80,10 @@ def _error(report: DoctorReport) -> dict[str, str | None] | None:
     return {"code": problem.code, "member": problem.member, "message": problem.message, "hint": problem.hint}
 
 
-def _consumer(diagnosis: Diagnosis) -> dict[str, Any]:
+def _consumer(diagnosis: Diagnosis, images: dict[tuple[Known, ...], list[dict[str, str | None]]]) -> dict[str, Any]:
+    known = diagnosis.known
+    if known not in images:
+        images[known] = [{"name": each.name or None, "id": str(each.id) if each.id else None} for each in known]
     inside, version = diagnosis.consumer.reads_as
     return {
         "consumer": diagnosis.consumer.name,
@@ -87,7 +92,7 @@ def _consumer(diagnosis: Diagnosis) -> dict[str, Any]:
         "call": diagnosis.consumer.program.call,
         "transport": diagnosis.way or None,
         "verdict": diagnosis.verdict.value,
-        "images": [{"name": each.name or None, "id": str(each.id) if each.id else None} for each in diagnosis.known],
+        "images": images[known],
         "reasons": [
             {
                 "rule": reason.rule.name if reason.rule is not None else None,
@@ -103,7 +108,8 @@ def _consumer(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def rows(report: DoctorReport) -> list[tuple[str, str, str, str]]:
     """Return the rows of the table for people, each name on a line; there are no other control characters."""
-    return [(_who(each), each.verdict.value, _what(each), _helps(each)) for each in report.diagnoses]
+    shown: dict[tuple[Known, ...], str] = {}
+    return [(_who(each), each.verdict.value, _what(each, shown), _helps(each)) for each in report.diagnoses]
 
 
 def _who(diagnosis: Diagnosis) -> str:
@@ -113,15 +119,22 @@ def _who(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.consumer.name} {'.'.join(map(str, diagnosis.consumer.version))}{inside}{way}"
 
 
-def _what(diagnosis: Diagnosis) -> str:
+def _what(diagnosis: Diagnosis, shown: dict[tuple[Known, ...], str]) -> str:
+    """Return why an archive does not load, or what it is known as; `shown` keeps that for further consumers."""
     reasons = "; ".join(_short(reason.text) for reason in diagnosis.reasons)
     if not diagnosis.verdict.fits:
         return reasons
-    known = [quoted(_short(each.name)) if each.name else _short(str(each.id or "")) for each in diagnosis.known]
+    if diagnosis.known not in shown:
+        shown[diagnosis.known] = _known(diagnosis.known)
+    names = shown[diagnosis.known]
+    return f"{names}\n{reasons}" if names and reasons else names or reasons
+
+
+def _known(images: Sequence[Known]) -> str:
+    known = [quoted(_short(each.name)) if each.name else _short(str(each.id or "")) for each in images]
     known = [text for text in dict.fromkeys(known) if text]
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    names = "\n".join(known[:_SHOWN]) + more
-    return f"{names}\n{reasons}" if names and reasons else names or reasons
+    return "\n".join(known[:_SHOWN]) + more
 
 
 def _short(text: str) -> str:

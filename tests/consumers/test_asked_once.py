@@ -1,0 +1,41 @@
+"""`doctor` looks at an archive once, however many consumers it asks about."""
+
+from __future__ import annotations
+
+import collections
+
+from hostile.building import Docker
+
+import convert
+from convert.consumers.consumer import newest
+from convert.model.reference import Reference
+
+TAGS = [f"example.com/app:{number}" for number in range(20)]
+
+
+def test_each_name_is_parsed_once_for_all_consumers(tmp_path, monkeypatch):
+    source = tmp_path / "in.tar"
+    source.write_bytes(Docker(tags=TAGS).build())
+    parsed = collections.Counter()
+    real = Reference.parse
+
+    def parse(text):
+        parsed[text] += 1
+        return real(text)
+
+    monkeypatch.setattr(Reference, "parse", parse)
+    report = convert.doctor(source)
+    assert len(report.diagnoses) == len(newest())
+    assert len(report.diagnoses[0].known) == len(TAGS)
+    # By the reader, and for the rules of all consumers.
+    assert {parsed[text] for text in TAGS} == {2}
+
+
+def test_consumers_that_name_alike_share_the_names(tmp_path):
+    source = tmp_path / "in.tar"
+    source.write_bytes(Docker(tags=TAGS).build())
+    known = {
+        str(each.consumer): each.known for each in convert.doctor(source, consumers=["containerd", "k3s"]).diagnoses
+    }
+    assert len(known) == 2
+    assert len({id(each) for each in known.values()}) == 1
