@@ -204,40 +204,43 @@ def all_campaigns(records: Iterator[Record]) -> str:
     return "\n\n".join(f"### {record.date}\n\n{campaigns(record)}" for record in records)
 
 
-#: The columns of `thin_receivers`: the name of the receiver, the heading, and the form from which it has the base.
-RECEIVERS = (
-    ("docker", "Docker, graph driver", "docker-save"),
-    ("docker-containerd", "Docker 29, containerd store", "docker-save"),
-    ("containerd", "containerd, `ctr images import`", "oci-archive"),
-    ("podman", "podman", "oci-archive"),
-    ("registry", "skopeo to a registry", "oci-archive"),
-)
+#: The columns of `thin_receivers`: the name of the receiver, and the heading.
+RECEIVERS = {
+    "docker": "Docker, graph driver",
+    "docker-containerd": "Docker 29, containerd store",
+    "containerd": "containerd, `ctr images import`",
+    "podman": "podman",
+    "registry": "skopeo to a registry",
+}
 
 
 def thin_receivers(record: Record) -> str:
     """Render what receivers do with each form of thin archive, where they have the base and where not."""
-    found: dict[tuple[str, str, bool], dict[str, list[str]]] = {}
+    found: dict[tuple[str, str, bool], dict[str, set[tuple[str, str]]]] = {}
     for row in record.rows:
         name, _, version = row["receiver"].partition("@")
-        for receiver, _, base in RECEIVERS:
-            if name == receiver and row["base"] in (base, None):
-                outcomes = found.setdefault((row["form"], name, row["base"] is None), {})
-                outcomes.setdefault(row["outcome"], []).append(version)
+        outcomes = found.setdefault((row["form"], name, row["base"] is None), {})
+        outcomes.setdefault(row["outcome"], set()).add((version, row["base"] or ""))
+    names = [name for name in RECEIVERS if any(row["receiver"].partition("@")[0] == name for row in record.rows)]
+    forms = dict.fromkeys(row["form"] for row in record.rows)
     parts = [setting(record)]
-    for without_base, text in ((False, "The receiver has the base:"), (True, "The receiver does not have it:")):
-        forms = dict.fromkeys(row["form"] for row in record.rows)
-        rows = [
-            [form, *(_outcome(found.get((form, name, without_base), {})) for name, *_ in RECEIVERS)] for form in forms
-        ]
-        parts += [text, table(["thin form", *(heading for _, heading, _ in RECEIVERS)], rows)]
+    for without_base, text in ((False, "The receiver has the base:"), (True, "The receiver does not have the base:")):
+        rows = [[form, *(_outcomes(found.get((form, name, without_base), {})) for name in names)] for form in forms]
+        parts += [text, table(["thin form", *(RECEIVERS[name] for name in names)], rows)]
     return "\n\n".join(parts)
 
 
-def _outcome(outcomes: dict[str, list[str]]) -> str:
-    """Return one outcome, or each with the versions that have it."""
+def _outcomes(outcomes: dict[str, set[tuple[str, str]]]) -> str:
+    """Return the only outcome, or each with the forms from which the base was loaded, or else with the versions."""
     if len(outcomes) < 2:
         return "".join(outcomes)
-    return "; ".join(f"{' and '.join(versions)}: {text}" for text, versions in outcomes.items())
+    bases = [{base for _, base in where} for where in outcomes.values()]
+    by_base = sum(map(len, bases)) == len(set().union(*bases))
+    labels = [
+        "base from " + " or ".join(sorted(base)) if by_base else " and ".join(sorted({version for version, _ in where}))
+        for base, where in zip(bases, outcomes.values(), strict=True)
+    ]
+    return "; ".join(f"{text} ({label})" for text, label in zip(outcomes, labels, strict=True))
 
 
 def thin_time(record: Record) -> str:

@@ -93,11 +93,11 @@ def prepare(source: Path, folder: Path) -> dict[str, dict[str, Path]]:
 
 def measure(case: Case, made: dict[str, dict[str, Path]], folder: Path, runs: int) -> dict[str, object]:
     """Measure one case; return the row of the record."""
-    imgconv = [sys.executable, "-P", "-m", "convert", "--progress", "none", "-q"]
+    imgconv = [sys.executable, "-P", "-m", "convert"]
     source, out = str(made["new"][case.source]), folder / "out"
-    thin = [*imgconv, source, "--without", str(made["old"][case.without]), "--to", case.to, str(out)]
-    full = [*imgconv, source, "--to", case.to, str(out)]
-    other = full if case.other == "convert" else [*imgconv, "validate", source]
+    full = [*imgconv, source, "--to", case.to, str(out), "--progress", "none", "-q"]
+    thin = [*full, "--without", str(made["old"][case.without])]
+    other = full if case.other == "convert" else [*imgconv, "validate", source, "--progress", "none"]
     costs: dict[str, list[Cost]] = {"thin": [], "other": []}
     size = 0
     for number in range(runs + 1):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convert.commands.convert_run import ConversionRun
     from convert.commands.thin import BaseReader
     from convert.layer.transcode import FinishedLayers
+    from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.writer.destination import Destination
     from convert.writer.options import LeftOut
@@ -32,6 +33,12 @@ class Bases(NamedTuple):
             StorageError: the staging area cannot be written to.
         """
         return images if self.source is None else self.source.fill(images, out.staging, run.progress.advance)
+
+    def unwritten_layers(self, run: ConversionRun, images: ImageSet) -> frozenset[Layer]:
+        """Return the layers of which a thin result has the size but not the bytes (docker-save@25)."""
+        if self.receiver is None or not run.target.layer_sizes_first:
+            return frozenset()
+        return self.receiver.unwritten_layers(images, run.target)
 
     def leave_out(self, run: ConversionRun, images: ImageSet, layers: FinishedLayers) -> LeftOut:
         """Return what the result leaves out, and record it in the changes of the run.

@@ -10,6 +10,7 @@ from convert.archive.open import open_source
 from convert.archive.transport import STDIN, path_of
 from convert.errors import DestinationExistsError, InputError, StorageError
 from convert.layer.ingested import was_ingested
+from convert.layer.staging import NoStaging
 from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
 from convert.model.form import Form
@@ -172,9 +173,16 @@ def finish_layers(
         StorageError: the staging area cannot be written to.
     """
     images = selection.images
-    layers = transcoder.finish(
-        selection.forms, out.staging, sized=run.target.layer_sizes_first, may_be_absent=run.target.manifests
-    )
+    # Of a layer that is left out at most the size is needed.
+    left = bases.unwritten_layers(run, images)
+    forms = {layer: form for layer, form in selection.forms.items() if layer not in left}
+    sized = run.target.layer_sizes_first
+    layers = transcoder.finish(forms, out.staging, sized=sized, may_be_absent=run.target.manifests)
+    if left:
+        unwritten = transcoder.finish({layer: selection.forms[layer] for layer in left}, NoStaging(), sized=sized)
+        layers.layers.update(unwritten.layers)
+        layers.contents.update(unwritten.contents)
+        layers.forms.update(unwritten.forms)
     if run.pusher is not None and selection.is_push:
         from convert.identity.push.tool import pushed_images  # noqa: PLC0415 - start-up time
 

@@ -167,6 +167,11 @@ class BaseReader:
 
     # -- leave out what the base has ---------------------------------------------------
 
+    def unwritten_layers(self, images: ImageSet, target: Target) -> frozenset[Layer]:
+        """Return the layers that docker-save@25 leaves out; nothing is verified yet."""
+        digests = plan_docker_save(images, self.base, target).left_out.blobs
+        return frozenset(layer for _, layer in images.layers() if layer.diff_id in digests)
+
     def leave_out(
         self, images: ImageSet, layers: FinishedLayers, recipe: Recipe, target: Target, profile: Profile
     ) -> ThinPlan:
@@ -188,9 +193,24 @@ class BaseReader:
             for one in plan.by_digest
             if one.layer.blob is not None and one.layer.stored is not None
         ]
-        contents += [PlainContent(one.layer, self._of(one)) for one in plan.by_diff_id]
+        known = self._verified_in_source(layers)
+        for one in plan.by_diff_id:
+            blob, stored = one.layer.blob, one.layer.stored
+            if blob is not None and stored is not None and (one.layer.diff_id, stored.digest) in known:
+                # The same bytes were unpacked and gave the DiffID already.
+                contents.append(StoredContent(blob, stored, self._of(one)))
+            else:
+                contents.append(PlainContent(one.layer, self._of(one)))
         self._pool.map(read_to_end, [content for content in contents if not content.verified])
         return plan
+
+    def _verified_in_source(self, layers: FinishedLayers) -> set[tuple[Digest, Digest]]:
+        """Return DiffID and digest of the layers of the source that matched both while they were finished."""
+        return {
+            (layer.diff_id, layer.stored.digest)
+            for layer in layers.layers
+            if layer.blob is not None and layer.stored is not None and PlainContent(layer, self._context).verified
+        }
 
     def _converted(self, forms: Mapping[BaseLayer, Form], profile: Profile) -> dict[BaseLayer, Digest]:
         """Return the digest that each layer of the base has in this form."""

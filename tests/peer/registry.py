@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -71,6 +72,15 @@ class Registry:
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read(), answer.headers["Content-Type"]
+
+    def has_blob(self, repository, digest):
+        """Return whether a repository has a blob."""
+        request = urllib.request.Request(f"http://{self.host}/v2/{repository}/blobs/{digest}", method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=60):
+                return True
+        except urllib.error.HTTPError:
+            return False
 
     def digest(self, repository, tag="1"):
         return sha256(self.manifest(repository, tag)[0])

@@ -1,7 +1,8 @@
 """Load thin archives of every form into real receivers that have the base, or not; docs/recipes/thin.md has the tables.
 
-    python tests/peer/thin_matrix.py OUTCOMES.json       load, and keep what happened
-    python tests/peer/thin_matrix.py OUTCOMES.json RECORD.json      the same, as a record of bench/records
+    python tests/peer/thin_matrix.py                     load them and print what happened
+    python tests/peer/thin_matrix.py --record            add that to bench/records
+    python tests/peer/thin_matrix.py --only podman       only receivers and forms whose words hold that
 
 Receivers are found as matrix.py finds consumers. The base is loaded in each form that the receiver reads: a
 row `podman@4.3.1 docker-oci from oci-archive` is a thin docker-oci archive in a podman that has the base from an
@@ -10,7 +11,6 @@ oci-archive. Each engine is emptied.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import io
 import json
@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from consumers.receivers import (
     COMPLETE,
-    INCOMPLETE,
     NONE,
+    RUNS,
     ContainerdReceiver,
     DockerReceiver,
     PodmanReceiver,
@@ -38,8 +38,6 @@ from registry import Registry
 import convert
 
 FORMS = ("docker-save", "docker-save@25", "docker-save@29", "docker-oci", "oci-archive", "oci")
-#: The forms of the base that the tables of the documentation are about; other receivers have it from an oci-archive.
-DOCKER_BASE, OTHER_BASE = "docker-save", "oci-archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +107,16 @@ def receivers(folder):
     found = {}
     client = given("DOCKER") or "docker"
     for name, variable in (
-        ("docker", "DOCKER20"),
-        ("docker", "DOCKER29"),
-        ("docker-containerd", "DOCKER29_CONTAINERD"),
+        ("docker@20.10.24", "DOCKER20"),
+        ("docker@29.7", "DOCKER29"),
+        ("docker-containerd@29.7", "DOCKER29_CONTAINERD"),
     ):
         if given(variable):
             inner = None
             if variable == "DOCKER29_CONTAINERD":
                 socket = given("DOCKER29_CONTAINERD_SOCKET")
                 inner = ContainerdReceiver(given("CTR2"), socket, "native")
-            driver = DockerReceiver(client, given(variable), inner)
-            found[f"{name}@{driver.version()}"] = driver
+            found[name] = DockerReceiver(client, given(variable), inner)
     for variable in ("16", "22", "2"):
         if given(f"CONTAINERD{variable}"):
             driver = ContainerdReceiver(
@@ -135,19 +132,17 @@ def receivers(folder):
             return Registry(Path(tempfile.mkdtemp(dir=folder)))
 
         driver = RegistryReceiver(path, new_registry)
-        found[f"registry@{driver.version()}"] = driver
+        found[f"registry@skopeo {driver.version()}"] = driver
     return found
 
 
 def outcome(done, state):
     """Return the words of the tables for what happened."""
-    if done.status == 0 and state == COMPLETE:
-        return "loads"
-    if done.status == 0 and state.startswith(INCOMPLETE):
-        return "loads, incomplete"
     if state == NONE:
         return "refuses"
-    return "refuses, leaves a name" if state.startswith(INCOMPLETE) else "complete despite an error"
+    if state == COMPLETE:
+        return "loads" if done.status == 0 else "loads with an error"
+    return "loads, lacks blobs" if state == RUNS else "leaves a name that does not run"
 
 
 class Archives:
@@ -187,39 +182,57 @@ def try_form(receiver, archives, form, base):
             raise AssertionError(f"the base does not load: {done.last_words}")
     done = receiver.give(archives.thin(form), form)
     state = receiver.state(archives.new)
-    found = {"outcome": outcome(done, state), "state": state, "error": done.last_words if done.status else ""}
+    found = {"outcome": outcome(done, state), "status": done.status, "words": done.last_words}
     if base:
         found["base"] = receiver.state(archives.old)
     return found
 
 
-def run(found, forms=FORMS):
-    """Yield receiver, form, the base's form and what happened, for all of them."""
+def run(found, only=""):
+    """Yield receiver, form, the base's form and what happened, for all of them whose words hold `only`."""
     with tempfile.TemporaryDirectory(prefix="thin-") as folder:
         archives = Archives(Path(folder))
         for name, receiver in found.items():
-            for form in forms:
+            for form in FORMS:
                 for base in (None, *receiver.bases):
-                    yield name, form, base, try_form(receiver, archives, form, base)
+                    if only in f"{name} {form} from {base or 'nothing'}":
+                        yield name, form, base, try_form(receiver, archives, form, base)
             receiver.empty()
 
 
-def main(outcomes, record=None):
-    """Load everything, print and keep what happened."""
+def stop(found):
+    """Stop the registries that were started."""
+    for receiver in found.values():
+        if isinstance(receiver, RegistryReceiver):
+            receiver.stop()
+
+
+def main(*options):
+    """Load everything, print what happens, and add it to the records if that is asked for."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+    import record
+    from measuring import machine
+
+    only = options[options.index("--only") + 1] if "--only" in options else ""
     rows = []
     with tempfile.TemporaryDirectory(prefix="thin-registry-") as folder:
         found = receivers(folder)
-        for name, form, base, done in run(found):
-            rows.append({"receiver": name, "form": form, "base": base, **done})
-            sys.stdout.write(f"{name} {form} from {base or 'nothing'}: {done['outcome']} {done.get('base', '')}\n")
-            sys.stdout.flush()
-            Path(outcomes).write_text(json.dumps(rows, indent=1) + "\n")
-        for receiver in found.values():
-            if isinstance(receiver, RegistryReceiver):
-                receiver.stop()
-    if record:
-        document = {"kind": "thin", "date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "rows": rows}
-        Path(record).write_text(json.dumps(document, indent=1) + "\n")
+        try:
+            for name, form, base, done in run(found, only):
+                rows.append({"receiver": name, "form": form, "base": base, "outcome": done["outcome"]})
+                state = {key: value for key, value in done.items() if key != "outcome"}
+                sys.stdout.write(f"{name} {form} from {base or 'nothing'}: {done['outcome']} {state}\n")
+                sys.stdout.flush()
+        finally:
+            stop(found)
+    if "--record" in options:
+        versions = {}
+        for name in found:
+            program, _, version = name.partition("@")
+            versions.setdefault(program, []).append(version)
+        tools = {program: " and ".join(each) for program, each in versions.items()}
+        path = record.write(record.new("thin-receivers", rows, machine=machine(), tools=tools))
+        sys.stdout.write(f"{path}\n")
 
 
 if __name__ == "__main__":

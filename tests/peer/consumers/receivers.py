@@ -1,30 +1,35 @@
 """Receivers of thin archives: real programs that keep what they have, unlike those of `engines` and `tools`.
 
 Each has `empty()`, `give(path, form)`, which loads an archive and returns the finished program, and
-`state(image)`, which states what became of it: NONE, INCOMPLETE or COMPLETE. An image is complete if the
-receiver makes a container of it and gives all of its blobs away again.
+`state(image)`, which states what became of it: NONE, UNUSABLE, RUNS or COMPLETE. An image RUNS if the receiver makes
+the file system of a container of it, and it is COMPLETE if the receiver also gives all of its blobs away again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import os
 import re
 import shutil
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 from oracle.reading import sha256
 from peer.consumers.engines import Ctr, Docker
 from peer.consumers.outcome import call
 
-NONE, INCOMPLETE, COMPLETE = "none", "incomplete", "complete"
+#: Seconds that a daemon may need to remove blobs that nothing names any more.
+_REMOVAL = 1
+NONE, UNUSABLE, RUNS, COMPLETE = "none", "unusable", "runs", "complete"
 
 
 def saved_layers(path):
-    """Return the DiffIDs and digests of everything in a saved archive, whatever its form."""
+    """Return the DiffIDs and digests of everything in a saved archive, whatever its form; it may end too early."""
     found = set()
-    with tarfile.open(path) as tar:
+    with contextlib.suppress(tarfile.ReadError), tarfile.open(path) as tar:
         for member in tar:
             if member.isreg():
                 data = tar.extractfile(member).read()
@@ -49,16 +54,16 @@ class DockerReceiver(Docker):
             return NONE
         made = self._docker("create", "--pull", "never", image.name, "x")
         if made.status:
-            return INCOMPLETE
+            return UNUSABLE
         container = made.out.split()[-1]
         with tempfile.TemporaryDirectory() as folder:
             exported = self._docker("export", "--output", f"{folder}/files.tar", container)
             self._docker("rm", container)
+            if exported.status or not image.files <= names(f"{folder}/files.tar"):
+                return UNUSABLE
             saved = self._docker("save", "--output", f"{folder}/saved.tar", image.name)
-            if exported.status or saved.status or not image.files <= names(f"{folder}/files.tar"):
-                return INCOMPLETE
-            found = saved_layers(f"{folder}/saved.tar")
-            return COMPLETE if {image.id, *image.diff_ids} <= found else INCOMPLETE
+            found = saved_layers(f"{folder}/saved.tar") if saved.status == 0 else set()
+            return COMPLETE if {image.id, *image.diff_ids} <= found else RUNS
 
 
 def names(path):
@@ -74,11 +79,18 @@ class ContainerdReceiver(Ctr):
 
     def __init__(self, ctr, address, snapshotter):
         super().__init__(ctr, address, f"--snapshotter={snapshotter}")
-        self._namespace = "thin"
+        self._namespace = ""
+        self._number = 0
 
-    def empty(self, namespace="thin"):
-        """Remove everything."""
-        super().empty(namespace)
+    def empty(self, namespace=None):
+        """Start with a new namespace; the daemon may still be removing what the one before had."""
+        if namespace is None and self._namespace:
+            super().empty(self._namespace)
+            time.sleep(_REMOVAL)
+        elif namespace is not None:
+            super().empty(namespace)
+        self._number += 1
+        self._namespace = f"thin-{os.getpid()}-{self._number}"
 
     def give(self, path, form):
         """Import an archive into what is there."""
@@ -93,8 +105,9 @@ class ContainerdReceiver(Ctr):
         with tempfile.TemporaryDirectory() as folder:
             exported = self._run(self._namespace, "images", "export", f"{folder}/saved.tar", image.full_name)
             whole = exported.status == 0 and set(image.diff_ids) <= saved_layers(f"{folder}/saved.tar")
-        mounted = self._is_mountable(image)
-        return COMPLETE if whole and mounted else INCOMPLETE + (" (runs)" if mounted else "")
+        if not self._is_mountable(image):
+            return UNUSABLE
+        return COMPLETE if whole else RUNS
 
     def _is_mountable(self, image):
         """Whether the file system of an image can be mounted and has its files."""
@@ -143,13 +156,14 @@ class PodmanReceiver:
             return NONE
         made = self._run("create", image.id.partition(":")[2], "x")
         if made.status:
-            return INCOMPLETE
+            return UNUSABLE
         with tempfile.TemporaryDirectory() as folder:
             exported = self._run("export", "--output", f"{folder}/files.tar", made.out.split()[-1])
+            if exported.status or not image.files <= names(f"{folder}/files.tar"):
+                return UNUSABLE
             saved = self._run("save", "--output", f"{folder}/saved.tar", image.id.partition(":")[2])
-            whole = exported.status == 0 and image.files <= names(f"{folder}/files.tar")
             found = saved_layers(f"{folder}/saved.tar") if saved.status == 0 else set()
-        return COMPLETE if whole and {image.id, *image.diff_ids} <= found else INCOMPLETE
+        return COMPLETE if {image.id, *image.diff_ids} <= found else RUNS
 
 
 class RegistryReceiver:
@@ -161,6 +175,7 @@ class RegistryReceiver:
         self._skopeo = skopeo
         self._new = new_registry
         self._registry = None
+        self._own = {}
 
     def version(self):
         """Return the version of skopeo."""
@@ -179,19 +194,26 @@ class RegistryReceiver:
         self._registry = None
 
     def give(self, path, form):
-        """Push the only image of an archive."""
+        """Push the only image of an archive, under a tag that is the first word of its name."""
         transport = form if form in {"oci", "oci-archive"} else "docker-archive"
         options = ("--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false")
-        return call(self._skopeo, *options, f"{transport}:{path}", f"docker://{self._registry.host}/app:1")
+        tag = path.name.partition("-")[0]
+        return call(self._skopeo, *options, f"{transport}:{path}", f"docker://{self._registry.host}/app:{tag}")
 
     def state(self, image):
-        """Return what the registry has: the manifest of the full image and all blobs, or not."""
-        try:
-            raw, _ = self._registry.manifest("app")
-        except OSError:
-            return NONE
-        digests = set(re.findall(rb"sha256:[0-9a-f]{64}", raw))
-        if image.id.encode() not in digests:
-            return NONE
-        there = all(self._registry.has_blob("app", digest.decode()) for digest in digests)
-        return COMPLETE if there and sha256(raw) == image.manifest_digest else INCOMPLETE
+        """Return what the registry has: all blobs, and of a layout the manifest that the layout has, or not."""
+        for tag in ("thin", "full", "old"):
+            try:
+                raw, _ = self._registry.manifest("app", tag)
+            except OSError:
+                continue
+            digests = set(re.findall(r"sha256:[0-9a-f]{64}", raw.decode()))
+            if image.id not in digests:
+                continue
+            there = all(self._registry.has_blob("app", digest) for digest in digests)
+            return COMPLETE if there and self._is_known(sha256(raw), image) else UNUSABLE
+        return NONE
+
+    def _is_known(self, digest, image):
+        """Whether a manifest is that of the layout, or of a docker archive: then skopeo makes one of its own."""
+        return digest == image.manifest_digest or self._own.setdefault(image.id, digest) == digest
