@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -402,3 +403,37 @@ def test_a_name_from_an_inventory_is_bounded(tmp_path, new):
     report = convert.convert(new, tmp_path / "thin", to="docker-save", without=[str(have)])
     assert report.needs[0].of == ()
     assert len(content(tmp_path / "thin")[".imgconv-needs.json"]) < 2000
+
+
+@pytest.mark.parametrize("given", ["pipe", "file"])
+@pytest.mark.parametrize("what", ["docker", "list", "archive", "gzip"])
+def test_standard_input_may_be_what_the_receiver_has(tmp_path, old, new, what, given):
+    base = [layer(1), layer(2), layer(3)]
+    data = {
+        "docker": json.dumps([inspected(base)]).encode(),
+        "list": "\n".join(chain_id(base[:n]) for n in range(1, 4)).encode(),
+        "archive": old.read_bytes(),
+        "gzip": gzip.compress(old.read_bytes()),
+    }[what]
+    convert.convert(new, tmp_path / "wanted", to="docker-save", without=[str(old)])
+    arguments = (new, "--without", "-", "--to", "docker-save", tmp_path / "thin", "-q")
+    if given == "pipe":
+        done = run(*arguments, input=data)
+    else:
+        (tmp_path / "data").write_bytes(data)
+        with (tmp_path / "data").open("rb") as stdin:
+            done = run(*arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    ours, wanted = content(tmp_path / "thin"), content(tmp_path / "wanted")
+    assert ours.keys() == wanted.keys()
+    done = run(tmp_path / "thin", "--with", "-", "--to", "docker-save", tmp_path / "full", "-q", input=data)
+    assert done.returncode == (0 if what in {"archive", "gzip"} else 2)
+    assert (tmp_path / "full").exists() == (done.returncode == 0)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"hello", b"\x1f\x8b", b"sha256:12", b"[" * 600])
+def test_standard_input_that_is_neither_is_refused(tmp_path, new, data):
+    done = run(new, "--without", "-", "--to", "docker-save", tmp_path / "thin", input=data)
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "thin").exists()

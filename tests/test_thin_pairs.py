@@ -16,6 +16,7 @@ from thin_archives import content
 import convert
 from convert.errors import NotRepresentableError, UsageError
 
+TARGETS = ["dir", *FORMATS]
 FORMS = [form for form in FORMATS if form != "crane"]
 #: OLD and NEW; those that are no files of testdata/match are fixtures.
 PAIRS = [
@@ -89,7 +90,7 @@ def test_a_thin_archive_of_a_real_image_is_filled_to_the_very_bytes(tmp_path, ol
     report = convert.convert(new, thin, to=form, without=[old])
     if "docker-save" in form:
         assert report.needs
-    for to in (*FORMATS, "dir"):
+    for to in TARGETS:
         direct, filled = tmp_path / f"direct-{to}", tmp_path / f"filled-{to}"
         try:
             convert.convert(full, direct, to=to)

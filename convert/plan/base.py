@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.open import open_source
+from convert.archive.streams import FileStream, Prefixed
 from convert.archive.transport import STDIN, path_of
 from convert.errors import UsageError
 from convert.identity.chain_id import chain_ids
@@ -132,7 +134,11 @@ def open_base(
         raise UsageError("only one argument can be - for standard input", code="incompatible-options")
     base = Base()
     for text in texts:
-        raw = _read_text(text)
+        stdin = None
+        if path_of(text) == STDIN:
+            raw, stdin = _read_stdin()
+        else:
+            raw = _read_text(text)
         if raw is not None and needs_layers:
             raise UsageError(
                 "an inventory holds no layers", code="incompatible-options", file=text, hint="give an archive"
@@ -140,14 +146,14 @@ def open_base(
         if raw is not None:
             base.add_inventory(parse_inventory(raw, text))
             continue
-        opened = stack.enter_context(open_source(text))
+        opened = stack.enter_context(open_source(text, stdin=stdin))
         base.add_images(read_selection(opened, warn=warn, accepts_absent=True), opened.path)
     base.settle()
     return base
 
 
 def _read_text(text: str) -> bytes | None:
-    """Return the bytes of an inventory, None if this is no regular file or pipe of text.
+    """Return the bytes of an inventory, None if this path is no regular file or pipe of text.
 
     A pipe other than standard input holds an inventory: `--without <(docker image inspect …)`.
 
@@ -155,8 +161,6 @@ def _read_text(text: str) -> bytes | None:
         StorageError: it cannot be read.
     """
     path = path_of(text)
-    if path == STDIN:
-        return None
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
@@ -176,3 +180,38 @@ def _read_text(text: str) -> bytes | None:
             hint="write the archive to a file first",
         )
     return raw
+
+
+def _read_stdin() -> tuple[bytes | None, BinaryIO | None]:
+    """Return the inventory on standard input, or else what to read an archive there from, None for the descriptor.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        mode = os.fstat(0).st_mode
+        if stat.S_ISREG(mode):
+            head = os.pread(0, _HEAD, os.lseek(0, 0, os.SEEK_CUR))
+            if not is_inventory(head):
+                return None, None
+            stream = cast("BinaryIO", FileStream(os.dup(0), STDIN))
+        elif stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            stream = cast("BinaryIO", FileStream(os.dup(0), STDIN))
+            head = _read(stream, _HEAD)
+            stream = cast("BinaryIO", Prefixed(head, stream))
+            if not is_inventory(head):
+                return None, stream
+        else:
+            return None, None
+    except OSError:
+        return None, None  # opening it as an archive reports the reason
+    with stream:
+        return _read(stream, MAX_INVENTORY_SIZE + 1), None
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Return up to `size` bytes, fewer only at the end."""
+    found = io.BytesIO()
+    while found.tell() < size and (data := stream.read(size - found.tell())):
+        found.write(data)
+    return found.getvalue()

@@ -12,7 +12,8 @@ result), `fill` (an empty folder) or `append` (a layout). FORM may also be `mani
 which changes a layout. `config` and `image-manifest` print a document to standard output,
 which is a file here. `split:FORM` writes one result for each image, `merge:FORM` one of three
 archives, `join:FORM` one index of two platforms, `rename:FORM` one with another name. `thin:FORM`
-writes a thin archive without the layers of one image, and `filled:FORM` fills such an archive again.
+writes a thin archive without the layers of one image, and `filled:FORM` fills such an archive again; `thin-piped:FORM`
+and `filled-piped:FORM` do so with SOURCE from a pipe.
 Prints one JSON document: how many faults there were and what was wrong after them.
 """
 
@@ -111,14 +112,35 @@ ONE = ("--image", "fmt-html:1")
 OLD = ("--image", "fmt-scr:1")
 
 
-def forked(action):
-    """Run `action` in a child; return its status (or minus the signal) and what it printed."""
+def feed(path):
+    """Make standard input a pipe with the bytes of a file; whoever writes them ends with its reader."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        try:
+            os.close(reader)
+            os.dup2(writer, 1)
+            with open(path, "rb") as file, open(1, "wb", closefd=False) as out:
+                shutil.copyfileobj(file, out)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.dup2(reader, 0)
+    os.close(reader)
+
+
+def forked(action, piped=None):
+    """Run `action` in a child; return its status (or minus the signal) and what it printed.
+
+    `piped` is a file whose bytes come to it through a pipe.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         code = 70
         try:
             os.close(reader)
+            if piped is not None:
+                feed(piped)
             os.dup2(writer, 1)
             os.dup2(writer, 2)
             code = action()
@@ -149,7 +171,8 @@ class Sweep:
     def __init__(self, mode, form, before, source, folder):
         self.mode, self.form, self.before = mode, form, before
         self.source, self.folder = source, Path(folder)
-        self.kind, _, self.target = form.rpartition(":")
+        kind, _, self.target = form.rpartition(":")
+        self.kind = kind.removesuffix("-piped")
         self.base = []
         self.sources = []
         if self.kind in {"thin", "filled"}:
@@ -159,6 +182,7 @@ class Sweep:
         elif form == "image-manifest":
             self.source = self.folder.parent / "layout"
             convert.convert(str(source), str(self.source), to="oci", jobs=1)
+        self.piped = self.source if kind != self.kind else None
         self.out = self.folder / ("out.svg" if form == "graph" else "out")
         self.wrong = []
         self.faults = 0
@@ -245,7 +269,7 @@ class Sweep:
     def go(self, step=1):
         self.prepare()
         old = self.state()
-        status, printed = forked(self.run)
+        status, printed = forked(self.run, self.piped)
         if status:
             raise SystemExit(f"the conversion itself fails: {printed}")
         new = self.state()
@@ -260,7 +284,7 @@ class Sweep:
                 sys.stdout.write(f"calls {fault.count}\n")
                 return code
 
-            status, printed = forked(faulty)
+            status, printed = forked(faulty, self.piped)
             calls = [int(line.split()[1]) for line in printed.splitlines() if line.startswith("calls ")]
             if calls and calls[0] < number:
                 return
@@ -273,7 +297,7 @@ class Sweep:
         self.prepare()
         old = self.state()
         begin = time.monotonic()
-        status, printed = forked(self.run)
+        status, printed = forked(self.run, self.piped)
         if status:
             raise SystemExit(f"the conversion itself fails: {printed}")
         took, new = time.monotonic() - begin, self.state()
@@ -290,7 +314,7 @@ class Sweep:
                 signal.setitimer(signal.ITIMER_REAL, max(delay, 1e-6))
                 return self.run()
 
-            status, printed = forked(doomed)
+            status, printed = forked(doomed, self.piped)
             if status == -signal.SIGALRM:
                 status = -signal.SIGKILL  # SIGKILL cannot be handled
                 self.faults += 1
@@ -373,7 +397,7 @@ class Sweep:
             self.kind == "split" and found
         ):
             arguments.append("--force")
-        status, printed = forked(lambda: self.run(arguments))
+        status, printed = forked(lambda: self.run(arguments), self.piped)
         if status or self.state() != new:
             self.say(number, f"the next run: status {status}, {printed[-300:]}")
         left = [name for name in os.listdir(self.folder) if name != self.out.name]

@@ -19,7 +19,11 @@ SOURCE = HERE.parents[1] / "testdata" / "match" / "archives" / "docker20-multi.t
 OTHERS = ["manifest", "graph", "add-repositories", "tag", "untag", "tag-layout", "export", "config", "image-manifest"]
 PRINTED = ["config", "image-manifest"]
 IN_PLACE = ["add-repositories", "tag", "untag", "tag-layout"]
-THIN = ["thin:docker-save", "thin:docker-save@25", "thin:docker-oci", "thin:oci", "filled:oci", "filled:docker-save"]
+THIN = [
+    *(f"thin:{form}" for form in ("docker-save", "docker-save@25", "docker-oci", "oci")),
+    *(f"filled:{form}" for form in ("oci", "docker-save")),
+    *(f"{kind}-piped:{form}" for kind in ("thin", "filled") for form in ("docker-save", "docker-oci", "oci")),
+]
 FORMATS = ["docker-save", "docker-save@25", "docker-save@29", "docker-oci", "crane", "oci", "oci-archive", "dir"]
 SPLIT = ["split:docker-save", "split:docker-oci", "split:oci", "split:dir"]
 EDITED = [
@@ -50,6 +54,8 @@ QUICK = [
     ("enospc", "thin:docker-oci", "new", 13),
     ("eio", "filled:oci", "new", 17),
     ("kill", "filled:docker-save@25", "force", 13),
+    ("kill", "thin-piped:oci", "force", 17),
+    ("enospc", "filled-piped:docker-oci", "new", 17),
     ("kill", "dir", "fill", 9),
     ("kill", "dir", "force", 9),
     ("enospc", "dir", "new", 13),
