@@ -35,6 +35,7 @@ def check_v1(checked: Checked, claims: Claims, items: Sequence[Item]) -> None:
     folders = CheckedDirectories(checked)
     table = read_repositories(checked)
     tops: dict[str, str | None] = {}
+    layerless: set[str] = set()
     # One image may be listed any number of times.
     done: set[tuple[tuple[str, ...], Digest | None]] = set()
     for item in items:
@@ -48,8 +49,10 @@ def check_v1(checked: Checked, claims: Claims, items: Sequence[Item]) -> None:
         done.add(key)
         for reference in item.references:
             tops[reference.full] = _top(item, chain)
+            if not item.layers:
+                layerless.add(reference.full)
     if table is not None:
-        _check_table(checked, table, tops)
+        _check_table(checked, table, tops, layerless)
     elif (
         tops and not checked.exists(REPOSITORIES) and any(_LAYER.match(name) for item in items for name in item.layers)
     ):
@@ -118,7 +121,10 @@ def _top(item: Item, chain: Sequence[str]) -> str | None:
     return None
 
 
-def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict[str, str | None]) -> None:
+def _check_table(
+    checked: Checked, table: dict[str, tuple[str, str]], tops: dict[str, str | None], layerless: set[str]
+) -> None:
+    """Compare `repositories` with the RepoTags. A name of an image in `layerless` has no top layer to lead to."""
     add = checked.findings.add
     for name, (place, top) in table.items():
         if name not in tops:
@@ -133,7 +139,7 @@ def _check_table(checked: Checked, table: dict[str, tuple[str, str]], tops: dict
         elif wanted is None and not checked.exists(f"{top}/json"):
             add("repositories", f"is {shown(top)}, which has no folder", member=REPOSITORIES, place=place)
     for name, wanted in tops.items():
-        if name not in table:
+        if name not in table and name not in layerless:
             familiar = Reference.parse(name).familiar
             where = f" (top layer {shown(wanted)})" if wanted else ""
             add("repositories", f"lacks {familiar}, a RepoTag of manifest.json{where}", member=REPOSITORIES)
