@@ -276,9 +276,9 @@ def _output_check(run: ConversionRun, existing: ExistingLayout | None, images: I
         fd,
         run.shown_path,
         images,
+        run.context,
         run.pool,
         manifests=run.target.manifests,
-        max_layer_size=run.context.options.max_layer_size,
         thin=bool(run.options.without),
     )
 

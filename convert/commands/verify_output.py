@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import TYPE_CHECKING
 
 from convert.archive.open import open_descriptor
+from convert.cancel import Cancel
 from convert.codec.decompress import read_chunks
-from convert.errors import InputError, StorageError
+from convert.errors import DigestMismatchError, InputError, StorageError
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.layer_pass import LayerPass
 from convert.layer.streams import drain
@@ -28,26 +30,37 @@ _Identity = tuple["Digest", "Digest | None"]
 
 
 def verify_archive(
-    fd: int, path: str, wanted: ImageSet, pool: Pool, *, manifests: bool, max_layer_size: int, thin: bool = False
+    fd: int, path: str, wanted: ImageSet, source: ReadContext, pool: Pool, *, manifests: bool, thin: bool = False
 ) -> None:
     """Verify that the file or folder that `fd` has open holds exactly the images that were to be written.
 
     Every document, every layer's digest and every DiffID is checked. `path` names it in errors. The layers
-    of a `thin` one may be absent.
+    of a `thin` one may be absent. `source` is the context in which the layers of `wanted` were read.
 
     Raises:
         StorageError: it does not; the result must not appear.
+        InputError: a layer that was copied without unpacking it does not have the DiffID that the source states.
     """
     try:
         with open_descriptor(fd, path) as opened:
             found = read(opened.tree, sink=Sink(accepts_absent=thin))
             if not _same(_identities(found, manifests=manifests), _identities(wanted, manifests=manifests)):
                 raise StorageError("what was written holds other images than it should", code="output-mismatch")
-            verify_layers(
-                found, ReadContext(ReadOptions(max_layer_size, file=path), cancel=pool.cancel), pool, full=True
-            )
+            options = ReadOptions(source.options.max_layer_size, file=path)
+            verify_layers(found, ReadContext(options, cancel=pool.cancel), pool, full=True)
     except InputError as error:
+        if isinstance(error, DigestMismatchError) and error.code == "diff-id-mismatch":
+            _verify_source(error.wanted, wanted, source)
         raise StorageError(f"what was written does not read back: {error}", code="output-mismatch") from error
+
+
+def _verify_source(diff_id: str, images: ImageSet, context: ReadContext) -> None:
+    """Verify the layers that a source calls by a DiffID, which were perhaps copied without unpacking them."""
+    # The error stopped the work of the run; signals still end this reading.
+    context = dataclasses.replace(context, cancel=Cancel())
+    for _, layer in images.layers():
+        if str(layer.diff_id) == diff_id and layer.blob is not None:
+            LayerPass(layer, context).run()
 
 
 def verify_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: bool) -> None:

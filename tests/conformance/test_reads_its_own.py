@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hostile import cases_compression, cases_docker, cases_documents, cases_keys, cases_oci
+from hostile.building import LAYER_GZIP, PLAIN, Layout, config, dump, squeezed, tar
 from support import FORMATS
 
 from convert.cli.main import run
@@ -73,7 +74,33 @@ def written(one, path):
         path.write_bytes(one.tar)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("form", ["oci", "docker-oci", "oci-archive", "dir"])
+def test_a_copied_layer_without_its_diff_id_is_a_fault_of_the_source(form, compressed, tmp_path, capsys):
+    """Only reading the result back unpacks the layer: it is written as the manifest says."""
+    layer = {"layer": squeezed(PLAIN), "layer_type": LAYER_GZIP} if compressed else {}
+    source = tmp_path / "in.tar"
+    source.write_bytes(Layout(config=config("sha256:" + "1" * 64), **layer).build())
+    status = run([str(source), "--to", form, str(tmp_path / "out"), "--verify-output"])
+    said = capsys.readouterr().err
+    assert (status, str(source) in said, list(tmp_path.iterdir())) == (3, True, [source]), said
+
+
+def test_a_name_of_an_image_without_layers_is_in_no_repositories(tmp_path, capsys):
+    empty = config()
+    empty["rootfs"]["diff_ids"] = []
+    source, out = tmp_path / "in.tar", tmp_path / "out.tar"
+    items = [
+        {"Config": f"{name}.json", "RepoTags": [f"example.com/{name}:1"], "Layers": layers}
+        for name, layers in (("empty", []), ("full", ["layer.tar"]))
+    ]
+    members = [("empty.json", dump(empty)), ("full.json", dump(config())), ("layer.tar", PLAIN)]
+    source.write_bytes(tar(*members, ("manifest.json", dump(items))))
+    assert run([str(source), "--to", "docker-save", str(out)]) == 0
+    assert rules(out, capsys) == set()
+
+
+@pytest.mark.parametrize("seed", [*range(5), 114, 239])
 def test_generated_sources(seed, tmp_path, capsys):
     path = tmp_path / "in"
     written(source(seed), path)
