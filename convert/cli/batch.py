@@ -144,8 +144,15 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
             _note_journal(journal)
         shown = BatchProgress("none" if quiet else given["progress"], summary)
         if todo:
-            executor, ahead, check = stack.enter_context(engine.start(command_name, version))
-            rows = run_all(todo, executor, journal=journal, ahead=ahead, check=shown.with_check(check))
+            started = stack.enter_context(engine.start(command_name, version))
+            rows = run_all(
+                todo,
+                started.executor,
+                journal=journal,
+                ahead=started.ahead,
+                check=shown.with_check(started.check),
+                lifetime=started.lifetime,
+            )
             stack.callback(rows.close)
             stack.callback(shown.close)
             try:

@@ -118,3 +118,14 @@ def test_processes_end_with_the_run():
         time.sleep(0.1)
     else:
         raise AssertionError("processes are left")
+
+
+def test_a_call_that_is_lost_states_how_long_it_ran():
+    """Not the time that it waited for a process, and never nothing."""
+    with WorkerPool(1, timeout=0.5) as pool:
+        slow = pool.submit(time.sleep, 0.4)
+        late = pool.submit(time.sleep, 600)
+        assert slow.result() is None
+        assert 0.5 <= late.exception().seconds < 60
+        died = pool.submit(exec, "import os, time; time.sleep(0.2); os._exit(3)")
+        assert died.exception().seconds >= 0.2

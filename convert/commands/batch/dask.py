@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
 from convert.commands.batch.addresses import is_url, without_credentials
+from convert.commands.batch.engine import Started
 from convert.errors import ImgconvError, StorageError, UsageError, shortened
 from convert.limits import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
 
 #: Seconds to wait for a scheduler and its first worker.
 _PATIENCE: Final = 30
@@ -30,13 +30,8 @@ _AHEAD: Final = 4
 
 
 @contextlib.contextmanager
-def dask_executor(
-    address: str | None, jobs: int | None, version: str
-) -> Iterator[tuple[Executor, int, Callable[[], None]]]:
+def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterator[Started]:
     """Connect to a scheduler, or start a cluster on this machine with `jobs` workers of one thread.
-
-    Yield an executor, how many items it should hold at a time, and a function that raises when the
-    scheduler is lost.
 
     Raises:
         UsageError: the extra is not installed, or a worker has another version of imgconv.
@@ -85,7 +80,7 @@ def dask_executor(
 
         executor = client.get_executor(pure=False)
         stack.callback(_quietly, executor.shutdown, wait=False)
-        yield executor, _AHEAD * threads, check
+        yield Started(executor, _AHEAD * threads, check, lambda error: _lifetime(client, error))
 
 
 def _silence_logs() -> None:
@@ -122,6 +117,23 @@ def _check_versions(client: Any, version: str, shown: str) -> None:
                 code="worker-version",
                 hint="install the same version there",
             )
+
+
+def _lifetime(client: Any, error: BaseException) -> float | None:
+    """Return the seconds from when a task was first given to a worker to when its last worker died.
+
+    None if the scheduler does not know it any more.
+    """
+    key = getattr(error, "task", None)  # of KilledWorker
+    if key is None:
+        return None
+    try:
+        story = client.story(key, on_error="ignore")
+        moves = [(entry[3], float(entry[-1])) for entry in story if entry[:2] == ("scheduler", key)]
+    except Exception:  # noqa: BLE001 - the item has its row without it
+        return None
+    begun = next((moment for state, moment in moves if state == "processing"), None)
+    return None if begun is None else max(moves[-1][1] - begun, 0.0)
 
 
 def worker_version() -> str:

@@ -27,6 +27,24 @@ _MODULES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An engine that runs.
+
+    Attributes:
+        executor: where items run.
+        ahead: how many items it should hold at a time, None if it does not matter.
+        check: raises when the engine is lost.
+        lifetime: returns for the error of an item whose process died how many seconds it ran, None if
+            that is not known.
+    """
+
+    executor: Executor
+    ahead: int | None = None
+    check: Callable[[], None] | None = None
+    lifetime: Callable[[BaseException], float | None] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """An engine and its limits, checked before anything begins.
@@ -76,8 +94,8 @@ class Engine:
             )
 
     @contextlib.contextmanager
-    def start(self, command: str, version: str) -> Iterator[tuple[Executor, int | None, Callable[[], None] | None]]:
-        """Start the engine; yield its executor, and what `run` takes as `ahead` and `check`.
+    def start(self, command: str, version: str) -> Iterator[Started]:
+        """Start the engine; it ends with the context.
 
         Args:
             command: what the items run.
@@ -93,11 +111,11 @@ class Engine:
             preload = ("convert.commands.batch.run_one", _MODULES[command])
             pool = WorkerPool(self.jobs, timeout=self.timeout, memory=self.memory, preload=preload)
             try:
-                yield pool, None if self.jobs is None else _AHEAD * self.jobs, None
+                yield Started(pool, None if self.jobs is None else _AHEAD * self.jobs)
             finally:
                 pool.shutdown(cancel_futures=True)
             return
         from convert.commands.batch.dask import dask_executor  # noqa: PLC0415 - as above
 
-        with dask_executor(self.spelling.partition(":")[2] or None, self.jobs, version) as opened:
-            yield opened
+        with dask_executor(self.spelling.partition(":")[2] or None, self.jobs, version) as started:
+            yield started

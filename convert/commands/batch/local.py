@@ -42,6 +42,8 @@ class WorkerDiedError(StorageError):
     """The process that ran a call ended before it answered; `code` states why."""
 
     default_code = "worker-died"
+    #: How long the call had been running, None if it had not begun.
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -322,17 +324,22 @@ class WorkerPool(Executor):
         elif not worker.taken and not reason:  # it ended before it took the call
             with self._lock:
                 self._waiting.appendleft(call)
-        elif reason == "closed":
-            call.future.set_exception(WorkerDiedError("the run was ended", code="worker-died"))
-        elif reason == "timeout":
-            call.future.set_exception(WorkerDiedError(f"it took more than {self._timeout:g} s", code="timeout"))
-        elif reason == "memory":
-            text = f"it needs more than {self._memory} bytes of memory"
-            call.future.set_exception(WorkerDiedError(text, code="memory"))
         else:
-            call.future.set_exception(WorkerDiedError(f"its worker process ended: {status}"))
+            error = self._error(reason, status)
+            error.seconds = time.monotonic() - worker.began
+            call.future.set_exception(error)
         if self._stillborn >= _MOST_STILLBORN:
             raise WorkerDiedError(f"worker processes end before they do anything: {status}")
+
+    def _error(self, reason: str, status: str) -> WorkerDiedError:
+        """Return the error of a call whose process ended."""
+        if reason == "closed":
+            return WorkerDiedError("the run was ended")
+        if reason == "timeout":
+            return WorkerDiedError(f"it took more than {self._timeout:g} s", code="timeout")
+        if reason == "memory":
+            return WorkerDiedError(f"it needs more than {self._memory} bytes of memory", code="memory")
+        return WorkerDiedError(f"its worker process ended: {status}")
 
     def _remove(self, worker: _Worker) -> str:
         self._workers.remove(worker)

@@ -65,11 +65,16 @@ def run_all(
     journal: Journal | None = None,
     ahead: int | None = None,
     check: Callable[[], None] | None = None,
+    lifetime: Callable[[BaseException], float | None] | None = None,
 ) -> Generator[Row]:
-    """Run items whether or not the journal has them, as `run` does."""
+    """Run items whether or not the journal has them, as `run` does.
+
+    `lifetime` returns for the error of an item whose process died how many seconds it ran, None if
+    that is not known.
+    """
     most = ahead or _AHEAD * usable_cores()
     ended: SimpleQueue[Future[Row]] = SimpleQueue()
-    running: dict[Future[Row], Item] = {}
+    running: dict[Future[Row], tuple[Item, float]] = {}
     rest = iter(items)
     more = True
     try:
@@ -80,7 +85,7 @@ def run_all(
                     more = False
                     break
                 future = executor.submit(run_one, item)
-                running[future] = item
+                running[future] = item, time.monotonic()
                 future.add_done_callback(ended.put)
             cancel.check()
             if check is not None:
@@ -95,7 +100,7 @@ def run_all(
                 # A signal to the whole process group ends workers too; then the item was not done.
                 time.sleep(cancel.INTERVAL)
                 cancel.check()
-            row = _row(future, running.pop(future))
+            row = _row(future, *running.pop(future), lifetime)
             if journal is not None:
                 journal.add(row)
             yield row
@@ -136,8 +141,10 @@ def _is_death(error: BaseException | None) -> bool:
     return any(kind.__name__ in _DIED for kind in type(error).__mro__)
 
 
-def _row(future: Future[Row], item: Item) -> Row:
-    """Return the row of an item that ended.
+def _row(
+    future: Future[Row], item: Item, submitted: float, lifetime: Callable[[BaseException], float | None] | None
+) -> Row:
+    """Return the row of an item that ended and was submitted at a time of `time.monotonic`.
 
     Raises:
         StorageError: it did not end, and no other one will.
@@ -149,6 +156,9 @@ def _row(future: Future[Row], item: Item) -> Row:
     except Exception as error:
         if not _is_death(error):
             raise _lost(error) from error
+        seconds = lifetime(error) if lifetime is not None else getattr(error, "seconds", None)
+        if seconds is None:  # its executor does not tell when it began
+            seconds = time.monotonic() - submitted
         _clean_up(item)
         code = error.code if isinstance(error, ImgconvError) else "worker-died"
         message = str(error) if isinstance(error, ImgconvError) else "its worker process ended"
@@ -156,7 +166,7 @@ def _row(future: Future[Row], item: Item) -> Row:
             stamp = stamp_of(item)
         except ImgconvError:
             stamp = Stamp(is_remote=bool(item.address))
-        return row_of(item, Outcome(StorageError.exit_status, code, message), stamp, 0.0)
+        return row_of(item, Outcome(StorageError.exit_status, code, message), stamp, seconds)
 
 
 def _clean_up(item: Item) -> None:
