@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from typing import Final
+from urllib.parse import unquote, unquote_plus
 
 #: A URL of fsspec; `simplecache::s3://…` is a chain of them.
 _URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -15,6 +16,9 @@ _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 #: A URL in a text, up to a space or quote.
 _WORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
 HIDDEN: Final = "***"
+#: Characters from which on a secret is taken out of a text wherever it stands, and where it stands as a word.
+_LONG: Final = 8
+_SHORT: Final = 3
 
 
 def is_url(text: str) -> bool:
@@ -51,16 +55,48 @@ def without_credentials(url: str) -> str:
 
 
 def scrubbed(text: str, url: str) -> str:
-    """Return a text of somebody else about a URL without what `without_credentials` takes out of it."""
-    secrets = {url: without_credentials(url)}
-    for match in _USER.finditer(url):
-        secrets[match[2]] = HIDDEN
-        secrets.update((part, HIDDEN) for part in match[2].split(":"))
-    if (found := _QUERY.search(url)) is not None:
-        query = found[0][1:]
-        secrets[query] = HIDDEN
-        values = (pair.partition("=")[2] or pair for pair in re.split("[&;?#]", query))
-        secrets.update((value, HIDDEN) for value in values)
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, secrets[secret])
+    """Return a text of somebody else about a URL without what `without_credentials` takes out of it.
+
+    A short secret is taken out only where it stands as a word, or with what stands beside it in the URL:
+    the letters of most words would be gone otherwise.
+    """
+    text = text.replace(url, without_credentials(url))
+    wholes, secrets = _secrets(url)
+    for whole in sorted(wholes, key=len, reverse=True):
+        text = _as_word(whole).sub(HIDDEN, text)
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _LONG:
+            text = text.replace(secret, HIDDEN)
+        elif len(secret) >= _SHORT:
+            text = _as_word(secret).sub(HIDDEN, text)
     return _WORD.sub(lambda found: without_credentials(found[0]), text)
+
+
+def _as_word(text: str) -> re.Pattern[str]:
+    """Return the pattern of a text that is no part of a longer word."""
+    before = r"(?<![^\W_])" if text[0].isalnum() else ""
+    behind = r"(?![^\W_])" if text[-1].isalnum() else ""
+    return re.compile(before + re.escape(text) + behind)
+
+
+def _secrets(url: str) -> tuple[set[str], set[str]]:
+    """Return the parts of a URL that are secret with their delimiters, and the secrets in them.
+
+    Both as the URL spells them and decoded, as libraries do.
+    """
+    wholes, secrets = set(), set()
+    for match in _USER.finditer(url):
+        name, _, password = match[2].partition(":")
+        wholes.add(f"{match[2]}@")
+        if name and password:
+            wholes.add(match[2])
+        # A name alone is a token; one beside a password may be the key of an account.
+        secrets.add(password or name)
+        if len(name) >= _LONG:
+            secrets.add(name)
+    if (found := _QUERY.search(url)) is not None:
+        wholes.add(found[0])
+        secrets.update(pair.partition("=")[2] or pair for pair in re.split("[&;?#]", found[0]))
+    wholes |= {unquote(whole) for whole in wholes}
+    secrets |= {unquote(secret) for secret in secrets} | {unquote_plus(secret) for secret in secrets}
+    return wholes - {"@", ":", "?", "#"}, secrets
