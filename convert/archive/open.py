@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from convert.archive import transport
 from convert.archive.tar_tree import TarTree
-from convert.archive.transport import REGISTRY, STDIN
+from convert.archive.transport import DIR, REGISTRY, STDIN
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import StorageError, UnsafeInputError, UsageError
 from convert.limits import CHUNK
@@ -101,6 +101,7 @@ def open_source(
 
         # What is selected is all that the tree shows.
         return Source(open_registry(tree, reference_text), path, spelling, "", compression)
+    tree.is_spelled_dir = spelling == DIR
     return Source(tree, path, spelling, reference_text, compression)
 
 

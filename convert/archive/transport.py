@@ -16,15 +16,15 @@ STDIN: Final = "-"
 #: Why `can_be_path` says no.
 NO_PATH: Final = "a path holds neither NUL nor half of a surrogate pair"
 REGISTRY: Final = "registry"
-_DIR: Final = "dir"
-_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci", _DIR, REGISTRY)
+DIR: Final = "dir"
+_TRANSPORTS: Final = ("docker-archive", "oci-archive", "oci", DIR, REGISTRY)
 
 
 def path_of(text: str) -> str:
     """Return the path in SOURCE, without transport and reference.
 
     Raises:
-        UsageError: SOURCE is empty.
+        UsageError: SOURCE or the path in it is empty.
         StorageError: no path can be spelled so.
     """
     return parse(text)[1]
@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[str, str, str]:
     """Return transport, path and reference of SOURCE; transport and reference may be empty.
 
     Raises:
-        UsageError: SOURCE is empty.
+        UsageError: SOURCE or the path in it is empty.
         StorageError: no path can be spelled so.
     """
     if not text:
@@ -49,9 +49,12 @@ def parse(text: str) -> tuple[str, str, str]:
         from convert.archive.registry_spelling import split_root  # noqa: PLC0415 - only for this transport
 
         return transport, *split_root(rest)
-    if os.path.lexists(rest) or transport == _DIR:  # which has no references
-        return transport, rest, ""
-    path, _, reference = rest.partition(":")
+    if os.path.lexists(rest) or transport == DIR:  # which has no references
+        path, reference = rest, ""
+    else:
+        path, _, reference = rest.partition(":")
+    if not path:
+        raise UsageError(f"{transport}: needs a path", code="empty-argument", hint=f"as in {transport}:PATH")
     return transport, path, reference
 
 

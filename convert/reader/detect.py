@@ -59,26 +59,47 @@ def finish(reading: Reading, images: ImageSet, *, empty: bool = False) -> ImageS
 def is_dir_folder(tree: Tree) -> bool:
     """Return whether a source without `index.json` is a `dir:` folder, or an archive of one.
 
-    `manifest.json` is an object in it, and a list in docker archives.
+    `manifest.json` is an object in it, and a list in docker archives. A damaged folder that the user
+    calls `dir:` is one too, so that its own reader states what is wrong.
     """
     try:
         manifest = tree.find("manifest.json")
-        if tree.find("oci-layout") is not None or manifest is None:
+        if tree.find("oci-layout") is not None:
             return False
-        version = tree.find("version")
-        if version is not None:
-            with version.open() as stream:
-                if stream.read(len(_DIR_VERSION)) == _DIR_VERSION:
-                    return True
-        # Before 2018 there was no `version`. A list is not read to its end here.
+    except InputError:
+        return tree.is_spelled_dir
+    version = _dir_version(tree)
+    if manifest is None:
+        return tree.is_spelled_dir and version is not None
+    if version == _DIR_VERSION:
+        return True
+    # Before 2018 there was no `version`.
+    try:
+        # A list is not read to its end here.
         with manifest.open() as stream:
             if stream.read(_HEAD).lstrip().startswith(b"["):
                 return False
         raw = tree.read("manifest.json").lstrip()
+        if tree.is_spelled_dir:  # unless it is a list behind much white space
+            return not raw.startswith(b"[")
         document = json.loads(raw) if raw.startswith(b"{") else None
-    except (InputError, ValueError, RecursionError):
+    except InputError:
+        return tree.is_spelled_dir
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and "schemaVersion" in document
+
+
+def _dir_version(tree: Tree) -> bytes | None:
+    """Return how the file `version` begins, None if there is none; b"" for one that cannot be read."""
+    try:
+        version = tree.find("version")
+        if version is None:
+            return None
+        with version.open() as stream:
+            return stream.read(len(_DIR_VERSION))
+    except InputError:
+        return b""
 
 
 def holds_something(images: ImageSet) -> bool:
@@ -112,11 +133,11 @@ def reader_of(tree: Tree) -> Callable[[Reading], ImageSet]:
     has_index = tree.find("index.json") is not None
     if has_manifest and has_index:
         return _read_both
-    if has_manifest:
-        if is_dir_folder(tree):
-            from convert.reader.dir_layout import read_dir  # noqa: PLC0415
+    if (has_manifest or tree.is_spelled_dir) and not has_index and is_dir_folder(tree):
+        from convert.reader.dir_layout import read_dir  # noqa: PLC0415
 
-            return read_dir
+        return read_dir
+    if has_manifest:
         return read_docker
     if has_index:
         from convert.reader.oci_layout import read_layout  # noqa: PLC0415 - start-up time: many archives have no layout

@@ -241,6 +241,69 @@ def test_every_command_takes_it_or_says_why_not(tmp_path, imgconv_status, argume
         assert not (tmp_path / "out").exists()
 
 
+#: What is wrong with a folder, and the file that the message names; None for one that is read all the same.
+DAMAGES = {
+    "version of something else": (lambda folder: (folder / "version").write_text("1.1\n"), "version"),
+    "version in other letters": (
+        lambda folder: (folder / "version").write_text("directory transport version: 1.1\n"),
+        "version",
+    ),
+    "empty version": (lambda folder: (folder / "version").write_bytes(b""), "version"),
+    "version that is a folder": (
+        lambda folder: ((folder / "version").unlink(), (folder / "version").mkdir()),
+        "version",
+    ),
+    "version that is a FIFO": (
+        lambda folder: ((folder / "version").unlink(), os.mkfifo(folder / "version")),
+        "version",
+    ),
+    "version that leads out": (
+        lambda folder: ((folder / "version").unlink(), (folder / "version").symlink_to("/etc/hostname")),
+        "version",
+    ),
+    "no version": (lambda folder: (folder / "version").unlink(), None),
+    "no version, no manifest": (
+        lambda folder: ((folder / "version").unlink(), (folder / "manifest.json").write_text("{")),
+        "manifest.json",
+    ),
+    "a manifest that is cut": (lambda folder: os.truncate(folder / "manifest.json", 20), "manifest.json"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json"),
+}
+
+
+@pytest.mark.parametrize(("damage", "named"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_folder_is_an_error_about_such_a_folder(tmp_path, damage, named):
+    """Whoever spells a source `dir:` is told what is wrong with it as such, not as an archive of Docker."""
+    layout = Layout(tmp_path / "layout")
+    folder = dir_folders.from_layout(layout.folder, tmp_path / "in", layout.image("a"))
+    damage(folder)
+    done = run("id", f"dir:{folder}")
+    text = done.stderr.decode()
+    if named is None:
+        assert done.returncode == 0, text
+        return
+    assert (done.returncode, text.count("\n")) == (3, 1)
+    assert f"{folder}: {named}: " in text
+    assert "list" not in text
+    done = run("validate", "--json", f"dir:{folder}")
+    (verdict,) = json.loads(done.stdout)["sources"]
+    assert done.returncode in {1, 3}
+    assert {found["member"] for found in verdict["findings"] if found["severity"] == "error"} == {named}, verdict
+
+
+@pytest.mark.parametrize("name", ["docker20-html", "crane-tarball", "docker29-hybrid-html", "podman-oci-archive"])
+def test_any_other_archive_may_be_spelled_so(name):
+    path = MATCH / f"{name}.tar.gz"
+    assert run("id", f"dir:{path}").stdout == run("id", path).stdout != b""
+
+
+@pytest.mark.parametrize("source", ["dir:", "oci:", "oci-archive:", "docker-archive:", "oci::app", "registry:"])
+def test_a_spelling_without_a_path_is_one_clear_line(source):
+    done = run("id", source)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert source.partition(":")[0].encode() in done.stderr
+
+
 def test_the_manifest_and_config_are_printed_as_they_are(pair):
     _, folder = pair
     done = run("manifest", folder)
