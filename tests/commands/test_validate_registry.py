@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import io
 import json
 import os
 import signal
@@ -278,6 +279,42 @@ FAULTS = {
         {("registry-name", "warning", ()): 1},
     ),
 }
+
+
+#: What occurs twice in a tar: a member, as a function of the storage, and the names that it affects.
+TWICE = {
+    "a layer": (lambda s: s.blob_path(s.top), TOP),
+    "a shared layer": (lambda s: s.blob_path(s.base), BASE),
+    "a config": (lambda s: s.blob_path(s.config(s.two)), ("app:2",)),
+    "a manifest": (lambda s: s.blob_path(s.two), ("app:2",)),
+    "the child of an index": (lambda s: s.blob_path(s.arm), ("multi:1",)),
+    "the link of a layer": (lambda s: s.layer_link("app", s.base), ("app",)),
+    "the link of a manifest": (lambda s: s.revision_link("app", s.two), ("app",)),
+    "a tag": (lambda s: s.tag_link("app", "2"), ("app:2",)),
+}
+
+
+@pytest.mark.parametrize("selected", ["", "/app", "/app:2"])
+@pytest.mark.parametrize(("path_of", "names"), TWICE.values(), ids=TWICE)
+def test_what_is_in_a_tar_twice_is_reported_as_that(storage, tmp_path, path_of, names, selected):
+    """An error if the members differ, else a warning; it is not missing, and no name is wrong."""
+    path = path_of(storage)
+    for content, severity in ((path.read_bytes(), "warning"), (path.read_bytes() + b"x", "error")):
+        with tarfile.open(tmp_path / "t", "w") as archive:
+            archive.add(storage.folder, arcname=".")
+            member = tarfile.TarInfo(f"./{path.relative_to(storage.folder)}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        findings = [
+            one for one in validate(f"registry:{tmp_path}/t{selected}").findings if one.severity.value != "note"
+        ]
+        if selected and not any(name.startswith(selected[1:]) or name == "app" for name in names):
+            assert not findings
+            continue
+        assert {(one.rule, one.severity.value) for one in findings} == {("duplicate-member", severity)}, findings
+        assert len(findings) == 1
+        if severity == "error" and not selected:
+            assert findings[0].names == names
 
 
 def _raw(s, data):

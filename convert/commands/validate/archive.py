@@ -14,9 +14,10 @@ from convert.archive.transport import path_of
 from convert.commands.common import Options, ignore, options_of
 from convert.commands.validate.contents import check_contents
 from convert.commands.validate.index_manifest import check_index_and_manifest
+from convert.commands.validate.members import check_members, report_warnings
 from convert.commands.validate.registry import check_links, check_storage
 from convert.commands.validate.v1 import check_v1
-from convert.errors import FormatError, InputError, NoImageError, StorageError, UnknownFormatError
+from convert.errors import InputError, NoImageError, StorageError, UnknownFormatError
 from convert.limits import usable_cores
 from convert.model.image_set import SourceFormat
 from convert.progress import Silent
@@ -26,7 +27,7 @@ from convert.reader.checks.layout import check_dir, check_layout
 from convert.reader.checks.manifest_json import check_docker
 from convert.reader.checks.v1_directories import check_legacy
 from convert.reader.detect import is_dir_folder, read
-from convert.reader.findings import Findings, Severity, Verdict
+from convert.reader.findings import Findings, Verdict
 from convert.reader.needs import Marks
 from convert.reader.sink import CollectingSink, Fault
 
@@ -153,6 +154,7 @@ def _check_registry(
     if tree.selection.is_manifest:
         check_links(tree, findings)
         outcome = _check(tree, findings, jobs, progress, base)
+        report_warnings(tree.warnings, findings)
         tree.check_unchanged()
         return outcome
     if check_storage(tree, findings, jobs, progress):
@@ -171,7 +173,7 @@ def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress, base: 
     has_index = checked.exists("index.json")
     is_dir = not has_index and is_dir_folder(tree)
     has_manifest = not is_dir and checked.exists("manifest.json")
-    _check_members(tree, findings)
+    check_members(tree, findings)
     claims = Claims(checked)
     if is_dir:
         check_dir(checked, claims)
@@ -189,20 +191,6 @@ def _check(tree: Tree, findings: Findings, jobs: int, progress: Progress, base: 
         check_legacy(checked, claims)
     check_contents(claims, findings, jobs, progress)
     return _read(tree, findings, jobs, base)
-
-
-def _check_members(tree: Tree, findings: Findings) -> None:
-    """Report odd headers, and members that occur twice."""
-    for warning in tree.warnings:
-        findings.add("tar", warning)
-    for name in tree.names():
-        before = len(tree.warnings)
-        try:
-            tree.member(name)
-        except FormatError as error:
-            findings.add("duplicate-member", error.message, member=name, severity=Severity.ERROR)
-        for warning in tree.warnings[before:]:
-            findings.add("duplicate-member", warning.removeprefix(f"{name}: "), member=name)
 
 
 def _check_marks(tree: Tree, images: ImageSet, sink: CollectingSink, findings: Findings) -> None:

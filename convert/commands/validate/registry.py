@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from convert.commands.validate.members import report_warnings
 from convert.errors import InputError, StorageError
 from convert.layer.blob_facts import read_blob
 from convert.layer.pool import Pool
@@ -13,7 +14,7 @@ from convert.reader.checks.registry_links import RegistryLinks
 from convert.reader.checks.registry_names import RegistryNames
 from convert.reader.checks.stored_blobs import StoredBlobs
 from convert.reader.checks.stored_manifests import StoredManifests
-from convert.reader.findings import Findings
+from convert.reader.findings import Findings, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,9 +34,9 @@ def check_links(tree: RegistryTree, findings: Findings) -> None:
     _report_odd(tree, findings)
     blobs, names = StoredBlobs(tree), RegistryNames()
     manifests = StoredManifests(tree, blobs, Findings(findings.file), lambda _: None)
-    RegistryLinks(tree.storage, blobs, manifests, names, findings).check_one(
-        chosen.repository, chosen.tag, chosen.digest
-    )
+    links = RegistryLinks(tree.storage, blobs, manifests, names, findings)
+    links.check_one(chosen.repository, chosen.tag, chosen.digest)
+    _report_disputed(blobs, findings)
 
 
 def check_storage(tree: RegistryTree, findings: Findings, jobs: int, progress: Progress) -> bool:
@@ -61,12 +62,14 @@ def check_storage(tree: RegistryTree, findings: Findings, jobs: int, progress: P
         hashing.begin(blobs.unread(), lambda _: True)
         hashing.wait()
     _report_missing(tree, blobs, manifests, findings)
+    _report_disputed(blobs, findings)
     hashing.report()
     if not chosen.repository:
         for number in sorted(blobs.unnamed(), key=blobs.digest):
             linked = "a repository links it" if blobs.is_linked(number) else "no repository links it"
             message = f"no manifest refers to it; {linked}"
             findings.add("unreferenced", message, member=blobs.member(number))
+    report_warnings(tree.warnings, findings)
     findings.add_names(names.namer(blobs, manifests.read, [found.member for found in findings.all()]))
     return any(each is not None for each in manifests.read.values())
 
@@ -90,6 +93,13 @@ def _report_missing(tree: RegistryTree, blobs: StoredBlobs, manifests: StoredMan
     for part, number in sorted(missing.items(), key=lambda pair: blobs.digest(pair[0])):
         message = f"is not there, {blobs.member(number)} names it"
         findings.add("missing", message, member=blobs.member(part))
+
+
+def _report_disputed(blobs: StoredBlobs, findings: Findings) -> None:
+    """Report the blobs that are there and that cannot be read."""
+    for number, error in sorted(blobs.disputed.items(), key=lambda pair: blobs.digest(pair[0])):
+        rule = "duplicate-member" if error.code == "duplicate-member" else "damaged"
+        findings.add(rule, error.message, member=blobs.member(number), severity=Severity.ERROR)
 
 
 class _Hashing:

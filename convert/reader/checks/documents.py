@@ -48,7 +48,8 @@ class Checked:
             return self.tree.find(name)
         except (UnsafeInputError, FormatError, UnsupportedError) as error:
             rule = "unsafe" if isinstance(error, UnsafeInputError) else "damaged"
-            if rule != "damaged" or not self.findings.blames(name):
+            # A document that is made of others can have a fault that is theirs.
+            if rule != "damaged" or not self.findings.blames(error.member or name):
                 self.findings.add(rule, error.message, member=name, place=place)
             return None
 

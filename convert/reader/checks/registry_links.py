@@ -110,13 +110,18 @@ class RegistryLinks:
         except (InputError, StorageError) as error:
             if isinstance(error, InputError) and error.code == "missing-link":
                 return False
-            self._findings.add("registry-link", error.message, member=path, names=[repository])
+            self._report_link(error, path, repository)
             return True
         if got != digest:
             self._findings.add(
                 "registry-link", f"holds {got}, its path states {digest}", member=path, names=[repository]
             )
         return True
+
+    def _report_link(self, error: InputError | StorageError, path: str, name: str) -> None:
+        """Report a link that cannot be read."""
+        rule = "duplicate-member" if error.code == "duplicate-member" else "registry-link"
+        self._findings.add(rule, error.message, member=path, names=[name], severity=Severity.ERROR)
 
     def _linked(self, repository: str, digests: Iterable[Digest], path_of: Callable[[str, Digest], str]) -> set[int]:
         """Return the numbers of what a repository links; a deleted link leaves an empty folder."""
@@ -132,8 +137,10 @@ class RegistryLinks:
         try:
             digest = self._storage.read_link(path)
         except (InputError, StorageError) as error:
-            rule = "registry-tag" if isinstance(error, InputError) and error.code == "missing-link" else "registry-link"
-            self._findings.add(rule, error.message, member=path, names=[f"{repository}:{tag}"])
+            if isinstance(error, InputError) and error.code == "missing-link":
+                self._findings.add("registry-tag", error.message, member=path, names=[f"{repository}:{tag}"])
+            else:
+                self._report_link(error, path, f"{repository}:{tag}")
             return None
         number = self._blobs.number(digest)
         self._names.add_tag(tag, number)
@@ -141,7 +148,8 @@ class RegistryLinks:
 
     def _check_tag(self, repository: str, tag: str, number: int, revisions: set[int]) -> None:
         storage, digest, name = self._storage, self._blobs.digest(number), f"{repository}:{tag}"
-        if number not in revisions and not storage.has_file(storage.revision_path(repository, digest)):
+        revision = storage.revision_path(repository, digest)
+        if number not in revisions and not self._link(repository, revision, digest):
             if storage.has_file(storage.tag_path(repository, tag)):
                 message = f"names {digest}, which the repository does not link as a manifest"
                 self._findings.add("registry-tag", message, member=storage.tag_path(repository, tag), names=[name])

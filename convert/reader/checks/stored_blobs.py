@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from convert.model.digest import Digest
 
 _ABSENT: Final = -1
+#: The size of a blob that is there, and that programs read differently or not at all.
+_DISPUTED: Final = -2
 _READ: Final = 1
 _NAMED: Final = 2
 _LINKED: Final = 4
@@ -77,6 +79,8 @@ class StoredBlobs:
         self._sizes = array("q")
         self._flags = bytearray()
         self._compressions = bytearray()
+        #: Why a blob cannot be read that is there, by number.
+        self.disputed: dict[int, InputError] = {}
         #: The compressions that manifests state for a layer, by number.
         self.stated: dict[int, frozenset[Compression]] = {}
 
@@ -110,7 +114,7 @@ class StoredBlobs:
                 )
             found = self._numbers[digest.hex] = len(self._digests)
             self._digests.append(digest)
-            self._sizes.append(self._look(digest))
+            self._sizes.append(self._look(found))
             self._flags.append(0)
             self._compressions.append(_UNKNOWN)
         return found
@@ -123,28 +127,35 @@ class StoredBlobs:
         """Return what messages call a blob."""
         return blob_name(self.digest(number))
 
-    def _look(self, digest: Digest) -> int:
+    def _look(self, number: int) -> int:
+        digest = self.digest(number)
         size = self._storage.blob_size(digest)
         if size is not None:
             return size
         path = self._storage.blob_path(digest)
         try:
             self._base.find(path)
-        except InputError as error:
+        except UnsafeInputError as error:  # a link or a device, which no registry serves
             self._storage.on_odd(path, error.message)
+        except InputError as error:
+            if error.code == "not-a-file":
+                self._storage.on_odd(path, error.message)
+            else:
+                self.disputed[number] = error
+                return _DISPUTED
         finally:
             self._storage.forget(path)
         return _ABSENT
 
     def size(self, number: int) -> int | None:
-        """Return the bytes of a blob; None if it was not there when it was looked for last."""
+        """Return the bytes of a blob; None if it cannot be read, or was not there when it was looked for last."""
         size = self._sizes[number]
-        return None if size == _ABSENT else size
+        return size if size >= 0 else None
 
     def exists(self, number: int) -> bool:
         """Return whether a blob is there; one that was not is looked for once more."""
         if self._sizes[number] == _ABSENT:
-            self._sizes[number] = self._look(self.digest(number))
+            self._sizes[number] = self._look(number)
         return self._sizes[number] != _ABSENT
 
     def vanished(self, number: int) -> None:
@@ -184,11 +195,11 @@ class StoredBlobs:
         return bool(self._flags[number] & _LINKED)
 
     def unread(self) -> Iterator[int]:
-        """Yield the blobs that are there and were not read yet."""
+        """Yield the blobs that can be read and were not read yet."""
         return (
             number
             for number, (size, flags) in enumerate(zip(self._sizes, self._flags, strict=True))
-            if size != _ABSENT and not flags & _READ
+            if size >= 0 and not flags & _READ
         )
 
     def unnamed(self) -> Iterator[int]:

@@ -92,10 +92,11 @@ class StoredManifests:
 
     def _document(self, number: int, digest: Digest) -> bytes | None:
         """Return the verified bytes of a document; None if it is absent, or damaged, which is reported."""
-        size, member = self._blobs.size(number), blob_name(digest)
-        if size is None and not self._blobs.exists(number):
+        member = blob_name(digest)
+        size = self._blobs.size(number) if self._blobs.exists(number) else None
+        if size is None:
             return None
-        if size is not None and size > MAX_DOCUMENT_SIZE:
+        if size > MAX_DOCUMENT_SIZE:
             self._findings.add(
                 "unsafe", f"a document of more than {MAX_DOCUMENT_SIZE} bytes is not read", member=member
             )
