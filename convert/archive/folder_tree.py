@@ -129,8 +129,9 @@ class FolderTree(Tree):
             self._members[name] = self._look(name)
         return self._members[name]
 
-    def _outside_hint(self) -> str:
-        return f"to read what the links lead to: tar chf - -C {shlex.quote(self.where)} . | imgconv - ..."
+    def _outside_hint(self) -> str | None:
+        folder = shlex.quote(self.where)
+        return self.link_hint or f"to read what the links lead to: tar chf - -C {folder} . | imgconv - ..."
 
     def _check_name(self, path: str) -> None:
         """Do nothing: a folder has one file of a name."""

@@ -42,6 +42,11 @@ class Selection:
             hint="as in registry:/srv/registry/team/app:1",
         )
 
+    def __str__(self) -> str:
+        """Return what stands behind ROOT."""
+        reference = f":{self.tag}" if self.tag else f"@{self.digest}" if self.digest else ""
+        return f"/{self.repository}{reference}" if self.repository else ""
+
     @property
     def is_manifest(self) -> bool:
         """Whether one manifest is selected."""

@@ -81,14 +81,14 @@ class RegistryStorage:
             parts = prefix.split("/")
             for count in range(1, len(parts) + 1):
                 folder = "/".join(parts[:count])
-                member = self.tree.member(folder)
+                member = tree.member(folder)
                 if member is not None and member.kind == "symlink":
                     raise UnsafeInputError(
                         f"its link to '{member.link}' is not followed",
                         code="link-outside",
-                        file=self.tree.where,
+                        file=tree.where,
                         member=folder,
-                        hint="give the folder that it leads to as ROOT",
+                        hint="give the folder that it leads to as ROOT" if tree.is_folder else tree.link_hint,
                     )
         raise UnknownFormatError(
             "this is not the storage of a registry: it has no docker/registry/v2",
@@ -240,8 +240,8 @@ class RegistryStorage:
         self.tree.forget(path)
         try:
             return self.tree.find(path) is not None
-        except InputError:
-            return False
+        except InputError as error:
+            return error.code == "duplicate-member"
         finally:
             self.forget(path)
 

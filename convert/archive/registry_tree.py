@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.member import Member
+from convert.archive.registry_blob import StoredBlob
 from convert.archive.registry_manifest import ManifestHead, read_head
 from convert.archive.registry_selection import Selection
 from convert.archive.registry_storage import RegistryStorage
@@ -25,7 +27,6 @@ from convert.errors import (
     InputError,
     NoImageError,
     SelectionError,
-    StorageError,
     UnsafeInputError,
 )
 from convert.jsonio import strict
@@ -34,12 +35,11 @@ from convert.model import mediatype
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from convert.archive.member import Kind
-    from convert.model.blob import Blob, Extent
+    from convert.model.blob import Blob
 
-_T = TypeVar("_T")
 _INDEX: Final = "index.json"
 _LAYOUT: Final = "oci-layout"
 _REF_NAME: Final = "org.opencontainers.image.ref.name"
@@ -86,7 +86,11 @@ class RegistryTree(Tree):
         """
         super().__init__(base.where)
         self.base = base
+        # What is found in the tar is found in the storage.
+        self.warnings = base.warnings
         self.selection = selection
+        root = shlex.quote(base.where) if base.is_folder else "ROOT"
+        base.link_hint = f"to read what the links lead to: tar chf - -C {root} . | imgconv registry:-{selection} ..."
         self.storage = RegistryStorage(base, self._ignore)
         self._stored: dict[str, StoredBlob | None] = {}
         self._heads: dict[Digest, ManifestHead] = {}
@@ -159,7 +163,11 @@ class RegistryTree(Tree):
         return self._stored[name]
 
     def _find(self, path: str, name: str) -> StoredBlob | None:
-        blob = self.base.find(path)
+        try:
+            blob = self.base.find(path)
+        except InputError as error:
+            error.member = name  # as the documents call it
+            raise
         return StoredBlob(self.base, path, name, blob) if blob is not None else None
 
     def _blob(self, name: str, member: Member) -> Blob:
@@ -219,7 +227,7 @@ class RegistryTree(Tree):
             self._add(_Top("", chosen.digest), found)
         elif chosen.tag:
             # The one thing that was asked for: a fault in it is not about a part of the source.
-            self._add(self._top(chosen.repository, chosen.tag), found)
+            self._add(self._top(chosen.repository, chosen.tag, set()), found)
         else:
             for repository in [chosen.repository] if chosen.repository else self.storage.repositories():
                 self._add_repository(repository, found, faults)
@@ -232,18 +240,21 @@ class RegistryTree(Tree):
             )
         return found, faults
 
-    def _top(self, repository: str, tag: str) -> _Top:
-        """Return what a tag names, if the repository has such a manifest.
+    def _top(self, repository: str, tag: str, named: set[str]) -> _Top:
+        """Return what a tag names, if the repository has such a manifest; add it to `named` if it has not, too.
 
         Raises:
             FormatError: a link is missing or damaged.
         """
         digest = self.storage.read_link(self.storage.tag_path(repository, tag))
+        named.add(str(digest))
         self._check_revision(repository, digest)
         return _Top(f"{repository}:{tag}", digest)
 
     def _check_revision(self, repository: str, digest: Digest) -> None:
         path = self.storage.revision_path(repository, digest)
+        if not self.base.is_folder:
+            self.base.find(path)  # raises if members of a tar differ
         if not self.storage.has_file(path):
             raise FormatError(
                 f"is missing, so that the registry does not serve manifest {digest} of {repository}",
@@ -281,10 +292,11 @@ class RegistryTree(Tree):
     ) -> None:
         """Add the tags of a repository, and what refers to them."""
         shown: set[str] = set()
+        named: set[str] = set()
         pending: list[ManifestHead] = []
         for tag in self.storage.tags(repository):
             try:
-                top = self._top(repository, tag)
+                top = self._top(repository, tag, named)
                 head = self._add(top, found)
             except UnsafeInputError as error:
                 if error.code == "too-many-images":
@@ -298,7 +310,7 @@ class RegistryTree(Tree):
                     pending.append(head)
         for head in pending:
             self._show_children(head, shown)
-        self._add_referrers(repository, shown, found)
+        self._add_referrers(repository, shown, named, found)
 
     def _show_children(self, head: ManifestHead, shown: set[str]) -> list[str]:
         """Add to `shown` what an index leads to; return what is new."""
@@ -330,8 +342,13 @@ class RegistryTree(Tree):
         except InputError:
             return None
 
-    def _add_referrers(self, repository: str, shown: set[str], found: list[tuple[_Top, str, int]]) -> None:
-        """Add the manifests without a tag that refer to one that is shown; report the others."""
+    def _add_referrers(
+        self, repository: str, shown: set[str], named: set[str], found: list[tuple[_Top, str, int]]
+    ) -> None:
+        """Add the manifests without a tag that refer to one that is shown; report the others.
+
+        Those in `named` have a tag, whose fault is reported.
+        """
         others = {str(digest): digest for digest in self.storage.revisions(repository) if str(digest) not in shown}
         about: dict[str, list[str]] = {}
         for text in others:
@@ -345,46 +362,8 @@ class RegistryTree(Tree):
                     shown.add(text)
                     new = self._show_children(self._add(_Top("", others[text]), found), shown)
                     pending += [each for each in (text, *new) if each in about]
-        left = [text for text in others if text not in shown]
+        left = others.keys() - shown - named
         if left:
             what = "1 manifest without a tag is" if len(left) == 1 else f"{len(left)} manifests without a tag are"
             text = f"{repository}: {what} not read; registry:ROOT/{repository}@DIGEST selects one"
             self.warnings.append(Dropped(text, what="manifest", of=repository))
-
-
-class StoredBlob:
-    """A blob of a storage. If it vanishes or is replaced while the registry runs, it is looked at once more."""
-
-    __slots__ = ("_blob", "_path", "_tree", "size", "where")
-
-    def __init__(self, tree: Tree, path: str, where: str, blob: Blob) -> None:
-        """`blob` is what was found at `path`; `where` names it in errors."""
-        self._tree = tree
-        self._path = path
-        self._blob = blob
-        self.where = where
-        #: Bytes.
-        self.size = blob.size
-
-    def open(self) -> BinaryIO:
-        """Start reading at the first byte.
-
-        Raises:
-            InputError, StorageError: it is gone, or another one.
-        """
-        return self._twice(lambda blob: blob.open())
-
-    def extent(self) -> Extent | None:
-        """Return where the bytes are; errors as `open`."""
-        return self._twice(lambda blob: blob.extent())
-
-    def _twice(self, function: Callable[[Blob], _T]) -> _T:
-        try:
-            return function(self._blob)
-        except (InputError, StorageError):
-            self._tree.forget(self._path)
-            again = self._tree.find(self._path)
-            if again is None or again.size != self.size:
-                raise
-            self._blob = again
-            return function(again)

@@ -65,6 +65,10 @@ class Tree(ABC):
     is_folder: bool = False
     #: Whether this is the storage of a registry, shown as a layout.
     is_registry: bool = False
+    #: Whether the user called the source a `dir:` folder.
+    is_spelled_dir: bool = False
+    #: What helps where a link leads out of the source, if that is not the same for all such sources.
+    link_hint: str | None = None
     #: Names in the storage of a registry whose manifest cannot be found, with the reason.
     unresolved: Sequence[tuple[str, InputError]] = ()
 
@@ -353,7 +357,7 @@ class Tree(ABC):
 
     def _outside_hint(self) -> str | None:
         """What helps where a link leads out of the source."""
-        return None
+        return self.link_hint
 
     def _warn(self, text: str, *, code: str, member: str) -> None:
         self.warnings.append(Diagnostic(text, code=code, member=member))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -14,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import PLATFORM
 from storages import V2, Storage, write
+from support import COMMAND, run
 
 import convert
 from convert.archive import registry_storage, transport
+from convert.archive.open import open_source
 from convert.errors import ImgconvError, InputError, NoImageError, SelectionError, UnsafeInputError, UsageError
 
 
@@ -344,3 +349,64 @@ def test_damaged_links_and_names_never_end_in_a_traceback(tmp_path_factory, monk
         with contextlib.suppress(InputError):  # exit status 3
             read_all(source)
     assert set(names_in(f"{storage}/sound:1")) == {sound["digest"]}
+
+
+def tar_of_storage(storage, path, *more):
+    """Write a tar of a storage, with members behind it: pairs of name and content."""
+    with tarfile.open(path, "w") as archive:
+        archive.add(storage.folder, arcname=".")
+        for name, data in more:
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("where", ["folder", "tar", "pipe"])
+@pytest.mark.parametrize("selected", ["", "/app:1"])
+@pytest.mark.parametrize("linked", ["blob", "docker"])
+def test_the_hint_for_a_link_that_leads_out_works(storage, tmp_path, where, selected, linked):
+    """What it says gives the image, for the form that the source has."""
+    image = storage.image("app", "1")
+    outside = tmp_path / "outside"
+    moved = storage.blob_path(image) if linked == "blob" else storage.folder / "docker"
+    moved.rename(outside)
+    moved.symlink_to(outside)
+    tar = tar_of_storage(storage, tmp_path / "t.tar")
+    source = {"folder": f"{storage}{selected}", "tar": f"registry:{tar}{selected}", "pipe": f"registry:-{selected}"}[
+        where
+    ]
+    done = run("id", source, input=tar.read_bytes() if where == "pipe" else None)
+    assert (done.returncode, done.stderr.count(b"\n")) == (3, 1)
+    hint = done.stderr.decode().strip().removesuffix(")").partition(" (")[2]
+    if linked == "docker" and where == "folder":
+        assert "ROOT" in hint
+        return
+    command = (
+        hint.partition(": ")[2].replace("ROOT", str(storage.folder)).replace("imgconv", shlex.join([*COMMAND, "id"]))
+    )
+    done = subprocess.run(command.removesuffix("..."), shell=True, capture_output=True, check=False)
+    assert done.returncode == 0, (command, done.stderr)
+    assert done.stdout
+
+
+@pytest.mark.parametrize("fault", ["its blob is gone", "its link is gone", "it is no JSON"])
+def test_a_manifest_whose_tag_has_a_fault_is_not_without_a_tag(storage, fault):
+    """The tag is reported, and only what no tag names is said to have none."""
+    storage.image("app", "sound")
+    image = storage.image("app", "1", files=("other",))
+    if fault == "its blob is gone":
+        storage.blob_path(image).unlink()
+    elif fault == "its link is gone":
+        storage.revision_link("app", image).unlink()
+    else:
+        storage.blob_path(image).write_bytes(b"{")
+    for alone in (0, 1):
+        if alone:
+            storage.image("app", files=("alone",))
+        with open_source(f"{storage}/app") as opened:
+            assert opened.tree.find("index.json") is not None
+            assert [name for name, _ in opened.tree.unresolved] == ["app:1"]
+            said = " ".join(opened.tree.warnings)
+        assert ("1 manifest without a tag" in said) == bool(alone), said
+        assert "2 manifests" not in said
