@@ -31,7 +31,7 @@ class Code(NamedTuple):
 _REQUEST: Final = {
     "usage": "The command line or the arguments of a function do not fit together.",
     "missing-argument": "A required option or argument is missing.",
-    "empty-argument": "SOURCE, DEST or the name of another file is an empty text, or nothing follows `dir:` or another prefix.",
+    "empty-argument": "SOURCE, DEST or the name of another file is empty, or nothing follows a prefix such as `dir:`.",
     "incompatible-options": "Two options or arguments exclude each other, or one needs another.",
     "invalid-option-value": "An option has a value that it does not take.",
     "unknown-format": "`--to` names no format that imgconv writes.",

@@ -121,6 +121,8 @@ MAX_BATCH_ITEMS: Final = 10_000_000
 MAX_LIST_SIZE: Final = 1 * GIB
 #: Bytes of one row of a journal. The names and digests of ten thousand images need fewer.
 MAX_ROW_SIZE: Final = 16 * MIB
+#: Sources, lists and journals of a batch that an output with fields of images could be; each item holds them.
+MAX_KEPT: Final = 10_000
 #: Lines about one item that a batch passes on.
 MAX_ITEM_NOTES: Final = 20
 

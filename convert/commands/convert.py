@@ -11,7 +11,7 @@ from convert.commands.convert_options import ConvertOptions
 from convert.commands.convert_run import ConversionRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Unpack
 
     from convert.commands.common import Path, Warn
@@ -51,8 +51,26 @@ def convert(
     """
     given = options_of(ConvertOptions, options, dict(fields))
     sources = [os.fspath(source)] if isinstance(source, str | os.PathLike) else [os.fspath(each) for each in source]
-    if given.consumers:
+    return convert_checked(sources, os.fspath(destination), given, warn, progress, None)
+
+
+def convert_checked(
+    sources: Sequence[str],
+    destination: str,
+    options: ConvertOptions,
+    warn: Warn,
+    progress: Progress | None,
+    check_path: Callable[[str], None] | None,
+) -> ConversionReport:
+    """Convert as `convert` does; `check_path` gets each path that a template gives, and may refuse it.
+
+    Raises:
+        Others: what `check_path` raises; nothing is written then.
+    """
+    if options.consumers:
         from convert.commands.convert_for import convert_for  # noqa: PLC0415 - start-up time
 
-        return convert_for(sources, os.fspath(destination), given, warn, progress)
-    return convert_run(ConversionRun(sources, os.fspath(destination), given, warn, progress))
+        return convert_for(sources, destination, options, warn, progress, check_path)
+    run = ConversionRun(sources, destination, options, warn, progress)
+    run.check_path = check_path
+    return convert_run(run)

@@ -40,7 +40,7 @@ from convert.writer.registry import TARGETS
 from convert.writer.registry import target as target_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from convert.commands.common import Warn
     from convert.commands.convert_options import ConvertOptions
@@ -88,9 +88,15 @@ class _Search:
     """Looks for the first candidate that all consumers load."""
 
     def __init__(
-        self, sources: Sequence[str], path: str, options: ConvertOptions, consumers: Sequence[Consumer]
+        self,
+        sources: Sequence[str],
+        path: str,
+        options: ConvertOptions,
+        consumers: Sequence[Consumer],
+        check_path: Callable[[str], None] | None,
     ) -> None:
         self._sources = sources
+        self._check_path = check_path
         self.path = path
         #: As in `ConversionRun`: `path` is another where the result is built in a temporary file.
         self._shown_path = path
@@ -132,6 +138,7 @@ class _Search:
         run = ConversionRun(self._sources, self.path, options, lines.append, progress)
         run.shown_path = self._shown_path
         run.copies = self.copies
+        run.check_path = self._check_path
         return run
 
     def _judge(self, fd: int, path: str) -> None:
@@ -264,9 +271,16 @@ class _Search:
 
 
 def convert_for(
-    sources: Sequence[str], destination: str, options: ConvertOptions, warn: Warn, progress: Progress | None
+    sources: Sequence[str],
+    destination: str,
+    options: ConvertOptions,
+    warn: Warn,
+    progress: Progress | None,
+    check_path: Callable[[str], None] | None = None,
 ) -> ConversionReport:
     """Convert with the format and the smallest changes with which all `options.consumers` load the result.
+
+    `check_path` is that of `ConversionRun`.
 
     Raises:
         UsageError: there is none, or there are no rules for a consumer.
@@ -279,7 +293,7 @@ def convert_for(
     check_sources([path_of(source) for source in sources], options)
     if destination == STDIN:
         check_options(target_named(options.to or "docker-save"), destination, append=options.append)
-    search = _Search(sources, destination, options, consumers)
+    search = _Search(sources, destination, options, consumers, check_path)
     with contextlib.ExitStack() as stack:
         for source in sources:
             if (copy := _copied(source, stack)) is not None:

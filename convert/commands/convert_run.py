@@ -92,6 +92,8 @@ class ConversionRun:
         self.template = _template(path, options)
         #: Looks at a result before any appears, given as a descriptor and its path, and may refuse it.
         self.judge: Callable[[int, str], None] | None = None
+        #: Called with the path of each result of a template before anything is written; may refuse it.
+        self.check_path: Callable[[str], None] | None = None
         #: What the writer warns of; reported when the result is in place.
         self.written: list[Diagnostic] = []
 

@@ -23,7 +23,7 @@ from convert.model.image import Image, Index, config_of
 from convert.model.image_set import Entry
 from convert.model.walk import child_platform, descend, leaves, node_digest
 from convert.plan.labels import entry_label
-from convert.plan.template import refuse_collisions, values_of
+from convert.plan.template import Filled, refuse_collisions, values_of
 from convert.writer.naming import describe, nothing_left
 
 if TYPE_CHECKING:
@@ -53,20 +53,23 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     opened = run.open_sources(stack)
     bases = open_bases(run, stack)
     parts = list(_parts(run, select_images(run, opened), template))
-    refuse_collisions([(label, path) for label, path, _ in parts])
-    folders = stack.enter_context(_Folders(template, [path for _, path, _ in parts]))
-    runs = [run.for_result(path) for _, path, _ in parts]
+    refuse_collisions([filled for filled, _ in parts], template.fields)
+    for filled, _ in parts:
+        if run.check_path is not None:
+            run.check_path(filled.path)
+    folders = stack.enter_context(_Folders(template, [filled.path for filled, _ in parts]))
+    runs = [run.for_result(filled.path) for filled, _ in parts]
     # Every destination is opened before the first is written, so that one that cannot be fails at once.
     outs = [stack.enter_context(open_destination(one)) for one in runs]
     done = []
-    for one, out, (_, path, images) in zip(runs, outs, parts, strict=True):
+    for one, out, (filled, images) in zip(runs, outs, parts, strict=True):
         existing = out.open_existing(one.context)
         transcoder = open_transcoder(one, existing)
         finished = finish_layers(one, plan_result(one, bases.fill(one, images, out)), transcoder, out, bases)
         write_result(one, opened, out, existing, transcoder, finished)
-        done.append((path, finished.images))
+        done.append((filled.path, finished.images))
     # All results were verified and accepted; none is in place yet.
-    _put_in_place([(path, out) for out, (_, path, _) in zip(outs, parts, strict=True)])
+    _put_in_place([(filled.path, out) for out, (filled, _) in zip(outs, parts, strict=True)])
     folders.keep = True
     for one in (run, *runs):
         one.report_changes()
@@ -95,8 +98,8 @@ def _put_in_place(results: Sequence[tuple[str, Destination]]) -> None:
         raise
 
 
-def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator[tuple[str, str, ImageSet]]:
-    """Yield what messages call each image, its path, and a set that holds only it with all its names.
+def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator[tuple[Filled, ImageSet]]:
+    """Yield the path of each image with its fields, and a set that holds only it with all its names.
 
     An index is one image unless the template has a field of platforms. What is not an image is left
     out where the target holds only images.
@@ -121,7 +124,8 @@ def _parts(run: ConversionRun, images: ImageSet, template: Template) -> Iterator
             label = entry_label(first) if node is first.node else f"{entry_label(first)} ({platform})"
             digest = node.image_id if isinstance(node, Image) else node_digest(node)
             values, untagged = values_of(first.name, digest.hex if digest is not None else "", platform)
-            yield label, template.path(values, untagged), dataclasses.replace(images, entries=tuple(own))
+            filled = Filled(label, template.path(values, untagged), values)
+            yield filled, dataclasses.replace(images, entries=tuple(own))
     if not found:
         raise nothing_left(images, run.target.name)
 

@@ -140,23 +140,47 @@ def values_of(name: Name | None, digest: str, platform: Platform | None) -> tupl
     return values, f"untagged-{short}"
 
 
-def refuse_collisions(paths: Iterable[tuple[str, str]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A result of a template: what messages call it, its path, and the values of all fields there are."""
+
+    label: str
+    path: str
+    values: Mapping[str, str | None]
+
+
+def refuse_collisions(results: Iterable[Filled], used: Container[str]) -> None:
     """Refuse results that are one file, also where a file system ignores letter case.
 
-    `paths` are what each result is called in messages, with its path.
+    `used` are the fields of the template.
 
     Raises:
-        SelectionError: two results have one path.
+        SelectionError: two results have one path; the hint names the fields that would tell them apart.
     """
-    owners: dict[str, str] = {}
-    for label, path in paths:
-        if path.casefold() in owners:
+    owners: dict[str, Filled] = {}
+    for result in results:
+        other = owners.setdefault(result.path.casefold(), result)
+        if other is not result:
             raise SelectionError(
-                f"{owners[path.casefold()]} and {label} would both be written to {path}",
+                f"{other.label} and {result.label} would both be written to {result.path}",
                 code="template-collision",
-                hint="add {tag}, {domain}, {arch} or {digest12} to the template",
+                hint=_telling_apart(other.values, result.values, used),
             )
-        owners[path.casefold()] = label
+
+
+def _telling_apart(one: Mapping[str, str | None], other: Mapping[str, str | None], used: Container[str]) -> str:
+    """Return how a template has to change so that two results have two paths."""
+    differing = [field for field in one if _as_compared(one[field]) != _as_compared(other[field])]
+    *first, last = [f"{{{field}}}" for field in differing if field not in used] or [""]
+    if last:
+        return f"add {', '.join(first)} or {last} to the template" if first else f"add {last} to the template"
+    if differing:
+        return "put a character such as - between the fields of the template"
+    return "no field tells them apart: select one of them"
+
+
+def _as_compared(value: str | None) -> str | None:
+    return value if value is None else safe_value(value).casefold()
 
 
 def safe_value(text: str) -> str:

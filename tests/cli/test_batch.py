@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -289,6 +290,9 @@ def test_sources_that_vanish_or_are_nothing_are_rows(folder, imgconv, batch_rows
         ["id", "in/*", "--shard", "4/3"],
         ["id", "in/*", "--shard", "x"],
         ["id", "in/*", "--retry-failed"],
+        ["id", "in/*", "--journal", ""],
+        ["id", "in/*", "--journal", "-"],
+        ["convert", "in/*", "--out", "{name}", "--journal", "-", "--", "--to", "oci"],
         ["id", "in/*", "--engine", "lokal"],
         ["id", "in/*", "--engine", "local:x"],
         ["id", "in/*", "--engine", "dask:"],
@@ -371,8 +375,40 @@ def test_two_outputs_are_never_one(folder, imgconv):
     assert imgconv("batch", "id", "in/*", "more/*", "--out", "{index}.json").status == 3
 
 
+def test_the_hint_for_two_outputs_in_one_place_works(folder, imgconv):
+    """It names fields of --out that tell these sources apart, and only those."""
+    Path("more").mkdir()
+    shutil.copy("in/docker20-html.tar.gz", "more/docker20-html.tar")
+    shutil.copy("in/docker20-html.tar.gz", "more/other.tar")
+
+    def fields_of(*words):
+        done = imgconv("batch", "id", *words)
+        assert (done.status, done.err.count("\n")) == (2, 1), words
+        return re.findall(r"\{(\w+)\}", done.err.partition(" (")[2])
+
+    assert fields_of("in/docker20-html*", "more/d*", "--out", "{stem}.json") == ["index"]
+    assert fields_of("more/other.tar", "more/d*", "--out", "out.json") == ["stem", "index"]
+    assert fields_of("in/docker20-html*", "more/d*", "--out", "out.json") == ["index"]
+    names = ["more/other.tar"] * 10
+    for number in (1, 11):  # 1 and "1x" are 11 and "x"
+        names[number - 1 : number] = [f"more/{'1' * (number == 1)}x.tar"]
+        shutil.copy("more/other.tar", names[number - 1])
+    assert fields_of(*names, "--out", "{index}{stem}") == []
+    done = imgconv("batch", "id", *names, "--out", "{index}-{stem}")
+    assert done.status == 0
+    done = imgconv("batch", "convert", "in/docker20-multi*", "--out", "{stem}-{os}", "--", "--to", "docker-save")
+    hinted = re.findall(r"\{(\w+)\}", done.err.partition(" (")[2])
+    assert done.status == 2
+    assert hinted
+    assert not {"stem", "index", "os"} & set(hinted)
+    words = ["in/docker20-multi*", "--out", "-".join(["{stem}", *(f"{{{field}}}" for field in hinted)])]
+    assert imgconv("batch", "convert", *words, "--", "--to", "docker-save").status == 0
+
+
 def test_a_source_given_twice_runs_once(folder, batch_rows):
     _, rows, _ = batch_rows("id", "in/docker20-html.tar.gz", "in/docker20-html.tar.gz", "in/docker20-h*")
+    assert len(rows) == 1
+    _, rows, _ = batch_rows("id", "in/docker20-html.tar.gz", "in/docker20-h*", "--out", "{stem}.json")
     assert len(rows) == 1
     _, rows, _ = batch_rows("id", "in/docker20-html.tar.gz", "in/docker20-h*", "--out", "{index}.json")
     assert len(rows) == 2
@@ -399,6 +435,7 @@ def test_a_source_that_takes_too_long_is_ended(folder, batch_rows):
     os.mkfifo("fifo")
     status, rows, errors = batch_rows("id", "fifo", "in/docker20-html.tar.gz", "--timeout", "2s", "--jobs", "1")
     assert [(row["exit"], row["code"]) for row in rows] == [(4, "timeout"), (0, None)]
+    assert rows[0]["seconds"] >= 2
     assert (status, "2 s" in errors) == (4, True)
 
 

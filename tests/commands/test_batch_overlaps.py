@@ -121,3 +121,11 @@ def test_a_worker_that_the_signal_of_the_run_ended_has_no_row(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         rows.extend(run_all(items, Dying()))
     assert rows == []
+
+
+def test_an_item_whose_process_died_took_some_time():
+    """Also where the executor does not state how long."""
+    (row,) = run_all(batch_items(["1.tar"], "id"), Dying())
+    assert (row.code, row.seconds > 0) == ("worker-died", True)
+    (row,) = run_all(batch_items(["1.tar"], "id"), Dying(), lifetime=lambda _: 7.5)
+    assert row.seconds == 7.5

@@ -38,6 +38,8 @@ class Item:
         output: the path or URL to write, also a template of `convert`, without credentials; None for none.
         folders: folders to create for the output, the outermost first.
         folder: the folder in which paths that are not absolute begin.
+        kept: absolute paths and URLs that a template of images must not become: sources, lists and
+            the journal of the batch.
         address: the URL with its credentials, "" for a path; kept out of the representation.
         target: the same for the output.
     """
@@ -48,6 +50,7 @@ class Item:
     output: str | None = None
     folders: tuple[str, ...] = ()
     folder: str = field(default_factory=os.getcwd)
+    kept: tuple[str, ...] = field(default=(), repr=False)
     address: str = field(default="", repr=False)
     target: str = field(default="", repr=False)
 

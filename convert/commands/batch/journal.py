@@ -13,6 +13,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Final
 
+from convert.archive.stream_sink import STDOUT
 from convert.archive.temporary import lock
 from convert.errors import StorageError, UsageError
 from convert.limits import CHUNK, MAX_ROW_SIZE
@@ -48,6 +49,14 @@ class Journal:
             StorageError: it cannot be read or written to.
         """
         self.path = path = os.fspath(path)
+        if not path:
+            raise UsageError("the name of the journal is empty", code="empty-argument", hint="--journal run.jsonl")
+        if path == STDOUT:
+            raise UsageError(
+                "a journal is a file, not a stream",
+                code="invalid-journal",
+                hint=f"without --journal rows go to standard output; a file of that name is {os.curdir}/{STDOUT}",
+            )
         self.rows: dict[str, Row] = {}
         self.mended = 0
         self.others: set[str] = set()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.archive.transport import STDIN
 from convert.commands.batch.addresses import holds_url, is_url, without_credentials
 from convert.commands.batch.item import COMMANDS, Item, options_type
+from convert.commands.batch.kept import kept_of
 from convert.commands.batch.outputs import Outputs
-from convert.commands.batch.overlaps import refuse_overlaps
+from convert.commands.batch.overlaps import Taken, refuse_overlaps
 from convert.commands.batch.sources import expand_sources, lists_of
 from convert.commands.common import ignore, options_of
 from convert.errors import UsageError, suggestion
@@ -67,8 +69,15 @@ def batch_items(
     _check(command, given, filled[0][0] or "")
     items = [_item(source, command, given, *output) for source, output in zip(found, filled, strict=True)]
     _refuse_twins(items)
-    read = [*getattr(given, "with_", ()), *getattr(given, "without", ())]
-    refuse_overlaps(items, [*(os.fspath(path) for path in keep), *lists_of(named), *read])
+    if out is not None:
+        # What items read besides their sources.
+        read = [*getattr(given, "with_", ()), *getattr(given, "without", ())]
+        journals = [os.fspath(path) for path in keep]
+        taken = Taken([*(item.address or item.source for item in items), *journals, *lists_of(named), *read])
+        refuse_overlaps(items, taken)
+        kept = kept_of(out, taken)
+        if kept:
+            items = [replace(item, kept=kept) for item in items]
     if part is None:
         return items
     number, count = part

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from convert.archive.transport import path_of
 from convert.commands.batch.addresses import is_url, without_credentials
-from convert.errors import UsageError
-from convert.plan.template import FIELDS, Template, refuse_collisions
+from convert.errors import ImgconvError, UsageError
+from convert.plan.template import FIELDS, Filled, Template, refuse_collisions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 ITEM_FIELDS: Final = ("stem", "index")
 #: Suffixes that a stem is without, also two of them: `app.tar.gz`.
 _SUFFIX: Final = re.compile(r"(?:\.tar)?\.(?:gz|tgz|zst|tzst|zstd|xz|txz|bz2|tbz2?)\Z|\.tar\Z", re.IGNORECASE)
-_ALL_FIELDS: Final = (*ITEM_FIELDS, *FIELDS)
+ALL_FIELDS: Final = (*ITEM_FIELDS, *FIELDS)
 
 
 def stem_of(source: str) -> str:
     """Return the file name of a source without the suffix of an archive."""
-    path = source if is_url(source) else path_of(source)
+    try:
+        path = source if is_url(source) else path_of(source)
+    except ImgconvError:  # the item will state it
+        path = source
     name = os.path.basename(re.sub(r"[?#].*", "", path, flags=re.DOTALL) if is_url(source) else path.rstrip("/"))
     return _SUFFIX.sub("", name) or name or "source"
 
@@ -48,7 +51,7 @@ class Outputs:
             return
         if not template:
             raise UsageError("--out is empty", code="empty-argument")
-        self._template = Template.parse(template, _ALL_FIELDS)
+        self._template = Template.parse(template, ALL_FIELDS)
         of_images = self._template.fields & set(FIELDS)
         if of_images and command != "convert":
             field = min(of_images)
@@ -73,10 +76,13 @@ class Outputs:
         template = self._template
         if template is None:
             return [(None, ())] * len(sources)
-        bound = [
-            template.bind({"stem": stem_of(source), "index": str(number)}) for number, source in enumerate(sources, 1)
-        ]
+        values = [{"stem": stem_of(source), "index": str(number)} for number, source in enumerate(sources, 1)]
+        bound = [template.bind(each) for each in values]
         if not template.fields & set(FIELDS):
-            labels = (without_credentials(source) if is_url(source) else source for source in sources)
-            refuse_collisions((label, text) for label, (text, _) in zip(labels, bound, strict=True))
+            # A source that is given twice is one item.
+            results: dict[tuple[str, str], Filled] = {}
+            for source, (text, _), each in zip(sources, bound, values, strict=True):
+                label = without_credentials(source) if is_url(source) else source
+                results.setdefault((source, text), Filled(label, text, each))
+            refuse_collisions(results.values(), template.fields)
         return [(text, tuple(folders)) for text, folders in bound]

@@ -13,8 +13,9 @@ from convert import cancel
 from convert.archive import folders, temporary
 from convert.archive.output_file import OutputFile
 from convert.commands.batch.addresses import is_url
+from convert.commands.batch.kept import check_kept
 from convert.commands.batch.stamps import path_stamp
-from convert.commands.convert import convert
+from convert.commands.convert import convert, convert_checked
 from convert.errors import DestinationExistsError, StorageError
 from convert.limits import CHUNK
 from convert.plan.template import FIELDS, Template, is_template
@@ -86,10 +87,12 @@ def convert_item(source: str, item: Item, options: ConvertOptions, warn: Warn) -
         return _convert_to_url(source, item, options, warn)
     with _created(item.folders) as created:
         try:
-            report = convert(source, output, options, warn=warn)
+            report = convert_checked([source], output, options, warn, None, check_kept(item))
         except DestinationExistsError as error:
             if options.force or options.append or error.code != DestinationExistsError.default_code:
                 raise
+            if is_template(output):
+                error.hint = f"if it is the result of another source, add {{stem}} or {{index}} to --out; {error.hint}"
             report = _convert_and_compare(source, output, options, warn, error)
         created.clear()
     return report, sum(path_stamp(result.path).size or 0 for result in report.results)
@@ -127,7 +130,10 @@ def _convert_to_url(source: str, item: Item, options: ConvertOptions, warn: Warn
     head = _split(item.target)[0] if item.target else shown
     with _staging(tempfile.gettempdir()) as folder:
         report = convert(source, _joined(folder, tail), dataclasses.replace(options, force=False), warn=warn)
-        size, names = 0, []
+        size, names, check = 0, [], check_kept(item)
+        for result in report.results:
+            if check is not None:
+                check(f"{head}/{os.path.relpath(result.path, folder)}")
         for result in report.results:
             name = os.path.relpath(result.path, folder)
             size += path_stamp(result.path).size or 0
