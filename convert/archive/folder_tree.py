@@ -6,7 +6,6 @@ import errno
 import os
 import shlex
 import stat
-from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convert.archive.blob import FolderBlob, OpenState, PreadStream, Stamp, changed
@@ -62,11 +61,14 @@ class FolderTree(Tree):
 
     def children(self, folder: str) -> list[tuple[str, Kind]]:
         """Return what is directly in a folder now, sorted by name."""
-        if folder:
-            member = self.member(folder)
-            if member is None or member.kind != "dir":
+        try:
+            found = sorted((entry.name, _kind_of(entry)) for entry in self._folders.entries(folder, MAX_MEMBERS + 1))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return []
+        except OSError as error:
+            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:  # a link is in the way, or there is no such name
                 return []
-        found = sorted((entry.name, _kind_of(entry)) for entry in self._entries(folder))
+            raise self._unreadable(folder, error) from error
         if len(found) > MAX_MEMBERS:
             msg = f"a folder with more than {MAX_MEMBERS} files"
             raise UnsafeInputError(msg, code="too-many-members", file=self.where, member=folder)
@@ -107,21 +109,13 @@ class FolderTree(Tree):
         return self._folders.size(folder, name)
 
     def _entries(self, folder: str) -> Iterable[os.DirEntry[str]]:
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
-            fd = os.open(".", flags, dir_fd=self._fd)
-            try:
-                # One part at a time: a link may have appeared in the path since it was examined.
-                for part in folder.split("/") if folder else ():
-                    below = os.open(part, flags, dir_fd=fd)
-                    os.close(fd)
-                    fd = below
-                with os.scandir(fd) as entries:
-                    return list(islice(entries, MAX_MEMBERS + 1))
-            finally:
-                os.close(fd)
+            return self._folders.entries(folder, MAX_MEMBERS + 1)
         except OSError as error:
-            raise StorageError.from_os(error, file=self.where, doing=f"reading {folder or 'it'}") from error
+            raise self._unreadable(folder, error) from error
+
+    def _unreadable(self, folder: str, error: OSError) -> StorageError:
+        return StorageError.from_os(error, file=self.where, doing=f"reading {folder or 'it'}")
 
     def member(self, name: str) -> Member | None:
         """Return the member with exactly this name, without following links."""

@@ -6,12 +6,35 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from typing import Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 _FOLDER: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW
 _FILE: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 #: Folders that are open at a time.
 _MOST: Final = 8
+
+
+def _size(folder: int, name: str) -> int | None:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _open(folder: int, name: str) -> tuple[int, int] | None:
+    # Looked at before it is opened: opening a device can have effects.
+    if _size(folder, name) is None:
+        return None
+    fd = os.open(name, _FILE, dir_fd=folder)
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        return None
+    return fd, status.st_size
 
 
 class OpenFolders:
@@ -28,11 +51,52 @@ class OpenFolders:
 
     def open(self, folder: str, name: str) -> tuple[int, int] | None:
         """Return a descriptor of a regular file and its size; None for anything else, and where the system refuses."""
+        return self._find(folder, name, _open)
+
+    def size(self, folder: str, name: str) -> int | None:
+        """Return the size of a regular file; None as for `open`."""
+        return self._find(folder, name, _size)
+
+    def entries(self, folder: str, most: int) -> list[os.DirEntry[str]]:
+        """Return the first entries of a folder, "" for the root.
+
+        Raises:
+            OSError: it cannot be read, or a link is in the way.
+            ValueError: no folder can have this name.
+        """
+        with self._lock:
+            above = folder
+            while above and above not in self._open:
+                above = above.rpartition("/")[0]
+            if above:
+                try:
+                    return self._list(self._open[above], folder.removeprefix(above).lstrip("/"), most)
+                except OSError:
+                    # The folder may be another one now.
+                    self._close(above)
+            return self._list(self._root, folder, most)
+
+    def _list(self, fd: int, rest: str, most: int) -> list[os.DirEntry[str]]:
+        # Opened again, because a descriptor has one position for all that list it.
+        below = self._walk(fd, [*(rest.split("/") if rest else ()), "."])
+        try:
+            with os.scandir(below) as entries:
+                return list(islice(entries, most))
+        finally:
+            os.close(below)
+
+    def _find(self, folder: str, name: str, function: Callable[[int, str], _T]) -> _T | None:
+        """Return what `function` returns for the folder in which a file is, and its name there."""
         with self._lock:
             try:
                 fd = self._folder(folder)
                 *parts, last = name.split("/")
-                return self._below(fd, parts, last)
+                below = self._walk(fd, parts)
+                try:
+                    return function(below, last)
+                finally:
+                    if below != fd:
+                        os.close(below)
             except (OSError, ValueError):
                 # The folder may be another one now.
                 self._close(folder)
@@ -61,30 +125,6 @@ class OpenFolders:
                     os.close(fd)
             fd = below
         return fd
-
-    def _below(self, folder: int, parts: list[str], last: str) -> tuple[int, int] | None:
-        fd = self._walk(folder, parts)
-        try:
-            # Looked at before it is opened: opening a device can have effects.
-            if not stat.S_ISREG(os.stat(last, dir_fd=fd, follow_symlinks=False).st_mode):
-                return None
-            file = os.open(last, _FILE, dir_fd=fd)
-        finally:
-            if fd != folder:
-                os.close(fd)
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(file)
-            return None
-        return file, status.st_size
-
-    def size(self, folder: str, name: str) -> int | None:
-        """Return the size of a regular file; None as for `open`."""
-        found = self.open(folder, name)
-        if found is None:
-            return None
-        os.close(found[0])
-        return found[1]
 
     def _close(self, folder: str) -> None:
         fd = self._open.pop(folder, None)

@@ -251,7 +251,7 @@ class RegistryStorage:
         self.tree.forget(path.rpartition("/")[0])
 
     def read_link(self, path: str) -> Digest:
-        """Return the digest in a link.
+        """Return the digest in a link now, whatever was seen before.
 
         Raises:
             FormatError: there is no such file, or it holds something else than a digest.
@@ -260,6 +260,7 @@ class RegistryStorage:
         found = self._read_quickly(path)
         if found is not None:
             return found
+        self.forget(path)
         try:
             return self._read_link(path)
         except InputError as error:

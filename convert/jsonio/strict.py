@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from convert.diagnostics import Diagnostic
@@ -96,9 +97,15 @@ def lookup(
     Raises:
         FormatError: two spellings of `name` in one object, of which tools pick different ones.
     """
-    # As `same_key`, without a call for each key.
+    # As `same_key`, without a call for each key; few keys have the length of another.
     size = len(name)
-    spellings = [key for key in obj if len(key) == size and (key == name or fold(key) == fold(name))]
+    spellings = [key for key in obj if len(key) == size]
+    if spellings == [name]:
+        return obj[name]
+    if not spellings:
+        return None
+    folded = fold(name)
+    spellings = [key for key in spellings if fold(key) == folded]
     if not spellings:
         return None
     if len(spellings) > 1:
@@ -198,13 +205,7 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
     # Checked first, because the parser recurses once a level and creates an object for each value.
     _check_shape(raw, depth)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_constant,
-        )
+        value = _decoder().decode(text)
     except json.JSONDecodeError as error:
         wording = _WORDING.get(error.msg, error.msg)
         raise _RefusedError(
@@ -218,6 +219,11 @@ def _parse(raw: bytes, limit: int, depth: int) -> Any:
                 code="json-lone-surrogate",
             )
     return value
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 
 
 def _check_shape(raw: bytes, depth: int) -> None:

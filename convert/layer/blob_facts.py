@@ -27,8 +27,8 @@ _AT_ONCE: Final = 4096
 #: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
 _SMALL: Final = 64 << 10
 _TOGETHER: Final = 64
-#: Bytes that are read and hashed at a time: they stay in the cache of a core.
-_HASHED: Final = 256 << 10
+#: Bytes that are read and hashed at a time: a thread that hashes needs the interpreter only between two of them.
+_HASHED: Final = 4 << 20
 
 
 @dataclass(slots=True)
@@ -81,12 +81,19 @@ def read_blobs(jobs: Iterable[_Job], pool: Pool) -> Iterator[tuple[_Job, BlobFac
 
 
 def read_blob(
-    blob: Blob, algorithms: Sequence[str], *, unpack: bool, where: str, count: Callable[[int], None]
+    blob: Blob,
+    algorithms: Sequence[str],
+    *,
+    unpack: bool,
+    where: str,
+    count: Callable[[int], None],
+    buffer: memoryview | None = None,
 ) -> BlobFacts:
     """Read a blob to its end, hashing it, and with `unpack` what it unpacks to, in one pass.
 
     Faults of the blob are facts, never raised; `where` names it in them. `count` is called with the
-    number of bytes of each chunk that was read.
+    number of bytes of each chunk that was read. `buffer` is that of `hash_buffer`, for who reads many
+    blobs without `unpack`.
 
     Raises:
         StorageError: reading failed.
@@ -96,7 +103,7 @@ def read_blob(
     try:
         with blob.open() as stream:
             if not unpack:
-                facts.compression = _hash(stream, stored)
+                facts.compression = _hash(stream, stored, buffer or hash_buffer())
             else:
                 chunks = decompress.read_chunks(stream)
                 first = next(chunks, b"")
@@ -121,9 +128,13 @@ def read_blob(
     return facts
 
 
-def _hash(stream: BinaryIO, hashers: _Hashers) -> Compression:
-    """Hash a stream to its end and return its compression; one buffer costs less than a new one for each chunk."""
-    buffer = memoryview(bytearray(_HASHED))
+def hash_buffer() -> memoryview:
+    """Return a buffer into which blobs are read, one after the other: new memory costs as much as reading into it."""
+    return memoryview(bytearray(_HASHED))
+
+
+def _hash(stream: BinaryIO, hashers: _Hashers, buffer: memoryview) -> Compression:
+    """Hash a stream to its end and return its compression."""
     head = b""
     while count := decompress.read_into(stream, buffer):
         chunk = buffer[:count]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
 from convert.commands.validate.members import report_warnings
 from convert.errors import InputError, StorageError
-from convert.layer.blob_facts import read_blob
+from convert.layer.blob_facts import hash_buffer, read_blob
 from convert.layer.pool import Pool
 from convert.limits import MAX_DOCUMENT_SIZE
 from convert.reader.checks.registry_links import RegistryLinks
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Blobs from this size on are shown by themselves while they are read.
 _SHOWN: Final = 1 << 20
+#: Seconds after which a thread gives way to one that waits for the interpreter; 5 ms in CPython.
+_TURN: Final = 0.0002
 
 
 def check_links(tree: RegistryTree, findings: Findings) -> None:
@@ -57,8 +61,9 @@ def check_storage(tree: RegistryTree, findings: Findings, jobs: int, progress: P
             blobs.list_all()
             # No document is that large, so these can be read before it is known what they are.
             hashing.begin(blobs.unread(), lambda size: size > MAX_DOCUMENT_SIZE)
-        for repository in [chosen.repository] if chosen.repository else storage.repositories():
-            links.check(repository)
+        with _short_turns():
+            for repository in [chosen.repository] if chosen.repository else storage.repositories():
+                links.check(repository)
         hashing.begin(blobs.unread(), lambda _: True)
         hashing.wait()
     _report_missing(tree, blobs, manifests, findings)
@@ -102,6 +107,20 @@ def _report_disputed(blobs: StoredBlobs, findings: Findings) -> None:
         findings.add(rule, error.message, member=blobs.member(number), severity=Severity.ERROR)
 
 
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads that hash have the interpreter soon, which each needs for some microseconds between two chunks.
+
+    While one thread checks links and documents, they would wait longer than a chunk takes.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 class _Hashing:
     """Reads blobs on all cores, the largest first, and keeps what is wrong with them."""
 
@@ -136,15 +155,16 @@ class _Hashing:
         self._pool.wait(self._workers)
 
     def _work(self, rest: Iterator[int]) -> None:
+        buffer = hash_buffer()
         while True:
             with self._lock:
                 number = next(rest, None)
             if number is None:
                 return
             self._pool.cancel.check()
-            self._read(number)
+            self._read(number, buffer)
 
-    def _read(self, number: int) -> None:
+    def _read(self, number: int, buffer: memoryview) -> None:
         blobs, progress = self._blobs, self._progress
         digest, size = blobs.digest(number), blobs.size(number) or 0
         shown = progress.begin(digest.hex[:12], size) if size >= _SHOWN else progress.advance
@@ -155,7 +175,7 @@ class _Hashing:
 
         try:
             blob = blobs.blob(number)
-            facts = read_blob(blob, [digest.algorithm], unpack=False, where=blob.where, count=count)
+            facts = read_blob(blob, [digest.algorithm], unpack=False, where=blob.where, count=count, buffer=buffer)
         except (InputError, StorageError) as error:
             if error.code == "not-found":
                 # A registry deletes blobs while it runs; what still names one is reported.

@@ -104,7 +104,6 @@ class RegistryLinks:
 
     def _link(self, repository: str, path: str, digest: Digest) -> bool:
         """Return whether there is a link; report one with another content."""
-        self._storage.tree.forget(path)
         try:
             got = self._storage.read_link(path)
         except (InputError, StorageError) as error:
