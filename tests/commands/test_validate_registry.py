@@ -433,10 +433,10 @@ def test_a_blob_that_vanishes_is_looked_at_once_more(storage, monkeypatch, again
     """A blob that is there again is read; one that stays away is missing."""
     path = storage.blob_path(storage.top)
     data = path.read_bytes()
-    real = FolderTree._entries
+    real = FolderTree.children
     seen = []
 
-    def entries(self, folder):
+    def children(self, folder):
         # The list of blobs is complete when the first repository is listed.
         if folder.endswith("/repositories") and not seen:
             seen.append(folder)
@@ -448,7 +448,7 @@ def test_a_blob_that_vanishes_is_looked_at_once_more(storage, monkeypatch, again
                 path.write_bytes(data)
         return real(self, folder)
 
-    monkeypatch.setattr(FolderTree, "_entries", entries)
+    monkeypatch.setattr(FolderTree, "children", children)
     assert set(found(storage)) == (set() if again else {("missing", "error", TOP)})
 
 
