@@ -334,7 +334,7 @@ class WorkerPool(Executor):
     def _error(self, reason: str, status: str) -> WorkerDiedError:
         """Return the error of a call whose process ended."""
         if reason == "closed":
-            return WorkerDiedError("the run was ended")
+            return WorkerDiedError("the run was ended", code="worker-died")
         if reason == "timeout":
             return WorkerDiedError(f"it took more than {self._timeout:g} s", code="timeout")
         if reason == "memory":
