@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from typing import Final
-from urllib.parse import unquote, unquote_plus
 
 #: A URL of fsspec; `simplecache::s3://…` is a chain of them.
 _URL: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -15,6 +14,7 @@ _USER: Final = re.compile(r"(://)([^/?#]*|[^/?#@:]*:(?![0-9]+/)[^@]*(?:@[^/?#@]*
 _QUERY: Final = re.compile(r"([?#]).*", re.DOTALL)
 #: A URL in a text, up to a space or quote.
 _WORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"]+", re.IGNORECASE)
+_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 HIDDEN: Final = "***"
 #: Characters from which on a secret is taken out of a text wherever it stands, and where it stands as a word.
 _LONG: Final = 8
@@ -79,6 +79,12 @@ def _as_word(text: str) -> re.Pattern[str]:
     return re.compile(before + re.escape(text) + behind)
 
 
+def _decoded(text: str) -> str:
+    """Return a part of a URL without percent-encoding."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), raw).decode("utf-8", "replace")
+
+
 def _secrets(url: str) -> tuple[set[str], set[str]]:
     """Return the parts of a URL that are secret with their delimiters, and the secrets in them.
 
@@ -97,6 +103,6 @@ def _secrets(url: str) -> tuple[set[str], set[str]]:
     if (found := _QUERY.search(url)) is not None:
         wholes.add(found[0])
         secrets.update(pair.partition("=")[2] or pair for pair in re.split("[&;?#]", found[0]))
-    wholes |= {unquote(whole) for whole in wholes}
-    secrets |= {unquote(secret) for secret in secrets} | {unquote_plus(secret) for secret in secrets}
+    wholes |= {_decoded(whole) for whole in wholes}
+    secrets |= {_decoded(secret) for secret in secrets} | {_decoded(secret.replace("+", " ")) for secret in secrets}
     return wholes - {"@", ":", "?", "#"}, secrets

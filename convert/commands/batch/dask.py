@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
 from convert.commands.batch.addresses import is_url, without_credentials
-from convert.commands.batch.engine import Started
+from convert.commands.batch.started import Started
 from convert.errors import ImgconvError, StorageError, UsageError, shortened
 from convert.limits import usable_cores
 

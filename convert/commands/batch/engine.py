@@ -8,11 +8,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from convert.commands.batch.started import Started
 from convert.errors import UsageError, shortened, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from concurrent.futures import Executor
+    from collections.abc import Iterator
 
 ENGINES: Final = ("local", "dask")
 #: Items that are submitted at a time for each process, so that none waits for its next one.
@@ -25,24 +25,6 @@ _MODULES: Final = {
     "inspect": "convert.commands.inspect",
     "convert": "convert.commands.convert_one",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """An engine that runs.
-
-    Attributes:
-        executor: where items run.
-        ahead: how many items it should hold at a time, None if it does not matter.
-        check: raises when the engine is lost.
-        lifetime: returns for the error of an item whose process died how many seconds it ran, None if
-            that is not known.
-    """
-
-    executor: Executor
-    ahead: int | None = None
-    check: Callable[[], None] | None = None
-    lifetime: Callable[[BaseException], float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
