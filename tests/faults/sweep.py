@@ -85,7 +85,7 @@ OTHERS = {
     "tag": ["tag", "OUT", "fmt-scr:1", "new.example/name:1"],
     "untag": ["untag", "OUT", "fmt-scr:1"],
     "tag-layout": ["tag", "OUT", "fmt-scr:1", "new.example/name:1"],
-    "export": ["export", "SOURCE", "fmt-scr:1", "OUT", "-q"],
+    "export": ["export", "SOURCE", "fmt-html:1", "OUT", "-q"],
     "config": ["config", "SOURCE", "fmt-scr:1"],
     "image-manifest": ["manifest", "SOURCE", "fmt-scr:1"],
 }
