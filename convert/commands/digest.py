@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from convert.model.image_set import ImageSet, Name
     from convert.plan.push import Load
     from convert.progress import Progress
+    from convert.reader.shared_documents import SharedDocuments
 
 #: Layers read at a time; each already keeps all cores busy, a second one fills gaps.
 _ABREAST: Final = 2
@@ -116,8 +117,11 @@ def digest_opened(
     source: str,
     warn: Warn = ignore,
     progress: Progress | None = None,
+    documents: SharedDocuments | None = None,
 ) -> DigestReport:
     """Return what `digest` returns, of a source that is open; what is opened for it is closed with `stack`.
+
+    `documents` are those of the source that were read before.
 
     Raises:
         ImgconvError: as in `digest`.
@@ -130,7 +134,8 @@ def digest_opened(
             report.warnings.append(text)
             warn(text)
 
-    loads = _plan(opened, given, asked, report, _filler(given, source, stack, warn_once), warn_once)
+    fill = _filler(given, source, stack, warn_once)
+    loads = _plan(PushReader(opened, documents), opened, given, asked, report, fill, warn_once)
     report.format = loads[-1].images.format
     shown = progress or Silent()
     workers = given.jobs or usable_cores()
@@ -144,6 +149,7 @@ def digest_opened(
 
 
 def _plan(
+    reader: PushReader,
     opened: Source,
     given: DigestOptions,
     asked: Sequence[Pusher],
@@ -153,12 +159,11 @@ def _plan(
 ) -> list[Load]:
     """Return the images as each pusher takes them; those that cannot read the source are added to `report`.
 
-    The documents of the source are read once for all tools, and are not needed any more afterwards.
+    `reader` reads the documents of the source once for all tools; they are not needed any more afterwards.
 
     Raises:
         UsageError: a pusher that was asked for cannot read the source, or none can.
     """
-    reader = PushReader(opened)
     loads: list[Load] = []
     # Generations of one tool read the source alike.
     by_tool: dict[PushTool, Load] = {}

@@ -14,7 +14,8 @@ from convert.errors import InputError, SelectionError
 from convert.layer.stored_digests import StoredDigests
 from convert.model.platform import Platform
 from convert.progress import Silent
-from convert.reader.detect import read
+from convert.reader.readings import Readings
+from convert.reader.shared_documents import SharedDocuments
 from convert.reader.sink import CollectingSink
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def inspect(
     wanted = [Platform.parse(text) for text in given.platforms]
     sink = CollectingSink(accepts_absent=True)
     with open_source(os.fspath(source)) as opened:
-        images = read(opened.tree, sink=sink)
+        documents = SharedDocuments(keeps=given.page)
+        images = Readings(opened.tree, documents).read_all(sink)
         if sink.absent:
             images = dataclasses.replace(images, warnings=(*images.warnings, *sink.absence()))
         problems = [fault.error for fault in sink.faults]
@@ -166,6 +168,8 @@ def inspect(
                 selection=(given.images, given.platforms),
                 jobs=given.jobs,
                 progress=progress or Silent(),
+                names=document["names"],
+                documents=documents,
             )
         origins = found.encoders
         return InspectReport(

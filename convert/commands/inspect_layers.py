@@ -73,9 +73,14 @@ def examine(
 
 
 def describe(
-    opened: Source, images: ImageSet, layers: StoredDigests, problems: Sequence[ImgconvError], found: Examined
+    opened: Source,
+    images: ImageSet,
+    layers: StoredDigests,
+    problems: Sequence[ImgconvError],
+    found: Examined,
+    names: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return the document of `inspect --json`."""
+    """Return the document of `inspect --json`; `names` is that part of another document of these images."""
     return inspect_document(
         opened,
         images,
@@ -85,4 +90,5 @@ def describe(
         facts=found.facts,
         encoders=found.encoders,
         contents=found.contents,
+        names_part=names,
     )

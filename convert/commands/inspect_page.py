@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convert.commands.digest import DigestOptions, digest_opened
 from convert.commands.inspect_layers import describe, examine
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convert.layer.stored_digests import StoredDigests
     from convert.model.image_set import ImageSet
     from convert.progress import Progress
+    from convert.reader.shared_documents import SharedDocuments
 
 
 def page_part(
@@ -33,6 +34,8 @@ def page_part(
     selection: tuple[Sequence[str], Sequence[str]],
     jobs: int | None,
     progress: Progress,
+    names: list[dict[str, Any]],
+    documents: SharedDocuments,
 ) -> PagePart:
     """Return what a page shows of a source that is open.
 
@@ -46,17 +49,19 @@ def page_part(
         selection: the values of `--image` and of `--platform`.
         jobs: the number of CPU cores to use, all if None.
         progress: takes counts of bytes.
+        names: that part of the document of the same images.
+        documents: those of the source that were read before.
     """
     if found.contents is None:
         read = examine(
             images, layers, verify=True, encoders=False, files=True, jobs=jobs, path=opened.path, progress=progress
         )
         found = read._replace(encoders=found.encoders)
-    document = describe(opened, images, layers, [*problems, *found.problems], found)
+    document = describe(opened, images, layers, [*problems, *found.problems], found, names)
     options = DigestOptions(images=selection[0], platforms=selection[1], jobs=jobs)
     with contextlib.ExitStack() as stack:
         try:
-            report = digest_opened(opened, options, stack, source=source, progress=progress)
+            report = digest_opened(opened, options, stack, source=source, progress=progress, documents=documents)
         except ImgconvError as error:
             return PagePart(document, Pushes(error=error))
     return PagePart(document, Pushes(digest_document(report), find_uploads(report)))

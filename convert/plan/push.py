@@ -75,7 +75,9 @@ def load(
                 forms.update(zip(taken.layers, found, strict=True))
                 for warning in _descriptor_warnings(tool, image, found, kinds):
                     warn(warning)
-            entries.append(Entry(made[image], entry.name))
+            # An image may have 100,000 names: an entry that says the same already is taken as it is.
+            same = entry.node is made[image] and entry.descriptor is None
+            entries.append(entry if same else Entry(made[image], entry.name))
         if not isinstance(entry.node, Image):
             for line in _not_pushed(tool, entry, opened):
                 warn(line)

@@ -56,9 +56,10 @@ _MANIFEST_JSON_RULES: Final[dict[PushTool, ManifestJsonRules]] = {
 class PushReader:
     """Reads one source as any number of pushers do."""
 
-    def __init__(self, opened: Source) -> None:
-        """Nothing is read yet."""
+    def __init__(self, opened: Source, documents: SharedDocuments | None = None) -> None:
+        """Nothing is read yet, besides the `documents` of another reading of the source."""
         self._opened = opened
+        self._documents = documents
         self._tree = opened.tree
 
     def read_as(self, pusher: Pusher, warn: Warn, *, sink: Sink | None = None) -> ImageSet:
@@ -111,7 +112,7 @@ class PushReader:
     @cached_property
     def _readings(self) -> Readings:
         """What tools read alike; documents are kept where they read in different ways."""
-        return Readings(self._tree, SharedDocuments(keeps=self._contents.listed))
+        return Readings(self._tree, self._documents or SharedDocuments(keeps=self._contents.listed))
 
     # -- which part a tool reads ---------------------------------------------------------
 

@@ -57,12 +57,14 @@ def inspect_document(
     facts: Mapping[Layer, LayerFacts] | None = None,
     encoders: Mapping[Layer, Origin] | None = None,
     contents: Contents | None = None,
+    names_part: list[Document] | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
     `facts` are what `examine_layers` found, None without `--verify`;
     `encoders` what `identify_encoders` found, None without `--encoders`;
-    `contents` what `read_contents` found, None without `--files`.
+    `contents` what `read_contents` found, None without `--files`;
+    `names_part` is `names` of another document of these images, which may have 100,000.
     """
     notes = Diagnostics()
     shared = _Shared()
@@ -82,7 +84,7 @@ def inspect_document(
         "version": VERSION,
         "source": source_part(source, images)
         | {"producer": {"name": producer.name, "evidence": list(producer.evidence)} if producer else None},
-        "names": [_name(entry) for entry in images.entries],
+        "names": names_part if names_part is not None else [_name(entry) for entry in images.entries],
         "images": [
             identity_part(item)
             | {"engines": engines_part(item, images, layers, notes)}
