@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from layouts import FOREIGN, GZIP, LAYER, Layout, digest_of, named, packed, tar_of
+from storages import Storage
 from thin_archives import archive, content, diff_id, layer
 
 import convert
@@ -248,6 +249,33 @@ def test_a_dir_folder_is_a_base(tmp_path, new, old, form):
         assert report.needs
         convert.convert(tmp_path / "thin", tmp_path / "filled", to=form, with_=[given], force=True)
         assert same(tmp_path / "filled", tmp_path / "full")
+
+
+@pytest.mark.parametrize("form", ["docker-save", "docker-oci", "oci"])
+def test_the_storage_of_a_registry_is_a_base(tmp_path, form):
+    storage = Storage(tmp_path / "registry")
+    storage.image("base", "1", files=("base", "middle"))
+    layout = Layout(tmp_path / "new")
+    plain = [tar_of(name, f"content of {name}".encode()) for name in ("base", "middle", "top")]
+    image = layout.manifest([layout.blob(packed(each), GZIP) for each in plain], map(digest_of, plain))
+    new = layout.write(named(image, "example.com/app:1"))
+    convert.convert(new, tmp_path / "full", to=form)
+    report = convert.convert(new, tmp_path / "thin", to=form, without=[str(storage)])
+    assert len(report.needs[0].layers) == 2
+    convert.convert(tmp_path / "thin", tmp_path / "filled", to=form, with_=[f"{storage}/base:1"])
+    assert same(tmp_path / "filled", tmp_path / "full")
+
+
+@pytest.mark.parametrize("form", ["docker-save", "docker-save@25", "docker-oci", "oci"])
+def test_no_line_states_a_command_that_needs_a_whole_archive(tmp_path, new, old, form):
+    """The addresses of skopeo and the commands of crane and docker are those of a full result."""
+    codes = []
+    for without in ([], [str(old)]):
+        report = convert.convert(new, tmp_path / f"out{len(without)}", to=form, without=without)
+        codes.append([line.code for line in report.warnings])
+    assert {"result-address", "result-commands"} & set(codes[0])
+    assert "result-commands" not in codes[1]
+    assert ("result-address" in codes[1]) == (form == "oci")
 
 
 def test_nothing_is_added_to_a_sparse_layout(tmp_path, new, old):

@@ -52,17 +52,25 @@ def report_address(names: Iterable[str | None], options: WriteOptions, *, others
 
 
 def report_archive(named: Iterable[NamedImage], options: WriteOptions) -> None:
-    """Report how skopeo and podman address an archive of `docker save`, whose names are RepoTags."""
-    report_address((reference.familiar for one in named for reference in one.references), options)
+    """Report how skopeo and podman address an archive of `docker save`, whose names are RepoTags.
+
+    They read no layer of it that a thin archive leaves out, whatever they hold (docs/recipes/thin.md).
+    """
+    if options.left_out.is_empty:
+        report_address((reference.familiar for one in named for reference in one.references), options)
 
 
 def report_layout(nodes: Sequence[Node | None], options: WriteOptions, *, count: int) -> None:
     """Report how crane and Docker take a layout, and which tools do not read its manifests.
 
     `nodes` are what was written; `count` is the number of entries of `index.json`. crane pushes a
-    layout that has one entry as an image. Docker reads no folder.
+    layout that has one entry as an image. Docker reads no folder. Both need every layer.
     """
-    if options.transport.is_folder and any(isinstance(node, Image | Index) for node in nodes):
+    if (
+        options.left_out.is_empty
+        and options.transport.is_folder
+        and any(isinstance(node, Image | Index) for node in nodes)
+    ):
         place = shlex.quote(options.place) if options.place else "LAYOUT"
         target = "docker-oci" if any(isinstance(node, Index) for node in nodes) else "docker-save"
         push = f"crane push {place} REPOSITORY:TAG"

@@ -66,6 +66,11 @@ class LeftOut:
     marks: Mapping[Digest, str] = field(default_factory=dict)
     document: bytes = b""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.marks and not self.document
+
 
 def no_layer_digest(layer: Layer) -> Digest:
     """Refuse to return a digest, for `WriteOptions.layer_digest` where no v1 ID needs one.
