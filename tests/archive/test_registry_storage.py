@@ -363,8 +363,7 @@ def tar_of_storage(storage, path, *more):
 
 
 @pytest.mark.parametrize("where", ["folder", "tar", "pipe"])
-@pytest.mark.parametrize("selected", ["", "/app:1"])
-@pytest.mark.parametrize("linked", ["blob", "docker"])
+@pytest.mark.parametrize(("linked", "selected"), [("blob", "/app:1"), ("docker", "")])
 def test_the_hint_for_a_link_that_leads_out_works(storage, tmp_path, where, selected, linked):
     """What it says gives the image, for the form that the source has."""
     image = storage.image("app", "1")

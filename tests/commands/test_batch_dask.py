@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from batch_archives import table_of, write_archives
 from support import COMMAND, ROOT
+
+from convert.batch import Journal, items, run_one
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed (extra `fleet`)")
 
@@ -41,15 +45,48 @@ def batch(folder, engine, journal, *words):
     return done
 
 
-def test_a_cluster_gives_the_table_of_local(tmp_path):
-    """Two workers of this machine; the scheduler that is gone afterwards is an error in one line."""
+def table_of_calls(folder):
+    """Return the table of the same archives in this process."""
+    with contextlib.chdir(folder), Journal("calls.jsonl") as journal:
+        for item in items(["in/*.tar"], "digest", pushers=["crane"]):
+            journal.add(run_one(item))
+    return table_of(folder / "calls.jsonl")
+
+
+def test_a_cluster_gives_the_table_of_single_calls(tmp_path):
+    """One worker of this machine."""
+    write_archives(tmp_path / "in", 4)
+    assert batch(tmp_path, "dask", "dask.jsonl", "--jobs", "1").returncode == 3
+    table = table_of(tmp_path / "dask.jsonl")
+    assert table == table_of_calls(tmp_path)
+    assert [row["exit"] for row in table].count(3) == 1
+    assert len(table) == 4
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_table_of_local(tmp_path):
     write_archives(tmp_path / "in", 12)
     assert batch(tmp_path, "local", "local.jsonl", "--jobs", "2").returncode == 3
     assert batch(tmp_path, "dask", "dask.jsonl", "--jobs", "2").returncode == 3
     table = table_of(tmp_path / "dask.jsonl")
-    assert table == table_of(tmp_path / "local.jsonl")
-    assert [row["exit"] for row in table].count(3) == 1
+    assert table == table_of(tmp_path / "local.jsonl") == table_of_calls(tmp_path)
     assert len(table) == 12
+
+
+@pytest.mark.slow
+def test_an_item_that_ends_its_workers_states_how_long_it_ran(tmp_path):
+    """From when the first worker had it; Dask gives it to four of them."""
+    code = (
+        "import os, time, convert.commands.batch.dask as dask\n"
+        "with dask.dask_executor(None, 1, dask.worker_version()) as started:\n"
+        "    future = started.executor.submit(lambda: (time.sleep(0.3), os._exit(1)))\n"
+        "    print(started.lifetime(future.exception()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"if __name__ == '__main__':\n{textwrap.indent(code, ' ')}"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert 4 * 0.3 <= float(done.stdout) < 120
 
 
 @pytest.mark.slow

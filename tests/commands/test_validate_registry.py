@@ -294,7 +294,7 @@ TWICE = {
 }
 
 
-@pytest.mark.parametrize("selected", ["", "/app", "/app:2"])
+@pytest.mark.parametrize("selected", ["", "/app:2"])
 @pytest.mark.parametrize(("path_of", "names"), TWICE.values(), ids=TWICE)
 def test_what_is_in_a_tar_twice_is_reported_as_that(storage, tmp_path, path_of, names, selected):
     """An error if the members differ, else a warning; it is not missing, and no name is wrong."""
