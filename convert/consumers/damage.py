@@ -103,13 +103,18 @@ def _offers(diagnosis: Diagnosis, repairs: frozenset[Repair]) -> bool:
 
 def _mended(diagnosis: Diagnosis, damage: Damage) -> Diagnosis:
     """Return a diagnosis that offers only what can work, after the damage."""
-    if damage.is_absence and diagnosis.reasons[0].helps is Repair.PRUNE:
-        # The reason states already what is absent; pruning would leave nothing.
-        first, rest = replace(diagnosis.reasons[0], helps=damage.helps), diagnosis.reasons[1:]
-    else:
-        first, rest = Reason(damage.text, helps=damage.helps), diagnosis.reasons
+    stated = next((each for each in diagnosis.reasons if _states(each, damage)), None)
+    first = Reason(damage.text, helps=damage.helps) if stated is None else replace(stated, helps=damage.helps)
+    rest = (each for each in diagnosis.reasons if each is not stated)
     offered = (replace(each, helps=None) if each.helps in damage.prevents else each for each in rest)
     return replace(diagnosis, reasons=(first, *offered))
+
+
+def _states(reason: Reason, damage: Damage) -> bool:
+    """Return whether a reason states the damage already."""
+    if damage.is_absence:
+        return reason.helps is Repair.PRUNE  # which would leave nothing
+    return damage.text.endswith(f": {reason.text}")
 
 
 def _is_complete(node: Node) -> bool:
@@ -144,8 +149,9 @@ def _fault_of_layer(contents: Contents, layer: Layer) -> str:
 def _wrong(contents: Contents, blob: Blob, digest: Digest, size: int | None = None) -> str:
     """Return what is wrong with the bytes that a digest and a size identify."""
     facts: BlobFacts = contents.facts(blob)
+    label = f"blob {digest}" if size is None else f"layer {digest}"
     if facts.unread is not None:
-        return f"{blob.where}: {facts.unread.message}"
+        return f"{label}: {facts.unread.message}"
     if facts.stored.get(digest.algorithm, digest) != digest:
-        return f"{blob.where} is not what its digest identifies"
-    return f"{blob.where} has {facts.size} bytes, not {size}" if size not in {None, facts.size} else ""
+        return f"{label} is not what its digest identifies"
+    return f"{label} has {facts.size} bytes, not {size}" if size not in {None, facts.size} else ""

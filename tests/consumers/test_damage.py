@@ -73,6 +73,13 @@ def test_damage_comes_first_and_nothing_else_is_offered(case, tmp_path):
             assert each.reasons[0].text.startswith("the archive is damaged: ")
 
 
+def test_damage_that_a_reason_states_is_stated_once(tmp_path):
+    (found,) = doctor(damaged(build("unnamed-layout", tmp_path)), consumers=["docker-containerd"]).diagnoses
+    texts = [each.text for each in found.reasons]
+    assert sum("is not what its digest identifies" in text for text in texts) == 1
+    assert [each.helps for each in found.reasons] == [Repair.SOURCE, None]
+
+
 def test_every_output_offers_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     path = damaged(build("unnamed-layout", tmp_path))
