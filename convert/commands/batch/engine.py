@@ -19,7 +19,7 @@ ENGINES: Final = ("local", "dask")
 _AHEAD: Final = 4
 #: The module of each command, which the processes of `local` share.
 _MODULES: Final = {
-    "validate": "convert.commands.validate.archive",
+    "validate": "convert.commands.validate.images",
     "digest": "convert.commands.digest",
     "id": "convert.commands.identify",
     "inspect": "convert.commands.inspect",

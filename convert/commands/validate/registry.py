@@ -7,11 +7,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from convert.archive.registry_tree import RegistryTree
 from convert.commands.validate.members import report_warnings
+from convert.commands.validate.outcome import Outcome
 from convert.errors import InputError, StorageError
 from convert.layer.blob_facts import hash_buffer, read_blob
 from convert.layer.pool import Pool
 from convert.limits import MAX_DOCUMENT_SIZE
+from convert.model.image_set import SourceFormat
 from convert.reader.checks.registry_links import RegistryLinks
 from convert.reader.checks.registry_names import RegistryNames
 from convert.reader.checks.stored_blobs import StoredBlobs
@@ -22,14 +25,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
-    from convert.archive.registry_tree import RegistryTree
+    from convert.archive.tree import Tree
     from convert.codec.compression import Compression
+    from convert.plan.base import Base
     from convert.progress import Progress
 
 #: Blobs from this size on are shown by themselves while they are read.
 _SHOWN: Final = 1 << 20
 #: Seconds after which a thread gives way to one that waits for the interpreter; 5 ms in CPython.
 _TURN: Final = 0.0002
+
+
+def check_registry(tree: Tree, findings: Findings, jobs: int, progress: Progress, base: Base | None) -> Outcome:
+    """Check the storage of a registry, or one manifest of it as the layout that a conversion makes of it.
+
+    Raises:
+        InputError: the storage exceeds a limit.
+        StorageError: a folder of it cannot be read.
+    """
+    if not isinstance(tree, RegistryTree):
+        raise TypeError("this is not the storage of a registry")
+    if tree.selection.is_manifest:
+        from convert.commands.validate.images import check_images  # noqa: PLC0415 - start-up time
+
+        check_links(tree, findings)
+        outcome = check_images(tree, findings, jobs, progress, base)
+        report_warnings(tree.warnings, findings)
+        tree.check_unchanged()
+        return outcome
+    if check_storage(tree, findings, jobs, progress):
+        return Outcome(SourceFormat.REGISTRY, holds_image=True)
+    findings.add("no-images", "no repository has a manifest that can be read")
+    return Outcome(SourceFormat.REGISTRY, holds_image=False)
 
 
 def check_links(tree: RegistryTree, findings: Findings) -> None:
