@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ COLOURS: Final = {
     "plain": ("#e7f6e4", "#3b8132"),
     "absent": ("#ffffff", "#a1a1aa"),
 }
+
+#: What does not stand for itself in a label of Mermaid.
+_MERMAID_MARKUP: Final = re.compile(r"_(?!\w)|(?<!\w)_|[^\w .,:/@+…-]")
+#: Where Mermaid, once it has decoded a label, finds a line break, an icon or a formula.
+_MERMAID_LATE: Final = re.compile(r"(?<=\\)(?=n)|(?<=:)(?=fa-)|(?<=\$)(?=\$)")
+_WORD_JOINER: Final = "\u2060"
 
 _Edge = tuple["Box", "Box", str]
 
@@ -89,8 +96,12 @@ def _mermaid_class(box: Box) -> str:
 
 
 def _mermaid_text(text: str) -> str:
-    """Escape by Mermaid's entity codes whatever could end a label or start markup."""
-    return "".join(char if char.isalnum() or char in " .,:/-_@+…" else f"#{ord(char)};" for char in text)
+    r"""Escape by Mermaid's entity codes whatever could end a label or start markup.
+
+    Mermaid decodes them before it looks for `\n`, `fa:fa-NAME` and `$$`: an invisible character separates those.
+    """
+    separated = _MERMAID_LATE.sub(_WORD_JOINER, text)
+    return _MERMAID_MARKUP.sub(lambda match: f"#{ord(match[0])};", separated)
 
 
 def dot(graph: Graph) -> str:
@@ -113,4 +124,5 @@ def dot(graph: Graph) -> str:
 
 
 def _dot_text(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+    """Escape what ends a label, and what Graphviz takes for the name of a character (`&lt;`)."""
+    return text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')

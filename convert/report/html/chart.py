@@ -42,7 +42,7 @@ _LINE: Final = 13.0
 _MOST_BESIDE: Final = 8
 #: Most blocks of one image: beyond, layers that follow each other and are thin are drawn together.
 _MOST_BLOCKS: Final = 120
-_LONGEST: Final = 22
+_LONGEST: Final = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from convert.report.diff_files import CHANGES, WHITEOUT, file_document, is_white
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart
 from convert.report.html.page import Page, render
-from convert.report.html.text import numbers_text
+from convert.report.html.text import numbers_text, titles
 from convert.report.html.values import value_text
 from convert.report.identify import problem_part
 from convert.report.inspect import size_text, step_text
@@ -120,7 +120,7 @@ def _page(compared: Compared, room: Room) -> Page:
             {"path": side.path} | problem_part(side.error) for side in compared.sides if side.error is not None
         ],
     }
-    title = f"imgconv diff: {shortened(a.path, 200)} and {shortened(b.path, 200)}"
+    title = f"imgconv diff: {' and '.join(titles([a.path, b.path]))}"
     return Page("diff.html", title, command, data, values, sections)
 
 

@@ -11,6 +11,7 @@ from convert.consumers.rule import Repair, Verdict
 from convert.errors import shortened
 from convert.report.helps import FOR_REPAIR
 from convert.report.html.page import Page, render
+from convert.report.html.text import titles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ class _Row:
 class _Source:
     ident: str
     title: str
+    short: str
     document: Document
     rows: Sequence[_Row]
 
@@ -75,7 +77,10 @@ def _page(found: Document, room: Room) -> Page:
     sources = found["sources"]
     command = " ".join(["imgconv doctor", *(shlex.quote(each["path"]) for each in sources)])
     shown = room.first(sources, "sources", f"{command} --json")
-    views = [_source(number, each, room, several=len(sources) > 1) for number, each in enumerate(shown, 1)]
+    names = titles([each["path"] for each in sources])
+    views = [
+        _source(number, each, room, names[number - 1], several=len(sources) > 1) for number, each in enumerate(shown, 1)
+    ]
     consumers = list(dict.fromkeys(row.consumer for view in views for row in view.rows))
     values = {
         "sources": views,
@@ -86,9 +91,9 @@ def _page(found: Document, room: Room) -> Page:
         ],
         "signs": [(word, sign, kind) for word, (sign, kind) in _SIGNS.items()],
     }
-    sections = [("glance", "At a glance"), *((each.ident, _short(each.title)) for each in views)]
+    sections = [("glance", "At a glance"), *((each.ident, each.short) for each in views)]
     data = {"report": "page-doctor", "version": VERSION, "doctor": found}
-    title = f"imgconv doctor: {', '.join(shortened(each['path'], 200) for each in sources[:4])}"
+    title = f"imgconv doctor: {', '.join(names[:4])}"
     return Page("doctor.html", title, command, data, values, sections[:40])
 
 
@@ -96,7 +101,8 @@ def _short(path: str) -> str:
     return shortened(path, _LONGEST_NAME)
 
 
-def _source(number: int, source: Document, room: Room, *, several: bool) -> _Source:
+def _source(number: int, source: Document, room: Room, name: str, *, several: bool) -> _Source:
+    """Return what the template shows of a source; `name` is the short form of its path."""
     ident = f"source-{number}"
     command = f"imgconv doctor {shlex.quote(source['path'])} --json"
     rows = [
@@ -105,8 +111,8 @@ def _source(number: int, source: Document, room: Room, *, several: bool) -> _Sou
             room.first(source["consumers"], f"consumers of {_short(source['path'])}", command), 1
         )
     ]
-    title = f"{number}: {source['path']}" if several else source["path"]
-    return _Source(ident, title, source, rows)
+    title, short = (f"{number}: {text}" if several else text for text in (source["path"], name))
+    return _Source(ident, title, short, source, rows)
 
 
 def _row(ident: str, each: Document, source: str, room: Room, command: str) -> _Row:

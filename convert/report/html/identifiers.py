@@ -191,7 +191,7 @@ def _arrow(start: _Box, end: _Box, label: str, tip: str) -> Markup:
     if y1 == y2:
         return _line(path((x1, y1), (x2, y2)), tip, label, (x1 + x2) / 2, y1 - 6)
     middle = (x1 + x2) / 2
-    return _line(path((x1, y1), (middle, y1), (middle, y2), (x2, y2)), tip, label, x2 - 26, y2 - 8)
+    return _line(path((x1, y1), (middle, y1), (middle, y2), (x2, y2)), tip, label, middle - 16, y2 + 4)
 
 
 def _line(curve: str, tip: str, label: str, x: float, y: float, *, centre: bool = True) -> Markup:

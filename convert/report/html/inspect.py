@@ -13,6 +13,7 @@ from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart, swatch
 from convert.report.html.identifiers import identifiers
 from convert.report.html.page import Page, render
+from convert.report.html.text import numbers_text, titles
 from convert.report.identify import problem_part
 from convert.report.inspect import size_text, step_text
 from convert.report.inspect_sources import images_of, source_part
@@ -118,7 +119,7 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         "most_waste": _MOST_SUMMARY,
         # Only of several sources the document has what they share.
         "sharing_command": everything if len(sources) > 1 else f"{command} --html FILE",
-        "shared": [(each, swatch(each), ", ".join(_places(each.places))) for each in shared],
+        "shared": [(each, swatch(each), "; ".join(_places(each.places))) for each in shared],
         "chart": layer_chart(charted, sharing) if charted else "",
         "charted": len(charted),
         "updates": [
@@ -140,7 +141,7 @@ def _page(sources: Sequence[InspectedSource], room: Room) -> Page:
         "sharing": sharing.document(),
         "updates": [each.document() for each in updates[:_MOST_UPDATES]],
     }
-    title = f"imgconv inspect: {', '.join(shortened(each.source, 200) for each in sources[:4])}"
+    title = f"imgconv inspect: {', '.join(titles([each.source for each in sources])[:4])}"
     return Page("inspect.html", title, command, data, values, sections)
 
 
@@ -222,25 +223,28 @@ def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int)
 def _hidden(contents: Document) -> str:
     """Return how much of an image later layers hide, as a sentence."""
     if not contents["hidden_size"]:
-        return "nothing is deleted or overwritten by later layers"
+        return "Nothing is deleted or overwritten by later layers."
     of = f"{size_text(contents['hidden_size'])} of {size_text(contents['size'])}"
     return f"{of} ({contents['hidden_percent']:.1f} %) is deleted or overwritten by later layers"
 
 
 def _dive(contents: Document) -> str:
     """Return the figures of dive, for those who compare."""
-    text = f"dive counts: efficiency {100 * contents['efficiency']:.1f} %"
+    text = f"For comparison, dive shows an efficiency of {100 * contents['efficiency']:.1f} %"
     percent = contents["waste_percent"]
     if percent is None:
-        return text
+        return f"{text}."
     waste = f"{percent / 100:.1f} times" if percent >= 100 else f"{percent:.1f} % of"
-    return f"{text}, waste {waste} the layers above the base"
+    return f"{text}, and a waste of {waste} the size of the layers above the base."
 
 
 def _places(places: Sequence[Place]) -> list[str]:
     """Return where a shared layer occurs, for a cell."""
-    found = [f"{place.image} (layer {place.layer})" for place in places[:_MOST_PLACES]]
-    return found + ([f"{len(places) - _MOST_PLACES} more"] if len(places) > _MOST_PLACES else [])
+    layers: dict[int, list[int]] = {}
+    for place in places:
+        layers.setdefault(place.image, []).append(place.layer)
+    found = [f"image {image}: {numbers_text('layer', each)}" for image, each in islice(layers.items(), _MOST_PLACES)]
+    return found + ([f"{len(layers) - _MOST_PLACES} more images"] if len(layers) > _MOST_PLACES else [])
 
 
 def _source(each: InspectedSource, room: Room, waiting: int) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -70,7 +71,7 @@ def render(build: Callable[[Room], Page]) -> bytes:
         with contextlib.suppress(_TooLargeError):
             # The last attempt is the smallest page that there is.
             printer = _Printer(room.text, MAX_PAGE_SIZE if rows else None)
-            raw = printer.environment().get_template(page.template).render(values).encode()
+            raw = printer.render(page.template, values).encode()
             if len(raw) <= MAX_PAGE_SIZE or not rows:
                 return raw
         room = room.smaller(rows)
@@ -88,20 +89,20 @@ class _Printer:
         self._text = text
         self._left = most
 
-    def environment(self) -> Environment:
-        """Return what renders templates: everything they print is escaped, and goes through `shown` before."""
-        environment = Environment(
-            loader=PackageLoader("convert.report.html", _TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=self._print,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters |= {"size": size_text, "count": "{:,}".format, "pieces": pieces}
-        return environment
+    def render(self, template: str, values: Mapping[str, Any]) -> str:
+        """Return what a template prints.
 
-    def _print(self, value: object) -> object:
+        Raises:
+            _TooLargeError: it is too large.
+        """
+        before = _PRINTER.set(self)
+        try:
+            return _environment().get_template(template).render(values)
+        finally:
+            _PRINTER.reset(before)
+
+    def take(self, value: object) -> object:
+        """Return what stands for a value, which is escaped then."""
         if isinstance(value, Markup):
             return value
         text = shown(value, self._text)
@@ -110,6 +111,28 @@ class _Printer:
             if self._left < 0:
                 raise _TooLargeError
         return text
+
+
+#: What prints the values of the page that is being rendered.
+_PRINTER: ContextVar[_Printer] = ContextVar("_PRINTER")
+
+
+@cache
+def _environment() -> Environment:
+    """Return what renders templates, which are compiled once.
+
+    Everything they print is escaped, and goes through `shown` before.
+    """
+    environment = Environment(
+        loader=PackageLoader("convert.report.html", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: _PRINTER.get().take(value),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"size": size_text, "count": "{:,}".format, "pieces": pieces}
+    return environment
 
 
 @cache

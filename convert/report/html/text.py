@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: Characters of one text before what is invisible in it is written as codes, each of at most ten characters.
 LONGEST: Final = 2000
 _MOST_RUNS: Final = 10
+_LONGEST_TITLE: Final = 200
 _DIGEST: Final = re.compile("(sha256:[0-9a-f]{64})")
 
 
@@ -32,15 +33,23 @@ def pieces(value: object) -> Iterator[tuple[str, bool]]:
             yield piece, place % 2 == 1
 
 
+def titles(paths: Sequence[str]) -> list[str]:
+    """Return sources by their file names, by their whole paths where two would have one name."""
+    names = [path.rstrip("/").rpartition("/")[2] or path for path in paths]
+    chosen = names if len(set(names)) == len(set(paths)) else paths
+    return [shortened(each, _LONGEST_TITLE) for each in chosen]
+
+
 def numbers_text(what: str, numbers: Sequence[int]) -> str:
-    """Return "layer 2", "layers 1 to 4 and 7": ascending numbers in words; of many runs the first ten."""
+    """Return "layer 2", "layers 1 to 4, 7 and 8": ascending numbers in words; of many runs the first ten."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:
             runs[-1] = [runs[-1][0], number]
         else:
             runs.append([number])
-    words = [" to ".join(map(str, run)) for run in runs[:_MOST_RUNS]]
+    words = [", ".join(map(str, run)) if run[-1] - run[0] == 1 else " to ".join(map(str, run)) for run in runs]
+    words = ", ".join(words[:_MOST_RUNS]).split(", ")
     words += ["others"] if len(runs) > _MOST_RUNS else []
     listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
     return f"{what}{'s' if len(numbers) > 1 else ''} {listed}"

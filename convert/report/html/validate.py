@@ -12,7 +12,7 @@ from convert.report.blame import blame
 from convert.report.graph.build import shorten
 from convert.report.helps import help_for, stopping_rules
 from convert.report.html.page import Page, render
-from convert.report.html.text import numbers_text
+from convert.report.html.text import numbers_text, titles
 from convert.report.validate import affected_text, counts_text, refused_text
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class _Source:
 
     path: str
     title: str
+    short: str
     ident: str
     document: Document
     command: str
@@ -99,28 +100,41 @@ def _page(document: Document, inspected: Sequence[Document | None], room: Room) 
     sources = document["sources"]
     command = " ".join(["imgconv validate", *(shlex.quote(each["path"]) for each in sources)])
     shown = room.first(list(zip(sources, inspected, strict=True)), "sources", f"{command} --json")
+    names = titles([each["path"] for each in sources])
     views = [
-        _source(number, source, images, room, several=len(sources) > 1)
+        _source(number, source, images, room, names[number - 1], several=len(sources) > 1)
         for number, (source, images) in enumerate(shown, 1)
     ]
     first = next((view for view in views if view.document["status"] and view.findings), None)
     values = {"sources": views, "first": first.findings[0] if first else None, "first_source": first}
-    sections = [("verdict", "Verdict"), *((view.ident, shortened(view.title, _LONGEST_NAME)) for view in views)]
+    sections = [("verdict", "Verdict"), *((view.ident, view.short) for view in views)]
     data = {"report": "page-validate", "version": VERSION, "validate": document, "inspect": list(inspected)}
-    title = f"imgconv validate: {', '.join(shortened(each['path'], 200) for each in sources[:4])}"
+    title = f"imgconv validate: {', '.join(names[:4])}"
     return Page("validate.html", title, command, data, values, sections[:40])
 
 
-def _source(number: int, source: Document, inspected: Document | None, room: Room, *, several: bool) -> _Source:
+def _source(
+    number: int, source: Document, inspected: Document | None, room: Room, name: str, *, several: bool
+) -> _Source:
+    """Return what the template shows of a source; `name` is the short form of its path."""
     ordered, groups = blame(source["findings"], inspected)
     command = f"imgconv validate {shlex.quote(source['path'])}"
     kept = room.first(ordered, f"findings of {shortened(source['path'], _LONGEST_NAME)}", f"{command} --json")
     ident = f"source-{number}"
     found: dict[int, _Finding] = {}
-    title = f"{number}: {source['path']}" if several else source["path"]
+    title, short = (f"{number}: {text}" if several else text for text in (source["path"], name))
     stops = stopping_rules(source["findings"])
     view = _Source(
-        source["path"], title, ident, source, f"{command} --verbose", counts_text(source), stops, findings=[], groups=[]
+        source["path"],
+        title,
+        short,
+        ident,
+        source,
+        f"{command} --verbose",
+        counts_text(source),
+        stops,
+        findings=[],
+        groups=[],
     )
     several = sum(group.number > 0 for group in groups) > 1
     for group in groups:

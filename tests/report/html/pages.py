@@ -17,6 +17,8 @@ SCHEMAS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "schemas"
 REGISTRY = Registry().with_resources(
     (schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values() if "$id" in schema
 )
+#: Before the title of a table.
+CAPTION = '<caption><div class="about">'
 #: Elements without an end.
 VOID = {"meta", "link", "input", "br"}
 #: What a text of an archive must never become: each of these is a marker in `HOSTILE` below.

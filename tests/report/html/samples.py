@@ -45,9 +45,14 @@ COMMANDS = {
 
 
 def command_page(name, path):
-    """Write the page of a command; return its path."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        run([*map(str, COMMANDS[name]), "--html", str(path)])
+    """Write the page of a command; return its path. Sources are relative, so that it is the same everywhere."""
+    words = [str(word.relative_to(ROOT)) if isinstance(word, Path) else word for word in COMMANDS[name]]
+    with (
+        contextlib.chdir(ROOT),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        run([*words, "--html", str(path.absolute())])
     assert path.stat().st_size
     return path
 

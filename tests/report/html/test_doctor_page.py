@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from report.html.hostile_documents import hostile_verdicts
-from report.html.pages import HOSTILE, check
+from report.html.pages import CAPTION, HOSTILE, check
 from support import MATCH
 
 # tests/peer has a package of the name of this folder.
@@ -50,7 +50,7 @@ def asked(capsys):
 
 def glance(page):
     """Return the verdicts in the table at a glance: consumer and source to verdict."""
-    text = page.raw[page.raw.index("<caption>Where the sources load") :]
+    text = page.raw[page.raw.index(f"{CAPTION}Where the sources load") :]
     head = [
         f"source-{number}" for number, _ in enumerate(re.findall(r'<th scope="col">', text[: text.index("</thead>")]))
     ][1:]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import hashlib
+import io
 import json
 import os
 import re
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from hostile.building import DIFF_ID, Docker, config, tar
-from report.html.pages import HOSTILE, check, validate
+from report.html.pages import CAPTION, HOSTILE, check, validate
 from report.html.samples import model
 from report.test_markdown import SPAN
 from support import COMMAND, MATCH, READ, REFUSE
@@ -79,7 +82,7 @@ def page_of(imgconv):
 
 def rows(page, caption):
     """Return the rows of the table whose caption begins so, each a list of the texts of its cells."""
-    text = page.raw[page.raw.index(f"<caption>{caption}") :]
+    text = page.raw[page.raw.index(f"{CAPTION}{caption}") :]
     body = text[text.index("<tbody>") : text.index("</tbody>")]
     return [
         [" ".join(cell.split(">", 1)[1].split("<")[0].split()) for cell in row.replace("<th", "<td").split("<td")[1:]]
@@ -141,7 +144,7 @@ def test_the_page_is_the_same_in_every_process_time_and_folder(tmp_path):
     for name, seed, zone in (("one", "1", "UTC"), ("two", "2", "Asia/Tokyo")):
         folder = tmp_path / name
         folder.mkdir()
-        shutil.copy(MATCH / "docker20-multi.tar.gz", folder / "image.tar")
+        shutil.copy(MATCH / "docker20-duplayer.tar.gz", folder / "image.tar")
         subprocess.run(
             [*COMMAND, "inspect", "image.tar", "--html", "page.html"],
             cwd=folder,
@@ -182,13 +185,14 @@ def test_several_sources_are_shown_also_if_one_cannot_be_read(page_of, capsys):
 # -- what a reader looks for first ---------------------------------------------------------
 
 
-@pytest.fixture
-def two(page_of):
-    """Two versions of an image; the second deletes a large file of the base. Gives their page."""
-    base = tar(("usr/big.bin", b"b" * 2_000_000), ("usr/lib.so", b"l" * 1_000_000))
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory):
+    """Two versions of an image; the second deletes a large file of the base. Gives the folder with their page."""
+    folder = tmp_path_factory.mktemp("versions")
+    base = tar(("usr/big.bin", b"b" * 200_000), ("usr/lib.so", b"l" * 100_000))
     for name, *rest in (
-        ("v1", tar(("main", b"1" * 400_000))),
-        ("v2", tar(("main", b"2" * 600_000)), tar(("usr/.wh.big.bin", b""))),
+        ("v1", tar(("main", b"1" * 40_000))),
+        ("v2", tar(("main", b"2" * 60_000)), tar(("usr/.wh.big.bin", b""))),
     ):
         layers = [base, *rest]
         steps = [{"created_by": f"step {number}"} for number, _ in enumerate(layers, 1)]
@@ -196,20 +200,32 @@ def two(page_of):
         raw = json.dumps(config(*digests, history=steps)).encode()
         members = [(f"{number:064}/layer.tar", layer) for number, layer in enumerate(layers, 1)]
         item = {"Config": "c.json", "RepoTags": [f"app:{name}"], "Layers": [member for member, _ in members]}
-        Path(f"{name}.tar").write_bytes(tar(*members, ("c.json", raw), ("manifest.json", json.dumps([item]).encode())))
-    return page_of("v1.tar", "v2.tar")[0]
+        archive = tar(*members, ("c.json", raw), ("manifest.json", json.dumps([item]).encode()))
+        (folder / f"{name}.tar").write_bytes(archive)
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        assert run(["inspect", "v1.tar", "v2.tar", "--html", "page.html"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(versions):
+    return check((versions / "page.html").read_bytes())
 
 
 def test_the_page_begins_with_the_largest_waste(two):
     begin = two.text[: two.text.index(" Sources ", two.text.index("Waste Sources") + 14)]
-    assert "2.0 MB of 3.6 MB (55.6 %) is deleted or overwritten by later layers" in begin
-    assert "largest waste: 2.0 MB, usr/big.bin , in layer 1 , deleted by layer 3" in begin
+    assert "200.0 kB of 360.0 kB (55.6 %) is deleted or overwritten by later layers" in begin
+    assert "largest waste: 200.0 kB, usr/big.bin , in layer 1 , deleted by layer 3" in begin
     assert "app:v1" not in begin
     assert {"#image-2-inside", "#image-2-layer-1", "#image-2-layer-3"} <= {each["href"] for each in two.named("a")}
-    assert "dive counts: efficiency 44.4 %, waste 3.3 times the layers above the base" in two.text
-    assert rows(two, "Paths of image 2 that later layers overwrite or delete")[0][:2] == ["2.0 MB", "2"]
+    assert (
+        "dive shows an efficiency of 44.4 %, and a waste of 3.3 times the size of the layers above the base" in two.text
+    )
+    assert rows(two, "Paths of image 2 that later layers overwrite or delete")[0][:2] == ["200.0 kB", "2"]
     assert "in how many layers" in two.text
-    order = [two.raw.index(text) for text in ("<caption>Paths of image 2", "<caption>Layers of image 2", 'id="pushes"')]
+    order = [
+        two.raw.index(text) for text in (f"{CAPTION}Paths of image 2", f"{CAPTION}Layers of image 2", 'id="pushes"')
+    ]
     assert order == sorted(order)
 
 
@@ -239,7 +255,8 @@ def test_updates_say_what_is_new_and_whose_bytes_they_are(two):
     assert "docker-containerd pushes layers as the archive holds them" in two.text
 
 
-def test_every_command_of_the_page_gives_what_it_stands_for(two, imgconv):
+def test_every_command_of_the_page_gives_what_it_stands_for(versions, two, imgconv, monkeypatch):
+    monkeypatch.chdir(versions)
     commands = {text for tag, text in two.texts if tag == "code" and text.startswith("imgconv ")}
     assert "imgconv inspect v1.tar v2.tar --files" in commands
     for command in commands:
@@ -253,7 +270,7 @@ def test_every_command_of_the_page_gives_what_it_stands_for(two, imgconv):
 
 def test_layers_have_their_step_beside_the_sizes_and_small_ones_a_label(two):
     assert [row[4] for row in rows(two, "Layers of image 2")] == ["", "", ""]
-    head = two.raw[two.raw.index("<caption>Layers of image 2") :].split("</thead>")[0]
+    head = two.raw[two.raw.index(f"{CAPTION}Layers of image 2") :].split("</thead>")[0]
     assert 'unpacked</th><th scope="col">made by</th><th scope="col">stored as' in head
     assert [row[5] for row in rows(two, "Layers of image 2")] == ["uncompressed"] * 3
     assert re.search(r"<text [^>]*>layer 3: [\d.]+ k?B</text>", two.raw)
@@ -435,10 +452,15 @@ def contents_of(document, text):
     return document
 
 
+@functools.cache
+def harmless_page():
+    return check(inspect_page(hostile_source("x")))
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_text_everywhere_in_the_page(text):
     page = check(inspect_page(hostile_source(text)))
-    harmless = check(inspect_page(hostile_source("x")))
+    harmless = harmless_page()
     assert [tag for tag, _ in page.elements] == [tag for tag, _ in harmless.elements]
     assert page.text.count(" ".join(shown(text).split())) >= 20
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2 import DictLoader
+from jinja2 import ChoiceLoader, DictLoader
 from markupsafe import Markup
 from report.html.pages import HOSTILE, Page
 
@@ -25,9 +26,10 @@ CONTEXTS = (
 
 
 def rendered(template, **values):
-    environment = pages._Printer(2000, None).environment()
+    environment = pages._environment.__wrapped__()
     environment.loader = DictLoader({"one.html": template})
-    return environment.get_template("one.html").render(values)
+    with mock.patch.object(pages, "_environment", return_value=environment):
+        return pages._Printer(2000, None).render("one.html", values)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -108,24 +110,9 @@ def template(monkeypatch):
         '{% call m.table("Things", [("name", "")]) %}{% for each in things %}'
         '<tr><td title="{{ each.name }}">{{ each.name }}</td></tr>{% endfor %}{% endcall %}{% endblock %}'
     )
-    real = pages._Printer.environment
-
-    def environment(printer):
-        made = real(printer)
-        inner = made.loader
-
-        class Loader(DictLoader):
-            def get_source(self, environment, name):
-                return (
-                    super().get_source(environment, name)
-                    if name in self.mapping
-                    else inner.get_source(environment, name)
-                )
-
-        made.loader = Loader({"many.html": source})
-        return made
-
-    monkeypatch.setattr(pages._Printer, "environment", environment)
+    environment = pages._environment.__wrapped__()
+    environment.loader = ChoiceLoader([DictLoader({"many.html": source}), environment.loader])
+    monkeypatch.setattr(pages, "_environment", lambda: environment)
 
 
 @pytest.mark.parametrize(

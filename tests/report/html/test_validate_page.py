@@ -180,7 +180,7 @@ def test_refusals_in_words(known, consumers, text):
 def test_numbers_in_words():
     assert numbers_text("layer", [2]) == "layer 2"
     assert numbers_text("layer", [1, 3]) == "layers 1 and 3"
-    assert numbers_text("layer", [1, 2, 3, 5, 9, 10]) == "layers 1 to 3, 5 and 9 to 10"
+    assert numbers_text("layer", [1, 2, 3, 5, 9, 10]) == "layers 1 to 3, 5, 9 and 10"
     assert numbers_text("layer", list(range(1, 99, 2))).endswith(" 19 and others")
 
 
