@@ -61,7 +61,7 @@ def layer(number, salt):
     """Return a layer with a file of its own and one that all layers have; `salt` makes it another layer."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in (f"file{number}", "shared"):
+        for name in (f"file{number}", "common"):
             member = tarfile.TarInfo(name)
             data = b"%d %d " % (number, salt) * 4000
             member.size = len(data)
@@ -98,7 +98,7 @@ def make(folder, name, numbers, salt):
         name,
         f"sha256:{image_id}",
         tuple(f"sha256:{digest}" for digest in digests),
-        frozenset({"shared", *(f"file{number}" for number in numbers)}),
+        frozenset({"common", *(f"file{number}" for number in numbers)}),
         str(report.images[0].manifest_digest),
     )
 
