@@ -34,8 +34,9 @@ RECIPE: Final = Recipe(uncompressed=False, manifests=True)
 _SPLIT_SIZE: Final = 256 * KIB
 #: Encoders that read a large layer together: each takes up to 50 MB, and all of them together at most 100 MB.
 _AT_ONCE: Final = 1
-#: A layer's bytes and its digests; layers with equal keys are read once.
-_Key = tuple["Blob | None", Digest, "tuple[Digest, int] | None"]
+#: A layer's bytes, its digests, and whether its descriptor is pushed as given, so that it need not describe the bytes;
+#: layers with equal keys are read once.
+_Key = tuple["Blob | None", Digest, "tuple[Digest, int] | None", bool]
 #: What is needed of it: a form, and the profile if it is compressed.
 _Want = tuple[Form, str]
 
@@ -69,8 +70,8 @@ class LayerReader:
             wanted.append({})
             for image, layer in load.images.layers():
                 stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
-                key = (layer.blob, layer.diff_id, stored)
                 want = _want(load, image, layer)
+                key = (layer.blob, layer.diff_id, stored, want[0] in DICTATED)
                 jobs.setdefault(key, _Job(layer)).wants.add(want)
                 wanted[-1][layer] = (key, want)
         self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))

@@ -184,6 +184,15 @@ def test_all_pushers_together_find_what_each_finds_alone(source):
     same_as_alone(source, images=["example.com/app:1"])
 
 
+def test_a_descriptor_that_crane_pushes_as_given_is_verified_for_the_others(tmp_path):
+    (case,) = [case for case in CASES if case.name == "LayerSources of a foreign layer that lie"]
+    source = tmp_path / "in.tar"
+    source.write_bytes(case.build())
+    assert convert.digest(source, pushers=["crane"]).pushed
+    with pytest.raises(InputError):
+        convert.digest(source)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_all_pushers_together_find_in_a_hostile_source_what_each_finds_alone(case, tmp_path):
