@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import names_text, shortened
-from convert.report.diff_files import CHANGES, WHITEOUT, file_document, is_whiteout
+from convert.report.diff_files import WHITEOUT, file_document, is_whiteout
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart
 from convert.report.html.page import Page, render
@@ -32,6 +32,9 @@ Document = dict[str, Any]
 VERSION: Final = 1
 _LONGEST_LABEL: Final = 60
 _OPAQUE: Final = ".wh..wh..opq"
+_FOLDER: Final = "folder: an entry of this layer; layers below may have it too"
+#: The order of the sums of files; `diff` counts a whiteout as added.
+_SUMS: Final = ("added", "deleted", "removed", "changed")
 _BY: Final = {"id": "image IDs", "layers": "DiffIDs", "digest": "manifest digests"}
 
 
@@ -54,10 +57,9 @@ class _Files:
     """The files of one pair of layers."""
 
     title: str
-    sums: Sequence[tuple[str, Document]]
+    sums: dict[str, Document]
     files: Sequence[Document]
     total: int
-    whiteouts: int
     problem: Document | None
 
 
@@ -75,8 +77,7 @@ class _Pair:
     layers: Sequence[_Layer] = ()
     keys: list[tuple[str, Sequence[tuple[str, str, str]], int]] = field(default_factory=list)
     files: list[_Files] = field(default_factory=list)
-    sums: Sequence[tuple[str, Document]] = ()
-    whiteouts: int = 0
+    sums: dict[str, Document] = field(default_factory=dict)
 
 
 def diff_page(compared: Compared) -> bytes:
@@ -159,14 +160,10 @@ def _pair(number: int, one: Document, compared: Compared, costs: list[Document],
     compared_files = [found for found in compared.files if found.image == number]
     for place, found in enumerate(compared_files):
         pair.files.append(_files(found, one, (a, b), compared_files[:place], room, f"{command} --files"))
-    pair.whiteouts = sum(found.whiteouts for found in compared_files)
-    pair.sums = [
-        (
-            change,
-            {key: sum(dict(files.sums)[change][key] for files in pair.files) for key in ("files", "size_a", "size_b")},
-        )
-        for change in CHANGES
-    ]
+    pair.sums = {
+        change: {key: sum(files.sums[change][key] for files in pair.files) for key in ("files", "size_a", "size_b")}
+        for change in _SUMS
+    }
     return pair
 
 
@@ -286,12 +283,18 @@ def _files(
     document = found.document()
     return _Files(
         title=title,
-        sums=[(change, document["sums"][change]) for change in CHANGES],
+        sums=_sums(document["sums"], found.whiteouts),
         files=[_file(each, lower) for each in shown],
         total=found.total,
-        whiteouts=found.whiteouts,
         problem=document["problem"],
     )
+
+
+def _sums(sums: dict[str, Document], whiteouts: int) -> dict[str, Document]:
+    """Return the sums of files with whiteouts, which have no content, as deletions."""
+    added = {**sums["added"], "files": sums["added"]["files"] - whiteouts}
+    changes = {**sums, "added": added, "deleted": {"files": whiteouts, "size_a": 0, "size_b": 0}}
+    return {change: changes[change] for change in _SUMS}
 
 
 def _file(found: FileDifference, lower: Sequence[ComparedFiles]) -> Document:
@@ -301,7 +304,8 @@ def _file(found: FileDifference, lower: Sequence[ComparedFiles]) -> Document:
     """
     row = {**file_document(found), "shown": found.change, "kind": found.change, "note": ""}
     if not is_whiteout(found):
-        return row
+        is_folder = found.change != "changed" and any("dir" in values for _, *values in found.attributes)
+        return {**row, "note": _FOLDER} if is_folder else row
     folder, slash, name = row["path"].rpartition("/")
     if name == _OPAQUE:
         return {**row, "note": f"whiteout: hides what lower layers have in /{folder}"}

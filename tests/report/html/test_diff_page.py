@@ -55,6 +55,8 @@ def layer(*named):
         for name, content in named:
             info = tarfile.TarInfo(name)
             info.size = len(content)
+            if name.endswith("/"):
+                info.type = tarfile.DIRTYPE
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
 
@@ -129,8 +131,18 @@ def test_a_whiteout_is_shown_as_a_deletion(compared):
     # The layer below has the file.
     assert "deleted new none none whiteout: deletes new (40 B)" in page.text
     assert "whiteout: hides what lower layers have in /d" in page.text
-    assert "3 added (0 B; 3 of them whiteouts)" in page.text
+    assert "no layer of A and layer 3 of B 3 deleted" in page.text
     compared("new.tar", "old.tar", status=1)
+
+
+def test_entries_that_are_added_and_deletions_are_counted_apart(compared):
+    archive_of("old.tar", BASE)
+    archive_of("new.tar", BASE, layer(("etc/", b""), ("etc/.wh.os", b""), ("etc/new", b"n" * 9)))
+    page, _ = compared("old.tar", "new.tar", status=1)
+    assert page.data["files"][0]["sums"]["added"]["files"] == 3
+    assert "2 added (9 B), 1 deleted" in page.text
+    # The folder is in the layer below too.
+    assert re.search("added etc none none folder: an entry of this layer", page.text)
 
 
 def test_the_layers_of_an_image_that_only_one_archive_has_are_numbered(compared):
