@@ -31,7 +31,10 @@ class Help:
         return f"imgconv {self.command.format(source=shlex.quote(source), consumer=consumer)}" if self.command else ""
 
 
-_AGAIN: Final = Help("Get the archive again; if it is the same then, build or save the image again.")
+_AGAIN: Final = Help(
+    "Copy the archive again from where it was made, and compare the checksums of both (sha256sum). If they are the "
+    "same, save or build the image again."
+)
 _BUILD: Final = Help("Build the image again with a tool that writes this correctly.")
 _CONVERT: Final = Help("A conversion writes this correctly.", "{source} --to docker-oci DEST.tar")
 _RECOMPRESS: Final = Help(
@@ -63,7 +66,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "unsafe": Help("Do not trust the archive: names or links lead out of it. Get it from where it was made."),
     "media-type": _BUILD,
     "repo-tag": Help(
-        "A conversion leaves out such a name, with a warning; --tag NAME gives a valid one.",
+        "A conversion leaves out such a name, with a warning; one with --tag NAME gives a valid one.",
         "{source} --tag NAME --to docker-save DEST.tar",
     ),
     "layout-version": _BUILD,
@@ -101,7 +104,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
         "{source} --untag NAME --to docker-oci DEST.tar",
     ),
     "ref-name": Help(
-        "Give the image a valid name: --tag NAME; a conversion leaves out one that is not.",
+        "A conversion leaves out such a name, with a warning; one with --tag NAME gives a valid one.",
         "{source} --tag NAME --to docker-save DEST.tar",
     ),
     "repositories": Help("A conversion writes it correctly.", "{source} --to docker-save DEST.tar"),
@@ -129,7 +132,7 @@ FOR_FINDING: Final[dict[str, Help]] = {
     "unreferenced": Help("A conversion leaves it out.", "{source} --to docker-oci DEST.tar"),
     "config-name": _NOTHING,
     "letter-case": _CONVERT,
-    "no-repositories": Help("Only Docker before 1.10 needs it.", "--add-repositories {source} DEST.tar"),
+    "no-repositories": Help("Nothing has to be done; this adds it.", "--add-repositories {source} DEST.tar"),
     "v1-scheme": _NOTHING,
     "parent": _NOTHING,
     "no-diff-ids": _NOTHING,

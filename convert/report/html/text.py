@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 LONGEST: Final = 2000
 _MOST_RUNS: Final = 10
 _LONGEST_TITLE: Final = 200
-_DIGEST: Final = re.compile("(sha256:[0-9a-f]{64})")
+#: A digest or the digits of one, and what must stand on the same line: the rest of a short word, a comma.
+_DIGEST: Final = re.compile(r"((?<![0-9a-f])(?:sha256:)?[0-9a-f]{64}(?![0-9a-f]))(\S{1,12}(?!\S))?")
 
 
 def shown(value: object, most: int = LONGEST) -> str:
@@ -26,11 +27,13 @@ def shown(value: object, most: int = LONGEST) -> str:
     return "" if value is None else printable(shortened(str(value), most))
 
 
-def pieces(value: object) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of a value as a page shows it, each with whether it is a digest."""
-    for place, piece in enumerate(_DIGEST.split(shown(value))):
-        if piece:
-            yield piece, place % 2 == 1
+def pieces(value: object) -> Iterator[tuple[str, str, str]]:
+    """Yield the parts of a value as a page shows it: text, a digest that follows, and what sticks to the digest."""
+    found = [*_DIGEST.split(shown(value)), "", ""]
+    for place in range(0, len(found), 3):
+        text, digest, rest = found[place : place + 3]
+        if text or digest:
+            yield text, digest, rest or ""
 
 
 def titles(paths: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from support import MATCH, REFUSE
 
 from convert.cli.main import run
 from convert.report.blame import blame
-from convert.report.html.text import numbers_text, shown
+from convert.report.html.text import numbers_text, pieces, shown
 from convert.report.html.validate import validate_page
 from convert.report.validate import refused_text
 from convert.report.validate_markdown import markdown
@@ -175,6 +175,16 @@ def test_table_and_block_name_the_same_refusals(validated):
 def test_refusals_in_words(known, consumers, text):
     listed = [{"consumer": consumer, "versions": versions} for consumer, versions in consumers]
     assert refused_text({"refused_by": known, "consumers": listed}) == text
+
+
+def test_digests_in_a_text_stand_alone_with_what_sticks_to_them():
+    digest, digits = "sha256:" + "a" * 64, "b" * 64
+    assert list(pieces(f"x {digest}, y {digits}/layer.tar {'c' * 65} {digits}")) == [
+        ("x ", digest, ","),
+        (" y ", digits, "/layer.tar"),
+        (f" {'c' * 65} ", digits, ""),
+    ]
+    assert list(pieces("x")) == [("x", "", "")]
 
 
 def test_numbers_in_words():
