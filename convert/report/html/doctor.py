@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,10 @@ _SIGNS: Final = {
 }
 
 
+#: Consumers that show the digest of a manifest or index; others show the image ID, the digest of the config.
+_BY_MANIFEST: Final = frozenset({"docker-containerd", "containerd", "nerdctl", "kind", "k3s", "umoci"})
+
+
 @dataclass(slots=True)
 class _Reason:
     """Why a consumer refuses a source or what it loses, and what helps."""
@@ -54,9 +59,12 @@ class _Row:
     verdict: str
     sign: str
     kind: str
+    identifier: str
     images: Sequence[Document]
     more_images: int
     reasons: list[_Reason]
+    mends_first: bool
+    is_lenient: bool
 
 
 @dataclass(slots=True)
@@ -65,6 +73,7 @@ class _Source:
     title: str
     short: str
     document: Document
+    wrong: list[_Reason]
     rows: Sequence[_Row]
 
 
@@ -105,21 +114,61 @@ def _source(number: int, source: Document, room: Room, name: str, *, several: bo
     """Return what the template shows of a source; `name` is the short form of its path."""
     ident = f"source-{number}"
     command = f"imgconv doctor {shlex.quote(source['path'])} --json"
+    wrong = _wrong(source)
     rows = [
-        _row(f"{ident}-consumer-{place}", each, source["path"], room, command)
+        _row(f"{ident}-consumer-{place}", each, source, wrong, room, command)
         for place, each in enumerate(
             room.first(source["consumers"], f"consumers of {_short(source['path'])}", command), 1
         )
     ]
     title, short = (f"{number}: {text}" if several else text for text in (source["path"], name))
-    return _Source(ident, title, short, source, rows)
+    return _Source(ident, title, short, source, [_reason(*found, source["path"]) for found in wrong.values()], rows)
 
 
-def _row(ident: str, each: Document, source: str, room: Room, command: str) -> _Row:
+def _wrong(source: Document) -> dict[str, tuple[Document, Document]]:
+    """Return what has to be mended of a source whichever consumer reads it, by its message.
+
+    Each has its reason and the first of the consumers for which it stands; one that stands once is said there.
+    """
+    reasons = [
+        (reason, each)
+        for each in source["consumers"]
+        if each["verdict"] != Verdict.UNKNOWN.value
+        for reason in each["reasons"]
+        if reason["rule"] is None and reason["helps"] is not None
+    ]
+    counts = Counter(reason["message"] for reason, _ in reasons)
+    found: dict[str, tuple[Document, Document]] = {}
+    for reason, each in reasons:
+        if counts[reason["message"]] > 1:
+            found.setdefault(reason["message"], (reason, each))
+    return found
+
+
+def _is_faulty(source: Document) -> bool:
+    """Return whether a consumer finds a fault that only another archive mends."""
+    return any(
+        reason["helps"] == Repair.SOURCE.value
+        for each in source["consumers"]
+        if each["verdict"] == Verdict.REFUSES.value
+        for reason in each["reasons"]
+    )
+
+
+def _row(
+    ident: str,
+    each: Document,
+    source: Document,
+    wrong: dict[str, tuple[Document, Document]],
+    room: Room,
+    command: str,
+) -> _Row:
     name = f"{each['consumer']} {each['version']}"
     if each["inside"]:
         name += f" ({each['inside'].replace('@', ' ')})"
     sign, kind = _SIGNS[each["verdict"]]
+    mends_first = any(reason["message"] in wrong for reason in each["reasons"])
+    reasons = [_reason(reason, each, source["path"]) for reason in each["reasons"] if reason["message"] not in wrong]
     images = room.first(each["images"], f"names in {each['consumer']}", command)
     return _Row(
         ident=ident,
@@ -128,13 +177,24 @@ def _row(ident: str, each: Document, source: str, room: Room, command: str) -> _
         verdict=each["verdict"],
         sign=sign,
         kind=kind,
+        identifier=_identifier(each, source),
         images=images,
         more_images=len(each["images"]) - len(images),
-        reasons=[_reason(reason, source, each) for reason in each["reasons"]],
+        reasons=reasons,
+        mends_first=mends_first,
+        is_lenient=each["verdict"] == Verdict.LOADS.value and _is_faulty(source),
     )
 
 
-def _reason(reason: Document, source: str, consumer: Document) -> _Reason:
+def _identifier(consumer: Document, source: Document) -> str:
+    """Return what a consumer shows to identify an image."""
+    if consumer["consumer"] in _BY_MANIFEST:
+        return "manifest or index digest"
+    # Of a layout, crane pushes an index as it is.
+    return "image ID or index digest" if consumer["consumer"] == "crane" and source["format"] == "oci" else "image ID"
+
+
+def _reason(reason: Document, consumer: Document, source: str) -> _Reason:
     cited = _CITED.match(reason["source"] or "")
     link = f"https://github.com/{cited[1]}" if cited else ""
     if reason["helps"] is None or consumer["verdict"] == Verdict.UNKNOWN.value:

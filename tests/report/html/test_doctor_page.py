@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from report.html.hostile_documents import hostile_verdicts
 from report.html.pages import CAPTION, HOSTILE, check
+from report.html.test_diff_page import BASE, OLD, archive_of
 from support import MATCH
+from support import run as run_apart
 
 # tests/peer has a package of the name of this folder.
 sys.path.insert(0, str(Path(__file__).parents[2] / "consumers"))
@@ -75,7 +77,8 @@ def test_the_table_at_a_glance_has_every_verdict(asked):
                 if consumer.split(" (")[0] == f"{each['consumer']} {each['version']}" and ident == f"source-{number}"
             )
             assert cell.endswith(each["verdict"])
-            assert all(shown(reason["message"]) in page.text for reason in each["reasons"])
+            text = "".join(page.text.split())  # digests are elements of their own
+            assert all("".join(shown(reason["message"]).split()) in text for reason in each["reasons"])
             assert all(image["name"] in page.text for image in each["images"] if image["name"])
 
 
@@ -93,7 +96,7 @@ def test_a_command_for_a_refusal_gives_what_loads(asked, tmp_path, capsys):
             for reason in each["reasons"]:
                 if each["verdict"] != "refuses" or not reason["helps"]:
                     continue
-                told = pages._reason(reason, str(path), each)
+                told = pages._reason(reason, each, str(path))
                 if not told.command or re.search(r"\b(?:OLD=NEW|OS/ARCH)\b|\{name\}", told.command):
                     continue
                 dest = tmp_path / f"{case}-{each['consumer']}-{reason['helps'][:5]}"
@@ -119,6 +122,28 @@ def test_a_source_that_cannot_be_read_is_shown(asked):
     for source in document["sources"]:
         if source["error"]:
             assert shown(source["error"]["message"]) in page.text
+
+
+def test_damage_is_said_once_and_with_it_that_others_find_it(asked):
+    archive_of("x.tar", BASE, OLD, stored={1: OLD.replace(b"aaaa", b"bbbb")}, name="App:1")
+    page, document = asked("x.tar")
+    consumers = document["sources"][0]["consumers"]
+    said = Counter(reason["message"] for each in consumers for reason in each["reasons"] if reason["rule"] is None)
+    ((message, count),) = said.items()
+    assert count > 1
+    assert "".join(page.text.split()).count("".join(message.split())) == 1
+    assert [each["href"] for each in page.named("a")].count("#source-1-wrong") == count
+    assert page.text.count("It loads here, but") == sum(each["verdict"] == "loads" for each in consumers) > 0
+
+
+def test_identifiers_are_labelled(asked):
+    page, document = asked(MATCH / "docker20-html.tar.gz")
+    (image,) = json.loads(run_apart("inspect", MATCH / "docker20-html.tar.gz", "--json").stdout)["images"]
+    rows = page.raw.split('<div id="source-1-consumer-')[1:]
+    for row, each in zip(rows, document["sources"][0]["consumers"], strict=True):
+        for known in each["images"]:
+            label = "image ID" if known["id"] == image["image_id"] else "manifest or index digest"
+            assert f'<span class="dim">{label}</span> <code class="digest">{known["id"]}</code>' in row
 
 
 # -- hostile text ------------------------------------------------------------------------
