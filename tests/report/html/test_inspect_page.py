@@ -250,9 +250,17 @@ def test_the_picture_claims_nothing_about_ids_of_the_source_and_uncompressed_lay
 
 
 def test_updates_say_what_is_new_and_whose_bytes_they_are(two):
-    assert '<th scope="colgroup" colspan="4">bytes pushed by</th>' in two.raw
+    assert '<th scope="colgroup" class="over" colspan="4">bytes to a registry, pushed by</th>' in two.raw
     assert "1: app:v1 → 2: app:v2 : 2 new layers (2, 3)" in two.text
     assert "docker-containerd pushes layers as the archive holds them" in two.text
+
+
+def test_sizes_at_the_registry_are_exact(two):
+    for source in two.data["sources"]:
+        name = source["inspect"]["source"]["path"]
+        sizes = {sum(layer["size"] for layer in each["layers"]) for each in source["pushes"]["digest"]["pushes"]}
+        assert len(sizes) > 2
+        assert {row[4] for row in rows(two, f"Digests of pushes of {name}")} == {f"{size:,} B" for size in sizes}
 
 
 def test_every_command_of_the_page_gives_what_it_stands_for(versions, two, imgconv, monkeypatch):
