@@ -262,7 +262,7 @@ def _other_layers(one: Comparison) -> str:
     if first.a is None or first.b is None:
         alike = {0: "none is", 1: "the first is"}.get(first.number, f"the first {first.number} are")
         return f"{count_a} layers in A, {count_b} in B; {alike} the same"
-    counts = f" of {count_a}" if count_a == count_b else f" ({count_a} in A, {count_b} in B)"
+    counts = f" of {count_a}" if count_a == count_b else f" (of {count_a} in A, of {count_b} in B)"
     return f"layer {first.number + 1}{counts} differs: DiffID {first.a.diff_id} in A, {first.b.diff_id} in B"
 
 

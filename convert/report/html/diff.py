@@ -72,7 +72,9 @@ class _Pair:
     same: bool
     words: str
     why: str
-    facts: Sequence[tuple[str, str, str, bool]]
+    facts: Sequence[tuple[str, str, str, str]]
+    pushes: Sequence[str] = ()
+    update: str = ""
     cost: Document | None = None
     layers: Sequence[_Layer] = ()
     keys: list[tuple[str, Sequence[tuple[str, str, str]], int]] = field(default_factory=list)
@@ -147,9 +149,18 @@ def _others(document: Document | None, room: Room, command: str) -> Sequence[tup
 def _pair(number: int, one: Document, compared: Compared, costs: list[Document], room: Room, command: str) -> _Pair:
     a, b = (_find(side.inspected, one[key]) for side, key in zip(compared.sides, "ab", strict=True))
     ident = f"pair-{number + 1}"
-    pair = _Pair(ident, _title(number, one), one["same"], one["words"], _why(one), list(_facts(one, a, b)))
+    pair = _Pair(
+        ident,
+        _title(number, one),
+        one["same"],
+        one["words"],
+        _why(one),
+        list(_facts(one, a, b)),
+        _pushes(one, compared),
+    )
     if a is not None and b is not None:
         pair.cost = update_cost(a, b)
+        pair.update = _update(compared, a, b)
         costs.append({"image": number, **pair.cost})
     pair.layers = room.first(list(_layers(ident, one, a, b)), f"layers of {pair.title}", command)
     for what in ("config", "manifest"):
@@ -219,8 +230,8 @@ def _find(inspected: Document | None, side: Document | None) -> Document | None:
     return next(iter(exact or same), None)
 
 
-def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield rows of a table: what, A's, B's, and whether they are the same."""
+def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tuple[str, str, str, str]]:
+    """Yield rows of a table: what, A's, B's, and the verdict."""
     for label, key in (
         ("names", "names"),
         ("platform", "platform"),
@@ -231,9 +242,28 @@ def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tu
         values = [side[key] if side is not None else None for side in (one["a"], one["b"])]
         shown = [names_text(value[:50]) if isinstance(value, list) else value or "none" for value in values]
         same = set(values[0] or ()) == set(values[1] or ()) if key == "names" else values[0] == values[1]
-        yield label, shown[0], shown[1], same
+        yield label, shown[0], shown[1], _verdict(same=same, absent=not any(values))
     counts = [str(len(image["layers"])) if image is not None else "none" for image in (a, b)]
-    yield "layers", counts[0], counts[1], counts[0] == counts[1]
+    yield "layers", counts[0], counts[1], _verdict(same=counts[0] == counts[1])
+
+
+def _verdict(*, same: bool, absent: bool = False) -> str:
+    return "neither has one" if absent else "same" if same else "differs"
+
+
+def _pushes(one: Document, compared: Compared) -> list[str]:
+    """Return the commands for the digests that a push gives, where no archive tells why these differ."""
+    a, b = one["a"], one["b"]
+    if a is None or b is None or one["same_image_id"] or a["manifest_digest"] or b["manifest_digest"]:
+        return []
+    return [f"imgconv digest {shlex.quote(side.path)}" for side in compared.sides]
+
+
+def _update(compared: Compared, a: Document, b: Document) -> str:
+    """Return how the page of `inspect` for both archives names the update from one image to the other."""
+    lists = [side.inspected["images"] if side.inspected is not None else [] for side in compared.sides]
+    places = [images.index(image) + 1 for images, image in zip(lists, (a, b), strict=True)]
+    return f"{places[0]} → {len(lists[0]) + places[1]}"
 
 
 def _layers(ident: str, one: Document, a: Document | None, b: Document | None) -> Iterator[_Layer]:

@@ -123,6 +123,29 @@ def test_each_side_has_its_name_and_the_verdict_says_why(compared):
     assert "most tools compress them on a push" in page.text
 
 
+def test_what_neither_has_is_not_called_the_same(compared, capsys):
+    archive_of("old.tar", BASE, OLD, name="app:1")
+    archive_of("new.tar", BASE, NEW, layer(("more", b"")), name="app:2")
+    page, document = compared("old.tar", "new.tar", status=1)
+    (one,) = document["images"]
+    assert one["a"]["manifest_digest"] is one["b"]["manifest_digest"] is None
+    assert "manifest digest none none neither has one" in page.text
+    # The commands of the page tell what it cannot.
+    commands = [text for tag, text in page.texts if tag == "code" and text.startswith("imgconv digest")]
+    printed = []
+    for command in commands:
+        assert run([*command.split()[1:], "--json"]) == 0
+        printed.append({each["digest"] for each in json.loads(capsys.readouterr().out)["pushes"]})
+    assert len(printed) == 2
+    assert not printed[0] & printed[1]
+    assert run(["inspect", "old.tar", "new.tar", "--html", "inspect.html"]) == 0
+    capsys.readouterr()
+    updates = check(Path("inspect.html").read_bytes()).data["updates"]
+    first, second = re.search(r"from image (\d+) → (\d+)", page.text).groups()
+    assert {"from": int(first), "to": int(second)} in [{key: each[key] for key in ("from", "to")} for each in updates]
+    assert one["words"].startswith("layer 2 (of 2 in A, of 3 in B) differs: ")
+
+
 def test_a_whiteout_is_shown_as_a_deletion(compared):
     archive_of("old.tar", BASE, OLD)
     archive_of("new.tar", BASE, NEW, layer(("d/.wh.x", b""), (".wh.new", b""), ("d/.wh..wh..opq", b"")))
