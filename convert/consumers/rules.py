@@ -31,6 +31,7 @@ _UNPACK: Final = "containerd/containerd@2.3.4 core/unpack/unpacker.go: unpack"
 _UNPACK_1: Final = "containerd/containerd@1.6.20 image.go: Unpack"
 _K3S: Final = "k3s-io/k3s@1.30.2 pkg/agent/containerd/containerd.go: preloadFile"
 _TARFILE: Final = "containers/image@5.22.1 docker/internal/tarfile/src.go: prepareLayerData"
+_ARCHIVE: Final = "containers/image@5.22.1 docker/archive/reader.go: List"
 _LAYOUT: Final = "containers/image@5.22.1 oci/layout/oci_transport.go: getManifestDescriptor"
 _DIR: Final = "containers/image@5.23.1 directory/directory_src.go: GetManifest"
 _COPY: Final = "containers/image@5.22.1 copy/copy.go: Image"
@@ -301,10 +302,21 @@ RULES: Final = (
         "4.3-4.4",
         _TARFILE,
         _REFUSES,
+        ((containers_image.gzip_archive, _CONVERT, "gzip-archive", ""), *_DOCKER_ARCHIVE[:2]),
+    ),
+    *_rules(
+        "podman/docker-archive",
+        "4.3-4.4",
+        _ARCHIVE,
+        _REFUSES,
+        ((containers_image.repo_tag, _TAG, "bare-tag", "repo-tag"),),
+    ),
+    *_rules(
+        "podman/docker-archive",
+        "4.3-4.4",
+        _TARFILE,
+        _REFUSES,
         (
-            (containers_image.gzip_archive, _CONVERT, "gzip-archive", ""),
-            *_DOCKER_ARCHIVE[:2],
-            (containers_image.repo_tag, _TAG, "bare-tag", "repo-tag"),
             *_DOCKER_ARCHIVE[2:],
             (docker.run_config, _SOURCE, "text-cmd", "run-config"),
             (containers_image.linked_layer_not_stored, _CONVERT, "linked-layer", ""),
