@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from convert.consumers.consumer import PROGRAMS, parse_consumer
 from convert.consumers.refusals import refusals
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def refused_text(finding: dict[str, Any]) -> str:
     known = finding["refused_by"] or ""
     if known in _ALL:
         return known
+    inside = _inside(known, finding["consumers"])
     # "dockerd, containerd": all versions of a tool that is named alone.
     named = {_TOOLS.get(each, each) for each in known.split(", ")}
     others = [
@@ -72,13 +74,22 @@ def refused_text(finding: dict[str, Any]) -> str:
         for each in finding["consumers"]
         if each["consumer"].partition("/")[0] not in named
     ]
-    if not others:
-        return known
-    return (
-        f"{known}; also refused by (see imgconv doctor): {', '.join(others)}"
-        if known
-        else f"(see imgconv doctor) {', '.join(others)}"
-    )
+    text = known
+    if others:
+        text = f"{known}; also refused by " if known else ""
+        text += f"(see imgconv doctor){':' if known else ''} {', '.join(others)}"
+    return f"{text}; {inside}" if inside else text
+
+
+def _inside(known: str, consumers: Sequence[dict[str, Any]]) -> str:
+    """Return who refuses a source because the consumer inside does, "" if none of them refuses it."""
+    refusing = {each["consumer"] for each in consumers} | set(known.split(", "))
+    found: dict[str, list[str]] = {}
+    for program in PROGRAMS.values():
+        name = parse_consumer(program.name).reads_as[0]
+        if name != program.name and name in refusing:
+            found.setdefault(name, []).append(program.name)
+    return "; ".join(f"{' and '.join(names)} as the {name} in them" for name, names in found.items())
 
 
 def counts_text(source: dict[str, Any]) -> str:

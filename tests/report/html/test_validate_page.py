@@ -170,6 +170,12 @@ def test_table_and_block_name_the_same_refusals(validated):
         ("dockerd, podman", [("docker", "from 20 to before 30"), ("podman/oci", "all")], "dockerd, podman"),
         ("dockerd from 29", [("docker", "all")], "dockerd from 29; also refused by (see imgconv doctor): docker"),
         (None, [("k3s", "all"), ("crane", "from 1")], "(see imgconv doctor) k3s, crane from 1"),
+        ("dockerd, containerd", [("docker", "all")], "dockerd, containerd; nerdctl and kind as the containerd in them"),
+        (
+            None,
+            [("containerd", "from 1.6 to before 2")],
+            "(see imgconv doctor) containerd from 1.6 to before 2; nerdctl and kind as the containerd in them",
+        ),
     ],
 )
 def test_refusals_in_words(known, consumers, text):
