@@ -1,7 +1,7 @@
 """The layer chart: images side by side, layers stacked from the base up, height by bytes.
 
 A layer that occurs more than once has one colour, one pattern and one label wherever it is; all
-others are grey. Layers too thin to be seen are drawn together where there are many.
+others are grey, with their number. Layers too thin to be seen are drawn together where there are many.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def layer_chart(images: Sequence[Document], sharing: Sharing, names: Sequence[st
     wide = _GAP + len(images) * (_WIDE + _GAP)
     about = (
         f"{len(images)} images side by side. Each is a stack of its layers, the base at the bottom; the height of a "
-        "layer is its size in bytes as it is stored. A label and a colour mark each layer that occurs more than once. "
-        "The tables below have the same figures."
+        "layer is its size in bytes as it is stored. A label and a colour mark each layer that occurs more than once; "
+        "the others are grey. The tables below have the same figures."
     )
     drawing = Drawing("layer-chart", wide, _HEAD + tall + _FOOT, "Layers of the images", about)
     drawing.add(_patterns())
@@ -219,13 +219,13 @@ def _text(block: _Block) -> str:
     size = size_text(block.size)
     if block.count > 1:
         return f"{block.count} layers, {size}"
-    return f"{block.shared.label} · {size}" if block.shared is not None else size
+    return f"{block.shared.label} · {size}" if block.shared is not None else f"layer {block.first}: {size}"
 
 
 def _beside(block: _Block) -> str:
     if block.shared is not None:
         return block.shared.label
-    return _text(block) if block.count > 1 else f"layer {block.first}: {size_text(block.size)}"
+    return _text(block)
 
 
 def _label(text: str, x: float, y: float, *, centre: bool = False) -> Markup:

@@ -281,7 +281,10 @@ def test_layers_have_their_step_beside_the_sizes_and_small_ones_a_label(two):
     head = two.raw[two.raw.index(f"{CAPTION}Layers of image 2") :].split("</thead>")[0]
     assert 'unpacked</th><th scope="col">made by</th><th scope="col">stored as' in head
     assert [row[5] for row in rows(two, "Layers of image 2")] == ["uncompressed"] * 3
+    # Those that occur once have their numbers, whether the text is in the block or beside it.
+    assert re.search(r"<text [^>]*>layer 2: [\d.]+ k?B</text>", two.raw)
     assert re.search(r"<text [^>]*>layer 3: [\d.]+ k?B</text>", two.raw)
+    assert not re.search(r"<text [^>]*>layer 1: ", two.raw)
 
 
 # -- the file ----------------------------------------------------------------------------
