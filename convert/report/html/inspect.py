@@ -207,6 +207,7 @@ def _inside(image: _Image, layers: Sequence[Document], room: Room, waiting: int)
             for each in found[:_MOST_PATHS]:
                 share = each["size"] / contents["size"] if contents["size"] else 0
                 largest.append({"layer": number, "kind": kind[:-1], **each, "share": share})
+    largest.sort(key=lambda each: -each["size"])
     most = _part(room, 2 * waiting)
     return {
         "contents": contents,
@@ -229,13 +230,14 @@ def _hidden(contents: Document) -> str:
 
 
 def _dive(contents: Document) -> str:
-    """Return the figures of dive, for those who compare."""
+    """Return the figures of dive, for those who compare, and its rule (docs/layers.md)."""
+    rule = "It adds up all versions of each path that occurs in more than one layer."
     text = f"For comparison, dive shows an efficiency of {100 * contents['efficiency']:.1f} %"
     percent = contents["waste_percent"]
     if percent is None:
-        return f"{text}."
+        return f"{text}. {rule}"
     waste = f"{percent / 100:.1f} times" if percent >= 100 else f"{percent:.1f} % of"
-    return f"{text}, and a waste of {waste} the size of the layers above the base."
+    return f"{text}, and a waste of {waste} the size of the layers above the base. {rule}"
 
 
 def _places(places: Sequence[Place]) -> list[str]:

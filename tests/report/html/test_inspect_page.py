@@ -229,6 +229,18 @@ def test_the_page_begins_with_the_largest_waste(two):
     assert order == sorted(order)
 
 
+def test_the_largest_files_and_folders_come_first(two):
+    caption = "Largest files and folders of the layers of image 2"
+    found = rows(two, caption)
+    table = two.raw[two.raw.index(f"{CAPTION}{caption}") :].split("</tbody>")[0]
+    cells = re.findall(r'<td class="number" data-value="(\d+)">', table)
+    sizes = [int(size) for size in cells[1::2]]
+    assert len(sizes) == len(found) == 4
+    assert sizes == sorted(sizes, reverse=True)
+    # The part of a layer that is hidden has as many digits as the other parts.
+    assert "66.7 %" in two.text
+
+
 def test_a_file_that_is_replaced_is_overwritten():
     document = contents_of(hostile_document("x"), "x")
     for image in document["images"]:
