@@ -231,7 +231,7 @@ def _hidden(contents: Document) -> str:
 
 def _dive(contents: Document) -> str:
     """Return the figures of dive, for those who compare, and its rule (docs/layers.md)."""
-    rule = "It adds up all versions of each path that occurs in more than one layer."
+    rule = "Its waste adds up all versions of each path that occurs in more than one layer."
     text = f"For comparison, dive shows an efficiency of {100 * contents['efficiency']:.1f} %"
     percent = contents["waste_percent"]
     if percent is None:
