@@ -179,7 +179,7 @@ FOR_REPAIR: Final[dict[Repair, Help]] = {
     Repair.ATTESTATIONS: Help("Leave out attestations.", "{source} --no-attestations --for {consumer} DEST"),
     Repair.PLATFORM: Help("Select a platform.", "{source} --platform OS/ARCH --for {consumer} DEST"),
     Repair.SPLIT: Help("Write one result for each image.", "{source} --for {consumer} 'DEST/{{name}}_{{tag}}.tar'"),
-    Repair.SOURCE: Help("Save or build the image again."),
+    Repair.SOURCE: Help("Copy the archive again if it is damaged; else save or build the image again."),
     Repair.BASE: Help("Load what it needs there first, or fill it.", "{source} --with OLD --to docker-oci DEST.tar"),
     Repair.FILL: Help("Fill it with the layers that it leaves out.", "{source} --with OLD --to docker-oci DEST.tar"),
 }
