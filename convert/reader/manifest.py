@@ -39,6 +39,8 @@ def read_descriptor(fields: Fields) -> Descriptor:
             is negative, or embedded data does not decode.
     """
     media_type = fields.required_text("mediaType")
+    if not media_type:  # to the tools, which are in Go, it is absent
+        fields.fail("mediaType", "is missing")
     size = fields.integer("size")
     if size is None:
         fields.fail("size", "is missing")

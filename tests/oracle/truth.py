@@ -93,6 +93,11 @@ def full(text):
     return text if ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
+def clean(name):
+    """Return a member's name as a path below the root; normpath keeps two leading slashes."""
+    return posixpath.normpath(name).lstrip("/")
+
+
 class Truth:
     """`digests` names every content, as it lies and unpacked; `named` holds (full name, image ID)."""
 
@@ -100,7 +105,7 @@ class Truth:
         self.files, links = {}, {}
         self.digests, self._unpacked = set(), set()
         for name, kind, link, content in members(data):
-            key = posixpath.normpath(name)
+            key = clean(name)
             if kind == b"2":
                 links[key] = posixpath.normpath(posixpath.join(posixpath.dirname(key), link))
             elif kind == b"1":
@@ -151,7 +156,7 @@ class Truth:
         found = {}
         for item in folded(parsed(self.files.get("manifest.json", b"")) or ()) or ():
             if isinstance(item, dict):
-                config = self.files.get(posixpath.normpath(str(item.get("config"))))
+                config = self.files.get(clean(str(item.get("config"))))
                 for name in item.get("repotags") or ():
                     if config is not None:
                         found.setdefault(full(name), set()).add(reading.sha256(config))
