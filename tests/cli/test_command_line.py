@@ -276,7 +276,7 @@ def test_a_hint_names_only_options_that_the_command_has(imgconv, tmp_path, monke
     for module in ("digest", "match.rebuild", "convert_run", "add_repositories"):
         monkeypatch.setattr(f"convert.commands.{module}.MAX_LAYER_SIZE", 100)
     monkeypatch.setattr("convert.layer.blob_facts.MAX_LAYER_SIZE", 100)
-    monkeypatch.setattr(ReadOptions.__init__, "__defaults__", (100, *ReadOptions.__init__.__defaults__[1:]))
+    monkeypatch.setattr(ReadOptions.__new__, "__defaults__", (100, *ReadOptions.__new__.__defaults__[1:]))
     done = imgconv(*line.replace("--add-repositories SOURCE", "--add-repositories SOURCE.tar").split())
     printed = done.out + done.err
     assert "unpacks to more than 100 bytes" in printed

@@ -133,17 +133,17 @@ def test_a_source_that_is_written_to_while_it_is_read_is_noticed(tmp_path, sourc
     """Even where the bytes that were read still fit: whoever writes may not be done."""
     from convert.reader import detect as reading
 
-    plain = reading._read
+    plain = reading.finish
 
-    def meddled(found):
-        images = plain(found)
+    def meddled(*given, **more):
+        images = plain(*given, **more)
         with open(source, "r+b") as file:
             file.seek(-1, os.SEEK_END)
             file.write(b"\0")
         os.utime(source, ns=(1, 1))
         return images
 
-    monkeypatch.setattr(reading, "_read", meddled)
+    monkeypatch.setattr(reading, "finish", meddled)
     with pytest.raises(InputError, match="it changed while it was read"):
         convert.convert(str(source), str(tmp_path / "out"), to=form)
     assert [path.name for path in tmp_path.iterdir()] == ["in.tar"]

@@ -39,6 +39,10 @@ _SIGNS: Final = {
 _BY_MANIFEST: Final = frozenset({"docker-containerd", "containerd", "nerdctl", "kind", "k3s", "umoci"})
 
 
+#: Of a layout, crane pushes an index as it is.
+_OTHER_IDENTIFIERS: Final = {("crane", "oci"): "image ID or index digest"}
+
+
 @dataclass(slots=True)
 class _Reason:
     """Why a consumer refuses a source or what it loses, and what helps."""
@@ -190,8 +194,7 @@ def _identifier(consumer: Document, source: Document) -> str:
     """Return what a consumer shows to identify an image."""
     if consumer["consumer"] in _BY_MANIFEST:
         return "manifest or index digest"
-    # Of a layout, crane pushes an index as it is.
-    return "image ID or index digest" if consumer["consumer"] == "crane" and source["format"] == "oci" else "image ID"
+    return _OTHER_IDENTIFIERS.get((consumer["consumer"], source["format"]), "image ID")
 
 
 def _reason(reason: Document, consumer: Document, source: str) -> _Reason:

@@ -290,7 +290,7 @@ class TestDestination:
             open_tar(str(tmp_path / "b"), sources=[str(tmp_path / "a")], force=True)
 
     def test_a_missing_folder_is_said(self, tmp_path):
-        with pytest.raises(StorageError, match="No such file"):
+        with pytest.raises(StorageError, match="mkdir -p"):
             open_tar(str(tmp_path / "no" / "t"))
         with pytest.raises(UsageError, match="a file name is needed"):
             open_tar(str(tmp_path) + "/new/")
