@@ -107,9 +107,9 @@ class Truth:
         for name, kind, link, content in members(data):
             key = clean(name)
             if kind == b"2":
-                links[key] = posixpath.normpath(posixpath.join(posixpath.dirname(key), link))
+                links[key] = clean(posixpath.join(posixpath.dirname(key), link))
             elif kind == b"1":
-                links[key] = posixpath.normpath(link)
+                links[key] = clean(link)
             else:
                 self.files[key] = content
                 self.digests.add(reading.sha256(content))
