@@ -56,8 +56,10 @@ def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterat
     with contextlib.ExitStack() as stack:
         try:
             if address is None:
+                given = dask.config.get(_WORKER_ENVIRONMENT)
+                environment = {name: value for name, value in given.items() if name != _TRIM}
                 # Workers listen on this machine only, and there is no dashboard.
-                with warnings.catch_warnings(), dask.config.set({_WORKER_ENVIRONMENT: _worker_environment()}):
+                with warnings.catch_warnings(), dask.config.set({_WORKER_ENVIRONMENT: environment}):
                     warnings.simplefilter("ignore")  # its port of choice for HTTP may be in use
                     cluster: Any = LocalCluster(
                         n_workers=jobs or usable_cores(),
@@ -87,13 +89,6 @@ def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterat
         executor = client.get_executor(pure=False)
         stack.callback(_quietly, executor.shutdown, wait=False)
         yield Started(executor, _AHEAD * threads, check, lambda error: _lifetime(client, error))
-
-
-def _worker_environment() -> dict[str, object]:
-    """Return the environment variables of Dask's configuration for the workers of a cluster of ours."""
-    import dask  # noqa: PLC0415 - only with the extra
-
-    return {name: value for name, value in dask.config.get(_WORKER_ENVIRONMENT).items() if name != _TRIM}
 
 
 def _silence_logs() -> None:
