@@ -83,7 +83,7 @@ _REQUEST: Final = {
     "target-without-manifests": "The format carries no manifest, and the request is about one.",
     "nothing-to-compare": "Neither source has an image to compare.",
     "compressed-source": "A compressed archive cannot be changed in place.",
-    "invalid-registry-selection": "What is behind the root of a registry storage is no repository, tag or digest.",
+    "invalid-registry-selection": "What follows the root of a registry storage is not a repository, tag or digest.",
     "registry-storage": "The command changes an archive in place, and the source is the storage of a registry.",
     "folder-not-supported": "The source is a folder, and the command needs a tar.",
     "nothing-for-repositories": "No image of the archive has a name and a layer.",
@@ -240,7 +240,7 @@ _SYSTEM: Final = {
 _WARNINGS: Final = {
     "too-many-warnings": "There are more warnings than are kept.",
     "link-one-step-too-high": "A link has one `..` too many, as Docker 1.12's release candidates wrote it.",
-    "registry-ignored": "Something in the storage of a registry has no valid name or is no file or folder.",
+    "registry-ignored": "Something in the storage of a registry has an invalid name, or is not a file or folder.",
     "ignored-member": "A member with an unsafe name, or a device, is ignored.",
     "repeated-member": "Members of one name are alike.",
     "member-size-ignored": "A member that has no content states a size.",

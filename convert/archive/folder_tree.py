@@ -66,7 +66,7 @@ class FolderTree(Tree):
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return []
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:  # a link is in the way, or there is no such name
+            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:  # a link is in the way, or the name does not exist
                 return []
             raise self._unreadable(folder, error) from error
         if len(found) > MAX_MEMBERS:

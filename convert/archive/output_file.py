@@ -62,7 +62,7 @@ class OutputFile:
             _check_open(path)
             return
         for source in sources:
-            # Reading reports what is no path.
+            # Reading reports what is not a path.
             with contextlib.suppress(StorageError):
                 if path_of(source) != STDIN:
                     refuse_overlap(path, path_of(source))

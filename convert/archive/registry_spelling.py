@@ -56,7 +56,7 @@ def _splits(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _root_has(root: str, repository: str) -> bool | None:
-    """Return whether a storage has a repository; None if there is no storage at this path."""
+    """Return whether a storage has a repository; None without a storage at this path."""
     if root == _STDIN:
         return True
     if not os.path.isdir(root):

@@ -254,7 +254,7 @@ class RegistryStorage:
         """Return the digest in a link now, whatever was seen before.
 
         Raises:
-            FormatError: there is no such file, or it holds something else than a digest.
+            FormatError: the file does not exist, or holds something else than a digest.
             UnsafeInputError: it is a FIFO or a device, or a link leads to it.
         """
         found = self._read_quickly(path)

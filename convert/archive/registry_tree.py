@@ -81,7 +81,7 @@ class RegistryTree(Tree):
         """Show what is selected in the storage in `base`, which is closed with this tree.
 
         Raises:
-            SelectionError: there is no such repository, tag or manifest.
+            SelectionError: the repository, tag or manifest does not exist.
             InputError: `base` is not the storage of a registry.
         """
         super().__init__(base.where)

@@ -151,7 +151,7 @@ def replacement(tree: TarTree, name: str, content: bytes) -> Item:
     """Return a document in place of a member of the same clean name, with its spelling, mode and time.
 
     Raises:
-        KeyError: there is no such member.
+        KeyError: the member does not exist.
     """
     for member in tree.members:
         if clean(member.name) == name:

@@ -99,7 +99,7 @@ class Tree(ABC):
 
     @abstractmethod
     def children(self, folder: str) -> list[tuple[str, Kind]]:
-        """Return name and kind of what is directly in a folder, sorted by name; nothing if it is no folder.
+        """Return name and kind of what is directly in a folder, sorted by name; nothing if it is not a folder.
 
         `folder` is a clean name, "" for the root. Links are not followed.
 

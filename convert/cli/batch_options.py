@@ -57,7 +57,7 @@ def _parse(command: str, words: Sequence[str]) -> dict[str, Any]:
     """Return the parameters of a command line with SOURCE, and DEST for convert."""
     found = root.get_command(click.Context(root), command)
     if found is None:
-        raise ValueError(f"there is no command {command}")
+        raise ValueError(f"unknown command {command}")
     if not {"--help", "-h"}.isdisjoint(words):
         raise UsageError(
             "--help cannot be used in a batch", code="incompatible-options", hint=f"imgconv {command} --help"

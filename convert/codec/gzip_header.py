@@ -141,7 +141,7 @@ class GzipHeader:
 
 
 def _text(data: bytes, begin: int) -> tuple[bytes, int]:
-    """Return a text that ends with NUL, and where the next field begins; past the end if there is no NUL."""
+    """Return a text that ends with NUL, and where the next field begins; past the end without a NUL."""
     end = data.find(b"\0", begin)
     return (data[begin:end], end + 1) if end >= 0 else (b"", len(data) + 1)
 

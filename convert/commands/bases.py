@@ -47,7 +47,7 @@ class Bases(NamedTuple):
             InputError: a base of `--without` does not hold what it says.
         """
         if self.receiver is None:
-            raise ValueError("there is no --without")
+            raise ValueError("--without is missing")
         plan = self.receiver.leave_out(images, layers, run.recipe, run.target, run.profile)
         run.changes.needs += plan.needs
         return plan.left_out

@@ -1,7 +1,7 @@
 """Properties of archives that decide whether containerd imports them, alone and inside Docker and kind.
 
 An import reads every member into the content store, by its real digest. Then it walks from `index.json`, or from an
-index that it makes of `manifest.json` if there is no `oci-layout` (containerd core/images/archive/importer.go,
+index that it makes of `manifest.json` without an `oci-layout` (containerd core/images/archive/importer.go,
 `ImportIndex`; client/import.go, `Import`; core/transfer/local/import.go, `importStream`). Content that the walk
 needs and does not find ends it. Each function returns what it found, "" for nothing.
 """
@@ -88,7 +88,7 @@ def member_names(contents: Contents) -> str:
         return ""
     for name, target in links.items():
         if target not in files:
-            return f"the symbolic link {name} leads to {target}, which is no file of the archive"
+            return f"the symbolic link {name} leads to {target}, which is not a file of the archive"
     known = files | set(links)
     for item in contents.items:
         if item.config_name not in known:

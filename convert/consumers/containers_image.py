@@ -40,7 +40,7 @@ _SCHEMA_2: Final = frozenset(
 
 
 def no_manifest_json(contents: Contents) -> str:
-    """There is no manifest.json, or it is no list of images."""
+    """manifest.json is missing, or is not a list of images."""
     if not contents.has("manifest.json"):
         return "there is no manifest.json"
     value, fault = contents.document("manifest.json")
@@ -102,7 +102,7 @@ def repo_tag(contents: Contents) -> str:
 
 
 def not_a_folder(contents: Contents) -> str:
-    """A tar is no layout folder."""
+    """A tar is not a layout folder."""
     return "" if contents.tree.is_folder else "the source is a tar, not a folder"
 
 
@@ -144,7 +144,7 @@ def of_dir(check: Property) -> Property:
 
 
 def no_index(contents: Contents) -> str:
-    """There is no index.json, or it lists nothing."""
+    """index.json is missing, or lists nothing."""
     if not contents.has("index.json"):
         return "there is no index.json"
     _, fault = contents.document("index.json")

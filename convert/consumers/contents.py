@@ -139,7 +139,7 @@ class Contents(Answers):
         """The images as imgconv reads them, and what is wrong with them or absent.
 
         Raises:
-            InputError: it cannot read on, or it is no image archive.
+            InputError: it cannot read on, or it is not an image archive.
         """
         sink = CollectingSink(accepts_absent=True)
         return self.readings.read_all(sink), sink

@@ -54,7 +54,7 @@ class Diagnosis:
     way: str = ""
 
 
-_REGISTRY: Final = "the storage of a registry is no archive; --for writes one of what is selected in it"
+_REGISTRY: Final = "the storage of a registry is not an archive; --for writes one of what is selected in it"
 
 #: The ways in which each consumer reads, and how it names what it read.
 _WAYS: Final[dict[str, tuple[tuple[str, Callable[[Contents], Iterator[Known]]], ...]]] = {

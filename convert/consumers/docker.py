@@ -29,7 +29,7 @@ _RUN: Final = ("Cmd", "Entrypoint", "Shell")
 
 
 def folder(contents: Contents) -> str:
-    """A folder is no stream of tar members."""
+    """A folder is not a stream of tar members."""
     return "the source is a folder" if contents.tree.is_folder else ""
 
 
@@ -80,7 +80,7 @@ def legacy_parts(contents: Contents) -> str:
     tops = dict.fromkeys(name.removeprefix("./").partition("/")[0] for name in contents.tree.names() if "/" in name)
     for top in tops:
         if top in {"", ".", ".."}:
-            return "a folder at its top is no v1 layer"
+            return "a folder at its top is not a v1 layer"
         for part in ("json", "layer.tar"):
             if not contents.has(f"{top}/{part}"):
                 return f"{top}/{part} is not in the archive"
@@ -181,7 +181,7 @@ def layer_damaged(contents: Contents) -> str:
         if found.unread is not None or found.damage is not None:
             return f"layer {path} is damaged"
         if found.tar.broken:
-            return f"layer {path} is no complete tar: {found.tar.broken}"
+            return f"layer {path} is not a complete tar: {found.tar.broken}"
     return ""
 
 

@@ -62,7 +62,7 @@ def not_runnable(contents: Contents) -> str:
         if top.is_index and unpack.chosen(contents, top) is None:
             return f"{top.part.digest} holds no complete image for {contents.host}"
         if not top.is_index and not top.is_manifest:
-            return f"{top.part.digest} is no image"
+            return f"{top.part.digest} is not an image"
     found = containers_image.stored_config(contents) if contents.layout_version else docker.run_config(contents)
     return found or containerd.unpack_one(contents)
 

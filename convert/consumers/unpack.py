@@ -143,7 +143,7 @@ def unpack(
         if facts.unread is not None or facts.damage is not None:
             return f"layer {name} is damaged"
         if facts.tar.broken:
-            return f"layer {name} is no complete tar: {facts.tar.broken}"
+            return f"layer {name} is not a complete tar: {facts.tar.broken}"
         plain = facts.plain.get("sha256")
         if plain is not None and str(plain) != wanted:
             return f"layer {name} unpacks to {plain}, the config states {wanted}"

@@ -96,7 +96,7 @@ def size(value: Any) -> int:
     """Return the size that a descriptor states, 0 where it states none.
 
     Raises:
-        UnknownError: it is no number of bytes.
+        UnknownError: it is not a number of bytes.
     """
     found = get(value, "size")
     if found is None:

@@ -153,7 +153,7 @@ def open_base(
 
 
 def _read_text(text: str) -> bytes | None:
-    """Return the bytes of an inventory, None if this path is no regular file or pipe of text.
+    """Return the bytes of an inventory, None if this path is not a regular file or pipe of text.
 
     A pipe other than standard input holds an inventory: `--without <(docker image inspect …)`.
 

@@ -39,7 +39,7 @@ def check_join(images: ImageSet, changes: Changes) -> None:
     """Check before any layer is read that the images can be joined, and record what the index will not hold.
 
     Raises:
-        SelectionError: two images are for one platform, one names no platform, or there is no image.
+        SelectionError: two images are for one platform, one names no platform, or none is left.
     """
     platforms: dict[object, tuple[_Part, Platform]] = {}
     images_found: set[object] = set()
@@ -60,7 +60,7 @@ def check_join(images: ImageSet, changes: Changes) -> None:
                 hint="--platform or --image selects, --drop leaves one out",
             )
     if not platforms:
-        raise SelectionError("--join: there is no image to join", code="nothing-to-write")
+        raise SelectionError("--join: no image to join", code="nothing-to-write")
 
 
 def join(images: ImageSet, names: Sequence[Reference], *, docker: bool) -> ImageSet:
@@ -96,7 +96,7 @@ def _parts(images: ImageSet, changes: Changes | None) -> Iterator[_Part]:
                 yield _Part(child, entry)
             elif changes is not None:
                 label = describe(child.node, child) if child.node is not None else str(child.descriptor.digest)
-                why = "is no image" if child.node is not None else "is not in the source"
+                why = "is not an image" if child.node is not None else "is not in the source"
                 what = "artifact" if child.node is not None else "image"
                 text = f"dropped {label} of {entry_label(entry)}: it {why}, so --join does not list it"
                 changes.dropped.append(Dropped(text, what=what, of=str(child.descriptor.digest)))

@@ -119,7 +119,7 @@ class Row:
         """Return the row that a journal holds; keys that this version does not know are ignored.
 
         Raises:
-            ValueError: it is no row.
+            ValueError: it is not a row.
         """
         if not isinstance(document, dict):
             raise ValueError("not an object")  # noqa: TRY004 - a wrong value, whatever its type
@@ -136,7 +136,7 @@ class Row:
                 text = f"{key} has a value of the wrong type"
                 raise ValueError(text)  # noqa: TRY004 - as above
         if document["exit"] not in _STATUSES:
-            raise ValueError("exit is no exit status of a source")
+            raise ValueError("exit is not an exit status of a source")
         if not all(isinstance(word, str) for word in document["options"]):
             raise ValueError("options are not all texts")
         if not all(isinstance(each, dict) for each in document["digests"]):

@@ -58,7 +58,7 @@ class FileDifference:
 
     `change` is "added", "removed" or "changed"; `attributes` are those that
     differ as (name, A's, B's), for a file of only one layer the most important ones. `sizes`
-    are A's and B's in bytes, None for what is no regular file.
+    are A's and B's in bytes, None for what is not a regular file.
     """
 
     change: str

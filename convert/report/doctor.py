@@ -33,9 +33,9 @@ _LINE: Final = "\n"
 class DoctorReport:
     """Where an archive loads.
 
-    `format` is that of the source, None if it is no image. `platform` is that of the
+    `format` is that of the source, None if it is not an image. `platform` is that of the
     consumers. `diagnoses` has one element for each consumer, in the order in which they were
-    asked for. `problem` states why the source is no image, or cannot be read any further.
+    asked for. `problem` states why the source is not an image, or cannot be read any further.
     """
 
     source: str

@@ -379,7 +379,7 @@ static void cut(chain_stream *stream, token_list *list, token_place *at, size_t 
 }
 
 /* The number of tokens in the next block: a whole block's or, at the end of the stream, the
- * remaining ones; 0 if there is no block. */
+ * remaining ones; 0 without a block. */
 static size_t next_tokens(const token_list *list, const token_place *at, bool rest) {
     size_t tokens = list->count - at->sequence + list->literal_count - at->literals;
     if (tokens >= GO127_CHAIN_BLOCK_TOKENS)

@@ -134,7 +134,7 @@ static size_t take_segment(block_segment *segment, uint8_t **p, const block_enco
     segment->encoder = e;
     segment->blocks = blocks;
     segment->parser = take(p, &total, e->parser_size);
-    /* One even if there is no block: a guess is always compared with something. */
+    /* One even without a block: a guess is always compared with something. */
     size_t snapshots = snapshot_index(e, blocks != 0 ? blocks : 1, false);
     segment->snapshots = take(p, &total, snapshots * aligned(e->snapshot_size));
     take_store(&segment->store, p, &total, e, blocks);
@@ -311,7 +311,7 @@ static bool guess_is_right(block_stream *stream, const block_segment *segment) {
 }
 
 /* Parse from the actual state until the snapshot equals the segment's at the same boundary, or to
- * the end of the input if there is no segment. Return the number of blocks. */
+ * the end of the input without a segment. Return the number of blocks. */
 static size_t parse_until_met(block_stream *stream, const segment_input *input,
                               const block_segment *segment, block_batch *batch) {
     const block_encoder *e = stream->encoder;

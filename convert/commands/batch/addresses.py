@@ -73,7 +73,7 @@ def scrubbed(text: str, url: str) -> str:
 
 
 def _as_word(text: str) -> re.Pattern[str]:
-    """Return the pattern of a text that is no part of a longer word."""
+    """Return the pattern of a text that is not part of a longer word."""
     before = r"(?<![^\W_])" if text[0].isalnum() else ""
     behind = r"(?![^\W_])" if text[-1].isalnum() else ""
     return re.compile(before + re.escape(text) + behind)

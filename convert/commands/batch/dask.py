@@ -58,7 +58,7 @@ def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterat
             if address is None:
                 given = dask.config.get(_WORKER_ENVIRONMENT)
                 environment = {name: value for name, value in given.items() if name != _TRIM}
-                # Workers listen on this machine only, and there is no dashboard.
+                # Workers listen on this machine only, without a dashboard.
                 with warnings.catch_warnings(), dask.config.set({_WORKER_ENVIRONMENT: environment}):
                     warnings.simplefilter("ignore")  # its port of choice for HTTP may be in use
                     cluster: Any = LocalCluster(

@@ -52,7 +52,7 @@ class Engine:
         name, colon, address = self.spelling.partition(":")
         if name not in ENGINES or (colon and (name == "local" or not address)):
             raise UsageError(
-                f"{shortened(self.spelling, 100)!r} is no engine",
+                f"{shortened(self.spelling, 100)!r} is not an engine",
                 code="invalid-option-value",
                 hint=f"{suggestion(name, ENGINES)}local, dask or dask:ADDRESS",
             )

@@ -115,7 +115,7 @@ class Journal:
             row = _row(text)
         except ValueError:
             if not (text.startswith(_START) or _START.startswith(text)):
-                raise self._unfit("its last line is no row") from None
+                raise self._unfit("its last line is not a row") from None
             os.ftruncate(self._fd, start)
             self.mended = len(tail)
             return None
@@ -227,7 +227,7 @@ def _row(line: bytes) -> Row:
 
 def _invalid(path: str, number: int, why: str) -> UsageError:
     return UsageError(
-        f"line {number} is no row that this version of imgconv knows: {why}",
+        f"line {number} is not a row that this version of imgconv knows: {why}",
         code="invalid-journal",
         file=path,
         hint="name another journal",

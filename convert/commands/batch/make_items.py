@@ -54,7 +54,7 @@ def batch_items(
     """
     if command not in COMMANDS:
         raise UsageError(
-            f"{command!r} is no command of batch",
+            f"{command!r} is not a command of batch",
             code="invalid-option-value",
             hint=f"{suggestion(command, COMMANDS)}one of {', '.join(COMMANDS)}",
         )

@@ -120,7 +120,7 @@ def _there(item: Item) -> Any:
     if item.address:
         from convert.commands.batch.remote import RemoteStream  # noqa: PLC0415 - only with the extra
 
-        with named_stream(item.source, lambda: RemoteStream(item.address)):  # type: ignore[arg-type,return-value] # typeshed's BinaryIO is no base of RawIOBase
+        with named_stream(item.source, lambda: RemoteStream(item.address)):  # type: ignore[arg-type,return-value] # typeshed's BinaryIO is not a base of RawIOBase
             yield item.source, _located(item)
         return
     if item.source == transport.STDIN:

@@ -71,7 +71,7 @@ class Listing:
         """Start without layers.
 
         Raises:
-            StorageError: there is no place for a temporary file.
+            StorageError: a temporary file cannot be created.
         """
         # An empty name is a temporary file that SQLite keeps in memory while it is small.
         self._database = sqlite3.connect("", isolation_level=None)
@@ -103,7 +103,7 @@ class Listing:
         """Read a layer to its end, which verifies it, and list its names under `number`, higher than all before.
 
         Raises:
-            StorageError: reading failed, or there is no place for the names.
+            StorageError: reading failed, or the names could not be stored.
         """
         if layer.blob is None:
             return Listed(LayerFacts(), complete=False)

@@ -52,7 +52,7 @@ def read_contents(
     they are stored. Damage of a layer is in its facts; what could be read counts.
 
     Raises:
-        StorageError: reading failed, or there is no place for a temporary file.
+        StorageError: reading failed, or a temporary file could not be created.
     """
     shown = BlobProgress(progress)
     blobs = {layer.blob for image in images for layer in image.layers if layer.blob is not None}

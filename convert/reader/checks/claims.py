@@ -59,7 +59,7 @@ class Claims:
     """The claims about all blobs of a source; no blob is read here."""
 
     def __init__(self, checked: Checked) -> None:
-        """There is no claim yet."""
+        """Start without claims."""
         self._checked = checked
         self._blobs: dict[Blob, ClaimedBlob] = {}
         self._unnamed: list[str] = []

@@ -24,7 +24,7 @@ _SCHEMAS: Final = {
 
 
 def view_of(checked: Checked, raw: bytes, member: str, media_type: str, kind: frozenset[str]) -> View | None:
-    """Return a manifest or index, checked against the schema of its own `mediaType`; None if it is no object.
+    """Return a manifest or index, checked against the schema of its own `mediaType`; None if it is not an object.
 
     `media_type` is that of its descriptor, one of the types in `kind`.
     """

@@ -27,7 +27,7 @@ class RegistryNames:
     """The tags of a storage, and which repository has a manifest without one."""
 
     def __init__(self) -> None:
-        """There is no tag yet."""
+        """Start without tags."""
         self._tags: list[tuple[str, str, int]] = []
         self._repositories: dict[int, str] = {}
         self._repository = ""
