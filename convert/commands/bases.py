@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from convert.commands.convert_run import ConversionRun
     from convert.commands.thin import BaseReader
-    from convert.layer.transcode import FinishedLayers
+    from convert.layer.finished import FinishedLayers
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.writer.destination import Destination

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from convert.commands.bases import Bases
     from convert.commands.convert_options import ConvertOptions
     from convert.commands.convert_run import ConversionRun
-    from convert.layer.transcode import FinishedLayers
+    from convert.layer.finished import FinishedLayers
     from convert.model.blob import Blob
     from convert.model.digest import Digest
     from convert.model.image import Layer

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from convert.codec.profile import Profile
     from convert.commands.common import Warn
+    from convert.layer.finished import FinishedLayers
     from convert.layer.pool import Pool
     from convert.layer.staging import Staging
-    from convert.layer.transcode import FinishedLayers
     from convert.model.blob import Content
     from convert.model.descriptor import Descriptor
     from convert.model.digest import Digest

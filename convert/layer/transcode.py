@@ -7,7 +7,6 @@ destination, so memory depends on chunk size and jobs, never on the image.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
@@ -17,6 +16,7 @@ from convert.codec.readahead import read_ahead
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import NotRepresentableError, UnsupportedError
 from convert.layer.balance import fill_cores
+from convert.layer.finished import FinishedLayers
 from convert.layer.ingested import transcoded, was_ingested
 from convert.layer.layer_pass import EncodeSink, LayerPass
 from convert.layer.staging import NoStaging, staged_blob
@@ -45,23 +45,6 @@ if TYPE_CHECKING:
 _SPLIT_CORES: Final = 3
 #: Bytes of a layer from which on it is worth splitting.
 SPLIT_SIZE: Final = 4 * MIB
-
-
-@dataclass(slots=True)
-class FinishedLayers:
-    """Layers as they will be written.
-
-    `layers` maps each layer of the source to the finished one; `forms` and `contents` state of
-    a finished layer what became of it, and give the bytes to write where there are any.
-    """
-
-    layers: dict[Layer, Layer] = field(default_factory=dict)
-    contents: dict[Layer, Content] = field(default_factory=dict)
-    forms: dict[Layer, Form] = field(default_factory=dict)
-
-    def content(self, layer: Layer) -> Content:
-        """Return the bytes to write for a finished layer."""
-        return self.contents[layer]
 
 
 #: A finished layer, the bytes to write for it, and what became of it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from convert.diagnostics import Diagnostic
-    from convert.layer.transcode import FinishedLayers
+    from convert.layer.finished import FinishedLayers
     from convert.model.image_set import ImageSet
     from convert.plan.changes import Changes
     from convert.writer.registry import Target

@@ -24,7 +24,7 @@ from convert.writer.options import LeftOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from convert.layer.transcode import FinishedLayers
+    from convert.layer.finished import FinishedLayers
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
