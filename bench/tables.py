@@ -251,7 +251,10 @@ def thin_time(record: Record) -> str:
     for row in record.rows:
         what = [texts[row["source"]], texts[row["without"]], row["to"], f"{row['size'] / MB:.0f} MB"]
         walls = [f"{row[cost]['wall']:.2f} s" for cost in ("imgconv_cost", "other_cost")]
-        rows.append([*what, walls[0], others[row["other"]], walls[1], f"{row['ratio']['wall']:.2f}"])
+        ratio = f"{row['ratio']['wall']:.2f}"
+        if row["other"] != "validate" and "ratios" in row:
+            ratio += f" ({row['ratios']['validate']['wall']:.2f} of `validate`)"
+        rows.append([*what, walls[0], others[row["other"]], walls[1], ratio])
     return setting(record) + "\n\n" + table(["NEW", "OLD", "to", "size", "time", "against", "time", "ratio"], rows)
 
 

@@ -8,8 +8,9 @@ all of them, and OLD lacks the top one. So a tenth of NEW is new.
 
 Reading NEW is `imgconv validate NEW`, the command that reads and verifies all of it and writes nothing. Where the
 target has compressed layers and NEW has not, its manifests need the digest of each layer, so all layers are
-compressed; then the comparison is the full conversion into the same form. Each pair is one run of both in alternating
-order; a ratio is the median over the pairs of the time for the thin archive divided by the other.
+compressed; then the comparison is the full conversion into the same form, and `validate NEW` runs too. Each round is
+one run of each, in turning order; a ratio is the median over the rounds of the time for the thin archive divided by
+the other.
 """
 
 from __future__ import annotations
@@ -47,15 +48,24 @@ class Case:
     #: `validate`, or `convert` for the full conversion.
     other: str = "validate"
 
+    @property
+    def words(self) -> str:
+        """The case in words."""
+        return f"{self.source} {self.without} {self.to} {self.other}"
+
 
 CASES = (
-    *(Case("save", without, to) for to in ("docker-save", "docker-save@25") for without in ("save", "inventory")),
+    *(
+        Case("save", without, to)
+        for to in ("docker-save", "docker-save@25")
+        for without in ("save", "layout", "inventory")
+    ),
     *(
         Case("layout", without, to)
         for to in ("docker-oci", "oci", "oci-archive")
         for without in ("layout", "inventory")
     ),
-    Case("layout", "layout", "docker-save@25"),
+    *(Case("layout", without, "docker-save@25") for without in ("layout", "save", "inventory")),
     *(Case("save", without, "docker-oci", "convert") for without in ("save", "layout", "inventory")),
 )
 
@@ -97,20 +107,21 @@ def measure(case: Case, made: dict[str, dict[str, Path]], folder: Path, runs: in
     source, out = str(made["new"][case.source]), folder / "out"
     full = [*imgconv, source, "--to", case.to, str(out), "--progress", "none", "-q"]
     thin = [*full, "--without", str(made["old"][case.without])]
-    other = full if case.other == "convert" else [*imgconv, "validate", source, "--progress", "none"]
-    costs: dict[str, list[Cost]] = {"thin": [], "other": []}
+    sides = {"thin": thin, "validate": [*imgconv, "validate", source, "--progress", "none"]}
+    if case.other == "convert":
+        sides["convert"] = full
+    costs: dict[str, list[Cost]] = {side: [] for side in sides}
     size = 0
     for number in range(runs + 1):
-        sides = [("thin", thin), ("other", other)]
-        for side, command in sides if number % 2 else reversed(sides):
+        for side in list(sides) if number % 2 else reversed(sides):
             remove(out)
-            cost, _ = run(command)
+            cost, _ = run(sides[side])
             if number:
                 costs[side].append(cost)
             if side == "thin":
                 size = sum(each.stat().st_size for each in out.rglob("*")) if out.is_dir() else out.stat().st_size
     remove(out)
-    ratio = statistics.median(one.wall / two.wall for one, two in zip(costs["thin"], costs["other"], strict=True))
+    others = {side: cost for side, cost in costs.items() if side != "thin"}
     return {
         "source": case.source,
         "without": case.without,
@@ -118,11 +129,21 @@ def measure(case: Case, made: dict[str, dict[str, Path]], folder: Path, runs: in
         "other": case.other,
         "runs": runs,
         "imgconv_cost": median(costs["thin"]).row(),
-        "other_cost": median(costs["other"]).row(),
-        "ratio": {"wall": round(ratio, 3)},
+        "other_cost": median(costs[case.other]).row(),
+        "ratio": {"wall": ratio(costs["thin"], costs[case.other], "wall")},
+        "ratios": {
+            side: {figure: ratio(costs["thin"], other, figure) for figure in ("wall", "cpu")}
+            for side, other in others.items()
+        },
         "size": size,
         "samples": {side: [list(cost.row().values()) for cost in each] for side, each in costs.items()},
     }
+
+
+def ratio(costs: list[Cost], others: list[Cost], figure: str) -> float:
+    """Return the median over the rounds of one figure divided by the other's."""
+    pairs = zip(costs, others, strict=True)
+    return round(statistics.median(getattr(cost, figure) / getattr(other, figure) for cost, other in pairs), 3)
 
 
 def main() -> None:
@@ -140,10 +161,9 @@ def main() -> None:
         os.sync()
         rows = []
         for case in CASES:
-            words = f"{case.source} {case.without} {case.to} {case.other}"
-            if options.only in words:
+            if options.only in case.words:
                 rows.append(measure(case, made, folder, options.runs))
-                print(words, rows[-1]["ratio"], flush=True)
+                print(case.words, rows[-1]["ratios"], flush=True)
         sizes = {"NEW": made["new"]["save"].stat().st_size, "OLD": made["old"]["save"].stat().st_size}
     finally:
         shutil.rmtree(folder)

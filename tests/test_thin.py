@@ -212,6 +212,47 @@ def test_a_base_that_does_not_hold_what_it_says_is_refused(tmp_path, old, new, t
     assert not (tmp_path / "thin").exists()
 
 
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_layout_that_does_not_hold_what_it_says_is_refused(tmp_path, old, new, to):
+    """A compressed layer of the base with another byte; its source may be compressed or not."""
+    convert.convert(old, tmp_path / "old", to="oci")
+    convert.convert(new, tmp_path / "new", to="oci")
+    document = convert.inspect(tmp_path / "old").document
+    digest = document["images"][0]["layers"][1]["digest"].partition(":")[2]
+    blob = tmp_path / "old/blobs/sha256" / digest
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    for source in (new, tmp_path / "new"):
+        with pytest.raises(InputError) as caught:
+            convert.convert(source, tmp_path / "thin", to=to, without=[str(tmp_path / "old")])
+        assert str(tmp_path / "old") in str(caught.value)
+        assert not (tmp_path / "thin").exists()
+
+
+@pytest.mark.parametrize("to", ["docker-save", "docker-save@25", "docker-oci", "oci-archive"])
+def test_nothing_is_sent_where_the_base_lies(tmp_path, old, new, to):
+    lie = rotten(tmp_path / "lie.tar", old, place=2)
+    done = run(new, "--without", lie, "--to", to, "-")
+    assert (done.returncode, done.stdout) == (3, b"")
+
+
+@pytest.mark.parametrize("base_form", ["docker-save", "oci"])
+def test_a_layer_of_the_source_that_lies_about_its_size_changes_nothing(tmp_path, old, new, base_form):
+    """docker-save@25 states the size of a layer that is left out: it is that of the layer that was verified."""
+    convert.convert(old, tmp_path / "base", to=base_form)
+    convert.convert(new, tmp_path / "honest", to="docker-save@25", without=[str(tmp_path / "base")])
+    with tarfile.open(new) as tar, tarfile.open(tmp_path / "lie.tar", "w") as lie:
+        for member in tar:
+            data = tar.extractfile(member).read()
+            if member.name == f"{diff_id(layer(2))[7:]}.tar":
+                data += bytes(5120)
+            member.size = len(data)
+            lie.addfile(member, io.BytesIO(data))
+    convert.convert(tmp_path / "lie.tar", tmp_path / "thin", to="docker-save@25", without=[str(tmp_path / "base")])
+    assert (tmp_path / "thin").read_bytes() == (tmp_path / "honest").read_bytes()
+
+
 @pytest.mark.parametrize("to", [*TARGETS, "crane"])
 @pytest.mark.parametrize("thin_form", ["docker-save", "docker-oci"])
 def test_filling_from_a_lying_base_is_refused(tmp_path, old, new, to, thin_form):

@@ -167,6 +167,28 @@ def test_filling_an_odd_thin_archive_gives_the_full_conversion(tmp_path, make, f
         assert same(tmp_path / f"direct-{to}", tmp_path / f"filled-{to}")
 
 
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "docker-oci"])
+def test_a_layer_that_an_artifact_needs_is_kept(tmp_path, form):
+    """The digest of a layer shows only after it was compressed that something else in the result has this blob."""
+    old = archive(tmp_path / "old.tar", [("app:1", [layer(1), layer(2)])])
+    convert.convert(old, tmp_path / "compressed", to="oci")
+    document = convert.inspect(tmp_path / "compressed").document
+    digest = document["images"][0]["layers"][1]["digest"]
+    blob = (tmp_path / "compressed/blobs" / digest.replace(":", "/")).read_bytes()
+    layout = Layout(tmp_path / "new")
+    layers = [layout.blob(each, LAYER) for each in (layer(1), layer(2), layer(3))]
+    image = layout.manifest(layers, map(diff_id, (layer(1), layer(2), layer(3))))
+    config = layout.document({"what": "it is"}, "application/vnd.example.config+json")
+    other = layout.manifest([layout.blob(blob, GZIP)], [], config=config)
+    source = layout.write(named(image, "example.com/app:2"), other)
+    convert.convert(source, tmp_path / "full", to=form, recompress=True)
+    report = convert.convert(source, tmp_path / "thin", to=form, recompress=True, without=[str(old)])
+    assert [str(one.diff_id) for need in report.needs for one in need.layers] == [diff_id(layer(1))]
+    convert.convert(tmp_path / "thin", tmp_path / "filled", to=form, with_=[str(old)])
+    assert same(tmp_path / "filled", tmp_path / "full")
+    assert digest.partition(":")[2] in "".join(content(tmp_path / "thin"))
+
+
 @pytest.mark.parametrize("form", DOCKER_SAVE)
 def test_a_mark_lists_each_image_once(tmp_path, form):
     layout = Layout(tmp_path / "new")

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from convert.errors import UsageError
+from convert.layer.verify import PlainContent
+from convert.writer.options import LeftOut
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from convert.commands.convert_run import ConversionRun
     from convert.commands.thin import BaseReader
     from convert.layer.finished import FinishedLayers
+    from convert.model.blob import Content
+    from convert.model.form import Form
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
     from convert.writer.destination import Destination
-    from convert.writer.options import LeftOut
 
 
 class Bases(NamedTuple):
@@ -34,23 +37,36 @@ class Bases(NamedTuple):
         """
         return images if self.source is None else self.source.fill(images, out.staging, run.progress.advance)
 
-    def unwritten_layers(self, run: ConversionRun, images: ImageSet) -> frozenset[Layer]:
-        """Return the layers of which a thin result has the size but not the bytes (docker-save@25)."""
-        if self.receiver is None or not run.target.layer_sizes_first:
-            return frozenset()
-        return self.receiver.unwritten_layers(images, run.target)
+    def unwritten_layers(self, run: ConversionRun, images: ImageSet, forms: Mapping[Layer, Form]) -> dict[Layer, Layer]:
+        """Return layers of which a thin result has the size or digest but not the bytes, each with what to read for it.
 
-    def leave_out(self, run: ConversionRun, images: ImageSet, layers: FinishedLayers) -> LeftOut:
-        """Return what the result leaves out, and record it in the changes of the run.
+        That is the layer of the base that the receiver has, or else the layer itself.
+        """
+        if self.receiver is None:
+            return {}
+        return self.receiver.unwritten_layers(images, forms, run.recipe, run.target)
+
+    def leave_out(
+        self, run: ConversionRun, images: ImageSet, layers: FinishedLayers
+    ) -> tuple[LeftOut, Sequence[Content]]:
+        """Return what the result leaves out and what has to be verified for it; record it in the changes of the run.
 
         Raises:
             InputError: a base of `--without` does not hold what it says.
         """
         if self.receiver is None:
-            raise ValueError("--without is missing")
-        plan = self.receiver.leave_out(images, layers, run.recipe, run.target, run.profile)
+            return LeftOut(), ()
+        plan, relies_on = self.receiver.leave_out(images, layers, run.recipe, run.target, run.profile)
         run.changes.needs += plan.needs
-        return plan.left_out
+        if run.options.verify == "full":
+            names = plan.left_out.blobs
+            unread = {
+                (layer.blob, layer.diff_id): PlainContent(layer, run.context)
+                for layer in layers.layers
+                if layer.blob is not None and layers.written_name(layer) in names
+            }
+            relies_on += [content for content in unread.values() if not content.verified]
+        return plan.left_out, relies_on
 
 
 def open_bases(run: ConversionRun, stack: contextlib.ExitStack) -> Bases:

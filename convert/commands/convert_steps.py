@@ -10,7 +10,6 @@ from convert.archive.open import open_source
 from convert.archive.transport import STDIN, path_of
 from convert.errors import DestinationExistsError, InputError, StorageError
 from convert.layer.ingested import was_ingested
-from convert.layer.staging import NoStaging
 from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
 from convert.model.form import Form
@@ -24,7 +23,7 @@ from convert.writer import destination as destinations
 from convert.writer.options import LeftOut, WriteOptions, no_layer_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from convert.archive.open import Source
     from convert.archive.tree import Tree
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import ConvertOptions
     from convert.commands.convert_run import ConversionRun
     from convert.layer.finished import FinishedLayers
-    from convert.model.blob import Blob
+    from convert.layer.staging import Staging
+    from convert.model.blob import Blob, Content
     from convert.model.digest import Digest
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
@@ -51,12 +51,16 @@ class Selection(NamedTuple):
 
 
 class FinishedImages(NamedTuple):
-    """The images of the result, those of the source that they come from, their layers, and what is left out."""
+    """The images of the result, those of the source that they come from, their layers, and what is left out.
+
+    `relies_on` is what must be verified because of what is left out.
+    """
 
     images: ImageSet
     source: ImageSet
     layers: FinishedLayers
     left_out: LeftOut
+    relies_on: Sequence[Content]
 
 
 def open_destination(run: ConversionRun) -> Destination:
@@ -173,16 +177,8 @@ def finish_layers(
         StorageError: the staging area cannot be written to.
     """
     images = selection.images
-    # Of a layer that is left out at most the size is needed.
-    left = bases.unwritten_layers(run, images)
-    forms = {layer: form for layer, form in selection.forms.items() if layer not in left}
-    sized = run.target.layer_sizes_first
-    layers = transcoder.finish(forms, out.staging, sized=sized, may_be_absent=run.target.manifests)
-    if left:
-        unwritten = transcoder.finish({layer: selection.forms[layer] for layer in left}, NoStaging(), sized=sized)
-        layers.layers.update(unwritten.layers)
-        layers.contents.update(unwritten.contents)
-        layers.forms.update(unwritten.forms)
+    unwritten = bases.unwritten_layers(run, images, selection.forms)
+    layers = _transcode(run, selection.forms, transcoder, out.staging, unwritten)
     if run.pusher is not None and selection.is_push:
         from convert.identity.push.tool import pushed_images  # noqa: PLC0415 - start-up time
 
@@ -197,8 +193,39 @@ def finish_layers(
     compress, v1_ids = run.options.compress, run.options.v1_ids
     if compress is not None:
         run.changes.dropped += notices.without_effect(compress, layers.forms.values(), run.target, v1_ids)
-    left_out = bases.leave_out(run, result, layers) if bases.receiver is not None else LeftOut()
-    return FinishedImages(result, images, layers, left_out)
+    left_out, relies_on = bases.leave_out(run, result, layers)
+    # What else is in the result may need the bytes of a layer after all.
+    needed = {layer: selection.forms[layer] for layer in unwritten if layers.written_name(layer) not in left_out.blobs}
+    if needed:
+        again = transcoder.finish(needed, out.staging, sized=run.target.layer_sizes_first)
+        for layer in needed:
+            layers.contents[layers.layers[layer]] = again.contents[again.layers[layer]]
+    return FinishedImages(result, images, layers, left_out, relies_on)
+
+
+def _transcode(
+    run: ConversionRun,
+    forms: Mapping[Layer, Form],
+    transcoder: LayerTranscoder,
+    staging: Staging,
+    unwritten: Mapping[Layer, Layer],
+) -> FinishedLayers:
+    """Bring every layer into its form; for those in `unwritten`, read the layer that is given for it."""
+    layers = transcoder.finish(
+        {unwritten.get(layer, layer): form for layer, form in forms.items()},
+        staging,
+        sized=run.target.layer_sizes_first,
+        may_be_absent=run.target.manifests,
+        unkept=frozenset(unwritten.values()),
+    )
+    others = {layer: other for layer, other in unwritten.items() if other is not layer}
+    for layer, other in others.items():
+        layers.stand_for(layer, other)
+        if layer.blob is not None and other.blob is not None:
+            run.progress.expect((other.blob.size or 0) - (layer.blob.size or 0))
+    for other in dict.fromkeys(others.values()):
+        layers.forget(other)
+    return layers
 
 
 def write_result(
@@ -236,7 +263,12 @@ def write_result(
         for source in opened:
             source.tree.check_unchanged()
 
-    out.write(run.target.writer().items(images, options), run.pool, before_end=check_unchanged)
+    out.write(
+        run.target.writer().items(images, options),
+        run.pool,
+        relies_on=finished.relies_on,
+        before_end=check_unchanged,
+    )
     if existing is not None:
         existing.check_absent(images)
     absent = finished.left_out.blobs

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from convert.commands.match.search import Matcher
 from convert.errors import AbsentBlobError, FormatError
 from convert.layer.base_blob import BaseBlob, unpacked
 from convert.layer.context import ReadContext
 from convert.layer.transcode import LayerTranscoder
-from convert.layer.verify import PlainContent, StoredContent, read_to_end
+from convert.layer.verify import PlainContent, StoredContent
 from convert.model.image import Layer
 from convert.model.replace import replace_images
 from convert.plan.base import open_base
 from convert.plan.thin import ThinPlan, plan_docker_save, plan_layout
+from convert.plan.unwritten import find_unwritten
 
 if TYPE_CHECKING:
     import contextlib
@@ -149,6 +149,8 @@ class BaseReader:
             InputError: the base is damaged.
             StorageError: the staging area cannot be written to.
         """
+        from convert.commands.match.search import Matcher  # noqa: PLC0415 - start-up time: `--without` does not search
+
         matcher = Matcher(self._pool, self._context, progress)
 
         def encode_again(layer: Layer, blob: BaseBlob, wanted: Descriptor) -> Layer:
@@ -167,15 +169,23 @@ class BaseReader:
 
     # -- leave out what the base has ---------------------------------------------------
 
-    def unwritten_layers(self, images: ImageSet, target: Target) -> frozenset[Layer]:
-        """Return the layers that docker-save@25 leaves out; nothing is verified yet."""
-        digests = plan_docker_save(images, self.base, target).left_out.blobs
-        return frozenset(layer for _, layer in images.layers() if layer.diff_id in digests)
+    def unwritten_layers(
+        self, images: ImageSet, forms: Mapping[Layer, Form], recipe: Recipe, target: Target
+    ) -> dict[Layer, Layer]:
+        """Return layers that are sure to be left out, each with the layer to read for its size or digest."""
+        found = find_unwritten(images, forms, self.base, recipe, target)
+        for one in found.values():
+            if one is not None and one.layer.blob is not None:
+                # Errors name its archive.
+                self._context.origins[one.layer.blob] = one.file
+        return {layer: layer if one is None else one.layer for layer, one in found.items()}
 
     def leave_out(
         self, images: ImageSet, layers: FinishedLayers, recipe: Recipe, target: Target, profile: Profile
-    ) -> ThinPlan:
-        """Decide what a thin archive leaves out; the layers of the base that stand for it are verified.
+    ) -> tuple[ThinPlan, list[Content]]:
+        """Decide what a thin archive leaves out; return also what must be read to its end before it is complete.
+
+        Those are the layers of the base that stand for what is left out, as far as they are not verified yet.
 
         Raises:
             InputError: the base does not hold what it says.
@@ -201,8 +211,7 @@ class BaseReader:
                 contents.append(StoredContent(blob, stored, self._of(one)))
             else:
                 contents.append(PlainContent(one.layer, self._of(one)))
-        self._pool.map(read_to_end, [content for content in contents if not content.verified])
-        return plan
+        return plan, [content for content in contents if not content.verified]
 
     def _verified_in_source(self, layers: FinishedLayers) -> set[tuple[Digest, Digest]]:
         """Return DiffID and digest of the layers of the source that matched both while they were finished."""
@@ -224,6 +233,7 @@ class BaseReader:
 
     def _of(self, one: BaseLayer) -> ReadContext:
         if one.file not in self._contexts:
-            options = self._context.options._replace(file=one.file)
-            self._contexts[one.file] = ReadContext(options, cancel=self._context.cancel)
+            context = self._context
+            options = context.options._replace(file=one.file)
+            self._contexts[one.file] = ReadContext(options, verified=context.verified, cancel=context.cancel)
         return self._contexts[one.file]

@@ -29,7 +29,7 @@ from convert.model.form import Form
 from convert.model.image import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
     from convert.codec.compression import Encoder
@@ -89,12 +89,19 @@ class LayerTranscoder:
         self._may_split = threading.Lock()
 
     def finish(
-        self, forms: Mapping[Layer, Form], staging: Staging, *, sized: bool = False, may_be_absent: bool = False
+        self,
+        forms: Mapping[Layer, Form],
+        staging: Staging,
+        *,
+        sized: bool = False,
+        may_be_absent: bool = False,
+        unkept: Collection[Layer] = (),
     ) -> FinishedLayers:
         """Bring every layer into its form.
 
         With `sized`, the size of an uncompressed layer has to be known before it is written;
-        with `may_be_absent`, a layer that is kept as stored need not be in the source.
+        with `may_be_absent`, a layer that is kept as stored need not be in the source. Of the
+        layers in `unkept`, and of others that give the same result, the bytes are not kept.
 
         Raises:
             DigestMismatchError: a layer does not match its DiffID or its descriptor.
@@ -114,7 +121,8 @@ class LayerTranscoder:
 
         def begin(size: int, key: _Key, layer: Layer) -> Future[_Result]:
             submit = self._pool.submit_large if self._waits(layer, key.form, size) else self._pool.submit
-            return submit(self._one, layer, key.form, staging, sized, may_be_absent)
+            place = NoStaging() if layer in unkept else staging
+            return submit(self._one, layer, key.form, place, sized, may_be_absent)
 
         work = {item[1]: item for item in reversed(wanted)}
         encoded = [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convert.archive.tar_writer import Item
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
+    from convert.model.blob import Content
     from convert.model.image import Layer
     from convert.writer.dest.existing_layout import ExistingLayout
     from convert.writer.dest.staging import Staging
@@ -60,12 +61,15 @@ class Destination(Protocol):
         pool: Pool,
         progress: Callable[[int], None] | None = None,
         *,
+        relies_on: Sequence[Content] = (),
         before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members, given in the order of the archive; call it once.
 
         `pool` runs what can run in parallel; the bytes do not depend on it.
         `progress` is called with the number of bytes of content that are done, from any thread.
+        `relies_on` is not written, but the result relies on it: it is read to its end, which verifies it,
+        while members are written, or before the first one is sent to a stream.
         `before_end` is called when all members are written; if it raises, the
         result is not completed.
 

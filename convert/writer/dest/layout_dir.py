@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from convert.archive import atomic, folders, temporary
@@ -163,6 +164,7 @@ class LayoutDir:
         pool: Pool,
         progress: Callable[[int], None] | None = None,
         *,
+        relies_on: Sequence[Content] = (),
         before_end: Callable[[], None] | None = None,
     ) -> None:
         """Store all blobs in parallel, and the documents; blobs that the destination holds are only verified."""
@@ -187,7 +189,10 @@ class LayoutDir:
             else:
                 self.put(digest, content, progress)
 
-        pool.map(store, (blob for blob in blobs.items() if blob[0] not in verified))
+        # Writing begins first, so that the disk works while other layers are verified.
+        tasks: list[Callable[[], None]] = [partial(store, blob) for blob in blobs.items() if blob[0] not in verified]
+        tasks += [partial(read_to_end, content) for content in relies_on]
+        pool.map(_call, tasks)
         if existing is not None:
             existing.written |= blobs.keys()
         # The layers of a pipe were compressed before the needed ones were known.
@@ -282,6 +287,10 @@ class LayoutDir:
             self._existing.close()
         self.staging.remove()
         self._folder.close()
+
+
+def _call(task: Callable[[], None]) -> None:
+    task()
 
 
 def _verify(content: bytes | Content) -> None:

@@ -10,21 +10,23 @@ import os
 import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from convert.archive import tar_writer
 from convert.archive.atomic import AtomicFile
 from convert.archive.copy import Sink, copy_content
 from convert.archive.tar_header import BLOCK
 from convert.errors import InputError, StorageError
+from convert.layer.verify import read_to_end
 from convert.writer.dest.staging import Staging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from convert.archive.tar_writer import Item
     from convert.layer.context import ReadContext
     from convert.layer.pool import Pool
+    from convert.model.blob import Content
     from convert.model.image import Layer
 
 
@@ -78,12 +80,13 @@ class TarFile:
         pool: Pool,
         progress: Callable[[int], None] | None = None,
         *,
+        relies_on: Sequence[Content] = (),
         before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members and the end of the archive."""
         self._progress = progress
         try:
-            placed = self._place(((item, _expected_size(item)) for item in items), 0, pool)
+            placed = self._place(((item, _expected_size(item)) for item in items), 0, pool, relies_on)
             wrong = _first_wrong(placed)
             if wrong is not None:
                 again = [
@@ -103,10 +106,14 @@ class TarFile:
         except OSError as error:
             raise StorageError.from_os(error, file=self._destination, doing="writing") from error
 
-    def _place(self, items: Iterator[tuple[Item, int | None]], start: int, pool: Pool) -> list[_Placed]:
+    def _place(
+        self, items: Iterator[tuple[Item, int | None]], start: int, pool: Pool, relies_on: Sequence[Content] = ()
+    ) -> list[_Placed]:
         """Assign an offset to each item, given with its expected size, and fill it in."""
         placed: list[_Placed] = []
         waiting: list[_Placed] = []
+        verifying: list[Future[None]] = []
+        running: list[Future[Any]] = []
         try:
             for item, size in items:
                 if size is None:
@@ -121,13 +128,16 @@ class TarFile:
                 placed.append(each)
                 start = each.end
             self._submit(waiting, pool)
-            running = [each.done for each in placed if each.done is not None]
+            # Writing began first, so that the disk works while other layers are verified.
+            verifying += [pool.submit(read_to_end, content) for content in relies_on]
+            running = [*verifying, *(each.done for each in placed if each.done is not None)]
             for future in wait(running, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
             # No thread may write to the descriptor once it is closed.
             self._stop.set()
-            running = [each.done for each in [*placed, *waiting] if each.done is not None]
+            pool.cancel.stop()
+            running = [*verifying, *(each.done for each in [*placed, *waiting] if each.done is not None)]
             for future in running:
                 future.cancel()
             wait(running)

@@ -23,12 +23,13 @@ from convert.archive.temporary import remove_stale
 from convert.cancel import Stopped
 from convert.codec.decompress import read_chunks, read_into
 from convert.errors import InputError, StorageError, UsageError
+from convert.layer.verify import read_to_end
 from convert.limits import CHUNK, MIB
 from convert.writer.dest.staging import Staging
 from convert.writer.dest.tar_file import changed_while_read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from convert.archive.stream_sink import Stream
     from convert.archive.tar_writer import Item
@@ -92,10 +93,12 @@ class TarStream:
         pool: Pool,
         progress: Callable[[int], None] | None = None,
         *,
+        relies_on: Sequence[Content] = (),
         before_end: Callable[[], None] | None = None,
     ) -> None:
         """Write all members, each once it is verified, and the end of the archive."""
         self._progress = progress
+        pool.map(read_to_end, relies_on)
         verifying: deque[tuple[Item, Future[_Verified]]] = deque()
         rest = iter(items)
         try:
