@@ -334,7 +334,7 @@ def test_type_checkers_know_every_name_and_report_others(tmp_path):
         "convert.convrt\n"
         'convert.convert("a", "b", to="oic")\n'
         'convert.convert("a", "b", to="oci", tag=["a"])\n'
-        'convert.digest("a", pushers=["podman"])\n'
+        'convert.digest("a", pushers=["podmann"])\n'
     )
     lines = {line.split(":")[1] for line in mypy(wrong, tmp_path) if ": error: " in line}
     assert lines == {"2", "3", "4", "5"}

@@ -99,7 +99,7 @@ def test_output_is_that_of_pgzip_on_many_cores(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("generation", VECTORS)
+@pytest.mark.parametrize("generation", [each for each in VECTORS if each != "pgzip1.9.8-256k"])  # not in them
 def test_the_shared_reference_streams_are_made(generation: str) -> None:
     """The inputs of the shared vectors that `make_pgzip_inputs.py` makes; its rules are repeated here."""
     document = json.loads(fixtures.get("vectors/pgzip.json").read_bytes())
