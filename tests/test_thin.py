@@ -350,9 +350,14 @@ def test_validate_takes_what_a_mark_lists_as_left_out(tmp_path, old, new, to):
 
 
 def content_lack(tmp_path, new, to) -> set[str]:
-    """Return the members that the thin archive of the test lacks."""
+    """Return the layers that the thin archive of the test lacks; v1 metadata is not needed."""
     convert.convert(new, tmp_path / "full", to=to)
-    return content(tmp_path / "full").keys() - content(tmp_path / "thin").keys()
+    full, thin = content(tmp_path / "full"), content(tmp_path / "thin")
+    held = {f"sha256:{hashlib.sha256(full[name]).hexdigest()}" for name in full.keys() - thin.keys()}
+    if to == "docker-save":
+        return {name for name in full.keys() - thin.keys() if name.endswith("/layer.tar")}
+    images = convert.inspect(tmp_path / "full").document["images"]
+    return held & {each[key] for image in images for each in image["layers"] for key in ("digest", "diff_id")}
 
 
 def test_validate_refuses_a_thin_archive_without_its_mark(tmp_path, old, new):

@@ -56,7 +56,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     blobs = oci.all_blobs((entry.node for entry in entries), options)
     for digest in _nondistributable(images, options.warn):
         blobs.pop(digest, None)
-    yield from oci.blob_items(blobs, _READ_ONLY)
+    yield from oci.blob_items(blobs, _READ_ONLY, options)
     yield Item(
         "index.json",
         "file",

@@ -52,7 +52,7 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     for name in sorted(archive.members):
         yield from archive.members[name]
     yield archive.item("manifest.json", "file", 0, content=manifest_json(listed) + b"\n")
-    if archive.tops:
+    if archive.tops and options.has_v1_metadata:
         yield archive.item("repositories", "file", 0, content=repositories_json(archive.tops) + b"\n")
     if options.left_out.document:
         yield archive.item(NEEDS_MEMBER, "file", 0, content=options.left_out.document)
@@ -70,7 +70,7 @@ class _Archive:
         self._left_out: set[str] = set()
 
     def leave_out(self, named: Sequence[NamedImage]) -> None:
-        """Leave out the layer files that a thin archive need not hold; a v1 directory stays with its documents."""
+        """Leave out the layer files that a thin archive need not hold."""
         runs = self._options.left_out.runs
         needed: set[str] = set()
         for one in named if runs else ():
@@ -107,11 +107,13 @@ class _Archive:
             raise NotRepresentableError(msg, code="v1-id-on-two-layers", hint="choose --v1-ids docker")
         if v1_id in self.members:
             return
-        self.members[v1_id] = [
-            self.item(v1_id, "dir", created),
-            self.item(f"{v1_id}/VERSION", "file", created, content=V1_VERSION),
-            self.item(f"{v1_id}/json", "file", created, content=entry.json),
-        ]
+        self.members[v1_id] = []
+        if self._options.has_v1_metadata:
+            self.members[v1_id] += [
+                self.item(v1_id, "dir", created),
+                self.item(f"{v1_id}/VERSION", "file", created, content=V1_VERSION),
+                self.item(f"{v1_id}/json", "file", created, content=entry.json),
+            ]
         if v1_id in self._left_out:
             return
         first = self._folders.setdefault(layer.diff_id, v1_id)

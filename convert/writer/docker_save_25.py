@@ -60,15 +60,16 @@ def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     archive = _Archive(options)
     ids = {one.image.image_id for one in named}
     listed = [archive.add(one, ids) for one in named]
-    yield Item("blobs", "dir", _FOLDER, mtime=named[-1].image.config.created_seconds)
-    yield Item("blobs/sha256", "dir", _FOLDER)
+    if options.has_folders:
+        yield Item("blobs", "dir", _FOLDER, mtime=named[-1].image.config.created_seconds)
+        yield Item("blobs/sha256", "dir", _FOLDER)
     for name in sorted(archive.blobs):
         yield archive.blobs[name]
     yield Item("index.json", "file", _FILE, content=index_json(archive.descriptors))
     yield Item("manifest.json", "file", _FILE, content=manifest_json(listed) + b"\n")
     yield Item("oci-layout", "file", _FILE, content=_OCI_LAYOUT)
     tops = blob_tops(named)
-    if tops:
+    if tops and options.has_v1_metadata:
         yield Item("repositories", "file", _FILE, content=repositories_json(tops) + b"\n")
     if options.left_out.document:
         yield Item(NEEDS_MEMBER, "file", _FILE, content=options.left_out.document)
@@ -87,7 +88,8 @@ class _Archive:
         image = named.image
         created = image.config.created_seconds
         for entry in v1_layers(image, self._options, Engine.DOCKER_29):
-            self._blob(Digest.of(entry.json), entry.json, created)
+            if self._options.has_v1_metadata:
+                self._blob(Digest.of(entry.json), entry.json, created)
         self._blob(image.image_id, image.config.raw, created)
         layers: list[Descriptor] = []
         for layer in image.layers:

@@ -61,7 +61,7 @@ class LayoutContent:
 def items(images: ImageSet, options: WriteOptions) -> Iterator[Item]:
     """Yield the members, sorted by name. Every image must have a manifest."""
     layout = layout_content(images, options)
-    yield from blob_items(layout.blobs, _FILE_MODE)
+    yield from blob_items(layout.blobs, _FILE_MODE, options)
     yield Item(INDEX_MEMBER, "file", _FILE_MODE, content=layout.index)
     yield Item(LAYOUT_MEMBER, "file", _FILE_MODE, content=layout.oci_layout)
 
@@ -195,10 +195,10 @@ def ref_names(descriptors: Iterable[Descriptor]) -> Iterator[str | None]:
         yield descriptor.annotations.get(REF_NAME)
 
 
-def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int) -> Iterator[Item]:
-    """Yield the blobs as members of a tar with their folders, sorted by name."""
+def blob_items(blobs: Mapping[Digest, bytes | Content], mode: int, options: WriteOptions) -> Iterator[Item]:
+    """Yield the blobs as members of a tar, sorted by name, with the folders that they are in if the tar has these."""
     members = {blob_name(digest): content for digest, content in blobs.items()}
-    folders = {"blobs", *(name.rpartition("/")[0] for name in members)}
+    folders = {"blobs", *(name.rpartition("/")[0] for name in members)} if options.has_folders else set()
     for name in sorted(folders | members.keys()):
         if name in folders:
             yield Item(name, "dir", _FOLDER_MODE)

@@ -110,3 +110,16 @@ class WriteOptions:
     transport: Transport = DOCKER_ARCHIVE
     existing: ImageSet | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def has_folders(self) -> bool:
+        """Whether a tar of a layout has members for its folders; readers create them, so a thin archive has none."""
+        return self.left_out.is_empty
+
+    @property
+    def has_v1_metadata(self) -> bool:
+        """Whether the docker-save formats have v1 metadata and `repositories`.
+
+        Only engines before 1.10 read them, and those need every layer, so a thin archive has them only on request.
+        """
+        return self.left_out.is_empty or self.add_repositories

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from convert.errors import ImgconvError
 from convert.identity import v1_id as v1_ids
+from convert.model.needs import NEEDS_MEMBER
 from convert.model.reference import Reference
 from convert.reader.checks.claims import Claim
 from convert.reader.checks.v1_directories import REPOSITORIES, CheckedDirectories, read_repositories
@@ -54,7 +55,10 @@ def check_v1(checked: Checked, claims: Claims, items: Sequence[Item]) -> None:
     if table is not None:
         _check_table(checked, table, tops, layerless)
     elif (
-        tops and not checked.exists(REPOSITORIES) and any(_LAYER.match(name) for item in items for name in item.layers)
+        tops
+        and not checked.exists(REPOSITORIES)
+        and not checked.exists(NEEDS_MEMBER)  # thin archives have none, and nothing adds it to them
+        and any(_LAYER.match(name) for item in items for name in item.layers)
     ):
         message = "is not there; imgconv --add-repositories makes it"
         checked.findings.add("no-repositories", message, member=REPOSITORIES)
