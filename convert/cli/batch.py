@@ -152,6 +152,7 @@ def command(ctx: click.Context, /, command_name: str, sources: Sequence[str], qu
                 ahead=started.ahead,
                 check=shown.with_check(started.check),
                 lifetime=started.lifetime,
+                run_several=started.run_several,
             )
             stack.callback(rows.close)
             stack.callback(shown.close)

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
+import signal
 import time
 import warnings
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
 from convert.commands.batch.addresses import is_url, without_credentials
+from convert.commands.batch.chunks import run_several
 from convert.commands.batch.started import Started
 from convert.errors import ImgconvError, StorageError, UsageError, shortened
 from convert.limits import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from convert.commands.batch.item import Item
+    from convert.report.batch import Row
 
 #: Seconds to wait for a scheduler and its first worker.
 _PATIENCE: Final = 30
@@ -30,18 +37,37 @@ _WORKER_ENVIRONMENT: Final = "distributed.nanny.pre-spawn-environ"
 #: The one that makes a worker return every freed buffer to the system, and fetch it again for the next read: hashing
 #: took twice the processor time with it.
 _TRIM: Final = "MALLOC_TRIM_THRESHOLD_"
-#: Items that are submitted at a time for each thread of the workers.
+#: What a cluster of this machine does otherwise than others: its processes share the cores with the work, so they
+#: look after themselves once a second at most. With Dask's own intervals that takes a tenth of a core.
+_SETTINGS: Final = {
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+    # A worker is forked from a process that has imported everything: in a third of the time.
+    "distributed.worker.multiprocessing-method": "forkserver",
+    # Whatever a worker had when it died runs again alone; there it has as many attempts once more.
+    "distributed.scheduler.allowed-failures": 1,
+}
+#: Chunks that are submitted at a time for each thread of the workers.
 _AHEAD: Final = 4
 
 
 @contextlib.contextmanager
-def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterator[Started]:
+def dask_executor(
+    address: str | None, jobs: int | None, version: str, *, preload: Sequence[str] = ()
+) -> Iterator[Started]:
     """Connect to a scheduler, or start a cluster on this machine with `jobs` workers of one thread.
+
+    `preload` are modules that these workers import once for all.
 
     Raises:
         UsageError: the extra is not installed, or a worker has another version of imgconv.
         StorageError: the scheduler does not answer, or has no worker.
     """
+    if address is None:
+        _start_fork_server(preload)
     try:
         import dask  # noqa: PLC0415 - only with the extra
         from distributed import Client, LocalCluster  # noqa: PLC0415 - only with the extra
@@ -58,8 +84,10 @@ def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterat
             if address is None:
                 given = dask.config.get(_WORKER_ENVIRONMENT)
                 environment = {name: value for name, value in given.items() if name != _TRIM}
+                # As long as the cluster runs: workers that take the place of dead ones are started with them too.
+                stack.enter_context(dask.config.set(_SETTINGS | {_WORKER_ENVIRONMENT: environment}))
                 # Workers listen on this machine only, without a dashboard.
-                with warnings.catch_warnings(), dask.config.set({_WORKER_ENVIRONMENT: environment}):
+                with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # its port of choice for HTTP may be in use
                     cluster: Any = LocalCluster(
                         n_workers=jobs or usable_cores(),
@@ -88,7 +116,23 @@ def dask_executor(address: str | None, jobs: int | None, version: str) -> Iterat
 
         executor = client.get_executor(pure=False)
         stack.callback(_quietly, executor.shutdown, wait=False)
-        yield Started(executor, _AHEAD * threads, check, lambda error: _lifetime(client, error))
+        yield Started(executor, _AHEAD * threads, check, lambda error: _lifetime(client, error), run_chunk)
+
+
+def _start_fork_server(preload: Sequence[str]) -> None:
+    """Start the process that workers are forked from; it imports what they need while this one does too."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["distributed", __name__, *preload])
+    # A terminal sends these to all processes of the run, and only the run is to act on them: Dask's workers would
+    # print a traceback. They inherit this.
+    blocked = {signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        resource_tracker.ensure_running()  # it unblocks SIGINT here
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _silence_logs() -> None:
@@ -149,6 +193,21 @@ def worker_version() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - only here
 
     return version("imgconv")
+
+
+def run_chunk(items: Sequence[Item]) -> list[Row]:
+    """Run items until the run does not want them any more; runs in a worker."""
+    from distributed import get_worker  # noqa: PLC0415 - only with the extra
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def is_wanted() -> bool:
+        # Dask does not end a task that runs; it only marks one whose result nobody waits for.
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state != "cancelled"
+
+    return run_several(items, is_wanted)
 
 
 def _quietly(function: Callable[..., Any], **arguments: Any) -> None:

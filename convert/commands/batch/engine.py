@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ENGINES: Final = ("local", "dask")
 #: Items that are submitted at a time for each process, so that none waits for its next one.
 _AHEAD: Final = 4
-#: The module of each command, which the processes of `local` share.
+#: The module of each command, which the processes of this machine share.
 _MODULES: Final = {
     "validate": "convert.commands.validate.images",
     "digest": "convert.commands.digest",
@@ -87,10 +87,10 @@ class Engine:
             UsageError: a package is missing, or a worker has another version.
             StorageError: the engine cannot be reached.
         """
+        preload = ("convert.commands.batch.run_one", _MODULES[command])
         if self.spelling == "local":
             from convert.commands.batch.local import WorkerPool  # noqa: PLC0415 - only the engine that runs
 
-            preload = ("convert.commands.batch.run_one", _MODULES[command])
             pool = WorkerPool(self.jobs, timeout=self.timeout, memory=self.memory, preload=preload)
             try:
                 yield Started(pool, None if self.jobs is None else _AHEAD * self.jobs)
@@ -99,5 +99,5 @@ class Engine:
             return
         from convert.commands.batch.dask import dask_executor  # noqa: PLC0415 - as above
 
-        with dask_executor(self.spelling.partition(":")[2] or None, self.jobs, version) as started:
+        with dask_executor(self.spelling.partition(":")[2] or None, self.jobs, version, preload=preload) as started:
             yield started

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import BrokenExecutor, CancelledError
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convert import cancel
+from convert.commands.batch.chunks import Chunk, Chunks
 from convert.commands.batch.run_one import Outcome, row_of, run_one
 from convert.commands.batch.stamps import stamp_of
 from convert.errors import ImgconvError, StorageError, shortened
@@ -15,7 +15,7 @@ from convert.limits import usable_cores
 from convert.report.batch import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from convert.commands.batch.item import Item
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _AHEAD: Final = 4
 #: Names of the errors with which executors report that the process of a call died (`KilledWorker` is Dask's).
 _DIED: Final = frozenset({"KilledWorker", "WorkerDiedError"})
+#: The one of them that all calls get which the process had, those too that were waiting.
+_SHARED: Final = "KilledWorker"
 
 
 def run(
@@ -66,26 +68,31 @@ def run_all(
     ahead: int | None = None,
     check: Callable[[], None] | None = None,
     lifetime: Callable[[BaseException], float | None] | None = None,
+    run_several: Callable[[Sequence[Item]], list[Row]] | None = None,
 ) -> Generator[Row]:
     """Run items whether or not the journal has them, as `run` does.
 
-    `lifetime` returns for the error of an item whose process died how many seconds it ran, None if
-    that is not known.
+    Args:
+        items: as of `run`, like `executor`, `journal` and `check`.
+        executor: as above.
+        journal: as above.
+        check: as above.
+        ahead: calls that are submitted at a time.
+        lifetime: returns for the error of an item whose process died how many seconds it ran, None if
+            that is not known.
+        run_several: what the executor calls instead of `run_one`, with several items; those it does not
+            get to have no row.
     """
     most = ahead or _AHEAD * usable_cores()
-    ended: SimpleQueue[Future[Row]] = SimpleQueue()
-    running: dict[Future[Row], tuple[Item, float]] = {}
-    rest = iter(items)
-    more = True
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    running: dict[Future[Any], tuple[Chunk, float]] = {}
+    chunks = Chunks(items, most, several=run_several is not None)
     try:
-        while more or running:
-            while more and len(running) < most:
-                item = next(rest, None)
-                if item is None:
-                    more = False
-                    break
-                future = executor.submit(run_one, item)
-                running[future] = item, time.monotonic()
+        while True:
+            while len(running) < most and (chunk := chunks.take(idle=not running)) is not None:
+                call = (run_one, chunk.items[0]) if run_several is None else (run_several, chunk.items)
+                future = executor.submit(*call)
+                running[future] = chunk, time.monotonic()
                 future.add_done_callback(ended.put)
             cancel.check()
             if check is not None:
@@ -96,14 +103,25 @@ def run_all(
                 future = ended.get(timeout=cancel.INTERVAL)
             except Empty:
                 continue
-            if _has_died(future):
+            error = None if future.cancelled() else future.exception()
+            if _is_death(error):
                 # A signal to the whole process group ends workers too; then the item was not done.
                 time.sleep(cancel.INTERVAL)
                 cancel.check()
-            row = _row(future, *running.pop(future), lifetime)
-            if journal is not None:
-                journal.add(row)
-            yield row
+            chunk, submitted = running.pop(future)
+            if error is not None and _is_death(error):
+                if not chunk.alone and (_is(error, {_SHARED}) or len(chunk.items) > 1):
+                    chunks.suspect(chunk)
+                    continue
+                rows = [_row_of_dead(error, item, submitted, lifetime) for item in chunk.items]
+            else:
+                found = _result(future)
+                rows = [found] if run_several is None else found
+                chunks.ended(chunk, rows)
+            for row in rows:
+                if journal is not None:
+                    journal.add(row)
+                yield row
     finally:
         for future in running:
             future.cancel()
@@ -132,41 +150,42 @@ def _is_unchanged(item: Item, row: Row) -> bool:
         return False
 
 
-def _has_died(future: Future[Row]) -> bool:
-    """Return whether the process of an item ended."""
-    return not future.cancelled() and _is_death(future.exception())
-
-
 def _is_death(error: BaseException | None) -> bool:
-    return any(kind.__name__ in _DIED for kind in type(error).__mro__)
+    """Return whether an error is that of a call whose process ended."""
+    return _is(error, _DIED)
 
 
-def _row(
-    future: Future[Row], item: Item, submitted: float, lifetime: Callable[[BaseException], float | None] | None
-) -> Row:
-    """Return the row of an item that ended and was submitted at a time of `time.monotonic`.
+def _is(error: BaseException | None, names: Collection[str]) -> bool:
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+def _result(future: Future[Any]) -> Any:
+    """Return the result of a call that ended.
 
     Raises:
         StorageError: it did not end, and no other one will.
     """
     try:
         return future.result()
-    except (BrokenExecutor, CancelledError) as error:
-        raise _lost(error) from error
     except Exception as error:
-        if not _is_death(error):
-            raise _lost(error) from error
-        seconds = lifetime(error) if lifetime is not None else getattr(error, "seconds", None)
-        if seconds is None:  # its executor does not tell when it began
-            seconds = time.monotonic() - submitted
-        _clean_up(item)
-        code = error.code if isinstance(error, ImgconvError) else "worker-died"
-        message = str(error) if isinstance(error, ImgconvError) else "its worker process ended"
-        try:
-            stamp = stamp_of(item)
-        except ImgconvError:
-            stamp = Stamp(is_remote=bool(item.address))
-        return row_of(item, Outcome(StorageError.exit_status, code, message), stamp, seconds)
+        raise _lost(error) from error
+
+
+def _row_of_dead(
+    error: BaseException, item: Item, submitted: float, lifetime: Callable[[BaseException], float | None] | None
+) -> Row:
+    """Return the row of an item whose process ended; it was submitted at a time of `time.monotonic`."""
+    seconds = lifetime(error) if lifetime is not None else getattr(error, "seconds", None)
+    if seconds is None:  # its executor does not tell when it began
+        seconds = time.monotonic() - submitted
+    _clean_up(item)
+    code = error.code if isinstance(error, ImgconvError) else "worker-died"
+    message = str(error) if isinstance(error, ImgconvError) else "its worker process ended"
+    try:
+        stamp = stamp_of(item)
+    except ImgconvError:
+        stamp = Stamp(is_remote=bool(item.address))
+    return row_of(item, Outcome(StorageError.exit_status, code, message), stamp, seconds)
 
 
 def _clean_up(item: Item) -> None:
