@@ -53,6 +53,7 @@ _REQUEST: Final = {
     "invalid-rename": "`--rename` is not OLD=NEW, or gives a name that is not valid.",
     "invalid-template": "DEST is a template with an unknown field, a single brace, or a result that is too long.",
     "template-collision": "Two results of a template would be one file.",
+    "too-many-results": "A template would give more results than one run writes.",
     "destination-is-archive": "`--force` does not replace an archive with the result of several SOURCEs.",
     "last-name": "`untag` would take the last name of an image that only its names lead to.",
     "several-images": "A command is about one image, and the source holds several.",

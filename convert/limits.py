@@ -89,6 +89,8 @@ MAX_ALL_LAYERS: Final = 40_000
 MAX_KEPT_DOCUMENTS_SIZE: Final = 16 * MIB
 #: Images of one source; `digest` processes each once for every tool whose push it computes.
 MAX_ALL_IMAGES: Final = 10_000
+#: Results of one conversion with a template as DEST; all are open until the last is complete.
+MAX_RESULTS: Final = 4_000
 #: Total names of the images of one source; each takes one or two kilobytes during a conversion.
 #: A repository of many years has ten thousand.
 MAX_ALL_NAMES: Final = 100_000

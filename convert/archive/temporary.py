@@ -14,6 +14,7 @@ import errno
 import os
 import re
 import stat
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from convert.archive import folders
@@ -26,6 +27,8 @@ MARK: Final = ".imgconv-temporary"
 _NAME: Final = re.compile(r"\.imgconv-[1-9][0-9]{0,9}-[0-9a-f]{16}\.tmp\Z")
 #: Names that are tried before giving up, if another process removes each of them.
 _MOST_TRIES: Final = 100
+#: The folders that were cleaned within `removing_stale_once`, by device and inode; None outside of it.
+_CLEANED: Final[ContextVar[set[tuple[int, int]] | None]] = ContextVar("_CLEANED", default=None)
 
 
 def temporary_name() -> str:
@@ -132,8 +135,27 @@ def remove_folder(folder: int, name: str, fd: int) -> None:
         os.rmdir(name, dir_fd=folder)
 
 
+@contextlib.contextmanager
+def removing_stale_once() -> Iterator[None]:
+    """Have `remove_stale` look into each folder only once, for a run that makes many results.
+
+    Each of them would look at the temporary files of all others.
+    """
+    before = _CLEANED.set(set())
+    try:
+        yield
+    finally:
+        _CLEANED.reset(before)
+
+
 def remove_stale(folder: int) -> None:
     """Remove temporary files and folders whose process is dead. What cannot be removed is left."""
+    if (cleaned := _CLEANED.get()) is not None:
+        status = os.fstat(folder)
+        key = (status.st_dev, status.st_ino)
+        if key in cleaned:
+            return
+        cleaned.add(key)
     for name, fd in stale(folder):
         with contextlib.suppress(OSError):
             if not stat.S_ISDIR(os.fstat(fd).st_mode):

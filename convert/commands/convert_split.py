@@ -7,6 +7,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Self
 
+from convert.archive.temporary import removing_stale_once
 from convert.commands.bases import open_bases
 from convert.commands.convert_run import report_of
 from convert.commands.convert_steps import (
@@ -18,7 +19,8 @@ from convert.commands.convert_steps import (
     write_result,
 )
 from convert.diagnostics import Dropped
-from convert.errors import ImgconvError, StorageError, names_text
+from convert.errors import ImgconvError, SelectionError, StorageError, names_text
+from convert.limits import MAX_RESULTS
 from convert.model.image import Image, Index, config_of
 from convert.model.image_set import Entry
 from convert.model.walk import child_platform, descend, leaves, node_digest
@@ -42,7 +44,8 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     """Convert each image into a result of its own; all of them appear, or none.
 
     Raises:
-        UsageError: two results would be one file, or a destination may not be written to.
+        UsageError: there would be too many results, two of them would be one file, or a destination may not be
+            written to.
         InputError: a source is damaged, hostile, unsupported or not an image archive.
         StorageError: reading or writing failed.
     """
@@ -53,6 +56,12 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     opened = run.open_sources(stack)
     bases = open_bases(run, stack)
     parts = list(_parts(run, select_images(run, opened), template))
+    if len(parts) > MAX_RESULTS:
+        raise SelectionError(
+            f"DEST would name {len(parts)} results, and one run writes at most {MAX_RESULTS}",
+            code="too-many-results",
+            hint="--image or --drop picks fewer images",
+        )
     refuse_collisions([filled for filled, _ in parts], template.fields)
     for filled, _ in parts:
         if run.check_path is not None:
@@ -60,7 +69,8 @@ def split(run: ConversionRun, stack: contextlib.ExitStack) -> ConversionReport:
     folders = stack.enter_context(_Folders(template, [filled.path for filled, _ in parts]))
     runs = [run.for_result(filled.path) for filled, _ in parts]
     # Every destination is opened before the first is written, so that one that cannot be fails at once.
-    outs = [stack.enter_context(open_destination(one)) for one in runs]
+    with removing_stale_once():
+        outs = [stack.enter_context(open_destination(one)) for one in runs]
     done = []
     for one, out, (filled, images) in zip(runs, outs, parts, strict=True):
         existing = out.open_existing(one.context)

@@ -13,8 +13,8 @@ from layouts import REF_NAME, Layout, named
 from named_archives import Made, archive
 from oracle.reading import files_of
 
-from convert.archive import folders
-from convert.commands import verify_output
+from convert.archive import folders, temporary
+from convert.commands import convert_split, verify_output
 from convert.errors import StorageError, UsageError
 from convert.model.image_set import Name
 from convert.model.platform import Platform
@@ -283,3 +283,30 @@ def test_a_result_that_is_too_long_is_refused():
     values, untagged = values_of(name, "0" * 64, None)
     with pytest.raises(UsageError):
         Template.parse("{name}_{tag}.tar").path(values, untagged)
+
+
+def test_a_folder_is_cleaned_once_for_all_results(imgconv, source, out, monkeypatch):
+    """Each result once looked at the temporary files of all others: 2,000 took 28 seconds."""
+    stale = out / temporary.temporary_name()
+    stale.touch()
+    looked = []
+    find = temporary.stale
+    monkeypatch.setattr(temporary, "stale", lambda folder: (looked.append(folder), find(folder))[1])
+    path = source(*((Made(f"i{number}"), [f"app:{number}"]) for number in range(20)))
+    assert imgconv(path, "--to", "docker-save", f"{out}/{{tag}}.tar").status == 0
+    assert len(looked) == 1
+    assert not stale.exists()
+    # A folder of the next run is looked at again.
+    stale.touch()
+    assert imgconv(path, "--to", "docker-save", f"{out}/x{{tag}}.tar").status == 0
+    assert not stale.exists()
+
+
+def test_more_results_than_one_run_writes_are_refused(imgconv, source, out, monkeypatch):
+    monkeypatch.setattr(convert_split, "MAX_RESULTS", 2)
+    path = source(*((Made(f"i{number}"), [f"app:{number}"]) for number in range(3)))
+    done = imgconv(path, "--to", "docker-save", f"{out}/{{tag}}.tar")
+    assert done.status == 2
+    assert "3 results" in done.err
+    assert not listed(out)
+    assert imgconv(path, "--to", "docker-save", f"{out}/{{tag}}.tar", "--image", "app:1").status == 0
