@@ -229,6 +229,8 @@ def number(field: bytes) -> int | None:
     return int(digits, 8) if not digits.strip(b"01234567") else None
 
 
+# Most members of an archive have the same owner, mode and time.
+@lru_cache(maxsize=1024)
 def leading_number(field: bytes) -> int:
     """Return the number in a header field, as far as it is one: the digits up to the first other character, or 0."""
     if field[0] & 0x80:
@@ -244,18 +246,23 @@ def attributes_of(block: bytes, records: Mapping[bytes, bytes]) -> Attributes:
     has_names = fields[9].startswith(b"ustar")
 
     def text(key: bytes, otherwise: str) -> str:
-        return text_of(records.get(key, b"")) or otherwise
+        return text_of(records[key]) or otherwise if key in records else otherwise
 
     return Attributes(
         mode=leading_number(fields[1]) & ~_TYPE_BITS,
         uid=text(b"uid", str(leading_number(fields[2]))),
         gid=text(b"gid", str(leading_number(fields[3]))),
-        uname=text(b"uname", text_of(cut(fields[10])) if has_names else ""),
-        gname=text(b"gname", text_of(cut(fields[11])) if has_names else ""),
+        uname=text(b"uname", _name_in(fields[10]) if has_names else ""),
+        gname=text(b"gname", _name_in(fields[11]) if has_names else ""),
         mtime=text(b"mtime", str(leading_number(fields[5]))),
         device=(leading_number(fields[12]), leading_number(fields[13])),
         xattrs={key: value for key, value in records.items() if key.startswith(_XATTRS)},
     )
+
+
+@lru_cache(maxsize=1024)
+def _name_in(field: bytes) -> str:
+    return text_of(cut(field))
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, cast
 from convert.archive.cursor import StreamCursor
 from convert.archive.sparse import SparseMap, read_map
 from convert.archive.tar_entry import TarEntry, entry_header
-from convert.archive.tar_header import attributes_of
 from convert.archive.tar_reader import TarReader
 from convert.archive.tar_writer import END, padding
 from convert.errors import FormatError, InputError, UnknownFormatError, UnsafeInputError, UnsupportedError
@@ -108,7 +107,7 @@ class Exporter:
         cursor: StreamCursor,
     ) -> None:
         first, *others = inode.names
-        attributes = own = attributes_of(reader.block, reader.extensions.pax)
+        attributes = own = cast("Attributes", member.attributes)
         if inode.attributes is not None:
             # A hard link to it came later: its owner, mode and time count, and extended attributes are added.
             attributes = dataclasses.replace(inode.attributes, xattrs={**own.xattrs, **inode.attributes.xattrs})
