@@ -96,6 +96,10 @@ def members(raw: bytes) -> dict[str, RawJSON]:
 
 
 def _append(parts: list[str], value: object, escape_old: bool) -> None:
+    # Most values, and a pattern takes longer.
+    if type(value) is str:
+        parts.append(_string(value, escape_old))
+        return
     match value:
         case None:
             parts.append("null")

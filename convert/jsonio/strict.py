@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from convert.diagnostics import Diagnostic
@@ -140,11 +140,11 @@ class Keys:
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a key for the field `name`."""
-        return fold(name) in self._folded
+        return _folded_name(name) in self._folded
 
     def get(self, name: str, warnings: list[Diagnostic] | None = None) -> Any:
         """Return the value of the field `name`, or None; add a different spelling to `warnings`."""
-        key = self._folded.get(fold(name))
+        key = self._folded.get(_folded_name(name))
         if key is None:
             return None
         if key != name and warnings is not None:
@@ -160,6 +160,10 @@ def fold(key: str) -> str:
     if key.isascii():
         return key.lower()
     return key.lower().replace("\N{LATIN SMALL LETTER LONG S}", "s")
+
+
+#: The same for the names of fields, which are few.
+_folded_name: Final = lru_cache(1024)(fold)
 
 
 def _same_meaning(one: str, other: str, where: str | None, member: str | None) -> FormatError:
