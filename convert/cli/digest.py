@@ -77,7 +77,7 @@ def command(
     from convert.archive.output_file import OutputFile
     from convert.cli import progress
     from convert.commands.digest import DigestOptions, digest
-    from convert.report.digest import document
+    from convert.report.digest import streamed_document
 
     if manifest is not None and tool is None:
         raise UsageError(
@@ -102,7 +102,7 @@ def command(
             stdout = sys.stdout.buffer if manifest == _STDOUT else None
             output.write(_only(report).raw, stdout=stdout)
     if as_json:
-        out_json(document(report))
+        out_json(streamed_document(report))
     elif asked:
         for line in _lines(report.pushed):
             click.echo(line, err=manifest == _STDOUT)

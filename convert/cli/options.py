@@ -220,28 +220,33 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     """
     from convert.errors import UnsafeInputError
     from convert.limits import MAX_REPORT_SIZE
-    from convert.report.json_text import chunks
+    from convert.report.json_text import Packed, chunks, least_size
 
     # Objects that images share exist once in memory, but once for each image in the text.
     size = 0
     waiting: list[str] = []
-    parts: list[bytes] = []
+    kept = Packed()
+    too_large = UnsafeInputError(
+        f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
+        code="report-too-large",
+        hint="--image picks one image",
+    )
+    if bounded and least_size(document) > MAX_REPORT_SIZE:
+        raise too_large
     for chunk in chunks(document):
         size += len(chunk)
         if bounded and size > MAX_REPORT_SIZE:
-            raise UnsafeInputError(
-                f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
-                code="report-too-large",
-                hint="--image picks one image",
-            )
+            raise too_large
         waiting.append(chunk)
         if len(waiting) >= _CHUNK_COUNT:
-            parts.append("".join(waiting).encode())
+            text = "".join(waiting)
             waiting.clear()
-            if not bounded:
-                click.echo(parts.pop().decode(), nl=False, err=to_error)
-    for part in parts:
-        click.echo(part.decode(), nl=False, err=to_error)
+            if bounded:
+                kept.add(text)
+            else:
+                click.echo(text, nl=False, err=to_error)
+    for text in kept.pieces():
+        click.echo(text, nl=False, err=to_error)
     click.echo("".join(waiting), err=to_error)
 
 

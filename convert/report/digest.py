@@ -9,6 +9,7 @@ from convert.diagnostics import Diagnostics
 from convert.errors import NotRepresentableError
 from convert.identity.engine_id import manifest_digest
 from convert.model.image import Artifact, Image, Index, Other
+from convert.report.json_text import Streamed
 
 if TYPE_CHECKING:
     from convert.identity.push.pushers import Pusher
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Raised when a key of the document changes its meaning or goes away.
 VERSION: Final = 2
+#: Characters of the keys and of the digest of a row, and of one of its layers, with their indentation.
+_ROW_SIZE: Final = 230
+_LAYER_SIZE: Final = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +104,31 @@ class DigestReport:
 
 def document(report: DigestReport) -> dict[str, Any]:
     """Return the document that `--json` prints."""
+    found = streamed_document(report)
+    return found | {"pushes": list(found["pushes"].elements)}
+
+
+def streamed_document(report: DigestReport) -> dict[str, Any]:
+    """Return the same with the list of pushes as `Streamed`: ten thousand images have a row for each pusher."""
     return {
         "report": "digest",
         "version": VERSION,
         "source": {"path": report.source, "format": report.format, "wrapper": report.source_compression or None},
-        "pushes": [_row(pushed) for pushed in report.pushed],
+        "pushes": Streamed(map(_row, report.pushed), sum(map(_least_row_size, report.pushed))),
         "refused": [
             {"code": refused.code, "pusher": refused.pusher.name, "reason": refused.reason}
             for refused in report.refused
         ],
         "warnings": [warning.entry() for warning in report.warnings],
     }
+
+
+def _least_row_size(pushed: PushedManifest) -> int:
+    """Return a number of characters that the text of a row has in any case: of its keys and digests."""
+    node = pushed.node
+    manifest = node.manifest if isinstance(node, Image | Artifact) else None
+    layers = len(manifest.layers) if manifest is not None else 0
+    return _ROW_SIZE + sum(map(len, pushed.names)) + layers * _LAYER_SIZE
 
 
 def _row(pushed: PushedManifest) -> dict[str, Any]:

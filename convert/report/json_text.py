@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convert.limits import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 #: An escape of JSON: a pair of surrogates, a single surrogate (group 1), or any other.
 _ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
@@ -16,15 +20,86 @@ _BYTE: Final = 0xDC00
 _IN_SCRIPT: Final = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A long list, the value of a key of a document, whose elements are made one by one while the text is.
+
+    `least_size` is a number of characters that its text has in any case.
+    """
+
+    elements: Iterable[object]
+    least_size: int = 0
+
+
+class Packed:
+    """An ASCII text that is kept until it is complete, compressed."""
+
+    def __init__(self) -> None:
+        """Start an empty text."""
+        self._packer = zlib.compressobj(1)
+        self._parts: list[bytes] = []
+
+    def add(self, text: str) -> None:
+        """Add to its end."""
+        self._parts.append(self._packer.compress(text.encode()))
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the text piece by piece; nothing can be added any more."""
+        unpacker = zlib.decompressobj()
+        for part in (*self._parts, self._packer.flush()):
+            rest = part
+            while rest:
+                yield unpacker.decompress(rest, CHUNK).decode()
+                rest = unpacker.unconsumed_tail
+
+
+def least_size(document: object) -> int:
+    """Return a number of characters that the text of a document has in any case."""
+    values = document.values() if isinstance(document, dict) else ()
+    return sum(value.least_size for value in values if isinstance(value, Streamed))
+
+
 def chunks(document: object, *, indent: int | None = 2) -> Iterator[str]:
     r"""Yield the text of a document piece by piece, in ASCII.
 
     A byte of a name that is not UTF-8 is written as `\xff`, because strict readers refuse single
     surrogates.
     """
+    if isinstance(document, dict) and any(isinstance(value, Streamed) for value in document.values()):
+        yield from _streamed(document)
+        return
     separators = None if indent else (",", ":")
     for chunk in json.JSONEncoder(indent=indent, separators=separators).iterencode(document):
         yield _ESCAPES.sub(_without_lone_surrogate, chunk) if "\\ud" in chunk else chunk
+
+
+def _streamed(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the indented text of a document with `Streamed` values."""
+    before = "{"
+    for key, value in document.items():
+        yield f"{before}\n  {json.dumps(key)}: "
+        before = ","
+        if isinstance(value, Streamed):
+            yield from _list(value.elements)
+        else:
+            yield from _indented(value, 1)
+    yield "\n}"
+
+
+def _list(elements: Iterable[object]) -> Iterator[str]:
+    before = "["
+    for element in elements:
+        yield f"{before}\n    "
+        before = ","
+        yield from _indented(element, 2)
+    yield "[]" if before == "[" else "\n  ]"
+
+
+def _indented(value: object, depth: int) -> Iterator[str]:
+    """Yield the text of a value that is so deep in a document: strings in it have no line breaks."""
+    line = "\n" + "  " * depth
+    for chunk in chunks(value):
+        yield chunk.replace("\n", line)
 
 
 def in_script(document: object) -> str:

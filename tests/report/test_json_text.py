@@ -1,0 +1,64 @@
+"""Texts of JSON documents: long lists that are made while they are written, and texts that are kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hostile.building import DIFF_ID, Docker, Layout, config
+from hypothesis import given
+from hypothesis import strategies as st
+
+import convert
+from convert.report.digest import document, streamed_document
+from convert.report.json_text import Packed, Streamed, chunks, least_size
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=3), st.lists(JSON, max_size=4), st.dictionaries(st.text(), JSON))
+def test_a_streamed_list_gives_the_text_of_the_list(before, elements, after):
+    whole = {**before, "list": elements, **{f"after {key}": value for key, value in after.items()}}
+    streamed = {key: Streamed(iter(elements)) if key == "list" else value for key, value in whole.items()}
+    assert "".join(chunks(streamed)) == json.dumps(whole, indent=2)
+
+
+def test_a_streamed_list_is_made_element_by_element():
+    made = []
+    text = chunks({"list": Streamed(made.append(number) or number for number in range(1000))})
+    while not made:
+        next(text)
+    assert len(made) == 1
+
+
+@given(st.lists(st.text(st.characters(codec="ascii"))))
+def test_a_packed_text_is_the_same(texts):
+    packed = Packed()
+    for text in texts:
+        packed.add(text)
+    assert "".join(packed.pieces()) == "".join(texts)
+
+
+def test_a_packed_text_comes_out_in_pieces():
+    packed = Packed()
+    packed.add("x" * (5 << 20))
+    assert max(map(len, packed.pieces())) <= 1 << 20
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        Docker(tags=["a:1", "b:2"]).build(),
+        Docker(config=config(*[DIFF_ID] * 50), item={"Layers": ["layer.tar"] * 50}).build(),
+        Layout().build(),
+    ],
+)
+def test_the_least_size_of_a_digest_document_is_one(raw, tmp_path):
+    (tmp_path / "in.tar").write_bytes(raw)
+    report = convert.digest(tmp_path / "in.tar")
+    size = len("".join(chunks(document(report))))
+    assert size / 3 < least_size(streamed_document(report)) <= size
