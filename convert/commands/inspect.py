@@ -168,7 +168,7 @@ def inspect(
                 selection=(given.images, given.platforms),
                 jobs=given.jobs,
                 progress=progress or Silent(),
-                names=document["names"],
+                earlier=document,
                 documents=documents,
             )
         origins = found.encoders

@@ -78,9 +78,9 @@ def describe(
     layers: StoredDigests,
     problems: Sequence[ImgconvError],
     found: Examined,
-    names: list[dict[str, Any]] | None = None,
+    earlier: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the document of `inspect --json`; `names` is that part of another document of these images."""
+    """Return the document of `inspect --json`; `earlier` is that of these images before layers were read."""
     return inspect_document(
         opened,
         images,
@@ -90,5 +90,5 @@ def describe(
         facts=found.facts,
         encoders=found.encoders,
         contents=found.contents,
-        names_part=names,
+        earlier=earlier,
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from convert.commands.digest import DigestOptions, digest_opened
 from convert.commands.inspect_layers import describe, examine
-from convert.errors import ImgconvError
+from convert.errors import ImgconvError, UnsafeInputError
+from convert.limits import MAX_SHOWN
 from convert.report.digest import document as digest_document
 from convert.report.inspect_sources import PagePart, Pushes
 from convert.report.uploads import find_uploads
@@ -34,7 +35,7 @@ def page_part(
     selection: tuple[Sequence[str], Sequence[str]],
     jobs: int | None,
     progress: Progress,
-    names: list[dict[str, Any]],
+    earlier: dict[str, Any],
     documents: SharedDocuments,
 ) -> PagePart:
     """Return what a page shows of a source that is open.
@@ -49,7 +50,7 @@ def page_part(
         selection: the values of `--image` and of `--platform`.
         jobs: the number of CPU cores to use, all if None.
         progress: takes counts of bytes.
-        names: that part of the document of the same images.
+        earlier: the document of the same images.
         documents: those of the source that were read before.
     """
     if found.contents is None:
@@ -57,7 +58,12 @@ def page_part(
             images, layers, verify=True, encoders=False, files=True, jobs=jobs, path=opened.path, progress=progress
         )
         found = read._replace(encoders=found.encoders)
-    document = describe(opened, images, layers, [*problems, *found.problems], found, names)
+    document = describe(opened, images, layers, [*problems, *found.problems], found, earlier)
+    if len(document["images"]) > MAX_SHOWN:
+        # A page has no room for so many, and each of them would be looked at once for each tool.
+        text = f"a page has those of at most {MAX_SHOWN} images, and this source has {len(document['images'])}"
+        hint = "--image picks one; imgconv digest prints those of all"
+        return PagePart(document, Pushes(error=UnsafeInputError(text, code="too-many-images", hint=hint)))
     options = DigestOptions(images=selection[0], platforms=selection[1], jobs=jobs)
     with contextlib.ExitStack() as stack:
         try:

@@ -57,14 +57,14 @@ def inspect_document(
     facts: Mapping[Layer, LayerFacts] | None = None,
     encoders: Mapping[Layer, Origin] | None = None,
     contents: Contents | None = None,
-    names_part: list[Document] | None = None,
+    earlier: Document | None = None,
 ) -> Document:
     """Return what `imgconv inspect --json` prints.
 
     `facts` are what `examine_layers` found, None without `--verify`;
     `encoders` what `identify_encoders` found, None without `--encoders`;
     `contents` what `read_contents` found, None without `--files`;
-    `names_part` is `names` of another document of these images, which may have 100,000.
+    `earlier` is another document of these images: its names and v1 IDs are taken from it.
     """
     notes = Diagnostics()
     shared = _Shared()
@@ -79,19 +79,22 @@ def inspect_document(
         # An image that has names of its own is shown by those, also where an index lists it.
         if isinstance(item.node, Image) and (item.node not in found or item.index is None):
             found[item.node] = item
+    shown = [(item, item.node) for item in found.values() if isinstance(item.node, Image)]
+    if earlier is not None:
+        for (_, image), known in zip(shown, earlier["images"], strict=True):
+            shared.take_v1_ids(image.config, known)
     document = {
         "report": "inspect",
         "version": VERSION,
         "source": source_part(source, images)
         | {"producer": {"name": producer.name, "evidence": list(producer.evidence)} if producer else None},
-        "names": names_part if names_part is not None else [_name(entry) for entry in images.entries],
+        "names": earlier["names"] if earlier is not None else [_name(entry) for entry in images.entries],
         "images": [
             identity_part(item)
             | {"engines": engines_part(item, images, layers, notes)}
-            | {"indexes": list(listed_by.get(item.node, ()))}
-            | _image(item.node, layers, facts, encoders or {}, shared, contents)
-            for item in found.values()
-            if isinstance(item.node, Image)
+            | {"indexes": list(listed_by.get(image, ()))}
+            | _image(image, layers, facts, encoders or {}, shared, contents)
+            for item, image in shown
         ],
         "indexes": [index_document(index, names) for index in indexes],
         "artifacts": [artifact_document(node, names) for node in list_artifacts(images, indexes)],
@@ -151,6 +154,11 @@ class _Shared:
             return [], None
         self._room -= 2 * size
         return steps, layers
+
+    def take_v1_ids(self, config: Config, known: Document) -> None:
+        """Take the v1 IDs of a config from an image of another document."""
+        if known["v1_ids"] != "source":
+            self._v1_ids[config] = [layer["v1_id"] for layer in known["layers"]] if known["v1_ids"] else None
 
     def v1_ids(self, config: Config) -> list[str] | None:
         """Return the v1 IDs that Docker would give; None for a config that no engine takes."""

@@ -12,6 +12,7 @@ from support import MATCH, REFUSE
 
 import convert
 from convert.cli.main import run
+from convert.commands import inspect_page
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +101,14 @@ def test_the_option_changes_no_finding():
     assert with_page.status == without.status
     assert with_page.inspected is not None
     assert without.inspected is None
+
+
+def test_a_page_of_very_many_images_has_no_digests_of_pushes(monkeypatch):
+    """It took 36 seconds for 10,000, of which a page shows few."""
+    monkeypatch.setattr(inspect_page, "MAX_SHOWN", 0)
+    monkeypatch.setattr(inspect_page, "digest_opened", None)
+    report = convert.inspect("good.tar", page=True)
+    assert report.page.pushes.error.code == "too-many-images"
+    raw = convert.inspect_page([report])
+    check(raw)
+    assert b"at most 0 images" in raw
