@@ -12,11 +12,10 @@ import dataclasses
 import itertools
 import os
 import shutil
-import stat
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convert.archive.open import open_descriptor
 from convert.archive.transport import STDIN, path_of
@@ -25,13 +24,12 @@ from convert.commands.convert_options import check_sources
 from convert.commands.convert_run import ConversionRun
 from convert.commands.convert_steps import plan_result, select_images
 from convert.commands.doctor import parse_all
-from convert.commands.shared_sources import SharedSources
+from convert.commands.shared_sources import SharedSources, copy_of_pipe
 from convert.consumers.contents import Contents
 from convert.consumers.diagnose import diagnose
 from convert.consumers.rule import Repair, Verdict
 from convert.diagnostics import Diagnostic
 from convert.errors import ImgconvError, InputError, NotRepresentableError, StorageError, UsageError, quoted
-from convert.limits import CHUNK
 from convert.model.form import Form
 from convert.model.image import Image, Index
 from convert.model.platform import Platform
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from convert.consumers.consumer import Consumer
     from convert.consumers.diagnose import Diagnosis
     from convert.model.image_set import ImageSet
+    from convert.plan.changes import Changes
     from convert.progress import Progress
     from convert.report.convert import ConversionReport
 
@@ -76,12 +75,17 @@ class _Candidate:
     options: ConvertOptions
     cost: tuple[int, int, int, int]
     effect: object
-    #: Whether more edits could change anything.
-    is_editable: bool
 
     @property
     def edits(self) -> list[str]:
         return [f"--{name.replace('_', '-')}" for name in _EDITS if getattr(self.options, name)]
+
+
+class _Selected(NamedTuple):
+    """What was selected for candidates, and what their edits change."""
+
+    images: ImageSet
+    changes: Changes
 
 
 class _Search:
@@ -104,6 +108,10 @@ class _Search:
         self._options = options
         self._consumers = consumers
         self._host = Platform.parse(options.platforms[0]) if len(options.platforms) == 1 else _HOST
+        #: Whether more edits could change anything, of the images that were selected last.
+        self._is_editable = True
+        #: What was selected, or why nothing was, by what a selection depends on: see `_select`.
+        self._selected: dict[tuple[bool, ...], _Selected | ImgconvError] = {}
         #: Why candidates do not fit, and the first damage that kept one from being written.
         self._reasons: dict[str, None] = {}
         self._damage: InputError | None = None
@@ -119,6 +127,7 @@ class _Search:
         """
         with contextlib.ExitStack() as stack:
             candidates = self._candidates(SharedSources(self._sources, self.copies, stack))
+        self._selected.clear()
         for candidate in candidates:
             lines: list[Diagnostic] = []
             run = self._new_run(candidate.options, lines, progress)
@@ -191,8 +200,8 @@ class _Search:
                     candidate = self._plan(options, len(missing), sources)
                     if candidate.effect not in [each.effect for each in found if each.options.to == target]:
                         found.append(candidate)
-                    if not candidate.is_editable:
-                        break
+                if not self._is_editable:
+                    break
         return sorted(found, key=lambda each: each.cost)
 
     def _combinations(self) -> Iterator[dict[str, bool]]:
@@ -221,9 +230,12 @@ class _Search:
         """Plan a candidate without reading layers."""
         lines: list[Diagnostic] = []
         run = self._new_run(options, lines)
+        # A selection that fails may succeed after an edit.
+        self._is_editable = True
         with contextlib.ExitStack() as stack:
             stack.enter_context(run.pool)
-            selected = select_images(run, sources.open_all(), sources.read)
+            selected = self._select(run, sources)
+            self._is_editable = sources.have_faults or _is_editable(selected)
             selection = plan_result(run, selected)
             changed = len(run.changes.changed) + (0 if run.target.manifests else _manifests(selected))
             rewritten = sum(
@@ -237,9 +249,27 @@ class _Search:
                 tuple(entry.name for entry in selection.images.entries),
             )
         place = list(TARGETS).index(run.target.name)
-        return _Candidate(
-            options, (missing, changed, rewritten, place), effect, sources.have_faults or _is_editable(selected)
-        )
+        return _Candidate(options, (missing, changed, rewritten, place), effect)
+
+    def _select(self, run: ConversionRun, sources: SharedSources) -> ImageSet:
+        """Return what is selected for a candidate: once for each set of edits, however many formats there are.
+
+        Raises:
+            SelectionError, InputError: as `select_images` does.
+        """
+        key = (run.target.manifests, *(getattr(run.options, name) for name in _EDITS))
+        if key not in self._selected:
+            try:
+                images = select_images(run, sources.open_all(), sources.read)
+            except (UsageError, InputError) as error:
+                self._selected[key] = error.with_traceback(None)
+            else:
+                self._selected[key] = _Selected(images, run.changes.copy())
+        found = self._selected[key]
+        if isinstance(found, ImgconvError):
+            raise found.with_traceback(None)
+        run.changes = found.changes.copy()
+        return found.images
 
     def _told(self, candidate: _Candidate) -> list[Diagnostic]:
         """Return what was chosen, and where each result loads under which names."""
@@ -296,7 +326,7 @@ def convert_for(
     search = _Search(sources, destination, options, consumers, check_path)
     with contextlib.ExitStack() as stack:
         for source in sources:
-            if (copy := _copied(source, stack)) is not None:
+            if (copy := copy_of_pipe(source, stack)) is not None:
                 search.copies[source] = copy
         if destination != STDIN:
             return search.run(warn, progress)
@@ -328,36 +358,6 @@ def _send(path: str) -> None:
         raise
     except OSError as error:
         raise StorageError.from_os(error, file=STDIN, doing="writing") from error
-
-
-def _copied(source: str, stack: contextlib.ExitStack) -> str | None:
-    """Return a copy of a pipe, which each candidate reads again; None for a source that is a file or folder.
-
-    The copy is removed with `stack`.
-
-    Raises:
-        StorageError: it cannot be copied.
-    """
-    path = path_of(source)
-    # Opening a terminal, a device or what is not there tells what is wrong.
-    if os.isatty(0) if source == STDIN else not _is_pipe(path):
-        return None
-    try:
-        copy = tempfile.NamedTemporaryFile(prefix="imgconv-", suffix=".tar")  # noqa: SIM115 - closed with the stack
-        stack.enter_context(copy)
-        with open(0 if source == STDIN else path, "rb", closefd=source != STDIN) as pipe:
-            shutil.copyfileobj(pipe, copy, CHUNK)
-        copy.flush()
-    except OSError as error:
-        raise StorageError.from_os(error, file=path, doing="copying") from error
-    return copy.name
-
-
-def _is_pipe(path: str) -> bool:
-    try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def _is_editable(images: ImageSet) -> bool:

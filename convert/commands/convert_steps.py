@@ -14,6 +14,7 @@ from convert.layer.transcode import LayerTranscoder
 from convert.layer.verify import StoredContent
 from convert.model.form import Form
 from convert.plan import notices
+from convert.plan.document_size import check_document_sizes
 from convert.plan.forms import decide_forms, decide_registry_forms
 from convert.plan.manifests import finish_manifests
 from convert.plan.read_selection import read_sources
@@ -152,7 +153,7 @@ def plan_result(run: ConversionRun, selected: ImageSet) -> Selection:
     """Keep what the target can hold of the selected images, and decide the forms of their layers.
 
     Raises:
-        NotRepresentableError: the target cannot hold what was selected.
+        NotRepresentableError: the target cannot hold what was selected, or its names.
     """
     images, pushed_forms = selected, None
     if run.pusher is not None:
@@ -161,6 +162,8 @@ def plan_result(run: ConversionRun, selected: ImageSet) -> Selection:
         loaded = push.load(run.pusher, images, run.warn)
         images, pushed_forms = loaded.images, loaded.forms
     images = fit_images(images, run.target, run.warn)
+    if not run.joined:
+        check_document_sizes(images, run.target, add_repositories=run.options.add_repositories)
     run.progress.expect(sum(_unread_sizes(images)))
     if pushed_forms is None:
         return Selection(selected, images, decide_forms(images, run.recipe), is_push=False)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
+import tempfile
 from typing import TYPE_CHECKING
 
 from convert.archive.open import open_source
+from convert.archive.transport import STDIN, path_of
+from convert.errors import StorageError
+from convert.limits import CHUNK
 from convert.reader.readings import Readings
 
 if TYPE_CHECKING:
@@ -53,3 +60,33 @@ class SharedSources:
         found = self._readings[tree].read_all(sink)
         self.have_faults = self.have_faults or bool(sink.faults)
         return found
+
+
+def copy_of_pipe(source: str, stack: contextlib.ExitStack) -> str | None:
+    """Return a copy of a pipe, which each candidate reads again; None for a source that is a file or folder.
+
+    The copy is removed with `stack`.
+
+    Raises:
+        StorageError: it cannot be copied.
+    """
+    path = path_of(source)
+    # Opening a terminal, a device or what is not there tells what is wrong.
+    if os.isatty(0) if source == STDIN else not _is_pipe(path):
+        return None
+    try:
+        copy = tempfile.NamedTemporaryFile(prefix="imgconv-", suffix=".tar")  # noqa: SIM115 - closed with the stack
+        stack.enter_context(copy)
+        with open(0 if source == STDIN else path, "rb", closefd=source != STDIN) as pipe:
+            shutil.copyfileobj(pipe, copy, CHUNK)
+        copy.flush()
+    except OSError as error:
+        raise StorageError.from_os(error, file=path, doing="copying") from error
+    return copy.name
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False

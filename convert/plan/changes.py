@@ -62,6 +62,10 @@ class Changes:
     dropped: list[Dropped] = field(default_factory=list)
     needs: list[ImageNeeds] = field(default_factory=list)
 
+    def copy(self) -> Changes:
+        """Return a copy that collects on its own."""
+        return Changes(**{each.name: list(getattr(self, each.name)) for each in fields(self)})
+
     @classmethod
     def together(cls, several: Iterable[Changes]) -> Changes:
         """Return the changes of several results, each once."""

@@ -33,9 +33,23 @@ def check_size(raw: bytes, member: str) -> bytes:
         NotRepresentableError: it is so large that imgconv itself would not read it.
     """
     if len(raw) > MAX_DOCUMENT_SIZE:
-        raise NotRepresentableError(
-            f"{member} would have {len(raw)} bytes, and no document may have more than {MAX_DOCUMENT_SIZE}",
-            code="output-too-large",
-            hint="--image picks fewer images and names",
-        )
+        raise _too_large(member, f"{len(raw)}")
     return raw
+
+
+def check_least_size(size: int, member: str) -> None:
+    """Refuse a document that would have `size` bytes or more as `member`.
+
+    Raises:
+        NotRepresentableError: it would be too large in any case.
+    """
+    if size > MAX_DOCUMENT_SIZE:
+        raise _too_large(member, f"{size} or more")
+
+
+def _too_large(member: str, size: str) -> NotRepresentableError:
+    return NotRepresentableError(
+        f"{member} would have {size} bytes, and no document may have more than {MAX_DOCUMENT_SIZE}",
+        code="output-too-large",
+        hint="--image picks fewer images and names",
+    )

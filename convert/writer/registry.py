@@ -62,6 +62,11 @@ class Target:
         return self.is_folder and not self.single_entry
 
     @property
+    def has_index(self) -> bool:
+        """Whether it has an `index.json`."""
+        return self.layer_sizes_first or (self.manifests and not self.single_entry)
+
+    @property
     def holds_parents(self) -> bool:
         """Whether its `manifest.json` can name the parent of an image."""
         return self.uncompressed
