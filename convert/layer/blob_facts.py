@@ -103,7 +103,7 @@ def read_blob(
     try:
         with blob.open() as stream:
             if not unpack:
-                facts.compression = _hash(stream, stored, buffer or hash_buffer())
+                facts.compression = _hash(stream, stored, buffer or hash_buffer(blob.size))
             else:
                 chunks = decompress.read_chunks(stream)
                 first = next(chunks, b"")
@@ -128,9 +128,13 @@ def read_blob(
     return facts
 
 
-def hash_buffer() -> memoryview:
-    """Return a buffer into which blobs are read, one after the other: new memory costs as much as reading into it."""
-    return memoryview(bytearray(_HASHED))
+def hash_buffer(size: int | None = None) -> memoryview:
+    """Return a buffer into which blobs are read, one after the other: new memory costs as much as reading into it.
+
+    `size` is that of the only blob which is read into it, in bytes.
+    """
+    # The end of a stream is seen by a read that finds no more.
+    return memoryview(bytearray(_HASHED if size is None else min(size + 1, _HASHED)))
 
 
 def _hash(stream: BinaryIO, hashers: _Hashers, buffer: memoryview) -> Compression:

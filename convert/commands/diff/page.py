@@ -29,13 +29,24 @@ def page_parts(opened: OpenDiff) -> Compared:
     """
     compared: list[ComparedFiles] = []
     left = MAX_KEPT
+    pairs = 0
     for number, one in enumerate(opened.difference.images):
-        for mine, its in other_layers(one):
+        others = list(other_layers(one))
+        pairs += bool(others)
+        for mine, its in others:
             found = ComparedFiles(
                 number,
                 str(mine.diff_id) if mine is not None else None,
                 str(its.diff_id) if its is not None else None,
             )
+            if pairs > MAX_SHOWN:
+                # A page has no room for so many.
+                found.problem = (
+                    "too-many-images",
+                    f"the files of {MAX_SHOWN} pairs of images are compared, and not of more",
+                )
+                compared.append(found)
+                continue
             try:
                 found.take(opened.files(mine, its), min(MAX_SHOWN, left))
             except (InputError, NotRepresentableError) as error:

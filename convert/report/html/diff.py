@@ -11,6 +11,7 @@ from convert.errors import names_text, shortened
 from convert.report.diff_files import WHITEOUT, file_document, is_whiteout
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart
+from convert.report.html.diff_parts import Parts
 from convert.report.html.page import Page, render
 from convert.report.html.text import numbers_text, titles
 from convert.report.html.values import value_text
@@ -91,6 +92,7 @@ def _page(compared: Compared, room: Room) -> Page:
     a, b = compared.sides
     command = " ".join(["imgconv diff", shlex.quote(a.path), shlex.quote(b.path), *compared.options])
     document = compared.document
+    parts = Parts(compared)
     costs: list[Document] = []
     pairs: list[_Pair] = []
     if document is not None:
@@ -98,7 +100,7 @@ def _page(compared: Compared, room: Room) -> Page:
         # What differs comes first.
         images.sort(key=lambda each: each[1]["same"])
         pairs = [
-            _pair(number, one, compared, costs, room, command) for number, one in room.first(images, "images", command)
+            _pair(number, one, parts, costs, room, command) for number, one in room.first(images, "images", command)
         ]
     values = {
         "sides": [_side(side, room, command) for side in compared.sides],
@@ -106,7 +108,7 @@ def _page(compared: Compared, room: Room) -> Page:
         "by": _BY[document["by"]] if document is not None else "",
         "different": sum(not one["same"] for one in document["images"]) if document is not None else 0,
         "pairs": pairs,
-        "chart": _chart(compared, pairs),
+        "chart": _chart(parts, pairs),
         "others": _others(document, room, command),
         "inspect_command": f"imgconv inspect {shlex.quote(a.path)} {shlex.quote(b.path)} --html FILE",
     }
@@ -146,8 +148,9 @@ def _others(document: Document | None, room: Room, command: str) -> Sequence[tup
     return room.first(found, "artifacts that only one archive has", command)
 
 
-def _pair(number: int, one: Document, compared: Compared, costs: list[Document], room: Room, command: str) -> _Pair:
-    a, b = (_find(side.inspected, one[key]) for side, key in zip(compared.sides, "ab", strict=True))
+def _pair(number: int, one: Document, parts: Parts, costs: list[Document], room: Room, command: str) -> _Pair:
+    compared = parts.compared
+    a, b = parts.images(one)
     ident = f"pair-{number + 1}"
     pair = _Pair(
         ident,
@@ -168,7 +171,7 @@ def _pair(number: int, one: Document, compared: Compared, costs: list[Document],
         shown = room.first(keys, f"differences of the {what} of {pair.title}", command)
         if shown:
             pair.keys.append((what, shown, one["left_out"][what]))
-    compared_files = [found for found in compared.files if found.image == number]
+    compared_files = parts.files(number)
     for place, found in enumerate(compared_files):
         pair.files.append(_files(found, one, (a, b), compared_files[:place], room, f"{command} --files"))
     pair.sums = {
@@ -215,19 +218,6 @@ def _why(one: Document) -> str:
         parts.append(f"{keys} key{'s' if keys > 1 else ''} of the config differ{'' if keys > 1 else 's'}")
     what = ", ".join(parts) or "they have the same content in other bytes (spacing, order of keys)"
     return f"The image IDs differ because the configs differ (an image ID is the sha256 of the config): {what}."
-
-
-def _find(inspected: Document | None, side: Document | None) -> Document | None:
-    """Return an image of a document of `inspect` by what `diff` states of it."""
-    if inspected is None or side is None:
-        return None
-    same = [image for image in inspected["images"] if image["image_id"] == side["image_id"]]
-    exact = [
-        image
-        for image in same
-        if image["manifest"] is not None and image["manifest"]["digest"] == side["manifest_digest"]
-    ]
-    return next(iter(exact or same), None)
 
 
 def _facts(one: Document, a: Document | None, b: Document | None) -> Iterator[tuple[str, str, str, str]]:
@@ -368,9 +358,9 @@ def _number(one: Document, key: str, image: Document | None, diff_id: str | None
     return 0
 
 
-def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
+def _chart(parts: Parts, pairs: Sequence[_Pair]) -> Any:
     """Return the layer chart of the images of both archives, A's and B's side by side."""
-    document = compared.document
+    document = parts.compared.document
     if document is None:
         return ""
     numbers = {pair.ident: len(pair.layers) for pair in pairs}
@@ -379,9 +369,10 @@ def _chart(compared: Compared, pairs: Sequence[_Pair]) -> Any:
     names: list[str] = []
     for number, one in enumerate(document["images"]):
         ident = f"pair-{number + 1}"
-        for side, key in zip(compared.sides, "ab", strict=True):
-            image = _find(side.inspected, one[key])
-            if image is not None and ident in numbers:
+        if ident not in numbers or len(images) >= MOST_IMAGES:
+            continue
+        for image, key in zip(parts.images(one), "ab", strict=True):
+            if image is not None:
                 names.append(f"{key.upper()} {number + 1}" if several else key.upper())
                 label = f"{names[-1]}: {_side_title(one[key])}"
                 images.append({**image, "label": label, "ident": ident, "rows": numbers[ident]})
