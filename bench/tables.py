@@ -246,14 +246,14 @@ def _outcomes(outcomes: dict[str, set[tuple[str, str]]]) -> str:
 def thin_time(record: Record) -> str:
     """Render the time for a thin archive against that for reading its source."""
     texts = {"save": "docker-save", "layout": "oci", "inventory": "inventory"}
-    others = {"validate": "`validate` NEW", "convert": "NEW in full, same form"}
+    others = {"validate": "`validate` NEW", "convert": "NEW in full, same form", "old": "`validate` OLD"}
     rows = []
     for row in record.rows:
         what = [texts[row["source"]], texts[row["without"]], row["to"], f"{row['size'] / MB:.0f} MB"]
         walls = [f"{row[cost]['wall']:.2f} s" for cost in ("imgconv_cost", "other_cost")]
         ratio = f"{row['ratio']['wall']:.2f}"
         if row["other"] != "validate" and "ratios" in row:
-            ratio += f" ({row['ratios']['validate']['wall']:.2f} of `validate`)"
+            ratio += f" ({row['ratios']['validate']['wall']:.2f} of `validate` NEW)"
         rows.append([*what, walls[0], others[row["other"]], walls[1], ratio])
     return setting(record) + "\n\n" + table(["NEW", "OLD", "to", "size", "time", "against", "time", "ratio"], rows)
 

@@ -8,9 +8,9 @@ all of them, and OLD lacks the top one. So a tenth of NEW is new.
 
 Reading NEW is `imgconv validate NEW`, the command that reads and verifies all of it and writes nothing. Where the
 target has compressed layers and NEW has not, its manifests need the digest of each layer, so all layers are
-compressed; then the comparison is the full conversion into the same form, and `validate NEW` runs too. Each round is
-one run of each, in turning order; a ratio is the median over the rounds of the time for the thin archive divided by
-the other.
+compressed; then the comparison is the full conversion into the same form. Where OLD is compressed, NEW is not, and
+DiffIDs count, it is `imgconv validate OLD`. `validate NEW` runs in any case. Each round is one run of each, in turning
+order; a ratio is the median over the rounds of the time for the thin archive divided by the other.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Case:
     source: str
     without: str
     to: str
-    #: `validate`, or `convert` for the full conversion.
+    #: `validate`, `convert` for the full conversion, or `old` for `validate OLD`.
     other: str = "validate"
 
     @property
@@ -55,11 +55,9 @@ class Case:
 
 
 CASES = (
-    *(
-        Case("save", without, to)
-        for to in ("docker-save", "docker-save@25")
-        for without in ("save", "layout", "inventory")
-    ),
+    *(Case("save", without, to) for to in ("docker-save", "docker-save@25") for without in ("save", "inventory")),
+    *(Case("save", "layout", to, "old") for to in ("docker-save", "docker-save@25")),
+    Case("layout", "layout", "docker-save"),
     *(
         Case("layout", without, to)
         for to in ("docker-oci", "oci", "oci-archive")
@@ -110,6 +108,8 @@ def measure(case: Case, made: dict[str, dict[str, Path]], folder: Path, runs: in
     sides = {"thin": thin, "validate": [*imgconv, "validate", source, "--progress", "none"]}
     if case.other == "convert":
         sides["convert"] = full
+    elif case.other == "old":
+        sides["old"] = [*imgconv, "validate", str(made["old"][case.without]), "--progress", "none"]
     costs: dict[str, list[Cost]] = {side: [] for side in sides}
     size = 0
     for number in range(runs + 1):
