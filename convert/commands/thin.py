@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from convert.errors import AbsentBlobError, FormatError
+from convert.layer.balance import fill_cores
 from convert.layer.base_blob import BaseBlob, unpacked
 from convert.layer.context import ReadContext
 from convert.layer.transcode import LayerTranscoder
@@ -174,11 +175,13 @@ class BaseReader:
     ) -> dict[Layer, Layer]:
         """Return layers that are sure to be left out, each with the layer to read for its size or digest."""
         found = find_unwritten(images, forms, self.base, recipe, target)
-        for one in found.values():
-            if one is not None and one.layer.blob is not None:
+        # Only the DiffID counts, whatever the base calls the stored bytes.
+        others = {one: Layer(one.layer.diff_id, one.layer.blob) for one in found.values() if one is not None}
+        for one, other in others.items():
+            if other.blob is not None:
                 # Errors name its archive.
-                self._context.origins[one.layer.blob] = one.file
-        return {layer: layer if one is None else one.layer for layer, one in found.items()}
+                self._context.origins[other.blob] = one.file
+        return {layer: others[one] if one is not None else layer for layer, one in found.items()}
 
     def leave_out(
         self, images: ImageSet, layers: FinishedLayers, recipe: Recipe, target: Target, profile: Profile
@@ -204,13 +207,15 @@ class BaseReader:
             if one.layer.blob is not None and one.layer.stored is not None
         ]
         known = self._verified_in_source(layers)
+        is_even = fill_cores([one.layer.blob.size or 0 for one in plan.by_diff_id if one.layer.blob], self._pool.jobs)
         for one in plan.by_diff_id:
             blob, stored = one.layer.blob, one.layer.stored
             if blob is not None and stored is not None and (one.layer.diff_id, stored.digest) in known:
                 # The same bytes were unpacked and gave the DiffID already.
                 contents.append(StoredContent(blob, stored, self._of(one)))
             else:
-                contents.append(PlainContent(one.layer, self._of(one)))
+                context = self._of(one).without_overlap() if is_even else self._of(one)
+                contents.append(PlainContent(Layer(one.layer.diff_id, blob), context))
         return plan, [content for content in contents if not content.verified]
 
     def _verified_in_source(self, layers: FinishedLayers) -> set[tuple[Digest, Digest]]:

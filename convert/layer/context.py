@@ -7,7 +7,7 @@ were verified once. The only exception is a blob that no other process can write
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 from convert.cancel import Cancel
@@ -115,6 +115,10 @@ class ReadContext:
     cancel: Cancel = field(default_factory=Cancel)
     #: The source that each blob is from, where there are several.
     origins: dict[Blob, str] = field(default_factory=dict)
+
+    def without_overlap(self) -> ReadContext:
+        """Return this with each layer unpacked in one thread, for layers that keep all cores busy side by side."""
+        return replace(self, options=self.options._replace(overlap=False))
 
     @property
     def file(self) -> str | None:

@@ -85,6 +85,7 @@ class LayerTranscoder:
         self._context = context
         self._verify_full = verify_full
         self._side_by_side = False  # the large layers are so even that none need be split
+        self._unpacking = context  # for layers that are unpacked and not encoded
         # One layer at a time is split, because that takes up to 64 MB (codec/parallel.py); in order, it takes little.
         self._may_split = threading.Lock()
 
@@ -129,6 +130,9 @@ class LayerTranscoder:
             size for size, key, layer in work.values() if size >= SPLIT_SIZE and self._is_encoded(layer, key.form)
         ]
         self._side_by_side = len(encoded) > 1 and fill_cores(encoded, self._jobs)
+        unpacked = [size for size, key, _ in work.values() if key.form is Form.PLAIN]
+        is_even = fill_cores(unpacked, self._jobs)
+        self._unpacking = self._context.without_overlap() if is_even else self._context
         done = self._pool.gather((key, partial(begin, *work[key])) for key in reversed(work))
         finished = FinishedLayers()
         for layer, key in sources.items():
@@ -200,12 +204,12 @@ class LayerTranscoder:
         return self._encoded(layer, staging)
 
     def _uncompressed(self, layer: Layer, staging: Staging, *, sized: bool) -> _Result:
-        content = PlainContent(layer, self._context)
+        content = PlainContent(layer, self._unpacking)
         self._refuse_compressed_twice(layer, content)
         if not sized or content.size is not None:
             return layer, content, Form.PLAIN
         with staged_blob(staging) as out:
-            read = LayerPass(layer, self._context)
+            read = LayerPass(layer, self._unpacking)
             read.run(out.write)
             blob = out.finish(layer.diff_id)
         described = Descriptor(mediatype.layer_type(Compression.NONE, docker=False), layer.diff_id, read.plain_size)
