@@ -104,7 +104,16 @@ class Cluster:
 
     def kill(self, kind: str, source: random.Random) -> None:
         names = ["scheduler"] if kind == "scheduler" else ["worker1", "worker2"]
-        process = self.processes[source.choice(names)]
+        self.end(source.choice(names))
+
+    def replace(self) -> None:
+        """End workers that lost their scheduler; each would do so by itself, at some time after the next run began."""
+        if self.processes.get("scheduler") is not None and self.processes["scheduler"].poll() is not None:
+            for name in ("worker1", "worker2"):
+                self.end(name)
+
+    def end(self, name: str) -> None:
+        process = self.processes[name]
         process.kill()
         process.wait()
 
@@ -164,6 +173,7 @@ def complete(kind, times, folder, cluster, source, report, whole) -> None:
     engine = cluster.engine if cluster is not None else "local"
     while True:
         if cluster is not None:
+            cluster.replace()
             cluster.start()
         process = start(folder, engine, "--retry-failed")
         report["runs"] += 1
