@@ -31,8 +31,8 @@ from convert.consumers.rule import Repair, Verdict
 from convert.diagnostics import Diagnostic
 from convert.errors import ImgconvError, InputError, NotRepresentableError, StorageError, UsageError, quoted
 from convert.model.form import Form
-from convert.model.image import Image, Index
 from convert.model.platform import Platform
+from convert.plan.editable import count_manifests, is_editable
 from convert.writer.destination import check_options
 from convert.writer.registry import TARGETS
 from convert.writer.registry import target as target_named
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from convert.commands.convert_options import ConvertOptions
     from convert.consumers.consumer import Consumer
     from convert.consumers.diagnose import Diagnosis
+    from convert.model.image import Node
     from convert.model.image_set import ImageSet
     from convert.plan.changes import Changes
     from convert.progress import Progress
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 _HOST: Final = Platform("linux", "amd64")
 #: The edits that may be made, each an option of convert; they change digests only where they must.
 _EDITS: Final = ("prune", "no_attestations", "flatten")
+#: Those that have the same effect, whatever other edits are made.
+_ALONE: Final = frozenset({"prune", "no_attestations"})
 #: Targets that a consumer cannot read, whatever they hold: folders, or all but folders.
 _TARS: Final = frozenset(name for name, target in TARGETS.items() if not target.is_folder)
 _READS: Final = {
@@ -110,8 +113,8 @@ class _Search:
         self._host = Platform.parse(options.platforms[0]) if len(options.platforms) == 1 else _HOST
         #: Whether more edits could change anything, of the images that were selected last.
         self._is_editable = True
-        #: What was selected, or why nothing was, by what a selection depends on: see `_select`.
-        self._selected: dict[tuple[bool, ...], _Selected | ImgconvError] = {}
+        #: What was selected for one set of edits, or why nothing was, for targets with manifests and for others.
+        self._selected: dict[bool, _Selected | ImgconvError] = {}
         #: Why candidates do not fit, and the first damage that kept one from being written.
         self._reasons: dict[str, None] = {}
         self._damage: InputError | None = None
@@ -127,7 +130,6 @@ class _Search:
         """
         with contextlib.ExitStack() as stack:
             candidates = self._candidates(SharedSources(self._sources, self.copies, stack))
-        self._selected.clear()
         for candidate in candidates:
             lines: list[Diagnostic] = []
             run = self._new_run(candidate.options, lines, progress)
@@ -191,18 +193,40 @@ class _Search:
             raise UsageError(f"no format is read by {names}", code="not-loadable", hint="write one result for each")
         needed = self._needed_edits(sources)
         found: list[_Candidate] = []
-        for target in targets:
-            for edits in self._combinations():
+        reasons: dict[str, dict[str, None]] = {target: {} for target in targets}
+        left = list(targets)
+        without = None
+        useless: set[str] = set()
+        for edits in self._combinations():
+            if useless & edits.keys():
+                continue
+            self._selected.clear()
+            for target in tuple(left):
                 changed: dict[str, Any] = {"to": target, "consumers": (), **edits}
                 options = dataclasses.replace(self._options, **changed)
+                self._reasons = reasons[target]
                 with self._collecting(target):
                     missing = needed - edits.keys() if TARGETS[target].manifests else ()
                     candidate = self._plan(options, len(missing), sources)
                     if candidate.effect not in [each.effect for each in found if each.options.to == target]:
                         found.append(candidate)
                 if not self._is_editable:
-                    break
+                    left.remove(target)
+            nodes = self._nodes()
+            if not edits:
+                without = nodes
+            elif len(edits) == 1 and nodes is not None and nodes == without:
+                useless |= edits.keys() & _ALONE
+        self._selected.clear()
+        self._reasons = {text: None for target in targets for text in reasons[target]}
         return sorted(found, key=lambda each: each.cost)
+
+    def _nodes(self) -> list[list[Node | None]] | None:
+        """Return what is selected with the edits at hand; None if nothing is."""
+        selected = self._selected.values()
+        if any(isinstance(each, ImgconvError) for each in selected):
+            return None
+        return [[entry.node for entry in each.images.entries] for each in selected if isinstance(each, _Selected)]
 
     def _combinations(self) -> Iterator[dict[str, bool]]:
         """Yield sets of edits, those that were asked for always among them, the smallest first."""
@@ -235,9 +259,9 @@ class _Search:
         with contextlib.ExitStack() as stack:
             stack.enter_context(run.pool)
             selected = self._select(run, sources)
-            self._is_editable = sources.have_faults or _is_editable(selected)
+            self._is_editable = sources.have_faults or is_editable(selected)
             selection = plan_result(run, selected)
-            changed = len(run.changes.changed) + (0 if run.target.manifests else _manifests(selected))
+            changed = len(run.changes.changed) + (0 if run.target.manifests else count_manifests(selected))
             rewritten = sum(
                 layer.blob.size or 0
                 for layer, form in selection.forms.items()
@@ -257,7 +281,7 @@ class _Search:
         Raises:
             SelectionError, InputError: as `select_images` does.
         """
-        key = (run.target.manifests, *(getattr(run.options, name) for name in _EDITS))
+        key = run.target.manifests
         if key not in self._selected:
             try:
                 images = select_images(run, sources.open_all(), sources.read)
@@ -358,24 +382,6 @@ def _send(path: str) -> None:
         raise
     except OSError as error:
         raise StorageError.from_os(error, file=STDIN, doing="writing") from error
-
-
-def _is_editable(images: ImageSet) -> bool:
-    """Return whether an edit of `_EDITS` can change images: not those of a docker archive with all its layers."""
-    return any(entry.descriptor is not None or not isinstance(entry.node, Image) for entry in images.entries) or any(
-        layer.blob is None for _, layer in images.layers()
-    )
-
-
-def _manifests(images: ImageSet) -> int:
-    """Return how many manifests and indexes a target without manifests drops."""
-    count = 0
-    for node in images.nodes():
-        if isinstance(node, Image):
-            count += node.manifest is not None and not node.manifest.generated
-        else:
-            count += isinstance(node, Index)
-    return count
 
 
 def _verb(diagnosis: Diagnosis) -> str:

@@ -26,8 +26,8 @@ class Readings:
         self._tree = tree
         self._documents = documents or SharedDocuments()
         self._reader: Reader | None = None
-        #: What was read without an error, and what its sink took.
-        self._found: dict[tuple[Reader, tuple[type[Sink], bool]], tuple[ImageSet, Sink]] = {}
+        #: What was read without an error, and what its sink took; the kind of the sink if it took a fault.
+        self._found: dict[tuple[Reader, tuple[type[Sink], bool] | None], tuple[ImageSet, Sink]] = {}
 
     def start(self, sink: Sink) -> Reading:
         """Return a reading that has read nothing."""
@@ -39,11 +39,13 @@ class Readings:
         Raises:
             ImgconvError: as the reader.
         """
-        key = (reader, sink.kind)
-        if key not in self._found:
+        # Without a fault, the kind of the sink makes no difference.
+        done = self._found.get((reader, None)) or self._found.get((reader, sink.kind))
+        if done is None:
             own = sink.fresh()
-            self._found[key] = (reader(self.start(own)), own)
-        found, own = self._found[key]
+            done = reader(self.start(own)), own
+            self._found[reader, sink.kind if own.faults or own.absent else None] = done
+        found, own = done
         sink.take(own)
         return found
 

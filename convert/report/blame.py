@@ -95,12 +95,12 @@ def _groups(inspected: Document) -> Iterator[Group]:
     seen: dict[str, Part] = {}
 
     def part(kind: str, identifier: str, image: int, number: int = 0) -> Iterator[Part]:
-        """Yield a part where it occurs first; later it only counts further images."""
+        """Yield a part where it occurs first; later it only counts further images, which come in their order."""
         there = seen.get(identifier)
         if there is None:
             seen[identifier] = there = Part(kind, identifier, number)
             yield there
-        elif image not in there.images:
+        elif there.images[-1:] != [image]:
             there.images.append(image)
 
     indexes = Group(parts=[Part("index", index["digest"]) for index in inspected["indexes"]])

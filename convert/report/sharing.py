@@ -28,6 +28,7 @@ class SharedLayer:
         diff_id: its DiffID.
         size: its bytes as they are stored, the fewest if it is stored in several forms; None if not known.
         places: where it occurs.
+        images: the numbers of the images that have it.
     """
 
     label: str
@@ -35,11 +36,7 @@ class SharedLayer:
     diff_id: str
     size: int | None
     places: tuple[Place, ...]
-
-    @property
-    def images(self) -> tuple[int, ...]:
-        """The numbers of the images that have it."""
-        return tuple(dict.fromkeys(place.image for place in self.places))
+    images: tuple[int, ...]
 
 
 class Sharing(NamedTuple):
@@ -105,7 +102,14 @@ def find_sharing(images: Sequence[Document]) -> Sharing:
     several = [(diff_id, each) for diff_id, each in found.items() if len(each.places) > 1]
     return Sharing(
         shared={
-            diff_id: SharedLayer(next(labels), number, diff_id, each.size, tuple(each.places))
+            diff_id: SharedLayer(
+                next(labels),
+                number,
+                diff_id,
+                each.size,
+                tuple(each.places),
+                tuple(dict.fromkeys(place.image for place in each.places)),
+            )
             for number, (diff_id, each) in enumerate(several)
         },
         layers=sum(len(each.places) for each in found.values()),

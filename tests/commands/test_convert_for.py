@@ -197,7 +197,7 @@ def test_what_standard_streams_cannot_do_is_refused(arguments, tmp_path):
 
 
 def test_the_source_is_read_once_for_all_candidates(tmp_path, monkeypatch):
-    """There are dozens; edits that leave out what is damaged need a reading of their own."""
+    """There are dozens."""
     source = build("host-absent", tmp_path)
     opened, parsed, planned = [], [], []
     real_open, real_parse, real_candidates = shared_sources.open_source, Config.parse, convert_for._Search._candidates
@@ -220,7 +220,23 @@ def test_the_source_is_read_once_for_all_candidates(tmp_path, monkeypatch):
     monkeypatch.setattr(convert_for._Search, "_candidates", candidates)
     chosen(source, tmp_path / "out.tar", "docker", "containerd")
     assert opened == [str(source)]
-    assert planned == [2]
+    assert planned == [1]
+
+
+def test_an_edit_without_effect_is_not_tried_with_others(tmp_path, monkeypatch):
+    """Each format was planned with all eight sets of edits: an index of 14,000 manifests took 37 seconds."""
+    planned = []
+    real = convert_for._Search._plan
+
+    def plan(self, options, *rest):
+        planned.append((options.to, options.prune, options.no_attestations, options.flatten))
+        return real(self, options, *rest)
+
+    monkeypatch.setattr(convert_for._Search, "_plan", plan)
+    for name, edits in (("nested-index", 4), ("host-absent", 5)):
+        planned.clear()
+        chosen(build(name, tmp_path / name), tmp_path / f"{name}.tar", "docker")
+        assert {len([each for each in planned if each[0] == to]) for to, *_ in planned} == {edits}
 
 
 def test_edits_of_indexes_are_not_tried_where_there_are_none(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from convert.errors import names_text, shortened
 from convert.report.diff_files import WHITEOUT, file_document, is_whiteout
 from convert.report.graph.build import shorten
 from convert.report.html.chart import MOST_IMAGES, layer_chart
-from convert.report.html.diff_parts import Parts
+from convert.report.html.diff_parts import LowerFiles, Parts, layer_numbers
 from convert.report.html.page import Page, render
 from convert.report.html.text import numbers_text, titles
 from convert.report.html.values import value_text
@@ -172,8 +172,11 @@ def _pair(number: int, one: Document, parts: Parts, costs: list[Document], room:
         if shown:
             pair.keys.append((what, shown, one["left_out"][what]))
     compared_files = parts.files(number)
-    for place, found in enumerate(compared_files):
-        pair.files.append(_files(found, one, (a, b), compared_files[:place], room, f"{command} --files"))
+    numbers = (layer_numbers(one, "a", a), layer_numbers(one, "b", b))
+    lower = LowerFiles()
+    for found in compared_files:
+        pair.files.append(_files(found, numbers, lower, room, f"{command} --files"))
+        lower.add(found)
     pair.sums = {
         change: {key: sum(files.sums[change][key] for files in pair.files) for key in ("files", "size_a", "size_b")}
         for change in _SUMS
@@ -285,15 +288,12 @@ def _how(pair: Document) -> str:
 
 def _files(
     found: ComparedFiles,
-    one: Document,
-    images: tuple[Document | None, Document | None],
-    lower: Sequence[ComparedFiles],
+    layers: tuple[dict[str, int], dict[str, int]],
+    lower: LowerFiles,
     room: Room,
     command: str,
 ) -> _Files:
-    numbers = [
-        _number(one, key, image, diff_id) for key, image, diff_id in zip("ab", images, (found.a, found.b), strict=True)
-    ]
+    numbers = [known.get(diff_id or "", 0) for known, diff_id in zip(layers, (found.a, found.b), strict=True)]
     sides = [
         f"layer {number} of {side}" if number else f"no layer of {side}"
         for number, side in zip(numbers, "AB", strict=True)
@@ -317,7 +317,7 @@ def _sums(sums: dict[str, Document], whiteouts: int) -> dict[str, Document]:
     return {change: changes[change] for change in _SUMS}
 
 
-def _file(found: FileDifference, lower: Sequence[ComparedFiles]) -> Document:
+def _file(found: FileDifference, lower: LowerFiles) -> Document:
     """Return a row of a table of files; a whiteout is shown as the deletion that it is.
 
     `lower` are the files of the layers below, which may tell the size of what it deletes.
@@ -330,32 +330,11 @@ def _file(found: FileDifference, lower: Sequence[ComparedFiles]) -> Document:
     if name == _OPAQUE:
         return {**row, "note": f"whiteout: hides what lower layers have in /{folder}"}
     path = f"{folder}{slash}{name.removeprefix(WHITEOUT)}"
-    size = _known_size(path, found.change, lower)
+    size = lower.size(path, found.change)
     row["note"] = f"whiteout: deletes {path}" + (f" ({size_text(size)})" if size is not None else "")
     if found.change == "added":
         row |= {"path": path, "shown": "deleted", "kind": "removed", "size_b": None}
     return row
-
-
-def _known_size(path: str, change: str, lower: Sequence[ComparedFiles]) -> int | None:
-    """Return the size of a file in the highest of some layers that has it; None if none of those compared has."""
-    side = 0 if change == "removed" else 1
-    sizes = (
-        each.sizes[side] for files in reversed(lower) for each in files.files if file_document(each)["path"] == path
-    )
-    return next((size for size in sizes if size is not None), None)
-
-
-def _number(one: Document, key: str, image: Document | None, diff_id: str | None) -> int:
-    """Return the number of a layer in A or B, 0 if there is none.
-
-    `diff` does not list the layers of an image that only one archive has; `image` of `inspect` does.
-    """
-    layers = [pair[key] for pair in one["layers"]] or (image["layers"] if image is not None else [])
-    for place, layer in enumerate(layers, 1):
-        if layer is not None and layer["diff_id"] == diff_id:
-            return place
-    return 0
 
 
 def _chart(parts: Parts, pairs: Sequence[_Pair]) -> Any:

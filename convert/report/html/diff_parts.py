@@ -1,8 +1,10 @@
-"""What belongs to each pair of images that a page compares."""
+"""What belongs to each pair of images that a page compares, and to each of its layers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from convert.report.diff_files import file_document
 
 if TYPE_CHECKING:
     from convert.report.diff_files import Compared, ComparedFiles
@@ -47,3 +49,38 @@ def _find(by_id: dict[str, list[Document]], side: Document | None) -> Document |
         if image["manifest"] is not None and image["manifest"]["digest"] == side["manifest_digest"]
     ]
     return next(iter(exact or same), None)
+
+
+class LowerFiles:
+    """The files of the layers below the one at hand, as far as they were compared and kept."""
+
+    def __init__(self) -> None:
+        """Start below the lowest layer."""
+        #: The size of each path in the highest layer that has it, in A and in B.
+        self._sizes: tuple[dict[str, int], dict[str, int]] = ({}, {})
+
+    def add(self, layer: ComparedFiles) -> None:
+        """Add the next layer above."""
+        for side, known in enumerate(self._sizes):
+            own: dict[str, int] = {}
+            for each in layer.files:
+                if (size := each.sizes[side]) is not None:
+                    own.setdefault(file_document(each)["path"], size)
+            known.update(own)
+
+    def size(self, path: str, change: str) -> int | None:
+        """Return the size of a file in the highest layer that has it; None if none of those compared has."""
+        return self._sizes[0 if change == "removed" else 1].get(path)
+
+
+def layer_numbers(one: Document, key: str, image: Document | None) -> dict[str, int]:
+    """Return the number of each layer in A or B by its DiffID, the lowest of several.
+
+    `diff` does not list the layers of an image that only one archive has; `image` of `inspect` does.
+    """
+    layers = [pair[key] for pair in one["layers"]] or (image["layers"] if image is not None else [])
+    numbers: dict[str, int] = {}
+    for place, layer in enumerate(layers, 1):
+        if layer is not None:
+            numbers.setdefault(layer["diff_id"], place)
+    return numbers
