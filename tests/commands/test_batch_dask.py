@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from batch_archives import table_of, write_archives
 from support import COMMAND, ROOT
 
 from convert.batch import Journal, items, run_one
+from convert.commands.batch import dask
+from convert.errors import StorageError
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed (extra `fleet`)")
 
@@ -73,6 +76,46 @@ def test_two_workers_give_the_table_of_local(tmp_path):
     table = table_of(tmp_path / "dask.jsonl")
     assert table == table_of(tmp_path / "local.jsonl") == table_of_calls(tmp_path)
     assert len(table) == 12
+
+
+class Nanny:
+    """What Dask has for a worker process; it starts one again when it is asked to."""
+
+    def __init__(self):
+        self.alive = True
+
+    def is_alive(self):
+        return self.alive
+
+    def instantiate(self):
+        self.alive = True
+
+
+def test_a_worker_that_died_while_it_started_is_started_again(monkeypatch):
+    """Dask starts only those again that had started; without any other the run would wait forever."""
+    nannies = [Nanny(), Nanny()]
+    loop = types.SimpleNamespace(add_callback=lambda call: call())
+    now = [1000.0]
+    monkeypatch.setattr(dask, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    processes = dask._Processes(types.SimpleNamespace(workers=dict(enumerate(nannies)), loop=loop))
+
+    def pass_time(seconds):
+        for _ in range(seconds):
+            now[0] += 1.1
+            processes.look()
+
+    nannies[1].alive = False
+    pass_time(2)
+    assert [nanny.alive for nanny in nannies] == [True, False]
+    pass_time(3)
+    assert [nanny.alive for nanny in nannies] == [True, True]
+    for nanny in nannies:
+        nanny.alive = False
+        nanny.instantiate = lambda: None
+    pass_time(20)
+    with pytest.raises(StorageError) as caught:
+        pass_time(20)
+    assert caught.value.code == "engine-lost"
 
 
 #: Prints how long an item ran that ends each worker that has it; a file, because its workers import it.
@@ -182,7 +225,7 @@ def test_a_scheduler_that_exists_or_does_not(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "times"), [("scheduler", 20), ("dask-worker", 10)])
+@pytest.mark.parametrize(("kind", "times"), [("scheduler", 20), ("dask-worker", 10), ("dask", 10)])
 def test_kills_of_a_cluster_change_nothing(tmp_path, kind, times):
     report = kills(kind, times, tmp_path)
     assert (report["wrong"], report["kills"], left_over(tmp_path)) == ([], times, [])

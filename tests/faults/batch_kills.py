@@ -1,10 +1,10 @@
 """Kills batches at random moments, and compares what is left in the end with a run that nobody disturbed.
 
-    python batch_kills.py run|worker|scheduler|dask-worker TIMES FOLDER [ARCHIVES]
+    python batch_kills.py run|worker|dask|scheduler|dask-worker TIMES FOLDER [ARCHIVES]
 
-`run` kills the process of the run itself, `worker` one of its processes, `scheduler` and `dask-worker` those of a Dask
-cluster of this machine. Prints one JSON document: how many kills there were, how many runs they took, and what was
-wrong afterwards.
+`run` kills the process of the run itself, `worker` one of its processes, `dask` one of those that it has with the
+engine dask, `scheduler` and `dask-worker` those of a Dask cluster that exists. Prints one JSON document: how many kills
+there were, how many runs they took, and what was wrong afterwards.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ from convert.archive.temporary import is_temporary
 
 #: Seconds between two kills of workers at most; the moment is random.
 LATEST = 0.3
+#: The same for workers that take longer to start.
+LATEST_DASK = 1.5
 
 
 def words(engine: str, *more: str) -> list[str]:
     options = ["--engine", engine, "--journal", "run.jsonl", "--out", "out/{stem}/result.tar", "-q", *more]
-    if engine == "local":
+    if engine in {"local", "dask"}:
         options += ["--jobs", "2"]
     return [*COMMAND, "batch", "convert", "in/*.tar", *options, "--", "--to", "oci-archive", "--recompress"]
 
@@ -170,7 +172,8 @@ def wait_for_begin(process, folder: Path) -> None:
 
 def complete(kind, times, folder, cluster, source, report, whole) -> None:
     """Run one batch to its end, with kills; an undisturbed one takes `whole` seconds."""
-    engine = cluster.engine if cluster is not None else "local"
+    engine = cluster.engine if cluster is not None else "dask" if kind == "dask" else "local"
+    latest = {"run": whole, "dask": LATEST_DASK}.get(kind, LATEST)
     while True:
         if cluster is not None:
             cluster.replace()
@@ -182,11 +185,11 @@ def complete(kind, times, folder, cluster, source, report, whole) -> None:
             if kind != "run":
                 wait_for_begin(process, folder)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(source.uniform(0, whole if kind == "run" else LATEST))
+                process.wait(source.uniform(0, latest))
                 break
             if kind == "run":
                 process.kill()
-            elif kind == "worker":
+            elif kind in {"worker", "dask"}:
                 pids = workers_of(process.pid)
                 if not pids:
                     continue

@@ -12,8 +12,9 @@ import multiprocessing
 import signal
 import time
 import warnings
+from concurrent.futures import Executor, Future, InvalidStateError
 from multiprocessing import forkserver, resource_tracker
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from convert import cancel
 from convert.commands.batch.addresses import is_url, without_credentials
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from convert.commands.batch.item import Item
     from convert.report.batch import Row
 
+_T = TypeVar("_T")
+
 #: Seconds to wait for a scheduler and its first worker.
 _PATIENCE: Final = 30
+#: Seconds in which Dask starts a worker again whose process ended.
+_REVIVAL: Final = 3
 #: The roots of the loggers of Dask and of what it uses.
 _LOGGERS: Final = ("distributed", "tornado", "asyncio")
 #: Environment variables that Dask gives the workers that it starts.
@@ -98,9 +103,10 @@ def dask_executor(
                         silence_logs="CRITICAL",
                     )
                 stack.callback(_quietly, cluster.close)
+                look = _Processes(cluster).look
                 client = Client(cluster)
             else:
-                client = Client(address, timeout=_PATIENCE)
+                client, look = Client(address, timeout=_PATIENCE), None
             stack.callback(_quietly, client.close)
             threads = _wait_for_workers(client, shown)
             _check_versions(client, version, shown)
@@ -113,10 +119,83 @@ def dask_executor(
             # A client that lost its scheduler tries again, but has given up its items.
             if client.status != "running":
                 raise _lost(shown, None)
+            if look is not None:
+                look()
 
-        executor = client.get_executor(pure=False)
-        stack.callback(_quietly, executor.shutdown, wait=False)
-        yield Started(executor, _AHEAD * threads, check, lambda error: _lifetime(client, error), run_chunk)
+        yield Started(_Executor(client), _AHEAD * threads, check, lambda error: _lifetime(client, error), run_chunk)
+
+
+class _Executor(Executor):
+    """Submits calls to a client of Dask.
+
+    That of Dask (`Client.get_executor`) never ends a call whose result is lost with its worker, and which fails
+    when it is run again: the run would wait forever.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Submit a call."""
+        task = self._client.submit(fn, *args, **kwargs, pure=False)
+        future: Future[_T] = Future()
+
+        def cancel_task(ended: Future[_T]) -> None:
+            if ended.cancelled():
+                _quietly(task.cancel)
+
+        future.add_done_callback(cancel_task)
+        self._client.loop.add_callback(self._pass_on, task, future)
+        return future
+
+    async def _pass_on(self, task: Any, future: Future[Any]) -> None:
+        """Wait for a task in the thread of the client, and end the future as it ended."""
+        try:
+            result = await self._client.gather(task, asynchronous=True)
+        except BaseException as error:  # noqa: BLE001 - the run decides what it means
+            with contextlib.suppress(InvalidStateError):  # the run has cancelled it
+                future.set_exception(error)
+        else:
+            with contextlib.suppress(InvalidStateError):
+                future.set_result(result)
+
+
+class _Processes:
+    """The worker processes of a cluster of this machine.
+
+    Dask starts a worker again that died, but not if it died while it started.
+    """
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._next = 0.0
+        #: When each process was seen to be gone, by the name of its worker.
+        self._gone: dict[Any, float] = {}
+        self._alive = time.monotonic()
+
+    def look(self) -> None:
+        """Start processes again that are gone and that Dask has not started for some seconds.
+
+        Raises:
+            StorageError: there has been no process for long.
+        """
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 1
+        for name, nanny in list(self._cluster.workers.items()):
+            if nanny.is_alive():
+                self._gone.pop(name, None)
+                self._alive = now
+            elif now - self._gone.setdefault(name, now) > _REVIVAL:
+                self._gone[name] = now
+                self._cluster.loop.add_callback(nanny.instantiate)
+        if now - self._alive > _PATIENCE:
+            raise StorageError(
+                "the workers of the Dask cluster on this machine cannot be started again",
+                code="engine-lost",
+                hint="start the run again; it does what is missing",
+            )
 
 
 def _start_fork_server(preload: Sequence[str]) -> None:
