@@ -8,7 +8,6 @@ from convert.model.image import Image
 from convert.writer.document_size import check_least_size
 from convert.writer.naming import usable
 from convert.writer.oci import IMAGE_NAME, INDEX_MEMBER, REF_NAME
-from convert.writer.repositories import MEMBER
 
 if TYPE_CHECKING:
     from convert.model.image_set import ImageSet, Name
@@ -38,6 +37,8 @@ def check_document_sizes(images: ImageSet, target: Target, *, add_repositories: 
     """
     if len(images.entries) <= _FEW or target.single_entry:
         return
+    from convert.writer.repositories import MEMBER  # noqa: PLC0415 - start-up time
+
     if target.has_index:
         # Entries that differ by their ref.name alone may become one.
         names = {entry.name.reference or entry.name: entry.name for entry in images.entries if entry.name is not None}
