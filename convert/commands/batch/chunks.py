@@ -29,7 +29,7 @@ _MOST_IMAGES: Final = 1000
 def run_several(items: Sequence[Item], is_wanted: Callable[[], bool] = lambda: True) -> list[Row]:
     """Run items one after the other and return the rows of those that ended, the first of them at least.
 
-    Those that are left when time is up, or when nobody wants the rest any more, are not begun.
+    Items are not begun once the time is up or the caller has cancelled the rest.
     """
     end = time.monotonic() + _LATEST
     rows: list[Row] = []

@@ -29,7 +29,7 @@ def wrong():
 
 @pytest.fixture(params=[open_tar, LayoutDir], ids=["tar", "layout"])
 def open_output(request, monkeypatch):
-    # The items are no layout: only what is written when counts here.
+    # The items are not a layout: only the order of writing counts here.
     monkeypatch.setattr(LayoutDir, "put", lambda _self, _digest, content, _progress: content.open().read())
     return request.param
 
