@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple
 
+from convert.errors import FormatError
 from convert.jsonio.go_values import array, misfit
 from convert.jsonio.strict import Keys, fold
 
@@ -55,10 +57,13 @@ class Struct:
             value = {}
         if not isinstance(value, Mapping):
             raise misfit(at, "an object", value)
-        keys = Keys(value)
+        given = Keys(value).by_folded_key()
         result: dict[str, Any] = {}
-        for field in self.fields:
-            read = field.read(keys.get(field.name), f"{at}.{field.name}" if at else field.name)
+        for field, key, zero in _decoding(self):
+            item = given.get(key)
+            read = zero
+            if item is not None or zero is _NEW:
+                read = field.read(item, f"{at}.{field.name}" if at else field.name)
             if field.omit is Omit.EMPTY and not read:
                 continue
             if field.omit is Omit.NIL and read is None:
@@ -87,6 +92,24 @@ class Struct:
     def pointer(self, value: Any, at: str) -> dict[str, Any] | None:
         """Read a pointer to the struct; null gives nil."""
         return None if value is None else self.read(value, at)
+
+
+#: The zero value of a field for which its reader returns a new value, or an error, each time.
+_NEW: Final = object()
+
+
+@cache
+def _decoding(struct: Struct) -> tuple[tuple[Field, str, Any], ...]:
+    """Return each field, its folded name, and its zero value: most fields of most objects are missing."""
+    return tuple((field, fold(field.name), _zero(field)) for field in struct.fields)
+
+
+def _zero(field: Field) -> Any:
+    try:
+        zero = field.read(None, field.name)
+    except FormatError:
+        return _NEW
+    return zero if zero is None or isinstance(zero, (str, int)) else _NEW
 
 
 def structs(struct: Struct) -> Reader:

@@ -151,6 +151,10 @@ class Keys:
             _note_spelling(key, name, warnings)
         return self._obj[key]
 
+    def by_folded_key(self) -> dict[str, Any]:
+        """Return the values by their keys, as `fold` returns them."""
+        return {folded: self._obj[key] for folded, key in self._folded.items()}
+
 
 def fold(key: str) -> str:
     """Return a key as Go's encoding/json compares it (`foldName`), for fields with ASCII names.

@@ -28,6 +28,26 @@ def test_missing_and_null_are_zero_values_in_order_of_declaration():
         assert list(read) == list(zero)
 
 
+def test_a_zero_value_that_can_change_is_new_each_time():
+    struct = Struct((Field("a", Struct((Field("b", go_values.strings),)).read), Field("c", go_values.array)))
+    first, second = struct.read({}, ""), struct.read({}, "")
+    assert first == second == {"a": {"b": None}, "c": []}
+    assert first["a"] is not second["a"]
+    assert first["c"] is not second["c"]
+
+
+def test_a_field_that_needs_a_value_is_refused_without_one():
+    def needed(value, at):
+        if value is None:
+            raise go_values.misfit(at, "a string", value)
+        return value
+
+    struct = Struct((Field("a", needed),))
+    assert struct.read({"A": "x"}, "") == {"a": "x"}
+    with pytest.raises(FormatError, match=r"x\.a: expected a string, found null"):
+        struct.read({}, "x")
+
+
 def test_a_pointer_keeps_what_omitempty_would_drop_from_a_value():
     read = STRUCT.read({"Count": 0, "Inner": {}, "Note": ""}, "")
     assert read == {"Name": "", "Count": 0, "Inner": {}, "Set": None}
