@@ -27,6 +27,8 @@ from hostile.building import (
     v1,
 )
 
+from convert.limits import MAX_ALL_LAYERS, MAX_LAYERS
+
 IMAGE_NAME = "io.containerd.image.name"
 REFERENCE = "vnd.docker.reference"
 
@@ -356,6 +358,14 @@ def v1_chain(n):
     yield v1(*found, repositories={"a/b": {"t": f"{n - 1:064x}"}})
 
 
+def v1_chains(n):
+    """Chains of as many v1 images as an image may have layers."""
+    heads = range(0, n, MAX_LAYERS)
+    found = [(f"{k:064x}", None if k in heads else f"{k - 1:064x}", END) for k in range(n)]
+    tags = {f"t{k}": f"{min(k + MAX_LAYERS, n) - 1:064x}" for k in heads}
+    yield v1(*found, repositories={"a/b": tags})
+
+
 def v1_images(n):
     found = [(f"{k:064x}", None, END) for k in range(n)]
     yield v1(*found, repositories={"a/b": {f"t{k}": f"{k:064x}" for k in range(n)}})
@@ -431,6 +441,7 @@ DIMENSIONS = {
         (bad_layers, 250, 10_000),
         (streams, 50_000, 3_300_000),
         (v1_chain, 250, 10_000),
+        (v1_chains, 250, MAX_ALL_LAYERS),
         (v1_images, 500, 10_000),
         (v1_folders, 500, 10_000),
         (layer_sources, 1000, 15_000),

@@ -11,10 +11,11 @@ import zlib
 import pytest
 from hostile import cases_scale
 from hostile.building import DIFF_ID, END, LAYER, MANIFEST, Docker, Layout, blob, config, dump, header, member, v1
+from hostile.dimensions import DIMENSIONS
 from hostile.measuring import MIB, MOST_MEMORY, run_bounded
 from hostile.scaling import manifest_for, sweep
 
-from convert.limits import MAX_ALL_LAYERS, MAX_ALL_NAMES, MAX_LAYERS
+from convert.limits import MAX_ALL_LAYERS, MAX_ALL_NAMES
 
 
 def bomb(size):
@@ -94,12 +95,7 @@ def a_v1_chain_under_many_names():
 
 def as_many_layers_as_an_archive_may_have():
     """One that holds no config: each layer is three members and two documents."""
-    layers, names = [], {}
-    for number in range(MAX_ALL_LAYERS):
-        first = number % MAX_LAYERS == 0
-        layers.append((f"{number:064x}", None if first else f"{number - 1:064x}", END))
-        names[f"t{number // MAX_LAYERS}"] = f"{number:064x}"
-    return v1(*layers, repositories={"a/b": names})
+    return b"".join(DIMENSIONS["v1_chains"].make(MAX_ALL_LAYERS))
 
 
 def configs_of_many_values():

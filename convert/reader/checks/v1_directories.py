@@ -129,7 +129,7 @@ def check_legacy(checked: Checked, claims: Claims) -> None:
         elif not checked.exists(f"{top}/json"):
             add("missing", f"is not there, {REPOSITORIES} names it at {place}", member=f"{top}/json")
     names = [name for name in checked.tree.names() if name.endswith("/json")]
-    ids = [v1_id for name in names if V1_ID.match(v1_id := name.removesuffix("/json"))]
+    ids = dict.fromkeys(v1_id for name in names if V1_ID.match(v1_id := name.removesuffix("/json")))
     for v1_id in ids:
         parent = folders.parent(v1_id)
         folders.check_folder(v1_id, parent)
