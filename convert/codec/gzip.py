@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _FAMILIES: Final = {"go1.26": FAMILY_GO126, "go1.27": FAMILY_GO127}
+#: Bytes of the first read of a stream; if there are more, the next reads have `CHUNK`.
+_FIRST_ROOM: Final = 64 << 10
 _NAMED_LEVELS: Final = {"huffman": LEVEL_HUFFMAN, "store": LEVEL_STORE}
 #: Generations of pgzip, by the release of klauspost/compress with which one begins; "-256k": in smaller pieces.
 PGZIP_FAMILIES: Final = {
@@ -125,9 +127,15 @@ class GzipEncoder(Encoder):
                 self._count(room[:count])
                 return self._headed(self._stream.filled(count))
         if not self._room:
-            self._room = memoryview(bytearray(CHUNK))
+            # An archive may have very many small layers, and to clear a large buffer for each takes long.
+            self._room = memoryview(bytearray(_FIRST_ROOM))
         count = read_into(stream, self._room)
-        return self.write(self._room[:count]) if count else None
+        if not count:
+            return None
+        made = self.write(self._room[:count])
+        if count == len(self._room) < CHUNK:
+            self._room = memoryview(bytearray(CHUNK))
+        return made
 
     def finish(self) -> bytes:
         """End the stream; return the rest of its bytes. No calls may follow."""

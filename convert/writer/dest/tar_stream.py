@@ -184,7 +184,8 @@ class TarStream:
     def _send_stream(self, item: Item, content: Content, size: int) -> None:
         sent = 0
         with content.open() as stream:
-            buffer = memoryview(bytearray(CHUNK))
+            # One byte more than there should be, so that a longer stream is noticed.
+            buffer = memoryview(bytearray(min(CHUNK, size + 1)))
             while count := read_into(stream, buffer):
                 sent += count
                 if sent > size:
