@@ -399,7 +399,7 @@ file = AtomicFile(sys.argv[1] + "/f", replace=False)
 os.write(file.fd, b"half")
 folder = LayoutDir(sys.argv[1] + "/layout")
 blob = folder.staging.new_blob()
-blob.write(b"half")
+blob.write(bytes(1 << 17))
 print("ready", flush=True)
 time.sleep(60)
 """

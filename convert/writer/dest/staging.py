@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LAYOUT: Final = "layout"
 #: From this number of blobs on, the file system is synced once.
 _SYNC_ALL_BLOBS: Final = 8
+#: Bytes of a blob that are kept in memory before it gets a file.
+_HELD_SIZE: Final = 64 << 10
 
 
 class Staging:
@@ -91,18 +93,19 @@ class Staging:
         return StorageError.from_os(error, file=self.destination, doing="writing")
 
     def new_blob(self) -> BlobWriter:
-        """Start a blob whose digest is known when its content is.
+        """Start a blob whose digest is known when its content is."""
+        return BlobWriter(self)
+
+    def new_file(self) -> tuple[str, int]:
+        """Create an empty file for a blob; return its name and its descriptor.
 
         Raises:
-            StorageError: the file cannot be created.
+            OSError: the system refuses.
         """
         with self._guard:
             self._count += 1
-            try:
-                name = f"new-{self._count}"
-                return BlobWriter(self, name, folders.new_file(self.folder, name))
-            except OSError as error:
-                raise self.failed(error) from error
+            name = f"new-{self._count}"
+            return name, folders.new_file(self.folder, name)
 
     def put(self, digest: Digest, content: bytes | Content, progress: Callable[[int], None] | None = None) -> None:
         """Store `content` as the blob `digest`, unless it is stored already; reading `content` verifies it.
@@ -211,14 +214,19 @@ class Staging:
 
 
 class BlobWriter:
-    """A blob under construction. End it with `finish` or `abort`."""
+    """A blob under construction. End it with `finish` or `abort`.
 
-    def __init__(self, staging: Staging, name: str, fd: int) -> None:
-        """Write into `fd`, a new file of this name in the staging's folder."""
+    A small one gets a file when its digest is known, and none if a blob of that digest is there:
+    an image may have the same small layer very many times.
+    """
+
+    def __init__(self, staging: Staging) -> None:
+        """Write into a new file in the staging's folder."""
         self._staging = staging
-        self._name = name
-        self._fd = fd
-        self._sink = Sink(self._fd)
+        self._name = ""
+        self._fd = -1
+        self._sink: Sink | None = None
+        self._held = bytearray()
 
     def write(self, data: bytes | memoryview, /) -> None:
         """Append bytes.
@@ -226,10 +234,24 @@ class BlobWriter:
         Raises:
             StorageError: they could not be written.
         """
+        if self._sink is None and len(self._held) + len(data) <= _HELD_SIZE:
+            cancel.check()
+            self._held += data
+            return
         try:
-            self._sink.write(data)
+            self._file().write(data)
         except OSError as error:
             raise self._staging.failed(error) from error
+
+    def _file(self) -> Sink:
+        """Return what writes into the file, which is created and gets what was held."""
+        if self._sink is None:
+            self._name, self._fd = self._staging.new_file()
+            self._sink = Sink(self._fd)
+            if self._held:
+                self._sink.write(bytes(self._held))
+                self._held = bytearray()
+        return self._sink
 
     def clone(self, blob: Blob) -> BinaryIO | None:
         """Make this blob a reflink of another one; return a stream to verify it by, None if that cannot be done.
@@ -242,7 +264,10 @@ class BlobWriter:
         """
         try:
             extent = blob.extent()
-            return self._reopened(extent) if extent is not None and clone(extent, self._fd) else None
+            if extent is None:
+                return None
+            self._file()
+            return self._reopened(extent) if clone(extent, self._fd) else None
         except OSError as error:
             raise self._staging.failed(error) from error
 
@@ -253,6 +278,7 @@ class BlobWriter:
     def copy(self, content: Content, progress: Callable[[int], None] | None = None) -> None:
         """Copy all of `content`, as a reflink if possible."""
         try:
+            self._file()
             extent = content.extent()
             if extent is not None and clone(extent, self._fd):
                 if not content.fixed:
@@ -267,8 +293,15 @@ class BlobWriter:
             raise self._staging.failed(error) from error
 
     def finish(self, digest: Digest) -> StagedBlob:
-        """Name the blob, and return it for reading."""
+        """Name the blob, and return it for reading.
+
+        Raises:
+            StorageError: it could not be written.
+        """
         try:
+            if self._sink is None and (first := self._staging.blobs.get(digest)) is not None:
+                return first
+            self._file()
             # The earlier writeback starts, the sooner the sync ends; a sink starts it only for larger blobs.
             start_writeback(self._fd, 0, 0)
             self._close()
@@ -279,7 +312,8 @@ class BlobWriter:
     def abort(self) -> None:
         """Discard the blob; harmless after `finish`."""
         self._close()
-        self._staging.discard(self._name)
+        if self._name:
+            self._staging.discard(self._name)
 
     def _close(self) -> None:
         if self._fd >= 0:

@@ -20,6 +20,7 @@ from convert.layer.context import ReadContext
 from convert.layer.pool import Pool
 from convert.model.digest import Digest
 from convert.writer.dest.layout_dir import LayoutDir
+from convert.writer.dest.staging import Staging
 
 
 class Data:
@@ -154,6 +155,7 @@ def test_without_commit_nothing_stays(tmp_path, path):
     with LayoutDir(str(path)) as out:
         fill(out, b"one")
         out.staging.new_blob().write(b"half")
+        out.staging.new_blob().write(bytes(1 << 17))
     assert only(tmp_path) == []
 
 
@@ -303,6 +305,31 @@ def test_the_same_blob_from_many_threads_is_kept_once(path):
         fill(out)
         out.commit()
     assert tree(path) == {**layout(b"one", b"two"), "index.json": b'{"n":0}'}
+
+
+@pytest.mark.parametrize("sizes", [[], [65536], [65537], [65535, 1], [65535, 2, 1], [1, 200_000, 1]])
+def test_a_blob_of_any_size_is_written_whole(path, sizes):
+    """Small ones are kept in memory until they are finished."""
+    data = [bytes([number]) * size for number, size in enumerate(sizes)]
+    with LayoutDir(str(path)) as out:
+        writer = out.staging.new_blob()
+        for part in data:
+            writer.write(part)
+        blob = writer.finish(Digest.of(b"".join(data)))
+        with blob.open() as stream:
+            assert stream.read() == b"".join(data)
+
+
+def test_a_small_blob_that_is_there_gets_no_file(path, monkeypatch):
+    made = []
+    real = Staging.new_file
+    monkeypatch.setattr(Staging, "new_file", lambda staging: made.append(real(staging)) or made[-1])
+    with LayoutDir(str(path)) as out:
+        for _ in range(3):
+            writer = out.staging.new_blob()
+            writer.write(b"one")
+            assert writer.finish(Digest.of(b"one")) is out.staging.blobs[Digest.of(b"one")]
+    assert len(made) == 1
 
 
 def test_blobs_are_named_when_their_digest_is_known(path):

@@ -163,7 +163,7 @@ def test_an_error_of_the_items_themselves_leaves_nothing(tmp_path, pool):
 def test_leaving_without_commit_leaves_nothing(tmp_path, pool):
     with nothing_left(tmp_path), open_tar(str(tmp_path / "t")) as out:
         out.write([Item("a", content=b"x")], pool)
-        out.staging.new_blob().write(b"blob")
+        out.staging.new_blob().write(bytes(1 << 17))
 
 
 def test_members_of_eight_gib_get_their_longer_header(tmp_path, pool):
