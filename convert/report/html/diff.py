@@ -85,14 +85,15 @@ class _Pair:
 
 def diff_page(compared: Compared) -> bytes:
     """Return the page of `diff --html` (docs/reports.md)."""
-    return render(lambda room: _page(compared, room))
+    parts = Parts(compared)
+    return render(lambda room: _page(parts, room))
 
 
-def _page(compared: Compared, room: Room) -> Page:
+def _page(parts: Parts, room: Room) -> Page:
+    compared = parts.compared
     a, b = compared.sides
     command = " ".join(["imgconv diff", shlex.quote(a.path), shlex.quote(b.path), *compared.options])
     document = compared.document
-    parts = Parts(compared)
     costs: list[Document] = []
     pairs: list[_Pair] = []
     if document is not None:
@@ -120,7 +121,7 @@ def _page(compared: Compared, room: Room) -> Page:
         "a": a.inspected,
         "b": b.inspected,
         "updates": costs,
-        "files": [each.document() for each in compared.files],
+        "files": parts.file_documents,
         "problems": [
             {"path": side.path} | problem_part(side.error) for side in compared.sides if side.error is not None
         ],
@@ -163,7 +164,7 @@ def _pair(number: int, one: Document, parts: Parts, costs: list[Document], room:
     )
     if a is not None and b is not None:
         pair.cost = update_cost(a, b)
-        pair.update = _update(compared, a, b)
+        pair.update = parts.update(one)
         costs.append({"image": number, **pair.cost})
     pair.layers = room.first(list(_layers(ident, one, a, b)), f"layers of {pair.title}", command)
     for what in ("config", "manifest"):
@@ -250,13 +251,6 @@ def _pushes(one: Document, compared: Compared) -> list[str]:
     if a is None or b is None or one["same_image_id"] or a["manifest_digest"] or b["manifest_digest"]:
         return []
     return [f"imgconv digest {shlex.quote(side.path)}" for side in compared.sides]
-
-
-def _update(compared: Compared, a: Document, b: Document) -> str:
-    """Return how the page of `inspect` for both archives names the update from one image to the other."""
-    lists = [side.inspected["images"] if side.inspected is not None else [] for side in compared.sides]
-    places = [images.index(image) + 1 for images, image in zip(lists, (a, b), strict=True)]
-    return f"{places[0]} → {len(lists[0]) + places[1]}"
 
 
 def _layers(ident: str, one: Document, a: Document | None, b: Document | None) -> Iterator[_Layer]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from convert.report.diff_files import file_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from convert.report.diff_files import Compared, ComparedFiles
 
 Document = dict[str, Any]
@@ -18,37 +20,57 @@ class Parts:
     def __init__(self, compared: Compared) -> None:
         """Look at each image and layer once."""
         self.compared = compared
-        self._images: list[dict[str, list[Document]]] = []
-        for side in compared.sides:
-            by_id: dict[str, list[Document]] = {}
-            for image in side.inspected["images"] if side.inspected is not None else ():
-                by_id.setdefault(image["image_id"], []).append(image)
-            self._images.append(by_id)
+        self._images = [
+            side.inspected["images"] if side.inspected is not None else list[Document]() for side in compared.sides
+        ]
+        self._places = [_places(images) for images in self._images]
         self._files: dict[int, list[ComparedFiles]] = {}
         for found in compared.files:
             self._files.setdefault(found.image, []).append(found)
+        #: The files of all pairs, for the data of a page.
+        self.file_documents = [found.document() for found in compared.files]
 
     def images(self, one: Document) -> tuple[Document | None, Document | None]:
         """Return the images of the documents of `inspect` by what `diff` states of a pair."""
-        a, b = (_find(by_id, one[key]) for by_id, key in zip(self._images, "ab", strict=True))
+        a, b = (
+            images[place] if place is not None else None
+            for images, place in zip(self._images, self._places_of(one), strict=True)
+        )
         return a, b
+
+    def update(self, one: Document) -> str:
+        """Return how the page of `inspect` for both archives names the update from one image of a pair to the other.
+
+        Raises:
+            ValueError: `inspect` does not have both.
+        """
+        a, b = self._places_of(one)
+        if a is None or b is None:
+            raise ValueError("there is no update between one image and none")
+        return f"{a + 1} → {len(self._images[0]) + b + 1}"
 
     def files(self, number: int) -> list[ComparedFiles]:
         """Return the layers of a pair whose files were compared."""
         return self._files.get(number, [])
 
+    def _places_of(self, one: Document) -> list[int | None]:
+        """Return the places of the images of a pair in the documents of `inspect`."""
+        return [
+            None
+            if (side := one[key]) is None
+            else known.get((side["image_id"], side["manifest_digest"]), known.get((side["image_id"], None)))
+            for known, key in zip(self._places, "ab", strict=True)
+        ]
 
-def _find(by_id: dict[str, list[Document]], side: Document | None) -> Document | None:
-    """Return an image of a document of `inspect` by what `diff` states of it."""
-    if side is None:
-        return None
-    same = by_id.get(side["image_id"], [])
-    exact = [
-        image
-        for image in same
-        if image["manifest"] is not None and image["manifest"]["digest"] == side["manifest_digest"]
-    ]
-    return next(iter(exact or same), None)
+
+def _places(images: Iterable[Document]) -> dict[tuple[str | None, str | None], int]:
+    """Return the place of the first image with an image ID and a manifest digest, and with an image ID alone."""
+    places: dict[tuple[str | None, str | None], int] = {}
+    for place, image in enumerate(images):
+        places.setdefault((image["image_id"], None), place)
+        if image["manifest"] is not None:
+            places.setdefault((image["image_id"], image["manifest"]["digest"]), place)
+    return places
 
 
 class LowerFiles:

@@ -23,6 +23,8 @@ _DATA_SHARE: Final = 3
 SMALLEST_TEXT: Final = 140  # as long as any digest
 _MOST_KEYS: Final = 64
 _LONGEST_PATH: Final = 200
+#: More elements than any list in the data has.
+_ALL: Final = 1 << 62
 #: A text in the data is cut to this many times the length of one that is shown.
 _DATA_TEXT: Final = 10
 
@@ -51,7 +53,7 @@ class Room:
     rows: int = _ROWS
     text: int = LONGEST
     data: int = MAX_PAGE_SIZE // _DATA_SHARE
-    lists: int = 1 << 20
+    lists: int = _ALL
     data_text: int = LONGEST * _DATA_TEXT
     _counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
@@ -93,7 +95,6 @@ class Room:
 
 def cut_data(data: dict[str, Any], room: Room) -> tuple[str, bool]:
     """Return the data of a page as text, cut to its room, and whether lists were cut; `left_out` in it states which."""
-    longest = _longest(data)
     while True:
         cutter = _Cutter(room)
         try:
@@ -104,7 +105,10 @@ def cut_data(data: dict[str, Any], room: Room) -> tuple[str, bool]:
             text = in_script({**cut, "left_out": cutter.left_out()})
             if len(text) <= room.data or room.is_smallest:
                 return text, bool(cutter.counts)
-        room.lists = min(room.lists, longest) // 2
+        if room.lists == _ALL:
+            # Once for all attempts: a document may have a million values.
+            room.lists = _longest(data)
+        room.lists //= 2
         room.data_text = max(SMALLEST_TEXT, room.data_text // 2)
 
 
