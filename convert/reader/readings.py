@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convert.errors import InputError
 from convert.reader.detect import finish, reader_of
 from convert.reader.document import Reading
 from convert.reader.shared_documents import SharedDocuments
@@ -28,6 +29,8 @@ class Readings:
         self._reader: Reader | None = None
         #: What was read without an error, and what its sink took; the kind of the sink if it took a fault.
         self._found: dict[tuple[Reader, tuple[type[Sink], bool] | None], tuple[ImageSet, Sink]] = {}
+        #: Why a reader could not read the source, by the kind of the sink.
+        self._errors: dict[tuple[Reader, tuple[type[Sink], bool]], InputError] = {}
 
     def start(self, sink: Sink) -> Reading:
         """Return a reading that has read nothing."""
@@ -42,8 +45,14 @@ class Readings:
         # Without a fault, the kind of the sink makes no difference.
         done = self._found.get((reader, None)) or self._found.get((reader, sink.kind))
         if done is None:
+            if (earlier := self._errors.get((reader, sink.kind))) is not None:
+                raise earlier.with_traceback(None)
             own = sink.fresh()
-            done = reader(self.start(own)), own
+            try:
+                done = reader(self.start(own)), own
+            except InputError as error:
+                self._errors[reader, sink.kind] = error
+                raise
             self._found[reader, sink.kind if own.faults or own.absent else None] = done
         found, own = done
         sink.take(own)
