@@ -26,7 +26,7 @@ from convert.commands.convert_steps import plan_result, select_images
 from convert.commands.doctor import parse_all
 from convert.commands.shared_sources import SharedSources, copy_of_pipe
 from convert.consumers.contents import Contents
-from convert.consumers.diagnose import diagnose
+from convert.consumers.diagnose import diagnose, refused_depth
 from convert.consumers.rule import Repair, Verdict
 from convert.diagnostics import Diagnostic
 from convert.errors import ImgconvError, InputError, NotRepresentableError, StorageError, UsageError, quoted
@@ -260,6 +260,9 @@ class _Search:
             stack.enter_context(run.pool)
             selected = self._select(run, sources)
             self._is_editable = sources.have_faults or is_editable(selected)
+            # Written, it would be refused in every format.
+            if text := refused_depth(self._consumers, [len(image.layers) for image in selected.images()]):
+                raise UsageError(text, code="not-loadable")
             selection = plan_result(run, selected)
             changed = len(run.changes.changed) + (0 if run.target.manifests else count_manifests(selected))
             rewritten = sum(

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from convert.consumers import names
+from convert.consumers.docker import many_layers, too_many
 from convert.consumers.needs import NeedsAllText, NeedsText
 from convert.consumers.rule import Repair, Verdict
 from convert.consumers.rules import RULES
@@ -112,6 +113,19 @@ def diagnose_way(contents: Contents, consumer: Consumer, way: str) -> Diagnosis:
     name, version = consumer.reads_as
     namer = dict(_WAYS[name])[way]
     return _in_one_way(contents, consumer, f"{name}/{way}" if way else name, version, way, namer)
+
+
+def refused_depth(consumers: Sequence[Consumer], counts: Sequence[int]) -> str:
+    """Return why one of the consumers refuses images of so many layers each, "" if all load them.
+
+    This is known before an archive is written, and no format helps.
+    """
+    for consumer in consumers:
+        name, version = consumer.reads_as
+        applies = any((rule.consumer, rule.check) == (name, many_layers) and version in rule.versions for rule in RULES)
+        if applies and (text := too_many(counts)):
+            return f"{consumer} refuses it: {text}"
+    return ""
 
 
 def _in_one_way(

@@ -19,7 +19,7 @@ from convert.jsonio.strict import fold
 from convert.limits import MAX_DOCKER_LAYERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from convert.consumers.contents import Contents
     from convert.consumers.nodes import Item, Settings
@@ -213,7 +213,11 @@ def path_twice(contents: Contents) -> str:
 
 def many_layers(contents: Contents) -> str:
     """More layers than a graph driver stacks."""
-    counts = [len(settings.diff_ids) for settings in _configs(contents)]
+    return too_many([len(settings.diff_ids) for settings in _configs(contents)])
+
+
+def too_many(counts: Sequence[int]) -> str:
+    """Return what is wrong with images of so many layers each, "" if nothing is."""
     return f"an image has {max(counts)} layers" if max(counts, default=0) > MAX_DOCKER_LAYERS else ""
 
 

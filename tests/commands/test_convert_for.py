@@ -85,6 +85,8 @@ REFUSED = [
     ("plain", ["dokcer"], 2),
     ("missing-layer", ["docker"], 3),
     ("damaged-layer", ["docker"], 3),
+    ("many-layers", ["docker"], 2),
+    ("many-layers", ["podman", "docker@20.10"], 2),
 ]
 
 
@@ -221,6 +223,15 @@ def test_the_source_is_read_once_for_all_candidates(tmp_path, monkeypatch):
     chosen(source, tmp_path / "out.tar", "docker", "containerd")
     assert opened == [str(source)]
     assert planned == [1]
+
+
+def test_nothing_is_written_that_has_too_many_layers_in_any_format(tmp_path, monkeypatch):
+    source = build("many-layers", tmp_path)
+    monkeypatch.setattr(convert_for, "convert_run", None)
+    with pytest.raises(UsageError, match=r"docker@\S+ refuses it: an image has 126 layers"):
+        convert.convert(source, tmp_path / "out.tar", consumers=["docker"])
+    monkeypatch.undo()
+    assert chosen(source, tmp_path / "out.tar", "podman")[0] == "docker-save"
 
 
 def test_an_edit_without_effect_is_not_tried_with_others(tmp_path, monkeypatch):
