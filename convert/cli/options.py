@@ -21,8 +21,6 @@ F = TypeVar("F", bound="Callable[..., Any]")
 SOURCE_ABOUT: Final = "An archive or layout: a file, a folder, - for standard input, or registry:ROOT/REPOSITORY:TAG."
 #: Maximum number of threads of one kind.
 _MOST_JOBS: Final = 512
-#: Chunks of a JSON text that are printed at a time.
-_CHUNK_COUNT: Final = 4096
 
 
 def source(command: F) -> F:
@@ -219,11 +217,11 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
         UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
     from convert.errors import UnsafeInputError
-    from convert.limits import MAX_REPORT_SIZE
+    from convert.limits import CHUNK, MAX_REPORT_SIZE
     from convert.report.json_text import Packed, chunks, least_size
 
     # Objects that images share exist once in memory, but once for each image in the text.
-    size = 0
+    size = printed = 0
     waiting: list[str] = []
     kept = Packed()
     too_large = UnsafeInputError(
@@ -238,9 +236,10 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
         if bounded and size > MAX_REPORT_SIZE:
             raise too_large
         waiting.append(chunk)
-        if len(waiting) >= _CHUNK_COUNT:
+        if size - printed >= CHUNK:
             text = "".join(waiting)
             waiting.clear()
+            printed = size
             if bounded:
                 kept.add(text)
             else:

@@ -112,7 +112,7 @@ class Row:
 
     def line(self) -> str:
         """Return the row as a line of JSON, without its newline."""
-        return "".join(chunks(self.document(), indent=None))
+        return "".join(chunks(self.document(), indent=False))
 
     @classmethod
     def from_document(cls, document: object) -> Row:

@@ -6,7 +6,8 @@ import json
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from json.encoder import encode_basestring_ascii
+from typing import TYPE_CHECKING, Final
 
 from convert.limits import CHUNK
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 #: An escape of JSON: a pair of surrogates, a single surrogate (group 1), or any other.
 _ESCAPES: Final = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|\\u(d[89a-f][0-9a-f]{2})|\\.", re.DOTALL)
 _BYTE: Final = 0xDC00
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+_INDENT: Final = "  "
+#: Levels of a document above the values whose text is made at once, which are a layer or a step of an image at most.
+_DEPTH: Final = 4
 #: What would end a script element, start a comment, or end a line of JavaScript: written as \u escapes.
 _IN_SCRIPT: Final = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
@@ -59,52 +64,69 @@ def least_size(document: object) -> int:
     return sum(value.least_size for value in values if isinstance(value, Streamed))
 
 
-def chunks(document: object, *, indent: int | None = 2) -> Iterator[str]:
+def chunks(document: object, *, indent: bool = True) -> Iterator[str]:
     r"""Yield the text of a document piece by piece, in ASCII.
 
     A byte of a name that is not UTF-8 is written as `\xff`, because strict readers refuse single
     surrogates.
     """
-    if isinstance(document, dict) and any(isinstance(value, Streamed) for value in document.values()):
-        yield from _streamed(document)
-        return
-    separators = None if indent else (",", ":")
-    for chunk in json.JSONEncoder(indent=indent, separators=separators).iterencode(document):
+    for chunk in _pieces(document, "\n", "", _DEPTH) if indent else (_COMPACT.encode(document),):
         yield _ESCAPES.sub(_without_lone_surrogate, chunk) if "\\ud" in chunk else chunk
 
 
-def _streamed(document: dict[str, Any]) -> Iterator[str]:
-    """Yield the indented text of a document with `Streamed` values."""
-    before = "{"
-    for key, value in document.items():
-        yield f"{before}\n  {json.dumps(key)}: "
-        before = ","
-        if isinstance(value, Streamed):
-            yield from _list(value.elements)
-        else:
-            yield from _indented(value, 1)
-    yield "\n}"
+def _pieces(value: object, line: str, before: str, depth: int) -> Iterator[str]:
+    """Yield the indented text of a value, after a text before it.
+
+    Args:
+        value: the value.
+        line: what begins a line at its level.
+        before: the text before it.
+        depth: a value so many levels below is one piece.
+    """
+    inner = line + _INDENT
+    if isinstance(value, Streamed):
+        yield before + "["
+        between = inner
+        for element in value.elements:
+            yield between + _text(element, inner)
+            between = f",{inner}"
+        yield "]" if between == inner else line + "]"
+    elif not depth or not value or not isinstance(value, dict | list | tuple):
+        yield before + _text(value, line)
+    elif isinstance(value, dict):
+        before += "{"
+        for key, item in value.items():
+            yield from _pieces(item, inner, f"{before}{inner}{encode_basestring_ascii(key)}: ", depth - 1)
+            before = ","
+        yield line + "}"
+    else:
+        before += "["
+        for item in value:
+            yield from _pieces(item, inner, before + inner, depth - 1)
+            before = ","
+        yield line + "]"
 
 
-def _list(elements: Iterable[object]) -> Iterator[str]:
-    before = "["
-    for element in elements:
-        yield f"{before}\n    "
-        before = ","
-        yield from _indented(element, 2)
-    yield "[]" if before == "[" else "\n  ]"
-
-
-def _indented(value: object, depth: int) -> Iterator[str]:
-    """Yield the text of a value that is so deep in a document: strings in it have no line breaks."""
-    line = "\n" + "  " * depth
-    for chunk in chunks(value):
-        yield chunk.replace("\n", line)
+def _text(value: object, line: str) -> str:
+    """Return the text that `json.dumps` gives with indentation, which is slow; `line` begins a line."""
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if value is None:
+        return "null"
+    if type(value) is int:
+        return str(value)
+    if not value or not isinstance(value, dict | list | tuple):
+        return _COMPACT.encode(value)
+    inner = line + _INDENT
+    if isinstance(value, dict):
+        members = [f"{encode_basestring_ascii(key)}: {_text(item, inner)}" for key, item in value.items()]
+        return f"{{{inner}{f',{inner}'.join(members)}{line}}}"
+    return f"[{inner}{f',{inner}'.join([_text(item, inner) for item in value])}{line}]"
 
 
 def in_script(document: object) -> str:
     """Return a document for a `<script type="application/json">`: no character in it can end the element."""
-    return "".join(chunks(document, indent=None)).translate(_IN_SCRIPT)
+    return "".join(chunks(document, indent=False)).translate(_IN_SCRIPT)
 
 
 def _without_lone_surrogate(escape: re.Match[str]) -> str:
