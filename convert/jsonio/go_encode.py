@@ -13,13 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from convert.errors import FormatError
 
 _Value = TypeVar("_Value")
 
-_ESCAPED: Final = re.compile("[<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}]")
+_ESCAPED: Final = "<>&\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+_ESCAPES: Final = {ord(char): f"\\u{ord(char):04x}" for char in _ESCAPED}
 # A backslash always matches together with the next character, so that an escaped backslash before
 # a "b" is not mistaken for a backspace.
 _ESCAPE: Final = re.compile(r"\\.")
@@ -56,7 +57,8 @@ def dumps(value: object, *, escape_old: bool = False, indent: str = "") -> bytes
     """
     parts: list[str] = []
     _append(parts, value, escape_old)
-    text = "".join(parts)
+    # Outside strings there is nothing to escape.
+    text = _escape_html("".join(parts))
     return (_indented(text, indent) if indent else text).encode()
 
 
@@ -96,8 +98,8 @@ def members(raw: bytes) -> dict[str, RawJSON]:
 
 
 def _append(parts: list[str], value: object, escape_old: bool) -> None:
-    # Most values, and a pattern takes longer.
-    if type(value) is str:
+    # Nearly all values, and a pattern takes several times as long.
+    if isinstance(value, str):
         parts.append(_string(value, escape_old))
         return
     match value:
@@ -107,8 +109,10 @@ def _append(parts: list[str], value: object, escape_old: bool) -> None:
             parts.append("true")
         case False:
             parts.append("false")
-        case str():
-            parts.append(_string(value, escape_old))
+        case dict():
+            _append_members(parts, value, escape_old)
+        case list() | tuple():
+            _append_elements(parts, value, escape_old)
         case int():
             parts.append(str(value))
         case float():
@@ -116,36 +120,47 @@ def _append(parts: list[str], value: object, escape_old: bool) -> None:
         case RawJSON():
             parts.append(_compact(value.raw.decode()))
         case Mapping():
-            opening = "{"
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    msg = f"key {key!r} of a JSON object is not a string"
-                    raise TypeError(msg)
-                parts.append(opening + _string(key, escape_old) + ":")
-                _append(parts, item, escape_old)
-                opening = ","
-            parts.append("}" if value else "{}")
+            _append_members(parts, value, escape_old)
         case Sequence():
-            opening = "["
-            for item in value:
-                parts.append(opening)
-                _append(parts, item, escape_old)
-                opening = ","
-            parts.append("]" if value else "[]")
+            _append_elements(parts, value, escape_old)
         case _:
             msg = f"JSON has no form for {type(value).__name__}"
             raise TypeError(msg)
 
 
+def _append_members(parts: list[str], members: Mapping[Any, object], escape_old: bool) -> None:
+    opening = "{"
+    for key, item in members.items():
+        if not isinstance(key, str):
+            msg = f"key {key!r} of a JSON object is not a string"
+            raise TypeError(msg)
+        parts.append(f"{opening}{_string(key, escape_old)}:")
+        _append(parts, item, escape_old)
+        opening = ","
+    parts.append("}" if members else "{}")
+
+
+def _append_elements(parts: list[str], elements: Sequence[object], escape_old: bool) -> None:
+    opening = "["
+    for item in elements:
+        parts.append(opening)
+        _append(parts, item, escape_old)
+        opening = ","
+    parts.append("]" if elements else "[]")
+
+
 def _string(text: str, escape_old: bool) -> str:
-    quoted = _escape_html(encode_basestring(text))
+    quoted = encode_basestring(text)
     if escape_old and "\\" in quoted:
         quoted = _ESCAPE.sub(lambda found: _OLD_ESCAPES.get(found[0], found[0]), quoted)
     return quoted
 
 
 def _escape_html(text: str) -> str:
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    # Looking for each character takes a tenth of the time of a pattern.
+    if any(char in text for char in _ESCAPED):
+        return text.translate(_ESCAPES)
+    return text
 
 
 def _float(value: float) -> str:
@@ -175,7 +190,7 @@ def _float(value: float) -> str:
 
 
 def _compact(text: str) -> str:
-    return _escape_html(_STRING_OR_SPACE.sub(lambda found: found[1] or "", text))
+    return _STRING_OR_SPACE.sub(lambda found: found[1] or "", text)
 
 
 def _indented(text: str, indent: str) -> str:

@@ -59,16 +59,14 @@ class Struct:
             raise misfit(at, "an object", value)
         given = Keys(value).by_folded_key()
         result: dict[str, Any] = {}
-        for field, key, zero in _decoding(self):
+        for name, reader, omit, key, zero in _decoding(self):
             item = given.get(key)
-            read = zero
             if item is not None or zero is _NEW:
-                read = field.read(item, f"{at}.{field.name}" if at else field.name)
-            if field.omit is Omit.EMPTY and not read:
-                continue
-            if field.omit is Omit.NIL and read is None:
-                continue
-            result[field.name] = read
+                read = reader(item, f"{at}.{name}" if at else name)
+                if not _is_omitted(omit, read):
+                    result[name] = read
+            elif zero is not _OMITTED:
+                result[name] = zero
         return result
 
     def check(self, value: Any, at: str) -> None:
@@ -83,7 +81,7 @@ class Struct:
             return
         if not isinstance(value, Mapping):
             raise misfit(at, "an object", value)
-        readers = {fold(field.name): field.read for field in self.fields}
+        readers = _readers(self)
         for key, item in value.items():
             read = readers.get(fold(key))
             if read is not None:
@@ -96,12 +94,26 @@ class Struct:
 
 #: The zero value of a field for which its reader returns a new value, or an error, each time.
 _NEW: Final = object()
+#: That of a field that is omitted then.
+_OMITTED: Final = object()
 
 
 @cache
-def _decoding(struct: Struct) -> tuple[tuple[Field, str, Any], ...]:
-    """Return each field, its folded name, and its zero value: most fields of most objects are missing."""
-    return tuple((field, fold(field.name), _zero(field)) for field in struct.fields)
+def _decoding(struct: Struct) -> tuple[tuple[str, Reader, Omit, str, Any], ...]:
+    """Return the parts of each field, its folded name, and its zero value: most fields of most objects are missing."""
+    return tuple((*field, fold(field.name), _zero(field)) for field in struct.fields)
+
+
+@cache
+def _readers(struct: Struct) -> dict[str, Reader]:
+    """Return the reader of each field by its folded name."""
+    return {fold(field.name): field.read for field in struct.fields}
+
+
+def _is_omitted(omit: Omit, read: Any) -> bool:
+    if omit is Omit.NEVER:
+        return False
+    return not read if omit is Omit.EMPTY else read is None
 
 
 def _zero(field: Field) -> Any:
@@ -109,6 +121,8 @@ def _zero(field: Field) -> Any:
         zero = field.read(None, field.name)
     except FormatError:
         return _NEW
+    if _is_omitted(field.omit, zero):
+        return _OMITTED
     return zero if zero is None or isinstance(zero, (str, int)) else _NEW
 
 

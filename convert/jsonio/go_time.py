@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from convert.errors import FormatError
@@ -25,6 +26,8 @@ _TEXT: Final = re.compile(
     r"(?:[.,](?P<fraction>\d+))?(?:Z|(?P<sign>[+-])(?P<zone_hour>\d\d):(?P<zone_minute>\d\d))\Z",
     re.ASCII,
 )
+#: Characters of a time with nanoseconds and an offset.
+_USUAL_LENGTH: Final = 40
 _DAY: Final = 86400
 _CYCLE_YEARS: Final = 400
 _CYCLE_DAYS: Final = 146097
@@ -51,6 +54,11 @@ class Time:
         Raises:
             FormatError: not a valid time, or one that Go cannot encode.
         """
+        # Several structs decode one config, and images that are built together share times.
+        return _parse_again(text) if len(text) <= _USUAL_LENGTH else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Time:
         found = _TEXT.match(text)
         if found is None:
             msg = f"'{text}' is not a valid RFC 3339 time"
@@ -81,6 +89,11 @@ class Time:
         """
         fits = 0 <= self.seconds * 10**9 + self.nanoseconds <= _LAST_NANOSECOND
         return self.seconds if fits else 0
+
+
+@lru_cache(maxsize=64)
+def _parse_again(text: str) -> Time:
+    return Time._parse(text)  # noqa: SLF001 - the cached form of the method
 
 
 def _day(year: int, month: int, day: int) -> int:
