@@ -152,11 +152,12 @@ def _show(report: DigestReport, say: Callable[[str], None]) -> None:
         groups.setdefault(names_text(pushed.names) if pushed.names else _untagged(pushed), []).append(pushed)
     several = len(groups) > 1
     for number, (title, rows) in enumerate(groups.items()):
-        if number:
-            out("")
+        lines = [""] if number else []
         if several or not is_terminal():
-            out(title)
+            lines.append(title)
         if is_terminal():
+            if lines:
+                out("\n".join(lines))
             _table("" if several else title, rows)
         else:
             crowded = _of_several(rows)
@@ -164,7 +165,9 @@ def _show(report: DigestReport, say: Callable[[str], None]) -> None:
             for row in rows:
                 name, releases = (text.ljust(width) for text, width in zip(_about(row), widths, strict=True))
                 about = (name, releases, str(row.digest))
-                out("  " + "  ".join((*about, *_which(row, crowded))))
+                lines.append("  " + "  ".join((*about, *_which(row, crowded))))
+            # Printing a line takes longer than making it.
+            out("\n".join(lines))
     for refused in report.refused:
         say(f"{refused.pusher.name}: {refused.reason}")
 

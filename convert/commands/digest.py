@@ -22,6 +22,7 @@ from convert.identity.push.pushers import PUSHERS
 from convert.identity.push.tool import pushed_by_image
 from convert.layer.context import ReadContext, ReadOptions
 from convert.layer.pool import Pool
+from convert.layer.stored_digests import StoredDigests
 from convert.limits import MAX_LAYER_SIZE, usable_cores
 from convert.model.image import Image
 from convert.plan import push
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from convert.commands.keywords import DigestFields
     from convert.diagnostics import Diagnostic
     from convert.identity.push.pushers import Pusher
-    from convert.identity.push.tool import PushTool
+    from convert.identity.push.tool import Pushed, PushTool
     from convert.model.image import Layer, Node
     from convert.model.image_set import ImageSet, Name
     from convert.plan.push import Load
@@ -169,6 +170,7 @@ def _plan(
     by_tool: dict[PushTool, Load] = {}
     refusals: dict[PushTool, UsageError] = {}
     tools = {pusher.tool: None for pusher in asked or PUSHERS}.keys()
+    stored = StoredDigests(may_read=False)
     for pusher in asked or PUSHERS:
         try:
             if (refusal := refusals.get(pusher.tool)) is not None:
@@ -183,7 +185,7 @@ def _plan(
                     warn=warn,
                     accepts_absent=bool(given.with_),
                 )
-                by_tool[pusher.tool] = push.load(pusher, fill(found), warn, tools)
+                by_tool[pusher.tool] = push.load(pusher, fill(found), warn, tools, stored.compression)
             loads.append(dataclasses.replace(by_tool[pusher.tool], pusher=pusher))
         except UsageError as error:
             if asked or (pusher is PUSHERS[-1] and not loads):
@@ -212,15 +214,21 @@ class _Rows:
         # An image may have 100,000 names, and each pusher has a row for it.
         self._texts: dict[Name, str] = {}
         self._names: dict[PushTool, dict[Node, tuple[str, ...]]] = {}
+        self._pushed: Pushed = {}
+        self._tool: PushTool | None = None
 
     def of(self, load: Load, done: dict[Layer, Layer]) -> list[PushedManifest]:
         """Return the rows of one pusher; `done` maps its layers to the layers as they are uploaded."""
         tool = load.pusher.tool
+        if tool is not self._tool:
+            # What is made by rules of a tool alone, no other tool needs.
+            self._pushed.pop(self._tool, None)
+            self._tool = tool
         if load.forms is None:
             finished = finish_manifests(load.images, done, RECIPE, Changes())
             rows = self._names_of(finished)
         else:
-            made = pushed_by_image(tool, load.images, done)
+            made = pushed_by_image(tool, load.images, done, self._pushed)
             # Generations of one tool push the same images.
             if tool not in self._names:
                 self._names[tool] = self._names_of(load.images)

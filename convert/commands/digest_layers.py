@@ -138,6 +138,8 @@ class _Pass:
         self._encoder = encoder
         self._context = context
         self._at_once = at_once
+        #: The layers that were made, by the digests of their bytes.
+        self._made: dict[Digest, Layer] = {}
 
     def run(self, count: Callable[[memoryview], object]) -> dict[_Want, Layer]:
         layer = self._layer
@@ -172,7 +174,10 @@ class _Pass:
         return {want: EncodeSink(self._encoder(want[1])) for want in group}
 
     def _results(self, sinks: dict[_Want, EncodeSink]) -> dict[_Want, Layer]:
-        return {
-            want: Layer(self._layer.diff_id, None, sink.describe(profiles.get(want[1]).compression))
-            for want, sink in sinks.items()
-        }
+        results: dict[_Want, Layer] = {}
+        for want, sink in sinks.items():
+            described = sink.describe(profiles.get(want[1]).compression)
+            # Encoders that write the same bytes give one layer, so that what is made of it is made once.
+            layer = self._made.setdefault(described.digest, Layer(self._layer.diff_id, None, described))
+            results[want] = layer
+        return results

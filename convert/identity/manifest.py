@@ -21,7 +21,7 @@ from convert.model.digest import Digest
 from convert.model.image import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from convert.model.image import Manifest
 
@@ -49,7 +49,7 @@ def docker_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> byt
     Raises:
         NotRepresentableError: a zstd layer, for which schema 2 has no media type.
     """
-    return dumps(_schema2(config, layers, docker_fields))
+    return dumps(_schema2(config, layers))
 
 
 def docker_push_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
@@ -60,7 +60,7 @@ def docker_push_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -
     Raises:
         NotRepresentableError: a zstd layer.
     """
-    return dumps(_schema2(config, layers, docker_fields), indent=_ENGINE_INDENT)
+    return dumps(_schema2(config, layers), indent=_ENGINE_INDENT)
 
 
 def crane_manifest(config: bytes | Config, layers: Sequence[Descriptor]) -> bytes:
@@ -256,14 +256,12 @@ def _layer(layer: Descriptor, media_type: str) -> Descriptor:
     return Descriptor(media_type, layer.digest, layer.size, urls=layer.urls)
 
 
-def _schema2(
-    config: bytes | Config, layers: Sequence[Descriptor], fields: Callable[[Descriptor], dict[str, Any]]
-) -> dict[str, Any]:
+def _schema2(config: bytes | Config, layers: Sequence[Descriptor]) -> dict[str, Any]:
     return {
         "schemaVersion": 2,
         "mediaType": mediatype.DOCKER_MANIFEST,
-        "config": fields(_config(config, mediatype.DOCKER_CONFIG)),
-        "layers": [fields(_layer(layer, docker_layer_type(layer.media_type))) for layer in layers],
+        "config": docker_fields(_config(config, mediatype.DOCKER_CONFIG)),
+        "layers": [docker_fields(layer) | {"mediaType": docker_layer_type(layer.media_type)} for layer in layers],
     }
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from convert.identity.push.pushers import Pusher
     from convert.identity.push.tool import PushTool
+    from convert.model.blob import Blob
     from convert.model.image import Layer
     from convert.model.image_set import ImageSet
 
@@ -45,9 +46,21 @@ class Load:
 
 
 def load(
-    pusher: Pusher, images: ImageSet, warn: Callable[[Diagnostic], None], tools: Collection[PushTool] = ()
+    pusher: Pusher,
+    images: ImageSet,
+    warn: Callable[[Diagnostic], None],
+    tools: Collection[PushTool] = (),
+    compression: Callable[[Blob], Compression] = compression_of,
 ) -> Load:
-    """Return images as the pusher takes them; `tools` may be asked about the same ones.
+    """Return images as the pusher takes them.
+
+    Args:
+        pusher: who pushes.
+        images: the images as the pusher reads them.
+        warn: takes what a digest depends on.
+        tools: those that may be asked about the same images.
+        compression: returns how a blob is compressed; one that looks at each blob once saves time if several tools are
+            asked.
 
     Raises:
         SelectionError: they contain no image.
@@ -69,7 +82,9 @@ def load(
                 _check_config(tool, image, tools)
                 as_compressed = _treats_as_compressed(tool, image)
                 taken = taken_image(tool, image, as_compressed=as_compressed)
-                kinds = _compressions(taken)
+                kinds = tuple(
+                    compression(layer.blob) if layer.blob is not None else Compression.NONE for layer in taken.layers
+                )
                 taken = made[image] = tool.with_types(taken, kinds)
                 found = tool.layer_forms(taken, kinds, as_compressed=as_compressed)
                 forms.update(zip(taken.layers, found, strict=True))
@@ -169,8 +184,12 @@ def _treats_as_compressed(tool: PushTool, image: Image) -> bool:
     """Return whether the tool takes the layers of an image for compressed ones."""
     if not image.layers:
         return False
-    with present(image.layers[0]).open() as stream:
-        return tool.treats_as_compressed(stream.read(4))
+
+    def head() -> bytes:
+        with present(image.layers[0]).open() as stream:
+            return stream.read(4)
+
+    return tool.treats_as_compressed(head)
 
 
 def _images_of(entry: Entry) -> Iterator[Image]:
@@ -179,9 +198,3 @@ def _images_of(entry: Entry) -> Iterator[Image]:
         yield entry.node
     elif isinstance(entry.node, Index):
         yield from (child.node for child in leaves(entry.node) if isinstance(child.node, Image))
-
-
-def _compressions(image: Image) -> tuple[Compression, ...]:
-    """Return how each layer is compressed; `NONE` for absent ones."""
-    blobs = (layer.blob for layer in image.layers)
-    return tuple(compression_of(blob) if blob is not None else Compression.NONE for blob in blobs)

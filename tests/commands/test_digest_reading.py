@@ -11,8 +11,10 @@ from hostile.test_hostile import CASES, IDS
 import convert
 from convert.archive.tree import Tree
 from convert.errors import ImgconvError, InputError, UsageError
-from convert.identity.push.pushers import PUSHERS
+from convert.identity import manifest
+from convert.identity.push.pushers import BUILDAH, PODMAN, PUSHERS, SKOPEO
 from convert.jsonio import strict
+from convert.layer import stored_digests
 from convert.model.config import Config
 from convert.model.reference import Reference
 from convert.reader import shared_documents
@@ -112,6 +114,22 @@ def test_a_config_is_one_object_for_all_pushers(source, monkeypatch):
     for pushed in report.pushed:
         configs[pushed.node.image_id].add(pushed.node.config)
     assert {len(each) for each in configs.values()} == {1}
+
+
+def test_a_manifest_that_several_tools_write_is_made_once(tmp_path, monkeypatch):
+    docker_of_several_images(tmp_path / "in.tar")
+    made = counted(monkeypatch, manifest, "docker_manifest", lambda config, layers: config.digest)
+    report = convert.digest(tmp_path / "in.tar")
+    alike = [pushed for pushed in report.pushed if pushed.pusher.tool in {PODMAN, SKOPEO, BUILDAH}]
+    assert len(alike) == 5 * len(made)
+    assert len({pushed.digest for pushed in alike}) == len(made)
+    assert set(made.values()) == {1}
+
+
+def test_the_first_bytes_of_a_layer_are_read_once_for_all_pushers(source, monkeypatch):
+    looks = counted(monkeypatch, stored_digests, "compression_of", lambda blob: blob.where)
+    convert.digest(source)
+    assert all(count <= 2 for count in looks.values())  # crane has a reading of its own
 
 
 def test_documents_that_are_not_kept_are_read_again(source, monkeypatch):

@@ -97,6 +97,11 @@ class _ContainersImage(PushTool):
                     code="pusher-cannot-read",
                 )
 
+    def manifest_rules(self, image: Image) -> object:
+        """Return the same for all of these tools where none keeps anything of what the source describes."""
+        described = image.manifest is not None or any(layer.stored is not None for layer in image.layers)
+        return self if described else _ContainersImage
+
     def mislabels(self, compression: Compression) -> bool:
         """Name every compression in a new manifest; a manifest that is kept has its own types."""
         del compression

@@ -13,7 +13,7 @@ from convert.model.form import Form
 from convert.model.image_set import SourceFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from convert.codec.compression import Compression
     from convert.jsonio.go_struct import Struct
@@ -64,9 +64,9 @@ class Crane(PushTool):
         """Return the first layer: crane detects the compression of all layers by it."""
         return image.layers[:1]
 
-    def treats_as_compressed(self, head: bytes) -> bool:
+    def treats_as_compressed(self, head: Callable[[], bytes]) -> bool:
         """Recognise gzip by two bytes, zstd by the magic of its data frames (internal/compression/compression.go)."""
-        return head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+        return head().startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
 
     def ignores_descriptor(self, descriptor: Descriptor) -> bool:
         """Ignore the descriptors that Docker 25 and later write for uncompressed layers."""

@@ -98,8 +98,11 @@ class PushTool(ABC):
         del warn
         return images
 
-    def treats_as_compressed(self, head: bytes) -> bool:
-        """Return whether the tool treats all layers as compressed, by the first bytes of the first layer."""
+    def treats_as_compressed(self, head: Callable[[], bytes]) -> bool:
+        """Return whether the tool treats all layers as compressed, by the first bytes of the first layer.
+
+        `head` reads them.
+        """
         del head
         return False
 
@@ -161,6 +164,14 @@ class PushTool(ABC):
             return source.stored
         return Descriptor(mediatype.DOCKER_LAYER_GZIP, stored.digest, stored.size)
 
+    def manifest_rules(self, image: Image) -> object:
+        """Return what decides on the manifest of an image beside its layers as they are uploaded.
+
+        Tools that return the same upload equal manifests for equal layers.
+        """
+        del image
+        return self
+
     @abstractmethod
     def manifest(self, image: Image, layers: Sequence[Descriptor]) -> Manifest:
         """Return the manifest that the tool uploads for an image of the source, with the descriptors of its layers."""
@@ -209,11 +220,24 @@ def pushed_images(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Lay
     return dataclasses.replace(images, entries=entries)
 
 
-def pushed_by_image(tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Layer]) -> dict[Image, Image]:
-    """Return each image of the source with the one that `pushed_images` makes of it."""
+#: By what decides on a manifest: an image of the source with the layers that are uploaded, and what a tool makes of it.
+Pushed = dict[object, dict[tuple[Image, tuple[Layer, ...]], Image]]
+
+
+def pushed_by_image(
+    tool: PushTool, images: ImageSet, uploaded: Mapping[Layer, Layer], known: Pushed | None = None
+) -> dict[Image, Image]:
+    """Return each image of the source with the one that `pushed_images` makes of it.
+
+    `known` is what other tools made of the same source; what this one makes is added.
+    """
+    known = {} if known is None else known
     made: dict[Image, Image] = {}
     for image in images.images():
-        layers = tuple(uploaded[layer] for layer in image.layers)
-        described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
-        made[image] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
+        layers = tuple([uploaded[layer] for layer in image.layers])
+        alike = known.setdefault(tool.manifest_rules(image), {})
+        if (image, layers) not in alike:
+            described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
+            alike[image, layers] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
+        made[image] = alike[image, layers]
     return made
