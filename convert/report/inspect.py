@@ -64,7 +64,7 @@ def inspect_document(
     `facts` are what `examine_layers` found, None without `--verify`;
     `encoders` what `identify_encoders` found, None without `--encoders`;
     `contents` what `read_contents` found, None without `--files`;
-    `earlier` is another document of these images: its names and v1 IDs are taken from it.
+    `earlier` is another document of these images: its names and IDs are taken from it.
     """
     notes = Diagnostics()
     shared = _Shared()
@@ -80,9 +80,10 @@ def inspect_document(
         if isinstance(item.node, Image) and (item.node not in found or item.index is None):
             found[item.node] = item
     shown = [(item, item.node) for item in found.values() if isinstance(item.node, Image)]
+    known = earlier["images"] if earlier is not None else [None] * len(shown)
     if earlier is not None:
-        for (_, image), known in zip(shown, earlier["images"], strict=True):
-            shared.take_v1_ids(image.config, known)
+        for (_, image), before in zip(shown, known, strict=True):
+            shared.take_v1_ids(image.config, before)
     document = {
         "report": "inspect",
         "version": VERSION,
@@ -91,10 +92,10 @@ def inspect_document(
         "names": earlier["names"] if earlier is not None else [_name(entry) for entry in images.entries],
         "images": [
             identity_part(item)
-            | {"engines": engines_part(item, images, layers, notes)}
+            | {"engines": _known_engines(before) or engines_part(item, images, layers, notes)}
             | {"indexes": list(listed_by.get(image, ()))}
             | _image(image, layers, facts, encoders or {}, shared, contents)
-            for item, image in shown
+            for (item, image), before in zip(shown, known, strict=True)
         ],
         "indexes": [index_document(index, names) for index in indexes],
         "artifacts": [artifact_document(node, names) for node in list_artifacts(images, indexes)],
@@ -112,6 +113,12 @@ def inspect_document(
         _note_omitted(contents, list(found), notes)
     document["notes"] = [note.entry() for note in notes]
     return document
+
+
+def _known_engines(before: Document | None) -> Document | None:
+    """Return the IDs that engines show by an earlier document; None if one was not known then."""
+    engines: Document | None = before["engines"] if before is not None else None
+    return None if engines is None or None in engines.values() else engines
 
 
 def _note_omitted(contents: Contents, images: Sequence[Node | None], notes: Diagnostics) -> None:
@@ -166,7 +173,7 @@ class _Shared:
 
         if config not in self._v1_ids:
             try:
-                self._v1_ids[config] = [entry.v1_id for entry in v1_id.docker(config)]
+                self._v1_ids[config] = v1_id.docker_ids(config)
             except ImgconvError:
                 # `validate` reports the reason.
                 self._v1_ids[config] = None

@@ -10,6 +10,6 @@ from convert.identity.chain_id import V1Entry, chain_ids
 from convert.identity.docker_v1_struct import Engine
 from convert.identity.v1_id.check import config_fault, json_fault
 from convert.identity.v1_id.containers_image import skopeo
-from convert.identity.v1_id.docker import docker
+from convert.identity.v1_id.docker import docker, docker_ids
 
-__all__ = ["Engine", "V1Entry", "chain_ids", "config_fault", "docker", "json_fault", "skopeo"]
+__all__ = ["Engine", "V1Entry", "chain_ids", "config_fault", "docker", "docker_ids", "json_fault", "skopeo"]

@@ -17,7 +17,7 @@ from convert.jsonio.go_time import EPOCH
 from convert.model.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from convert.model.config import Config
 
@@ -28,6 +28,30 @@ def docker(config: Config, engine: Engine = Engine.DOCKER_20) -> list[V1Entry]:
     Raises:
         FormatError: the config has a value that no engine accepts.
     """
+    old = engine is not Engine.DOCKER_29
+    entries: list[V1Entry] = []
+    for layer, v1_id, system in _layers(config, engine):
+        parent = entries[-1].v1_id if entries else ""
+        file = _with_names(layer, v1_id, parent, system)
+        entries.append(V1Entry(v1_id, dumps(file, escape_old=old)))
+    return entries
+
+
+def docker_ids(config: Config, engine: Engine = Engine.DOCKER_20) -> list[str]:
+    """Return the v1 IDs alone.
+
+    Raises:
+        FormatError: as `docker`.
+    """
+    return [v1_id for _, v1_id, _ in _layers(config, engine)]
+
+
+def _layers(config: Config, engine: Engine) -> Iterator[tuple[Mapping[str, Any], str, str | None]]:
+    """Yield the v1 image object of each layer, lowest first, its v1 ID, and the image's `os`.
+
+    Raises:
+        FormatError: as `docker`.
+    """
     struct = V1_IMAGE[engine]
     try:
         image = struct.read(config.view, "")
@@ -37,20 +61,16 @@ def docker(config: Config, engine: Engine = Engine.DOCKER_20) -> list[V1Entry]:
     # another struct.
     image.pop("id", None)
     image.pop("parent", None)
-    lower = struct.read({"created": EPOCH}, "")
     system = image.get("os")
     old = engine is not Engine.DOCKER_29
-
-    entries: list[V1Entry] = []
     chain = chain_ids(config.diff_ids)
+    lower = struct.read({"created": EPOCH}, "") if len(chain) > 1 else image
+    v1_id = ""
     for index, chain_id in enumerate(chain):
         layer = image if index == len(chain) - 1 else lower
-        parent = entries[-1].v1_id if entries else ""
-        preimage = {**layer, "layer_id": str(chain_id)} | ({"parent": f"sha256:{parent}"} if parent else {})
+        preimage = {**layer, "layer_id": str(chain_id)} | ({"parent": f"sha256:{v1_id}"} if v1_id else {})
         v1_id = Digest.of(dumps(sorted_map(preimage), escape_old=old)).hex
-        file = _with_names(layer, v1_id, parent, system)
-        entries.append(V1Entry(v1_id, dumps(file, escape_old=old)))
-    return entries
+        yield layer, v1_id, system
 
 
 def _with_names(layer: Mapping[str, Any], v1_id: str, parent: str, system: str | None) -> dict[str, Any]:
