@@ -87,7 +87,7 @@ class _Printer:
     def __init__(self, text: int, most: int | None) -> None:
         """`text` is the most characters of one text, `most` those of the page."""
         self._text = text
-        self._left = most
+        self._most = self._left = most
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """Return what a template prints.
@@ -96,10 +96,17 @@ class _Printer:
             _TooLargeError: it is too large.
         """
         before = _PRINTER.set(self)
+        parts: list[str] = []
+        size = 0
         try:
-            return _environment().get_template(template).render(values)
+            for part in _environment().get_template(template).generate(values):
+                size += len(part)
+                if self._most is not None and size > self._most:
+                    raise _TooLargeError
+                parts.append(part)
         finally:
             _PRINTER.reset(before)
+        return "".join(parts)
 
     def take(self, value: object) -> object:
         """Return what stands for a value, which is escaped then."""

@@ -25,11 +25,20 @@ CONTEXTS = (
 )
 
 
-def rendered(template, **values):
+def rendered(template, most=None, **values):
     environment = pages._environment.__wrapped__()
     environment.loader = DictLoader({"one.html": template})
     with mock.patch.object(pages, "_environment", return_value=environment):
-        return pages._Printer(2000, None).render("one.html", values)
+        return pages._Printer(2000, most).render("one.html", values)
+
+
+def test_a_page_is_left_as_soon_as_it_is_too_large():
+    """Only the texts of values counted, and a page of 17 MB was made before it was made smaller."""
+    made = []
+    rows = (made.append(row) or row for row in range(10_000))
+    with pytest.raises(pages._TooLargeError):
+        rendered("{% for row in rows %}<tr><td></td></tr>{% endfor %}", 1000, rows=rows)
+    assert len(made) < 100
 
 
 @pytest.mark.parametrize("text", HOSTILE)
