@@ -45,6 +45,7 @@ _Want = tuple[Form, str]
 class _Job:
     layer: Layer
     wants: set[_Want] = field(default_factory=set)
+    results: dict[_Want, Layer] = field(default_factory=dict)
 
 
 class LayerReader:
@@ -65,19 +66,28 @@ class LayerReader:
             InputError: a layer does not have its digest.
         """
         jobs: dict[_Key, _Job] = {}
-        wanted: list[dict[Layer, tuple[_Key, _Want]]] = []
+        # A layer of thousands of images is found by itself for each pusher; its key takes longer to compare.
+        known: dict[tuple[Layer, bool], _Job] = {}
+        wanted: list[dict[Layer, tuple[_Job, _Want]]] = []
         for load in loads:
             wanted.append({})
             for image, layer in load.images.layers():
-                stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
                 want = _want(load, image, layer)
-                key = (layer.blob, layer.diff_id, stored, want[0] in DICTATED)
-                jobs.setdefault(key, _Job(layer)).wants.add(want)
-                wanted[-1][layer] = (key, want)
+                dictated = want[0] in DICTATED
+                job = known.get((layer, dictated))
+                if job is None:
+                    stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
+                    job = jobs.setdefault((layer.blob, layer.diff_id, stored, dictated), _Job(layer))
+                    known[layer, dictated] = job
+                job.wants.add(want)
+                wanted[-1][layer] = (job, want)
+        known.clear()
         self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
         results = self._finish(jobs)
+        for key, job in jobs.items():
+            job.results = results[key]
         for wants in wanted:
-            yield {layer: results[key][want] for layer, (key, want) in wants.items()}
+            yield {layer: job.results[want] for layer, (job, want) in wants.items()}
 
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
         # The largest first: a small one never waits behind the last big one.

@@ -12,7 +12,8 @@ import convert
 from convert.archive.tree import Tree
 from convert.errors import ImgconvError, InputError, UsageError
 from convert.identity import manifest
-from convert.identity.push.pushers import BUILDAH, PODMAN, PUSHERS, SKOPEO
+from convert.identity.push.pushers import BUILDAH, CRANE, DOCKER, PODMAN, PUSHERS, SKOPEO
+from convert.identity.push.tool import PushTool
 from convert.jsonio import strict
 from convert.layer import stored_digests
 from convert.model.config import Config
@@ -130,6 +131,15 @@ def test_the_first_bytes_of_a_layer_are_read_once_for_all_pushers(source, monkey
     looks = counted(monkeypatch, stored_digests, "compression_of", lambda blob: blob.where)
     convert.digest(source)
     assert all(count <= 2 for count in looks.values())  # crane has a reading of its own
+
+
+def test_a_layer_of_several_images_is_described_once_by_each_pusher(tmp_path, monkeypatch):
+    docker_of_several_images(tmp_path / "in.tar")
+    described = counted(monkeypatch, PushTool, "describe", lambda tool, _, uploaded: (tool, uploaded))
+    report = convert.digest(tmp_path / "in.tar")
+    assert {tool for tool, _ in described} == {CRANE, DOCKER}
+    assert len({pushed.node for pushed in report.pushed if pushed.pusher.tool is DOCKER}) == 3 * 2
+    assert set(described.values()) == {1}
 
 
 def test_documents_that_are_not_kept_are_read_again(source, monkeypatch):

@@ -233,11 +233,21 @@ def pushed_by_image(
     """
     known = {} if known is None else known
     made: dict[Image, Image] = {}
+    # By the layer as it is uploaded: a layer of many images has one descriptor.
+    descriptors: dict[Layer, Descriptor] = {}
+
+    def describe(source: Layer, layer: Layer) -> Descriptor:
+        if source.stored is not None:
+            return tool.describe(source, layer)
+        if layer not in descriptors:
+            descriptors[layer] = tool.describe(source, layer)
+        return descriptors[layer]
+
     for image in images.images():
         layers = tuple([uploaded[layer] for layer in image.layers])
         alike = known.setdefault(tool.manifest_rules(image), {})
         if (image, layers) not in alike:
-            described = [tool.describe(*pair) for pair in zip(image.layers, layers, strict=True)]
+            described = [describe(*pair) for pair in zip(image.layers, layers, strict=True)]
             alike[image, layers] = dataclasses.replace(image, layers=layers, manifest=tool.manifest(image, described))
         made[image] = alike[image, layers]
     return made
