@@ -236,7 +236,19 @@ def sweep(folder, dimensions, commands, steps=4):
             for command in commands:
                 bench.base(command)
                 bench.run(name, DIMENSIONS[name].start << step, command)
-        yield from (row_of(bench, name, command) for command in commands)
+        yield from (_settled(bench, name, command) for command in commands)
+
+
+def _settled(bench, dimension, command):
+    """Return what was measured, after a row at fault was measured again."""
+    row = row_of(bench, dimension, command)
+    for _ in range(_REPEATS):
+        if not row.faults:
+            break
+        for size in row.sizes:
+            bench.repeat(dimension, size, command)
+        row = row_of(bench, dimension, command)
+    return row
 
 
 def sweep_from_limits(bench, dimensions, commands, *, limit_only=False):
@@ -250,15 +262,7 @@ def sweep_from_limits(bench, dimensions, commands, *, limit_only=False):
                 runs = [bench.done.get((name, limit // earlier, command)) for earlier in (1, *_PARTS)]
                 if part == 1 or _says_more(bench.base(command), [run for run in runs if run]):
                     bench.run(name, limit // part, command)
-        for command in commands:
-            row = row_of(bench, name, command)
-            for _ in range(_REPEATS if row.faults else 0):
-                for size in row.sizes:
-                    bench.repeat(name, size, command)
-                row = row_of(bench, name, command)
-                if not row.faults:
-                    break
-            yield row
+        yield from (_settled(bench, name, command) for command in commands)
 
 
 def _says_more(base, runs):
