@@ -7,6 +7,7 @@ it is chunked and on any number of cores. A fix gets a new name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from convert.codec.compression import Compression, Encoder
@@ -195,12 +196,17 @@ def get(name: str) -> Profile:
     Raises:
         UsageError: unknown profile.
     """
-    for profile in all_profiles():
-        if name == profile.name or name in profile.aliases:
-            return profile
-    names = [text for profile in all_profiles() for text in (profile.name, *profile.aliases)]
-    raise UsageError(
-        f"unknown compression profile {shortened(name)!r}",
-        code="unknown-profile",
-        hint=suggestion(name, names) + "imgconv profiles lists them",
-    )
+    found = _by_name().get(name)
+    if found is None:
+        raise UsageError(
+            f"unknown compression profile {shortened(name)!r}",
+            code="unknown-profile",
+            hint=suggestion(name, list(_by_name())) + "imgconv profiles lists them",
+        )
+    return found
+
+
+@cache
+def _by_name() -> dict[str, Profile]:
+    """Return the profiles by their names and aliases: `digest` asks for each layer."""
+    return {name: profile for profile in all_profiles() for name in (profile.name, *profile.aliases)}
