@@ -59,10 +59,8 @@ def config(contents: Contents) -> str:
     for item in contents.items:
         if item.config is None:
             return f"{item.config_name}: {item.config_fault}"
-        try:
-            ggcr_structs.CONFIG.read(item.config.value, "")
-        except ImgconvError as error:
-            return f"{item.config_name}: {error.message}"
+        if error := item.config.decode_error(ggcr_structs.CONFIG):
+            return f"{item.config_name}: {error}"
     return ""
 
 

@@ -113,10 +113,8 @@ def config(contents: Contents) -> str:
             if item.config_name and contents.has(item.config_name):
                 return f"{item.config_name}: {item.config_fault}"
             return f"the config {item.config_name or 'without a name'} is not in the archive"
-        try:
-            docker_structs.CONFIG.read(item.config.value, "")
-        except FormatError as error:
-            return f"{item.config_name}: {error.message}"
+        if error := item.config.decode_error(docker_structs.CONFIG):
+            return f"{item.config_name}: {error}"
         if item.config.get("rootfs") is None:
             return f"{item.config_name} has no rootfs"
     return ""
@@ -129,6 +127,10 @@ def run_config(contents: Contents) -> str:
 
 def text_in_run_config(settings: Settings) -> str:
     """Return what is a text in the settings of containers where a list is needed, "" for nothing."""
+    return settings.ask(_text_in_run_config)
+
+
+def _text_in_run_config(settings: Settings) -> str:
     given = settings.get("config")
     for key in given if isinstance(given, dict) else ():
         for name in _RUN:
@@ -249,7 +251,7 @@ def _flag(value: dict[str, object], name: str) -> bool:
 
 
 def _configs(contents: Contents) -> Iterator[Settings]:
-    return (item.config for item in contents.items if item.config is not None)
+    return iter(dict.fromkeys(item.config for item in contents.items if item.config is not None))
 
 
 def _layers(contents: Contents) -> Iterator[tuple[Item, str, Blob, str]]:

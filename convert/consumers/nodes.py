@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.consumers import values
+from convert.errors import ImgconvError
 from convert.model import mediatype
 from convert.model.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from convert.jsonio.go_struct import Struct
     from convert.model.blob import Blob
     from convert.model.digest import Digest
 
@@ -76,17 +78,24 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settings:
-    """An image config as Go programs see it: its bytes and its JSON object."""
+    """An image config as Go programs see it: its bytes and its JSON object.
+
+    Many images may share one of very many keys, and each rule asks about each image: answers are kept.
+    """
 
     raw: bytes
     value: Mapping[str, Any]
+    _values: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False)
+    _answers: dict[object, str] = field(default_factory=dict, init=False, repr=False)
 
     def get(self, *names: str) -> Any:
         """Return the value under nested keys in any letter case, None without one."""
-        value: Any = self.value
-        for name in names:
-            value = values.get(value, name)
-        return value
+        if names not in self._values:
+            value: Any = self.value
+            for name in names:
+                value = values.get(value, name)
+            self._values[names] = value
+        return self._values[names]
 
     @property
     def diff_ids(self) -> list[str]:
@@ -98,6 +107,23 @@ class Settings:
         """The platform, absent fields empty."""
         texts = [self.get(key) for key in ("os", "architecture", "variant", "os.version")]
         return Platform(*(text if isinstance(text, str) else "" for text in texts))
+
+    def ask(self, check: Callable[[Settings], str]) -> str:
+        """Return what a check finds in it."""
+        if check not in self._answers:
+            self._answers[check] = check(self)
+        return self._answers[check]
+
+    def decode_error(self, struct: Struct) -> str:
+        """Return why a Go program does not decode it into a struct, "" if it does."""
+        if struct not in self._answers:
+            try:
+                struct.read(self.value, "")
+            except ImgconvError as error:
+                self._answers[struct] = error.message
+            else:
+                self._answers[struct] = ""
+        return self._answers[struct]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
