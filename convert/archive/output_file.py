@@ -87,32 +87,39 @@ class OutputFile:
                     "two outputs of the command are this file", code="destination-overlaps-output", file=self.path
                 )
 
-    def write(self, data: bytes, *, stdout: BinaryIO | None = None) -> None:
-        """Write the document, once; on failure, what was there stays.
+    def write(self, data: bytes | Iterable[bytes], *, stdout: BinaryIO | None = None) -> int:
+        """Write the document, once, and return its size; on failure, what was there stays.
 
         Args:
-            data: the document.
+            data: the document, whole or in pieces.
             stdout: what stands for `-`, standard output if None.
 
         Raises:
             StorageError: writing failed, or what was there was moved, replaced or changed.
             BrokenPipeError: the reader has closed the pipe.
         """
+        size = 0
+        pieces = (data,) if isinstance(data, bytes) else data
         try:
             if self._file is not None:
-                folders.write_all(self._file.fd, data)
+                for piece in pieces:
+                    folders.write_all(self._file.fd, piece)
+                    size += len(piece)
             else:
                 stream = open_stream(self.path, stdout, terminal=True, same=self._special)
                 if stream is None:
                     raise changed(self.path, _UNTOUCHED)
                 with contextlib.closing(stream):
-                    stream.write(data)
+                    for piece in pieces:
+                        stream.write(piece)
+                        size += len(piece)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise StorageError.from_os(error, file=self.path, doing="writing") from error
         if self._file is not None:
             self._file.commit()
+        return size
 
     def close(self) -> None:
         """Remove what was not written; harmless when done twice."""

@@ -216,37 +216,10 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     Raises:
         UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
-    from convert.errors import UnsafeInputError
-    from convert.limits import CHUNK, MAX_REPORT_SIZE
-    from convert.report.json_text import Packed, chunks, least_size
+    from convert.report.json_text import bounded_text, chunks
 
-    # Objects that images share exist once in memory, but once for each image in the text.
-    size = printed = 0
-    waiting: list[str] = []
-    kept = Packed()
-    too_large = UnsafeInputError(
-        f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
-        code="report-too-large",
-        hint="--image picks one image",
-    )
-    if bounded and least_size(document) > MAX_REPORT_SIZE:
-        raise too_large
-    for chunk in chunks(document):
-        size += len(chunk)
-        if bounded and size > MAX_REPORT_SIZE:
-            raise too_large
-        waiting.append(chunk)
-        if size - printed >= CHUNK:
-            text = "".join(waiting)
-            waiting.clear()
-            printed = size
-            if bounded:
-                kept.add(text)
-            else:
-                click.echo(text, nl=False, err=to_error)
-    for text in kept.pieces():
+    for text in bounded_text(document) if bounded else (*chunks(document), "\n"):
         click.echo(text, nl=False, err=to_error)
-    click.echo("".join(waiting), err=to_error)
 
 
 def is_terminal() -> bool:

@@ -26,7 +26,7 @@ def html(command: F) -> F:
 @contextlib.contextmanager
 def page_file(
     path: str | None, sources: Iterable[str], others: Iterable[OutputFile] = ()
-) -> Iterator[Callable[[Callable[[], bytes]], None]]:
+) -> Iterator[Callable[[Callable[[], bytes]], object]]:
     """Check FILE before the work begins, and give what writes the page; nothing without `--html`.
 
     What is given takes a function that returns the page, which is not called without `--html`.

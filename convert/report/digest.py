@@ -12,6 +12,8 @@ from convert.model.image import Artifact, Image, Index, Other
 from convert.report.json_text import Streamed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from convert.identity.push.pushers import Pusher
     from convert.model.digest import Digest
     from convert.model.image import Manifest, Node
@@ -114,13 +116,18 @@ def streamed_document(report: DigestReport) -> dict[str, Any]:
         "report": "digest",
         "version": VERSION,
         "source": {"path": report.source, "format": report.format, "wrapper": report.source_compression or None},
-        "pushes": Streamed(map(_row, report.pushed), sum(map(_least_row_size, report.pushed))),
+        "pushes": Streamed(rows(report), sum(map(_least_row_size, report.pushed))),
         "refused": [
             {"code": refused.code, "pusher": refused.pusher.name, "reason": refused.reason}
             for refused in report.refused
         ],
         "warnings": [warning.entry() for warning in report.warnings],
     }
+
+
+def rows(report: DigestReport) -> Iterator[dict[str, Any]]:
+    """Yield the row of each manifest."""
+    return map(_row, report.pushed)
 
 
 def _least_row_size(pushed: PushedManifest) -> int:

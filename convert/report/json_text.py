@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import zlib
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Final
 
-from convert.limits import CHUNK
+from convert.errors import UnsafeInputError
+from convert.limits import CHUNK, MAX_REPORT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,10 +60,43 @@ class Packed:
                 rest = unpacker.unconsumed_tail
 
 
+def bounded_text(document: object) -> Iterator[str]:
+    """Return the text of a document with its last line end, piece by piece, after it was completed.
+
+    Objects that images share exist once in memory, but once for each image in the text, so it is kept compressed.
+
+    Raises:
+        UnsafeInputError: it has more than `MAX_REPORT_SIZE` characters.
+    """
+    if least_size(document) > MAX_REPORT_SIZE:
+        raise _too_large()
+    size = kept_size = 0
+    kept = Packed()
+    rest: list[str] = []
+    for chunk in chunks(document):
+        size += len(chunk)
+        if size > MAX_REPORT_SIZE:
+            raise _too_large()
+        rest.append(chunk)
+        if size - kept_size >= CHUNK:
+            kept.add("".join(rest))
+            rest.clear()
+            kept_size = size
+    return itertools.chain(kept.pieces(), ("".join((*rest, "\n")),))
+
+
 def least_size(document: object) -> int:
     """Return a number of characters that the text of a document has in any case."""
     values = document.values() if isinstance(document, dict) else ()
     return sum(value.least_size for value in values if isinstance(value, Streamed))
+
+
+def _too_large() -> UnsafeInputError:
+    return UnsafeInputError(
+        f"the document for --json would have more than {MAX_REPORT_SIZE} bytes",
+        code="report-too-large",
+        hint="--image picks one image",
+    )
 
 
 def chunks(document: object, *, indent: bool = True) -> Iterator[str]:

@@ -19,11 +19,11 @@ from convert.commands.convert import convert, convert_checked
 from convert.errors import DestinationExistsError, StorageError
 from convert.limits import CHUNK
 from convert.plan.template import FIELDS, Template, is_template
-from convert.report.json_text import chunks
+from convert.report.json_text import bounded_text
 from convert.writer.layer_cache import NAME as LAYER_CACHE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from convert.commands.batch.item import Item
     from convert.commands.common import Warn
@@ -40,37 +40,33 @@ def document_output(item: Item, output: str) -> Iterator[Callable[[Any], int]]:
     That takes what the command prints with `--json`, and returns the size. A document that is there is replaced.
 
     Raises:
+        UnsafeInputError: the document is larger than `--json` prints.
         UsageError: something else than a regular file is there.
         StorageError: the folder cannot be written to, or writing failed.
     """
     if is_url(output):
-        yield lambda document: _upload(item.target or output, _encoded(document))
+        yield lambda document: _upload(item.target or output, bounded_text(document))
         return
     sources = () if item.address else (item.source,)
     with _created(item.folders) as created, OutputFile(output, sources=sources) as file:
 
         def write(document: Any) -> int:
-            data = _encoded(document)
-            file.write(data)
+            size = file.write(text.encode() for text in bounded_text(document))
             created.clear()
-            return len(data)
+            return size
 
         yield write
 
 
-def _encoded(document: Any) -> bytes:
-    return "".join((*chunks(document), "\n")).encode()
-
-
-def _upload(url: str, data: bytes) -> int:
+def _upload(url: str, texts: Iterable[str]) -> int:
     from convert.commands.batch import remote  # noqa: PLC0415 - only with the extra
 
     with _staging(tempfile.gettempdir()) as folder:
         path = os.path.join(folder, _DOCUMENT)
         with open(path, "xb") as file:
-            file.write(data)
+            size = sum(file.write(text.encode()) for text in texts)
         remote.upload(path, url, force=True)
-    return len(data)
+    return size
 
 
 def convert_item(source: str, item: Item, options: ConvertOptions, warn: Warn) -> tuple[ConversionReport, int]:

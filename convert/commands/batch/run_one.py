@@ -206,14 +206,13 @@ def _validate(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
 
 def _digest(source: str, item: Item, warn: Warn, write: Write) -> Outcome:
     from convert.commands.digest import digest  # noqa: PLC0415 - only the command that runs
-    from convert.report.digest import document  # noqa: PLC0415
+    from convert.report.digest import rows, streamed_document  # noqa: PLC0415
 
     report = digest(source, _on_one_core(item), warn=warn)
-    found = document(report)
     digests = tuple(
-        {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")} for push in found["pushes"]
+        {key: push[key] for key in ("names", "platform", "image_id", "digest", "pusher")} for push in rows(report)
     )
-    return Outcome(digests=digests, written=write(lambda: found))
+    return Outcome(digests=digests, written=write(lambda: streamed_document(report)))
 
 
 def _reported(
