@@ -213,7 +213,7 @@ _SOURCE: Final = {
     "layer-link-missing": "A hard link in a layer leads to nothing.",
     "layer-member-type": "A member of a layer is of a type that engines do not unpack.",
     "layer-not-a-tar": "A layer is not a tar, so its files cannot be compared.",
-    "report-too-large": "The document for `--json` would exceed the limit.",
+    "report-too-large": "The document for `--json`, or an output of `batch`, would exceed the limit.",
     "graph-too-large": "The graph would have more boxes than the limit.",
     "repositories-not-replaceable": "The existing `repositories` or v1 directories are wrong and cannot be replaced.",
     "destination-blob-differs": "The destination holds other bytes under a digest that an added image names.",
