@@ -215,7 +215,8 @@ def test_a_config_is_decoded_once_for_each_struct():
     values = []
 
     def read(value, at):
-        values.append(value)
+        if value is not None:  # a struct asks for the zero value of each field once
+            values.append(value)
         return go_values.string(value, at)
 
     config = Config.parse(b'{"author": 1, "os": "linux"}', where="x.tar", member="c")
