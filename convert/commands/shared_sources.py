@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from convert.archive.open import open_source
 from convert.archive.transport import STDIN, path_of
-from convert.errors import StorageError
+from convert.errors import ImgconvError, StorageError
 from convert.limits import CHUNK
 from convert.reader.readings import Readings
 
@@ -33,6 +33,8 @@ class SharedSources:
         self._copies = copies
         self._stack = stack
         self._opened: dict[int, Source] = {}
+        #: Why sources could not be opened: each is tried once.
+        self._errors: dict[int, ImgconvError] = {}
         self._readings: dict[Tree, Readings] = {}
         #: Whether a reading collected faults.
         self.have_faults = False
@@ -44,9 +46,15 @@ class SharedSources:
             InputError: it is not an archive or layout.
             StorageError: it cannot be read.
         """
+        if number in self._errors:
+            raise self._errors[number].with_traceback(None)
         if number not in self._opened:
             source = self._sources[number]
-            self._opened[number] = self._stack.enter_context(open_source(source, copy=self._copies.get(source)))
+            try:
+                self._opened[number] = self._stack.enter_context(open_source(source, copy=self._copies.get(source)))
+            except ImgconvError as error:
+                self._errors[number] = error
+                raise
         return self._opened[number]
 
     def open_all(self) -> list[Source]:
