@@ -46,7 +46,7 @@ class Parts:
         """
         a, b = self._places_of(one)
         if a is None or b is None:
-            raise ValueError("there is no update between one image and none")
+            raise ValueError("an update needs two images")
         return f"{a + 1} → {len(self._images[0]) + b + 1}"
 
     def files(self, number: int) -> list[ComparedFiles]:
