@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -216,9 +217,9 @@ def out_json(document: object, *, to_error: bool = False, bounded: bool = True) 
     Raises:
         UnsafeInputError: the document is bounded and too large; nothing is printed.
     """
-    from convert.report.json_text import bounded_text, chunks
+    from convert.report.json_text import bounded_text, large_pieces
 
-    for text in bounded_text(document) if bounded else (*chunks(document), "\n"):
+    for text in bounded_text(document) if bounded else itertools.chain(large_pieces(document), ("\n",)):
         click.echo(text, nl=False, err=to_error)
 
 

@@ -70,19 +70,28 @@ def bounded_text(document: object) -> Iterator[str]:
     """
     if least_size(document) > MAX_REPORT_SIZE:
         raise _too_large()
-    size = kept_size = 0
+    size = 0
     kept = Packed()
-    rest: list[str] = []
-    for chunk in chunks(document):
-        size += len(chunk)
+    for text in large_pieces(document):
+        size += len(text)
         if size > MAX_REPORT_SIZE:
             raise _too_large()
-        rest.append(chunk)
-        if size - kept_size >= CHUNK:
-            kept.add("".join(rest))
-            rest.clear()
-            kept_size = size
-    return itertools.chain(kept.pieces(), ("".join((*rest, "\n")),))
+        kept.add(text)
+    return itertools.chain(kept.pieces(), ("\n",))
+
+
+def large_pieces(document: object) -> Iterator[str]:
+    """Yield the text of a document in pieces of about a mebibyte: to print a piece takes longer than to make it."""
+    waiting: list[str] = []
+    size = 0
+    for chunk in chunks(document):
+        waiting.append(chunk)
+        size += len(chunk)
+        if size >= CHUNK:
+            yield "".join(waiting)
+            waiting.clear()
+            size = 0
+    yield "".join(waiting)
 
 
 def least_size(document: object) -> int:
