@@ -141,12 +141,14 @@ class Session:
     def missing(self, text: str) -> str:
         """Return why a command cannot be run here, "" if it can."""
         path = self._environment()["PATH"]
-        for name in PROGRAM.findall(text):
+        names = PROGRAM.findall(text)
+        for name in names:
             if name in PROGRAMS and shutil.which(name, path=path) is None:
                 return f"{name} is not installed"
             if name == "docker" and (reason := self._fill_engine()):
                 return reason
-        if REGISTRY in text and not self.port and not self._start_registry():
+        # imgconv itself never talks to a registry.
+        if REGISTRY in text and PROGRAMS.keys() & set(names) and not self.port and not self._start_registry():
             return "docker-registry is not installed"
         return ""
 
@@ -164,7 +166,7 @@ class Session:
 
     def run(self, commands: list[Command]) -> list[tuple[int, str]]:
         """Run the commands in one shell; return the exit status and the output of each."""
-        here = f"localhost:{self.port}"
+        here = f"localhost:{self.port}" if self.port else REGISTRY
         lines = []
         for command in commands:
             text = command.text.replace(REGISTRY, here)
