@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from convert.codec import profile as profiles
 from convert.identity.push.tool import DICTATED
 from convert.layer.layer_pass import EncodeSink, LayerPass
+from convert.layer.pool import Task, stored_size
 from convert.layer.streams import drain
 from convert.layer.verify import StoredContent, present
 from convert.limits import KIB
 from convert.model.digest import Digest
 from convert.model.form import Form
-from convert.model.image import Image, Layer
+from convert.model.image import Layer
 from convert.plan.forms import Recipe, decide_form
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ RECIPE: Final = Recipe(uncompressed=False, manifests=True)
 _SPLIT_SIZE: Final = 256 * KIB
 #: Encoders that read a large layer together: each takes up to 50 MB, and all of them together at most 100 MB.
 _AT_ONCE: Final = 1
+#: The forms that the pusher's encoder makes.
+_ENCODED: Final = frozenset({Form.ENCODED, Form.COMPRESSED_TWICE})
 #: A layer's bytes, its digests, and whether its descriptor is pushed as given, so that it need not describe the bytes;
 #: layers with equal keys are read once.
 _Key = tuple["Blob | None", Digest, "tuple[Digest, int] | None", bool]
@@ -67,33 +70,31 @@ class LayerReader:
         """
         jobs: dict[_Key, _Job] = {}
         # A layer of thousands of images is found by itself for each pusher; its key takes longer to compare.
-        known: dict[tuple[Layer, bool], _Job] = {}
-        wanted: list[dict[Layer, tuple[_Job, _Want]]] = []
+        # The second dictionary has those whose descriptor is pushed as given.
+        known: tuple[dict[Layer, _Job], dict[Layer, _Job]] = ({}, {})
         for load in loads:
-            wanted.append({})
-            for image, layer in load.images.layers():
-                want = _want(load, image, layer)
+            for layer, want in _wants(load):
                 dictated = want[0] in DICTATED
-                job = known.get((layer, dictated))
+                job = known[dictated].get(layer)
                 if job is None:
                     stored = (layer.stored.digest, layer.stored.size) if layer.stored else None
                     job = jobs.setdefault((layer.blob, layer.diff_id, stored, dictated), _Job(layer))
-                    known[layer, dictated] = job
+                    known[dictated][layer] = job
                 job.wants.add(want)
-                wanted[-1][layer] = (job, want)
-        known.clear()
         self._progress.expect(sum(job.layer.blob.size or 0 for job in jobs.values() if job.layer.blob))
         results = self._finish(jobs)
         for key, job in jobs.items():
             job.results = results[key]
-        for wants in wanted:
-            yield {layer: job.results[want] for layer, (job, want) in wants.items()}
+        for load in loads:
+            # Made again: those of all pushers together would take more memory than the layers.
+            yield {layer: known[want[0] in DICTATED][layer].results[want] for layer, want in _wants(load)}
 
     def _finish(self, jobs: dict[_Key, _Job]) -> dict[_Key, dict[_Want, Layer]]:
         # The largest first: a small one never waits behind the last big one.
-        order = sorted(jobs, key=lambda key: -((blob.size or 0) if (blob := jobs[key].layer.blob) else 0))
+        order = sorted(jobs, key=lambda key: -(stored_size(jobs[key].layer) or 0))
         return self._pool.gather(
-            (key, partial(self._pool.submit, self._one, jobs[key].layer, jobs[key].wants)) for key in order
+            Task(key, partial(self._one, jobs[key].layer, jobs[key].wants), stored_size(jobs[key].layer))
+            for key in order
         )
 
     def _one(self, layer: Layer, wants: set[_Want]) -> dict[_Want, Layer]:
@@ -124,9 +125,12 @@ def _alone(profile: str) -> Encoder:
     return profiles.get(profile).encoder()
 
 
-def _want(load: Load, image: Image, layer: Layer) -> _Want:
-    form = load.forms[layer] if load.forms is not None else decide_form(image, layer, RECIPE)
-    return form, load.pusher.profile if form in {Form.ENCODED, Form.COMPRESSED_TWICE} else ""
+def _wants(load: Load) -> Iterator[tuple[Layer, _Want]]:
+    """Yield each layer of a load with what its pusher needs of it."""
+    # Each want is one object, however many layers need it.
+    wants = {form: (form, load.pusher.profile if form in _ENCODED else "") for form in Form}
+    for image, layer in load.images.layers():
+        yield layer, wants[load.forms[layer] if load.forms is not None else decide_form(image, layer, RECIPE)]
 
 
 class _Pass:

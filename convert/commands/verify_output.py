@@ -75,7 +75,7 @@ def verify_layers(images: ImageSet, context: ReadContext, pool: Pool, *, full: b
         if layer.blob is not None:
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             work[layer.blob, layer.diff_id, stored] = (layer, layer.blob)
-    pool.map(lambda each: verify_layer(*each, context, full=full), work.values())
+    pool.map(lambda each: verify_layer(*each, context, full=full), work.values(), size=lambda each: each[1].size)
 
 
 def verify_blobs(fd: int, path: str) -> None:

@@ -11,6 +11,7 @@ from convert.codec import decompress
 from convert.codec.compression import Compression
 from convert.codec.sniff import SNIFF_SIZE, sniff
 from convert.errors import InputError, UnsafeInputError
+from convert.layer.pool import Task
 from convert.layer.tar_check import LayerFaults, scan
 from convert.limits import MAX_LAYER_SIZE
 from convert.model.digest import Digest
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 _Job = TypeVar("_Job", bound="BlobJob")
 #: Blobs whose facts are held at a time: a future and the facts of a blob take kilobytes.
 _AT_ONCE: Final = 4096
-#: Blobs below this size are read in groups of `_TOGETHER`, because a task costs as much as reading one.
-_SMALL: Final = 64 << 10
-_TOGETHER: Final = 64
 #: Bytes that are read and hashed at a time: a thread that hashes needs the interpreter only between two of them.
 _HASHED: Final = 4 << 20
 
@@ -70,12 +68,7 @@ def read_blobs(jobs: Iterable[_Job], pool: Pool) -> Iterator[tuple[_Job, BlobFac
     while batch := list(itertools.islice(rest, _AT_ONCE)):
         # The largest blobs first, so that cores do not wait for one at the end.
         order = sorted(batch, key=lambda job: -(job.blob.size or 0))
-        large = [job for job in order if (job.blob.size or 0) >= _SMALL]
-        small = order[len(large) :]
-        tasks = [[job] for job in large] + [small[at : at + _TOGETHER] for at in range(0, len(small), _TOGETHER)]
-        results: dict[_Job, BlobFacts] = {}
-        for task, facts in zip(tasks, pool.map(lambda task: [job.read() for job in task], tasks), strict=True):
-            results.update(zip(task, facts, strict=True))
+        results = pool.gather(Task(job, job.read, job.blob.size) for job in order)
         for job in batch:
             yield job, results[job]
 

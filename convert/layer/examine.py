@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from convert.errors import InputError
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.layer.layer_pass import LayerPass
+from convert.layer.pool import stored_size
 from convert.layer.streams import CountingStream
 from convert.layer.verify import compression_of
 from convert.progress import Silent
@@ -71,7 +72,11 @@ def examine_layers(
     for layer in layers:
         stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
         work.setdefault((layer.blob, layer.diff_id, stored), []).append(layer)
-    results = pool.map(lambda same: examine_layer(same[0], context), work.values())
+    results = pool.map(
+        lambda same: examine_layer(same[0], context),
+        work.values(),
+        size=lambda same: stored_size(same[0]),
+    )
     facts = {layer: result for same, result in zip(work.values(), results, strict=True) for layer in same}
     for layer in layers:
         found = facts[layer]
@@ -100,7 +105,7 @@ def identify_encoders(layers: Sequence[Layer], pool: Pool, progress: Progress | 
         finally:
             furthest.end()
 
-    origins = dict(zip(blobs, pool.map(origin_of, blobs), strict=True))
+    origins = dict(zip(blobs, pool.map(origin_of, blobs, size=lambda blob: blob.size), strict=True))
     return {layer: origins[layer.blob] for layer in layers if layer.blob is not None and layer.blob in origins}
 
 

@@ -19,6 +19,7 @@ from convert.layer.balance import fill_cores
 from convert.layer.finished import FinishedLayers
 from convert.layer.ingested import transcoded, was_ingested
 from convert.layer.layer_pass import EncodeSink, LayerPass
+from convert.layer.pool import Task, stored_size
 from convert.layer.staging import NoStaging, staged_blob
 from convert.layer.streams import CopyingStream
 from convert.layer.verify import PlainContent, StoredContent, compression_of, mismatch, present, read_to_end
@@ -30,7 +31,6 @@ from convert.model.image import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from concurrent.futures import Future
 
     from convert.codec.compression import Encoder
     from convert.codec.profile import Profile
@@ -120,10 +120,10 @@ class LayerTranscoder:
         # The largest first, so that none runs alone at the end.
         wanted.sort(key=lambda item: -item[0])
 
-        def begin(size: int, key: _Key, layer: Layer) -> Future[_Result]:
-            submit = self._pool.submit_large if self._waits(layer, key.form, size) else self._pool.submit
+        def task(size: int, key: _Key, layer: Layer) -> Task[_Key, _Result]:
             place = NoStaging() if layer in unkept else staging
-            return submit(self._one, layer, key.form, place, sized, may_be_absent)
+            call = partial(self._one, layer, key.form, place, sized, may_be_absent)
+            return Task(key, call, stored_size(layer), self._waits(layer, key.form, size))
 
         work = {item[1]: item for item in reversed(wanted)}
         encoded = [
@@ -133,7 +133,7 @@ class LayerTranscoder:
         unpacked = [size for size, key, _ in work.values() if key.form is Form.PLAIN]
         is_even = fill_cores(unpacked, self._jobs)
         self._unpacking = self._context.without_overlap() if is_even else self._context
-        done = self._pool.gather((key, partial(begin, *work[key])) for key in reversed(work))
+        done = self._pool.gather(task(*work[key]) for key in reversed(work))
         finished = FinishedLayers()
         for layer, key in sources.items():
             result, content, form = done[key]
@@ -168,7 +168,8 @@ class LayerTranscoder:
                 name = stored.digest if stored is not None else layer.diff_id
                 named.setdefault(name, {})[layer.blob, stored and stored.size] = content
         duplicates = [content for same in named.values() if len(same) > 1 for content in same.values()]
-        self._pool.map(read_to_end, [content for content in duplicates if not content.verified])
+        unverified = [content for content in duplicates if not content.verified]
+        self._pool.map(read_to_end, unverified, size=lambda content: content.size)
 
     def _is_encoded(self, layer: Layer, form: Form) -> bool:
         """Whether a layer must be encoded now: it was not while it was received, and is not in the target."""

@@ -2,11 +2,12 @@
 
 import signal
 import threading
+from functools import partial
 
 import pytest
 
 from convert.cancel import TOKEN, Cancel, Cancelled, Stopped
-from convert.layer.pool import Pool
+from convert.layer.pool import Pool, Task
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -17,8 +18,47 @@ def test_results_come_in_the_order_of_the_items(jobs):
 
 def test_results_lie_under_their_keys():
     with Pool(2) as pool:
-        work = ((key, lambda key=key: pool.submit(str, key)) for key in (3, 1, 2))
+        work = (Task(key, partial(str, key)) for key in (3, 1, 2))
         assert list(pool.gather(work).items()) == [(3, "3"), (1, "1"), (2, "2")]
+
+
+def test_small_tasks_run_in_groups_and_never_side_by_side():
+    """Threads that take turns with Python cost more than one: 10,000 layers took 16 seconds of the kernel's time."""
+    running, most, threads = 0, 0, set()
+    lock = threading.Lock()
+
+    def call(number):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threads.add(threading.current_thread())
+        with lock:
+            running -= 1
+        return number
+
+    submitted = []
+    with Pool(3) as pool:
+        submit = pool.submit
+        pool.submit = lambda *arguments: submitted.append(arguments) or submit(*arguments)
+        assert pool.map(call, range(1000), size=lambda _: 100) == list(range(1000))
+        assert len(submitted) == 16
+    assert most == 1
+
+
+def test_large_tasks_run_side_by_side_while_small_ones_do():
+    meeting = threading.Barrier(3, timeout=60)
+    sizes = [None, 5000, 100]
+    with Pool(3) as pool:
+        assert pool.map(lambda _: meeting.wait() >= 0, sizes, size=lambda size: size) == [True] * 3
+
+
+@pytest.mark.parametrize("sizes", [[], [1], [None], [1, 1, 9000, 1], [9000, None, *[1] * 130, 9000, 1]])
+def test_grouped_tasks_keep_their_order(sizes):
+    with Pool(2) as pool:
+        assert pool.map(lambda each: each[0], list(enumerate(sizes)), size=lambda each: each[1]) == list(
+            range(len(sizes))
+        )
 
 
 def test_the_first_failure_stops_what_runs_and_drops_what_waits():

@@ -183,16 +183,18 @@ class LayoutDir:
         def store(blob: tuple[Digest, bytes | Content]) -> None:
             digest, content = blob
             # What is staged is right, whatever the destination holds under its name.
-            size = len(content) if isinstance(content, bytes) else content.size
+            size = _size(content)
             if existing is not None and digest not in self.staging.blobs and existing.has(digest, size):
                 _verify(content)
             else:
                 self.put(digest, content, progress)
 
         # Writing begins first, so that the disk works while other layers are verified.
-        tasks: list[Callable[[], None]] = [partial(store, blob) for blob in blobs.items() if blob[0] not in verified]
-        tasks += [partial(read_to_end, content) for content in relies_on]
-        pool.map(_call, tasks)
+        calls: list[tuple[Callable[[], object], bytes | Content]] = [
+            *((partial(store, blob), blob[1]) for blob in blobs.items() if blob[0] not in verified),
+            *((partial(read_to_end, content), content) for content in relies_on),
+        ]
+        pool.map(lambda each: each[0](), calls, size=lambda each: _size(each[1]))
         if existing is not None:
             existing.written |= blobs.keys()
         # The layers of a pipe were compressed before the needed ones were known.
@@ -289,8 +291,8 @@ class LayoutDir:
         self._folder.close()
 
 
-def _call(task: Callable[[], None]) -> None:
-    task()
+def _size(content: bytes | Content) -> int | None:
+    return len(content) if isinstance(content, bytes) else content.size
 
 
 def _verify(content: bytes | Content) -> None:
