@@ -30,9 +30,14 @@ MAX_LAYER_SIZE: Final = 64 * GIB
 ARCHIVE_RATIO_FREE_SIZE: Final = 1 * GIB
 #: Maximum ratio of uncompressed to compressed bytes after that.
 MAX_ARCHIVE_RATIO: Final = 200
+#: The same for bzip2, which takes ten times as long for a byte; images shrink to a third.
+BZIP2_RATIO_FREE_SIZE: Final = 256 * MIB
+MAX_BZIP2_RATIO: Final = 50
 
 #: Members of one archive, each of which takes 400 bytes of memory; bytes of a name and of PAX records.
-MAX_MEMBERS: Final = 300_000
+MAX_MEMBERS: Final = 150_000
+#: Members of one layer whose files `diff` compares.
+MAX_LAYER_MEMBERS: Final = 300_000
 MAX_MEMBER_NAME: Final = 4096
 MAX_PAX_SIZE: Final = 1 * MIB
 #: Total bytes of the extended headers of one archive, and their PAX records (lines are counted).
@@ -44,13 +49,17 @@ MAX_PAX_RECORDS: Final = 2_000_000
 MAX_ALL_MEMBER_NAMES: Final = 64 * MIB
 #: Parts of a name that is looked up in an archive; each part may be a link.
 MAX_NAME_PARTS: Final = 256
+#: Folders in all long names that are looked up in one archive, counted again for each link on the way.
+MAX_NAME_STEPS: Final = 2_000_000
 #: Names of one layer that `validate` compares, in 8 MiB of memory for each thread.
 MAX_LAYER_NAMES: Final = 690_000
 #: Files in all layers of one source that `inspect --files` lists, and bytes of their names: they are in a temporary
-#: file of less than 1 GB. Rows that are compared for all images together: images that share a layer each take its rows.
+#: file of less than 1 GB. Rows that are compared for all images together, where images that share a layer each take
+#: its rows: a number, and as many times all that the layers have, so that large images of one base are compared.
 MAX_LISTED_FILES: Final = 2_000_000
 MAX_LISTED_NAMES_SIZE: Final = 256 * MIB
-MAX_COMPARED_FILES: Final = 20_000_000
+MAX_COMPARED_FILES: Final = 2_000_000
+MAX_COMPARED_TIMES: Final = 10
 #: Largest files, folders and wasted paths of one layer or image that are shown, and bytes of all of them together.
 MAX_SHOWN_PATHS: Final = 20
 MAX_SHOWN_PATHS_SIZE: Final = 8 * MIB
@@ -85,10 +94,21 @@ MAX_LAYERS: Final = 10_000
 MAX_ALL_DOCUMENTS_SIZE: Final = 96 * MIB
 MAX_ALL_VALUES: Final = 1_500_000
 MAX_ALL_LAYERS: Final = 40_000
+#: Different layers of all images of one source: the smallest costs `digest` a millisecond.
+MAX_DIFFERENT_LAYERS: Final = 10_000
+#: Bytes of layers that `export` and `diff` read once more because images list them again, beside a number of times
+#: that each layer may be repeated. Honest images repeat empty layers, and share others with images like them.
+MAX_REPEATED_SIZE: Final = 32 * MIB
+MAX_REPEATS: Final = 8
+#: The same for layers that unpack to `LARGE_LAYER` or more: a base of very many images.
+MAX_LARGE_REPEATS: Final = 100
+LARGE_LAYER: Final = 16 * MIB
+#: Bytes of the differences between layers that `diff` keeps, for pairs that stand in many images.
+MAX_KEPT_DIFFERENCES_SIZE: Final = 16 * MIB
 #: Bytes of documents that are kept while a source is read more than once, beside those that images refer to.
 MAX_KEPT_DOCUMENTS_SIZE: Final = 16 * MIB
 #: Images of one source; `digest` processes each once for every tool whose push it computes.
-MAX_ALL_IMAGES: Final = 10_000
+MAX_ALL_IMAGES: Final = 5_000
 #: Results of one conversion with a template as DEST; all are open until the last is complete.
 MAX_RESULTS: Final = 4_000
 #: Total names of the images of one source; each takes one or two kilobytes during a conversion.
@@ -104,6 +124,8 @@ MAX_SHOWN_LINES: Final = 2000
 
 #: Bytes of an HTML page; it says what it leaves out.
 MAX_PAGE_SIZE: Final = 5_000_000
+#: Layers of all images together up to which a page of `inspect` has the digests of pushes.
+MAX_PAGE_LAYERS: Final = 5_000
 
 #: Bytes of the histories in the document of `inspect`, where a config that images share counts for
 #: each of them; and bytes of any `--json` document.

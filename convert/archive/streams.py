@@ -13,12 +13,15 @@ from convert import cancel
 from convert.archive.cursor import StreamCursor
 from convert.archive.tar_header import BLOCK
 from convert.codec import decompress
+from convert.codec.compression import Compression
 from convert.codec.sniff import sniff
 from convert.errors import StorageError, UnsafeInputError
 from convert.limits import (
     ARCHIVE_RATIO_FREE_SIZE,
+    BZIP2_RATIO_FREE_SIZE,
     CHUNK,
     MAX_ARCHIVE_RATIO,
+    MAX_BZIP2_RATIO,
     MAX_DECODER_MEMORY,
     MAX_INNER_DECODER_MEMORY,
 )
@@ -55,7 +58,7 @@ def decompress_archive(stream: BinaryIO, where: str) -> tuple[BinaryIO, str]:
             # Layers are decompressed while this stream is open: it must not wait for the memory that they hold.
             most = MAX_DECODER_MEMORY if len(found) == 1 else MAX_INNER_DECODER_MEMORY
             plain = decompress.decompress(cast("BinaryIO", raw), compression, where=where, most_memory=most, wait=False)
-            stream = cast("BinaryIO", _Bounded(plain, raw, where))
+            stream = cast("BinaryIO", _Bounded(plain, raw, where, *_ratio(compression)))
     except BaseException:
         stream.close()
         raise
@@ -83,18 +86,28 @@ class Unclosed(decompress.Over):
 class _Bounded(_Counted):
     """Decompressed bytes, which may be only so many times the compressed ones (docs/contract.md#limits)."""
 
-    def __init__(self, plain: BinaryIO, raw: _Counted, where: str) -> None:
+    def __init__(self, plain: BinaryIO, raw: _Counted, where: str, free: int, most: int) -> None:
+        """The ratio may be `most` after `free` bytes."""
         super().__init__(plain)
+        self._free = free
+        self._most = most
         self._raw = raw
         self._where = where
 
     def _took(self, count: int) -> None:
         super()._took(count)
-        if self.count > ARCHIVE_RATIO_FREE_SIZE and self.count > self._raw.count * MAX_ARCHIVE_RATIO:
-            msg = f"it expands more than {MAX_ARCHIVE_RATIO} times, past {ARCHIVE_RATIO_FREE_SIZE} bytes"
+        if self.count > self._free and self.count > self._raw.count * self._most:
+            msg = f"it expands more than {self._most} times, past {self._free} bytes"
             raise UnsafeInputError(
                 msg, code="expands-too-much", file=self._where, hint="decompress it first if you trust it"
             )
+
+
+def _ratio(compression: Compression) -> tuple[int, int]:
+    """Return the bytes after which the ratio of an archive is checked, and the highest ratio."""
+    if compression is Compression.BZIP2:
+        return BZIP2_RATIO_FREE_SIZE, MAX_BZIP2_RATIO
+    return ARCHIVE_RATIO_FREE_SIZE, MAX_ARCHIVE_RATIO
 
 
 class Prefixed(decompress.Over):

@@ -96,14 +96,18 @@ class TarReader:
     end-of-archive blocks begin, once iteration is over.
     """
 
-    def __init__(self, cursor: Cursor, *, where: str, attributes: bool = False, lenient: bool = False) -> None:
+    def __init__(
+        self, cursor: Cursor, *, where: str, attributes: bool = False, lenient: bool = False, most: int | None = None
+    ) -> None:
         """Read from `cursor`; `where` names the archive in errors.
 
         `attributes` asks for the attributes of each member. `lenient`: headers about which tools
         disagree are not refused, but mean what Go's archive/tar takes them for, and as it does, the
-        number of members and the length of all names together are not limited.
+        number of members and the length of all names together are not limited. Otherwise there may be
+        `most` members, `MAX_MEMBERS` if it is None.
         """
         self._lenient = lenient
+        self._most = MAX_MEMBERS if most is None else most
         #: The header block and the extended headers of the last member.
         self.block = b""
         self.extensions = Extensions(where)
@@ -127,8 +131,8 @@ class TarReader:
         while (member := self._next()) is not None:
             cancel.check()
             self._count += 1
-            if self._count > MAX_MEMBERS and not self._lenient:
-                msg = f"more than {MAX_MEMBERS} members"
+            if self._count > self._most and not self._lenient:
+                msg = f"more than {self._most} members"
                 raise UnsafeInputError(msg, code="too-many-members", file=self._where)
             yield member
             self._pass_content(member)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from convert.diagnostics import Diagnostic, Diagnostics
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
-from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_NAME_PARTS
+from convert.limits import CHUNK, MAX_DOCUMENT_SIZE, MAX_LINK_HOPS, MAX_MEMBER_NAME, MAX_NAME_PARTS, MAX_NAME_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,6 +84,7 @@ class Tree(ABC):
         # Of names that some members spell with a leading slash and others without: the first of the other spelling.
         self._other_spelling: dict[str, Member] = {}
         self._targets: dict[tuple[str, str], str] = {}  # of long links, by folder and link
+        self._steps = 0  # parts of long names that were looked up
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -245,6 +246,8 @@ class Tree(ABC):
                 raise UnsafeInputError(msg, code="member-path-too-deep", file=self.where, member=name)
             self._check_name(path)
             parts = path.split("/")
+            if len(parts) > _SHALLOW:
+                self._count_steps(len(parts), name)
             through = self._through_folder(parts, name)
             if through is not None:
                 path = through
@@ -266,6 +269,13 @@ class Tree(ABC):
                 return path, member
         msg = f"links go in a circle or on for more than {MAX_LINK_HOPS} steps"
         raise UnsafeInputError(msg, code="link-loop", file=self.where, member=name)
+
+    def _count_steps(self, steps: int, asked: str) -> None:
+        """Bound the time of look-ups: each folder of a long name may be a link, on each step of a chain of links."""
+        self._steps += steps
+        if self._steps > MAX_NAME_STEPS:
+            msg = f"long names in it lead through more than {MAX_NAME_STEPS} folders together"
+            raise UnsafeInputError(msg, code="member-path-too-deep", file=self.where, member=asked)
 
     @abstractmethod
     def _check_name(self, path: str) -> None:

@@ -166,6 +166,7 @@ def _read_both(reading: Reading) -> ImageSet:
     from convert.reader.oci_layout import read_layout  # noqa: PLC0415
 
     items = read_items(reading)
+    reading.count_anew()
     layout = read_layout(reading, listed={item.image.image_id: item for item in items})
     nodes = [entry.node for entry in layout.entries]
     if all(_generated(node) or _unread(node) for node in nodes) and (not nodes or any(map(_generated, nodes))):
@@ -174,6 +175,7 @@ def _read_both(reading: Reading) -> ImageSet:
         return ImageSet(entries, form, indexed=layout.indexed, listed=tuple(reading.listed))
     if any(map(_holds_generated, nodes)):
         # An index that also has manifests of its own keeps all its children.
+        reading.count_anew()
         layout = read_layout(reading)
     entries = entries_of_docker_oci(items, layout, reading.warn)
     return dataclasses.replace(layout, entries=entries, format=SourceFormat.DOCKER_OCI, listed=tuple(reading.listed))

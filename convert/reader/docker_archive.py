@@ -240,10 +240,10 @@ def _item(
         # crane names the config by its digest and reads it by that name.
         reading.verify(raw, fields.as_digest("Config", config_name), None, config_name)
     config = reading.config(raw, config_name)
-    reading.count_layers(len(config.diff_ids))
     paths = fields.strings("Layers") or []
     if len(paths) > MAX_LAYERS:
         fields.fail("Layers", f"names {len(paths)} layers, the limit is {MAX_LAYERS}")
+    reading.count_image(paths, config.diff_ids)
     layers = absent_layers(config.diff_ids)
     with reading.part(Part(config.digest, names, item=True)):
         _check_found(reading, members, config_name)

@@ -157,7 +157,7 @@ class _V1Reader:
             seen.add(v1_id)
             chain.append(v1_id)
             v1_id = self._v1_image(v1_id).parent
-        self._reading.count_layers(len(chain))
+        self._reading.count_image(chain)
         chain.reverse()
         parts = [self._v1_image(v1_id) for v1_id in chain]
         diff_ids = [self._diff_id(part.blob) for part in parts]

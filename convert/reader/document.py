@@ -11,7 +11,6 @@ from convert.jsonio import strict
 from convert.limits import (
     MAX_ALL_DOCUMENTS_SIZE,
     MAX_ALL_IMAGES,
-    MAX_ALL_LAYERS,
     MAX_ALL_NAMES,
     MAX_ALL_VALUES,
 )
@@ -19,6 +18,7 @@ from convert.model.config import Config
 from convert.model.digest import Digest
 from convert.model.image import Layer
 from convert.reader.fields import Document, Fields
+from convert.reader.layer_count import LayerCount
 from convert.reader.shared_documents import SharedDocuments
 from convert.reader.sink import Fault, Part, Sink
 
@@ -47,10 +47,14 @@ class Reading:
     _part: Part | None = None
     _size: int = 0
     _values: int = 0
-    _layers: int = 0
+    _layers: LayerCount = field(init=False)
     _images: int = 0
     _names: int = 0
     _configs: dict[Digest, Config] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Count nothing yet."""
+        self._layers = LayerCount(self.file)
 
     def warn(self, warning: Diagnostic) -> None:
         """Report something that is accepted with a warning."""
@@ -185,8 +189,8 @@ class Reading:
         self.documents.add_config(config, member)
         return config
 
-    def count_layers(self, count: int) -> None:
-        """Count an image that is about to be read, with this many layers.
+    def count_image(self, layers: Sequence[str | Digest], diff_ids: Sequence[Digest] = ()) -> None:
+        """Count an image that is about to be read, with what names its layers, and their DiffIDs if they are known.
 
         Raises:
             UnsafeInputError: more than a source may have.
@@ -194,11 +198,12 @@ class Reading:
         self._images += 1
         if self._images > MAX_ALL_IMAGES:
             raise UnsafeInputError(f"it has more than {MAX_ALL_IMAGES} images", code="too-many-images", file=self.file)
-        self._layers += count
-        if self._layers > MAX_ALL_LAYERS:
-            raise UnsafeInputError(
-                f"its images have more than {MAX_ALL_LAYERS} layers together", code="too-many-layers", file=self.file
-            )
+        self._layers.add(layers, diff_ids)
+
+    def count_anew(self) -> None:
+        """Count images, layers and names from none on: what is read next lists again what was read before."""
+        self._images = self._names = 0
+        self._layers = LayerCount(self.file)
 
     def count_names(self, count: int) -> None:
         """Take note of names that images have.

@@ -316,7 +316,7 @@ class _LayoutReader:
             return self._artifact(parsed, member)
         try:
             config = self._config(parsed.config, member)
-            self._reading.count_layers(len(config.diff_ids))
+            self._reading.count_image([layer.digest for layer in parsed.layers], config.diff_ids)
         except InputError as error:
             self._reading.fault(error)
             return Artifact(parsed, {})

@@ -232,6 +232,20 @@ def test_a_wrapper_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
         assert source.tree.find("z").size == 5 << 20
 
 
+def test_a_wrapper_of_bzip2_has_limits_of_its_own(tmp_path, monkeypatch):
+    """5 MB of it took 27 seconds to unpack to a gigabyte."""
+    monkeypatch.setattr(streams, "ARCHIVE_RATIO_FREE_SIZE", 1 << 40)
+    monkeypatch.setattr(streams, "BZIP2_RATIO_FREE_SIZE", 1 << 20)
+    path, noise = tmp_path / "in", os.urandom(40_000)
+    path.write_bytes(bz2.compress(member(b"z", noise + bytes(1 << 20)) + END))
+    open_source(str(path)).close()
+    path.write_bytes(bz2.compress(member(b"z", noise + bytes(5 << 20)) + END))
+    with pytest.raises(UnsafeInputError, match="expands more than 50 times"):
+        open_source(str(path))
+    path.write_bytes(gzip.compress(member(b"z", bytes(5 << 20)) + END))
+    open_source(str(path)).close()
+
+
 class Hoard:
     """A keeper that takes members as they come."""
 

@@ -221,6 +221,7 @@ ID_IMPORTS = START_IMPORTS | {
     "reader.docker_archive",
     "reader.document",
     "reader.fields",
+    "reader.layer_count",
     "reader.shared_documents",
     "reader.sink",
     "reader.v1_directories",

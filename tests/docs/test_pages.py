@@ -166,7 +166,8 @@ def test_the_pages_state_the_limits_of_the_code():
     sizes = ("MAX_DOCUMENT_SIZE", "MAX_ALL_DOCUMENTS_SIZE", "MAX_ALL_EXTENSIONS", "MAX_ALL_MEMBER_NAMES")
     sizes += ("MAX_DECODER_MEMORY", "DECODING_MEMORY", "MAX_REPORT_SIZE")
     counts = ("MAX_DOCUMENT_VALUES", "MAX_DOCUMENT_DEPTH", "MAX_ALL_VALUES", "MAX_ALL_IMAGES", "MAX_ALL_NAMES")
-    counts += ("MAX_PAX_RECORDS", "MAX_LAYERS", "MAX_ALL_LAYERS", "MAX_MEMBERS", "MAX_NAME_PARTS", "MAX_SMALL_MEMBERS")
+    counts += ("MAX_PAX_RECORDS", "MAX_LAYERS", "MAX_ALL_LAYERS", "MAX_DIFFERENT_LAYERS", "MAX_MEMBERS")
+    counts += ("MAX_NAME_PARTS", "MAX_NAME_STEPS", "MAX_SMALL_MEMBERS")
     wanted = {name: f"{getattr(limits, name) // limits.MIB} MiB" for name in sizes}
     wanted |= {name: f"{getattr(limits, name):,}" for name in counts}
     wanted["MAX_LAYER_SIZE"] = f"{limits.MAX_LAYER_SIZE // limits.GIB} GiB"

@@ -62,7 +62,7 @@ class Claims:
         """Start without claims."""
         self._checked = checked
         self._blobs: dict[Blob, ClaimedBlob] = {}
-        self._unnamed: list[str] = []
+        self._unnamed: list[tuple[str, Blob]] = []
         self._form = _BLOB
 
     def add(self, blob: Blob, member: str, claim: Claim) -> None:
@@ -80,10 +80,10 @@ class Claims:
                 continue
             claimed = self._blobs.get(blob)
             if claimed is None:
-                self._unnamed.append(name)
+                self._unnamed.append((name, blob))
             elif not any(claim.digest is not None for claim in claimed.claims) and (claim := self._own_name(name)):
                 self.add(blob, name, claim)
-        for name in self._unnamed:
+        for name, _ in self._unnamed:
             self._checked.findings.add("unreferenced", "no document names it", member=name)
 
     def named(self) -> Collection[ClaimedBlob]:
@@ -92,9 +92,9 @@ class Claims:
 
     def unnamed(self) -> Iterator[ClaimedBlob]:
         """Yield the blobs that no document names; there may be hundreds of thousands."""
-        for name in self._unnamed:
-            blob, claim = self._checked.find(name), self._own_name(name)
-            if blob is not None and claim is not None:
+        for name, blob in self._unnamed:
+            claim = self._own_name(name)
+            if claim is not None:
                 yield ClaimedBlob(blob, name, {claim: None})
 
     def _own_name(self, name: str) -> Claim | None:

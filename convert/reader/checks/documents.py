@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convert.errors import FormatError, InputError, UnsafeInputError, UnsupportedError
 from convert.jsonio import schema, strict
-from convert.limits import MAX_ALL_LAYERS
 from convert.reader.document import Reading
 from convert.reader.fields import Document, Fields
 from convert.reader.findings import split_place
@@ -40,7 +39,6 @@ class Checked:
         self.configs: dict[tuple[Digest, str | None], Config | None] = {}
         self._reading = Reading(tree, findings.file)
         self._parsed: tuple[bytes | None, Any] = (None, None)
-        self._layers = 0
 
     def find(self, name: str, *, place: str | None = None) -> Blob | None:
         """Return the bytes behind a name, None if absent or unreachable; the latter is a finding."""
@@ -74,16 +72,6 @@ class Checked:
         except InputError as error:
             self.findings.add("unsafe", error.message, member=name)
             return None
-
-    def count_layers(self, count: int) -> None:
-        """Count the layers of an image.
-
-        Raises:
-            UnsafeInputError: all images together have too many.
-        """
-        self._layers += count
-        if self._layers > MAX_ALL_LAYERS:
-            raise UnsafeInputError(f"its images have more than {MAX_ALL_LAYERS} layers", code="too-many-layers")
 
     def parse(self, raw: bytes, member: str) -> Any:
         """Return a document's value, None if it is not valid JSON (or null).

@@ -19,6 +19,7 @@ from convert.reader.checks.manifest import belongs_to_no_image, check_family, ch
 from convert.reader.dir_layout import check_version, describe_top, file_finder
 from convert.reader.document import Reading
 from convert.reader.findings import shown
+from convert.reader.layer_count import LayerCount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,6 +96,7 @@ class _Layout:
     def __init__(self, checked: Checked, claims: Claims, member_of: Callable[[Descriptor], str] | None = None) -> None:
         self._checked = checked
         self._claims = claims
+        self._layers = LayerCount(checked.findings.file)
         self._seen: dict[tuple[str, Digest], list[LayoutImage]] = {}
         self._configs: dict[tuple[Digest, str, bool, bool], Config | None] = {}
         self.descriptors = Descriptors(checked, claims, member_of)
@@ -206,7 +208,6 @@ class _Layout:
         check_kind(self._checked, view, described.media_type)
         check_family(self._checked, view)
         layers = [self.descriptors.read(layer) for layer in view.objects("layers")]
-        self._checked.count_layers(len(layers))
         check_zstd(self._checked, view, described.media_type, layers)
         config = self.descriptors.read(config_view)
         is_image = (
@@ -253,6 +254,7 @@ class _Layout:
         config = self._config(config_described, needs_diff_ids=bool(layers), artifact=artifact)
         if config is None:
             return []
+        self._layers.add([layer.digest if layer is not None else None for layer in layers], config.diff_ids)
         generated = is_generated(raw, config)
         names = tuple(layer.member for layer in layers if layer is not None)
         image = LayoutImage(described.member, config, names, generated)

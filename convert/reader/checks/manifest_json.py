@@ -16,6 +16,7 @@ from convert.reader.checks.claims import Claim
 from convert.reader.checks.config import read_config
 from convert.reader.checks.layout import Layout
 from convert.reader.findings import Severity, shown
+from convert.reader.layer_count import LayerCount
 
 if TYPE_CHECKING:
     from convert.model.blob import Blob
@@ -61,8 +62,9 @@ def check_docker(checked: Checked, claims: Claims, layout: Layout | None = None)
     if value == []:
         checked.findings.add("no-images", "is an empty list", member=MEMBER)
     elements = value if isinstance(value, list) else []
+    count = LayerCount(checked.findings.file)
     items = [
-        _item(checked, claims, checked.fields(element, MEMBER, f"[{number}]"), layout)
+        _item(checked, claims, checked.fields(element, MEMBER, f"[{number}]"), layout, count)
         for number, element in enumerate(elements)
         if isinstance(element, dict)
     ]
@@ -71,10 +73,10 @@ def check_docker(checked: Checked, claims: Claims, layout: Layout | None = None)
     return items
 
 
-def _item(checked: Checked, claims: Claims, view: View, layout: Layout) -> Item:
+def _item(checked: Checked, claims: Claims, view: View, layout: Layout, count: LayerCount) -> Item:
     config = _config(checked, claims, view)
     names = tuple(view.strings("Layers") or ())
-    checked.count_layers(len(names))
+    count.add(names, config.diff_ids if config is not None else ())
     sources = _layer_sources(checked, view, config)
     matching = config is not None and len(names) == len(config.diff_ids)
     opaque = config is not None and config.digest in layout.opaque
