@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convert.commands.digest import DigestOptions, digest_opened
 from convert.commands.inspect_layers import describe, examine
 from convert.errors import ImgconvError, UnsafeInputError
-from convert.limits import MAX_SHOWN
+from convert.limits import MAX_PAGE_LAYERS, MAX_SHOWN
 from convert.report.digest import document as digest_document
 from convert.report.inspect_sources import PagePart, Pushes
 from convert.report.uploads import find_uploads
@@ -59,11 +59,8 @@ def page_part(
         )
         found = read._replace(encoders=found.encoders)
     document = describe(opened, images, layers, [*problems, *found.problems], found, earlier)
-    if len(document["images"]) > MAX_SHOWN:
-        # A page has no room for so many, and each of them would be looked at once for each tool.
-        text = f"a page has those of at most {MAX_SHOWN} images, and this source has {len(document['images'])}"
-        hint = "--image picks one; imgconv digest prints those of all"
-        return PagePart(document, Pushes(error=UnsafeInputError(text, code="too-many-images", hint=hint)))
+    if too_many := _too_many(document["images"]):
+        return PagePart(document, Pushes(error=too_many))
     options = DigestOptions(images=selection[0], platforms=selection[1], jobs=jobs)
     with contextlib.ExitStack() as stack:
         try:
@@ -71,3 +68,16 @@ def page_part(
         except ImgconvError as error:
             return PagePart(document, Pushes(error=error))
     return PagePart(document, Pushes(digest_document(report), find_uploads(report)))
+
+
+def _too_many(images: Sequence[dict[str, Any]]) -> ImgconvError | None:
+    """Return why a page has no digests of pushes: each image, and each layer of it, is looked at once for each tool."""
+    hint = "--image picks one; imgconv digest prints those of all"
+    if len(images) > MAX_SHOWN:
+        text = f"a page has those of at most {MAX_SHOWN} images, and this source has {len(images)}"
+        return UnsafeInputError(text, code="too-many-images", hint=hint)
+    layers = sum(len(image["layers"]) for image in images)
+    if layers > MAX_PAGE_LAYERS:
+        text = f"a page has those of images with at most {MAX_PAGE_LAYERS} layers together, and these have {layers}"
+        return UnsafeInputError(text, code="too-many-layers", hint=hint)
+    return None
