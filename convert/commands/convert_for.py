@@ -14,11 +14,11 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from convert.archive.open import open_descriptor
 from convert.archive.transport import STDIN, path_of
+from convert.commands.convert_candidate import EDITS, UNPACKING_FAULTS, Candidate, unpacked_members
 from convert.commands.convert_one import convert_run
 from convert.commands.convert_options import check_sources
 from convert.commands.convert_run import ConversionRun
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from convert.report.convert import ConversionReport
 
 _HOST: Final = Platform("linux", "amd64")
-#: The edits that may be made, each an option of convert; they change digests only where they must.
-_EDITS: Final = ("prune", "no_attestations", "flatten")
 #: Those that have the same effect, whatever other edits are made.
 _ALONE: Final = frozenset({"prune", "no_attestations"})
 #: Targets that a consumer cannot read, whatever they hold: folders, or all but folders.
@@ -69,19 +67,6 @@ _READS: Final = {
 }
 #: Repairs that rules name, as edits.
 _NEEDED: Final = {Repair.PRUNE: "prune", Repair.FLATTEN: "flatten", Repair.ATTESTATIONS: "no_attestations"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A format and edits, and what they cost: see `_cost`."""
-
-    options: ConvertOptions
-    cost: tuple[int, int, int, int]
-    effect: object
-
-    @property
-    def edits(self) -> list[str]:
-        return [f"--{name.replace('_', '-')}" for name in _EDITS if getattr(self.options, name)]
 
 
 class _Selected(NamedTuple):
@@ -118,6 +103,10 @@ class _Search:
         #: Why candidates do not fit, and the first damage that kept one from being written.
         self._reasons: dict[str, None] = {}
         self._damage: InputError | None = None
+        #: Members that do not unpack: no candidate that unpacks one can be written.
+        self._damaged: set[str] = set()
+        #: Equal sets of members, each once.
+        self._members: dict[frozenset[str], frozenset[str]] = {}
         #: What the consumers do with each result of the candidate at hand, by its path.
         self._verdicts: dict[str, tuple[Diagnosis, ...]] = {}
 
@@ -131,6 +120,8 @@ class _Search:
         with contextlib.ExitStack() as stack:
             candidates = self._candidates(SharedSources(self._sources, self.copies, stack))
         for candidate in candidates:
+            if candidate.unpacked & self._damaged:
+                continue
             lines: list[Diagnostic] = []
             run = self._new_run(candidate.options, lines, progress)
             run.judge = self._judge
@@ -176,12 +167,14 @@ class _Search:
             self._reasons.setdefault(f"as {target}, {error.message}")
         except InputError as error:
             self._damage = self._damage or error
+            if error.code in UNPACKING_FAULTS and error.member is not None and len(self._sources) == 1:
+                self._damaged.add(error.member)
         except UsageError as error:
             if error.code != "not-loadable":
                 raise
             self._reasons.setdefault(f"as {target}, {error.message}")
 
-    def _candidates(self, sources: SharedSources) -> list[_Candidate]:
+    def _candidates(self, sources: SharedSources) -> list[Candidate]:
         """Return the candidates that can be written, the cheapest first."""
         targets = [name for name in TARGETS if all(name in _READS[each.reads_as[0]] for each in self._consumers)]
         if self._options.to is not None:
@@ -192,7 +185,7 @@ class _Search:
             names = " and ".join(map(str, self._consumers))
             raise UsageError(f"no format is read by {names}", code="not-loadable", hint="write one result for each")
         needed = self._needed_edits(sources)
-        found: list[_Candidate] = []
+        found: list[Candidate] = []
         reasons: dict[str, dict[str, None]] = {target: {} for target in targets}
         left = list(targets)
         without = None
@@ -230,7 +223,7 @@ class _Search:
 
     def _combinations(self) -> Iterator[dict[str, bool]]:
         """Yield sets of edits, those that were asked for always among them, the smallest first."""
-        free = [name for name in _EDITS if not getattr(self._options, name)]
+        free = [name for name in EDITS if not getattr(self._options, name)]
         for count in range(len(free) + 1):
             for names in itertools.combinations(free, count):
                 yield dict.fromkeys(names, True)
@@ -250,7 +243,7 @@ class _Search:
                         needed.add(_NEEDED[helps])
         return {name for name in needed if not getattr(self._options, name)}
 
-    def _plan(self, options: ConvertOptions, missing: int, sources: SharedSources) -> _Candidate:
+    def _plan(self, options: ConvertOptions, missing: int, sources: SharedSources) -> Candidate:
         """Plan a candidate without reading layers."""
         lines: list[Diagnostic] = []
         run = self._new_run(options, lines)
@@ -276,7 +269,9 @@ class _Search:
                 tuple(entry.name for entry in selection.images.entries),
             )
         place = list(TARGETS).index(run.target.name)
-        return _Candidate(options, (missing, changed, rewritten, place), effect)
+        unpacked = unpacked_members(selection.forms)
+        unpacked = self._members.setdefault(unpacked, unpacked)
+        return Candidate(options, (missing, changed, rewritten, place), effect, unpacked)
 
     def _select(self, run: ConversionRun, sources: SharedSources) -> ImageSet:
         """Return what is selected for a candidate: once for each set of edits, however many formats there are.
@@ -298,7 +293,7 @@ class _Search:
         run.changes = found.changes.copy()
         return found.images
 
-    def _told(self, candidate: _Candidate) -> list[Diagnostic]:
+    def _told(self, candidate: Candidate) -> list[Diagnostic]:
         """Return what was chosen, and where each result loads under which names."""
         target = str(candidate.options.to)
         text = " ".join(["chosen:", f"--to {target}", *candidate.edits])

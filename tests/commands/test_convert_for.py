@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "consumers"))
 
 from cases import build
-from hostile.building import Docker
+from hostile.building import END, LAYER_GZIP, PLAIN, Docker, Layout, config, member, sha256
 from named_archives import Made, archive
 from oracle.reading import files_of
 from support import run
@@ -244,6 +245,53 @@ def test_a_source_that_cannot_be_opened_is_opened_once(tmp_path, monkeypatch):
         with pytest.raises(TruncatedError):
             convert.convert(source, tmp_path / "out.tar", consumers=consumers)
         assert opened == [str(source)]
+
+
+def reads_of_damage(source, path, monkeypatch, *consumers):
+    """Convert a source with a damaged layer for consumers; return the formats that were tried, and the error."""
+    tried = []
+    real = convert_for.convert_run
+
+    def convert_run(run):
+        tried.append(run.target.name)
+        return real(run)
+
+    monkeypatch.setattr(convert_for, "convert_run", convert_run)
+    with pytest.raises(ImgconvError) as caught:
+        convert.convert(source, path, consumers=consumers)
+    assert not path.exists()
+    return tried, caught.value
+
+
+def test_a_layer_that_does_not_unpack_is_read_once(tmp_path, monkeypatch):
+    """It was read for each format: 3,300,000 empty gzip streams took 31 seconds."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(Docker(layers={"layer.tar": gzip.compress(PLAIN)[:-9] + bytes(9)}).build())
+    tried, error = reads_of_damage(source, tmp_path / "out.tar", monkeypatch, "docker")
+    assert (len(tried), error.code, error.member) == (1, "damaged-compression", "layer.tar")
+
+
+def test_a_format_that_keeps_a_layer_as_it_is_is_tried_after_one_that_unpacks_it(tmp_path, monkeypatch):
+    """A layout names the layer by the digest of its damaged bytes, which is right."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(Layout(layer=gzip.compress(PLAIN)[:-9] + bytes(9), layer_type=LAYER_GZIP).build())
+    report = convert.convert(source, tmp_path / "out.tar", consumers=["crane"])
+    assert report.target in {"docker-oci", "crane"}
+    with pytest.raises(ImgconvError, match="damaged"):
+        convert.convert(source, tmp_path / "plain.tar", to="docker-save")
+
+
+def test_a_damaged_layer_of_another_source_with_the_same_member_skips_nothing(tmp_path, monkeypatch):
+    good, bad = tmp_path / "good.tar", tmp_path / "bad.tar"
+    tar = member(b"other", b"x") + END
+    good.write_bytes(Docker(config=config(sha256(tar)), layers={"layer.tar": tar}, tags=["b:1"]).build())
+    bad.write_bytes(Docker(layers={"layer.tar": gzip.compress(PLAIN)[:-9] + bytes(9)}).build())
+    tried = []
+    real = convert_for.convert_run
+    monkeypatch.setattr(convert_for, "convert_run", lambda run: tried.append(run.target.name) or real(run))
+    with pytest.raises(ImgconvError, match=r"bad\.tar: layer\.tar"):
+        convert.convert([good, bad], tmp_path / "out.tar", consumers=["docker"])
+    assert len(tried) > 1
 
 
 def test_nothing_is_written_that_has_too_many_layers_in_any_format(tmp_path, monkeypatch):
