@@ -16,7 +16,13 @@ from convert.identity.engine_id import (
     list_images,
     manifest_digest,
 )
-from convert.limits import MAX_COMPARED_FILES, MAX_HISTORIES_SIZE, MAX_LISTED_FILES, MAX_SHOWN_PATHS_SIZE
+from convert.limits import (
+    MAX_COMPARED_FILES,
+    MAX_COMPARED_TIMES,
+    MAX_HISTORIES_SIZE,
+    MAX_LISTED_FILES,
+    MAX_SHOWN_PATHS_SIZE,
+)
 from convert.model.image import Image, Index
 from convert.report.contents import has_all, image_contents, layer_contents
 from convert.report.identify import VERSION, engines_part, identity_part, problem_part, source_part
@@ -131,7 +137,10 @@ def _note_omitted(contents: Contents, images: Sequence[Node | None], notes: Diag
         text = f"{left_out} files are counted by their size only: more than {MAX_LISTED_FILES} files, or names too long"
         notes.append(Diagnostic(text, code="files-not-listed", files=left_out))
     if not has_all(contents, [image for image in images if isinstance(image, Image)]):
-        text = f"the layers of some images are not compared: together they have more than {MAX_COMPARED_FILES} files"
+        text = (
+            f"the layers of some images are not compared: all images list more than {MAX_COMPARED_FILES} files "
+            f"and {MAX_COMPARED_TIMES} times those of different layers"
+        )
         notes.append(Diagnostic(text, code="images-not-compared"))
 
 

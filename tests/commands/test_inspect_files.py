@@ -117,11 +117,12 @@ def layer(*named):
     return out.getvalue()
 
 
-def archive_of(path, *layers, diff_ids=None):
-    """Write a docker-save archive with these layers."""
-    built = {"config.json": json.dumps(config(*(diff_ids or [sha256(raw) for raw in layers]))).encode()}
+def archive_of(path, *layers, diff_ids=None, repeated=1):
+    """Write a docker-save archive with these layers, which its image lists `repeated` times."""
+    built = {"config.json": json.dumps(config(*(diff_ids or [sha256(raw) for raw in layers] * repeated))).encode()}
     names = [f"{number}/layer.tar" for number in range(len(layers))]
     built |= dict(zip(names, layers, strict=True))
+    names *= repeated
     built["manifest.json"] = json.dumps([{"Config": "config.json", "RepoTags": ["a:1"], "Layers": names}]).encode()
     with tarfile.open(path, "w") as archive:
         for name, data in built.items():
@@ -190,12 +191,22 @@ def test_more_paths_than_the_limit_are_not_shown(tmp_path, monkeypatch):
 
 def test_more_images_than_can_be_compared(monkeypatch):
     monkeypatch.setattr("convert.layer.contents.read.MAX_COMPARED_FILES", 0)
+    monkeypatch.setattr("convert.layer.contents.read.MAX_COMPARED_TIMES", 0)
     report = convert.inspect(ARCHIVES[0], files=True)
     assert faults(report.document) == []
     [image] = report.document["images"]
     assert image["contents"] is None
     assert {one["contents"]["hidden"] for one in image["layers"]} == {None}
     assert [note["code"] for note in report.document["notes"]] == ["images-not-compared"]
+
+
+def test_layers_are_compared_as_many_times_as_the_limit(tmp_path, monkeypatch):
+    """Beside that a number of files may be compared, of whatever layers."""
+    monkeypatch.setattr("convert.layer.contents.read.MAX_COMPARED_TIMES", 2)
+    path = archive_of(tmp_path / "x.tar", layer(("a", 1), ("b", 2)), repeated=3)
+    for number, codes in ((1, ["images-not-compared"]), (2, [])):
+        monkeypatch.setattr("convert.layer.contents.read.MAX_COMPARED_FILES", number)
+        assert [note["code"] for note in convert.inspect(path, files=True).document["notes"]] == codes
 
 
 def test_a_path_too_deep_is_left_out(tmp_path):

@@ -7,14 +7,13 @@ a folder right behind it.
 from __future__ import annotations
 
 import io
-import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from convert.archive.cursor import StreamCursor
 from convert.archive.tar_reader import TarReader
-from convert.errors import InputError, StorageError, UnknownFormatError
+from convert.errors import InputError, UnknownFormatError
+from convert.layer.database import Database
 from convert.layer.examine import LayerFacts
 from convert.layer.streams import drain
 from convert.layer.tar_check import cleaned
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from convert.archive.member import Kind, Member
+    from convert.cancel import Cancel
     from convert.layer.context import ReadContext
     from convert.model.digest import Digest
     from convert.model.image import Layer
@@ -48,7 +48,6 @@ _WHITEOUT_NAME: Final = b".wh."
 _META_NAME: Final = b".wh..wh."
 _OPAQUE_NAME: Final = b".wh..wh..opq"
 SEPARATOR: Final = b"\0"
-_MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
 
 #: Path, place of the layer in the image, mark, kind, size.
 Row = tuple[bytes, int, int, int, int]
@@ -67,27 +66,22 @@ class Listed:
 class Listing:
     """The names in all layers that were added; each layer has a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: Cancel) -> None:
         """Start without layers.
 
         Raises:
             StorageError: a temporary file cannot be created.
         """
-        # An empty name is a temporary file that SQLite keeps in memory while it is small.
-        self._database = sqlite3.connect("", isolation_level=None)
+        self._database = Database(cancel.check)
         self._files_left = MAX_LISTED_FILES
         self._names_left = MAX_LISTED_NAMES_SIZE
-        with _storage():
-            run = self._database.execute
-            run(f"PRAGMA cache_size = {_MEBIBYTE_PAGES}")
-            run("PRAGMA journal_mode = OFF")
-            run("PRAGMA synchronous = OFF")
-            run("CREATE TABLE arrived (path BLOB, mark INTEGER, kind INTEGER, size INTEGER)")
-            run(
-                "CREATE TABLE entry (layer INTEGER, path BLOB, mark INTEGER, kind INTEGER, size INTEGER, "
-                "PRIMARY KEY (layer, path, mark)) WITHOUT ROWID"
-            )
-            run("CREATE TABLE place (place INTEGER PRIMARY KEY, layer INTEGER)")
+        run = self._database.run
+        run("CREATE TABLE arrived (path BLOB, mark INTEGER, kind INTEGER, size INTEGER)")
+        run(
+            "CREATE TABLE entry (layer INTEGER, path BLOB, mark INTEGER, kind INTEGER, size INTEGER, "
+            "PRIMARY KEY (layer, path, mark)) WITHOUT ROWID"
+        )
+        run("CREATE TABLE place (place INTEGER PRIMARY KEY, layer INTEGER)")
 
     def __enter__(self) -> Self:
         """Return the listing."""
@@ -108,17 +102,13 @@ class Listing:
         if layer.blob is None:
             return Listed(LayerFacts(), complete=False)
         reading = _Reading(layer, context, self)
-        with _storage():
-            run = self._database.execute
-            run("BEGIN")
-            self._database.executemany("INSERT INTO arrived VALUES (?, ?, ?, ?)", reading.rows())
-            # If a tar has a path twice, the last one counts, as when it is unpacked.
-            run(
-                "INSERT OR REPLACE INTO entry SELECT ?, path, mark, kind, size FROM arrived ORDER BY path, mark, rowid",
-                (number,),
-            )
-            run("DELETE FROM arrived")
-            run("COMMIT")
+        self._database.run_each("INSERT INTO arrived VALUES (?, ?, ?, ?)", reading.rows())
+        # If a tar has a path twice, the last one counts, as when it is unpacked.
+        self._database.run(
+            "INSERT OR REPLACE INTO entry SELECT ?, path, mark, kind, size FROM arrived ORDER BY path, mark, rowid",
+            (number,),
+        )
+        self._database.run("DELETE FROM arrived")
         return Listed(reading.facts, reading.size, reading.left_out, complete=reading.facts.problem is None)
 
     def has_room(self, path: bytes) -> bool:
@@ -129,9 +119,8 @@ class Listing:
 
     def count(self, number: int) -> int:
         """Return how many rows a layer has."""
-        with _storage():
-            found = self._database.execute("SELECT count(*) FROM entry WHERE layer = ?", (number,)).fetchone()
-        return int(found[0])
+        [(found,)] = self._database.rows("SELECT count(*) FROM entry WHERE layer = ?", (number,))
+        return int(found)
 
     def of_layer(self, number: int) -> Iterator[Row]:
         """Yield the rows of one layer in the order of paths; its place is 0."""
@@ -142,15 +131,13 @@ class Listing:
 
         A layer's place is its index in `numbers`.
         """
-        with _storage():
-            run = self._database.execute
-            run("DELETE FROM place")
-            self._database.executemany("INSERT INTO place VALUES (?, ?)", enumerate(numbers))
-            order = "path, mark" if len(numbers) == 1 else "path, place, mark"
-            yield from run(
-                "SELECT path, place, mark, kind, size FROM place CROSS JOIN entry USING (layer) "  # noqa: S608 - a constant
-                f"ORDER BY {order}"
-            )
+        self._database.run("DELETE FROM place")
+        self._database.run_each("INSERT INTO place VALUES (?, ?)", enumerate(numbers))
+        order = "path, mark" if len(numbers) == 1 else "path, place, mark"
+        yield from self._database.rows(
+            "SELECT path, place, mark, kind, size FROM place CROSS JOIN entry USING (layer) "  # noqa: S608 - a constant
+            f"ORDER BY {order}"
+        )
 
 
 class _Reading:
@@ -213,13 +200,3 @@ class _Reading:
 def text_of_path(path: bytes) -> str:
     """Return a stored path as text; bytes that are not UTF-8 are escaped."""
     return path.replace(SEPARATOR, b"/").decode("utf-8", "backslashreplace")
-
-
-@contextmanager
-def _storage() -> Iterator[None]:
-    """Raise errors of the database, which has nothing but its own data, as errors of storage."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = "disk-full" if "full" in str(error) else None
-        raise StorageError(f"a temporary database cannot be used: {error}", code=code) from error

@@ -10,7 +10,7 @@ from convert.layer.contents.listing import Listing
 from convert.layer.contents.summary import summarise
 from convert.layer.contents.waste import count_waste
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
-from convert.limits import MAX_COMPARED_FILES
+from convert.limits import MAX_COMPARED_FILES, MAX_COMPARED_TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def read_contents(
     numbers: dict[Layer, int] = {}
     known: dict[object, Layer] = {}
     counts: list[int] = []
-    with Listing() as listing:
+    with Listing(cancel) as listing:
         for layer in dict.fromkeys(layer for image in images for layer in image.layers):
             stored = (layer.stored.digest, layer.stored.size) if layer.stored is not None else None
             first = known.setdefault((layer.blob, layer.diff_id, stored), layer)
@@ -79,7 +79,7 @@ def read_contents(
             else:
                 numbers[layer], facts[layer], found[layer] = numbers[first], facts[first], found[first]
         wastes: dict[Image, ImageContents] = {}
-        left = MAX_COMPARED_FILES
+        left = MAX_COMPARED_FILES + MAX_COMPARED_TIMES * sum(counts)
         for image in images:
             cancel.check()
             places = [numbers[layer] for layer in image.layers]
