@@ -17,6 +17,7 @@ from convert.archive.tar_entry import TarEntry, entry_header
 from convert.archive.tar_reader import TarReader
 from convert.archive.tar_writer import END, padding
 from convert.errors import FormatError, InputError, UnknownFormatError, UnsafeInputError, UnsupportedError
+from convert.layer.repeats import Repeats
 from convert.layer.rootfs import Inode, RootFileSystem
 from convert.layer.streams import drain
 from convert.layer.verify import PlainContent, present
@@ -42,6 +43,8 @@ class Exporter:
         self._layers = layers
         self._context = context
         self._files = RootFileSystem()
+        #: Bytes that may still be written of the files of the layer at hand, with the holes of sparse ones.
+        self._left = 0
         #: Members, files and links that were written.
         self.count = 0
 
@@ -50,11 +53,14 @@ class Exporter:
 
         Raises:
             InputError: a layer is damaged, or something that no engine unpacks.
+            UnsafeInputError: layers are repeated too many times.
             NotRepresentableError: a layer is not in the source.
         """
+        repeats = Repeats()
         for number, layer in enumerate(self._layers):
             with self._naming(layer):
-                for place, member, _, _ in _members(layer, self._context):
+                repeats.check(layer)
+                for place, member, _, _ in _members(layer, self._context, repeats):
                     self._files.apply(number, place, member)
 
     def write(self, write: Callable[[bytes], object]) -> None:
@@ -69,6 +75,7 @@ class Exporter:
         if root.inode.attributes is not None:
             self._put(write, _entry(b"./", b"5", root.inode.attributes))
         for name in self._files.names():
+            self._context.cancel.check()
             inode = name.inode
             if inode.is_folder:
                 self._put(write, _entry(_raw(name.path) + b"/", b"5", inode.attributes))
@@ -79,6 +86,7 @@ class Exporter:
             if not inodes:
                 continue
             left = len(inodes)
+            self._left = self._context.options.max_layer_size
             with self._naming(layer):
                 for place, member, reader, cursor in _members(layer, self._context):
                     found = inodes.get(place)
@@ -133,13 +141,14 @@ class Exporter:
         sparse, taken = SparseMap(member.size, ((0, member.size),)), 0
         if member.sparse:
             sparse, taken = read_map(reader, member, cursor)
-            if sparse.size > self._context.options.max_layer_size:
-                raise UnsafeInputError(
-                    f"is a sparse file of {sparse.size} bytes, over the limit of a layer",
-                    code="layer-too-large",
-                    member=member.name,
-                    hint=self._context.options.limit_hint,
-                )
+        self._left -= sparse.size
+        if self._left < 0:
+            raise UnsafeInputError(
+                f"with this file of {sparse.size} bytes, the files of the layer are larger than the limit of a layer",
+                code="layer-too-large",
+                member=member.name,
+                hint=self._context.options.limit_hint,
+            )
         self._put(write, _entry(name, b"0", attributes, size=sparse.size))
         position, left = 0, member.size - taken
         for offset, length in sparse.data:
@@ -154,8 +163,10 @@ class Exporter:
         write(entry_header(entry))
 
 
-def _members(layer: Layer, context: ReadContext) -> Iterator[tuple[int, Member, TarReader, StreamCursor]]:
-    """Yield what a layer's tar holds with its number; the end verifies the DiffID."""
+def _members(
+    layer: Layer, context: ReadContext, repeats: Repeats | None = None
+) -> Iterator[tuple[int, Member, TarReader, StreamCursor]]:
+    """Yield what a layer's tar holds with its number; the end verifies the DiffID, and `repeats` learns the size."""
     blob = present(layer, context.file)
     raw = cast("io.RawIOBase", PlainContent(layer, context).open())
     # Headers are small and many: without a buffer each would be a system call of its own.
@@ -176,7 +187,9 @@ def _members(layer: Layer, context: ReadContext) -> Iterator[tuple[int, Member, 
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
                 raise FormatError("the layer is not a tar", code="layer-not-a-tar", member=blob.where) from error
-        drain(stream)
+        size = cursor.position + drain(stream)
+    if repeats is not None:
+        repeats.learn(layer, size)
 
 
 def _check_refusal(reader: TarReader, where: str) -> None:

@@ -207,6 +207,21 @@ def test_sparse_files_are_whole(exported, tmp_path, form):
     assert contents(tmp_path / "out.tar") == {"sparse": path.read_bytes()}
 
 
+def test_sparse_files_of_a_layer_together_stay_within_the_limit(imgconv, tmp_path, image):
+    """Each file of 1 MB takes a header in the layer."""
+    headers = {"GNU.sparse.numblocks": "1", "GNU.sparse.size": "1000000", "GNU.sparse.map": "0,0"}
+    source = image(layer(*(special(f"{number}", tarfile.REGTYPE, pax_headers=headers) for number in range(3))))
+    done = imgconv("export", source, tmp_path / "out.tar", "--max-layer-size", 3_000_000)
+    assert done.status == 0, done.err
+    assert {name: len(content) for name, content in contents(tmp_path / "out.tar").items()} == {
+        "0": 1_000_000,
+        "1": 1_000_000,
+        "2": 1_000_000,
+    }
+    done = imgconv("export", source, tmp_path / "more.tar", "--max-layer-size", 2_999_999)
+    assert (done.status, "2: with this file" in done.err) == (3, True), done.err
+
+
 def test_an_old_folder_of_aufs_is_not_shown(exported):
     """Its files are targets of hard links only."""
     files, _ = exported(layer((".wh..wh.plnk/1.2", b"content"), link("a", ".wh..wh.plnk/1.2"), (".wh..wh.aufs", b"")))
@@ -265,6 +280,19 @@ def test_numbers_are_read_as_engines_read_them(exported, tmp_path, given, writte
 def test_a_link_of_too_many_parts_is_refused(exported):
     """However many links lead to the folder: `l` is one."""
     assert "l/f" in exported(layer(folder("d"), symlink("l", "d/../" * 200 + "d"), ("l/f", b"1")), status=3)
+
+
+def test_a_layer_is_repeated_within_a_limit(imgconv, image, tmp_path, monkeypatch):
+    """The bytes that are read once more count, without those of as many repetitions as each layer may have."""
+    one, other = layer(("a", b"1")), layer(("b", b"2"))
+    source = image(*[one, other] * 3, one)
+    monkeypatch.setattr("convert.layer.repeats.MAX_REPEATS", 2)
+    monkeypatch.setattr("convert.layer.repeats.MAX_REPEATED_SIZE", len(one))
+    assert imgconv("export", source, tmp_path / "out.tar").status == 0
+    monkeypatch.setattr("convert.layer.repeats.MAX_REPEATED_SIZE", len(one) - 1)
+    done = imgconv("export", source, tmp_path / "more.tar")
+    assert (done.status, "list the same layers too many times" in done.err) == (3, True), done.err
+    assert not (tmp_path / "more.tar").exists()
 
 
 def test_a_damaged_layer_is_refused(imgconv, image, tmp_path):
