@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from support import MATCH
 
 from convert.archive.blob import MemoryBlob
 from convert.archive.open import open_source
+from convert.commands.diff import layer_files as layer_files_module
 from convert.commands.diff.images import compare
 from convert.commands.diff.json_diff import differences
 from convert.commands.diff.layer_files import layer_files
@@ -106,6 +108,8 @@ def layer(raw, packed=None):
 def files(a, b):
     """Return the differences between two tars as path -> (change, attributes)."""
     found = list(layer_files(layer(a), layer(b), (ReadContext(), ReadContext())))
+    with mock.patch.object(layer_files_module, "_IN_MEMORY", 0):
+        assert found == list(layer_files(layer(a), layer(b), (ReadContext(), ReadContext())))
     paths = [one.path for one in found]
     assert paths == sorted(paths, key=lambda path: path.encode("utf-8", "surrogateescape"))
     return {one.path: (one.change, {name: (mine, its) for name, mine, its in one.attributes}) for one in found}

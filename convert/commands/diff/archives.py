@@ -13,7 +13,7 @@ from convert.archive.transport import STDIN
 from convert.commands.common import Options, ignore
 from convert.commands.diff.ignoring import IGNORABLE, compared_ignoring
 from convert.commands.diff.images import compare
-from convert.commands.diff.layer_files import layer_files
+from convert.commands.diff.layer_pairs import LayerPairs
 from convert.errors import SelectionError, UsageError, shortened, suggestion
 from convert.layer.context import BlobProgress, ReadContext, ReadOptions
 from convert.plan.read_selection import read_selection
@@ -65,16 +65,16 @@ class OpenDiff:
     images: tuple[ImageSet, ImageSet]
     options: DiffOptions
     difference: Difference
-    contexts: tuple[ReadContext, ReadContext]
+    layer_pairs: LayerPairs
 
     def files(self, a: Layer | None, b: Layer | None) -> Iterator[FileDifference]:
         """Yield the files that differ between two layers, by path; None is a layer without files.
 
         Raises:
-            InputError: a layer is damaged.
+            InputError: a layer is damaged, or images repeat layers too many times.
             NotRepresentableError: a layer is not in its archive.
         """
-        return layer_files(a, b, self.contexts, self.options.ignore)
+        return self.layer_pairs.files(a, b)
 
     def document(self) -> dict[str, Any]:
         """Return the document that `--json` prints; reads layers if files are compared."""
@@ -141,11 +141,12 @@ def open_diff(
             ReadContext(ReadOptions(file=left.path), progress=shown),
             ReadContext(ReadOptions(file=right.path), progress=shown),
         )
+        layer_pairs = LayerPairs(contexts, options.ignore)
         if options.ignore:
             found = dataclasses.replace(
-                found, images=tuple(compared_ignoring(one, options.ignore, contexts) for one in found.images)
+                found, images=tuple(compared_ignoring(one, options.ignore, layer_pairs) for one in found.images)
             )
-        yield OpenDiff(left, right, (sets[0], sets[1]), options, found, contexts)
+        yield OpenDiff(left, right, (sets[0], sets[1]), options, found, layer_pairs)
         for opened in (left, right):
             opened.tree.check_unchanged()
 

@@ -6,19 +6,18 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from convert.commands.diff.json_diff import first_differences
-from convert.commands.diff.layer_files import alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from convert.layer.context import ReadContext
+    from convert.commands.diff.layer_pairs import LayerPairs
     from convert.report.comparison import Comparison
 
 #: The values of `--ignore`.
 IGNORABLE: Final = ("timestamps", "owner", "order")
 
 
-def compared_ignoring(one: Comparison, ignore: Sequence[str], contexts: tuple[ReadContext, ReadContext]) -> Comparison:
+def compared_ignoring(one: Comparison, ignore: Sequence[str], layer_pairs: LayerPairs) -> Comparison:
     """Return a comparison that also states whether the images are the same but for what is ignored.
 
     Layers that differ are read, until one differs in more.
@@ -32,7 +31,7 @@ def compared_ignoring(one: Comparison, ignore: Sequence[str], contexts: tuple[Re
     views = [_without(side.image.config.view, ignore) for side in (one.a, one.b)]
     config, config_more = first_differences(*views)
     layers = all(
-        pair.same_content or (pair.a is not None and pair.b is not None and alike(pair.a, pair.b, contexts, ignore))
+        pair.same_content or (pair.a is not None and pair.b is not None and layer_pairs.alike(pair.a, pair.b))
         for pair in one.layers
     )
     own, more = (config, config_more) if layers else (one.config, one.config_more)

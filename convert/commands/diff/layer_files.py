@@ -1,15 +1,15 @@
 """Compare the files of two layers: which are added, removed and changed.
 
-Both tars are streamed, each content hashed as it passes, and the results go
-into a database in a temporary file that has no name: memory stays bounded
-however many files a layer has.
+Both tars are streamed, and each content is hashed as it passes. The rows of a
+layer with many files go into a database in a temporary file that has no name:
+memory stays bounded however many files a layer has.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import sqlite3
+import itertools
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, cast
 
@@ -17,16 +17,18 @@ from convert.archive.cursor import StreamCursor
 from convert.archive.tar_reader import TarReader
 from convert.archive.tree import clean
 from convert.errors import FormatError, UnknownFormatError
-from convert.layer.streams import drain
+from convert.layer.database import Database
 from convert.layer.verify import PlainContent
-from convert.limits import CHUNK
+from convert.limits import CHUNK, MAX_LAYER_MEMBERS
 from convert.report.comparison import FileDifference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from convert.archive.member import Attributes, Member
+    from convert.cancel import Cancel
     from convert.layer.context import ReadContext
+    from convert.layer.repeats import Repeats
     from convert.model.image import Layer
 
 #: What is compared of a file, in the order of the report. Whiteouts are a type.
@@ -34,7 +36,8 @@ ATTRIBUTES: Final = ("type", "size", "content", "link", "mode", "owner", "mtime"
 _SIZE: Final = ATTRIBUTES.index("size")
 _OPAQUE: Final = ".wh..wh..opq"
 _WHITEOUT: Final = ".wh."
-_MEBIBYTE_PAGES: Final = -8192  # SQLite counts its cache in KiB if negative
+#: Bytes of rows from which on they are in a database: one for each of 10,000 small layers takes a millisecond each.
+_IN_MEMORY: Final = 256 << 10
 
 
 #: What `--ignore` leaves out of the comparison of files -> the attribute.
@@ -46,24 +49,31 @@ def layer_files(
     b: Layer | None,
     contexts: tuple[ReadContext, ReadContext],
     ignore: Collection[str] = (),
+    repeats: Repeats | None = None,
 ) -> Iterator[FileDifference]:
     """Yield the files that differ between two layers, by path; None is a layer without files.
 
     `contexts` are those of A's and B's archives, `ignore` the values of `--ignore`. If a tar has a path twice,
-    the last one counts, as when it is unpacked.
+    the last one counts, as when it is unpacked. `repeats` limits what is read again.
 
     Raises:
         DigestMismatchError: a layer is not what names it.
         InputError: the layer is not a valid tar.
         NotRepresentableError: a layer is not in the source.
     """
-    with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
+    with closing(_Files(a, contexts[0], repeats)) as left, closing(_Files(b, contexts[1], repeats)) as right:
         yield from _merged(left, right, ignore)
 
 
-def alike(a: Layer, b: Layer, contexts: tuple[ReadContext, ReadContext], ignore: Collection[str]) -> bool:
+def alike(
+    a: Layer,
+    b: Layer,
+    contexts: tuple[ReadContext, ReadContext],
+    ignore: Collection[str],
+    repeats: Repeats | None = None,
+) -> bool:
     """Return whether two layers have the same files but for what is ignored; both are read, as by `layer_files`."""
-    with closing(_Files(a, contexts[0])) as left, closing(_Files(b, contexts[1])) as right:
+    with closing(_Files(a, contexts[0], repeats)) as left, closing(_Files(b, contexts[1], repeats)) as right:
         if "order" not in ignore and left.order != right.order:
             return False
         return next(_merged(left, right, ignore), None) is None
@@ -118,73 +128,94 @@ def _text(raw: bytes) -> str:
 class _Files:
     """The files of one layer, sorted by path."""
 
-    def __init__(self, layer: Layer | None, context: ReadContext) -> None:
+    def __init__(self, layer: Layer | None, context: ReadContext, repeats: Repeats | None) -> None:
         """Read the layer to its end, if there is one."""
+        self._order = hashlib.sha256()
+        self._database: Database | None = None
+        #: The rows of a small layer, in the order of the tar.
+        self._few: list[_Row] = []
+        rows = self._read(layer, context, repeats) if layer is not None else iter(())
+        size = 0
+        for row in rows:
+            self._few.append(row)
+            size += len(row[0]) + sum(len(value) for value in row[1] if value is not None)
+            if size > _IN_MEMORY:
+                self._database = _database(itertools.chain(self._few, rows), context.cancel)
+                self._few.clear()
         #: A hash of the paths in the order of the tar.
-        self.order = b""
-        # An empty name is a temporary file that SQLite keeps in memory while it is small.
-        self._database = sqlite3.connect("", isolation_level=None)
-        try:
-            run = self._database.execute
-            run(f"PRAGMA cache_size = {_MEBIBYTE_PAGES}")
-            run("PRAGMA journal_mode = OFF")
-            run("PRAGMA synchronous = OFF")
-            columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
-            # Written in the tar's order and sorted by SQLite's own merge: no index to jump about in.
-            run(f"CREATE TABLE files (path BLOB, {columns})")
-            if layer is not None:
-                marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
-                order = hashlib.sha256()
+        self.order = self._order.digest()
 
-                def rows() -> Iterator[tuple[bytes | str | None, ...]]:
-                    for path, values in _read(layer, context):
-                        order.update(path + b"\0")
-                        yield path, *values
-
-                run("BEGIN")
-                self._database.executemany(
-                    f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
-                    rows(),
-                )
-                run("COMMIT")
-                self.order = order.digest()
-        except BaseException:
-            self._database.close()
-            raise
+    def _read(self, layer: Layer, context: ReadContext, repeats: Repeats | None) -> Iterator[_Row]:
+        for row in _read(layer, context, repeats):
+            self._order.update(row[0] + b"\0")
+            yield row
 
     def rows(self) -> Iterator[_Row]:
         """Yield path and attributes, sorted by path; of one path the last in the tar."""
         found: _Row | None = None
-        for path, *values in self._database.execute("SELECT * FROM files ORDER BY path, rowid"):
-            if found is not None and found[0] != path:
+        for row in sorted(self._few, key=lambda row: row[0]) if self._database is None else _sorted(self._database):
+            if found is not None and found[0] != row[0]:
                 yield found
-            found = path, tuple(values)
+            found = row
         if found is not None:
             yield found
 
     def close(self) -> None:
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
 
 
-def _read(layer: Layer, context: ReadContext) -> Iterator[_Row]:
+def _database(rows: Iterable[_Row], cancel: Cancel) -> Database:
+    """Return a database of rows, in the order in which they are given."""
+    database = Database(cancel.check)
+    try:
+        columns = ", ".join(f'"{name}"' for name in ATTRIBUTES)
+        # Written in the tar's order and sorted by SQLite's own merge: no index to jump about in.
+        database.run(f"CREATE TABLE files (path BLOB, {columns})")
+        marks = ", ".join("?" * (len(ATTRIBUTES) + 1))
+        database.run_each(
+            f"INSERT INTO files VALUES ({marks})",  # noqa: S608 - nothing but question marks
+            ((path, *values) for path, values in rows),
+        )
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _sorted(database: Database) -> Iterator[_Row]:
+    for path, *values in database.rows("SELECT * FROM files ORDER BY path, rowid"):
+        yield path, tuple(values)
+
+
+def _read(layer: Layer, context: ReadContext, repeats: Repeats | None) -> Iterator[_Row]:
     """Yield what a layer's tar holds; its end verifies the DiffID."""
+    if repeats is not None:
+        repeats.check(layer, context.file)
     where = layer.blob.where if layer.blob is not None else str(layer.diff_id)
     # Headers are small and many: without a buffer each would be a system call of its own.
     raw = cast("io.RawIOBase", PlainContent(layer, context).open())
     with io.BufferedReader(raw, CHUNK) as stream:
         cursor = StreamCursor(stream)
-        reader = TarReader(cursor, where=where, attributes=True)
+        reader = TarReader(cursor, where=where, attributes=True, most=MAX_LAYER_MEMBERS)
+        rest = 0
         try:
             for member in reader:
                 if member.kind != "global":
                     yield _row(member, cursor)
+            # What was read before the end, which verifies it, counts too.
+            while chunk := stream.read1(CHUNK):
+                rest += len(chunk)
         except UnknownFormatError as error:
             # No bytes at all are a layer too; Docker loads it.
             if cursor.position:
                 raise FormatError(
                     "the layer is not a tar", code="layer-not-a-tar", member=where, file=context.file
                 ) from error
-        drain(stream)
+        finally:
+            # A page shows what is wrong with a layer, and goes on.
+            if repeats is not None:
+                repeats.learn(layer, cursor.position + rest)
 
 
 def _row(member: Member, cursor: StreamCursor) -> _Row:
