@@ -32,6 +32,8 @@ class MemberTree(Tree):
         # Names that only some tools give to a member, and that member's kind and name as written.
         self._claimed: dict[str, str] = {}
         self._below_links: dict[str, str] | None = None
+        #: Whether a member may be a link; known once `_below_links` is.
+        self._may_have_links = True
         self._children: dict[str, dict[str, Kind]] | None = None
 
     def _add(self, member: Member) -> str | None:
@@ -111,6 +113,12 @@ class MemberTree(Tree):
                 if below is not None:
                     raise self._disputed(path, f"the member '{below}' is below a link")
 
+    def _through_folder(self, parts: list[str], asked: str) -> str | None:
+        # Without links no folder is one, and hundreds of thousands of names may be looked up.
+        if not self._may_have_links and not self._repeated:
+            return None
+        return super()._through_folder(parts, asked)
+
     def _find_below_links(self) -> dict[str, str]:
         """Return the members below a link, by the last part of their names.
 
@@ -118,6 +126,7 @@ class MemberTree(Tree):
         """
         links = {name for name, member in self._members.items() if member.kind in LINKS}
         links |= {name for name, each in self._repeated.items() if any(member.kind in LINKS for member in each)}
+        self._may_have_links = bool(links)
         if not links:
             return {}
         names = sorted(self._members)
