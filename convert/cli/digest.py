@@ -197,11 +197,12 @@ def _which(row: PushedManifest, crowded: frozenset[str]) -> list[str]:
 
 def _table(title: str, rows: Sequence[PushedManifest]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    from convert.cli.console import open_console
+
+    console = open_console()
     crowded = _of_several(rows)
     platforms = any(_which(row, crowded) for row in rows)
     if console.width < _WIDE:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from convert.cli.console import open_console
 from convert.consumers.rule import Verdict
 from convert.errors import quoted
 from convert.report.doctor import HEAD, rows
@@ -25,7 +25,7 @@ _STYLES: Final = {
 
 def show(report: DoctorReport, *, several: bool) -> None:
     """Print the table of one source, with its name where there are several."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = open_console()
     if several:
         console.print(Text(quoted(report.source), "bold"), soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")

@@ -43,9 +43,10 @@ def _label(profile: dict[str, Any]) -> str:
 
 def _table(profiles: list[dict[str, Any]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from convert.cli.console import open_console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("profile", no_wrap=True)
@@ -60,6 +61,6 @@ def _table(profiles: list[dict[str, Any]]) -> None:
         if profile["default"]:
             name.append(" *", "green")
         table.add_row(name, Text(", ".join(profile["aliases"])), Text(profile["made_by"]))
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = open_console()
     console.print(table)
     console.print(Text("* default", "dim"))

@@ -212,7 +212,6 @@ class Table:
 
 class _Bars:
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             DownloadColumn,
@@ -222,6 +221,8 @@ class _Bars:
             TransferSpeedColumn,
         )
 
+        from convert.cli.console import open_console
+
         self._shown = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=_BAR),
@@ -229,7 +230,7 @@ class _Bars:
             DownloadColumn(),
             TransferSpeedColumn(),
             TextColumn("{task.fields[left]}"),
-            console=Console(stderr=True),
+            console=open_console(stderr=True),
             auto_refresh=False,
             transient=True,
         )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
-from rich.console import Console
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from convert.cli.console import open_console
 from convert.errors import names_text, printable, quoted, shortened
 from convert.limits import MAX_SHOWN, MAX_SHOWN_LINES
 from convert.report.inspect import size_text, step_text
@@ -21,7 +21,7 @@ from convert.report.inspect import size_text, step_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 Document = dict[str, Any]
 
@@ -40,9 +40,7 @@ _DIGEST_STYLES: Final = {"DiffID": "green", "ChainID": "blue", "v1 ID": "yellow"
 
 def show(document: Document, *, verified: bool, encoders: bool = False, console: Console | None = None) -> None:
     """Print an inspect document."""
-    printer = _Printer(
-        console or Console(highlight=False, markup=False, emoji=False), verified=verified, encoders=encoders
-    )
+    printer = _Printer(console or open_console(), verified=verified, encoders=encoders)
     printer.show(document)
 
 

@@ -109,6 +109,21 @@ def test_no_line_is_wider_than_the_terminal(imgconv, archive, columns, width):
     assert max(map(len, done.out.splitlines())) <= width
 
 
+@pytest.mark.parametrize(
+    ("stated", "width"), [("0", 80), ("00", 80), ("1", 20), ("9" * 30, 10_000), ("-1", 80), ("x", 80)]
+)
+def test_a_number_of_columns_that_no_terminal_has_changes_no_status(imgconv, stated, width, monkeypatch, tmp_path):
+    """Without a column nothing was printed, and with very many there was no memory."""
+    source = tmp_path / "in.tar"
+    source.write_bytes(Docker().build())
+    for command in ("inspect", "doctor", "digest"):
+        monkeypatch.setenv("COLUMNS", str(width))
+        wanted = imgconv(command, source)
+        assert wanted.out
+        monkeypatch.setenv("COLUMNS", stated)
+        assert imgconv(command, source) == wanted
+
+
 def test_an_index_is_shown_with_what_is_absent(imgconv, archive, columns):
     columns(80)
     done = imgconv("inspect", archive("containerd29-export-multiplatform"))
