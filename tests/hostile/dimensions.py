@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hostile import cases_scale as cases
 from hostile.building import (
+    CONFIG,
     DIFF_ID,
     END,
     INDEX,
@@ -27,7 +28,7 @@ from hostile.building import (
     v1,
 )
 
-from convert.limits import MAX_ALL_LAYERS, MAX_LAYERS
+from convert.limits import MAX_ALL_IMAGES, MAX_ALL_LAYERS, MAX_DIFFERENT_LAYERS, MAX_LAYERS
 
 IMAGE_NAME = "io.containerd.image.name"
 REFERENCE = "vnd.docker.reference"
@@ -94,9 +95,83 @@ def layers(n):
 
 
 def _layers(tars):
-    digests = ["sha256:" + hashlib.sha256(data).hexdigest() for data in tars]
     names = {f"{k}.tar": data for k, data in enumerate(tars)}
-    yield Docker(config=config(*digests), layers=names).build()
+    yield Docker(config=config(*map(_digest, tars)), layers=names).build()
+
+
+def layers_of_images(n):
+    """Images of a hundred layers of their own, n together."""
+    yield from _docker_images([range(first, min(first + 100, n)) for first in range(0, n, 100)])
+
+
+def layers_of_manifests(n):
+    """The same in an OCI layout."""
+    yield from _layout_images([range(first, min(first + 100, n)) for first in range(0, n, 100)])
+
+
+def shared_layers(n):
+    """Images that share layers, as many as one may have; n together."""
+    yield from _docker_images([range(min(n, MAX_LAYERS))] * max(1, n // MAX_LAYERS))
+
+
+def shared_layers_of_manifests(n):
+    """The same in an OCI layout."""
+    yield from _layout_images([range(min(n, MAX_LAYERS))] * max(1, n // MAX_LAYERS))
+
+
+def layers_of_both(n):
+    """The same in an archive with both documents, as `--to docker-oci` writes it."""
+    yield from _layout_images([range(first, min(first + 100, n)) for first in range(0, n, 100)], listed=True)
+
+
+def images_of_both(n):
+    """Images of one layer in an archive with both documents."""
+    yield from _layout_images([range(1)] * n, listed=True)
+
+
+def _docker_images(images):
+    items, files_ = [], {}
+    for number, numbers in enumerate(images):
+        tars = _small_tars(numbers)
+        files_ |= {f"config{number}.json": dump(config(*map(_digest, tars.values()), number=number)), **tars}
+        items.append({"Config": f"config{number}.json", "RepoTags": [f"a:{number}"], "Layers": list(tars)})
+    yield Docker(manifest=items, extra=tuple(files_.items())).build()
+
+
+def _layout_images(images, *, listed=False):
+    """Yield a layout of images; `listed` in a `manifest.json` too."""
+    blobs_, entries, items = {}, [], []
+
+    def put(data):
+        name, described = blob(data)
+        blobs_[name] = data
+        return described
+
+    for number, numbers in enumerate(images):
+        tars = _small_tars(numbers).values()
+        manifest = {
+            "schemaVersion": 2,
+            "config": {"mediaType": CONFIG, **put(dump(config(*map(_digest, tars), number=number)))},
+            "layers": [{"mediaType": LAYER, **put(data)} for data in tars],
+        }
+        names = [f"blobs/sha256/{each['digest'][7:]}" for each in (manifest["config"], *manifest["layers"])]
+        entry = {"mediaType": MANIFEST, **put(dump(manifest))}
+        if listed:
+            name = f"docker.io/library/a:{number}"
+            entry["annotations"] = {IMAGE_NAME: name, "org.opencontainers.image.ref.name": str(number)}
+            items.append({"Config": names[0], "RepoTags": [f"a:{number}"], "Layers": names[1:]})
+        entries.append(entry)
+    extra = [("manifest.json", dump(items))] if listed else []
+    raw_index = dump({"schemaVersion": 2, "manifests": entries})
+    yield Layout(raw_index=raw_index, blobs=blobs_, extra=tuple(extra)).build()
+
+
+def _small_tars(numbers):
+    return {f"{k}.tar": member(b"f%d" % k, b"x") + END for k in numbers}
+
+
+def _digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def same_layers(n):
@@ -358,12 +433,13 @@ def v1_chain(n):
     yield v1(*found, repositories={"a/b": {"t": f"{n - 1:064x}"}})
 
 
-def v1_chains(n):
-    """Chains of as many v1 images as an image may have layers."""
-    heads = range(0, n, MAX_LAYERS)
-    found = [(f"{k:064x}", None if k in heads else f"{k - 1:064x}", END) for k in range(n)]
-    tags = {f"t{k}": f"{min(k + MAX_LAYERS, n) - 1:064x}" for k in heads}
-    yield v1(*found, repositories={"a/b": tags})
+def v1_shared_chains(n):
+    """Four v1 images on one chain of parents, n layers together."""
+    length = n // 4 - 1
+    found = [(f"{k:064x}", f"{k - 1:064x}" if k else None, END) for k in range(length)]
+    tops = [f"{length + k:064x}" for k in range(4)]
+    found += [(top, f"{length - 1:064x}", END) for top in tops]
+    yield v1(*found, repositories={"a/b": {f"t{k}": top for k, top in enumerate(tops)}})
 
 
 def v1_images(n):
@@ -399,10 +475,16 @@ DIMENSIONS = {
         (long_tags, 1000, 11_000),
         (repositories, 2500, 100_000),
         (layout_names, 1000, 11_000),
-        (images, 500, 10_000),
-        (images_of_one_config, 1000, 10_000),
-        (manifests_of_one_config, 500, 10_000),
+        (images, 500, MAX_ALL_IMAGES),
+        (images_of_one_config, 1000, MAX_ALL_IMAGES),
+        (manifests_of_one_config, 500, MAX_ALL_IMAGES),
         (layers, 250, 10_000),
+        (layers_of_images, 250, MAX_DIFFERENT_LAYERS),
+        (layers_of_manifests, 250, MAX_DIFFERENT_LAYERS),
+        (layers_of_both, 250, MAX_DIFFERENT_LAYERS),
+        (images_of_both, 500, MAX_ALL_IMAGES),
+        (shared_layers, 1000, MAX_ALL_LAYERS),
+        (shared_layers_of_manifests, 1000, MAX_ALL_LAYERS),
         (same_layers, 1000, 10_000),
         (links, 1000, 10_000),
         (hard_links, 1000, 10_000),
@@ -417,15 +499,15 @@ DIMENSIONS = {
         (label_keys, 10_000, 140_000),
         (environment, 10_000, 280_000),
         (configs_of_keys, 8, 70),
-        (members, 10_000, 290_000),
-        (folders, 10_000, 290_000),
-        (repeated_members, 5000, 290_000),
+        (members, 10_000, 145_000),
+        (folders, 10_000, 145_000),
+        (repeated_members, 5000, 145_000),
         (long_names, 4000, 66_000),
-        (pax_records, 5000, 290_000),
+        (pax_records, 5000, 145_000),
         (records_of_one_member, 2500, 30_000),
         (xattrs_of_files, 2500, 60_000),
         (files, 5000, 60_000),
-        (blobs, 8000, 290_000),
+        (blobs, 8000, 145_000),
         (descriptors, 500, 14_000),
         (platforms, 1000, 20_000),
         (absent, 1000, 20_000),
@@ -436,13 +518,13 @@ DIMENSIONS = {
         (annotations, 5000, 140_000),
         (bad_references, 2500, 99_000),
         (bad_base64, 1000, 20_000),
-        (bad_configs, 250, 10_000),
+        (bad_configs, 250, MAX_ALL_IMAGES),
         (missing_layers, 500, 10_000),
         (bad_layers, 250, 10_000),
         (streams, 50_000, 3_300_000),
         (v1_chain, 250, 10_000),
-        (v1_chains, 250, MAX_ALL_LAYERS),
-        (v1_images, 500, 10_000),
+        (v1_shared_chains, 1000, MAX_ALL_LAYERS - 12),
+        (v1_images, 500, MAX_ALL_IMAGES),
         (v1_folders, 500, 10_000),
         (layer_sources, 1000, 15_000),
         (urls, 5000, 140_000),
