@@ -124,7 +124,8 @@ MAX_SHOWN_LINES: Final = 2000
 
 #: Bytes of an HTML page; it says what it leaves out.
 MAX_PAGE_SIZE: Final = 5_000_000
-#: Layers of all images together up to which a page of `inspect` has the digests of pushes.
+#: Layers of all images together up to which a page of `inspect` has the digests of pushes; pairs of layers whose files
+#: a page of `diff` compares.
 MAX_PAGE_LAYERS: Final = 5_000
 
 #: Bytes of the histories in the document of `inspect`, where a config that images share counts for

@@ -9,7 +9,7 @@ from convert.archive.transport import STDIN, path_of
 from convert.commands.inspect import inspect
 from convert.errors import ImgconvError, InputError, NotRepresentableError
 from convert.layer.stored_digests import StoredDigests
-from convert.limits import MAX_SHOWN
+from convert.limits import MAX_PAGE_LAYERS, MAX_SHOWN
 from convert.report.comparison import By, other_layers
 from convert.report.diff import document
 from convert.report.diff_files import MAX_KEPT, Compared, ComparedFiles, Side
@@ -47,6 +47,14 @@ def page_parts(opened: OpenDiff) -> Compared:
                 )
                 compared.append(found)
                 continue
+            if len(compared) >= MAX_PAGE_LAYERS:
+                # One line stands for the rest of the image.
+                found.problem = (
+                    "too-many-layers",
+                    f"the files of {MAX_PAGE_LAYERS} pairs of layers are compared, not of this and those after it",
+                )
+                compared.append(found)
+                break
             try:
                 found.take(opened.files(mine, its), min(MAX_SHOWN, left))
             except (InputError, NotRepresentableError) as error:

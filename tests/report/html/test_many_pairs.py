@@ -124,3 +124,18 @@ def test_files_of_more_pairs_than_a_page_shows_are_not_read(compare, tmp_path, m
     assert {problem and problem[0] for problem in problems[2:]} == {"too-many-images"}
     page = check(convert.diff_page(report))
     assert json.dumps(page.data).count("too-many-images") == len(problems) - 2
+
+
+def test_files_of_more_layers_than_a_page_shows_are_not_read(tmp_path, monkeypatch):
+    """A page had a section for each of 40,000 layers: 26 seconds and 372 MB."""
+    monkeypatch.setattr(diff_parts, "MAX_PAGE_LAYERS", 3)
+    layers = {f"{n}.tar": member(b"f%d" % n, b"x") + END for n in range(6)}
+    digests = [sha256(data) for data in layers.values()]
+    (tmp_path / "a.tar").write_bytes(Docker(config=config(*digests), layers=layers).build())
+    (tmp_path / "b.tar").write_bytes(Docker(config=config(other=1)).build())
+    report = convert.diff(tmp_path / "a.tar", tmp_path / "b.tar", page=True)
+    problems = [found.problem and found.problem[0] for found in report.page.files]
+    assert problems[:4] == [None, None, None, "too-many-layers"]
+    assert len(problems) - problems.count("too-many-layers") == 3
+    page = check(convert.diff_page(report))
+    assert "3 pairs of layers are compared" in json.dumps(page.data)
