@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Final
 
 from rich.console import Console
@@ -25,5 +24,7 @@ def _width() -> int | None:
     if not stated.isdigit() or _LEAST <= int(stated[:20]) <= _MOST:
         return None
     if not stated.strip("0"):
+        import shutil  # start-up time
+
         return max(_LEAST, shutil.get_terminal_size().columns)  # it takes 0 as not set
     return min(max(int(stated[:20]), _LEAST), _MOST)
