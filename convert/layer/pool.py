@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
@@ -146,9 +147,7 @@ class Pool:
         return submit(self._call, group)
 
     def _call(self, group: Sequence[Task[Any, _R]]) -> list[_R]:
-        if not group[0].is_small:
-            return [task.call() for task in group]
-        with self._small:
+        with self._small if group[0].is_small else contextlib.nullcontext():
             return [task.call() for task in group]
 
     def __enter__(self) -> Self:
